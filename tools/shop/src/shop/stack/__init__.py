@@ -1,0 +1,1 @@
+"""How a shop is run on one machine, without containers."""

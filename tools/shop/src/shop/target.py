@@ -1,0 +1,65 @@
+"""Where a running shop is reached: the one thing that the oracle, the demo and the tests need to know.
+
+A target says nothing about how the shop is run, so that the same oracle judges
+the embedded stack, containers or a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class TargetMissing(Exception):
+    """Nothing runs where the target was looked for; the message says the cure."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running shop, seen from outside."""
+
+    name: str
+    """What to call it in a report, such as ``embedded``."""
+    service_urls: Mapping[str, str]
+    """HTTP address per service, without a slash at the end."""
+    processor_url: str
+    """HTTP address of the card processor."""
+    kafka: str
+    """Bootstrap servers, ``host:port[,host:port]``."""
+    database_urls: Mapping[str, str]
+    """Per service a ``postgresql://`` URL of a role that may read every table."""
+    spans: Path
+    """Folder in which the OTLP receiver keeps what it got."""
+    contracts: Path
+    """The repository's ``contracts`` folder."""
+    state: Path
+    """Folder of the running shop's own files, such as client histories."""
+
+
+def embedded(state: Path) -> Target:
+    """The target of the embedded stack whose state folder is `state`.
+
+    Raises TargetMissing if no stack was started there.
+    """
+    file = state / "stack.json"
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise TargetMissing(
+            f"No shop runs: {file} does not exist. Start one with `shop up` (or `make up`)."
+        ) from None
+    except ValueError:
+        raise TargetMissing(f"{file} cannot be read. Run `shop down`, then `shop up`.") from None
+    return Target(
+        name="embedded",
+        service_urls=facts["service_urls"],
+        processor_url=facts["processor_url"],
+        kafka=facts["kafka"],
+        database_urls=facts["database_urls"],
+        spans=Path(facts["spans"]),
+        contracts=Path(facts["contracts"]),
+        state=state,
+    )
