@@ -1,0 +1,130 @@
+"""Writes what follows from the code and from topics.yaml into contracts/: one OpenAPI and one AsyncAPI per service.
+
+Run in an environment in which the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`.
+With --check nothing is written; files that differ are named and the exit code is 1.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / "contracts"
+Document = dict[str, Any]
+
+
+def services() -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
+
+
+def openapi(service: str) -> Document:
+    """What the service's app says of its HTTP API. Building the app connects to nothing."""
+    os.environ.setdefault("DATABASE_URL", f"postgresql://{service}@localhost/{service}")
+    os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    os.environ.setdefault("OTEL_SDK_DISABLED", "true")
+    document: Document = importlib.import_module(f"{service}.main").create_app().openapi()
+    return document
+
+
+def subscriptions(service: str) -> frozenset[str]:
+    """The event types that the service reacts to."""
+    return frozenset(importlib.import_module(f"{service}.consumers").SUBSCRIPTIONS)
+
+
+def asyncapi(service: str, topics: Iterable[Mapping[str, Any]], handled: frozenset[str]) -> Document:
+    """AsyncAPI 3.0 of one service: it sends what it owns and receives what it reacts to."""
+    channels: Document = {}
+    operations: Document = {}
+    for topic in topics:
+        sends = topic["owner"] == service
+        events = [event for event in topic["events"] if sends or event in handled]
+        if not events:
+            continue
+        name = topic["name"]
+        channels[name] = _channel(topic, events)
+        operations[f"{'send' if sends else 'receive'}-{name}"] = {
+            "action": "send" if sends else "receive",
+            "channel": {"$ref": f"#/channels/{name}"},
+            "messages": [{"$ref": f"#/channels/{name}/messages/{event}"} for event in events],
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": service,
+            "version": "1.0.0",
+            "description": f"The events that {service} publishes, and those that it reacts to.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+    }
+
+
+def _channel(topic: Mapping[str, Any], events: Iterable[str]) -> Document:
+    return {
+        "address": topic["name"],
+        "description": f"{topic['description']} Key: {topic['key']}.",
+        "messages": {event: _message(event) for event in events},
+        "bindings": {"kafka": {"topic": topic["name"], "partitions": topic["partitions"]}},
+    }
+
+
+def _message(event: str) -> Document:
+    return {
+        "name": event,
+        "headers": {"$ref": "../envelope.schema.json"},
+        "payload": {"$ref": f"../events/{event.removesuffix('.v1')}/v1.schema.json"},
+    }
+
+
+def exports(only: Iterable[str] = ()) -> dict[Path, str]:
+    """File → the text that belongs in it."""
+    topics = yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]
+    texts = {}
+    for service in list(only) or services():
+        texts[CONTRACTS / "openapi" / f"{service}.yaml"] = _text(openapi(service))
+        texts[CONTRACTS / "asyncapi" / f"{service}.yaml"] = _text(
+            asyncapi(service, topics, subscriptions(service))
+        )
+    return texts
+
+
+class _Plain(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True  # `&id001` would be a riddle to a reader
+
+
+def _text(document: Document) -> str:
+    header = "# Written by `make contracts` (tools/contracts/export.py). Change the code, not this file.\n"
+    body = yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
+    return header + body
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a file differs")
+    parser.add_argument("service", nargs="*", help="default: all")
+    arguments = parser.parse_args()
+    differing = [
+        (path, text)
+        for path, text in exports(arguments.service).items()
+        if not path.is_file() or path.read_text() != text
+    ]
+    for path, text in differing:
+        print(f"{'differs' if arguments.check else 'wrote'}: {path.relative_to(ROOT)}")
+        if not arguments.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    if arguments.check and differing:
+        print("Run `make contracts`, look at what changed for others, and commit it.", file=sys.stderr)
+    return int(bool(arguments.check and differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
