@@ -1,0 +1,142 @@
+"""What the processor does: charge a card once per idempotency key, refund a charge once, read the ledger."""
+
+import hashlib
+import json
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+FLAKY_ATTEMPTS = 2
+"""How many times `tok_flaky` fails for one key before it behaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status, its JSON body, and whether an earlier request with this key already got it."""
+
+    status: int
+    body: dict[str, Any]
+    replayed: bool = False
+
+
+class Refused(Exception):
+    """The request contradicts what the ledger holds. `slug` names the problem, `status` is for HTTP."""
+
+    def __init__(self, status: int, slug: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.slug = status, slug
+
+
+def charge(
+    db: sqlite3.Connection, key: str, token: str, amount_minor: int, currency: str, reference: str
+) -> Answer:
+    """201 succeeded, 402 declined, and for `tok_flaky` 500 or 503 at first. The key decides; see README."""
+    attempt, stored = _attempt(db, key, "charge", token, amount_minor, currency, reference)
+    failing = token == "tok_flaky" and attempt <= FLAKY_ATTEMPTS
+    if failing and not flaky_does_it_first(key):
+        return Answer(503, {"status": "unavailable"})
+    answer = stored or _settle_charge(db, key, token, amount_minor, currency, reference)
+    if failing:
+        return Answer(500, {"status": "answer_lost"})
+    return answer
+
+
+def refund(db: sqlite3.Connection, key: str, charge_id: str, amount_minor: int, currency: str) -> Answer:
+    """201. Raises Refused 404 (no such charge), 409 (more than was charged, or a second refund)."""
+    _, stored = _attempt(db, key, "refund", charge_id, amount_minor, currency)
+    if stored:
+        return stored
+    charged = db.execute(
+        "SELECT amount_minor, currency, reference FROM entries WHERE charge_id = ? AND kind = 'charge'",
+        (charge_id,),
+    ).fetchone()
+    if charged is None:
+        raise Refused(404, "unknown-charge", f"there is no charge {charge_id}")
+    if currency != charged[1] or amount_minor > charged[0]:
+        raise Refused(409, "refund-exceeds-charge", f"the charge was {charged[0]} {charged[1]}")
+    if db.execute("SELECT 1 FROM entries WHERE charge_id = ? AND kind = 'refund'", (charge_id,)).fetchone():
+        raise Refused(409, "already-refunded", f"charge {charge_id} was refunded before")
+    _enter(db, "refund", charge_id, charged[2], amount_minor, currency)
+    body = {"refund_id": _named("re", key), "charge_id": charge_id, "status": "succeeded"}
+    return _store(db, key, Answer(201, body | {"amount_minor": amount_minor, "currency": currency}))
+
+
+def read_ledger(db: sqlite3.Connection, after: int, limit: int) -> dict[str, Any]:
+    """Entries after `after` (an entry_id), oldest first, at most `limit` (-1: all); totals of the whole ledger."""
+    names = ("entry_id", "kind", "charge_id", "reference", "amount_minor", "currency", "at")
+    db.execute("BEGIN")  # entries and totals of one moment
+    rows = db.execute(
+        f"SELECT {', '.join(names)} FROM entries WHERE entry_id > ? ORDER BY entry_id LIMIT ?", (after, limit)
+    ).fetchall()
+    sums = db.execute(
+        "SELECT currency,"
+        " sum(kind = 'charge'), sum(iif(kind = 'charge', amount_minor, 0)),"
+        " sum(kind = 'refund'), sum(iif(kind = 'refund', amount_minor, 0))"
+        " FROM entries GROUP BY currency ORDER BY currency"
+    ).fetchall()
+    totals = {
+        currency: {
+            "charges": charges,
+            "charged_minor": charged,
+            "refunds": refunds,
+            "refunded_minor": refunded,
+        }
+        for currency, charges, charged, refunds, refunded in sums
+    }
+    return {"entries": [dict(zip(names, row, strict=True)) for row in rows], "totals": totals}
+
+
+def flaky_does_it_first(key: str) -> bool:
+    """Whether a flaky charge with this key is made and its answer lost, rather than refused untried."""
+    return hashlib.sha256(key.encode()).digest()[0] % 2 == 1
+
+
+def _settle_charge(
+    db: sqlite3.Connection, key: str, token: str, amount_minor: int, currency: str, reference: str
+) -> Answer:
+    if token not in ("tok_ok", "tok_slow", "tok_flaky"):
+        reason = "declined" if token == "tok_declined" else "unknown_token"
+        return _store(db, key, Answer(402, {"status": "declined", "reason": reason}))
+    charge_id = _named("ch", key)
+    _enter(db, "charge", charge_id, reference, amount_minor, currency)
+    return _store(db, key, Answer(201, {"charge_id": charge_id, "status": "succeeded"}))
+
+
+def _attempt(db: sqlite3.Connection, key: str, *request: str | int) -> tuple[int, Answer | None]:
+    """Which attempt this is for the key (from 1), and the answer that it already has."""
+    # The card token is part of what is hashed and is kept nowhere in the clear.
+    fingerprint = hashlib.sha256(json.dumps(request).encode()).hexdigest()
+    attempts, first, status, body = db.execute(
+        "INSERT INTO requests (key, fingerprint, attempts) VALUES (?, ?, 1)"
+        " ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1"
+        " RETURNING attempts, fingerprint, status, body",
+        (key, fingerprint),
+    ).fetchone()
+    if first != fingerprint:
+        raise Refused(409, "idempotency-key-reused", "this Idempotency-Key came with another request before")
+    return attempts, None if status is None else Answer(status, json.loads(body), replayed=True)
+
+
+def _store(db: sqlite3.Connection, key: str, answer: Answer) -> Answer:
+    db.execute(
+        "UPDATE requests SET status = ?, body = ? WHERE key = ?",
+        (answer.status, json.dumps(answer.body), key),
+    )
+    return answer
+
+
+def _enter(
+    db: sqlite3.Connection, kind: str, charge_id: str, reference: str, amount_minor: int, currency: str
+) -> None:
+    at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    db.execute(
+        "INSERT INTO entries (kind, charge_id, reference, amount_minor, currency, at) VALUES (?, ?, ?, ?, ?, ?)",
+        (kind, charge_id, reference, amount_minor, currency, at),
+    )
+
+
+def _named(prefix: str, key: str) -> str:
+    """An id that follows from the idempotency key, so that a demo that runs again gives the same ids."""
+    return f"{prefix}_{uuid.uuid5(uuid.NAMESPACE_URL, f'{prefix}:{key}').hex}"
