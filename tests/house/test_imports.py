@@ -1,0 +1,58 @@
+"""Imports go one way, and no service knows another. import-linter holds it (.importlinter); here it is seen to bite."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(path for place in ("libs", "services", "tools") for path in (ROOT / place).glob("*/src"))
+PLANTED = [
+    ("orders/domain.py", "import orders.db", "Imports in a service go one way"),
+    ("orders/db.py", "import orders.handlers", "Imports in a service go one way"),
+    ("payments/api.py", "import payments.consumers", "Imports in a service go one way"),
+    ("inventory/helpers.py", "", "Imports in a service go one way"),
+    ("notifications/handlers.py", "import orders.events", "No service imports another"),
+    ("chassis/outbox.py", "import orders.events", "The chassis imports no service"),
+    ("analytics/domain.py", "import pydantic", "A domain imports no framework"),
+    ("inventory/handlers.py", "import fastapi", "Use cases know neither HTTP nor Kafka"),
+    ("shop/oracle/__init__.py", "import orders.db", "The tools look at services from outside"),
+]
+
+
+def lint_imports(sources: list[Path]) -> subprocess.CompletedProcess[str]:
+    """import-linter with the house's rules on packages that are found in `sources` first."""
+    path = os.pathsep.join(str(source) for source in sources)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())",
+        "--no-cache",
+        "--config",
+        str(ROOT / ".importlinter"),
+    ]
+    environment = os.environ | {"PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "200"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_rules_hold() -> None:
+    result = lint_imports(SOURCES)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("module", "line", "rule"), PLANTED, ids=lambda value: str(value).replace("/", "."))
+def test_a_forbidden_import_is_seen(tmp_path: Path, module: str, line: str, rule: str) -> None:
+    package = module.partition("/")[0]
+    sources = []
+    for source in SOURCES:
+        sources.append(source if source.parent.name != package else tmp_path / "src")
+        if source.parent.name == package:
+            shutil.copytree(source, tmp_path / "src")
+    with (tmp_path / "src" / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    result = lint_imports(sources)
+    assert result.returncode != 0, f"`{line}` in {module} was not seen:\n{result.stdout}"
+    assert f"{rule} BROKEN" in result.stdout or "exhaustive" in result.stdout, result.stdout + result.stderr

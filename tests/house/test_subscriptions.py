@@ -1,0 +1,141 @@
+"""What the services say in code and what topics.yaml says are the same thing."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chassis.envelope import ConsumedEvent, PublishedEvent
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
+Topic = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one service says of events. `published` and `read` are type → (topic, key or None)."""
+
+    service: str
+    handled: frozenset[str]
+    ignored: frozenset[str]
+    published: Mapping[str, tuple[str, str | None]]
+    read: Mapping[str, tuple[str, str | None]]
+
+
+def said_by(service: str) -> Said:
+    consumers = importlib.import_module(f"{service}.consumers")
+    models = vars(importlib.import_module(f"{service}.events")).values()
+    events = [m for m in models if isinstance(m, type) and m.__module__ == f"{service}.events"]
+    return Said(
+        service,
+        frozenset(consumers.SUBSCRIPTIONS),
+        frozenset(consumers.IGNORED),
+        {m.event_type: (m.topic, m.key) for m in events if issubclass(m, PublishedEvent)},
+        {
+            m.event_type: (m.topic, None)
+            for m in events
+            if issubclass(m, ConsumedEvent) and hasattr(m, "event_type")
+        },
+    )
+
+
+def topics() -> list[Topic]:
+    declared: list[Topic] = yaml.safe_load((ROOT / "contracts" / "topics.yaml").read_text())["topics"]
+    return declared
+
+
+def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
+    """Where SUBSCRIPTIONS and IGNORED do not cover exactly the events on the topics that the service reads."""
+    arriving = {event: t["name"] for t in declared if said.service in t["readers"] for event in t["events"]}
+    answered = said.handled | said.ignored
+    faults = [
+        f"{event} arrives on {arriving[event]} and is in neither SUBSCRIPTIONS nor IGNORED: it would be dead-lettered"
+        for event in sorted(arriving.keys() - answered)
+    ]
+    faults += [
+        f"{event} is on no topic that topics.yaml lets {said.service} read"
+        for event in sorted(answered - arriving.keys())
+    ]
+    faults += [f"{event} is both handled and ignored" for event in sorted(said.handled & said.ignored)]
+    faults += [
+        f"{event} is handled without a read model" for event in sorted(said.handled - said.read.keys())
+    ]
+    faults += [
+        f"{event} has a read model and is not handled" for event in sorted(said.read.keys() - said.handled)
+    ]
+    faults += [
+        f"the read model of {event} says topic {topic}, topics.yaml says {arriving[event]}"
+        for event, (topic, _) in said.read.items()
+        if event in arriving and topic != arriving[event]
+    ]
+    return faults
+
+
+def publishing_faults(said: Said, declared: list[Topic]) -> list[str]:
+    """Where the service publishes what it does not own, under another topic or key, or not at all."""
+    owned = {
+        event: (t["name"], t["key"]) for t in declared if t["owner"] == said.service for event in t["events"]
+    }
+    faults = [
+        f"{event} is published and not owned by {said.service}"
+        for event in sorted(said.published.keys() - owned.keys())
+    ]
+    faults += [
+        f"{event} is owned by {said.service} and never published"
+        for event in sorted(owned.keys() - said.published.keys())
+    ]
+    faults += [
+        f"{event} goes to {said.published[event]} in code and to {owned[event]} in topics.yaml (topic, key)"
+        for event in sorted(owned.keys() & said.published.keys())
+        if said.published[event] != owned[event]
+    ]
+    return faults
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_answers_every_event_on_the_topics_that_it_reads(service: str) -> None:
+    assert consuming_faults(said_by(service), topics()) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_publishes_what_it_owns_where_it_should(service: str) -> None:
+    assert publishing_faults(said_by(service), topics()) == []
+
+
+TOPIC = {"name": "a.x.v1", "owner": "a", "key": "id", "readers": ["b"], "events": ["a.one.v1", "a.two.v1"]}
+MODEL = {"a.one.v1": ("a.x.v1", None)}
+
+
+@pytest.mark.parametrize(
+    ("handled", "ignored", "read", "complaint"),
+    [
+        ({"a.one.v1"}, set(), MODEL, "a.two.v1 arrives on a.x.v1 and is in neither"),
+        ({"a.one.v1"}, {"a.two.v1", "a.three.v1"}, MODEL, "a.three.v1 is on no topic"),
+        ({"a.one.v1"}, {"a.one.v1", "a.two.v1"}, MODEL, "both handled and ignored"),
+        ({"a.one.v1"}, {"a.two.v1"}, {}, "without a read model"),
+        ({"a.one.v1"}, {"a.two.v1"}, {"a.one.v1": ("a.y.v1", None)}, "says topic a.y.v1"),
+    ],
+)
+def test_a_wrong_subscription_is_seen(
+    handled: set[str], ignored: set[str], read: Any, complaint: str
+) -> None:
+    said = Said("b", frozenset(handled), frozenset(ignored), {}, read)
+    assert any(complaint in fault for fault in consuming_faults(said, [TOPIC]))
+
+
+@pytest.mark.parametrize(
+    ("published", "complaint"),
+    [
+        ({"a.one.v1": ("a.x.v1", "id")}, "a.two.v1 is owned by a and never published"),
+        ({"b.one.v1": ("a.x.v1", "id")}, "not owned by a"),
+        ({"a.one.v1": ("a.x.v1", "name")}, "in topics.yaml (topic, key)"),
+    ],
+)
+def test_a_wrong_publication_is_seen(published: Any, complaint: str) -> None:
+    said = Said("a", frozenset(), frozenset(), published, {})
+    assert any(complaint in fault for fault in publishing_faults(said, [TOPIC]))
