@@ -1,0 +1,1 @@
+"""Orders: takes orders at once, and ends each of them exactly once."""

@@ -1,0 +1,347 @@
+"""The HTTP API: what a request looks like, and which use case it is."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
+from sqlalchemy.engine import Row
+
+from chassis.database import Db
+from chassis.envelope import Money
+from chassis.idempotency import IdempotencyKey, remember, replay
+from chassis.pages import PageCursors
+from chassis.problems import Problem, ProblemType
+from orders import db as tables
+from orders import domain, handlers
+from orders.domain import OrderState
+
+router = APIRouter()
+
+PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    domain.EmptyOrder: ProblemType(422, "empty-order", "The order is empty"),
+    domain.TooManyLines: ProblemType(422, "too-many-lines", "The order has too many lines"),
+    domain.InvalidQuantity: ProblemType(422, "invalid-quantity", "A quantity is out of range"),
+    domain.DuplicateSku: ProblemType(422, "duplicate-sku", "A product is on more than one line"),
+    domain.UnknownSku: ProblemType(422, "unknown-sku", "A product is not on the price list"),
+    domain.CurrencyNotOffered: ProblemType(
+        422, "currency-not-offered", "A product is not sold in this currency"
+    ),
+    domain.TotalTooLarge: ProblemType(422, "total-too-large", "The total is too large"),
+    domain.UnknownOrder: ProblemType(404, "unknown-order", "There is no such order"),
+    domain.OrderAlreadyEnded: ProblemType(409, "order-already-ended", "The order has already ended"),
+}
+
+PRICE_LIST_RETRY_SECONDS = 5
+
+# Control characters have no place in a name, and PostgreSQL refuses the NUL among them.
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+CustomerId = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["c-ada"])]
+Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["MUG-RED"])]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
+
+
+class RequestedLine(BaseModel):
+    """So many of one product."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    # The range is the domain's rule, with a problem type of its own; here it is only told.
+    quantity: Annotated[
+        StrictInt, Field(json_schema_extra={"minimum": 1, "maximum": domain.MAX_QUANTITY}, examples=[2])
+    ]
+
+
+class OrderRequest(BaseModel):
+    """An order as the customer sends it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer_id: CustomerId
+    lines: Annotated[
+        list[RequestedLine], Field(json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES})
+    ]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO-4217 code.", examples=["EUR"])]
+    payment_token: Annotated[
+        SecretStr,
+        Field(min_length=1, max_length=200, description="From the card processor.", examples=["tok_ok"]),
+    ]
+    deadline_seconds: Annotated[
+        StrictInt | None,
+        Field(ge=1, le=3600, description="Cancel the order if it has not ended by then."),
+    ] = None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes two requests the same one; only its hash is kept, as it holds the token."""
+        return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
+
+
+class AcceptedOrder(BaseModel):
+    """An order that was taken. Its outcome is at `Location`, soon."""
+
+    order_id: UUID
+    state: OrderState
+    total: Money
+    deadline_at: datetime
+
+
+class OrderSummary(BaseModel):
+    """An order without its lines and history."""
+
+    order_id: UUID
+    customer_id: str
+    state: OrderState
+    reason: str | None = Field(description="Why it was rejected or cancelled.")
+    total: Money
+    version: int
+    placed_at: datetime
+    deadline_at: datetime
+    ended_at: datetime | None
+
+
+class PricedLine(BaseModel):
+    """A line at the price that held when the order was placed."""
+
+    sku: str
+    quantity: int
+    unit_price: Money
+
+
+class HistoryEntry(BaseModel):
+    """One step of an order: the event that told of it, and the state that it led to."""
+
+    event: str = Field(examples=["orders.order-placed.v1"])
+    state: OrderState
+    at: datetime
+    reason: str | None = None
+
+
+class OrderView(OrderSummary):
+    """An order with everything that is known of it."""
+
+    lines: list[PricedLine]
+    history: list[HistoryEntry]
+
+
+class OrderPage(BaseModel):
+    """Orders, newest first; `next_cursor` is null on the last page."""
+
+    orders: list[OrderSummary]
+    next_cursor: str | None
+
+
+class ListedPrice(BaseModel):
+    """A product that can be ordered; `version` is the product's version that this price came with."""
+
+    sku: str
+    name: str
+    price: Money
+    version: int
+
+
+class PricePage(BaseModel):
+    """The price list by SKU; `next_cursor` is null on the last page."""
+
+    prices: list[ListedPrice]
+    next_cursor: str | None
+
+
+class ProblemView(BaseModel):
+    """RFC 9457 problem details; further members depend on the type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:shopfloor:problem:unknown-sku"])
+    title: str
+    status: int
+    detail: str = ""
+
+
+def time_allowed_by_default(request: Request) -> timedelta:
+    """How long an order may take when its customer names no deadline; set by `main`."""
+    allowed: timedelta = request.app.state.time_allowed
+    return allowed
+
+
+def _answers(**descriptions: str) -> dict[int | str, dict[str, Any]]:
+    """The problem answers of an operation, for its documentation: `_422="empty-order, …"`."""
+    return {
+        int(status.removeprefix("_")): {
+            "description": slugs,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
+            "model": ProblemView,
+        }
+        for status, slugs in descriptions.items()
+    }
+
+
+@router.post(
+    "/orders",
+    status_code=202,
+    response_model=AcceptedOrder,
+    summary="Place an order",
+    responses=_answers(
+        _400="malformed-json",
+        _413="body-too-large",
+        _422="empty-order, too-many-lines, invalid-quantity, duplicate-sku, unknown-sku, "
+        "currency-not-offered, total-too-large, idempotency-key-reused, invalid-request",
+        _503="price-list-missing, database-unavailable",
+    ),
+)
+async def place_order(
+    order: OrderRequest,
+    db: Db,
+    default_time: Annotated[timedelta, Depends(time_allowed_by_default)],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Take an order at the prices that orders knows. It is PENDING until it ends in one of three ways.
+
+    With an `Idempotency-Key` the same request can be sent again: it gets the first answer, and one order.
+    """
+    command = _command(order, default_time)
+    domain.check_items(command.items)
+    try:
+        async with db.transaction() as tx:
+            if stored := await replay(tx, idempotency_key, order.fingerprint()):
+                return JSONResponse(stored.body, stored.status, stored.headers)
+            placed = await handlers.place_order(tx, command)
+            body = AcceptedOrder(
+                order_id=placed.order_id,
+                state=OrderState.PENDING,
+                total=placed.total,
+                deadline_at=placed.deadline_at,
+            ).model_dump(mode="json")
+            headers = {"Location": f"/orders/{placed.order_id}"}
+            await remember(tx, idempotency_key, 202, body, headers)
+    except domain.PriceListMissing as missing:
+        retry = {"Retry-After": str(PRICE_LIST_RETRY_SECONDS)}
+        raise Problem(
+            503, "price-list-missing", "The price list is missing", str(missing), retry
+        ) from missing
+    return JSONResponse(body, 202, headers)
+
+
+@router.get(
+    "/orders/{order_id}",
+    summary="Read an order and its history",
+    responses=_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
+)
+async def read_order(order_id: UUID, db: Db) -> OrderView:
+    """What is known of an order now."""
+    async with db.reading() as connection:
+        row = await tables.order_of(connection, order_id)
+    if row is None:
+        raise domain.UnknownOrder(str(order_id))
+    return _view(row)
+
+
+@router.get(
+    "/orders",
+    summary="List a customer's orders",
+    responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
+)
+async def list_orders(
+    customer_id: CustomerId, db: Db, cursors: PageCursors, limit: Limit = 20, cursor: Cursor = None
+) -> OrderPage:
+    """A customer's orders, newest first."""
+    before = None if cursor is None else UUID(_position(cursors.open(cursor), "orders", customer_id))
+    async with db.reading() as connection:
+        rows = await tables.orders_of(connection, customer_id, limit + 1, before)
+    page = [_summary(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return OrderPage(
+        orders=page,
+        next_cursor=cursors.seal(["orders", customer_id, str(page[-1].order_id)]) if more else None,
+    )
+
+
+@router.post(
+    "/orders/{order_id}/cancel",
+    status_code=202,
+    summary="Cancel an order",
+    responses=_answers(
+        _404="unknown-order", _409="order-already-ended", _422="invalid-request", _503="database-unavailable"
+    ),
+)
+async def cancel_order(order_id: UUID, db: Db) -> OrderView:
+    """Give an order up while it is PENDING. Cancelling it again is harmless; what it took is given back."""
+    async with db.transaction() as tx:
+        await handlers.cancel_order(tx, order_id)
+    return await read_order(order_id, db)
+
+
+@router.get(
+    "/prices",
+    summary="Read the price list",
+    responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
+)
+async def list_prices(db: Db, cursors: PageCursors, limit: Limit = 100, cursor: Cursor = None) -> PricePage:
+    """The own copy of the price list, which orders are priced from: what is here can be ordered."""
+    after = None if cursor is None else _position(cursors.open(cursor), "prices")
+    async with db.reading() as connection:
+        rows = await tables.price_page(connection, limit + 1, after)
+    page = [
+        ListedPrice(
+            sku=row.sku,
+            name=row.name,
+            price=Money(amount_minor=row.price_minor, currency=row.currency),
+            version=row.version,
+        )
+        for row in rows[:limit]
+    ]
+    more = len(rows) > limit
+    return PricePage(prices=page, next_cursor=cursors.seal(["prices", page[-1].sku]) if more else None)
+
+
+def _command(order: OrderRequest, default_time: timedelta) -> handlers.PlaceOrder:
+    seconds = order.deadline_seconds
+    return handlers.PlaceOrder(
+        customer_id=order.customer_id,
+        items=[domain.Item(line.sku, line.quantity) for line in order.lines],
+        currency=order.currency,
+        payment_token=order.payment_token.get_secret_value(),
+        time_allowed=default_time if seconds is None else timedelta(seconds=seconds),
+    )
+
+
+def _position(opened: list[Any], *listing: str) -> str:
+    """Where a page begins. A cursor is good for the listing that it was sealed for, and for no other."""
+    if opened[:-1] != list(listing):
+        raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
+    return str(opened[-1])
+
+
+def _summary(row: Row[Any]) -> OrderSummary:
+    return OrderSummary(**_summarized(row))
+
+
+def _view(row: Row[Any]) -> OrderView:
+    lines = [
+        PricedLine(
+            sku=line["sku"],
+            quantity=line["quantity"],
+            unit_price=Money(amount_minor=line["unit_price_minor"], currency=row.currency),
+        )
+        for line in row.lines
+    ]
+    return OrderView(**_summarized(row), lines=lines, history=row.history)
+
+
+def _summarized(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "order_id": row.id,
+        "customer_id": row.customer_id,
+        "state": row.state,
+        "reason": row.reason,
+        "total": Money(amount_minor=row.total_minor, currency=row.currency),
+        "version": row.version,
+        "placed_at": row.placed_at,
+        "deadline_at": row.deadline_at,
+        "ended_at": row.ended_at,
+    }

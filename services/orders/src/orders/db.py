@@ -1,0 +1,255 @@
+"""Tables of the orders database, and every query on them.
+
+What runs once per order or per batch is plain SQL: one round trip each, however large the batch is.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orders.domain import Basket, OrderState, Price
+from orders.events import ProductListed, ProductPriced
+
+metadata = MetaData()
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}]: always read and written with
+    # their order, so they live in its row, and an order costs one INSERT and one UPDATE in its whole life.
+    Column("lines", JSONB, nullable=False),
+    Column("history", JSONB, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("deadline_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    # The trace that placed the order; an ending that no message caused continues it.
+    Column("traceparent", Text),
+    CheckConstraint("state IN ('PENDING', 'CONFIRMED', 'REJECTED', 'CANCELLED')", name="orders_state"),
+    CheckConstraint("(state = 'PENDING') = (ended_at IS NULL)", name="orders_ended"),
+    CheckConstraint("(state IN ('REJECTED', 'CANCELLED')) = (reason IS NOT NULL)", name="orders_reason"),
+    CheckConstraint("total_minor >= 0", name="orders_total"),
+)
+# An order's id is a UUIDv7: newest first is the order of the id.
+Index("orders_by_customer", orders.c.customer_id, orders.c.id)
+Index("orders_pending_deadline", orders.c.deadline_at, postgresql_where=text("state = 'PENDING'"))
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order as it is first written; `event` is the wire name that opens its history."""
+
+    id: UUID
+    customer_id: str
+    basket: Basket
+    placed_at: datetime
+    deadline_at: datetime
+    traceparent: str | None
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How orders leave PENDING; `event` is the wire name that the history keeps."""
+
+    state: OrderState
+    event: str
+    at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order that has just ended, with what its event has to say."""
+
+    id: UUID
+    version: int
+    customer_id: str
+    total_minor: int
+    currency: str
+    traceparent: str | None
+
+
+_PRICES_OF = text("SELECT sku, price_minor, currency FROM prices WHERE sku = ANY(CAST(:skus AS text[]))")
+
+_HAS_PRICES = text("SELECT EXISTS (SELECT FROM prices)")
+
+_UPSERT_PRICES = text("""
+    INSERT INTO prices (sku, name, price_minor, currency, version)
+    SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:names AS text[]), CAST(:amounts AS bigint[]),
+                         CAST(:currencies AS text[]), CAST(:versions AS integer[]))
+    ON CONFLICT (sku) DO UPDATE
+    SET name = excluded.name, price_minor = excluded.price_minor,
+        currency = excluded.currency, version = excluded.version
+    WHERE prices.version < excluded.version
+""")
+
+_INSERT_ORDER = text("""
+    INSERT INTO orders (id, customer_id, state, total_minor, currency, lines, history, version,
+                        placed_at, deadline_at, traceparent)
+    VALUES (:id, :customer_id, 'PENDING', :total_minor, :currency, :lines, :history, 1,
+            :placed_at, :deadline_at, :traceparent)
+""")
+
+# Both statements below are the one compare-and-set that decides every race. The loser waits for the winner's
+# row, sees that it is no longer PENDING, and gets nothing back.
+_END = """
+    UPDATE orders AS o
+    SET state = :state, reason = CAST(:reason AS text), version = o.version + 1, ended_at = :at,
+        history = o.history || CAST(:entry AS jsonb)
+    FROM ({chosen}) AS chosen (id)
+    WHERE o.id = chosen.id AND o.state = 'PENDING'
+    RETURNING o.id, o.version, o.customer_id, o.total_minor, o.currency, o.traceparent
+"""
+
+_END_GIVEN = text(_END.format(chosen="SELECT unnest(CAST(:ids AS uuid[]))"))
+
+# Any number of replicas sweep at once: each skips what another holds. The LIMIT keeps the transaction short.
+_END_OVERDUE = text(
+    _END.format(
+        chosen="""
+        SELECT id FROM orders WHERE state = 'PENDING' AND deadline_at < now()
+        ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED"""
+    )
+)
+
+
+async def prices_of(connection: AsyncConnection, skus: Collection[str]) -> dict[str, Price]:
+    """The prices of those of `skus` that the price list knows."""
+    rows = await connection.execute(_PRICES_OF, {"skus": list(skus)})
+    return {row.sku: Price(row.price_minor, row.currency) for row in rows}
+
+
+async def has_prices(connection: AsyncConnection) -> bool:
+    """Whether any price has arrived yet."""
+    return bool(await connection.scalar(_HAS_PRICES))
+
+
+async def upsert_prices(
+    connection: AsyncConnection, products: Sequence[ProductListed | ProductPriced]
+) -> None:
+    """Take over each product (one entry per SKU) that is newer than the copy of it here."""
+    ordered = sorted(products, key=lambda product: product.sku)  # one lock order for all replicas
+    await connection.execute(
+        _UPSERT_PRICES,
+        {
+            "skus": [product.sku for product in ordered],
+            "names": [product.name for product in ordered],
+            "amounts": [product.price.amount_minor for product in ordered],
+            "currencies": [product.price.currency for product in ordered],
+            "versions": [product.version for product in ordered],
+        },
+    )
+
+
+async def insert_order(connection: AsyncConnection, order: NewOrder) -> None:
+    """Write a PENDING order of version 1."""
+    lines = [
+        {"sku": line.sku, "quantity": line.quantity, "unit_price_minor": line.unit_price_minor}
+        for line in order.basket.lines
+    ]
+    await connection.execute(
+        _INSERT_ORDER,
+        {
+            "id": order.id,
+            "customer_id": order.customer_id,
+            "total_minor": order.basket.total_minor,
+            "currency": order.basket.currency,
+            "lines": json.dumps(lines),
+            "history": json.dumps([_entry(order.event, OrderState.PENDING, order.placed_at)]),
+            "placed_at": order.placed_at,
+            "deadline_at": order.deadline_at,
+            "traceparent": order.traceparent,
+        },
+    )
+
+
+async def end_orders(connection: AsyncConnection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
+    """End those of `ids` that are PENDING, and return them; the others are none of this caller's business."""
+    # Sorted, so that two overlapping batches lock in one order.
+    rows = await connection.execute(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
+    return [_ended(row) for row in rows]
+
+
+async def end_overdue_orders(connection: AsyncConnection, limit: int, ending: Ending) -> list[Ended]:
+    """End up to `limit` orders that are PENDING past their deadline, the longest overdue first."""
+    rows = await connection.execute(_END_OVERDUE, {"limit": limit, **_written(ending)})
+    return [_ended(row) for row in rows]
+
+
+async def order_of(connection: AsyncConnection, order_id: UUID) -> Row[Any] | None:
+    """The whole row of an order."""
+    return (await connection.execute(select(orders).where(orders.c.id == order_id))).first()
+
+
+async def orders_of(
+    connection: AsyncConnection, customer_id: str, limit: int, before: UUID | None
+) -> Sequence[Row[Any]]:
+    """A customer's orders, newest first, from just before `before` on."""
+    query = select(orders).where(orders.c.customer_id == customer_id)
+    if before is not None:
+        query = query.where(orders.c.id < before)
+    return (await connection.execute(query.order_by(orders.c.id.desc()).limit(limit))).all()
+
+
+async def price_page(connection: AsyncConnection, limit: int, after: str | None) -> Sequence[Row[Any]]:
+    """The price list by SKU, from just after `after` on."""
+    query = select(prices)
+    if after is not None:
+        query = query.where(prices.c.sku > after)
+    return (await connection.execute(query.order_by(prices.c.sku).limit(limit))).all()
+
+
+def _entry(event: str, state: OrderState, at: datetime, reason: str | None = None) -> dict[str, str]:
+    entry = {"event": event, "state": state.value, "at": at.isoformat()}
+    return entry if reason is None else entry | {"reason": reason}
+
+
+def _written(ending: Ending) -> dict[str, object]:
+    return {
+        "state": ending.state.value,
+        "reason": ending.reason,
+        "at": ending.at,
+        "entry": json.dumps([_entry(ending.event, ending.state, ending.at, ending.reason)]),
+    }
+
+
+def _ended(row: Row[Any]) -> Ended:
+    return Ended(row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent)

@@ -1,0 +1,90 @@
+"""The events that orders publishes, and what it reads of the events that it consumes.
+
+The wire contract is contracts/events/<type>/v1.schema.json; times are UTC, money is in minor units.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from orders.domain import CancellationReason, RejectionReason
+
+ORDERS = "orders.order.v1"
+PRODUCTS = "inventory.product.v1"
+
+
+class OrderLine(BaseModel):
+    """One line of a placed order; `unit_price` is what one piece cost when it was placed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sku: str
+    quantity: int
+    unit_price: Money
+
+
+class OrderPlaced(PublishedEvent, type="orders.order-placed.v1", topic=ORDERS, key="order_id"):
+    order_id: UUID
+    version: int
+    customer_id: str
+    lines: list[OrderLine]
+    total: Money
+    payment_token: str
+    placed_at: datetime
+    deadline_at: datetime
+
+
+class OrderConfirmed(PublishedEvent, type="orders.order-confirmed.v1", topic=ORDERS, key="order_id"):
+    order_id: UUID
+    version: int
+    customer_id: str
+    total: Money
+    confirmed_at: datetime
+
+
+class OrderRejected(PublishedEvent, type="orders.order-rejected.v1", topic=ORDERS, key="order_id"):
+    order_id: UUID
+    version: int
+    customer_id: str
+    total: Money
+    reason: RejectionReason
+    rejected_at: datetime
+
+
+class OrderCancelled(PublishedEvent, type="orders.order-cancelled.v1", topic=ORDERS, key="order_id"):
+    order_id: UUID
+    version: int
+    customer_id: str
+    total: Money
+    reason: CancellationReason
+    cancelled_at: datetime
+
+
+class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1"):
+    order_id: UUID
+
+
+class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1"):
+    order_id: UUID
+
+
+class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1"):
+    """The processor's reason is not read: whatever it was, or will be, the order is rejected."""
+
+    order_id: UUID
+
+
+class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic=PRODUCTS):
+    sku: str
+    version: int
+    name: str
+    price: Money
+
+
+class ProductPriced(ConsumedEvent, type="inventory.product-priced.v1", topic=PRODUCTS):
+    sku: str
+    version: int
+    name: str
+    price: Money

@@ -1,0 +1,183 @@
+"""The use cases of orders, one function each. Whoever calls them opens and commits the transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from chassis.database import Transaction
+from chassis.envelope import Batch, Cause, Money, new_id
+from orders import db, domain
+from orders.domain import CancellationReason, OrderState, RejectionReason
+from orders.events import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderLine,
+    OrderPlaced,
+    OrderRejected,
+    PaymentCaptured,
+    PaymentDeclined,
+    ProductListed,
+    ProductPriced,
+    StockRejected,
+)
+
+SWEEP_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """What a customer asks for. The token goes to payments in the event, and is kept nowhere here."""
+
+    customer_id: str
+    items: Sequence[domain.Item]
+    currency: str
+    payment_token: str
+    time_allowed: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """What the customer is told at once; the outcome comes later."""
+
+    order_id: UUID
+    total: Money
+    deadline_at: datetime
+
+
+async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
+    """Price the order from the own price list, write it as PENDING, publish `OrderPlaced`."""
+    price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
+    if not price_list and not await db.has_prices(tx.connection):
+        raise domain.PriceListMissing
+    basket = domain.price_items(order.items, order.currency, price_list)
+    order_id = new_id()
+    cause = Cause.of_request(str(order_id))
+    placed = OrderPlaced(
+        order_id=order_id,
+        version=1,
+        customer_id=order.customer_id,
+        lines=[
+            OrderLine(
+                sku=line.sku,
+                quantity=line.quantity,
+                unit_price=_money(line.unit_price_minor, basket.currency),
+            )
+            for line in basket.lines
+        ],
+        total=_money(basket.total_minor, basket.currency),
+        payment_token=order.payment_token,
+        placed_at=(now := datetime.now(UTC)),
+        deadline_at=now + order.time_allowed,
+    )
+    await db.insert_order(
+        tx.connection,
+        db.NewOrder(
+            id=order_id,
+            customer_id=placed.customer_id,
+            basket=basket,
+            placed_at=placed.placed_at,
+            deadline_at=placed.deadline_at,
+            traceparent=cause.traceparent,
+            event=OrderPlaced.event_type,
+        ),
+    )
+    tx.publish(placed, cause=cause)
+    return PlacedOrder(order_id, placed.total, placed.deadline_at)
+
+
+async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
+    """The money is there: confirm. An order that was cancelled meanwhile stays so, and payments refunds it."""
+    causes = {event.data.order_id: event.cause for event in events}
+    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type, datetime.now(UTC))
+    for order in await db.end_orders(tx.connection, causes, ending):
+        confirmed = OrderConfirmed(
+            order_id=order.id,
+            version=order.version,
+            customer_id=order.customer_id,
+            total=_money(order.total_minor, order.currency),
+            confirmed_at=ending.at,
+        )
+        tx.publish(confirmed, cause=causes[order.id])
+
+
+async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
+    """Inventory is short of something: reject."""
+    causes = {event.data.order_id: event.cause for event in events}
+    await _reject(tx, causes, RejectionReason.OUT_OF_STOCK)
+
+
+async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
+    """The payment was declined: reject. Whatever the processor's reason was, this is the shop's answer to it."""
+    causes = {event.data.order_id: event.cause for event in events}
+    await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
+
+
+async def cancel_order(tx: Transaction, order_id: UUID) -> None:
+    """The customer gives up. Asking again is harmless; an order that ended otherwise is too late to cancel."""
+    ending = _cancellation(CancellationReason.CUSTOMER)
+    ended = await db.end_orders(tx.connection, [order_id], ending)
+    if ended:
+        _publish_cancelled(tx, ended, CancellationReason.CUSTOMER, ending.at)
+        return
+    found = await db.order_of(tx.connection, order_id)
+    if found is None:
+        raise domain.UnknownOrder(str(order_id))
+    if found.state != OrderState.CANCELLED:
+        domain.check_ending(str(order_id), OrderState(found.state), OrderState.CANCELLED)
+
+
+async def cancel_overdue_orders(tx: Transaction) -> int:
+    """Cancel orders that are PENDING past their deadline; return how many there were, at most `SWEEP_LIMIT`."""
+    ending = _cancellation(CancellationReason.DEADLINE)
+    ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
+    _publish_cancelled(tx, ended, CancellationReason.DEADLINE, ending.at)
+    return len(ended)
+
+
+async def list_product(tx: Transaction, events: Batch[ProductListed]) -> None:
+    """A product can be ordered from now on."""
+    await db.upsert_prices(tx.connection, [event.data for event in events])
+
+
+async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
+    """A product has a new price. The event carries its full state, so it need not have been listed here before."""
+    await db.upsert_prices(tx.connection, [event.data for event in events])
+
+
+async def _reject(tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason) -> None:
+    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, datetime.now(UTC), reason)
+    for order in await db.end_orders(tx.connection, causes, ending):
+        rejected = OrderRejected(
+            order_id=order.id,
+            version=order.version,
+            customer_id=order.customer_id,
+            total=_money(order.total_minor, order.currency),
+            reason=reason,
+            rejected_at=ending.at,
+        )
+        tx.publish(rejected, cause=causes[order.id])
+
+
+def _cancellation(reason: CancellationReason) -> db.Ending:
+    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, datetime.now(UTC), reason)
+
+
+def _publish_cancelled(
+    tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason, at: datetime
+) -> None:
+    for order in ended:
+        cancelled = OrderCancelled(
+            order_id=order.id,
+            version=order.version,
+            customer_id=order.customer_id,
+            total=_money(order.total_minor, order.currency),
+            reason=reason,
+            cancelled_at=at,
+        )
+        # No message caused this, so it continues the trace that the order began with.
+        tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))
+
+
+def _money(amount_minor: int, currency: str) -> Money:
+    return Money(amount_minor=amount_minor, currency=currency)

@@ -1,0 +1,206 @@
+"""How orders end, each of them once."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from chassis.envelope import PublishedEvent
+from chassis.testing import published, received
+from orders import consumers, domain, handlers
+from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured
+
+
+async def test_a_captured_payment_confirms_the_order(floor: Any) -> None:
+    order_id = await floor.place()
+    [event] = await floor.confirm(order_id)
+    row = await floor.row(order_id)
+    assert isinstance(event, OrderConfirmed)
+    assert (event.order_id, event.version, event.total.amount_minor) == (order_id, 2, 2598)
+    assert (row.state, row.reason, row.version, row.ended_at) == ("CONFIRMED", None, 2, event.confirmed_at)
+
+
+@pytest.mark.parametrize(
+    ("rejection", "reason"), [("reject_unstocked", "out_of_stock"), ("reject_unpaid", "payment_declined")]
+)
+async def test_the_type_of_the_event_says_why_an_order_is_rejected(
+    floor: Any, rejection: str, reason: str
+) -> None:
+    order_id = await floor.place()
+    [event] = await getattr(floor, rejection)(order_id)
+    row = await floor.row(order_id)
+    assert isinstance(event, OrderRejected)
+    assert (event.reason, event.version, event.rejected_at) == (reason, 2, row.ended_at)
+    assert (row.state, row.reason) == ("REJECTED", reason)
+
+
+async def test_a_customer_cancels_a_pending_order(floor: Any) -> None:
+    order_id = await floor.place()
+    [event] = await floor.cancel(order_id)
+    row = await floor.row(order_id)
+    assert isinstance(event, OrderCancelled)
+    assert (event.reason, event.version, event.cancelled_at) == ("customer", 2, row.ended_at)
+    assert (row.state, row.reason) == ("CANCELLED", "customer")
+
+
+async def test_the_history_tells_every_step_with_its_event(floor: Any) -> None:
+    order_id = await floor.place()
+    await floor.reject_unstocked(order_id)
+    placed, rejected = (await floor.row(order_id)).history
+    assert (placed["event"], placed["state"]) == ("orders.order-placed.v1", "PENDING")
+    assert (rejected["event"], rejected["state"], rejected["reason"]) == (
+        "orders.order-rejected.v1",
+        "REJECTED",
+        "out_of_stock",
+    )
+    assert placed["at"] <= rejected["at"]
+
+
+async def test_an_order_past_its_deadline_is_cancelled_and_one_before_it_is_not(floor: Any) -> None:
+    late, early = await floor.place(seconds=-1), await floor.place(seconds=60)
+    [event] = await floor.sweep()
+    assert (event.order_id, event.reason) == (late, "deadline")
+    assert (await floor.row(late)).state == "CANCELLED"
+    assert (await floor.row(early)).state == "PENDING"
+
+
+async def test_two_sweepers_at_once_cancel_every_overdue_order_once(floor: Any) -> None:
+    overdue = {await floor.place(seconds=-1) for _ in range(20)}
+    swept = await asyncio.gather(*(floor.sweep() for _ in range(4)))
+    assert sorted(event.order_id for events in swept for event in events) == sorted(overdue)
+
+
+async def test_the_job_says_how_much_it_swept_so_that_a_backlog_is_swept_at_once(floor: Any) -> None:
+    await floor.place(seconds=-1)
+    sweep = consumers.JOBS["expire"].run
+    assert await sweep(floor.database) == 1
+    assert await sweep(floor.database) == 0
+
+
+async def test_a_sweep_takes_the_longest_overdue_first_and_no_more_than_its_limit(
+    floor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "SWEEP_LIMIT", 1)
+    second, first = await floor.place(seconds=-10), await floor.place(seconds=-20)
+    assert [event.order_id for event in await floor.sweep()] == [first]
+    assert [event.order_id for event in await floor.sweep()] == [second]
+
+
+async def test_what_a_clock_or_a_customer_ends_continues_the_trace_of_the_order(floor: Any) -> None:
+    traceparent = f"00-{uuid4().hex}-{uuid4().hex[:16]}-01"
+    swept, cancelled = await floor.place(seconds=-1), await floor.place()
+    async with floor.database.transaction() as tx:
+        await tx.connection.exec_driver_sql("UPDATE orders SET traceparent = $1", (traceparent,))
+    await floor.sweep()
+    await floor.cancel(cancelled)
+    for order_id in (swept, cancelled):
+        ending = (await floor.outbox(order_id))[-1]
+        assert (ending.traceparent, ending.correlation_id, ending.causation_id) == (
+            traceparent,
+            str(order_id),
+            None,
+        )
+
+
+async def test_what_a_message_ends_is_published_because_of_that_message(floor: Any) -> None:
+    order_id = await floor.place()
+    message = received(PaymentCaptured(order_id=order_id))
+    async with floor.database.transaction() as tx:
+        await handlers.confirm_order(tx, [message])
+    ending = (await floor.outbox(order_id))[-1]
+    assert (ending.causation_id, ending.correlation_id) == (
+        message.cause.event_id,
+        message.cause.correlation_id,
+    )
+
+
+@pytest.mark.parametrize("late", ["confirm", "reject_unpaid", "reject_unstocked"])
+async def test_a_message_that_comes_too_late_changes_nothing(floor: Any, late: str) -> None:
+    order_id = await floor.place()
+    await floor.cancel(order_id)
+    assert await getattr(floor, late)(order_id) == []
+    row = await floor.row(order_id)
+    assert (row.state, row.version, len(row.history)) == ("CANCELLED", 2, 2)
+
+
+@pytest.mark.parametrize("early", ["confirm", "reject_unpaid", "reject_unstocked"])
+async def test_a_message_about_an_order_that_is_not_ours_changes_nothing(floor: Any, early: str) -> None:
+    assert await getattr(floor, early)(uuid4()) == []
+
+
+async def test_the_same_message_twice_has_one_effect(floor: Any) -> None:
+    order_id = await floor.place()
+    assert len(await floor.confirm(order_id)) == 1
+    assert await floor.confirm(order_id) == []
+
+
+async def test_cancelling_again_is_harmless_and_publishes_nothing(floor: Any) -> None:
+    order_id = await floor.place()
+    await floor.cancel(order_id)
+    assert await floor.cancel(order_id) == []
+
+
+async def test_cancelling_an_order_that_its_deadline_cancelled_is_harmless(floor: Any) -> None:
+    order_id = await floor.place(seconds=-1)
+    await floor.sweep()
+    assert await floor.cancel(order_id) == []
+    assert (await floor.row(order_id)).reason == "deadline"
+
+
+@pytest.mark.parametrize("ending", ["confirm", "reject_unpaid"])
+async def test_an_order_that_ended_otherwise_cannot_be_cancelled(floor: Any, ending: str) -> None:
+    order_id = await floor.place()
+    await getattr(floor, ending)(order_id)
+    with pytest.raises(domain.OrderAlreadyEnded):
+        await floor.cancel(order_id)
+
+
+async def test_a_race_of_all_endings_has_one_winner_and_one_event(floor: Any) -> None:
+    for _ in range(10):
+        order_id: UUID = await floor.place(seconds=-1)
+        results = await asyncio.gather(
+            floor.confirm(order_id),
+            floor.reject_unpaid(order_id),
+            floor.reject_unstocked(order_id),
+            floor.cancel(order_id),
+            floor.sweep(),
+            return_exceptions=True,
+        )
+        unexpected = [result for result in results if isinstance(result, BaseException)]
+        assert all(isinstance(result, domain.OrderAlreadyEnded) for result in unexpected)
+        events = [event for result in results if isinstance(result, list) for event in result]
+        row = await floor.row(order_id)
+        assert len(events) == 1
+        assert row.version == 2
+        assert row.history[-1]["event"] == _type_of(events[0])
+
+
+async def test_a_batch_ends_each_order_with_its_own_facts_in_a_constant_number_of_statements(
+    floor: Any,
+) -> None:
+    order_ids = [await floor.place(customer_id=f"c-{number}") for number in range(50)]
+    with floor.statements() as few:
+        await floor.confirm(*order_ids[:2])
+    with floor.statements() as many:
+        events = await floor.confirm(*order_ids)
+    assert len(few) == len(many) == 2  # the update, the outbox
+    assert sorted(event.order_id for event in events) == sorted(order_ids[2:])
+    assert {event.order_id: event.customer_id for event in events} == {
+        order_id: f"c-{number}" for number, order_id in enumerate(order_ids) if number >= 2
+    }
+
+
+async def test_nothing_is_published_when_the_transaction_fails(floor: Any) -> None:
+    order_id = await floor.place()
+    with pytest.raises(RuntimeError, match="planted"):
+        async with floor.database.transaction() as tx:
+            await handlers.cancel_order(tx, order_id)
+            assert len(await published(tx)) == 1
+            raise RuntimeError("planted")
+    assert (await floor.row(order_id)).state == "PENDING"
+    assert [row.type for row in await floor.outbox(order_id)] == ["orders.order-placed.v1"]
+
+
+def _type_of(event: PublishedEvent) -> str:
+    return event.event_type

@@ -1,0 +1,38 @@
+"""The migrations and the tables that the code knows say the same."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
+from chassis.database import Database
+from orders.db import metadata
+
+OWN = set(metadata.tables)
+
+
+async def test_migrating_gives_exactly_the_tables_that_the_code_knows(
+    database: Callable[[str], Awaitable[Any]],
+) -> None:
+    migrated = Database((await database("orders")).owner_url)
+    async with migrated.engine.connect() as connection:
+        differences = await connection.run_sync(_differences)
+        constraints = await connection.run_sync(_constraints)
+    await migrated.close()
+    assert differences == []
+    assert constraints == {"orders_state", "orders_ended", "orders_reason", "orders_total"}
+
+
+def _differences(connection: Connection) -> list[Any]:
+    def own(name: str | None, kind: str, _: object) -> bool:
+        return kind != "table" or name in OWN
+
+    return list(
+        compare_metadata(MigrationContext.configure(connection, opts={"include_name": own}), metadata)
+    )
+
+
+def _constraints(connection: Connection) -> set[str | None]:
+    return {constraint["name"] for constraint in inspect(connection).get_check_constraints("orders")}

@@ -1,0 +1,146 @@
+"""What orders publishes matches its schemas; what it consumes, it can read."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from orders import consumers, events
+from orders.domain import CancellationReason, RejectionReason
+
+
+def find_contracts() -> Path:
+    """contracts/, wherever above this file it stands."""
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "contracts" / "topics.yaml").is_file():
+            return folder / "contracts"
+    raise FileNotFoundError("no contracts/topics.yaml above this test")
+
+
+CONTRACTS = find_contracts()
+ORDER: dict[str, Any] = {
+    "order_id": UUID("01980000-0000-7000-8000-00000000000a"),
+    "version": 2,
+    "customer_id": "c-ada",
+    "total": Money(amount_minor=2598, currency="EUR"),
+}
+NOW = datetime(2026, 3, 2, 9, 0, 0, 250_000, UTC)
+PUBLISHED: list[PublishedEvent] = [
+    events.OrderPlaced(
+        **{**ORDER, "version": 1},
+        lines=[events.OrderLine(sku="mug", quantity=2, unit_price=Money(amount_minor=1299, currency="EUR"))],
+        payment_token="tok_ok",
+        placed_at=NOW,
+        deadline_at=NOW,
+    ),
+    events.OrderConfirmed(**ORDER, confirmed_at=NOW),
+    *(events.OrderRejected(**ORDER, reason=reason, rejected_at=NOW) for reason in RejectionReason),
+    *(events.OrderCancelled(**ORDER, reason=reason, cancelled_at=NOW) for reason in CancellationReason),
+]
+CONSUMED: list[type[ConsumedEvent]] = [
+    events.StockRejected,
+    events.PaymentCaptured,
+    events.PaymentDeclined,
+    events.ProductListed,
+    events.ProductPriced,
+]
+TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
+
+
+def folder_of(event_type: str) -> Path:
+    return CONTRACTS / "events" / event_type.removesuffix(".v1")
+
+
+def schema_of(event_type: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((folder_of(event_type) / "v1.schema.json").read_text())
+    return schema
+
+
+def examples_of(event_type: str) -> list[dict[str, Any]]:
+    return [
+        json.loads(path.read_text()) for path in sorted((folder_of(event_type) / "examples").glob("*.json"))
+    ]
+
+
+def validate(event_type: str, data: dict[str, Any]) -> None:
+    validator = Draft202012Validator(
+        schema_of(event_type), format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+    validator.validate(data)
+
+
+@pytest.mark.parametrize(
+    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
+)
+def test_what_is_published_matches_its_schema_and_sends_nothing_else(event: PublishedEvent) -> None:
+    data = json.loads(event.model_dump_json())
+    validate(event.event_type, data)
+    schema = schema_of(event.event_type)
+    assert set(data) == set(schema["properties"]) == set(schema["required"])
+
+
+@pytest.mark.parametrize(
+    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
+)
+def test_the_schema_gate_catches_a_missing_field(event: PublishedEvent) -> None:
+    data = json.loads(event.model_dump_json())
+    del data["total" if "total" in data else "order_id"]
+    with pytest.raises(ValidationError):
+        validate(event.event_type, data)
+
+
+def test_every_event_of_the_own_topic_is_published_and_no_other() -> None:
+    owned = {name for topic in TOPICS.values() if topic["owner"] == "orders" for name in topic["events"]}
+    assert {event.event_type for event in PUBLISHED} == owned
+
+
+@pytest.mark.parametrize(
+    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
+)
+def test_an_event_goes_to_its_own_topic_under_the_id_of_its_order(event: PublishedEvent) -> None:
+    assert event.event_type in TOPICS[event.topic]["events"]
+    assert TOPICS[event.topic]["key"] == "order_id"
+    assert event.subject == str(ORDER["order_id"])
+
+
+@pytest.mark.parametrize("model", CONSUMED, ids=lambda model: model.event_type)
+def test_every_example_of_a_consumed_event_can_be_read(model: type[ConsumedEvent]) -> None:
+    examples = examples_of(model.event_type)
+    assert examples
+    for example in examples:
+        model.model_validate_json(json.dumps(example))
+
+
+@pytest.mark.parametrize("model", CONSUMED, ids=lambda model: model.event_type)
+def test_a_read_model_asks_for_nothing_that_its_schema_does_not_promise(model: type[ConsumedEvent]) -> None:
+    asked = {name for name, field in model.model_fields.items() if field.is_required()}
+    assert asked <= set(schema_of(model.event_type)["required"])
+
+
+@pytest.mark.parametrize(
+    "model", [events.PaymentDeclined, events.StockRejected], ids=lambda model: model.event_type
+)
+def test_a_reason_that_nobody_has_heard_of_can_be_read(model: type[ConsumedEvent]) -> None:
+    for example in examples_of(model.event_type):
+        model.model_validate(example | {"reason": "invented-tomorrow", "further": {"fields": True}})
+
+
+def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> None:
+    topics = {model.topic for model in CONSUMED}
+    on_topics = {name for topic in topics for name in TOPICS[topic]["events"]}
+    handled, skipped = set(consumers.SUBSCRIPTIONS), set(consumers.IGNORED)
+    assert handled == {model.event_type for model in CONSUMED}
+    assert handled | skipped == on_topics
+    assert not handled & skipped
+
+
+def test_orders_is_a_declared_reader_of_every_topic_that_it_consumes() -> None:
+    for model in CONSUMED:
+        assert "orders" in TOPICS[model.topic]["readers"]
