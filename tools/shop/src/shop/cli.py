@@ -1,0 +1,36 @@
+"""The `shop` command: its table of contents."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from shop.commands import test_stack
+from shop.stack.trouble import Trouble
+from shop.target import TargetMissing
+
+app = typer.Typer(
+    name="shop",
+    help="Runs, watches and judges Shopfloor on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(test_stack.app, name="test-stack")
+
+
+def main() -> None:
+    """The entry point: trouble is one sentence on stderr and exit code 1, never a traceback."""
+    try:
+        app()
+    except (Trouble, TargetMissing) as trouble:
+        Console(stderr=True, highlight=False).print(f"[bold red]shop:[/] {trouble}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""`shop test-stack up | down`: PostgreSQL and Kafka kept warm for many test runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import typer
+
+from shop.stack.bare import Bare, read_state, write_state
+from shop.stack.trouble import Trouble
+
+DEFAULT_FILE = Path(tempfile.gettempdir()) / "shop-test-stack.json"
+
+app = typer.Typer(
+    help="PostgreSQL and Kafka kept warm for many test runs (set SHOP_TEST_STACK to the state file)."
+)
+
+
+def _file() -> Path:
+    return Path(os.environ.get("SHOP_TEST_STACK") or DEFAULT_FILE)
+
+
+@app.command()
+def up() -> None:
+    """Start the two servers, if they do not run, and print how tests find them."""
+    file = _file()
+    if not _runs(file):
+        asyncio.run(_start(file))
+    typer.echo(f"export SHOP_TEST_STACK={file}")
+
+
+@app.command()
+def down() -> None:
+    """Stop the two servers and delete all their data."""
+    bare, _, _ = read_state(_file())
+    asyncio.run(bare.stop())
+    _file().unlink()
+
+
+def _runs(file: Path) -> bool:
+    try:
+        bare, _, _ = read_state(file)
+    except Trouble:
+        return False
+    return bare.runs()
+
+
+async def _start(file: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="shop-test-stack-"))
+    folder.chmod(0o711)  # PostgreSQL passes through as another user when root starts it.
+    bare = Bare(folder)
+    try:
+        server, bootstrap = await asyncio.gather(bare.start_postgres(), bare.start_kafka())
+    except BaseException:
+        await bare.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    write_state(file, bare, server, bootstrap)

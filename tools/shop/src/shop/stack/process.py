@@ -1,0 +1,207 @@
+"""Operating-system processes that outlive the command that started them.
+
+A process is known by its pid file, which holds the time of its start too: a
+number alone might have been given to somebody else since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""What this very process started; kept so that the dead ones can be reaped."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a process and its children use."""
+
+    resident: int
+    """Bytes of memory, shared pages counted in each process."""
+    proportional: int
+    """Bytes of memory, each shared page divided among those that share it: these can be summed."""
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A named background process of one state folder."""
+
+    name: str
+    state: Path
+
+    @property
+    def log(self) -> Path:
+        return self.state / "logs" / f"{self.name}.log"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.state / "run" / f"{self.name}.json"
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+        user: int | None = None,
+    ) -> int:
+        """Start it in a session of its own (so that Ctrl-C does not reach it) and answer its pid.
+
+        Its output is appended to its log. `user` is the id of the user and group to run as.
+        """
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                argv,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=pass_fds,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+        _children[child.pid] = child
+        started = psutil.Process(child.pid).create_time()
+        written = self.pid_file.with_suffix(".new")
+        written.write_text(json.dumps({"pid": child.pid, "started": started}))
+        written.replace(self.pid_file)
+        return child.pid
+
+    def process(self) -> psutil.Process | None:
+        """The running process, None if it was never started or has ended."""
+        try:
+            facts = json.loads(self.pid_file.read_text())
+            found = psutil.Process(facts["pid"])
+            if abs(found.create_time() - facts["started"]) > 1 or found.status() == psutil.STATUS_ZOMBIE:
+                return None
+        except (OSError, ValueError, KeyError, psutil.Error):
+            return None
+        return found
+
+    @property
+    def pid(self) -> int | None:
+        found = self.process()
+        return None if found is None else found.pid
+
+    def uptime(self) -> float | None:
+        """Seconds since its start, None if it does not run."""
+        found = self.process()
+        return None if found is None else time.time() - found.create_time()
+
+    def resources(self) -> Resources | None:
+        """What it and all its children use now, None if it does not run."""
+        found = self.process()
+        return None if found is None else _resources_of(found)
+
+    def send(self, sign: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        if (pid := self.pid) is not None:
+            try:
+                os.kill(pid, sign)
+            except ProcessLookupError:
+                pass  # It ended in between, which is what most senders want.
+
+    async def stop(self, sign: signal.Signals = signal.SIGTERM, patience: float = 10.0) -> bool:
+        """Ask it to end, and kill it after `patience` seconds. True if it had to be killed."""
+        running = self.process()
+        self.send(sign)
+        killed = False
+        if running is not None and not await self._ended(patience):
+            self._kill_tree(running)
+            killed = True
+            await self._ended(5.0)
+        self._forget()
+        return killed
+
+    async def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if (running := self.process()) is not None:
+            self._kill_tree(running)
+            await self._ended(5.0)
+        self._forget()
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+        try:
+            with self.log.open("rb") as stream:
+                stream.seek(max(0, self.log.stat().st_size - 400 * lines))
+                text = stream.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    async def _ended(self, patience: float) -> bool:
+        deadline = time.monotonic() + patience
+        while self.process() is not None:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    @staticmethod
+    def _kill_tree(running: psutil.Process) -> None:
+        try:
+            family = [running, *running.children(recursive=True)]
+        except psutil.Error:
+            family = [running]
+        for member in family:
+            try:
+                member.kill()
+            except psutil.Error:
+                pass  # Gone already.
+
+    def _forget(self) -> None:
+        self.pid_file.unlink(missing_ok=True)
+        for pid, child in list(_children.items()):
+            if child.poll() is not None:
+                del _children[pid]
+
+
+def _resources_of(process: psutil.Process) -> Resources:
+    resident = proportional = 0
+    cpu = 0.0
+    for member in [process, *_children_of(process)]:
+        try:
+            rss = member.memory_info().rss
+            times = member.cpu_times()
+        except psutil.Error:
+            continue
+        resident += rss
+        proportional += _proportional(member.pid, rss)
+        cpu += times.user + times.system
+    return Resources(resident, proportional, cpu)
+
+
+def _children_of(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _proportional(pid: int, otherwise: int) -> int:
+    """Linux tells it in /proc; where it does not, the resident size stands in."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return otherwise
