@@ -1,0 +1,188 @@
+"""For operators: the dead letters of a service over HTTP, and what it subscribes to."""
+
+from datetime import datetime
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from chassis import dead_letters
+from chassis.database import Db, Transaction, is_unavailable
+from chassis.envelope import RawMessage
+from chassis.inbox import Inbox
+from chassis.problems import Problem
+
+router = APIRouter(prefix="/admin", tags=["admin"])
+
+
+class DeadLetter(BaseModel):
+    """A dead letter without its data, which may hold what is not for every eye."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    event_id: str | None
+    type: str | None
+    state: str
+    reason: str
+    error: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class DeadLetterDetail(DeadLetter):
+    """A dead letter with its headers and its data."""
+
+    headers: dict[str, str]
+    value: str | None
+
+
+class Selection(BaseModel):
+    """Which letters: one by its id, or all open ones of a key (on one topic or on all)."""
+
+    id: int | None = None
+    topic: str | None = None
+    key: str | None = None
+
+
+class Outcome(BaseModel):
+    """How many letters were ended, and how many are still open because the first of their key failed again."""
+
+    ended: int
+    still_open: int
+    error: str | None = None
+
+
+@router.get("/subscriptions", summary="What this service subscribes to, and what it knowingly ignores")
+async def subscriptions(request: Request) -> dict[str, Any]:
+    """The consumer group, its topics, the event types that it handles and those that it skips."""
+    inbox = _inbox(request)
+    return {
+        "group": inbox.group,
+        "topics": sorted(inbox.topics),
+        "subscribed": sorted(inbox.subscriptions),
+        "ignored": sorted(inbox.ignored),
+    }
+
+
+@router.get("/dead-letters", summary="List dead letters, oldest first")
+async def list_dead_letters(
+    db: Db, state: str = "open", key: str | None = None, limit: int = 100
+) -> list[DeadLetter]:
+    """`state`: open, all, or one state's name."""
+    async with db.reading() as connection:
+        rows = await connection.execute(_LIST, {"state": state, "key": key, "limit": min(limit, 1000)})
+        return [DeadLetter(**row) for row in rows.mappings()]
+
+
+@router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
+async def show_dead_letter(letter_id: int, db: Db) -> DeadLetterDetail:
+    """Headers and data as they came."""
+    async with db.reading() as connection:
+        row = (await connection.execute(_SHOW, {"id": letter_id})).mappings().first()
+    if row is None:
+        raise _unknown(letter_id)
+    value = row["value"].decode(errors="replace") if row["value"] is not None else None
+    return DeadLetterDetail(**{**row, "value": value})
+
+
+@router.post("/dead-letters/redrive", summary="Handle dead letters again, in the order of their keys")
+async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
+    """Safe to repeat: an event that was handled in the meantime is a duplicate, and has no effect."""
+    ended = 0
+    inbox = _inbox(request)
+    for topic, key in await _keys(db, selection):
+        try:
+            while await _redrive_next(inbox, db, topic, key, selection.id):
+                ended += 1
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            return Outcome(ended=ended, still_open=await _open(db, selection), error=repr(error))
+    return Outcome(ended=ended, still_open=await _open(db, selection))
+
+
+@router.post("/dead-letters/discard", summary="Give up dead letters")
+async def discard(selection: Selection, db: Db) -> Outcome:
+    """By id: that letter alone; what waits behind it is then redriven with its key. By key: all of the key."""
+    async with db.transaction() as tx:
+        for topic, key in sorted(await _keys(db, selection)):
+            await dead_letters.lock_key(tx, topic, key)
+        rows = await tx.connection.execute(_DISCARD, selection.model_dump())
+        ended = len(rows.all())
+    return Outcome(ended=ended, still_open=await _open(db, selection))
+
+
+async def _redrive_next(inbox: Inbox, db: Db, topic: str, key: str, only: int | None) -> bool:
+    """Handle the oldest open letter of a key in a transaction of its own; False when there is none."""
+    async with db.transaction() as tx:
+        await dead_letters.lock_key(tx, topic, key)
+        row = (
+            (await tx.connection.execute(_NEXT, {"topic": topic, "key": key, "id": only})).mappings().first()
+        )
+        if row is None:
+            return False
+        headers = [(name, value.encode()) for name, value in row["headers"].items()]
+        position = (row["partition"], row["offset"])
+        await inbox.handle_held(tx, RawMessage(topic, position, key.encode(), row["value"], headers))
+        await _end(tx, row["id"])
+    return True
+
+
+async def _end(tx: Transaction, letter_id: int) -> None:
+    await tx.connection.execute(
+        text("UPDATE dead_letters SET state = 'REDRIVEN', ended_at = now() WHERE id = :id"), {"id": letter_id}
+    )
+
+
+async def _keys(db: Db, selection: Selection) -> list[tuple[str, str]]:
+    if selection.id is None and selection.key is None:
+        raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
+    async with db.reading() as connection:
+        rows = await connection.execute(_KEYS, selection.model_dump())
+        found = [(row.topic, row.key) for row in rows]
+    if not found and selection.id is not None:
+        raise _unknown(selection.id)
+    return found
+
+
+async def _open(db: Db, selection: Selection) -> int:
+    async with db.reading() as connection:
+        return int((await connection.execute(_COUNT, selection.model_dump())).scalar_one())
+
+
+def _inbox(request: Request) -> Inbox:
+    return cast(Inbox, request.app.state.inbox)
+
+
+def _unknown(letter_id: int) -> Problem:
+    return Problem(
+        404, "unknown-dead-letter", "There is no such dead letter", f"No dead letter has the id {letter_id}."
+    )
+
+
+_COLUMNS = (
+    'id, topic, partition, "offset", key, event_id::text, type, state, reason, error, created_at, ended_at'
+)
+_OPEN = "state IN ('HELD', 'WAITING', 'PARKED')"
+_SELECTED = """
+    (CAST(:id AS bigint) IS NULL OR id = :id) AND (CAST(:topic AS text) IS NULL OR topic = :topic)
+    AND (CAST(:key AS text) IS NULL OR key = :key)
+"""
+_LIST = text(
+    f"SELECT {_COLUMNS} FROM dead_letters WHERE (CAST(:key AS text) IS NULL OR key = :key)"
+    f" AND (:state = 'all' OR state = :state OR (:state = 'open' AND {_OPEN})) ORDER BY id LIMIT :limit"
+)
+_SHOW = text(f"SELECT {_COLUMNS}, headers, value FROM dead_letters WHERE id = :id")
+_KEYS = text(f"SELECT DISTINCT topic, key FROM dead_letters WHERE {_SELECTED} AND ({_OPEN} OR id = :id)")
+_COUNT = text(f"SELECT count(*) FROM dead_letters WHERE {_SELECTED} AND {_OPEN}")
+_NEXT = text(
+    f"SELECT * FROM dead_letters WHERE topic = :topic AND key = :key AND {_OPEN}"
+    " AND (CAST(:id AS bigint) IS NULL OR id = :id) ORDER BY id LIMIT 1 FOR UPDATE"
+)
+_DISCARD = text(
+    f"UPDATE dead_letters SET state = 'DISCARDED', ended_at = now() WHERE {_SELECTED} AND {_OPEN} RETURNING id"
+)

@@ -1,0 +1,153 @@
+"""Kafka's receiving side: batches for the inbox, and offsets only after its commit.
+
+Before partitions go to another replica the batch in hand is finished and its offsets are committed; a batch that was
+fetched under an older assignment is thrown away. Offsets are committed explicitly: a bare `commit()` around a rebalance
+commits what another replica is reading.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Collection, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from chassis.database import is_unavailable
+from chassis.envelope import RawMessage
+from chassis.inbox import Inbox
+
+log = structlog.get_logger()
+
+POLL_MS = 1_000
+LONGEST_PAUSE = 5.0
+OFFSETS_EVERY = 0.2
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """Feeds one inbox from its topics. `run()` works until it is cancelled, and drains before it ends."""
+
+    def __init__(
+        self, inbox: Inbox, bootstrap_servers: str, batch_size: int, session_timeout_ms: int = 10_000
+    ) -> None:
+        self.inbox = inbox
+        self.batch_size = batch_size
+        self.assigned = False
+        self._options = {
+            "bootstrap_servers": bootstrap_servers,
+            "group_id": inbox.group,
+            "session_timeout_ms": session_timeout_ms,
+            "heartbeat_interval_ms": session_timeout_ms // 4,
+        }
+        self._busy = asyncio.Lock()
+        self._generation = 0
+        self._done: dict[TopicPartition, int] = {}
+        self._stopping = asyncio.Event()
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Consume until `stop()`. Raises KafkaError when the broker is away: call it again."""
+        # aiokafka's own defaults lose data: they start at the end and commit offsets by the clock.
+        consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **self._options)
+        self._consumer = consumer
+        consumer.subscribe(sorted(self.inbox.topics), listener=self)
+        committing: asyncio.Task[None] | None = None
+        try:
+            await consumer.start()
+            committing = asyncio.create_task(self._commit_regularly())
+            while not self._stopping.is_set():
+                await self._step(consumer)
+        finally:
+            self.assigned = False
+            if committing is not None:
+                committing.cancel()
+            with contextlib.suppress(KafkaError, OSError):
+                await self._commit()
+            await consumer.stop()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop()` was called."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Have `run()` finish the batch in hand, commit its offsets, leave the group and return."""
+        self._stopping.set()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Wait for the batch in hand, then commit: whoever gets the partitions goes on right behind it."""
+        async with self._busy:
+            self._generation += 1
+            self.assigned = False
+            with contextlib.suppress(KafkaError):
+                await self._commit()
+            self._done.clear()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Ready from now on, also where there are fewer partitions than replicas."""
+        self.assigned = True
+        log.info("partitions assigned", partitions=len(assigned))
+
+    async def _step(self, consumer: AIOKafkaConsumer) -> None:
+        generation = self._generation
+        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.batch_size)
+        if not fetched:
+            return
+        async with self._busy:
+            if generation != self._generation:
+                return  # fetched under an assignment that has ended
+            records = [record for partition in fetched.values() for record in partition]
+            await self._process(consumer, fetched.keys(), records)
+
+    async def _process(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Collection[TopicPartition],
+        records: Sequence[ConsumerRecord],
+    ) -> None:
+        first: dict[TopicPartition, int] = {}
+        for record in records:
+            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        try:
+            await self.inbox.process([_raw(record) for record in records])
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("a dependency is away, the batch waits", events=len(records), error=repr(error))
+            for partition, offset in first.items():
+                consumer.seek(partition, offset)
+            await self._pause()
+            return
+        self._failures = 0
+        for record in records:
+            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+
+    async def _pause(self) -> None:
+        """Backoff with jitter. The batch was given back, so the group's heartbeat and polling go on meanwhile."""
+        self._failures += 1
+        seconds = min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _commit_regularly(self) -> None:
+        # Not once a batch: the inbox makes redelivery harmless, and a commit costs a round trip and a log record.
+        while True:
+            await asyncio.sleep(OFFSETS_EVERY)
+            with contextlib.suppress(KafkaError):
+                await self._commit()
+
+    async def _commit(self) -> None:
+        done, self._done = self._done, {}
+        if done:
+            try:
+                await self._consumer.commit(done)
+            except (CommitFailedError, IllegalStateError) as error:
+                log.info("offsets not committed, the partitions have moved on", error=repr(error))
+
+
+def _raw(record: ConsumerRecord) -> RawMessage:
+    return RawMessage(
+        record.topic, (record.partition, record.offset), record.key, record.value, record.headers
+    )

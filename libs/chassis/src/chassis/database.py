@@ -1,0 +1,123 @@
+"""The service's database: one engine, and transactions that publish.
+
+A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and committed before the answer leaves.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, cast
+from uuid import UUID
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from chassis import outbox
+from chassis.envelope import Cause, PublishedEvent
+from chassis.outbox import OutboxRow
+
+CONNECT_SECONDS = 3.0
+# JIT costs more than it gains on statements this short.
+SERVER_SETTINGS = {"jit": "off"}
+
+
+class Unavailable(Exception):
+    """Something outside (a database, another company's service) is away. Not the message's fault: wait, try again."""
+
+
+class Transaction:
+    """One database transaction with what it is going to publish."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.rows: list[OutboxRow] = []
+        self.pending: list[PublishedEvent] = []
+        self.wakes: set[str] = set()
+
+    def publish(self, event: PublishedEvent, *, cause: Cause) -> UUID:
+        """Publish an event if and when this transaction commits; returns the event's id."""
+        row = outbox.row_of(event, cause)
+        self.rows.append(row)
+        self.pending.append(event)
+        return row.event_id
+
+    def wake(self, job: str) -> None:
+        """After the commit, run this process's job of that name without waiting for its interval."""
+        self.wakes.add(job)
+
+
+class Database:
+    """Connections to one PostgreSQL database.
+
+    `url` is postgresql://user:password@host:port/database. `on_commit` is called after each commit of a transaction,
+    with the transaction.
+    """
+
+    def __init__(self, url: str, pool_size: int = 8) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=CONNECT_SECONDS,
+            connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
+        )
+        self.on_commit: Callable[[Transaction], None] = lambda tx: None
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction that commits on leaving the block, and rolls back on an error."""
+        async with self.engine.begin() as connection:
+            tx = Transaction(connection)
+            yield tx
+            await outbox.write(connection, tx.rows)
+        self.on_commit(tx)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for plain reads, each statement on its own."""
+        async with self._autocommit.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error says that a dependency is away, or that PostgreSQL asks to try again (deadlock, serialization).
+
+    What is left is the fault of the input or of the code.
+    """
+    if isinstance(error, DBAPIError):
+        again = {"40001", "40P01", "53300", "57P01", "57P02", "57P03", "25006"}
+        return (
+            error.connection_invalidated
+            or isinstance(error, (OperationalError, InterfaceError))
+            or getattr(error.orig, "sqlstate", None) in again
+            or isinstance(error.orig, OSError)
+        )
+    return isinstance(
+        error,
+        (
+            Unavailable,
+            PoolTimeout,
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+            asyncpg.InterfaceError,
+            asyncpg.TooManyConnectionsError,
+            asyncpg.AdminShutdownError,
+        ),
+    )
+
+
+def _database(request: Request) -> Database:
+    return cast(Database, request.app.state.database)
+
+
+Db = Annotated[Database, Depends(_database)]

@@ -1,0 +1,71 @@
+"""Probes: `/livez` (the event loop turns, no dependency asked), `/readyz` (database, consumer assigned), `/metrics`.
+
+Lag is no probe: a service that is behind must not be restarted for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from chassis.database import Database, is_unavailable
+
+Check = Callable[[], Awaitable[str | None]]
+"""Answers None when all is well, or else what is wrong."""
+
+CHECK_SECONDS = 2.0
+
+router = APIRouter(tags=["health"], include_in_schema=False)
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """Answers as long as the event loop turns."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """200 if every check passes, otherwise 503 with what is wrong."""
+    checks: Mapping[str, Check] = request.app.state.checks
+    results = {name: await check() for name, check in checks.items()}
+    ready = not any(results.values())
+    status = {
+        "status": "ready" if ready else "not ready",
+        "checks": {n: r or "ok" for n, r in results.items()},
+    }
+    return JSONResponse(status, 200 if ready else 503)
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Counters in Prometheus' text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def database_check(database: Database) -> Check:
+    """Whether the database answers."""
+
+    async def check() -> str | None:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS), database.reading() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            return f"away: {type(error).__name__}"
+        return None
+
+    return check
+
+
+def flag_check(is_set: Callable[[], bool], otherwise: str) -> Check:
+    """Whether something is so, and what to say if not."""
+
+    async def check() -> str | None:
+        return None if is_set() else otherwise
+
+    return check

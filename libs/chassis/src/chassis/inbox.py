@@ -1,0 +1,354 @@
+"""The inbox: takes each event once, in the order of its key, in one transaction for a whole batch.
+
+A batch is one transaction: inbox rows, the handlers' state changes, outbox rows. A duplicate finds its inbox row and is
+dropped; a replica that lost its partitions meets the other's inbox row and is fenced by the database.
+
+It knows no transport: whoever has messages calls `process`, and may forget them when it returns.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, NamedTuple, get_args, get_type_hints
+from uuid import UUID
+
+import structlog
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from pydantic import ValidationError
+from sqlalchemy import text
+
+from chassis import dead_letters, envelope, telemetry
+from chassis.database import Database, Transaction, is_unavailable
+from chassis.dead_letters import Dead
+from chassis.envelope import Cause, ConsumedEvent, Envelope, RawMessage, Received, Undecodable
+
+log = structlog.get_logger()
+
+Handler = Callable[[Transaction, Sequence[Received[Any]]], Awaitable[None]]
+"""`async def reserve_stock(tx: Transaction, events: Batch[OrderPlaced]) -> None`: the use case for a batch of events of
+one type, in which each key occurs at most once. It never commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a service does with one event type: its read model and its handler."""
+
+    model: type[ConsumedEvent]
+    handler: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that was understood, and what is to be done with it."""
+
+    message: RawMessage
+    envelope: Envelope
+    subscription: Subscription
+    data: ConsumedEvent
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What has an order of its own: the topic and the aggregate."""
+        return self.message.topic, self.envelope.subject
+
+
+class Sorted(NamedTuple):
+    """A batch divided: what to handle, what cannot be, and what stands behind the latter in the order of its key."""
+
+    now: list[Accepted]
+    dead: list[Dead]
+    behind: list[Accepted]
+
+
+def subscriptions_of(handlers: Mapping[str, Handler]) -> dict[str, Subscription]:
+    """Find each handler's read model in its annotations, and hold it against the type it is subscribed to.
+
+    Raises TypeError, at start, where a handler has no `Batch[Model]` or the model is of another event.
+    """
+    return {type_: Subscription(_model_of(type_, handler), handler) for type_, handler in handlers.items()}
+
+
+def _model_of(type_: str, handler: Handler) -> type[ConsumedEvent]:
+    hints = [hint for name, hint in get_type_hints(handler).items() if name != "return"]
+    try:
+        (received,) = get_args(hints[1])
+        (model,) = get_args(received)
+    except (IndexError, ValueError) as error:
+        name = getattr(handler, "__name__", str(handler))
+        raise TypeError(f"{name} must be (tx: Transaction, events: Batch[SomeConsumedEvent])") from error
+    if not (isinstance(model, type) and issubclass(model, ConsumedEvent) and model.event_type == type_):
+        raise TypeError(f"{handler} reads {model}, which is not the model of {type_}")
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """One consumer group's inbox. `ignored` are the types on its topics that it knows and does not need."""
+
+    database: Database
+    group: str
+    subscriptions: Mapping[str, Subscription]
+    ignored: Collection[str] = ()
+    max_attempts: int = 4
+    retry_seconds: float = 0.1
+
+    @property
+    def topics(self) -> set[str]:
+        """The topics to read."""
+        return {subscription.model.topic for subscription in self.subscriptions.values()}
+
+    async def process(self, messages: Sequence[RawMessage]) -> None:
+        """Take a batch, all of it: when this returns each message was handled, was a duplicate, or is a dead letter.
+
+        Raises what `is_unavailable` recognises when a dependency is away: then nothing of the batch that was not taken
+        already is lost, and the same batch is to be given again.
+        """
+        sorted_ = self._sort(messages)
+        try:
+            await self._take(sorted_.now, sorted_.dead)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.warning(
+                "batch failed, taking its events one by one", events=len(sorted_.now), error=repr(error)
+            )
+            await self._take_one_by_one(sorted_.now)
+            await self._take([], sorted_.dead)
+        await self._take(sorted_.behind, [])
+
+    async def handle_held(self, tx: Transaction, message: RawMessage) -> None:
+        """Handle a dead letter again, in a transaction of the caller's, although its key is held.
+
+        A duplicate or an ignored type has no effect. Raises Undecodable or the handler's error if it fails again.
+        """
+        event = self.read(message)
+        if event is None:
+            return
+        claimed = await tx.connection.execute(
+            _CLAIM_ONE, {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
+        )
+        if claimed.first() is not None:
+            with ExitStack() as ending:
+                await self._dispatch(tx, [event], ending)
+
+    def read(self, message: RawMessage) -> Accepted | None:
+        """Understand a message: None if its type is ignored. Raises Undecodable with the reason."""
+        event = envelope.decode(message)
+        subscription = self.subscriptions.get(event.type)
+        if subscription is None:
+            if event.type in self.ignored:
+                return None
+            raise Undecodable("unknown-type", f"{self.group} does not know the event type {event.type!r}")
+        try:
+            data = subscription.model.model_validate_json(event.data)
+        except ValidationError as error:
+            raise Undecodable("schema-violation", describe(error)) from error
+        return Accepted(message, event, subscription, data)
+
+    def _sort(self, messages: Sequence[RawMessage]) -> "Sorted":
+        result = Sorted([], [], [])
+        held: set[tuple[str, str]] = set()
+        for message in messages:
+            try:
+                event = self.read(message)
+            except Undecodable as error:
+                log.warning(
+                    "dead letter", topic=message.topic, position=message.position, reason=error.reason
+                )
+                # What we do not subscribe to cannot be missed by what follows it. What we do, and cannot read, can.
+                letter = Dead(message, error.reason, str(error), holds=error.reason == "schema-violation")
+                result.dead.append(letter)
+                if letter.holds:
+                    held.add((message.topic, dead_letters.key_of(message)))
+                continue
+            if event is not None:
+                (result.behind if event.key in held else result.now).append(event)
+        return result
+
+    async def _take(self, events: Sequence[Accepted], dead: Sequence[Dead]) -> None:
+        """One transaction for all of it."""
+        if not events and not dead:
+            return
+        once = {
+            event.envelope.id: event for event in events
+        }  # a relay may send an event twice into one batch
+        with ExitStack() as ending:
+            async with self.database.transaction() as tx:
+                fresh, held = await self._claim(tx, list(once.values()))
+                await self._dispatch(tx, [event for id, event in once.items() if id in fresh], ending)
+                for id in (id for id in once if id in held):
+                    await dead_letters.queue_behind(tx, self.group, once[id].message)
+                for letter in dead:
+                    await dead_letters.bury(tx, self.group, letter)
+        _count(events, fresh, held)
+
+    async def _dispatch(self, tx: Transaction, events: Sequence[Accepted], ending: ExitStack) -> None:
+        for wave in waves(events):
+            for subscription, calls in wave:
+                received = [
+                    (event, ending.enter_context(_ending(_process_span(event, self.group))))
+                    for event in calls
+                ]
+                await subscription.handler(tx, [_received(event, span) for event, span in received])
+
+    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> tuple[set[UUID], set[UUID]]:
+        """Enter events into the inbox. Returns which are new, and which must wait behind a dead letter of their key."""
+        if not events:
+            return set(), set()
+        rows = await tx.connection.execute(
+            _CLAIM,
+            {
+                "group": self.group,
+                "ids": [event.envelope.id for event in events],
+                "sources": [event.envelope.source for event in events],
+                "topics": [event.message.topic for event in events],
+                "keys": [event.envelope.subject for event in events],
+            },
+        )
+        found = rows.all()
+        return {id for id, held in found if not held}, {id for id, held in found if held}
+
+    async def _take_one_by_one(self, events: Sequence[Accepted]) -> None:
+        """Find the events that fail, try them again with growing pauses, then let each hold its key.
+
+        An event waits while an earlier one of its key fails; all others go on.
+        """
+        remaining = list(events)
+        for attempt in range(1, self.max_attempts + 1):
+            failed: dict[tuple[str, str], tuple[Accepted, Exception]] = {}
+            waiting: list[Accepted] = []
+            for event in remaining:
+                if event.key in failed:
+                    waiting.append(event)
+                    continue
+                error = await self._attempt(event)
+                if error is not None:
+                    failed[event.key] = (event, error)
+                    waiting.append(event)
+            remaining = waiting
+            if not failed:
+                return
+            if attempt < self.max_attempts:
+                await asyncio.sleep(self.retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+        for event, error in failed.values():
+            log.error(
+                "dead letter, its key waits",
+                type=event.envelope.type,
+                key=event.envelope.subject,
+                error=repr(error),
+            )
+            await self._take([], [Dead(event.message, "handler-failed", repr(error), holds=True)])
+        given_up = {id(event) for event, _ in failed.values()}
+        await self._take_one_by_one([event for event in remaining if id(event) not in given_up])
+
+    async def _attempt(self, event: Accepted) -> Exception | None:
+        try:
+            await self._take([event], [])
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            return error
+        return None
+
+
+# ORDER BY in the INSERT: two replicas that hold the same events lock them in the same order.
+_CLAIM = text(
+    """
+    WITH batch AS (
+        SELECT b.*, EXISTS (
+            SELECT FROM dead_letters d
+            WHERE d.topic = b.topic AND d.key = b.key AND d.state IN ('HELD', 'WAITING')
+              AND d.consumer_group = :group
+        ) AS held
+        FROM unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]))
+            AS b(source, id, topic, key)
+    ), fresh AS (
+        INSERT INTO inbox (consumer_group, source, event_id)
+        SELECT :group, source, id FROM batch WHERE NOT held ORDER BY source, id
+        ON CONFLICT DO NOTHING
+        RETURNING event_id
+    )
+    SELECT event_id, false FROM fresh
+    UNION ALL
+    SELECT id, true FROM batch
+    WHERE held AND NOT EXISTS (
+        SELECT FROM inbox i WHERE i.consumer_group = :group AND i.source = batch.source AND i.event_id = batch.id)
+    """
+)
+
+
+_CLAIM_ONE = text(
+    "INSERT INTO inbox (consumer_group, source, event_id) VALUES (:group, :source, :id)"
+    " ON CONFLICT DO NOTHING RETURNING event_id"
+)
+
+
+def waves(events: Iterable[Accepted]) -> Sequence[Sequence[tuple[Subscription, list[Accepted]]]]:
+    """Divide a batch into handler calls: the nth event of a key is in the nth wave, a wave is divided by type.
+
+    So each call has each key once, the order within a key is kept, and a batch of many keys is a few calls.
+    """
+    nth: dict[tuple[str, str], int] = defaultdict(int)
+    divided: list[dict[str, tuple[Subscription, list[Accepted]]]] = []
+    for event in events:
+        place = nth[event.key]
+        nth[event.key] += 1
+        if place == len(divided):
+            divided.append({})
+        divided[place].setdefault(event.envelope.type, (event.subscription, []))[1].append(event)
+    return [list(wave.values()) for wave in divided]
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong with an event's data, without its values: they may be secrets."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'data'}: {e['msg']}" for e in error.errors(include_input=False)
+    )
+
+
+def _received(event: Accepted, span: Span) -> Received[Any]:
+    head = event.envelope
+    cause = Cause(head.id, head.correlation_id, telemetry.traceparent_of(span) or head.traceparent)
+    return Received(head.id, head.source, head.type, head.subject, head.time, event.data, cause)
+
+
+def _process_span(event: Accepted, group: str) -> Span:
+    return telemetry.start_span(
+        f"process {event.envelope.type}",
+        SpanKind.CONSUMER,
+        event.envelope.traceparent,
+        {
+            "messaging.system": "kafka",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": event.message.topic,
+            "messaging.consumer.group.name": group,
+            "messaging.message.id": str(event.envelope.id),
+            "messaging.message.conversation_id": event.envelope.correlation_id,
+        },
+    )
+
+
+class _ending:
+    """Ends a span after the commit, or marks it failed."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    def __enter__(self) -> Span:
+        return self.span
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind is not None:
+            self.span.set_status(Status(StatusCode.ERROR, kind.__name__))
+        self.span.end()
+
+
+def _count(accepted: Sequence[Accepted], fresh: set[UUID], held: set[UUID]) -> None:
+    for event in accepted:
+        outcome = (
+            "handled" if event.envelope.id in fresh else "held" if event.envelope.id in held else "duplicate"
+        )
+        telemetry.CONSUMED.labels(event.envelope.type, outcome).inc()

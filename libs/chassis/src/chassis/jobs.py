@@ -1,0 +1,55 @@
+"""Jobs: what a service does by the clock, or when a transaction wakes it."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from chassis import telemetry
+from chassis.database import Database, is_unavailable
+
+log = structlog.get_logger()
+
+LONGEST_PAUSE = 5.0
+
+
+@dataclass(slots=True)
+class Job:
+    """`run(database)` does a piece of work and returns how much it did: above 0 it is called again at once, else when
+    `tx.wake(name)` committed or `every` seconds have passed. Any replica may run it, so it must lock what it takes."""
+
+    run: Callable[[Database], Awaitable[int]]
+    every: float
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def work(self, name: str, database: Database) -> None:
+        """Work until cancelled. A dependency that is away makes it wait; an error is logged and it goes on."""
+        while True:
+            self.woken.clear()
+            done = await self.run(database)
+            telemetry.JOB_RUNS.labels(name).inc(done)
+            if not done:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.woken.wait(), self.every)
+
+
+async def keep_going(
+    name: str, work: Callable[[], Awaitable[None]], ended: Callable[[], bool] = lambda: False
+) -> None:
+    """Run `work` again and again, with backoff and jitter after an error, until cancelled or it has `ended`."""
+    failures = 0
+    loop = asyncio.get_running_loop()
+    while not ended():
+        started = loop.time()
+        try:
+            await work()
+        except Exception as error:
+            failures = 1 if loop.time() - started > LONGEST_PAUSE * 2 else failures + 1
+            if is_unavailable(error):
+                log.warning("waits for a dependency", work=name, error=repr(error))
+            else:
+                log.error("failed, starts again", work=name, exc_info=error)
+            await asyncio.sleep(min(LONGEST_PAUSE, 0.2 * 2 ** min(failures, 6)) * random.uniform(0.5, 1.0))

@@ -1,0 +1,167 @@
+"""Errors as RFC 9457 problem details: each kind has a `type` of its own, and says the cure where there is one."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.database import is_unavailable
+
+log = structlog.get_logger()
+
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of problem: HTTP status, slug of its `type`, title. `headers` go with every answer of this kind."""
+
+    status: int
+    slug: str
+    title: str
+    headers: Mapping[str, str] | None = None
+
+
+class Problem(Exception):
+    """Raise it anywhere under an endpoint to answer with problem details; `extensions` become members of the body."""
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        title: str,
+        detail: str = "",
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail or title)
+        self.type = ProblemType(status, slug, title, headers)
+        self.detail = detail
+        self.extensions = extensions
+
+
+def problem_response(
+    kind: ProblemType, detail: str = "", extensions: Mapping[str, Any] | None = None
+) -> Response:
+    """The answer for a problem, as application/problem+json."""
+    body = {"type": f"urn:shopfloor:problem:{kind.slug}", "title": kind.title, "status": kind.status}
+    body |= {"detail": detail} if detail else {}
+    content = json.loads(json.dumps({**(extensions or {}), **body}, default=str))
+    return JSONResponse(content, kind.status, dict(kind.headers or {}), "application/problem+json")
+
+
+UNAVAILABLE = ProblemType(
+    503, "database-unavailable", "The database is away", {"Retry-After": str(RETRY_AFTER_SECONDS)}
+)
+TOO_LARGE = ProblemType(413, "body-too-large", "The request's body is too large")
+MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
+INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
+BY_STATUS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
+
+
+def install(app: FastAPI, problems: Mapping[type[Exception], ProblemType]) -> None:
+    """Answer every error of an app as a problem; `problems` says which domain error is which."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for error, kind in problems.items():
+        app.add_exception_handler(error, _domain(kind))
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error.type, error.detail, error.extensions)
+
+
+def _domain(kind: ProblemType) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(_: Request, error: Exception) -> Response:
+        return problem_response(kind, str(error), vars(error))
+
+    return answer
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    if any(e["type"] == "json_invalid" for e in error.errors()):
+        return problem_response(MALFORMED, str(error.errors()[0].get("ctx", {}).get("error", "")))
+    # The values themselves stay out of the answer: they may be a card token.
+    errors = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+    return problem_response(
+        INVALID, "; ".join(f"{e['at']}: {e['message']}" for e in errors), {"errors": errors}
+    )
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    slug = BY_STATUS.get(error.status_code, "http-error")
+    return problem_response(ProblemType(error.status_code, slug, str(error.detail), error.headers))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    if is_unavailable(error):
+        return unavailable_response(error)
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return problem_response(
+        ProblemType(500, "internal-error", "Something went wrong here; it has been logged")
+    )
+
+
+def unavailable_response(error: BaseException) -> Response:
+    """503 with Retry-After: nothing was lost, try again."""
+    log.warning("request not served, a dependency is away", error=type(error).__name__)
+    return problem_response(
+        UNAVAILABLE, "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
+    )
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class EdgeMiddleware:
+    """Refuses bodies above a limit, also chunked ones, and answers 503 where a dependency is away.
+
+    The second is done here and not by an exception handler, since Starlette logs and raises again whatever its catch-all
+    handler has answered.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        try:
+            await self.app(scope, self._limited(scope, receive), send)
+        except _TooLarge:
+            detail = f"At most {self.max_body_bytes} bytes are taken."
+            await problem_response(TOO_LARGE, detail)(scope, receive, send)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            await unavailable_response(error)(scope, receive, send)
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        if int(dict(scope["headers"]).get(b"content-length", b"0") or b"0") > self.max_body_bytes:
+            raise _TooLarge
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.max_body_bytes:
+                raise _TooLarge
+            return message
+
+        return limited

@@ -1,0 +1,151 @@
+"""Traces, logs and metrics.
+
+The spans around Kafka are made here and not by an instrumentor, because a message leaves long after the request that
+wrote it: the outbox row carries the writer's `traceparent`, the relay's publish span continues it, and the consumer's
+process span continues that. `SHOP_TRACE_MODE=links` starts a new trace at each hop and links back instead.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from prometheus_client import Counter, Gauge
+
+CONSUMED = Counter("chassis_events_consumed_total", "Events taken from the transport", ["type", "outcome"])
+PUBLISHED = Counter("chassis_events_published_total", "Events acknowledged by the broker", ["topic"])
+JOB_RUNS = Counter("chassis_job_done_total", "Pieces of work done by a job", ["job"])
+HELD = Gauge("chassis_dead_letters_open", "Dead letters that wait for a person", ["group"])
+
+_tracer = trace.get_tracer("chassis")
+
+
+def configure_tracing(service: str) -> None:
+    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT, if one is set; without one no span is recorded at all.
+
+    Sampling, batching, headers and so on are the specification's own OTEL_* variables, read by the SDK.
+    """
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    if not any(os.environ.get(name) for name in endpoints) or _already_configured():
+        return
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", service)})
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
+def flush_tracing() -> None:
+    """Send what is buffered; call it last, when a process ends."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.force_flush(2_000)
+
+
+def configure_logging(service: str, level: str) -> None:
+    """JSON lines on standard output, each with the service and the current trace and span id."""
+    renderer = structlog.processors.JSONRenderer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_service(service),
+        _add_span_ids,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, renderer], foreign_pre_chain=shared)
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for noisy in ("aiokafka", "uvicorn.access", "httpx", "httpcore", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def current_traceparent() -> str | None:
+    """The W3C traceparent of the current span, or None outside of any trace."""
+    return traceparent_of(trace.get_current_span())
+
+
+def traceparent_of(span: Span) -> str | None:
+    """A span's W3C traceparent (version 00), or None where there is no trace."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def start_span(
+    name: str,
+    kind: SpanKind,
+    parent: str | None,
+    attributes: Mapping[str, Any],
+    start_time: int | None = None,
+) -> Span:
+    """A span that continues the remote `parent`. Times are nanoseconds since the epoch."""
+    context = _span_context(parent)
+    if context is None:
+        return _tracer.start_span(
+            name, trace.set_span_in_context(trace.INVALID_SPAN), kind, attributes, start_time=start_time
+        )
+    if not context.trace_flags & TraceFlags.SAMPLED:
+        return NonRecordingSpan(context)
+    if kind is SpanKind.CONSUMER and _trace_mode() == "links":
+        root = trace.set_span_in_context(trace.INVALID_SPAN)
+        return _tracer.start_span(name, root, kind, attributes, links=[Link(context)], start_time=start_time)
+    around = trace.set_span_in_context(NonRecordingSpan(context))
+    return _tracer.start_span(name, around, kind, attributes, start_time=start_time)
+
+
+def _span_context(traceparent: str | None) -> SpanContext | None:
+    if traceparent is None:
+        return None
+    parts = traceparent.split("-")
+    try:
+        trace_id, span_id, flags = int(parts[1], 16), int(parts[2], 16), int(parts[3], 16)
+    except (IndexError, ValueError):
+        return None
+    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
+    return context if context.is_valid else None
+
+
+def _trace_mode() -> str:
+    return os.environ.get("SHOP_TRACE_MODE", "parent")
+
+
+def _already_configured() -> bool:
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
+def _add_service(service: str) -> structlog.typing.Processor:
+    def add(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _add_span_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = f"{context.trace_id:032x}"
+        event["span_id"] = f"{context.span_id:016x}"
+    return event
+
+
+def _drop_meta(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(None, "", event)

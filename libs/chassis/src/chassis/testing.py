@@ -1,0 +1,63 @@
+"""For tests of services: wait without sleeping, call the app, wrap events as a handler gets them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+
+from chassis.database import Transaction
+from chassis.envelope import Cause, ConsumedEvent, PublishedEvent, Received, new_id
+
+T = TypeVar("T")
+E = TypeVar("E", bound=ConsumedEvent)
+
+
+async def eventually(check: Callable[[], Awaitable[T]], deadline: float = 10.0) -> T:
+    """Call `check` until it raises no AssertionError any more, and return what it returned.
+
+    After `deadline` seconds the last AssertionError is raised.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline
+    while True:
+        try:
+            return await check()
+        except AssertionError:
+            if loop.time() > end:
+                raise
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client on the app, in this process, with the app's lifespan running. Unexpected errors are answered 500."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+            yield http
+
+
+def received(
+    event: E,
+    *,
+    id: UUID | None = None,
+    source: str = "/test",
+    subject: str | None = None,
+    correlation_id: str | None = None,
+    time: datetime | None = None,
+) -> Received[E]:
+    """An event as the inbox would give it to a handler; the subject is its order_id or sku unless told."""
+    event_id = id or new_id()
+    about = subject or str(getattr(event, "order_id", None) or getattr(event, "sku", "subject"))
+    cause = Cause(event_id, correlation_id or about, None)
+    return Received(event_id, source, event.event_type, about, time or datetime.now(UTC), event, cause)
+
+
+async def published(tx: Transaction) -> list[PublishedEvent]:
+    """What a transaction is going to publish, in order."""
+    return list(tx.pending)
