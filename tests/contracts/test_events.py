@@ -19,7 +19,7 @@ FORMATS = FormatChecker(["uuid"])
 
 @FORMATS.checks("date-time", raises=ValueError)
 def is_utc_time(value: object) -> bool:
-    """jsonschema knows date-time only with a further package; the house rule is narrower anyway: UTC, written Z."""
+    """The house rule is narrower than the format, and jsonschema knows that only with a further package."""
     return not isinstance(value, str) or (value.endswith("Z") and bool(datetime.fromisoformat(value)))
 
 

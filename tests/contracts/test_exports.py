@@ -15,7 +15,8 @@ SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pypro
 
 def load_export() -> ModuleType:
     spec = importlib.util.spec_from_file_location("contracts_export", ROOT / "tools/contracts/export.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

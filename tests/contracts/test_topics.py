@@ -1,4 +1,4 @@
-"""topics.yaml is what the stack declares, what access rights come from and what services are held to: it must be right."""
+"""topics.yaml is what the stack declares and what services are held to: it must be right."""
 
 import copy
 import json

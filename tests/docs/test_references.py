@@ -1,4 +1,4 @@
-"""Documents rot where they name things. So every link, path, `path::function` and command that one names must exist."""
+"""Documents rot where they name things: every link, path, `path::function` and command must exist."""
 
 import ast
 import re
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer.main
+
 from shop.cli import app as shop_app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def documents() -> list[Path]:
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as they are made from headings: lower case, no punctuation, dashes."""
+    """The anchors of a page's headings: lower case, no punctuation, dashes for spaces."""
     plain = [
         re.sub(r"[^\w\- ]", "", heading.lower()).strip() for heading in HEADING.findall(FENCE.sub("", text))
     ]
@@ -73,16 +74,15 @@ def link_faults(document: Document) -> list[str]:
 
 
 def path_faults(document: Document) -> list[str]:
-    """Paths in code spans and commands: from the root of the repository, or from the document's own folder."""
+    """Paths in code spans and commands: from the repository's root, or from the document's own folder."""
     words = {word.strip("'\",;()") for command in document.commands for word in command.split()}
     faults = []
     for word in sorted(words):
         path, colons, name = word.partition("::")
         if colons and not path.endswith(".py"):
             continue
-        if path.split("/")[0] not in TOP or "/" not in path:
-            if not colons:
-                continue
+        if not colons and ("/" not in path or path.split("/")[0] not in TOP):
+            continue
         pattern = re.sub(r"<[^>]*>|\{[^}]*\}|…|NNNN", "*", path.rstrip("/."))
         found = [match for base in (ROOT, document.path.parent) for match in base.glob(pattern)]
         if not found:

@@ -1,4 +1,4 @@
-"""docs/sagas/place-order.md is the saga's map: its table says who reacts to what, and the services do exactly that."""
+"""The saga's page says who reacts to what, and the services do exactly that."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""No file says where packages and images come from: that is the user's to choose (a mirror, a proxy, an air gap)."""
+"""No file says where packages and images come from: the user chooses that (a mirror, a proxy, an air gap)."""
 
 import re
 import subprocess
@@ -21,8 +21,15 @@ KNOWN_HOSTS = {
 RESERVED = re.compile(r"(^|\.)(example(\.(com|org|net))?|test|invalid|localhost|local)$")
 URL = re.compile(r"\b(?:https?|git\+https|git\+ssh|ftp)://(?:[^\s/@\"'<>]*@)?([A-Za-z0-9._-]+)")
 # Put together here, so that this file does not name them either.
-REGISTRIES = ["pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "maven" + ".org", "docker" + ".io", "ghcr" + ".io",
-              "quay" + ".io", "gcr" + ".io", "docker" + ".com"]  # fmt: skip
+REGISTRIES = [
+    f"{name}.{end}"
+    for end, names in {
+        "org": ["pypi", "pythonhosted", "npmjs", "maven"],
+        "io": ["docker", "ghcr", "quay", "gcr"],
+        "com": ["docker"],
+    }.items()
+    for name in names
+]
 LOCK_OPTIONS = re.compile(
     r"^\s*(--(extra-)?index-url|-i|--find-links|-f|--trusted-host)\b|@ (https?|git\+|file:)", re.MULTILINE
 )

@@ -1,4 +1,4 @@
-"""Imports go one way, and no service knows another. import-linter holds it (.importlinter); here it is seen to bite."""
+"""Imports go one way, and no service knows another: import-linter holds it, and here it is seen to bite."""
 
 import os
 import shutil

@@ -50,11 +50,11 @@ def topics() -> list[Topic]:
 
 
 def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
-    """Where SUBSCRIPTIONS and IGNORED do not cover exactly the events on the topics that the service reads."""
+    """Where SUBSCRIPTIONS and IGNORED are not exactly the events on the topics that the service reads."""
     arriving = {event: t["name"] for t in declared if said.service in t["readers"] for event in t["events"]}
     answered = said.handled | said.ignored
     faults = [
-        f"{event} arrives on {arriving[event]} and is in neither SUBSCRIPTIONS nor IGNORED: it would be dead-lettered"
+        f"{event} arrives on {arriving[event]} and is in neither SUBSCRIPTIONS nor IGNORED: a dead letter"
         for event in sorted(arriving.keys() - answered)
     ]
     faults += [

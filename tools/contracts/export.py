@@ -1,6 +1,6 @@
-"""Writes what follows from the code and from topics.yaml into contracts/: one OpenAPI and one AsyncAPI per service.
+"""Writes into contracts/ what follows from the code: one OpenAPI and one AsyncAPI per service.
 
-Run in an environment in which the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`.
+Run it where the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`.
 With --check nothing is written; files that differ are named and the exit code is 1.
 """
 
