@@ -6,7 +6,7 @@ Specification: CloudEvents 1.0.2 and its Kafka protocol binding (attributes in `
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat
@@ -45,11 +45,8 @@ class PublishedEvent(BaseModel):
     topic: ClassVar[str]
     key: ClassVar[str]
 
-    @classmethod
-    def __pydantic_init_subclass__(  # type: ignore[override]  # the class statement's own arguments
-        cls, *, type: str, topic: str, key: str, **kwargs: Any
-    ) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
+    def __init_subclass__(cls, *, type: str, topic: str, key: str) -> None:
+        super().__init_subclass__()
         cls.event_type, cls.topic, cls.key = type, topic, key
 
     @property
@@ -66,11 +63,8 @@ class ConsumedEvent(BaseModel):
     event_type: ClassVar[str]
     topic: ClassVar[str]
 
-    @classmethod
-    def __pydantic_init_subclass__(  # type: ignore[override]
-        cls, *, type: str, topic: str, **kwargs: Any
-    ) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
+    def __init_subclass__(cls, *, type: str, topic: str) -> None:
+        super().__init_subclass__()
         cls.event_type, cls.topic = type, topic
 
 

@@ -191,7 +191,8 @@ _RENEW = """
         FROM relay_cursor
         WHERE owner = $1 OR owner IS NULL OR lease_until < now()
     ), locked AS (
-        SELECT c.shard, candidates.place <= ceil($3 / members.n::numeric) AS keep
+        SELECT c.shard, candidates.place <= ceil($3 / members.n::numeric) AS keep,
+               pg_snapshot_xmax(c.snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_the_future
         FROM relay_cursor c JOIN candidates USING (shard) CROSS JOIN members
         ORDER BY c.shard
         FOR UPDATE OF c SKIP LOCKED
@@ -199,11 +200,9 @@ _RENEW = """
         UPDATE relay_cursor c
         SET owner = CASE WHEN keep THEN $1 END,
             lease_until = CASE WHEN keep THEN now() + make_interval(secs => $2) END,
-            snapshot = CASE WHEN from_the_future THEN '3:3:' ELSE snapshot END,
-            upper = CASE WHEN from_the_future THEN NULL ELSE upper END
-        FROM locked, LATERAL (
-            SELECT pg_snapshot_xmax(c.snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_the_future
-        ) restored
+            snapshot = CASE WHEN from_the_future THEN '3:3:' ELSE c.snapshot END,
+            upper = CASE WHEN from_the_future THEN NULL ELSE c.upper END
+        FROM locked
         WHERE c.shard = locked.shard AND (c.owner IS NULL OR c.owner = $1 OR c.lease_until < now())
           AND (keep OR c.owner = $1)
         RETURNING c.shard, c.snapshot::text, c.upper::text, c.after_id, c.owner

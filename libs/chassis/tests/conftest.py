@@ -1,0 +1,139 @@
+"""A service that exists only here: things are counted, and each count is remembered as an effect."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from chassis.database import Database, Transaction
+from chassis.envelope import (
+    Batch,
+    ConsumedEvent,
+    PublishedEvent,
+    RawMessage,
+    encode,
+    new_id,
+)
+from chassis.inbox import Handler, Inbox, subscriptions_of
+from shop.testing import MakeDatabase, TestDatabase
+
+PROJECT = Path(__file__).parent / "project"
+TOPIC = "things.thing.v1"
+
+
+class ThingCounted(PublishedEvent, type="things.thing-counted.v1", topic=TOPIC, key="name"):
+    name: str
+    number: int
+
+
+class Counted(ConsumedEvent, type="things.thing-counted.v1", topic=TOPIC):
+    name: str
+    number: int
+
+
+class Renamed(ConsumedEvent, type="things.thing-renamed.v1", topic=TOPIC):
+    name: str
+
+
+@dataclass
+class Effects:
+    """The tests' handlers, and what they have done."""
+
+    fails: Callable[[str, int], Exception | None] = lambda name, number: None
+    calls: int = 0
+
+    async def count(self, tx: Transaction, events: Batch[Counted]) -> None:
+        self.calls += 1
+        for event in events:
+            if error := self.fails(event.data.name, event.data.number):
+                raise error
+        await tx.connection.execute(
+            text("INSERT INTO effects (name, number, in_call) VALUES (:name, :number, :call)"),
+            [{"name": e.data.name, "number": e.data.number, "call": self.calls} for e in events],
+        )
+
+    async def rename(self, tx: Transaction, events: Batch[Renamed]) -> None:
+        for event in events:
+            tx.publish(ThingCounted(name=event.data.name, number=0), cause=event.cause)
+
+
+async def _effects_in(database: Database) -> list[tuple[str, int]]:
+    async with database.reading() as connection:
+        rows = await connection.execute(text("SELECT name, number FROM effects ORDER BY id"))
+        return [(name, number) for name, number in rows]
+
+
+_offsets = itertools.count()
+
+
+def _message(
+    name: str,
+    number: int,
+    *,
+    id: UUID | None = None,
+    type: str = "things.thing-counted.v1",
+    value: bytes | None = None,
+    drop: str | None = None,
+) -> RawMessage:
+    headers = encode(
+        id=id or new_id(),
+        source="/things",
+        type=type,
+        subject=name,
+        time=datetime.now(UTC),
+        correlation_id=name,
+        causation_id=None,
+        traceparent=None,
+    )
+    body = value if value is not None else f'{{"name": "{name}", "number": {number}}}'.encode()
+    kept = [(header, v) for header, v in headers if header != drop]
+    return RawMessage(TOPIC, (0, next(_offsets)), name.encode(), body, kept)
+
+
+@pytest.fixture
+async def project(database: MakeDatabase) -> TestDatabase:
+    return await database("chassis", PROJECT)
+
+
+@pytest.fixture
+async def db(project: TestDatabase) -> AsyncIterator[Database]:
+    opened = Database(project.url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def effects() -> Effects:
+    return Effects()
+
+
+@pytest.fixture
+def inbox(db: Database, effects: Effects) -> Inbox:
+    handlers: dict[str, Handler] = {
+        "things.thing-counted.v1": effects.count,
+        "things.thing-renamed.v1": effects.rename,
+    }
+    return Inbox(db, "things", subscriptions_of(handlers), ["things.thing-ignored.v1"], retry_seconds=0)
+
+
+@pytest.fixture
+def message() -> Callable[..., RawMessage]:
+    """message(name, number, id=, type=, value=, drop=header): a message as Kafka would deliver it."""
+    return _message
+
+
+@pytest.fixture
+def effects_in() -> Callable[[Database], Awaitable[list[tuple[str, int]]]]:
+    """await effects_in(db): what the handlers have written, in order."""
+    return _effects_in
+
+
+@pytest.fixture
+def thing_counted() -> Callable[[str, int], PublishedEvent]:
+    """thing_counted(name, number): an event to publish."""
+    return lambda name, number: ThingCounted(name=name, number=number)

@@ -1,0 +1,208 @@
+"""Each event once, in the order of its key, whatever fails."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import event as sql_event
+from sqlalchemy import text
+
+from chassis import admin
+from chassis.database import Database, Unavailable
+from chassis.envelope import Batch, ConsumedEvent, RawMessage, new_id
+from chassis.inbox import Inbox, subscriptions_of
+
+Message = Callable[..., RawMessage]
+EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
+
+
+async def letters(db: Database) -> list[tuple[str, str, str]]:
+    async with db.reading() as connection:
+        rows = await connection.execute(text("SELECT key, state, reason FROM dead_letters ORDER BY id"))
+        return [(key, state, reason) for key, state, reason in rows]
+
+
+@pytest.fixture
+async def operator(db: Database, inbox: Inbox) -> Any:
+    app = FastAPI()
+    app.include_router(admin.router)
+    app.state.database, app.state.inbox = db, inbox
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
+        yield http
+
+
+async def test_a_batch_of_many_keys_is_one_call_of_its_handler(
+    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    await inbox.process([message(f"thing-{n}", n) for n in range(50)])
+    assert effects.calls == 1
+    assert len(await effects_in(db)) == 50
+
+
+async def test_a_batch_costs_the_same_number_of_statements_however_large_it_is(
+    inbox: Inbox, db: Database, message: Message
+) -> None:
+    statements: list[str] = []
+
+    def count(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    sql_event.listen(db.engine.sync_engine, "before_cursor_execute", count)
+    await inbox.process([message("one", 1)])
+    small = len(statements)
+    statements.clear()
+    await inbox.process([message(f"thing-{n}", n) for n in range(200)])
+    assert len(statements) == small == 2  # the claim, and the handler's own
+
+
+async def test_events_of_one_key_are_handled_in_their_order(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+) -> None:
+    await inbox.process([message(name, n) for n in range(5) for name in ("a", "b")])
+    done = await effects_in(db)
+    assert [n for name, n in done if name == "a"] == [n for name, n in done if name == "b"] == [0, 1, 2, 3, 4]
+
+
+async def test_an_event_that_comes_twice_has_one_effect(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+) -> None:
+    twice = new_id()
+    await inbox.process([message("a", 1, id=twice), message("a", 1, id=twice)])
+    await inbox.process([message("a", 1, id=twice)])
+    assert await effects_in(db) == [("a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({"drop": "ce_id"}, "no-id"),
+        ({"drop": "ce_type"}, "no-type"),
+        ({"drop": "ce_source"}, "no-source"),
+        ({"drop": "ce_time"}, "bad-time"),
+        ({"type": "things.thing-exploded.v1"}, "unknown-type"),
+        ({"value": b"not JSON"}, "schema-violation"),
+        ({"value": b'{"name": "bad"}'}, "schema-violation"),
+    ],
+)
+async def test_a_message_that_cannot_be_read_is_dead_lettered_and_its_neighbours_go_on(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn, broken: dict[str, Any], reason: str
+) -> None:
+    await inbox.process([message("before", 1), message("bad", 1, **broken), message("after", 2)])
+    assert await effects_in(db) == [("before", 1), ("after", 2)]
+    ((key, _, found),) = await letters(db)
+    assert (key, found) == ("bad", reason)
+    async with db.reading() as connection:
+        copies = await connection.execute(text("SELECT topic FROM outbox"))
+        assert copies.scalars().all() == ["things.dead-letters"]
+
+
+async def test_bytes_that_are_no_event_at_all_are_dead_lettered(inbox: Inbox, db: Database) -> None:
+    garbage = RawMessage("things.thing.v1", (3, 7), None, b"\x00\xff\x00", [("x", b"\xff\x00")])
+    await inbox.process([garbage, garbage])
+    assert [(state, reason) for _, state, reason in await letters(db)] == [("PARKED", "no-headers")]
+
+
+async def test_a_type_that_is_ignored_leaves_no_trace(inbox: Inbox, db: Database, message: Message) -> None:
+    await inbox.process([message("a", 1, type="things.thing-ignored.v1", value=b"whatever")])
+    assert await letters(db) == []
+
+
+async def test_an_event_that_keeps_failing_holds_its_key_and_no_other(
+    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    tries: list[int] = []
+
+    def fails(name: str, number: int) -> Exception | None:
+        if (name, number) != ("a", 2):
+            return None
+        tries.append(number)
+        return ValueError("2 is poison")
+
+    effects.fails = fails
+    await inbox.process([message(name, n) for n in (1, 2, 3) for name in ("a", "b")])
+    await inbox.process([message("a", 4), message("b", 4)])
+    done = await effects_in(db)
+    assert [n for name, n in done if name == "a"] == [1]
+    assert [n for name, n in done if name == "b"] == [1, 2, 3, 4]
+    assert await letters(db) == [
+        ("a", "HELD", "handler-failed"),
+        ("a", "WAITING", "key-held"),
+        ("a", "WAITING", "key-held"),
+    ]
+    assert len(tries) == 1 + inbox.max_attempts
+
+
+async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(
+    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn, operator: httpx.AsyncClient
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison") if number == 1 else None
+    await inbox.process([message("a", n) for n in (1, 2, 3)])
+    refused = (await operator.post("/admin/dead-letters/redrive", json={"key": "a"})).json()
+    assert (refused["ended"], refused["still_open"]) == (0, 3)
+    effects.fails = lambda name, number: None
+    answer = (await operator.post("/admin/dead-letters/redrive", json={"key": "a"})).json()
+    again = (await operator.post("/admin/dead-letters/redrive", json={"key": "a"})).json()
+    assert (answer["ended"], answer["still_open"], again["ended"]) == (3, 0, 0)
+    await inbox.process([message("a", 4)])
+    assert await effects_in(db) == [("a", 1), ("a", 2), ("a", 3), ("a", 4)]
+
+
+async def test_a_letter_that_is_discarded_lets_the_rest_of_its_key_be_redriven(
+    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn, operator: httpx.AsyncClient
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison") if number == 1 else None
+    await inbox.process([message("a", n) for n in (1, 2)])
+    (first, _) = (await operator.get("/admin/dead-letters")).json()
+    await operator.post("/admin/dead-letters/discard", json={"id": first["id"]})
+    await operator.post("/admin/dead-letters/redrive", json={"key": "a"})
+    assert await effects_in(db) == [("a", 2)]
+    assert [state for _, state, _ in await letters(db)] == ["DISCARDED", "REDRIVEN"]
+
+
+async def test_an_unreadable_event_of_a_known_type_holds_what_follows_it_and_not_what_came_before(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+) -> None:
+    await inbox.process([message("a", 1), message("a", 2, value=b"{}"), message("a", 3)])
+    assert await effects_in(db) == [("a", 1)]
+    assert await letters(db) == [("a", "HELD", "schema-violation"), ("a", "WAITING", "key-held")]
+
+
+async def test_a_dependency_that_is_away_is_no_poison(
+    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    batch = [message("a", 1), message("b", 1)]
+    effects.fails = lambda name, number: Unavailable("the other company is closed")
+    with pytest.raises(Unavailable):
+        await inbox.process(batch)
+    effects.fails = lambda name, number: None
+    await inbox.process(batch)
+    assert sorted(await effects_in(db)) == [("a", 1), ("b", 1)]
+    assert await letters(db) == []
+
+
+async def test_what_a_handler_publishes_continues_the_conversation_of_its_cause(
+    inbox: Inbox, db: Database, message: Message
+) -> None:
+    cause = new_id()
+    await inbox.process([message("a", 0, id=cause, type="things.thing-renamed.v1", value=b'{"name": "b"}')])
+    async with db.reading() as connection:
+        row = (await connection.execute(text("SELECT key, correlation_id, causation_id FROM outbox"))).one()
+    assert tuple(row) == ("b", "a", cause)
+
+
+async def test_a_handler_must_read_the_event_that_it_is_subscribed_to() -> None:
+    class Other(ConsumedEvent, type="things.other.v1", topic="t"):
+        pass
+
+    async def handler(tx: Any, events: Batch[Other]) -> None:
+        raise AssertionError
+
+    async def no_batch(tx: Any) -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="not the model of"):
+        subscriptions_of({"things.thing-counted.v1": handler})
+    with pytest.raises(TypeError, match="Batch"):
+        subscriptions_of({"things.thing-counted.v1": no_batch})  # type: ignore[dict-item]

@@ -1,0 +1,215 @@
+"""Everything that was committed is sent, in the order of its key, once where nothing fails."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+
+import asyncpg
+import pytest
+
+from chassis import outbox
+from chassis.database import Database, Unavailable
+from chassis.envelope import Cause, PublishedEvent
+from chassis.outbox import SHARDS, OutboxRow
+from chassis.relay import Cursor, Relay
+from chassis.testing import eventually
+from shop.testing import TestDatabase
+
+Counted = Callable[[str, int], PublishedEvent]
+Publish = Callable[..., Awaitable[None]]
+
+
+class Sent(list[OutboxRow]):
+    """A transport that keeps what it is given; `away` makes it refuse."""
+
+    away = False
+
+    async def __call__(self, rows: Sequence[OutboxRow]) -> None:
+        if self.away:
+            raise Unavailable("no broker")
+        self.extend(rows)
+
+    def numbers(self) -> list[str]:
+        return [row.data for row in self]
+
+
+@pytest.fixture
+def publish(db: Database, thing_counted: Counted) -> Publish:
+    async def publish(name: str, *numbers: int) -> None:
+        async with db.transaction() as tx:
+            for number in numbers:
+                tx.publish(thing_counted(name, number), cause=Cause.of_request(name))
+
+    return publish
+
+
+class Running(AsyncExitStack):
+    """Relays that run until the test ends."""
+
+    async def start(self, url: str, sent: Sent, **options: int) -> Relay:
+        relay = Relay(url, sent, poll_seconds=0.02, **options)
+        await self.enter_async_context(_task(relay))
+        return relay
+
+
+class _task:
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+
+    async def __aenter__(self) -> None:
+        self.task = asyncio.create_task(self._forever())
+
+    async def _forever(self) -> None:
+        while True:
+            with suppress(Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self.relay.run()
+            await asyncio.sleep(0.02)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+@pytest.fixture
+async def relays() -> AsyncIterator[Running]:
+    async with Running() as running:
+        yield running
+
+
+async def test_rows_are_sent_in_the_order_in_which_their_transactions_wrote_them(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    sent = Sent()
+    for n in range(20):
+        await publish("a", 2 * n, 2 * n + 1)
+    await relays.start(project.url, sent)
+    await eventually(lambda: _all(sent, 40))
+    assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in range(40)]
+
+
+async def _all(sent: Sent, count: int) -> None:
+    assert len(sent) >= count, f"{len(sent)} of {count} sent"
+
+
+async def test_a_transaction_that_commits_late_is_not_skipped_and_holds_up_nobody(
+    project: TestDatabase, db: Database, publish: Publish, thing_counted: Counted, relays: Running
+) -> None:
+    sent = Sent()
+    await relays.start(project.url, sent)
+    async with db.engine.connect() as slow:
+        row = outbox.row_of(thing_counted("slow", 1), Cause.of_request("slow"))
+        await outbox.write(slow, [row])
+        for n in range(30):
+            await publish(f"quick-{n}", n)
+        await eventually(lambda: _all(sent, 30))
+        assert "slow" not in {row.key for row in sent}
+        await slow.commit()
+    await eventually(lambda: _all(sent, 31))
+    assert Counter(row.key for row in sent)["slow"] == 1
+    assert len(sent) == 31
+
+
+async def test_a_transaction_that_rolls_back_is_never_sent(
+    project: TestDatabase, db: Database, publish: Publish, thing_counted: Counted, relays: Running
+) -> None:
+    sent = Sent()
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as tx:
+            tx.publish(thing_counted("gone", 1), cause=Cause.of_request("gone"))
+            raise ZeroDivisionError
+    await publish("stays", 1)
+    await relays.start(project.url, sent)
+    await eventually(lambda: _all(sent, 1))
+    assert [row.key for row in sent] == ["stays"]
+
+
+async def test_a_backlog_is_sent_page_by_page_completely_and_in_order(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    sent = Sent()
+    await publish("a", *range(95))
+    await relays.start(project.url, sent, page=10)
+    await eventually(lambda: _all(sent, 95))
+    await publish("a", 95)
+    await eventually(lambda: _all(sent, 96))
+    assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in range(96)]
+
+
+async def test_when_the_transport_comes_back_everything_is_sent(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    sent = Sent()
+    sent.away = True
+    await relays.start(project.url, sent)
+    for n in range(5):
+        await publish("a", n)
+    sent.away = False
+    await eventually(lambda: _all(sent, 5))
+    assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in range(5)]
+
+
+async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    sent = Sent()
+    first = await relays.start(project.url, sent)
+    async with Running() as short:
+        second = await short.start(project.url, sent)
+
+        async def fairly_divided() -> None:
+            assert len(first.cursors) == len(second.cursors) == SHARDS // 2
+            assert not first.cursors.keys() & second.cursors.keys()
+
+        await eventually(fairly_divided)
+        for n in range(40):
+            await publish(f"thing-{n}", n)
+        await eventually(lambda: _all(sent, 40))
+        assert len(sent) == 40
+
+    async def taken_over() -> None:
+        assert first.owns_everything
+
+    await eventually(taken_over)
+
+
+async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_ends(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    connection = await asyncpg.connect(project.url)
+    await connection.execute(
+        "UPDATE relay_cursor SET owner = gen_random_uuid(), lease_until = now() + interval '1 second'"
+    )
+    await connection.close()
+    sent = Sent()
+    await publish("a", 1)
+    relay = await relays.start(project.url, sent)
+    await eventually(lambda: _all(sent, 1))
+    assert relay.owns_everything
+
+
+async def test_tables_restored_into_a_younger_cluster_are_sent_again_rather_than_never(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    connection = await asyncpg.connect(project.url)
+    await connection.execute("UPDATE relay_cursor SET snapshot = '900000000000:900000000000:'")
+    await connection.close()
+    await publish("a", 1)
+    sent = Sent()
+    await relays.start(project.url, sent)
+    await eventually(lambda: _all(sent, 1))
+
+
+async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(project: TestDatabase) -> None:
+    sent = Sent()
+    relay = Relay(project.url, sent)
+    connection = await asyncpg.connect(project.url)
+    await relay._renew(connection)
+    assert relay.owns_everything
+    await connection.execute("UPDATE relay_cursor SET owner = gen_random_uuid() WHERE shard = 3")
+    await relay._advance(connection, [2, 3], Cursor("77:77:"))
+    moved = await connection.fetch("SELECT shard FROM relay_cursor WHERE snapshot::text = '77:77:'")
+    await connection.close()
+    assert [record["shard"] for record in moved] == [2]
+    assert 3 not in relay.cursors
