@@ -1,0 +1,109 @@
+"""What an HTTP client asked and was told: the only ground for calling an order acknowledged.
+
+A history is a JSONL file per run. A line is written when a request leaves and
+another when its answer comes, so that a client that is killed in between leaves
+a request without an answer: it may have happened or not.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO
+
+
+@dataclass(slots=True)
+class Request:
+    """One attempt over HTTP; a retry is a request of its own with the same key."""
+
+    run: str
+    number: int
+    operation: str
+    """``place-order``, ``cancel-order``, ``list-product`` or ``replenish``."""
+    key: str
+    """The Idempotency-Key; empty where none was sent."""
+    subject: str
+    """What it was about: the order id of a cancellation, the SKU of a product, else empty."""
+    scenario: str
+    quantity: int
+    """Units of stock, for ``list-product`` and ``replenish``."""
+    asked_at: float
+    """Seconds since the epoch, by the client's clock."""
+    status: int | None = None
+    """HTTP status; None if no answer came."""
+    order_id: str = ""
+    """The order in the answer to ``place-order``."""
+    answered_at: float | None = None
+
+
+class History:
+    """Writes one run's history."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.run = run
+        self._numbers = count(1)
+        self._file: TextIO = (folder / f"{run}.jsonl").open("a", buffering=1)
+
+    def asked(
+        self, operation: str, *, key: str = "", subject: str = "", scenario: str = "", quantity: int = 0
+    ) -> int:
+        """A request is about to leave; returns its number for `answered`."""
+        number = next(self._numbers)
+        self._write(
+            number=number,
+            asked=operation,
+            key=key,
+            subject=subject,
+            scenario=scenario,
+            quantity=quantity,
+        )
+        return number
+
+    def answered(self, number: int, status: int, order_id: str = "") -> None:
+        """Its answer came. Not called when the connection broke: then nobody knows."""
+        self._write(number=number, status=status, order_id=order_id)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, **fields: Any) -> None:
+        line = {name: value for name, value in fields.items() if value not in ("", 0)}
+        self._file.write(json.dumps({"at": round(time.time(), 6), **line}, separators=(",", ":")) + "\n")
+
+
+def read_histories(folder: Path) -> list[Request]:
+    """Every request of every run kept in a folder, oldest run first; [] if there is none."""
+    files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    return [request for file in files for request in read_history(file.stem, file.read_text().splitlines())]
+
+
+def read_history(run: str, lines: Iterable[str]) -> list[Request]:
+    """The requests of one run. A line torn by a kill is passed over."""
+    requests: dict[int, Request] = {}
+    for line in lines:
+        try:
+            fields: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue
+        number = fields["number"]
+        if "asked" in fields:
+            requests[number] = Request(
+                run=run,
+                number=number,
+                operation=fields["asked"],
+                key=fields.get("key", ""),
+                subject=fields.get("subject", ""),
+                scenario=fields.get("scenario", ""),
+                quantity=fields.get("quantity", 0),
+                asked_at=fields["at"],
+            )
+        elif number in requests:
+            request = requests[number]
+            request.status, request.answered_at = fields["status"], fields["at"]
+            request.order_id = fields.get("order_id", "")
+    return list(requests.values())
