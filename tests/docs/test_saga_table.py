@@ -53,6 +53,14 @@ def test_the_table_says_what_every_service_subscribes_to() -> None:
     assert differences(PAGE.read_text()) == []
 
 
+def test_every_compensation_is_one_of_the_reactions() -> None:
+    cells = [
+        line.split("|")[-2] for line in PAGE.read_text().splitlines() if EVENT.search(line) and "|" in line
+    ]
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert named <= {function.partition("::")[2] for _, function in subscribed()}
+
+
 def test_the_page_can_be_read_at_a_glance() -> None:
     text = PAGE.read_text()
     assert len(text.splitlines()) <= 60
