@@ -8,6 +8,12 @@ import typer
 from rich.console import Console
 
 from shop.commands import test_stack
+from shop.commands.doctor import doctor
+from shop.commands.down import down
+from shop.commands.logs import logs
+from shop.commands.restart import restart
+from shop.commands.status import status
+from shop.commands.up import up
 from shop.stack.trouble import Trouble
 from shop.target import TargetMissing
 
@@ -18,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for command in (up, down, status, logs, restart, doctor):
+    app.command()(command)
 app.add_typer(test_stack.app, name="test-stack")
 
 

@@ -17,7 +17,6 @@ Where the two servers come from:
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib.util
 import os
@@ -38,6 +37,7 @@ from shop.stack import places, postgres, topics
 from shop.stack.bare import Bare, read_state
 from shop.stack.loops import in_own_loop
 from shop.stack.postgres import Roles, Server
+from shop.stack.process import run
 from shop.stack.trouble import Trouble
 
 
@@ -234,17 +234,10 @@ async def _migrate(owner_url: str, project: Path) -> None:
     if not (project / "alembic.ini").exists():
         return
     path = os.pathsep.join(filter(None, [str(project / "src"), os.environ.get("PYTHONPATH")]))
-    alembic = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "alembic",
-        "upgrade",
-        "head",
+    code, output = await run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
         cwd=project,
         env={**os.environ, "MIGRATION_DATABASE_URL": owner_url, "PYTHONPATH": path},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
     )
-    output = (await alembic.communicate())[0].decode(errors="replace")
-    if alembic.returncode != 0:
+    if code != 0:
         raise RuntimeError(f"The migrations of {project} fail:\n{output}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from shop.stack.classpath import COORDINATE
 from shop.stack.ports import HOST, require_free
-from shop.stack.process import Daemon
+from shop.stack.process import Daemon, run
 from shop.stack.trouble import Trouble
 
 SMALL_JVM = (
@@ -115,27 +115,14 @@ async def classpath(cache: Path) -> str:
 
 
 async def _resolve() -> str:
-    finder = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "shop.stack.classpath",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        output, error = await finder.communicate()
-    finally:
-        if finder.returncode is None:
-            finder.kill()
-            await finder.wait()
-    if finder.returncode != 0:
-        lines = error.decode(errors="replace").strip().splitlines()
+    code, output = await run([sys.executable, "-m", "shop.stack.classpath"], env=os.environ)
+    last = output.splitlines()[-1] if output else "unknown"
+    if code != 0:
         raise Trouble(
             "Kafka's jars could not be downloaded, and they are not in the local Maven repository (~/.m2): "
-            "connect to the network (or set HTTPS_PROXY) and try again. "
-            f"The reason was: {_short(lines[-1] if lines else 'unknown')}"
+            f"connect to the network (or set HTTPS_PROXY) and try again. The reason was: {_short(last)}"
         )
-    return output.decode().strip().splitlines()[-1]
+    return last
 
 
 def _short(text: str) -> str:
@@ -195,26 +182,15 @@ def _write_properties(broker: Broker) -> Path:
 async def _format(program: Sequence[str], jars: str, properties: Path, data: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     argv = [*program, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
-    formatter = await asyncio.create_subprocess_exec(
-        *argv,
-        "--cluster-id",
-        cluster,
-        "--config",
-        str(properties),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
     try:
-        output = (await formatter.communicate())[0].decode(errors="replace")
-    finally:
-        if formatter.returncode is None:
-            formatter.kill()
-            await formatter.wait()
-    if formatter.returncode != 0:
-        shutil.rmtree(data, ignore_errors=True)
-        raise Trouble(
-            f"Kafka could not make its data folder {data}: {_short(output.strip().splitlines()[-1])}"
+        code, output = await run(
+            [*argv, "--cluster-id", cluster, "--config", str(properties)], env=os.environ
         )
+        if code != 0:
+            raise Trouble(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")
+    except BaseException:
+        shutil.rmtree(data, ignore_errors=True)
+        raise
 
 
 async def _ready(daemon: Daemon, broker: Broker, patience: float) -> None:

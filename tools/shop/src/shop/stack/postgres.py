@@ -18,7 +18,7 @@ from urllib.parse import quote
 import asyncpg
 
 from shop.stack.ports import HOST, require_free
-from shop.stack.process import Daemon
+from shop.stack.process import Daemon, run
 from shop.stack.trouble import Trouble
 
 SUPERUSER = "postgres"
@@ -140,37 +140,30 @@ async def stop(daemon: Daemon) -> None:
 
 
 async def _make_cluster(data: Path, password: str) -> None:
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True, mode=0o700)
-    secret = data.parent / f"{data.name}.password"
+    """Made beside its place and then moved there, so that an interrupted start leaves no half of one."""
+    draft = data.with_name(f"{data.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    secret = data.with_name(f"{data.name}.password")
     secret.touch(mode=0o600)
     secret.write_text(password)
     if os.geteuid() == 0:
-        os.chown(data, NOBODY, NOBODY)
+        os.chown(draft, NOBODY, NOBODY)
         os.chown(secret, NOBODY, NOBODY)
-    argv = [str(binaries() / "initdb"), "-D", str(data), "-U", SUPERUSER, "--auth=scram-sha-256"]
+    argv = [str(binaries() / "initdb"), "-D", str(draft), "-U", SUPERUSER, "--auth=scram-sha-256"]
     argv += [f"--pwfile={secret}", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     argv += ["--locale=C", "--no-sync", "--no-instructions"]
     try:
-        made = await asyncio.create_subprocess_exec(
-            *_unprivileged(argv),
-            env=_environment(),
-            cwd=data,
-            user=_fallback_user(),
-            group=_fallback_user(),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output = (await made.communicate())[0].decode(errors="replace").strip()
+        code, output = await run(_unprivileged(argv), env=_environment(), cwd=draft, user=_fallback_user())
     finally:
         secret.unlink()
-    if made.returncode != 0:
-        shutil.rmtree(data, ignore_errors=True)
-        last = output.splitlines()[-1] if output else f"exit code {made.returncode}"
+    if code != 0:
+        reason = output.splitlines()[-1] if output else f"exit code {code}"
         raise Trouble(
-            f"PostgreSQL could not make its data folder {data}: {last}. "
+            f"PostgreSQL could not make its data folder {data}: {reason}. "
             "Choose another folder with SHOP_STATE."
         )
+    draft.rename(data)
 
 
 def _environment() -> dict[str, str]:

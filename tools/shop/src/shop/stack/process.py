@@ -22,6 +22,30 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 """What this very process started; kept so that the dead ones can be reaped."""
 
 
+async def run(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, user: int | None = None
+) -> tuple[int, str]:
+    """Run a command to its end: (exit code, what it printed). It is killed if the caller is cancelled."""
+    child = await asyncio.create_subprocess_exec(
+        *argv,
+        cwd=cwd,
+        env=dict(env),
+        user=user,
+        group=user,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output = (await child.communicate())[0].decode(errors="replace").strip()
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    assert child.returncode is not None
+    return child.returncode, output
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a process and its children use."""

@@ -1,0 +1,90 @@
+"""`shop doctor`: what is missing on this machine, and the cure."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shop.stack import checks, embedded, kafka, places, postgres, venvs
+from shop.stack.parts import Stack
+from shop.stack.ports import SERVICES
+from shop.stack.trouble import Trouble
+
+OLDEST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `cure` is empty if nothing is wrong."""
+
+    what: str
+    found: str
+    cure: str = ""
+
+
+def doctor() -> None:
+    """Check Python, programs, disk, ports and downloads. Exit code 1 if something must be cured."""
+    findings = examine(embedded.stack())
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        mark = "[red]✗[/]" if finding.cure else "[green]✓[/]"
+        table.add_row(mark, finding.what, finding.cure or finding.found)
+    Console().print(table)
+    if any(finding.cure for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(stack: Stack) -> list[Finding]:
+    """Every check, none of which changes anything."""
+    return [
+        _python(),
+        _check("uv", lambda: str(venvs.uv())),
+        _check("PostgreSQL", lambda: str(postgres.binaries())),
+        _check("Java", lambda: str(kafka.java())),
+        _check("disk", lambda: _disk(stack)),
+        _check("ports", lambda: _ports(stack)),
+        _check("Kafka's jars", _jars),
+        _check("environments", _environments),
+    ]
+
+
+def _check(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, look())
+    except Trouble as trouble:
+        return Finding(what, "", str(trouble))
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        return Finding("Python", version, f"Python {version} is too old: install Python 3.11 or newer.")
+    return Finding("Python", f"{version} ({sys.executable})")
+
+
+def _disk(stack: Stack) -> str:
+    checks.disk(stack.state)
+    return f"enough room in {stack.state}"
+
+
+def _ports(stack: Stack) -> str:
+    checks.ports(stack)
+    return f"{stack.ports.base} and up: free, or held by this shop"
+
+
+def _jars() -> str:
+    jars = asyncio.run(kafka.classpath(places.cache_folder()))
+    return f"{len(jars.split(os.pathsep))} jars"
+
+
+def _environments() -> str:
+    projects = [venvs.processor(), *map(venvs.service, SERVICES)]
+    stale = [project.name for project in projects if not venvs.is_current(project)]
+    return f"`shop up` will build {', '.join(stale)}" if stale else "all built"

@@ -1,0 +1,26 @@
+"""`shop down`: nothing of the shop runs any more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shop.commands.progress import Progress
+from shop.stack import embedded
+
+console = Console()
+
+
+def down(
+    wipe: Annotated[
+        bool,
+        typer.Option("--wipe", "--volumes", help="Delete the databases, topics, ledger, spans and logs too."),
+    ] = False,
+) -> None:
+    """Stop the services, then what they stand on. Data stays unless --wipe is given."""
+    with Progress(console) as progress:
+        asyncio.run(embedded.down(embedded.stack(), wipe=wipe, report=progress.report))
+    console.print("The shop is closed." + (" Its data is deleted." if wipe else ""))

@@ -1,0 +1,41 @@
+"""`shop logs`: what a process wrote."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shop.stack import embedded
+from shop.stack.trouble import Trouble
+
+
+def logs(
+    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
+) -> None:
+    """Print the end of a process's log."""
+    stack = embedded.stack()
+    file = stack.daemon(service).log
+    if not file.exists():
+        known = sorted(path.stem for path in (stack.state / "logs").glob("*.log"))
+        cure = f"choose one of {', '.join(known)}" if known else "start the shop with `shop up`"
+        raise Trouble(f"There is no log of {service!r}: {cure}.")
+    end = file.stat().st_size
+    if tail := stack.daemon(service).tail(lines):
+        typer.echo(tail)
+    if follow:
+        _follow(file, end)
+
+
+def _follow(file: Path, position: int) -> None:
+    with file.open("rb") as stream:
+        stream.seek(position)
+        while True:
+            if chunk := stream.read():
+                typer.echo(chunk.decode(errors="replace"), nl=False)
+            else:
+                time.sleep(0.2)

@@ -1,0 +1,47 @@
+"""What happens to each part while a stack starts or stops, for a person who watches."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+ENDINGS = ("ready", "runs", "stopped")
+
+
+class Progress:
+    """A table that changes on a terminal; one line per finished part where there is none."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._happenings: dict[str, str] = {}
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def report(self, part: str, happening: str) -> None:
+        """A `shop.stack.embedded.Report`."""
+        self._happenings[part] = happening
+        if self._console.is_terminal:
+            self._live.update(self._table())
+        elif happening.startswith(ENDINGS):
+            self._console.print(f"{part:14} {happening}", highlight=False)
+
+    def _table(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for part, happening in self._happenings.items():
+            ended = happening.startswith(ENDINGS)
+            table.add_row("[green]●[/]" if ended else "[yellow]○[/]", part, happening)
+        return table

@@ -1,0 +1,19 @@
+"""`shop restart`: one process anew, by an orderly end or by a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from shop.stack import embedded
+
+
+def restart(
+    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
+    kill: Annotated[bool, typer.Option("--kill", help="End it with kill -9, as a crash would.")] = False,
+) -> None:
+    """Restart one process, migrations included, and wait until it is ready."""
+    seconds = asyncio.run(embedded.restart(embedded.stack(), service, hard=kill))
+    typer.echo(f"{service} is ready again, {seconds:.1f} s after its start.")

@@ -1,0 +1,105 @@
+"""`shop status`: every process, what it uses, and whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shop.stack import embedded
+from shop.stack.embedded import Status
+
+MEGABYTE = 1_000_000
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Show the processes. Exit code 0 if all of them are ready, 3 if not."""
+    found = asyncio.run(embedded.status(embedded.stack()))
+    if as_json:
+        typer.echo(json.dumps(facts(found), indent=2))
+    else:
+        Console().print(table(found))
+    if not all(part.ready for part in found):
+        raise typer.Exit(3)
+
+
+def facts(found: Sequence[Status]) -> dict[str, Any]:
+    """Sizes in bytes, times in seconds."""
+    return {
+        "parts": [_facts_of(part) for part in found],
+        "resident_bytes": sum(part.resources.resident for part in found if part.resources),
+        "proportional_bytes": sum(part.resources.proportional for part in found if part.resources),
+        "ready": all(part.ready for part in found),
+    }
+
+
+def _facts_of(part: Status) -> dict[str, Any]:
+    resources = part.resources
+    return {
+        "name": part.name,
+        "state": state(part),
+        "ready": part.ready,
+        "pid": part.pid,
+        "port": part.port,
+        "uptime_seconds": None if part.uptime is None else round(part.uptime, 1),
+        "resident_bytes": resources.resident if resources else None,
+        "proportional_bytes": resources.proportional if resources else None,
+        "cpu_seconds": round(resources.cpu_seconds, 2) if resources else None,
+    }
+
+
+def state(part: Status) -> str:
+    """One word for a person."""
+    if not part.running:
+        return "stopped"
+    return "ready" if part.ready else "not ready"
+
+
+def table(found: Sequence[Status]) -> Table:
+    """The processes with the sums of what they use."""
+    shown = Table(box=None, pad_edge=False, show_footer=True)
+    resident = sum(part.resources.resident for part in found if part.resources)
+    proportional = sum(part.resources.proportional for part in found if part.resources)
+    shown.add_column("part", footer="total")
+    shown.add_column("state")
+    shown.add_column("pid", justify="right")
+    shown.add_column("port", justify="right")
+    shown.add_column("up", justify="right")
+    shown.add_column("resident MB", justify="right", footer=_megabytes(resident))
+    shown.add_column("own share MB", justify="right", footer=_megabytes(proportional))
+    shown.add_column("CPU s", justify="right")
+    for part in found:
+        shown.add_row(*_cells(part))
+    return shown
+
+
+def _cells(part: Status) -> list[str]:
+    colour = {"ready": "green", "not ready": "yellow", "stopped": "red"}[state(part)]
+    resources = part.resources
+    return [
+        part.name,
+        f"[{colour}]{state(part)}[/]",
+        str(part.pid or ""),
+        str(part.port),
+        _duration(part.uptime),
+        _megabytes(resources.resident) if resources else "",
+        _megabytes(resources.proportional) if resources else "",
+        f"{resources.cpu_seconds:.1f}" if resources else "",
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MEGABYTE:.0f}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

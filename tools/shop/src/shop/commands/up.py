@@ -1,0 +1,36 @@
+"""`shop up`: the whole shop on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from shop.commands.progress import Progress
+from shop.stack import embedded
+from shop.target import Target
+
+console = Console()
+
+
+def up() -> None:
+    """Start what does not run yet, wait until all is ready, and print the addresses."""
+    began = time.monotonic()
+    with Progress(console) as progress:
+        target = asyncio.run(embedded.up(embedded.stack(), progress.report))
+    console.print(f"The shop is open after {time.monotonic() - began:.1f} s.", style="bold green")
+    console.print(addresses(target))
+    console.print("Next: `shop demo`, `shop status`, `shop logs orders -f`; `shop down` stops everything.")
+
+
+def addresses(target: Target) -> Table:
+    """Where a person finds each part."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, url in target.service_urls.items():
+        table.add_row(name, f"{url}/docs")
+    table.add_row("processor", f"{target.processor_url}/docs")
+    table.add_row("kafka", target.kafka)
+    table.add_row("databases", f"see database_urls in {target.state / 'stack.json'}")
+    return table
