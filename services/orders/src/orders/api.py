@@ -26,6 +26,9 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.TooManyLines: ProblemType(422, "too-many-lines", "The order has too many lines"),
     domain.InvalidQuantity: ProblemType(422, "invalid-quantity", "A quantity is out of range"),
     domain.DuplicateSku: ProblemType(422, "duplicate-sku", "A product is on more than one line"),
+    domain.PriceListMissing: ProblemType(
+        503, "price-list-missing", "The price list has not arrived", {"Retry-After": "5"}
+    ),
     domain.UnknownSku: ProblemType(422, "unknown-sku", "A product is not on the price list"),
     domain.CurrencyNotOffered: ProblemType(
         422, "currency-not-offered", "A product is not sold in this currency"
@@ -35,15 +38,13 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.OrderAlreadyEnded: ProblemType(409, "order-already-ended", "The order has already ended"),
 }
 
-PRICE_LIST_RETRY_SECONDS = 5
-
 # Control characters have no place in a name, and PostgreSQL refuses the NUL among them.
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 CustomerId = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["c-ada"])]
 Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["MUG-RED"])]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
+Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]
 
 
 class RequestedLine(BaseModel):
@@ -169,16 +170,15 @@ def time_allowed_by_default(request: Request) -> timedelta:
     return allowed
 
 
-def _answers(**descriptions: str) -> dict[int | str, dict[str, Any]]:
+def _answers(**slugs: str) -> dict[int | str, dict[str, Any]]:
     """The problem answers of an operation, for its documentation: `_422="empty-order, …"`."""
-    return {
-        int(status.removeprefix("_")): {
-            "description": slugs,
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
-            "model": ProblemView,
-        }
-        for status, slugs in descriptions.items()
-    }
+    content = {"application/problem+json": {"schema": ProblemView.model_json_schema()}}
+    return {int(status[1:]): {"description": slug, "content": content} for status, slug in slugs.items()}
+
+
+PLACED: dict[int | str, dict[str, Any]] = {
+    202: {"headers": {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}}
+}
 
 
 @router.post(
@@ -186,7 +186,8 @@ def _answers(**descriptions: str) -> dict[int | str, dict[str, Any]]:
     status_code=202,
     response_model=AcceptedOrder,
     summary="Place an order",
-    responses=_answers(
+    responses=PLACED
+    | _answers(
         _400="malformed-json",
         _413="body-too-large",
         _422="empty-order, too-many-lines, invalid-quantity, duplicate-sku, unknown-sku, "
@@ -206,24 +207,13 @@ async def place_order(
     """
     command = _command(order, default_time)
     domain.check_items(command.items)
-    try:
-        async with db.transaction() as tx:
-            if stored := await replay(tx, idempotency_key, order.fingerprint()):
-                return JSONResponse(stored.body, stored.status, stored.headers)
-            placed = await handlers.place_order(tx, command)
-            body = AcceptedOrder(
-                order_id=placed.order_id,
-                state=OrderState.PENDING,
-                total=placed.total,
-                deadline_at=placed.deadline_at,
-            ).model_dump(mode="json")
-            headers = {"Location": f"/orders/{placed.order_id}"}
-            await remember(tx, idempotency_key, 202, body, headers)
-    except domain.PriceListMissing as missing:
-        retry = {"Retry-After": str(PRICE_LIST_RETRY_SECONDS)}
-        raise Problem(
-            503, "price-list-missing", "The price list is missing", str(missing), retry
-        ) from missing
+    async with db.transaction() as tx:
+        if stored := await replay(tx, idempotency_key, order.fingerprint()):
+            return JSONResponse(stored.body, stored.status, stored.headers)
+        placed = await handlers.place_order(tx, command)
+        body = _accepted(placed).model_dump(mode="json")
+        headers = {"Location": f"/orders/{placed.order_id}"}
+        await remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 
@@ -307,6 +297,15 @@ def _command(order: OrderRequest, default_time: timedelta) -> handlers.PlaceOrde
         currency=order.currency,
         payment_token=order.payment_token.get_secret_value(),
         time_allowed=default_time if seconds is None else timedelta(seconds=seconds),
+    )
+
+
+def _accepted(placed: handlers.PlacedOrder) -> AcceptedOrder:
+    return AcceptedOrder(
+        order_id=placed.order_id,
+        state=OrderState.PENDING,
+        total=placed.total,
+        deadline_at=placed.deadline_at,
     )
 
 

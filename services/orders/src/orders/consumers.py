@@ -1,10 +1,13 @@
 """What orders reacts to, what it knowingly skips, and what it does by itself."""
 
-from chassis.app import Job
+from collections.abc import Mapping
+
 from chassis.database import Database
+from chassis.inbox import Handler
+from chassis.jobs import Job
 from orders import handlers
 
-SUBSCRIPTIONS = {
+SUBSCRIPTIONS: Mapping[str, Handler] = {
     "inventory.product-listed.v1": handlers.list_product,
     "inventory.product-priced.v1": handlers.update_price,
     "inventory.stock-rejected.v1": handlers.reject_unstocked_order,
@@ -27,4 +30,4 @@ async def expire(database: Database) -> int:
         return await handlers.cancel_overdue_orders(tx)
 
 
-JOBS = {"expire": Job(expire, every=1.0)}
+JOBS: Mapping[str, Job] = {"expire": Job(expire, every=1.0)}

@@ -131,22 +131,22 @@ _INSERT_ORDER = text("""
 # Both statements below are the one compare-and-set that decides every race. The loser waits for the winner's
 # row, sees that it is no longer PENDING, and gets nothing back.
 _END = """
-    UPDATE orders AS o
-    SET state = :state, reason = CAST(:reason AS text), version = o.version + 1, ended_at = :at,
-        history = o.history || CAST(:entry AS jsonb)
-    FROM ({chosen}) AS chosen (id)
-    WHERE o.id = chosen.id AND o.state = 'PENDING'
-    RETURNING o.id, o.version, o.customer_id, o.total_minor, o.currency, o.traceparent
+    UPDATE orders
+    SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = :at,
+        history = history || CAST(:entry AS jsonb)
+    WHERE id = ANY({chosen}) AND state = 'PENDING'
+    RETURNING id, version, customer_id, total_minor, currency, traceparent
 """
 
-_END_GIVEN = text(_END.format(chosen="SELECT unnest(CAST(:ids AS uuid[]))"))
+_END_GIVEN = text(_END.format(chosen="CAST(:ids AS uuid[])"))
 
 # Any number of replicas sweep at once: each skips what another holds. The LIMIT keeps the transaction short.
+# ARRAY(...) is evaluated once; joined as a subquery, the plan may run it again for each row, past its limit.
 _END_OVERDUE = text(
     _END.format(
-        chosen="""
+        chosen="""ARRAY(
         SELECT id FROM orders WHERE state = 'PENDING' AND deadline_at < now()
-        ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED"""
+        ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED)"""
     )
 )
 
@@ -203,7 +203,7 @@ async def insert_order(connection: AsyncConnection, order: NewOrder) -> None:
 
 async def end_orders(connection: AsyncConnection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
     """End those of `ids` that are PENDING, and return them; the others are none of this caller's business."""
-    # Sorted, so that two overlapping batches lock in one order.
+    # Sorted, so that overlapping batches lock in one order.
     rows = await connection.execute(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
     return [_ended(row) for row in rows]
 

@@ -87,7 +87,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """The money is there: confirm. An order that was cancelled meanwhile stays so, and payments refunds it."""
+    """The money is there: confirm. An order cancelled meanwhile stays so, and payments refunds it."""
     causes = {event.data.order_id: event.cause for event in events}
     ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type, datetime.now(UTC))
     for order in await db.end_orders(tx.connection, causes, ending):
@@ -108,13 +108,13 @@ async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) 
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    """The payment was declined: reject. Whatever the processor's reason was, this is the shop's answer to it."""
+    """The payment was declined: reject, whatever the processor's reason was or will be one day."""
     causes = {event.data.order_id: event.cause for event in events}
     await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
-    """The customer gives up. Asking again is harmless; an order that ended otherwise is too late to cancel."""
+    """The customer gives up. Asking again is harmless; an order that ended otherwise is too late."""
     ending = _cancellation(CancellationReason.CUSTOMER)
     ended = await db.end_orders(tx.connection, [order_id], ending)
     if ended:
@@ -128,7 +128,7 @@ async def cancel_order(tx: Transaction, order_id: UUID) -> None:
 
 
 async def cancel_overdue_orders(tx: Transaction) -> int:
-    """Cancel orders that are PENDING past their deadline; return how many there were, at most `SWEEP_LIMIT`."""
+    """Cancel orders PENDING past their deadline; return how many there were, at most `SWEEP_LIMIT`."""
     ending = _cancellation(CancellationReason.DEADLINE)
     ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
     _publish_cancelled(tx, ended, CancellationReason.DEADLINE, ending.at)
@@ -141,7 +141,7 @@ async def list_product(tx: Transaction, events: Batch[ProductListed]) -> None:
 
 
 async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
-    """A product has a new price. The event carries its full state, so it need not have been listed here before."""
+    """A product has a new price. The event carries its full state, so the listing need not be known."""
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
 

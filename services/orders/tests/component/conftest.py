@@ -53,7 +53,8 @@ class Floor:
     async def confirm(self, *order_ids: UUID) -> list[PublishedEvent]:
         """Payments has captured; returns what orders publishes."""
         async with self.database.transaction() as tx:
-            await handlers.confirm_order(tx, [received(PaymentCaptured(order_id=id)) for id in order_ids])
+            events = [received(PaymentCaptured(order_id=each)) for each in order_ids]
+            await handlers.confirm_order(tx, events)
             return list(await published(tx))
 
     async def reject_unpaid(self, *order_ids: UUID) -> list[PublishedEvent]:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from chassis.database import Database
+from chassis.testing import client
 from orders.main import create_app
 from orders.settings import Settings
 
@@ -266,8 +267,6 @@ async def test_cancelling_an_order_that_ended_otherwise_is_a_conflict(
 
 
 async def test_a_database_that_is_away_is_a_problem_with_a_time_to_retry() -> None:
-    from chassis.testing import client
-
     away = "postgresql://orders:orders@127.0.0.1:1/orders"
     settings = Settings(database_url=away, kafka_bootstrap_servers="127.0.0.1:1", role="api")
     async with client(create_app(settings)) as http:
@@ -296,8 +295,6 @@ async def test_the_token_is_neither_logged_nor_kept_nor_shown(
 async def test_an_order_costs_three_statements_and_two_more_with_an_idempotency_key(
     floor: Any, url: str
 ) -> None:
-    from chassis.testing import client
-
     app = create_app(Settings(database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api"))
     async with client(app) as http:
         app.state.database = floor.database
@@ -317,7 +314,9 @@ async def test_the_openapi_document_names_the_problems_of_every_operation(http: 
     for path in ("/orders", "/orders/{order_id}", "/orders/{order_id}/cancel", "/prices"):
         for operation in document["paths"][path].values():
             assert operation["summary"]
-            assert "application/problem+json" in operation["responses"]["422"]["content"]
+            assert list(operation["responses"]["422"]["content"]) == ["application/problem+json"]
+    assert "Location" in place["responses"]["202"]["headers"]
+    assert "$ref" in place["responses"]["202"]["content"]["application/json"]["schema"]
 
 
 async def count_orders(database: Database) -> int:

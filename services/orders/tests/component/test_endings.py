@@ -194,12 +194,16 @@ async def test_a_batch_ends_each_order_with_its_own_facts_in_a_constant_number_o
 async def test_nothing_is_published_when_the_transaction_fails(floor: Any) -> None:
     order_id = await floor.place()
     with pytest.raises(RuntimeError, match="planted"):
-        async with floor.database.transaction() as tx:
-            await handlers.cancel_order(tx, order_id)
-            assert len(await published(tx)) == 1
-            raise RuntimeError("planted")
+        await cancel_and_fail(floor, order_id)
     assert (await floor.row(order_id)).state == "PENDING"
     assert [row.type for row in await floor.outbox(order_id)] == ["orders.order-placed.v1"]
+
+
+async def cancel_and_fail(floor: Any, order_id: UUID) -> None:
+    async with floor.database.transaction() as tx:
+        await handlers.cancel_order(tx, order_id)
+        assert len(await published(tx)) == 1
+        raise RuntimeError("planted")
 
 
 def _type_of(event: PublishedEvent) -> str:

@@ -51,6 +51,9 @@ CONSUMED: list[type[ConsumedEvent]] = [
     events.ProductListed,
     events.ProductPriced,
 ]
+each_published = pytest.mark.parametrize(
+    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
+)
 TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
 
 
@@ -76,9 +79,7 @@ def validate(event_type: str, data: dict[str, Any]) -> None:
     validator.validate(data)
 
 
-@pytest.mark.parametrize(
-    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
-)
+@each_published
 def test_what_is_published_matches_its_schema_and_sends_nothing_else(event: PublishedEvent) -> None:
     data = json.loads(event.model_dump_json())
     validate(event.event_type, data)
@@ -86,9 +87,15 @@ def test_what_is_published_matches_its_schema_and_sends_nothing_else(event: Publ
     assert set(data) == set(schema["properties"]) == set(schema["required"])
 
 
-@pytest.mark.parametrize(
-    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
-)
+@each_published
+def test_times_are_told_in_utc(event: PublishedEvent) -> None:
+    data = json.loads(event.model_dump_json())
+    times = [value for name, value in data.items() if name.endswith("_at")]
+    assert times
+    assert all(value.endswith("Z") and datetime.fromisoformat(value) == NOW for value in times)
+
+
+@each_published
 def test_the_schema_gate_catches_a_missing_field(event: PublishedEvent) -> None:
     data = json.loads(event.model_dump_json())
     del data["total" if "total" in data else "order_id"]
@@ -101,9 +108,7 @@ def test_every_event_of_the_own_topic_is_published_and_no_other() -> None:
     assert {event.event_type for event in PUBLISHED} == owned
 
 
-@pytest.mark.parametrize(
-    "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
-)
+@each_published
 def test_an_event_goes_to_its_own_topic_under_the_id_of_its_order(event: PublishedEvent) -> None:
     assert event.event_type in TOPICS[event.topic]["events"]
     assert TOPICS[event.topic]["key"] == "order_id"
