@@ -1,0 +1,1 @@
+"""Inventory: products, their prices, and the stock that orders reserve."""

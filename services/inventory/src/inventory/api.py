@@ -1,0 +1,274 @@
+"""HTTP → handler. Opens the transaction, calls one handler, commits before the answer leaves."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from chassis.database import Db
+from chassis.idempotency import IdempotencyKey, Stored, remember, replay
+from chassis.pages import PageCursors
+from chassis.problems import ProblemType
+from inventory import domain, handlers
+from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
+
+PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    domain.InvalidSku: ProblemType(422, "invalid-sku", "Not a SKU"),
+    domain.InvalidPrice: ProblemType(422, "invalid-price", "Not a price"),
+    domain.InvalidQuantity: ProblemType(422, "invalid-quantity", "Quantity out of range"),
+    domain.ProductAlreadyListed: ProblemType(409, "product-already-listed", "Product already listed"),
+    domain.UnknownProduct: ProblemType(404, "unknown-product", "Unknown product"),
+    domain.UnknownReservation: ProblemType(404, "unknown-reservation", "Unknown reservation"),
+}
+
+router = APIRouter()
+
+
+# --- Shapes ---------------------------------------------------------------------------------------
+
+# The domain judges SKU, price and quantity, and gives each mistake its own problem type; the schema only
+# tells readers of the OpenAPI document what it is going to say.
+_SKU_RULE = {"pattern": "^[A-Za-z0-9._-]{1,64}$"}
+Sku = Annotated[
+    str, Field(description="Stock keeping unit", examples=["mug-blue"], json_schema_extra=_SKU_RULE)
+]
+SkuInPath = Annotated[str, Path(description="Stock keeping unit", json_schema_extra=_SKU_RULE)]
+
+
+def _between(smallest: int, largest: int) -> dict[str, Any]:
+    return {"minimum": smallest, "maximum": largest}
+
+
+class Price(BaseModel):
+    """An amount in minor units (cents) of an ISO-4217 currency."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount_minor: Annotated[StrictInt, Field(json_schema_extra=_between(1, LARGEST_PRICE_MINOR))]
+    currency: Annotated[str, Field(examples=["EUR"], json_schema_extra={"pattern": "^[A-Z]{3}$"})]
+
+
+class NewProduct(BaseModel):
+    """A product to offer, with its first stock (pieces)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    price: Price
+    on_hand: Annotated[StrictInt, Field(json_schema_extra=_between(0, LARGEST_INITIAL_STOCK))]
+
+
+class Replenishment(BaseModel):
+    """Pieces that arrived."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    quantity: Annotated[StrictInt, Field(json_schema_extra=_between(1, LARGEST_REPLENISHMENT))]
+
+
+class Product(BaseModel):
+    """A product, its price and its stock in pieces: ``initial + replenished = on_hand + sold``."""
+
+    sku: str
+    name: str
+    price: Price
+    version: Annotated[int, Field(description="Counts the listing and every new price")]
+    initial: int
+    replenished: int
+    on_hand: Annotated[int, Field(description="In the warehouse, reserved pieces included")]
+    reserved: Annotated[int, Field(description="Set aside for orders that are under way")]
+    sold: int
+    available: Annotated[int, Field(description="on_hand - reserved")]
+
+    @classmethod
+    def of(cls, product: domain.Product) -> Self:
+        """The product as the API shows it."""
+        return cls(
+            sku=product.sku,
+            name=product.name,
+            price=Price(amount_minor=product.price_minor, currency=product.currency),
+            version=product.version,
+            initial=product.initial,
+            replenished=product.replenished,
+            on_hand=product.on_hand,
+            reserved=product.reserved,
+            sold=product.sold,
+            available=product.available,
+        )
+
+
+class ProductPage(BaseModel):
+    """Products in SKU order."""
+
+    products: list[Product]
+    next_cursor: Annotated[str | None, Field(description="Give it back as `cursor`; null on the last page")]
+
+
+class Line(BaseModel):
+    """So many pieces of one SKU."""
+
+    sku: str
+    quantity: int
+
+
+class Reservation(BaseModel):
+    """What an order holds. A TOMBSTONE is the mark of an order that ended before it was heard of."""
+
+    order_id: UUID
+    state: State
+    lines: list[Line]
+    version: int
+    updated_at: datetime
+
+
+def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
+    """Problem responses for the OpenAPI document: ``_404="unknown-product"``."""
+    return {
+        int(status.removeprefix("_")): {
+            "description": f"Problem: {slugs}",
+            "content": {"application/problem+json": {"schema": {"type": "object"}}},
+        }
+        for status, slugs in described.items()
+    }
+
+
+def _again(stored: Stored) -> JSONResponse:
+    """The answer that the same Idempotency-Key got before."""
+    return JSONResponse(stored.body, stored.status, dict(stored.headers))
+
+
+# --- Products -------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/products",
+    status_code=201,
+    response_model=Product,
+    summary="List a product",
+    tags=["products"],
+    responses=_problems(
+        _409="product-already-listed",
+        _422="invalid-sku, invalid-price, invalid-quantity, invalid-request, idempotency-key-reused",
+    ),
+)
+async def list_product(
+    new: NewProduct, db: Db, response: Response, idempotency_key: IdempotencyKey = None
+) -> Product | JSONResponse:
+    """Offers a product with its first stock. Publishes `inventory.product-listed.v1`."""
+    request = {"operation": "list-product", **new.model_dump()}
+    headers = {"Location": f"/products/{new.sku}"}
+    async with db.transaction() as tx:
+        if stored := await replay(tx, idempotency_key, request):
+            return _again(stored)
+        product = await handlers.list_product(
+            tx,
+            sku=new.sku,
+            name=new.name,
+            price_minor=new.price.amount_minor,
+            currency=new.price.currency,
+            on_hand=new.on_hand,
+        )
+        body = Product.of(product)
+        await remember(tx, idempotency_key, 201, body.model_dump(mode="json"), headers)
+    response.headers.update(headers)
+    return body
+
+
+@router.put(
+    "/products/{sku}/price",
+    summary="Give a product a new price",
+    tags=["products"],
+    responses=_problems(_404="unknown-product", _422="invalid-sku, invalid-price, invalid-request"),
+)
+async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
+    """Publishes `inventory.product-priced.v1` with the product's next version."""
+    async with db.transaction() as tx:
+        product = await handlers.price_product(
+            tx, sku=sku, price_minor=price.amount_minor, currency=price.currency
+        )
+    return Product.of(product)
+
+
+@router.post(
+    "/products/{sku}/replenish",
+    response_model=Product,
+    summary="Add pieces to a product's stock",
+    tags=["products"],
+    responses=_problems(
+        _404="unknown-product",
+        _422="invalid-sku, invalid-quantity, invalid-request, idempotency-key-reused",
+    ),
+)
+async def replenish_product(
+    sku: SkuInPath, replenishment: Replenishment, db: Db, idempotency_key: IdempotencyKey = None
+) -> Product | JSONResponse:
+    """Counts the pieces once per `Idempotency-Key`, however often the request is repeated."""
+    request = {"operation": "replenish-product", "sku": sku, **replenishment.model_dump()}
+    async with db.transaction() as tx:
+        if stored := await replay(tx, idempotency_key, request):
+            return _again(stored)
+        product = await handlers.replenish_product(tx, sku=sku, quantity=replenishment.quantity)
+        body = Product.of(product)
+        await remember(tx, idempotency_key, 200, body.model_dump(mode="json"))
+    return body
+
+
+@router.get(
+    "/products",
+    summary="All products, page by page",
+    tags=["products"],
+    responses=_problems(_400="invalid-cursor", _422="invalid-request"),
+)
+async def read_products(
+    db: Db,
+    cursors: PageCursors,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+) -> ProductPage:
+    """Products in SKU order."""
+    after = str(cursors.open(cursor)[0]) if cursor is not None else ""
+    async with db.reading() as connection:
+        products, last = await handlers.read_products(connection, after, limit)
+    return ProductPage(
+        products=[Product.of(product) for product in products],
+        next_cursor=None if last is None else cursors.seal([last]),
+    )
+
+
+@router.get(
+    "/products/{sku}",
+    summary="One product and its stock",
+    tags=["products"],
+    responses=_problems(_404="unknown-product", _422="invalid-sku"),
+)
+async def read_product(sku: SkuInPath, db: Db) -> Product:
+    """The product's price and stock, as of now."""
+    async with db.reading() as connection:
+        return Product.of(await handlers.read_product(connection, sku))
+
+
+# --- Reservations ---------------------------------------------------------------------------------
+
+
+@router.get(
+    "/reservations/{order_id}",
+    summary="What an order holds",
+    tags=["reservations"],
+    responses=_problems(_404="unknown-reservation", _422="invalid-request"),
+)
+async def read_reservation(order_id: UUID, db: Db) -> Reservation:
+    """The reservation of an order, in whatever state."""
+    async with db.reading() as connection:
+        reservation, updated_at = await handlers.read_reservation(connection, order_id)
+    return Reservation(
+        order_id=reservation.order_id,
+        state=reservation.state,
+        lines=[Line(sku=line.sku, quantity=line.quantity) for line in reservation.lines],
+        version=reservation.version,
+        updated_at=updated_at,
+    )

@@ -1,0 +1,228 @@
+"""One function per use case. Handlers know neither HTTP nor Kafka, and never commit.
+
+The three that consume events take a whole batch, and cost the same few statements for one order as for
+five hundred.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import chain
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.database import Transaction
+from chassis.envelope import Batch, Cause, Money
+from inventory import db, domain
+from inventory.domain import Act, Line, Product, Reservation
+from inventory.events import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderRejected,
+    ProductListed,
+    ProductPriced,
+    Shortage,
+    StockCommitted,
+    StockLine,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+)
+
+# --- The saga -------------------------------------------------------------------------------------
+
+
+async def reserve_stock(tx: Transaction, placed: Batch[OrderPlaced]) -> None:
+    """Sets stock aside for each order, all of its lines or none, in the order of arrival.
+
+    An order that has a reservation or a tombstone already is left alone, without an event.
+    """
+    now = datetime.now(UTC)
+    requests = [_request(event.data) for event in placed]
+    claimed = await db.claim_reservations(tx.connection, requests, now)
+    requests = [request for request in requests if request.order_id in claimed]
+    if not requests:
+        return
+    wanted = domain.quantities(line for request in requests for line in request.lines)
+    available = await db.lock_stock(tx.connection, wanted)
+    decisions = domain.allocate(requests, available)
+    await _carry_out(tx, decisions)
+    causes = {event.data.order_id: event.cause for event in placed}
+    for decision in decisions:
+        tx.publish(_answer(decision, now), cause=causes[decision.request.order_id])
+
+
+async def _carry_out(tx: Transaction, decisions: list[domain.Decision]) -> None:
+    taken = _pieces(decision.request.lines for decision in decisions if decision.reserved)
+    if taken:
+        await db.move_stock(tx.connection, Act.RESERVE, taken)
+    rejected = [decision.request.order_id for decision in decisions if not decision.reserved]
+    if rejected:
+        await db.reject_claims(tx.connection, rejected)
+
+
+async def commit_stock(tx: Transaction, confirmed: Batch[OrderConfirmed]) -> None:
+    """Sells what each order holds. An order that was committed before is left alone.
+
+    Raises UnknownReservation or IllegalTransition for an order that holds nothing.
+    """
+    now = datetime.now(UTC)
+    causes = {event.data.order_id: event.cause for event in confirmed}
+    held = await db.lock_reservations(tx.connection, causes.keys())
+    for order_id in causes:
+        if order_id not in held:
+            raise domain.UnknownReservation(order_id)
+    committed = domain.moved((held[order_id] for order_id in causes), Act.COMMIT)
+    await _save(tx, committed, Act.COMMIT, now)
+    for reservation in committed:
+        event = StockCommitted(
+            order_id=reservation.order_id,
+            version=reservation.version,
+            lines=_lines(reservation.lines),
+            committed_at=now,
+        )
+        tx.publish(event, cause=causes[reservation.order_id])
+
+
+async def release_stock_of_rejected(tx: Transaction, rejected: Batch[OrderRejected]) -> None:
+    """Gives back what each order holds: out of stock it holds nothing, declined it does."""
+    await _release_stock(tx, {event.data.order_id: event.cause for event in rejected})
+
+
+async def release_stock_of_cancelled(tx: Transaction, cancelled: Batch[OrderCancelled]) -> None:
+    """Gives back what each order holds, whether the customer or the deadline ended it."""
+    await _release_stock(tx, {event.data.order_id: event.cause for event in cancelled})
+
+
+async def _release_stock(tx: Transaction, causes: Mapping[UUID, Cause]) -> None:
+    """An order that holds nothing is left alone.
+
+    An order that inventory never saw gets a tombstone: should it be placed later, it reserves nothing.
+    """
+    now = datetime.now(UTC)
+    await db.leave_tombstones(tx.connection, causes.keys(), now)
+    held = await db.lock_reservations(tx.connection, causes.keys())
+    released = domain.moved((held[order_id] for order_id in causes), Act.RELEASE)
+    await _save(tx, released, Act.RELEASE, now)
+    for reservation in released:
+        event = StockReleased(
+            order_id=reservation.order_id,
+            version=reservation.version,
+            lines=_lines(reservation.lines),
+            released_at=now,
+        )
+        tx.publish(event, cause=causes[reservation.order_id])
+
+
+async def _save(tx: Transaction, changed: list[Reservation], act: Act, now: datetime) -> None:
+    if changed:
+        await db.save_reservations(tx.connection, changed, now)
+        await db.move_stock(tx.connection, act, _pieces(reservation.lines for reservation in changed))
+
+
+def _request(order: OrderPlaced) -> domain.Request:
+    return domain.Request(order.order_id, tuple(Line(line.sku, line.quantity) for line in order.lines))
+
+
+def _answer(decision: domain.Decision, now: datetime) -> StockReserved | StockRejected:
+    order_id = decision.request.order_id
+    if decision.reserved:
+        return StockReserved(
+            order_id=order_id, version=1, lines=_lines(decision.request.lines), reserved_at=now
+        )
+    shortages = tuple(Shortage(**asdict(shortage)) for shortage in decision.shortages)
+    return StockRejected(order_id=order_id, version=1, shortages=shortages, rejected_at=now)
+
+
+def _lines(lines: Iterable[Line]) -> tuple[StockLine, ...]:
+    return tuple(StockLine(sku=line.sku, quantity=line.quantity) for line in lines)
+
+
+def _pieces(lines: Iterable[Iterable[Line]]) -> dict[str, int]:
+    return domain.quantities(chain.from_iterable(lines))
+
+
+# --- Products -------------------------------------------------------------------------------------
+
+
+async def list_product(
+    tx: Transaction, *, sku: str, name: str, price_minor: int, currency: str, on_hand: int
+) -> Product:
+    """Offers a product with its first stock. Raises InvalidSku, -Price, -Quantity, ProductAlreadyListed."""
+    domain.check_sku(sku)
+    domain.check_price(price_minor, currency)
+    domain.check_quantity(on_hand, 0, domain.LARGEST_INITIAL_STOCK)
+    product = Product(
+        sku=sku,
+        name=name,
+        price_minor=price_minor,
+        currency=currency,
+        version=1,
+        initial=on_hand,
+        replenished=0,
+        on_hand=on_hand,
+        reserved=0,
+        sold=0,
+    )
+    if not await db.insert_product(tx.connection, product):
+        raise domain.ProductAlreadyListed(sku)
+    event = ProductListed(sku=sku, version=product.version, name=name, price=_price(product))
+    tx.publish(event, cause=Cause.of_request(sku))
+    return product
+
+
+async def price_product(tx: Transaction, *, sku: str, price_minor: int, currency: str) -> Product:
+    """Gives a product a new price. Raises InvalidSku, InvalidPrice, UnknownProduct."""
+    domain.check_sku(sku)
+    domain.check_price(price_minor, currency)
+    product = await db.set_price(tx.connection, sku, price_minor, currency)
+    if product is None:
+        raise domain.UnknownProduct(sku)
+    event = ProductPriced(sku=sku, version=product.version, name=product.name, price=_price(product))
+    tx.publish(event, cause=Cause.of_request(sku))
+    return product
+
+
+async def replenish_product(tx: Transaction, *, sku: str, quantity: int) -> Product:
+    """Adds pieces to a product's stock. Raises InvalidSku, InvalidQuantity, UnknownProduct."""
+    domain.check_sku(sku)
+    domain.check_quantity(quantity, 1, domain.LARGEST_REPLENISHMENT)
+    product = await db.add_stock(tx.connection, sku, quantity)
+    if product is None:
+        raise domain.UnknownProduct(sku)
+    return product
+
+
+def _price(product: Product) -> Money:
+    return Money(amount_minor=product.price_minor, currency=product.currency)
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+async def read_product(connection: AsyncConnection, sku: str) -> Product:
+    """Raises InvalidSku, UnknownProduct."""
+    domain.check_sku(sku)
+    product = await db.product(connection, sku)
+    if product is None:
+        raise domain.UnknownProduct(sku)
+    return product
+
+
+async def read_products(
+    connection: AsyncConnection, after: str, limit: int
+) -> tuple[list[Product], str | None]:
+    """A page of products in SKU order, and the SKU that the next page starts after (None: no more)."""
+    found = await db.products_after(connection, after, limit + 1)
+    page = found[:limit]
+    return page, page[-1].sku if len(found) > limit else None
+
+
+async def read_reservation(connection: AsyncConnection, order_id: UUID) -> tuple[Reservation, datetime]:
+    """An order's reservation and when it last changed. Raises UnknownReservation."""
+    found = await db.reservation(connection, order_id)
+    if found is None:
+        raise domain.UnknownReservation(order_id)
+    return found
