@@ -74,7 +74,7 @@ def link_faults(document: Document) -> list[str]:
 
 
 def path_faults(document: Document) -> list[str]:
-    """Paths in code spans and commands: from the repository's root, or from the document's own folder."""
+    """Paths in code spans and commands: from the root, the document's own folder, or the package in it."""
     words = {word.strip("'\",;()") for command in document.commands for word in command.split()}
     faults = []
     for word in sorted(words):
@@ -84,7 +84,8 @@ def path_faults(document: Document) -> list[str]:
         if not colons and ("/" not in path or path.split("/")[0] not in TOP):
             continue
         pattern = re.sub(r"<[^>]*>|\{[^}]*\}|…|NNNN", "*", path.rstrip("/."))
-        found = [match for base in (ROOT, document.path.parent) for match in base.glob(pattern)]
+        bases = (ROOT, document.path.parent, *document.path.parent.glob("src/*/"))
+        found = [match for base in bases for match in base.glob(pattern)]
         if not found:
             faults.append(f"`{word}`: there is no {path}")
         elif name and name not in names_in(found[0]):
