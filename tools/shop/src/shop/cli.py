@@ -8,12 +8,17 @@ import typer
 from rich.console import Console
 
 from shop.commands import test_stack
+from shop.commands.check import check
+from shop.commands.demo import demo
 from shop.commands.doctor import doctor
 from shop.commands.down import down
 from shop.commands.logs import logs
+from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.status import status
+from shop.commands.trace import trace
 from shop.commands.up import up
+from shop.commands.watch import watch
 from shop.stack.trouble import Trouble
 from shop.target import TargetMissing
 
@@ -24,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, restart, doctor):
+for command in (up, down, status, logs, restart, demo, order, watch, trace, check, doctor):
     app.command()(command)
 app.add_typer(test_stack.app, name="test-stack")
 

@@ -34,13 +34,13 @@ class Scenario(StrEnum):
     """What a customer does, and what comes of it in a shop where nothing is broken."""
 
     CONFIRMED = "confirmed"
-    OUT_OF_STOCK = "out of stock"
-    DECLINED = "card declined"
-    FLAKY = "flaky processor"
-    CANCELLED = "cancelled by customer"
-    TIMED_OUT = "timed out"
-    DOUBLE_POSTED = "posted twice"
-    RACED = "cancelled at once"
+    OUT_OF_STOCK = "out-of-stock"
+    DECLINED = "declined"
+    FLAKY = "flaky"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
+    POSTED_TWICE = "posted-twice"
+    CANCELLED_AT_ONCE = "cancelled-at-once"
 
 
 MIX: Mapping[Scenario, float] = {
@@ -50,8 +50,8 @@ MIX: Mapping[Scenario, float] = {
     Scenario.FLAKY: 0.05,
     Scenario.CANCELLED: 0.05,
     Scenario.TIMED_OUT: 0.04,
-    Scenario.DOUBLE_POSTED: 0.06,
-    Scenario.RACED: 0.04,
+    Scenario.POSTED_TWICE: 0.06,
+    Scenario.CANCELLED_AT_ONCE: 0.04,
 }
 TOKENS = {
     Scenario.DECLINED: "tok_declined",
@@ -152,7 +152,8 @@ def plan_run(name: str, orders: int, seed: int, only: Scenario | None = None) ->
     plans = tuple(
         plan_order(dice, scenario, f"{name}-{number}", scarce) for number, scenario in enumerate(scenarios)
     )
-    return Run(name, (*CATALOGUE, scarce), plans)
+    used = {sku for plan in plans for sku, _ in plan.lines}
+    return Run(name, tuple(product for product in (*CATALOGUE, scarce) if product.sku in used), plans)
 
 
 def deal(orders: int) -> list[Scenario]:
@@ -167,7 +168,9 @@ def plan_order(dice: random.Random, scenario: Scenario, key: str, scarce: Produc
     lines = [(product.sku, dice.randint(1, 3)) for product in dice.sample(CATALOGUE, dice.randint(1, 3))]
     if scenario is Scenario.OUT_OF_STOCK:
         lines.append((scarce.sku, scarce.on_hand + 1))
-    cancel_after = {Scenario.CANCELLED: dice.uniform(0.05, 0.4), Scenario.RACED: 0.0}.get(scenario)
+    cancel_after = {Scenario.CANCELLED: dice.uniform(0.05, 0.4), Scenario.CANCELLED_AT_ONCE: 0.0}.get(
+        scenario
+    )
     return Plan(scenario, key, f"customer-{dice.randrange(100):03d}", tuple(lines), cancel_after)
 
 
@@ -285,7 +288,7 @@ async def orderable(shop: Shop) -> set[str]:
 async def place(shop: Shop, plan: Plan) -> Placed:
     """Carry out one plan and return what the client knows then."""
     url = f"{shop.orders}/orders"
-    copies = 2 if plan.scenario is Scenario.DOUBLE_POSTED else 1
+    copies = 2 if plan.scenario is Scenario.POSTED_TWICE else 1
     answers = await asyncio.gather(
         *(
             shop.post(url, "place-order", plan.body, key=plan.key, scenario=plan.scenario)

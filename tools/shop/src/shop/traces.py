@@ -181,6 +181,17 @@ def tree_of(spans: Iterable[Span], title: str) -> Tree:
     return tree
 
 
+def title_of(spans: Iterable[Span], order_id: str) -> str:
+    """What a tree is headed by: the order, its trace ids, how many spans and services."""
+    listed = list(spans)
+    ids = sorted({span.trace_id for span in listed})
+    trace = f"trace {ids[0]}" if len(ids) == 1 else f"{len(ids)} linked traces"
+    services = len({span.service for span in listed})
+    return (
+        f"Order {order_id}: {trace}, {len(listed)} spans of {services} services  (▲ to Kafka, ▼ from Kafka)"
+    )
+
+
 COLOURS = {
     "orders": "cyan",
     "inventory": "yellow",

@@ -31,12 +31,18 @@ class Order:
 
     id: str
     state: str
+    reason: str
     total_minor: int
     currency: str
     placed_at: datetime
     deadline_at: datetime
     ended_at: datetime | None
     traceparent: str
+
+    @property
+    def trace_id(self) -> str:
+        """Of the trace that the order began in; empty if it was not traced."""
+        return self.traceparent.split("-")[1] if self.traceparent.count("-") == 3 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import httpx
@@ -38,7 +38,7 @@ from shop.otlp import segment_files
 from shop.stack.trouble import Trouble
 from shop.target import Target
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SAMPLED_TRACES = 60
 SPANS_ARRIVE_WITHIN = 12.0
 """Seconds: services send their spans in batches, by default every five."""
@@ -143,7 +143,7 @@ async def dump_chassis(service: str, connection: Connection, evidence: Evidence)
 
 async def dump_orders(connection: Connection, evidence: Evidence) -> None:
     rows = await connection.fetch(
-        "SELECT id::text, state, total_minor, currency, placed_at, deadline_at, ended_at,"
+        "SELECT id::text, state, coalesce(reason, ''), total_minor, currency, placed_at, deadline_at, ended_at,"
         " coalesce(traceparent, '') FROM orders"
     )
     evidence.orders = {row[0]: Order(*row) for row in rows}
@@ -238,7 +238,7 @@ async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
 async def sample_traces(target: Target, evidence: Evidence, started: Mapping[str, datetime]) -> None:
     """Take the spans of some orders into the evidence, and wait for those that are still on their way."""
     chosen, evidence.traces.unjudged = choose_orders(target.spans, evidence.ended_orders(), started)
-    missing = {order.id: order.traceparent.split("-")[1] for order in chosen}
+    missing = {order.id: order.trace_id for order in chosen}
     given_up = time.monotonic() + SPANS_ARRIVE_WITHIN
     while missing:
         found = traces.collect(target.spans, missing.values())

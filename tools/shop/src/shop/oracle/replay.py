@@ -196,7 +196,7 @@ TOP_PRODUCTS = 100
 
 
 def comparable(reports: Mapping[str, Any]) -> dict[str, Any]:
-    """Reports without what may differ and mean nothing: the order of equal rows, the last digits of a time."""
+    """Reports without what may differ and mean nothing: how equal rows are ordered, the last digits."""
     plain = dict(reports)
     if products := plain.get("top-products", {}).get("products"):
         plain["top-products"] = {

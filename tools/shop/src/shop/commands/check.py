@@ -1,0 +1,56 @@
+"""`shop check`. Register with `app.command()(check.check)`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shop.oracle.gather import gather
+from shop.oracle.report import judge, print_verdict
+from shop.stack.places import state_folder
+from shop.target import embedded
+
+UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
+
+
+def seconds(text: str) -> float:
+    """`60`, `60s` or `2m` as seconds."""
+    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|)", text)):
+        raise typer.BadParameter(f"{text!r} is no duration: write it like 60s or 2m.")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    wait: Annotated[str, typer.Option(help="How long to wait until the shop has come to rest.")] = "60s",
+) -> None:
+    """Ask the oracle: judge from outside whether everything that must hold holds.
+
+    It waits until no order is under way, then reads the clients' own history, the
+    databases, the card processor's ledger, the whole Kafka log and the spans, and
+    holds nine invariants against them. The exit code is the verdict: 0 if all hold.
+
+    Examples:
+
+        shop check                  a table, and every violation by name
+
+        shop check --json | jq .holds
+
+        shop check --wait 2m        after a long outage
+    """
+    patience = seconds(wait)
+    target = embedded(state_folder())
+    with Console(stderr=True).status("looking") as status:
+        evidence = asyncio.run(gather(target, patience, lambda what: status.update(what)))
+        status.update("judging")
+        verdict = judge(evidence)
+    if as_json:
+        typer.echo(json.dumps(verdict.as_json(), indent=2))
+    else:
+        print_verdict(verdict, Console())
+    raise typer.Exit(0 if verdict.holds else 1)

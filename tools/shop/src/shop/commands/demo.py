@@ -1,0 +1,73 @@
+"""`shop demo`. Register with `app.command()(demo.demo)`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shop.demo import Demonstration, as_json, demonstrate, print_demonstration, progress_on
+from shop.stack import embedded
+from shop.target import Target
+
+
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many orders.")] = 300,
+    concurrency: Annotated[int, typer.Option(min=1, max=1_000, help="Customers at a time.")] = 16,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same customers.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the shop running afterwards.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Show the whole shop: orders of every outcome, one order's story and trace, the oracle's verdict.
+
+    A shop that runs already is used and left running; otherwise one is started and
+    stopped again. The exit code is the oracle's verdict.
+
+    Examples:
+
+        shop demo
+
+        shop demo --orders 2000 --keep      then kill a service in the middle: `shop restart payments --hard`
+
+        shop demo --seed 7 --json
+    """
+    console = Console(stderr=json_)
+    shown = asyncio.run(run(orders, concurrency, seed, keep, json_, console))
+    raise typer.Exit(0 if shown.verdict.holds else 1)
+
+
+async def run(
+    orders: int, concurrency: int, seed: int, keep: bool, json_: bool, console: Console
+) -> Demonstration:
+    async with running_shop(keep, console) as target:
+        with progress_on(console) as progress:
+            shown = await demonstrate(target, orders, concurrency, seed, progress)
+        if json_:
+            typer.echo(json.dumps(as_json(shown), indent=2))
+        else:
+            print_demonstration(shown, target, console)
+        return shown
+
+
+@asynccontextmanager
+async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
+    """A shop for as long as the context lasts: the one that runs, or one of its own."""
+    stack = embedded.stack()
+    ran_before = any(stack.daemon(name).process() is not None for name in stack.parts)
+    began = time.monotonic()
+    with console.status("starting the shop") as status:
+        target = await embedded.up(stack, lambda part, what: status.update(f"{part}: {what}"))
+    if not ran_before:
+        console.print(f"The shop is up after {time.monotonic() - began:.1f} s.", style="dim", highlight=False)
+    try:
+        yield target
+    finally:
+        if not (ran_before or keep):
+            with console.status("stopping the shop"):
+                await embedded.down(stack)

@@ -1,0 +1,45 @@
+"""`shop order`. Register with `app.command()(order.order)`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+import typer
+
+from shop.load import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop.oracle.history import History
+from shop.stack.places import state_folder
+from shop.target import Target, embedded
+
+
+def order(
+    outcome: Annotated[
+        Scenario, typer.Option(help="What is to become of it.", case_sensitive=False)
+    ] = Scenario.CONFIRMED,
+) -> None:
+    """Place one order and say how to follow it.
+
+    Examples:
+
+        shop order
+
+        shop order --outcome timed-out      its deadline passes while the card processor thinks
+
+        shop watch $(shop order --outcome declined | head -1)
+    """
+    placed = asyncio.run(place_one(embedded(state_folder()), outcome))
+    typer.echo(placed.order_id)
+    typer.echo(f"shop watch {placed.order_id}    what happens to it", err=True)
+    typer.echo(f"shop trace {placed.order_id}    its trace, when it has ended", err=True)
+
+
+async def place_one(target: Target, outcome: Scenario) -> Placed:
+    run = plan_run(run_name(0), 1, seed=time.time_ns(), only=outcome)
+    history = History(target.state / "history", run.name)
+    try:
+        (placed,) = await serve_customers(target, run, history, Customers(concurrency=1, patience=10.0))
+    finally:
+        history.close()
+    return placed

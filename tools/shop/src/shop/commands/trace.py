@@ -1,0 +1,39 @@
+"""`shop trace ORDER`. Register with `app.command()(trace.trace)`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shop.commands.watch import order_id_of
+from shop.stack.places import state_folder
+from shop.stack.trouble import Trouble
+from shop.traces import collect, title_of, traces_of_order, tree_of
+
+
+def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
+    """Draw an order's trace as a tree of spans: from the HTTP request over Kafka through every service.
+
+    Each line: service, span, time since the beginning, how long it took. ▲ is sent
+    to Kafka, ▼ taken from it. It works on a stopped shop too: spans are kept in its
+    state folder. With SHOP_TRACE_MODE=links the traces of all hops are joined by
+    their links.
+
+    Examples:
+
+        shop trace 01985f0e-…
+
+        shop trace $(shop order | head -1)      spans arrive a few seconds late
+    """
+    order_id = order_id_of(order)
+    folder = state_folder() / "spans"
+    found = collect(folder, traces_of_order(folder, order_id))
+    spans = {(span.trace_id, span.span_id): span for family in found.values() for span in family}
+    if not spans:
+        raise Trouble(
+            f"No span of order {order_id} was received. Spans arrive some seconds after the order; "
+            "if it is older, was tracing on?"
+        )
+    Console().print(tree_of(spans.values(), title_of(spans.values(), order_id)))

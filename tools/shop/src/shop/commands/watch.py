@@ -1,0 +1,73 @@
+"""`shop watch ORDER`. Register with `app.command()(watch.watch)`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+
+from shop.kafka_log import Entry, declared_topics, follow
+from shop.stack.places import state_folder
+from shop.stack.trouble import Trouble
+from shop.target import Target, embedded
+from shop.timeline import has_ended, tell, timeline_line
+
+SILENCE = 3.0
+"""Seconds without news after the end of an order, then its story is over: messages and refunds follow late."""
+
+
+def order_id_of(text: str) -> str:
+    """An order id in its usual spelling. Raises BadParameter if it is none."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no order id: `shop order` prints one.") from None
+
+
+def watch(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
+    """Tell an order's story while it happens, event by event, until it has ended.
+
+    Each line: time since the order was placed, who did it, what happened, because of
+    what. It is read from the Kafka log, in no consumer group, so nobody notices.
+
+    Examples:
+
+        shop watch 01985f0e-…
+
+        shop watch $(shop order --outcome cancelled | head -1)
+    """
+    asyncio.run(tell_story(embedded(state_folder()), order_id_of(order), Console()))
+
+
+async def tell_story(target: Target, order_id: str, console: Console) -> None:
+    placed_at = await when_placed(target, order_id)
+    topics = [topic for topic in declared_topics(target.contracts) if not topic.compacted]
+    known: dict[str, Entry] = {}
+    heard_at = time.monotonic()
+    async for entries in follow(target, topics, placed_at - timedelta(seconds=5)):
+        news = {e.id: e for e in entries if e.key == order_id and e.id not in known}
+        known |= news
+        for step in tell(sorted(news.values(), key=lambda entry: entry.moment), known, placed_at):
+            console.print(timeline_line(step))
+        if news:
+            heard_at = time.monotonic()
+        elif has_ended(known.values()) and time.monotonic() - heard_at > SILENCE:
+            return
+
+
+async def when_placed(target: Target, order_id: str) -> datetime:
+    url = f"{target.service_urls['orders']}/orders/{order_id}"
+    try:
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+            response = await client.get(url)
+    except httpx.TransportError:
+        raise Trouble(f"{url} does not answer: is the shop up? See `shop status`.") from None
+    if response.status_code == 404:
+        raise Trouble(f"There is no order {order_id}: `shop order` places one and prints its id.")
+    return datetime.fromisoformat(response.raise_for_status().json()["placed_at"])

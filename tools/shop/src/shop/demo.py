@@ -1,0 +1,181 @@
+"""The demonstration: real orders of every outcome through the whole shop, told and judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from shop import timeline, traces
+from shop.load import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop.oracle.evidence import Evidence, Order
+from shop.oracle.gather import gather
+from shop.oracle.history import History
+from shop.oracle.quiet import Unrest
+from shop.oracle.replay import percentile
+from shop.oracle.report import Verdict, judge, print_verdict
+from shop.target import Target
+
+REST_SECONDS = 180.0
+"""How long the orders may take to come to rest after the last one was placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What a demonstration showed."""
+
+    placed: Sequence[Placed]
+    evidence: Evidence
+    verdict: Verdict
+
+    def ended(self, scenario: Scenario | None = None) -> list[Order]:
+        """This run's orders that have ended, of one scenario or of all."""
+        ids = [one.order_id for one in self.placed if scenario in (None, one.plan.scenario)]
+        found = (self.evidence.orders.get(order_id) for order_id in ids)
+        return [order for order in found if order is not None and order.ended_at is not None]
+
+
+async def demonstrate(
+    target: Target, orders: int, concurrency: int, seed: int, progress: Progress
+) -> Demonstration:
+    """Place `orders` orders, wait until they have ended, gather the evidence and judge it."""
+    run = plan_run(run_name(seed), orders, seed)
+    placing = progress.add_task("placing orders", total=orders)
+    ending = progress.add_task("reaching an end", total=orders)
+    step = progress.add_task("", total=None, visible=False)
+    history = History(target.state / "history", run.name)
+    customers = Customers(concurrency, on_placed=lambda _: progress.advance(placing))
+    try:
+        placed = await serve_customers(target, run, history, customers)
+    finally:
+        history.close()
+
+    def look(unrest: Unrest) -> None:
+        if not unrest.away:
+            progress.update(ending, completed=orders - min(orders, unrest.counts.get("orders PENDING", 0)))
+
+    def say(what: str) -> None:
+        progress.update(step, description=what, visible=True)
+
+    evidence = await gather(target, REST_SECONDS, say, look)
+    say("judging")
+    verdict = judge(evidence)
+    progress.remove_task(step)
+    return Demonstration(placed, evidence, verdict)
+
+
+def progress_on(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def seconds_taken(orders: Sequence[Order]) -> list[float]:
+    """Seconds from placed to ended, by the times in the orders database, shortest first."""
+    return sorted((order.ended_at - order.placed_at).total_seconds() for order in orders if order.ended_at)
+
+
+def milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:,.0f} ms"
+
+
+def endings(orders: Sequence[Order]) -> Counter[str]:
+    """Outcome in words → how many orders."""
+    return Counter(" ".join(filter(None, (order.state, order.reason.replace("_", " ")))) for order in orders)
+
+
+def outcomes_table(shown: Demonstration) -> Table:
+    table = Table(title="Outcomes", title_justify="left", show_footer=True)
+    everything = seconds_taken(shown.ended())
+    table.add_column("what the customer did", footer="all")
+    table.add_column("orders", justify="right", footer=str(len(everything)))
+    table.add_column("how it ended", footer="place to end")
+    for share in (0.5, 0.99):
+        footer = milliseconds(percentile(everything, share))
+        table.add_column(f"p{share * 100:.0f}", justify="right", footer=footer)
+    for scenario in Scenario:
+        if orders := shown.ended(scenario):
+            taken = seconds_taken(orders)
+            ended = ", ".join(f"{count} {outcome}" for outcome, count in endings(orders).most_common())
+            figures = (milliseconds(percentile(taken, share)) for share in (0.5, 0.99))
+            table.add_row(scenario.value.replace("-", " "), str(len(orders)), ended, *figures)
+    return table
+
+
+def most_telling_order(shown: Demonstration) -> Order | None:
+    """A compensated order of this run: one that gave back stock and money, if there is one."""
+    candidates = [order for order in shown.ended() if order.state != "CONFIRMED"]
+    stories: Mapping[str, list[timeline.Step]] = stories_of(shown.evidence, candidates)
+    return max(
+        candidates,
+        key=lambda order: (timeline.is_compensated(stories[order.id]), len(stories[order.id])),
+        default=None,
+    )
+
+
+def stories_of(evidence: Evidence, orders: Sequence[Order]) -> dict[str, list[timeline.Step]]:
+    """Order id → its timeline; one pass over the log for all of them."""
+    events: dict[str, list[Any]] = {order.id: [] for order in orders}
+    for entry in evidence.log.entries:
+        if entry.key in events:
+            events[entry.key].append(entry)
+    return {order_id: timeline.steps_of(entries, order_id) for order_id, entries in events.items()}
+
+
+def print_demonstration(shown: Demonstration, target: Target, console: Console) -> None:
+    """Outcomes, one compensated order's timeline and trace, the verdict."""
+    console.print(outcomes_table(shown))
+    if order := most_telling_order(shown):
+        (steps,) = stories_of(shown.evidence, [order]).values()
+        console.print()
+        console.print(
+            timeline.timeline_table(
+                steps, f"One compensated order: {order.id} ({order.state}, {order.reason})"
+            )
+        )
+        console.print()
+        print_trace(target, order, console)
+    console.print()
+    print_verdict(shown.verdict, console)
+
+
+def print_trace(target: Target, order: Order, console: Console) -> None:
+    trace_id = order.trace_id
+    spans = traces.collect(target.spans, [trace_id]).get(trace_id, []) if trace_id else []
+    if spans:
+        console.print(traces.tree_of(spans, traces.title_of(spans, order.id)))
+    else:
+        console.print(
+            f"No spans of order {order.id} were received: tracing is off or goes elsewhere.", style="yellow"
+        )
+
+
+def as_json(shown: Demonstration) -> dict[str, Any]:
+    """The demonstration for machines; times in milliseconds."""
+    taken = seconds_taken(shown.ended())
+    return {
+        "orders": len(shown.placed),
+        "outcomes": dict(endings(shown.ended())),
+        "place_to_end_ms": {
+            name: round(1000 * (percentile(taken, share) or 0.0), 1)
+            for name, share in {"p50": 0.5, "p90": 0.9, "p99": 0.99}.items()
+        },
+        "verdict": shown.verdict.as_json(),
+    }
