@@ -163,6 +163,21 @@ def test_everything_that_a_document_names_exists(path: Path) -> None:
     assert faults_of(Document(path, path.read_text())) == []
 
 
+def help_texts() -> dict[str, str]:
+    """What `shop` and each of its commands say of themselves, by name."""
+    group: Any = typer.main.get_command(shop_app)
+    return {name: command.help or "" for name, command in group.commands.items()}
+
+
+@pytest.mark.parametrize("name", sorted(help_texts()))
+def test_every_command_that_a_help_text_names_exists(name: str) -> None:
+    words = [part.strip() for part in re.split(r"\n| {3,}|\$\(|\||\)", help_texts()[name])]
+    typed = [part for part in words if part.startswith("shop ")]
+    quoted = SPAN.findall(help_texts()[name])
+    text = "```bash\n" + "\n".join(typed + quoted) + "\n```\n"
+    assert command_faults(Document(ROOT / "README.md", text)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
