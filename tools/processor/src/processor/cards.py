@@ -64,7 +64,7 @@ def refund(db: sqlite3.Connection, key: str, charge_id: str, amount_minor: int, 
 
 
 def read_ledger(db: sqlite3.Connection, after: int, limit: int) -> dict[str, Any]:
-    """Entries after `after` (an entry_id), oldest first, at most `limit` (-1: all); totals of the whole ledger."""
+    """Entries after `after` (an entry_id), at most `limit` (-1: all), and totals of the whole ledger."""
     names = ("entry_id", "kind", "charge_id", "reference", "amount_minor", "currency", "at")
     db.execute("BEGIN")  # entries and totals of one moment
     rows = db.execute(
@@ -132,7 +132,8 @@ def _enter(
 ) -> None:
     at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     db.execute(
-        "INSERT INTO entries (kind, charge_id, reference, amount_minor, currency, at) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entries (kind, charge_id, reference, amount_minor, currency, at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         (kind, charge_id, reference, amount_minor, currency, at),
     )
 

@@ -88,7 +88,7 @@ class Ledger:
                 execute("SAVEPOINT work")
                 try:
                     results.append(work(self._connection))
-                except Exception as error:  # noqa: BLE001 - it is raised again in the one who asked
+                except Exception as error:  # it is raised again in the one who asked
                     execute("ROLLBACK TO work")
                     results.append(error)
                 execute("RELEASE work")

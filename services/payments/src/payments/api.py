@@ -1,0 +1,64 @@
+"""The HTTP API: read the payment of an order."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from chassis.database import Db
+from chassis.envelope import Money
+from chassis.problems import ProblemType
+from payments import handlers
+from payments.domain import Reason, RefundState, State, UnknownPayment
+
+router = APIRouter()
+
+PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    UnknownPayment: ProblemType(404, "unknown-payment", "There is no payment of this order")
+}
+
+
+class RefundOut(BaseModel):
+    """Money on its way back, or back."""
+
+    refund_id: UUID
+    state: RefundState
+    amount: Money
+    requested_at: datetime
+    refunded_at: datetime | None = Field(description="null until the processor has given it back")
+
+
+class PaymentOut(BaseModel):
+    """The payment of an order. The card token is in no answer."""
+
+    order_id: UUID
+    payment_id: UUID
+    customer_id: str | None = Field(description="null while the order itself has not arrived")
+    state: State
+    version: int
+    amount: Money | None = Field(description="null while the order itself has not arrived")
+    reason: Reason | None = Field(description="why the card was refused")
+    attempts: int = Field(description="how often the processor was asked to charge")
+    opened_at: datetime
+    settled_at: datetime | None = Field(description="when the charge was made or refused")
+    refunds: list[RefundOut]
+
+
+@router.get(
+    "/payments/{order_id}",
+    summary="The payment of an order, with its refunds",
+    responses={404: {"description": "unknown-payment: no fact about this order has arrived (RFC 9457)"}},
+)
+async def get_payment(order_id: UUID, db: Db) -> PaymentOut:
+    async with db.reading() as connection:
+        row = await handlers.read_payment(connection, order_id)
+    amount = (
+        None if row["currency"] is None else Money(amount_minor=row["amount_minor"], currency=row["currency"])
+    )
+    refunds = []
+    if row["refund_id"] is not None:
+        refund_amount = Money(amount_minor=row["refund_minor"], currency=row["currency"])
+        refunds = [{**row, "state": row["refund_state"], "amount": refund_amount}]
+    return PaymentOut.model_validate({**row, "amount": amount, "refunds": refunds})

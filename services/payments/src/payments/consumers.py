@@ -1,0 +1,146 @@
+"""What payments reacts to, what it knowingly skips, and the jobs that speak to the card processor."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from chassis.database import Database, Transaction
+from chassis.inbox import Handler
+from chassis.jobs import Job
+from payments import handlers
+from payments.domain import Charge, Charged, Declined, NoAnswer, Refund, Refunded
+from payments.processor import Processor, ProcessorUnavailable
+
+SUBSCRIPTIONS: Mapping[str, Handler] = {
+    "orders.order-placed.v1": handlers.open_payment,
+    "inventory.stock-reserved.v1": handlers.capture_payment,
+    "orders.order-cancelled.v1": handlers.refund_payment,
+}
+
+# On the same topics, but nothing to a payment: anything else there is unknown, and dead-lettered.
+IGNORED = (
+    "orders.order-confirmed.v1",
+    "orders.order-rejected.v1",
+    "inventory.stock-rejected.v1",
+    "inventory.stock-committed.v1",
+    "inventory.stock-released.v1",
+)
+
+LOOK_AGAIN_SECONDS = 0.1
+log = structlog.get_logger()
+Work = TypeVar("Work")
+Answer = TypeVar("Answer")
+
+
+def jobs(
+    processor: Processor, *, concurrency: int = 32, lease_seconds: float = 10, forget_seconds: float = 3600
+) -> Mapping[str, Job]:
+    """The jobs. `concurrency` is how many requests to the processor each has under way at once."""
+    return {
+        "settle": Job(
+            partial(settle, processor=processor, concurrency=concurrency, lease_seconds=lease_seconds),
+            every=0.5,
+        ),
+        "refund": Job(
+            partial(refund, processor=processor, concurrency=concurrency, lease_seconds=lease_seconds),
+            every=1.0,
+        ),
+        "forget": Job(partial(forget, seconds=forget_seconds), every=60.0),
+    }
+
+
+async def settle(db: Database, *, processor: Processor, concurrency: int, lease_seconds: float) -> int:
+    """Charge all that is due. Returns how many payments were asked for."""
+
+    async def ask(charge: Charge) -> tuple[Charge, Charged | Declined | NoAnswer]:
+        try:
+            return charge, await processor.charge(charge)
+        except (ProcessorUnavailable, asyncio.CancelledError) as error:
+            log.warning(
+                "charge unanswered",
+                order_id=str(charge.order_id),
+                attempts=charge.attempts,
+                error=repr(error),
+            )
+            return charge, NoAnswer()
+
+    return await work_off(
+        db,
+        partial(handlers.claim_charges, lease_seconds=lease_seconds),
+        ask,
+        handlers.record_charges,
+        concurrency,
+    )
+
+
+async def refund(db: Database, *, processor: Processor, concurrency: int, lease_seconds: float) -> int:
+    """Give back all that is due. Returns how many refunds were asked for."""
+
+    async def ask(refund: Refund) -> tuple[Refund, Refunded | NoAnswer]:
+        try:
+            return refund, await processor.refund(refund)
+        except (ProcessorUnavailable, asyncio.CancelledError) as error:
+            log.warning(
+                "refund unanswered",
+                order_id=str(refund.order_id),
+                attempts=refund.attempts,
+                error=repr(error),
+            )
+            return refund, NoAnswer()
+
+    return await work_off(
+        db,
+        partial(handlers.claim_refunds, lease_seconds=lease_seconds),
+        ask,
+        handlers.record_refunds,
+        concurrency,
+    )
+
+
+async def forget(db: Database, *, seconds: float) -> int:
+    """Void payments whose orders ended long ago without one. Returns how many."""
+    async with db.transaction() as tx:
+        return await handlers.forget_payments(tx, seconds)
+
+
+async def work_off(
+    db: Database,
+    claim: Callable[[Transaction, int], Awaitable[Sequence[Work]]],
+    ask: Callable[[Work], Awaitable[Answer]],
+    record: Callable[[Transaction, Sequence[Answer]], Awaitable[None]],
+    concurrency: int,
+) -> int:
+    """Claim, ask outside of any transaction, record; until nothing is left. Returns how many were asked.
+
+    A slow answer holds up nobody: each round records those that have come, and claims into the room
+    that they left.
+    A crash between asking and recording loses nothing: the lease passes, and the same key is asked again.
+    """
+    asking: set[asyncio.Task[Answer]] = set()
+    answers: list[Answer] = []
+    asked = 0
+    try:
+        while True:
+            async with db.transaction() as tx:
+                await record(tx, answers)
+                claimed = await claim(tx, concurrency - len(asking))
+            asked += len(claimed)
+            asking |= {asyncio.ensure_future(ask(work)) for work in claimed}
+            if not asking:
+                return asked
+            # With only slow ones under way, new work is still looked for.
+            answered, asking = await asyncio.wait(
+                asking, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            answers = [task.result() for task in answered]
+    finally:
+        if (
+            asking
+        ):  # cut off by the process's end: asked again by whoever comes next, without waiting for the lease
+            for task in asking:
+                task.cancel()
+            async with db.transaction() as tx:
+                await record(tx, await asyncio.gather(*asking))

@@ -1,0 +1,437 @@
+"""Tables and queries. Each query is one statement, however many payments it is about.
+
+Rows are locked in the order of `order_id`, so that two batches never wait for each other in a circle.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.envelope import Cause, Money, Received
+from payments.domain import (
+    CLAIMABLE,
+    FIRST,
+    NEEDS_TOKEN,
+    TRANSITIONS,
+    Charge,
+    Fact,
+    Reason,
+    Refund,
+    RefundState,
+    State,
+)
+from payments.events import OrderCancelled, OrderPlaced, StockReserved
+
+metadata = MetaData()
+
+
+def _list(states: "Sequence[State] | frozenset[State]") -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, nullable=False, unique=True),
+    Column("customer_id", Text),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("token", Text),  # only until the payment is settled
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("stock_reserved", Boolean, nullable=False, server_default="false"),
+    Column("deadline_at", DateTime(timezone=True)),  # of the order
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column(
+        "due_at", DateTime(timezone=True)
+    ),  # when the processor may be asked (again): a lease or a pause ends
+    Column("charge_id", Text),  # the processor's name of the charge
+    Column("reason", Text),  # of a refusal
+    Column("cause", JSONB),  # the fact that made it due
+    Column("cancel_cause", JSONB),  # the cancellation, if there was one
+    Column("opened_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("settled_at", DateTime(timezone=True)),
+    CheckConstraint(f"state IN ({_list(tuple(State))})", name="payments_state"),
+    CheckConstraint(f"(due_at IS NOT NULL) = (state IN ({_list(CLAIMABLE)}))", name="payments_due"),
+    CheckConstraint(f"(token IS NOT NULL) = (state IN ({_list(NEEDS_TOKEN)}))", name="payments_token"),
+    CheckConstraint("(charge_id IS NOT NULL) = (state IN ('CAPTURED', 'REFUNDED'))", name="payments_charge"),
+    Index("payments_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index("payments_opened", "deadline_at", postgresql_where=text("state = 'OPENED'")),
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("refund_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, nullable=False),
+    Column("order_id", Uuid, ForeignKey("payments.order_id"), nullable=False, unique=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", DateTime(timezone=True)),
+    Column("cause", JSONB),
+    Column("requested_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("refunded_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('PENDING', 'REFUNDED')", name="refunds_state"),
+    CheckConstraint("(due_at IS NOT NULL) = (state = 'PENDING')", name="refunds_due"),
+    Index("refunds_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+
+def _from(fact: Fact) -> str:
+    """The states that a fact changes, for `state IN (…)`."""
+    return _list(tuple(TRANSITIONS[fact]))
+
+
+def _next(fact: Fact) -> str:
+    """The state that a fact leads to from `p.state`."""
+    cases = " ".join(f"WHEN '{before}' THEN '{after}'" for before, after in TRANSITIONS[fact].items())
+    return f"CASE p.state {cases} END"
+
+
+def _locked(table: str) -> str:
+    return (
+        f"SELECT order_id FROM {table} WHERE order_id = ANY(CAST(:order_ids AS uuid[]))"
+        " ORDER BY order_id FOR UPDATE"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A payment or refund that the processor's answer has just settled, and why the answer was asked for."""
+
+    order_id: UUID
+    payment_id: UUID
+    customer_id: str
+    amount: Money
+    state: State
+    version: int
+    reason: Reason | None
+    at: datetime
+    cause: Cause
+    cancelled: bool
+    refund_id: UUID | None
+
+
+_OPEN = text(f"""
+    INSERT INTO payments AS p
+        (order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at, cause, state)
+    SELECT order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at,
+           CAST(cause AS jsonb), '{FIRST[Fact.ORDER_PLACED]}'
+    FROM unnest(CAST(:order_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:customer_ids AS text[]),
+                CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:tokens AS text[]),
+                CAST(:deadlines AS timestamptz[]), CAST(:causes AS text[]))
+         AS e (order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at, cause)
+    ORDER BY order_id
+    ON CONFLICT (order_id) DO UPDATE
+    SET customer_id = excluded.customer_id, amount_minor = excluded.amount_minor,
+        currency = excluded.currency, token = excluded.token,
+        deadline_at = excluded.deadline_at, cause = excluded.cause,
+        state = {_next(Fact.ORDER_PLACED)}, due_at = now()
+    WHERE p.state IN ({_from(Fact.ORDER_PLACED)})
+    RETURNING p.state
+""")
+
+
+async def open_payments(db: AsyncConnection, events: Sequence[tuple[UUID, Received[OrderPlaced]]]) -> int:
+    """Take in what to charge; each event comes with the payment id to use. Returns how many became DUE."""
+    rows = await db.execute(
+        _OPEN,
+        {
+            "order_ids": [event.data.order_id for _, event in events],
+            "payment_ids": [payment_id for payment_id, _ in events],
+            "customer_ids": [event.data.customer_id for _, event in events],
+            "amounts": [event.data.total.amount_minor for _, event in events],
+            "currencies": [event.data.total.currency for _, event in events],
+            "tokens": [event.data.payment_token.get_secret_value() for _, event in events],
+            "deadlines": [event.data.deadline_at for _, event in events],
+            "causes": [_written(event.cause) for _, event in events],
+        },
+    )
+    return sum(state == State.DUE for state in rows.scalars())
+
+
+_STOCK = text(f"""
+    INSERT INTO payments AS p (order_id, payment_id, stock_reserved, cause, state)
+    SELECT order_id, payment_id, true, CAST(cause AS jsonb), '{FIRST[Fact.STOCK_RESERVED]}'
+    FROM unnest(CAST(:order_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:causes AS text[]))
+         AS e (order_id, payment_id, cause)
+    ORDER BY order_id
+    ON CONFLICT (order_id) DO UPDATE
+    SET stock_reserved = true, cause = excluded.cause, state = {_next(Fact.STOCK_RESERVED)}, due_at = now()
+    WHERE p.state IN ({_from(Fact.STOCK_RESERVED)})
+    RETURNING p.state
+""")
+
+
+async def note_stock(db: AsyncConnection, events: Sequence[tuple[UUID, Received[StockReserved]]]) -> int:
+    """Take in that the stock is reserved, like `open_payments`. Returns how many became DUE."""
+    rows = await db.execute(
+        _STOCK,
+        {
+            "order_ids": [event.data.order_id for _, event in events],
+            "payment_ids": [payment_id for payment_id, _ in events],
+            "causes": [_written(event.cause) for _, event in events],
+        },
+    )
+    return sum(state == State.DUE for state in rows.scalars())
+
+
+_CANCEL = text(f"""
+    INSERT INTO payments AS p (order_id, payment_id, customer_id, cancel_cause, state)
+    SELECT order_id, payment_id, customer_id, CAST(cause AS jsonb), '{FIRST[Fact.ORDER_CANCELLED]}'
+    FROM unnest(CAST(:order_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:customer_ids AS text[]),
+                CAST(:causes AS text[])) AS e (order_id, payment_id, customer_id, cause)
+    ORDER BY order_id
+    ON CONFLICT (order_id) DO UPDATE
+    SET cancel_cause = excluded.cancel_cause, state = {_next(Fact.ORDER_CANCELLED)},
+        token = CASE p.state WHEN 'CAPTURING' THEN p.token END,
+        due_at = CASE p.state WHEN 'CAPTURING' THEN p.due_at END
+    WHERE p.state IN ({_from(Fact.ORDER_CANCELLED)})
+    RETURNING p.order_id, p.state
+""")
+
+
+async def cancel_payments(
+    db: AsyncConnection, events: Sequence[tuple[UUID, Received[OrderCancelled]]]
+) -> list[UUID]:
+    """Stop what was not charged, like `open_payments`. Returns the orders whose money has to go back."""
+    rows = await db.execute(
+        _CANCEL,
+        {
+            "order_ids": [event.data.order_id for _, event in events],
+            "payment_ids": [payment_id for payment_id, _ in events],
+            "customer_ids": [event.data.customer_id for _, event in events],
+            "causes": [_written(event.cause) for _, event in events],
+        },
+    )
+    return [order_id for order_id, state in rows if state == State.CAPTURED]
+
+
+_ADD_REFUNDS = text(f"""
+    INSERT INTO refunds (refund_id, payment_id, order_id, amount_minor, currency, state, due_at, cause)
+    SELECT r.refund_id, p.payment_id, order_id, p.amount_minor, p.currency,
+           '{RefundState.PENDING}', now(), p.cancel_cause
+    FROM unnest(CAST(:refund_ids AS uuid[]), CAST(:order_ids AS uuid[])) AS r (refund_id, order_id)
+    JOIN payments p USING (order_id)
+    ORDER BY order_id
+    ON CONFLICT (order_id) DO NOTHING
+""")
+
+
+async def add_refunds(db: AsyncConnection, order_ids: Sequence[UUID], refund_ids: Sequence[UUID]) -> None:
+    """Intend to give back what these cancelled orders were charged."""
+    await db.execute(_ADD_REFUNDS, {"order_ids": list(order_ids), "refund_ids": list(refund_ids)})
+
+
+_CLAIM_CHARGES = text(f"""
+    WITH due AS (
+        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :room FOR UPDATE SKIP LOCKED
+    )
+    UPDATE payments p
+    SET state = {_next(Fact.CLAIMED)}, attempts = attempts + 1,
+        due_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
+    FROM due
+    WHERE p.order_id = due.order_id
+    RETURNING p.order_id, p.payment_id, p.amount_minor, p.currency, p.token, p.attempts,
+              p.cause ->> 'traceparent'
+""")
+
+
+async def claim_charges(db: AsyncConnection, room: int, lease_seconds: float) -> list[Charge]:
+    """At most `room` payments that are due, which nobody else gets before the lease has passed."""
+    rows = await db.execute(_CLAIM_CHARGES, {"room": room, "lease_seconds": lease_seconds})
+    return [Charge(*row) for row in rows]
+
+
+_CLAIM_REFUNDS = text("""
+    WITH due AS (
+        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :room FOR UPDATE SKIP LOCKED
+    )
+    UPDATE refunds r
+    SET attempts = r.attempts + 1, due_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
+    FROM due, payments p
+    WHERE r.refund_id = due.refund_id AND p.order_id = r.order_id
+    RETURNING r.order_id, r.refund_id, p.charge_id, r.amount_minor, r.currency, r.attempts,
+              r.cause ->> 'traceparent'
+""")
+
+
+async def claim_refunds(db: AsyncConnection, room: int, lease_seconds: float) -> list[Refund]:
+    """At most `room` refunds that are due, like `claim_charges`."""
+    rows = await db.execute(_CLAIM_REFUNDS, {"room": room, "lease_seconds": lease_seconds})
+    return [Refund(*row) for row in rows]
+
+
+_SETTLE = text(f"""
+    WITH locked AS (
+        {_locked("payments")}
+    )
+    UPDATE payments p
+    SET state = CASE WHEN a.charge_id IS NOT NULL THEN {_next(Fact.CHARGED)} ELSE {_next(Fact.REFUSED)} END,
+        charge_id = a.charge_id, reason = a.reason, version = version + 1,
+        token = NULL, due_at = NULL, settled_at = now()
+    FROM unnest(CAST(:order_ids AS uuid[]), CAST(:charge_ids AS text[]), CAST(:reasons AS text[]))
+         AS a (order_id, charge_id, reason)
+    JOIN locked USING (order_id)
+    WHERE p.order_id = a.order_id
+      AND (p.state IN ({_from(Fact.CHARGED)}) AND a.charge_id IS NOT NULL
+           OR p.state IN ({_from(Fact.REFUSED)}) AND a.reason IS NOT NULL)
+    RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
+              p.reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
+              CAST(NULL AS uuid) AS refund_id
+""")
+
+
+async def settle_charges(
+    db: AsyncConnection, answers: Sequence[tuple[UUID, str | None, str | None]]
+) -> list[Settled]:
+    """Record (order, charge id or None, reason of a refusal or None); what is settled stays as it is."""
+    order_ids, charge_ids, reasons = (list(column) for column in zip(*answers, strict=True))
+    rows = await db.execute(_SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons})
+    return [_settled(row) for row in rows]
+
+
+_SETTLE_REFUNDS = text(f"""
+    WITH locked AS (
+        {_locked("payments")}
+    ), done AS (
+        UPDATE refunds r
+        SET state = '{RefundState.REFUNDED}', due_at = NULL, refunded_at = now()
+        FROM locked
+        WHERE r.order_id = locked.order_id AND r.state = '{RefundState.PENDING}'
+        RETURNING r.order_id, r.refund_id, r.refunded_at, r.cause
+    )
+    UPDATE payments p
+    SET state = {_next(Fact.GIVEN_BACK)}, version = version + 1
+    FROM done
+    WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.GIVEN_BACK)})
+    RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
+              p.reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
+""")
+
+
+async def settle_refunds(db: AsyncConnection, order_ids: Sequence[UUID]) -> list[Settled]:
+    """Record that the money of these orders went back; what is settled stays as it is."""
+    rows = await db.execute(_SETTLE_REFUNDS, {"order_ids": list(order_ids)})
+    return [_settled(row) for row in rows]
+
+
+def _postpone(table: str) -> str:
+    # A row that was claimed again since (its lease had passed) belongs to that claim now.
+    return f"""
+        WITH locked AS (
+            {_locked(table)}
+        )
+        UPDATE {table} t
+        SET due_at = now() + make_interval(secs => a.pause)
+        FROM unnest(CAST(:order_ids AS uuid[]), CAST(:attempts AS int[]), CAST(:pauses AS float8[]))
+             AS a (order_id, attempts, pause)
+        JOIN locked USING (order_id)
+        WHERE t.order_id = a.order_id AND t.attempts = a.attempts AND t.due_at IS NOT NULL
+    """
+
+
+_POSTPONE_CHARGES = text(_postpone("payments"))
+_POSTPONE_REFUNDS = text(_postpone("refunds"))
+Pause = tuple[UUID, int, float]
+"""Order, number of the attempt that had no answer, seconds to wait from now."""
+
+
+async def postpone_charges(db: AsyncConnection, pauses: Sequence[Pause]) -> None:
+    """Ask for these charges again later."""
+    await db.execute(_POSTPONE_CHARGES, _columns(pauses))
+
+
+async def postpone_refunds(db: AsyncConnection, pauses: Sequence[Pause]) -> None:
+    """Ask for these refunds again later."""
+    await db.execute(_POSTPONE_REFUNDS, _columns(pauses))
+
+
+_FORGET = text(f"""
+    UPDATE payments p
+    SET state = {_next(Fact.FORGOTTEN)}, token = NULL
+    WHERE order_id IN (
+        SELECT order_id FROM payments
+        WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
+        ORDER BY deadline_at LIMIT :room FOR UPDATE SKIP LOCKED
+    )
+""")
+
+
+async def forget_payments(db: AsyncConnection, seconds: float, room: int) -> int:
+    """Void at most `room` OPENED payments `seconds` after their order's deadline. Returns how many."""
+    return (await db.execute(_FORGET, {"seconds": seconds, "room": room})).rowcount
+
+
+_FIND = text("""
+    SELECT p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version, p.reason,
+           p.attempts, p.opened_at, p.settled_at,
+           r.refund_id, r.state AS refund_state, r.amount_minor AS refund_minor, r.requested_at, r.refunded_at
+    FROM payments p LEFT JOIN refunds r USING (order_id)
+    WHERE p.order_id = :order_id
+""")
+
+
+async def find_payment(db: AsyncConnection, order_id: UUID) -> "Row[Any] | None":
+    """The payment of an order with its refund's columns (None where there is none). Never the token."""
+    return (await db.execute(_FIND, {"order_id": order_id})).one_or_none()
+
+
+def _columns(pauses: Sequence[Pause]) -> dict[str, list[Any]]:
+    order_ids, attempts, seconds = (list(column) for column in zip(*pauses, strict=True))
+    return {"order_ids": order_ids, "attempts": attempts, "pauses": seconds}
+
+
+def _settled(row: "Row[Any]") -> Settled:
+    return Settled(
+        order_id=row.order_id,
+        payment_id=row.payment_id,
+        customer_id=row.customer_id,
+        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        state=State(row.state),
+        version=row.version,
+        reason=row.reason and Reason(row.reason),
+        at=row.settled_at,
+        cause=_read(row.cause),
+        cancelled=row.cancelled,
+        refund_id=row.refund_id,
+    )
+
+
+def _written(cause: Cause) -> str:
+    event_id = str(cause.event_id) if cause.event_id else None
+    return json.dumps(
+        {"event_id": event_id, "correlation_id": cause.correlation_id, "traceparent": cause.traceparent}
+    )
+
+
+def _read(cause: str | dict[str, str | None]) -> Cause:
+    # A textual statement gives jsonb back as the driver does, which depends on the codec in force.
+    fields: dict[str, Any] = json.loads(cause) if isinstance(cause, str) else cause
+    event_id = fields["event_id"]
+    return Cause(UUID(event_id) if event_id else None, fields["correlation_id"], fields["traceparent"])

@@ -1,0 +1,69 @@
+"""The events that payments publishes, and its own models of those that it consumes."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from payments.domain import Reason
+
+TOPIC = "payments.payment.v1"
+
+
+class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1"):
+    """What to charge, to which card, and until when the order may live."""
+
+    order_id: UUID
+    customer_id: str
+    total: Money
+    payment_token: SecretStr
+    deadline_at: datetime
+
+
+class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
+    """The order ended without a purchase, by its customer or its deadline."""
+
+    order_id: UUID
+    customer_id: str
+
+
+class StockReserved(ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1"):
+    """Everything that was ordered is set aside."""
+
+    order_id: UUID
+
+
+class PaymentCaptured(PublishedEvent, type="payments.payment-captured.v1", topic=TOPIC, key="order_id"):
+    """The card was charged."""
+
+    order_id: UUID
+    payment_id: UUID
+    version: int
+    customer_id: str
+    amount: Money
+    captured_at: datetime
+
+
+class PaymentDeclined(PublishedEvent, type="payments.payment-declined.v1", topic=TOPIC, key="order_id"):
+    """The card was refused; no money moved."""
+
+    order_id: UUID
+    payment_id: UUID
+    version: int
+    customer_id: str
+    amount: Money
+    reason: Reason
+    declined_at: datetime
+
+
+class PaymentRefunded(PublishedEvent, type="payments.payment-refunded.v1", topic=TOPIC, key="order_id"):
+    """All that was captured went back to the card."""
+
+    order_id: UUID
+    payment_id: UUID
+    refund_id: UUID
+    version: int
+    customer_id: str
+    amount: Money
+    refunded_at: datetime

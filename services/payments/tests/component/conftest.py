@@ -1,0 +1,164 @@
+"""What the component tests share: a fresh database, and the real card processor with a ledger file of its own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from chassis.database import Database
+from chassis.envelope import Money, new_id
+from chassis.testing import received
+from payments import consumers, handlers
+from payments.events import OrderCancelled, OrderPlaced, StockReserved
+from payments.processor import Processor
+from processor.main import create_app as create_card_processor
+from processor.settings import Settings as CardProcessorSettings
+
+AMOUNT = Money(amount_minor=1250, currency="EUR")
+FOREVER = 3600.0
+
+
+@dataclass
+class Floor:
+    """Payments without its HTTP and Kafka: facts arrive by its handlers, its jobs run when told."""
+
+    url: str
+    db: Database
+    cards: httpx.AsyncClient
+    processor: Processor
+
+    async def place(
+        self, order_id: UUID | None = None, token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
+    ) -> UUID:
+        """OrderPlaced arrives."""
+        order_id = order_id or new_id()
+        await self.place_all([order_id], token, deadline)
+        return order_id
+
+    async def place_all(
+        self, order_ids: list[UUID], token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
+    ) -> None:
+        """OrderPlaced arrives, in one batch."""
+        batch = [
+            received(
+                OrderPlaced(
+                    order_id=order_id,
+                    customer_id="c-ada",
+                    total=AMOUNT,
+                    payment_token=SecretStr(token),
+                    deadline_at=datetime.now(UTC) + deadline,
+                )
+            )
+            for order_id in order_ids
+        ]
+        async with self.db.transaction() as tx:
+            await handlers.open_payment(tx, batch)
+
+    async def reserve(self, *order_ids: UUID) -> list[UUID]:
+        """StockReserved arrives, in one batch. Returns the ids of the events."""
+        batch = [received(StockReserved(order_id=order_id)) for order_id in order_ids]
+        async with self.db.transaction() as tx:
+            await handlers.capture_payment(tx, batch)
+        return [event.id for event in batch]
+
+    async def cancel(self, *order_ids: UUID) -> list[UUID]:
+        """OrderCancelled arrives, in one batch. Returns the ids of the events."""
+        batch = [received(OrderCancelled(order_id=order_id, customer_id="c-ada")) for order_id in order_ids]
+        async with self.db.transaction() as tx:
+            await handlers.refund_payment(tx, batch)
+        return [event.id for event in batch]
+
+    async def due(self, token: str = "tok_ok") -> UUID:
+        """Both facts have arrived."""
+        order_id = await self.place(token=token)
+        await self.reserve(order_id)
+        return order_id
+
+    async def captured(self) -> UUID:
+        """Both facts have arrived, and the card is charged."""
+        order_id = await self.due()
+        await self.settle()
+        return order_id
+
+    async def settle(self, processor: Processor | None = None) -> int:
+        """The job `settle`, run once."""
+        return await consumers.settle(
+            self.db, processor=processor or self.processor, concurrency=8, lease_seconds=FOREVER
+        )
+
+    async def refund(self, processor: Processor | None = None) -> int:
+        """The job `refund`, run once."""
+        return await consumers.refund(
+            self.db, processor=processor or self.processor, concurrency=8, lease_seconds=FOREVER
+        )
+
+    async def time_passes(self) -> None:
+        """Every lease and every pause has ended."""
+        async with self.db.transaction() as tx:
+            await tx.connection.execute(text("UPDATE payments SET due_at = now() WHERE due_at IS NOT NULL"))
+            await tx.connection.execute(text("UPDATE refunds SET due_at = now() WHERE due_at IS NOT NULL"))
+
+    async def settle_everything(self) -> None:
+        """Run both jobs until nothing is due any more."""
+        for _ in range(20):
+            await self.time_passes()
+            if not await self.settle() + await self.refund():
+                return
+        raise AssertionError("the jobs never come to an end")
+
+    async def payment(self, order_id: UUID) -> Any:
+        """The payment's row."""
+        return await self._one("SELECT * FROM payments WHERE order_id = :order_id", order_id)
+
+    async def state(self, order_id: UUID) -> str:
+        """The payment's state."""
+        return str((await self.payment(order_id)).state)
+
+    async def refund_of(self, order_id: UUID) -> Any:
+        """The refund's row, or None."""
+        return await self._one("SELECT * FROM refunds WHERE order_id = :order_id", order_id)
+
+    async def published(self, order_id: UUID) -> list[Any]:
+        """The outbox rows of an order, in order."""
+        async with self.db.reading() as connection:
+            rows = await connection.execute(
+                text("SELECT * FROM outbox WHERE key = :key ORDER BY id"), {"key": str(order_id)}
+            )
+            return list(rows)
+
+    async def events(self, order_id: UUID) -> list[str]:
+        """The types of what was published of an order, in order."""
+        return [row.type for row in await self.published(order_id)]
+
+    async def ledger(self, order_id: UUID) -> list[str]:
+        """What the card processor did for an order: charge, refund."""
+        entries = (await self.cards.get("/ledger")).json()["entries"]
+        return [entry["kind"] for entry in entries if entry["reference"] == str(order_id)]
+
+    async def _one(self, query: str, order_id: UUID) -> Any:
+        async with self.db.reading() as connection:
+            return (await connection.execute(text(query), {"order_id": order_id})).one_or_none()
+
+
+@pytest.fixture
+async def floor(database: Callable[[str], Awaitable[Any]], tmp_path: Path) -> AsyncIterator[Floor]:
+    """Payments over a fresh database, beside a card processor whose slow answers never come in time."""
+    url = str((await database("payments")).url)
+    db = Database(url)
+    app = create_card_processor(CardProcessorSettings("127.0.0.1", 0, str(tmp_path / "ledger"), FOREVER))
+    transport = httpx.ASGITransport(app)
+    processor = Processor("http://processor.test", 5, 32, transport=transport)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://processor.test") as cards,
+    ):
+        yield Floor(url, db, cards, processor)
+        await processor.close()
+    await db.close()

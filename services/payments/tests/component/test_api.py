@@ -1,0 +1,88 @@
+"""Reading payments over HTTP."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from chassis.envelope import new_id
+from chassis.testing import client
+from payments.main import create_app
+from payments.settings import Settings
+
+Floor = Any
+
+
+@pytest.fixture
+async def http(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's API over the floor's database."""
+    settings = {"database_url": floor.url, "kafka_bootstrap_servers": "127.0.0.1:1", "SHOP_ROLE": "api"}
+    async with client(create_app(Settings.model_validate(settings))) as asking:
+        yield asking
+
+
+async def test_a_payment_is_read_without_its_card_token(floor: Floor, http: httpx.AsyncClient) -> None:
+    order_id = await floor.place()
+    answer = await http.get(f"/payments/{order_id}")
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["order_id"], body["state"], body["version"]) == (str(order_id), "OPENED", 1)
+    assert body["amount"] == {"amount_minor": 1250, "currency": "EUR"}
+    assert (body["customer_id"], body["reason"], body["refunds"]) == ("c-ada", None, [])
+    assert "tok" not in answer.text
+
+
+async def test_a_refunded_payment_shows_its_refund(floor: Floor, http: httpx.AsyncClient) -> None:
+    order_id = await floor.captured()
+    await floor.cancel(order_id)
+    [pending] = (await http.get(f"/payments/{order_id}")).json()["refunds"]
+    assert (pending["state"], pending["refunded_at"]) == ("PENDING", None)
+    await floor.settle_everything()
+    body = (await http.get(f"/payments/{order_id}")).json()
+    [refund] = body["refunds"]
+    assert (body["state"], refund["state"], refund["refund_id"]) == (
+        "REFUNDED",
+        "REFUNDED",
+        pending["refund_id"],
+    )
+    assert refund["amount"] == {"amount_minor": 1250, "currency": "EUR"}
+    assert refund["refunded_at"] is not None
+
+
+async def test_a_declined_payment_says_why(floor: Floor, http: httpx.AsyncClient) -> None:
+    order_id = await floor.due("tok_declined")
+    await floor.settle()
+    body = (await http.get(f"/payments/{order_id}")).json()
+    assert (body["state"], body["reason"]) == ("DECLINED", "declined")
+
+
+@pytest.mark.parametrize(("fact", "state"), [("reserve", "AWAITING"), ("cancel", "VOIDED")])
+async def test_a_payment_whose_order_has_not_arrived_has_no_amount(
+    floor: Floor, http: httpx.AsyncClient, fact: str, state: str
+) -> None:
+    order_id = new_id()
+    await getattr(floor, fact)(order_id)
+    body = (await http.get(f"/payments/{order_id}")).json()
+    assert (body["state"], body["amount"]) == (state, None)
+
+
+async def test_an_order_not_heard_of_is_an_unknown_payment(http: httpx.AsyncClient) -> None:
+    order_id = uuid4()
+    answer = await http.get(f"/payments/{order_id}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:shopfloor:problem:unknown-payment"
+    assert answer.json()["order_id"] == str(order_id)
+
+
+async def test_an_order_id_that_is_none_is_an_invalid_request(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/payments/seven")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:shopfloor:problem:invalid-request")
+
+
+async def test_the_api_description_names_the_problem_and_every_state(http: httpx.AsyncClient) -> None:
+    description = (await http.get("/openapi.json")).json()
+    assert "404" in description["paths"]["/payments/{order_id}"]["get"]["responses"]
+    assert "CANCELLING" in description["components"]["schemas"]["State"]["enum"]

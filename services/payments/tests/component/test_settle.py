@@ -1,0 +1,224 @@
+"""Charging: once per payment, whatever the card processor, a crash or another replica does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import structlog.testing
+import uvicorn
+from sqlalchemy import text
+
+from chassis.database import Database
+from chassis.envelope import Cause, Received, new_id
+from chassis.testing import eventually
+from payments import consumers, handlers
+from payments.domain import Charged
+from payments.events import StockReserved
+from payments.processor import Processor
+from processor.cards import flaky_does_it_first
+from processor.main import create_app as create_card_processor
+from processor.settings import Settings as CardProcessorSettings
+
+Floor = Any
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+
+async def test_a_due_payment_is_charged_once_and_published(floor: Floor) -> None:
+    order_id = await floor.due()
+    assert await floor.settle() == 1
+    assert await floor.settle() == 0
+    row = await floor.payment(order_id)
+    assert (row.state, row.token, row.attempts, row.version) == ("CAPTURED", None, 1, 2)
+    assert await floor.events(order_id) == ["payments.payment-captured.v1"]
+    assert await floor.ledger(order_id) == ["charge"]
+
+
+async def test_what_is_published_continues_the_trace_of_the_fact_that_made_it_due(floor: Floor) -> None:
+    order_id = await floor.place()
+    cause = Cause(new_id(), str(order_id), TRACEPARENT)
+    fact = StockReserved(order_id=order_id)
+    reserved = Received(new_id(), "/inventory", fact.event_type, str(order_id), None, fact, cause)
+    async with floor.db.transaction() as tx:
+        await handlers.capture_payment(tx, [reserved])
+    await floor.settle()
+    [row] = await floor.published(order_id)
+    assert row.causation_id == cause.event_id
+    assert (row.correlation_id, row.traceparent) == (str(order_id), TRACEPARENT)
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"), [("tok_declined", "declined"), ("tok_nonsense", "unknown_token")]
+)
+async def test_a_refused_card_declines_the_payment(floor: Floor, token: str, reason: str) -> None:
+    order_id = await floor.due(token)
+    await floor.settle_everything()
+    row = await floor.payment(order_id)
+    assert (row.state, row.reason, row.token, row.charge_id) == ("DECLINED", reason, None, None)
+    assert await floor.events(order_id) == ["payments.payment-declined.v1"]
+    assert await floor.ledger(order_id) == []
+
+
+async def due_and_flaky(floor: Floor, does_it_first: bool) -> UUID:
+    """A payment on the flaky card, whose key makes the processor fail in the given way."""
+    payment_id = next(key for key in iter(new_id, None) if flaky_does_it_first(str(key)) is does_it_first)
+    order_id: UUID = await floor.due("tok_flaky")
+    async with floor.db.transaction() as tx:
+        await tx.connection.execute(
+            text("UPDATE payments SET payment_id = :payment_id WHERE order_id = :order_id"),
+            {"payment_id": payment_id, "order_id": order_id},
+        )
+    return order_id
+
+
+@pytest.mark.parametrize(
+    ("does_it_first", "ledger"),
+    [(False, []), (True, ["charge"])],
+    ids=["nothing was done", "it was done and the answer lost"],
+)
+async def test_an_unanswered_charge_is_asked_for_again_later_and_made_once(
+    floor: Floor, does_it_first: bool, ledger: list[str]
+) -> None:
+    order_id = await due_and_flaky(floor, does_it_first)
+    assert await floor.settle() == 1
+    row = await floor.payment(order_id)
+    assert (row.state, row.attempts) == ("CAPTURING", 1)
+    assert await floor.ledger(order_id) == ledger
+    assert await floor.settle() == 0, "it is asked again without a pause"
+    await floor.settle_everything()
+    row = await floor.payment(order_id)
+    assert (row.state, row.attempts) == ("CAPTURED", 3)
+    assert await floor.ledger(order_id) == ["charge"]
+    assert await floor.events(order_id) == ["payments.payment-captured.v1"]
+
+
+async def test_a_crash_between_the_charge_and_its_record_charges_once(floor: Floor) -> None:
+    order_id = await floor.due()
+    async with floor.db.transaction() as tx:
+        [charge] = await handlers.claim_charges(tx, 8, 10)
+    assert isinstance(await floor.processor.charge(charge), Charged)
+    assert await floor.settle() == 0, "the lease still holds"
+    await floor.time_passes()
+    assert await floor.settle() == 1
+    assert await floor.state(order_id) == "CAPTURED"
+    assert await floor.ledger(order_id) == ["charge"]
+    assert await floor.events(order_id) == ["payments.payment-captured.v1"]
+
+
+async def test_an_answer_that_comes_after_its_lease_is_recorded_once(floor: Floor) -> None:
+    order_id = await floor.due()
+    async with floor.db.transaction() as tx:
+        [charge] = await handlers.claim_charges(tx, 8, 10)
+    answer = await floor.processor.charge(charge)
+    await floor.settle_everything()
+    async with floor.db.transaction() as tx:
+        await handlers.record_charges(tx, [(charge, answer)])
+    assert await floor.events(order_id) == ["payments.payment-captured.v1"]
+    assert (await floor.payment(order_id)).version == 2
+
+
+async def test_a_slow_card_holds_up_nobody_and_the_end_of_the_process_gives_it_to_the_next(
+    floor: Floor,
+) -> None:
+    slow = await floor.due("tok_slow")
+    job = asyncio.create_task(floor.settle())
+
+    async def is_captured(order_id: UUID) -> None:
+        assert await floor.state(order_id) == "CAPTURED"
+
+    async def is_asked(order_id: UUID) -> None:
+        assert await floor.ledger(order_id) == ["charge"]
+
+    await eventually(lambda: is_asked(slow))
+    for _ in range(3):
+        later = await floor.due()
+        await eventually(lambda order_id=later: is_captured(order_id))  # type: ignore[misc]
+    assert await floor.state(slow) == "CAPTURING"
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+
+    async def next_process_has_captured_it() -> None:
+        await floor.settle()
+        await is_captured(slow)
+
+    await eventually(next_process_has_captured_it)
+    assert await floor.ledger(slow) == ["charge"]
+
+
+async def test_replicas_share_the_work_and_charge_everybody_once(floor: Floor) -> None:
+    order_ids = [new_id() for _ in range(60)]
+    await floor.place_all(order_ids)
+    await floor.reserve(*order_ids)
+    other = Database(floor.url)
+    asked = await asyncio.gather(floor.settle(), type(floor).settle(with_db(floor, other)))
+    await other.close()
+    assert sum(asked) == 60
+    for order_id in order_ids:
+        assert await floor.events(order_id) == ["payments.payment-captured.v1"]
+        assert await floor.ledger(order_id) == ["charge"]
+
+
+def with_db(floor: Floor, db: Database) -> Floor:
+    return type(floor)(floor.url, db, floor.cards, floor.processor)
+
+
+async def test_a_processor_that_is_away_loses_nothing(floor: Floor) -> None:
+    order_id = await floor.due()
+    away = Processor("http://127.0.0.1:1", 1, 4)
+    for attempts in (1, 2, 3):
+        await floor.time_passes()
+        assert await floor.settle(away) == 1
+        row = await floor.payment(order_id)
+        assert (row.state, row.attempts) == ("CAPTURING", attempts)
+    await away.close()
+    await floor.settle_everything()
+    assert await floor.state(order_id) == "CAPTURED"
+
+
+@pytest.fixture
+async def over_http(tmp_path: Path) -> AsyncIterator[str]:
+    """The card processor as a real server; the url of its API."""
+    settings = CardProcessorSettings("127.0.0.1", 0, str(tmp_path / "http-ledger"), 3600.0)
+    config = uvicorn.Config(
+        create_card_processor(settings), port=0, log_level="error", timeout_graceful_shutdown=0, ws="none"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+
+    async def started() -> None:
+        assert server.started
+
+    await eventually(started)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await serving
+
+
+async def test_a_request_that_times_out_is_asked_for_again_and_charged_once(
+    floor: Floor, over_http: str
+) -> None:
+    impatient = Processor(over_http, 0.3, 4)
+    slow, fast = await floor.due("tok_slow"), await floor.due()
+    await floor.settle(impatient)
+    assert (await floor.state(slow), await floor.state(fast)) == ("CAPTURING", "CAPTURED")
+    await floor.time_passes()
+    await floor.settle(impatient)
+    assert (await floor.payment(slow)).attempts == 2
+    assert await floor.state(slow) == "CAPTURED"
+    await impatient.close()
+
+
+async def test_no_card_token_is_logged_or_kept(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged = structlog.testing.LogCapture()
+    monkeypatch.setattr(consumers, "log", structlog.wrap_logger(None, processors=[logged]))
+    flaky = await floor.due("tok_flaky")
+    unknown = await floor.due("tok_of_ada")
+    await floor.settle_everything()
+    assert [entry["event"] for entry in logged.entries] == ["charge unanswered"] * 2
+    assert "tok_" not in str(logged.entries)
+    for order_id in (flaky, unknown):
+        assert "tok_" not in str(await floor.payment(order_id))
+        assert "tok_" not in str(await floor.published(order_id))

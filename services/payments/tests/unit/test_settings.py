@@ -1,0 +1,20 @@
+"""Settings that contradict each other end the process at start."""
+
+import pytest
+from pydantic import ValidationError
+
+from payments.settings import Settings
+
+
+def settings(**values: float) -> Settings:
+    given = {"database_url": "postgresql://x", "kafka_bootstrap_servers": "x:1", **values}
+    return Settings.model_validate(given)
+
+
+def test_the_defaults_agree() -> None:
+    assert settings().payments_lease_seconds > settings().processor_timeout_seconds
+
+
+def test_a_lease_that_ends_before_its_request_is_refused() -> None:
+    with pytest.raises(ValidationError, match="PAYMENTS_LEASE_SECONDS must be longer"):
+        settings(payments_lease_seconds=5, processor_timeout_seconds=5)
