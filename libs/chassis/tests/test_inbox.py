@@ -135,7 +135,12 @@ async def test_an_event_that_keeps_failing_holds_its_key_and_no_other(
 
 
 async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(
-    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn, operator: httpx.AsyncClient
+    inbox: Inbox,
+    db: Database,
+    effects: Any,
+    message: Message,
+    effects_in: EffectsIn,
+    operator: httpx.AsyncClient,
 ) -> None:
     effects.fails = lambda name, number: ValueError("poison") if number == 1 else None
     await inbox.process([message("a", n) for n in (1, 2, 3)])
@@ -150,7 +155,12 @@ async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(
 
 
 async def test_a_letter_that_is_discarded_lets_the_rest_of_its_key_be_redriven(
-    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn, operator: httpx.AsyncClient
+    inbox: Inbox,
+    db: Database,
+    effects: Any,
+    message: Message,
+    effects_in: EffectsIn,
+    operator: httpx.AsyncClient,
 ) -> None:
     effects.fails = lambda name, number: ValueError("poison") if number == 1 else None
     await inbox.process([message("a", n) for n in (1, 2)])

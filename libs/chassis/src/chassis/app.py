@@ -44,8 +44,8 @@ def build_app(
 ) -> FastAPI:
     """A service's FastAPI app; its lifespan runs the consumer, the relay and the jobs, as far as the role has them.
 
-    `problems` maps domain errors to problem types; `subscriptions` maps event types to handlers; `ignored` are the other
-    types on the same topics. Raises TypeError where a handler does not fit its event type.
+    `problems` maps domain errors to problem types; `subscriptions` maps event types to handlers; `ignored` are the
+    other types on the same topics. Raises TypeError where a handler does not fit its event type.
     """
     telemetry.configure_logging(settings.service_name, settings.log_level)
     telemetry.configure_tracing(settings.service_name)
@@ -173,7 +173,7 @@ class Runtime:
     async def _close(self) -> None:
         await self.publisher.close()
         await self.database.close()
-        await asyncio.to_thread(telemetry.flush_tracing)
+        await asyncio.to_thread(telemetry.end_tracing)
 
 
 @asynccontextmanager

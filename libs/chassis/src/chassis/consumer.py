@@ -1,7 +1,7 @@
 """Kafka's receiving side: batches for the inbox, and offsets only after its commit.
 
 Before partitions go to another replica the batch in hand is finished and its offsets are committed; a batch that was
-fetched under an older assignment is thrown away. Offsets are committed explicitly: a bare `commit()` around a rebalance
+fetched around a rebalance is given back. Offsets are committed explicitly: a bare `commit()` around a rebalance
 commits what another replica is reading.
 """
 
@@ -95,29 +95,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.batch_size)
         if not fetched:
             return
+        records = [record for partition in fetched.values() for record in partition]
         async with self._busy:
-            if generation != self._generation:
-                return  # fetched under an assignment that has ended
-            records = [record for partition in fetched.values() for record in partition]
-            await self._process(consumer, fetched.keys(), records)
+            if generation == self._generation:
+                await self._process(consumer, records)
+            else:  # fetched around a rebalance: perhaps by the old assignment, perhaps by the new
+                _give_back(consumer, records)
 
-    async def _process(
-        self,
-        consumer: AIOKafkaConsumer,
-        partitions: Collection[TopicPartition],
-        records: Sequence[ConsumerRecord],
-    ) -> None:
-        first: dict[TopicPartition, int] = {}
-        for record in records:
-            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:
         try:
             await self.inbox.process([_raw(record) for record in records])
         except Exception as error:
+            _give_back(consumer, records)
             if not is_unavailable(error):
                 raise
             log.warning("a dependency is away, the batch waits", events=len(records), error=repr(error))
-            for partition, offset in first.items():
-                consumer.seek(partition, offset)
             await self._pause()
             return
         self._failures = 0
@@ -145,6 +137,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 await self._consumer.commit(done)
             except (CommitFailedError, IllegalStateError) as error:
                 log.info("offsets not committed, the partitions have moved on", error=repr(error))
+
+
+def _give_back(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:
+    """Have records fetched again, those of partitions that are still ours; the others' new owner fetches them."""
+    for record in reversed(records):  # so that each partition ends at its first
+        with contextlib.suppress(IllegalStateError):
+            consumer.seek(TopicPartition(record.topic, record.partition), record.offset)
 
 
 def _raw(record: ConsumerRecord) -> RawMessage:

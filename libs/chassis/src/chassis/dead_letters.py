@@ -1,7 +1,8 @@
 """Dead letters: events that cannot be handled, kept until a person decides.
 
-States of a letter: HELD (it failed; later events of its key wait), WAITING (it waits behind a HELD one), PARKED (no event
-that we could have missed: nothing waits for it), then REDRIVEN or DISCARDED. A copy goes to `<group>.dead-letters`.
+States of a letter: HELD (it failed; later events of its key wait), WAITING (it waits behind a HELD one), PARKED (no
+event that we could have missed: nothing waits for it), then REDRIVEN or DISCARDED. A copy
+goes to the topic `<group>.dead-letters`.
 """
 
 import base64

@@ -188,11 +188,12 @@ class Inbox:
     async def _dispatch(self, tx: Transaction, events: Sequence[Accepted], ending: ExitStack) -> None:
         for wave in waves(events):
             for subscription, calls in wave:
-                received = [
-                    (event, ending.enter_context(_ending(_process_span(event, self.group))))
-                    for event in calls
-                ]
-                await subscription.handler(tx, [_received(event, span) for event, span in received])
+                spans = [_process_span(event, self.group) for event in calls]
+                for span in spans:
+                    ending.push(_ender(span))
+                await subscription.handler(
+                    tx, [_received(e, span) for e, span in zip(calls, spans, strict=True)]
+                )
 
     async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> tuple[set[UUID], set[UUID]]:
         """Enter events into the inbox. Returns which are new, and which must wait behind a dead letter of their key."""
@@ -331,19 +332,15 @@ def _process_span(event: Accepted, group: str) -> Span:
     )
 
 
-class _ending:
-    """Ends a span after the commit, or marks it failed."""
+def _ender(span: Span) -> Callable[..., None]:
+    """Ends a span when the transaction has ended; what the error says stays out of it, it may hold a secret."""
 
-    def __init__(self, span: Span) -> None:
-        self.span = span
-
-    def __enter__(self) -> Span:
-        return self.span
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+    def end(kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self.span.set_status(Status(StatusCode.ERROR, kind.__name__))
-        self.span.end()
+            span.set_status(Status(StatusCode.ERROR, kind.__name__))
+        span.end()
+
+    return end
 
 
 def _count(accepted: Sequence[Accepted], fresh: set[UUID], held: set[UUID]) -> None:

@@ -51,7 +51,7 @@ _UPGRADE_0001 = [
         lease_until timestamptz
     ) WITH (fillfactor = 10)
     """,
-    f"INSERT INTO relay_cursor (shard, snapshot) SELECT shard, '3:3:' FROM generate_series(0, {SHARDS - 1}) AS s(shard)",
+    f"INSERT INTO relay_cursor (shard, snapshot) SELECT s, '3:3:' FROM generate_series(0, {SHARDS - 1}) AS s",
     "CREATE TABLE relay_member (owner uuid PRIMARY KEY, seen_until timestamptz NOT NULL)",
     """
     CREATE TABLE inbox (

@@ -130,8 +130,8 @@ class _TooLarge(Exception):
 class EdgeMiddleware:
     """Refuses bodies above a limit, also chunked ones, and answers 503 where a dependency is away.
 
-    The second is done here and not by an exception handler, since Starlette logs and raises again whatever its catch-all
-    handler has answered.
+    The second is done here and not by an exception handler, since Starlette logs and raises again whatever its
+    catch-all handler has answered.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -142,7 +142,7 @@ class EdgeMiddleware:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         try:
-            await self.app(scope, self._limited(scope, receive), send)
+            await self.app(scope, await self._limited(scope, receive), send)
         except _TooLarge:
             detail = f"At most {self.max_body_bytes} bytes are taken."
             await problem_response(TOO_LARGE, detail)(scope, receive, send)
@@ -151,17 +151,26 @@ class EdgeMiddleware:
                 raise
             await unavailable_response(error)(scope, receive, send)
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        if int(dict(scope["headers"]).get(b"content-length", b"0") or b"0") > self.max_body_bytes:
+    async def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        headers = dict(scope["headers"])
+        if b"transfer-encoding" in headers:  # says no length: read it here, as far as we would take it
+            return await self._read(receive)
+        if int(headers.get(b"content-length", b"0")) > self.max_body_bytes:
             raise _TooLarge
-        seen = 0
+        return receive
 
-        async def limited() -> Message:
-            nonlocal seen
+    async def _read(self, receive: Receive) -> Receive:
+        body = b""
+        more = True
+        while more:
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.max_body_bytes:
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.max_body_bytes:
                 raise _TooLarge
-            return message
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        return limited
+        async def replay() -> Message:
+            return unread.pop() if unread else await receive()
+
+        return replay

@@ -31,6 +31,9 @@ class KafkaPublisher:
         """Send rows in order and wait until the broker has them all. Raises Unavailable if it does not take one."""
         try:
             producer = await self._connected()
+            for topic in {row.topic for row in rows}:
+                # Nothing is sent while a topic is missing: its neighbours would be sent again at each new try.
+                await producer.partitions_for(topic)
             spans = [_publish_span(row) for row in rows]
             deliveries = [
                 await self._hand_over(producer, row, span) for row, span in zip(rows, spans, strict=True)

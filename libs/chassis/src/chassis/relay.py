@@ -68,7 +68,7 @@ class Relay:
         """Relay until cancelled. Raises when the database or the transport is away: call it again."""
         connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=SERVER_SETTINGS)
         try:
-            # A cursor lost in a crash only means duplicates. Without statistics a sequential scan looks cheap; it never is.
+            # A cursor lost in a crash means duplicates. A sequential scan looks cheap without statistics; it never is.
             await connection.execute("SET synchronous_commit = off; SET enable_seqscan = off")
             await connection.add_listener(CHANNEL, lambda *_: self.wake())
             await self._work(connection)

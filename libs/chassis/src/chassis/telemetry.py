@@ -8,6 +8,7 @@ process span continues that. `SHOP_TRACE_MODE=links` starts a new trace at each 
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ PUBLISHED = Counter("chassis_events_published_total", "Events acknowledged by th
 JOB_RUNS = Counter("chassis_job_done_total", "Pieces of work done by a job", ["job"])
 HELD = Gauge("chassis_dead_letters_open", "Dead letters that wait for a person", ["group"])
 
+LAST_SPANS_SECONDS = 2.0
+
 _tracer = trace.get_tracer("chassis")
 
 
@@ -36,18 +39,19 @@ def configure_tracing(service: str) -> None:
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     if not any(os.environ.get(name) for name in endpoints) or _already_configured():
         return
-    provider = TracerProvider(
-        resource=Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", service)})
-    )
+    name = os.environ.get("OTEL_SERVICE_NAME", service)
+    provider = TracerProvider(resource=Resource.create({"service.name": name}), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 
 
-def flush_tracing() -> None:
-    """Send what is buffered; call it last, when a process ends."""
+def end_tracing() -> None:
+    """Send what is buffered; call it last, when a process ends. A receiver that is away does not hold up the end."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
-        provider.force_flush(2_000)
+        sending = threading.Thread(target=provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(LAST_SPANS_SECONDS)
 
 
 def configure_logging(service: str, level: str) -> None:

@@ -35,7 +35,7 @@ async def eventually(check: Callable[[], Awaitable[T]], deadline: float = 10.0) 
 
 @asynccontextmanager
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client on the app, in this process, with the app's lifespan running. Unexpected errors are answered 500."""
+    """An HTTP client on the app, in this process, with its lifespan running. Unexpected errors are answered 500."""
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:

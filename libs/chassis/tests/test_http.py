@@ -1,0 +1,183 @@
+"""The HTTP edge: one kind of error for each kind of trouble, and no effect twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, SecretStr
+from sqlalchemy import text
+
+from chassis.app import build_app
+from chassis.database import Db
+from chassis.idempotency import IdempotencyKey, remember, replay
+from chassis.pages import PageCursors
+from chassis.problems import ProblemType
+from chassis.settings import ServiceSettings
+from chassis.testing import client
+from shop.testing import TestDatabase
+
+
+class Broken(Exception):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is broken")
+        self.name = name
+
+
+class Thing(BaseModel):
+    name: str
+    number: int
+
+
+router = APIRouter()
+
+
+@router.post("/things")
+async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONResponse:
+    if thing.name == "broken":
+        raise Broken(thing.name)
+    async with db.transaction() as tx:
+        if stored := await replay(tx, key, thing):
+            return JSONResponse(stored.body, stored.status, stored.headers)
+        await tx.connection.execute(
+            text("INSERT INTO effects (name, number, in_call) VALUES (:name, :number, 0)"), thing.model_dump()
+        )
+        body = {"counted": thing.number}
+        await remember(tx, key, 201, body, {"Location": "/things/1"})
+    return JSONResponse(body, 201, {"Location": "/things/1"})
+
+
+@router.get("/pages")
+async def page(cursors: PageCursors, cursor: str | None = None) -> dict[str, Any]:
+    position = cursors.open(cursor) if cursor else [0]
+    return {"position": position, "next": cursors.seal([position[0] + 1])}
+
+
+@router.get("/bug")
+async def bug() -> None:
+    raise RuntimeError("secret inner thing")
+
+
+def app_on(url: str) -> FastAPI:
+    settings = ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(url),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        SHOP_ROLE="api",  # type: ignore[call-arg]  # the field's alias
+    )
+    return build_app(settings, router=router, problems={Broken: ProblemType(409, "broken", "It is broken")})
+
+
+@pytest.fixture
+async def http(project: TestDatabase) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app_on(project.url)) as opened:
+        yield opened
+
+
+async def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    body: dict[str, Any] = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, body["status"], body["type"]) == (
+        status,
+        status,
+        f"urn:shopfloor:problem:{slug}",
+    )
+    return body
+
+
+async def test_a_domain_error_is_the_problem_that_the_service_says(http: httpx.AsyncClient) -> None:
+    body = await problem(await http.post("/things", json={"name": "broken", "number": 1}), 409, "broken")
+    assert (body["detail"], body["name"]) == ("broken is broken", "broken")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "slug"),
+    [
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "malformed-json"),
+        ({"json": {"name": "a"}}, 422, "invalid-request"),
+        ({"json": {"name": "a" * 70_000, "number": 1}}, 413, "body-too-large"),
+        (
+            {"json": {"name": "a", "number": 1}, "headers": {"Idempotency-Key": "k" * 256}},
+            422,
+            "invalid-request",
+        ),
+    ],
+)
+async def test_bad_requests_have_problem_types_of_their_own(
+    http: httpx.AsyncClient, request_: dict[str, Any], status: int, slug: str
+) -> None:
+    await problem(await http.post("/things", **request_), status, slug)
+
+
+async def test_a_body_that_hides_its_length_is_cut_off_all_the_same(http: httpx.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1024
+
+    await problem(await http.post("/things", content=chunks()), 413, "body-too-large")
+
+
+async def test_an_invalid_value_is_not_repeated_in_the_answer(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/things", json={"name": "a", "number": "tok_secret"})
+    assert "tok_secret" not in answer.text
+
+
+async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:
+    await problem(await http.get("/nothing"), 404, "not-found")
+    await problem(await http.delete("/things"), 405, "method-not-allowed")
+
+
+async def test_a_bug_is_a_500_that_tells_nothing(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/bug")
+    await problem(answer, 500, "internal-error")
+    assert "secret inner thing" not in answer.text
+
+
+async def test_without_its_database_a_service_answers_503_and_when_to_come_back() -> None:
+    async with client(app_on("postgresql://things:x@127.0.0.1:1/things")) as http:
+        answer = await http.post("/things", json={"name": "a", "number": 1})
+        await problem(answer, 503, "database-unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await http.get("/livez")).status_code == 200
+        assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_a_key_that_comes_again_gets_the_first_answer_and_has_no_second_effect(
+    http: httpx.AsyncClient, db: Any, effects_in: Callable[..., Any]
+) -> None:
+    request: dict[str, Any] = {"json": {"name": "a", "number": 1}, "headers": {"Idempotency-Key": "once"}}
+    answers = await asyncio.gather(*(http.post("/things", **request) for _ in range(5)))
+    assert [(a.status_code, a.json(), a.headers["location"]) for a in answers] == [
+        (201, {"counted": 1}, "/things/1")
+    ] * 5
+    assert await effects_in(db) == [("a", 1)]
+
+
+async def test_a_key_that_comes_with_another_body_is_refused(http: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "once"}
+    await http.post("/things", json={"name": "a", "number": 1}, headers=headers)
+    answer = await http.post("/things", json={"name": "a", "number": 2}, headers=headers)
+    await problem(answer, 422, "idempotency-key-reused")
+
+
+async def test_a_cursor_leads_to_the_next_page(http: httpx.AsyncClient) -> None:
+    cursor = (await http.get("/pages")).json()["next"]
+    assert (await http.get("/pages", params={"cursor": cursor})).json()["position"] == [1]
+
+
+@pytest.mark.parametrize(
+    "tamper", [lambda c: c[:-2] + "AA", lambda c: "!" + c, lambda c: "x", lambda c: c + "=é"]
+)
+async def test_a_cursor_that_was_tampered_with_is_refused(
+    http: httpx.AsyncClient, tamper: Callable[[str], str]
+) -> None:
+    cursor = (await http.get("/pages")).json()["next"]
+    await problem(await http.get("/pages", params={"cursor": tamper(cursor)}), 400, "invalid-cursor")
+
+
+async def test_a_service_that_is_ready_says_so_and_counts(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/readyz")).json()["status"] == "ready"
+    assert "chassis_events_consumed_total" in (await http.get("/metrics")).text
