@@ -1,0 +1,188 @@
+"""HTTP: reports, computed from the facts when they are asked for, and rebuilds."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from analytics import handlers
+from analytics.db import Generation
+from analytics.domain import GenerationState, OrderState, RebuildAlreadyRunning, UnknownRebuild
+from chassis.database import Db
+from chassis.idempotency import IdempotencyKey, remember, replay
+from chassis.problems import ProblemType
+
+router = APIRouter()
+PROBLEMS: dict[type[Exception], ProblemType] = {
+    RebuildAlreadyRunning: ProblemType(409, "rebuild-already-running", "A rebuild is running"),
+    UnknownRebuild: ProblemType(404, "unknown-rebuild", "No such rebuild"),
+}
+
+
+class OrdersInState(BaseModel):
+    state: OrderState
+    orders: int
+
+
+class OrdersByState(BaseModel):
+    """A state that no order is in is left out."""
+
+    states: list[OrdersInState]
+
+
+class CurrencyRevenue(BaseModel):
+    """Amounts are in minor units of the currency."""
+
+    currency: str
+    confirmed_orders: int
+    revenue_minor: int = Field(description="totals of the confirmed orders")
+    refunds: int
+    refunded_minor: int
+
+
+class Revenue(BaseModel):
+    currencies: list[CurrencyRevenue]
+
+
+class ProductSales(BaseModel):
+    """Pieces of one product in confirmed orders, at the prices of those orders."""
+
+    sku: str
+    name: str | None = Field(description="null until the product's own event has come")
+    currency: str
+    quantity: int
+    revenue_minor: int
+
+
+class TopProducts(BaseModel):
+    products: list[ProductSales]
+
+
+class TimeToConfirm(BaseModel):
+    """Seconds from placed to confirmed, by the times in the events. Null while nothing is confirmed."""
+
+    orders: int
+    p50: float | None
+    p90: float | None
+    p99: float | None
+
+
+class Funnel(BaseModel):
+    """How many orders came at least this far; a step counts only orders that took every step before it."""
+
+    placed: int
+    reserved: int
+    captured: int
+    confirmed: int
+    notified: int
+
+
+class RebuildOpened(BaseModel):
+    generation: int
+
+
+class Rebuild(BaseModel):
+    """A generation of the projections. Reports read the ACTIVE one."""
+
+    generation: int
+    state: GenerationState
+    opened_at: datetime
+    activated_at: datetime | None
+    messages_read: int
+    messages_total: int | None = Field(description="null until the topics' ends are known")
+    messages_skipped: int = Field(description="not readable: what the live consumer dead-letters")
+    progress: float = Field(ge=0, le=1)
+
+
+@router.get("/reports/orders-by-state", summary="Count orders by state", tags=["reports"])
+async def orders_by_state(database: Db) -> OrdersByState:
+    async with database.reading() as connection:
+        rows = await handlers.report_orders_by_state(connection)
+    return OrdersByState(states=[OrdersInState.model_validate(row) for row in rows])
+
+
+@router.get("/reports/revenue", summary="Sum up confirmed orders and refunds by currency", tags=["reports"])
+async def revenue(database: Db) -> Revenue:
+    async with database.reading() as connection:
+        rows = await handlers.report_revenue(connection)
+    return Revenue(currencies=[CurrencyRevenue.model_validate(row) for row in rows])
+
+
+@router.get(
+    "/reports/top-products",
+    summary="List the products most sold",
+    tags=["reports"],
+    responses={422: {"description": "invalid-request"}},
+)
+async def top_products(database: Db, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> TopProducts:
+    async with database.reading() as connection:
+        rows = await handlers.report_top_products(connection, limit)
+    return TopProducts(products=[ProductSales.model_validate(row) for row in rows])
+
+
+@router.get(
+    "/reports/time-to-confirm", summary="Percentiles of the time from placed to confirmed", tags=["reports"]
+)
+async def time_to_confirm(database: Db) -> TimeToConfirm:
+    async with database.reading() as connection:
+        return TimeToConfirm.model_validate(await handlers.report_time_to_confirm(connection))
+
+
+@router.get("/reports/funnel", summary="How far orders come", tags=["reports"])
+async def funnel(database: Db) -> Funnel:
+    async with database.reading() as connection:
+        return Funnel.model_validate(await handlers.report_funnel(connection))
+
+
+@router.post(
+    "/rebuilds",
+    summary="Rebuild the projections from offset 0",
+    status_code=202,
+    response_model=RebuildOpened,
+    tags=["rebuilds"],
+    responses={
+        409: {"description": "rebuild-already-running"},
+        422: {"description": "idempotency-key-reused"},
+    },
+)
+async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
+    """Reports go on from the present facts until the new ones are complete; then all switch at once."""
+    async with database.transaction() as tx:
+        stored = await replay(tx, idempotency_key, {})
+        if stored is not None:
+            return JSONResponse(stored.body, stored.status, stored.headers)
+        generation = await handlers.open_rebuild(tx)
+        body, headers = {"generation": generation}, {"Location": f"/rebuilds/{generation}"}
+        await remember(tx, idempotency_key, 202, body, headers)
+    return JSONResponse(body, 202, headers)
+
+
+@router.get(
+    "/rebuilds/{generation}",
+    summary="Read a rebuild's state and progress",
+    tags=["rebuilds"],
+    responses={404: {"description": "unknown-rebuild"}, 422: {"description": "invalid-request"}},
+)
+async def read_rebuild(database: Db, generation: Annotated[int, Path(ge=1, le=2**31 - 1)]) -> Rebuild:
+    async with database.reading() as connection:
+        return _rebuild(await handlers.read_rebuild(connection, generation))
+
+
+def _rebuild(generation: Generation) -> Rebuild:
+    total = generation.messages_total
+    if generation.state is not GenerationState.BUILDING:
+        progress = 1.0
+    else:
+        progress = min(1.0, generation.messages_read / total) if total else 0.0
+    return Rebuild(
+        generation=generation.generation,
+        state=generation.state,
+        opened_at=generation.opened_at,
+        activated_at=generation.activated_at,
+        messages_read=generation.messages_read,
+        messages_total=total,
+        messages_skipped=generation.messages_skipped,
+        progress=progress,
+    )

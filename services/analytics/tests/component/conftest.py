@@ -1,0 +1,161 @@
+"""What the component tests share: sagas as events, and the service without its edges."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import event
+
+from analytics.consumers import MODELS, SUBSCRIPTIONS
+from analytics.main import create_app
+from chassis.database import Database
+from chassis.envelope import ConsumedEvent, new_id
+from chassis.testing import client, received
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Story:
+    """Events as they would be published; each is (type, key, data)."""
+
+    start: datetime = START
+
+    def order(self, ending: str, *, id: UUID | None = None, wait: float = 3, **placed: Any) -> list[Any]:
+        """All events of one order that ends as `ending`; `wait` is the seconds from placed to confirmed."""
+        order_id = str(id or new_id())
+        price = {"amount_minor": placed.get("price", 1299), "currency": placed.get("currency", "EUR")}
+        quantity = placed.get("quantity", 2)
+        total = {**price, "amount_minor": quantity * price["amount_minor"]}
+        lines = [{"sku": placed.get("sku", "mug"), "quantity": quantity, "unit_price": price}]
+        common = {"order_id": order_id, "customer_id": "c", "total": total, "amount": total, "lines": lines}
+        common |= {"payment_id": str(new_id()), "refund_id": str(new_id()), "notification_id": str(new_id())}
+        common |= {"payment_token": "tok", "shortages": [], "reason": "r", "kind": ending, "channel": "log"}
+
+        def told(type_: str, second: float, version: int) -> Any:
+            verb = type_.rpartition("-")[2]
+            moments = {f"{verb}_at": self.at(second), "deadline_at": self.at(60)}
+            return f"{type_}.v1", order_id, common | moments | {"version": version}
+
+        steps = {
+            "confirmed": [
+                told("inventory.stock-reserved", 1, 1),
+                told("payments.payment-captured", 2, 2),
+                told("orders.order-confirmed", wait, 2),
+                told("inventory.stock-committed", wait, 2),
+            ],
+            "rejected": [told("inventory.stock-rejected", 1, 1), told("orders.order-rejected", 2, 2)],
+            "declined": [
+                told("inventory.stock-reserved", 1, 1),
+                told("payments.payment-declined", 2, 2),
+                told("orders.order-rejected", 3, 2),
+                told("inventory.stock-released", 4, 2),
+            ],
+            "cancelled": [
+                told("inventory.stock-reserved", 1, 1),
+                told("payments.payment-captured", 2, 2),
+                told("orders.order-cancelled", 3, 2),
+                told("inventory.stock-released", 4, 2),
+                told("payments.payment-refunded", 5, 3),
+            ],
+            "pending": [],
+        }[ending]
+        end = [told("notifications.notification-sent", wait + 3, 1)] if steps else []
+        return [told("orders.order-placed", 0, 1), *steps, *end]
+
+    def product(self, sku: str, *names: str) -> list[Any]:
+        """A product that is listed, then priced under each further name."""
+        price = {"amount_minor": 1299, "currency": "EUR"}
+        return [
+            (
+                f"inventory.product-{'listed' if version == 1 else 'priced'}.v1",
+                sku,
+                {"sku": sku, "version": version, "name": name, "price": price},
+            )
+            for version, name in enumerate(names, 1)
+        ]
+
+    def at(self, second: float) -> str:
+        return (self.start + timedelta(seconds=second)).isoformat()
+
+
+def model_of(told: Any) -> ConsumedEvent:
+    type_, _, data = told
+    return MODELS[type_].model_validate(data)
+
+
+@dataclass
+class Ledger:
+    """The service without its edges: each call of `project` is one committed transaction."""
+
+    database: Database
+
+    async def project(self, *events: Any) -> None:
+        """Give events of one type, each of another key, to their handler."""
+        (type_,) = {type_ for type_, _, _ in events}
+        async with self.database.transaction() as tx:
+            await SUBSCRIPTIONS[type_](tx, [received(model_of(told)) for told in events])
+
+    async def project_each(self, events: Sequence[Any]) -> None:
+        for told in events:
+            await self.project(told)
+
+    async def orders(self, generation: int) -> dict[UUID, dict[str, Any]]:
+        """Order id → its facts, without the generation."""
+        query = "SELECT * FROM order_facts WHERE generation = $1"
+        rows = await self.all(query, generation)
+        return {row["order_id"]: {k: v for k, v in row.items() if k != "generation"} for row in rows}
+
+    async def products(self, generation: int) -> dict[str, tuple[int, str]]:
+        """SKU → (version, name)."""
+        rows = await self.all("SELECT * FROM product_facts WHERE generation = $1", generation)
+        return {row["sku"]: (row["version"], row["name"]) for row in rows}
+
+    async def all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        async with self.database.reading() as connection:
+            return [dict(row) for row in (await connection.exec_driver_sql(query, values)).mappings()]
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
+        sent: list[str] = []
+
+        def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+            sent.append(statement)
+
+        event.listen(self.database.engine.sync_engine, "before_cursor_execute", note)
+        yield sent
+        event.remove(self.database.engine.sync_engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+async def url(database: Callable[[str], Awaitable[Any]]) -> str:
+    """A fresh, migrated database, as the service's runtime role sees it."""
+    return str((await database("analytics")).url)
+
+
+@pytest.fixture
+async def ledger(url: str) -> AsyncIterator[Ledger]:
+    ledger = Ledger(Database(url))
+    yield ledger
+    await ledger.database.close()
+
+
+@pytest.fixture
+async def http(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's API, in a process that answers HTTP only."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("SHOP_ROLE", "api")
+    async with client(create_app()) as asking:
+        yield asking

@@ -1,0 +1,69 @@
+"""Everything that anybody publishes can be read, whatever else is in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analytics import consumers
+from analytics.consumers import MODELS
+from analytics.db import order_facts, product_facts
+from chassis.envelope import ConsumedEvent
+
+
+def find_contracts() -> Path:
+    """contracts/, wherever above this file it stands."""
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "contracts" / "topics.yaml").is_file():
+            return folder / "contracts"
+    raise FileNotFoundError("no contracts/topics.yaml above this test")
+
+
+CONTRACTS = find_contracts()
+TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
+each_consumed = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+
+
+def folder_of(event_type: str) -> Path:
+    return CONTRACTS / "events" / event_type.removesuffix(".v1")
+
+
+def examples_of(event_type: str) -> list[dict[str, Any]]:
+    files = sorted((folder_of(event_type) / "examples").glob("*.json"))
+    return [json.loads(path.read_text()) for path in files]
+
+
+@each_consumed
+def test_every_example_of_a_consumed_event_can_be_read_and_states_a_fact(model: type[ConsumedEvent]) -> None:
+    examples = examples_of(model.event_type)
+    assert examples
+    for example in examples:
+        fact = model.model_validate_json(json.dumps(example)).fact()  # type: ignore[attr-defined]
+        table = order_facts if "order_id" in fact else product_facts
+        assert set(fact) <= {column.name for column in table.columns}
+
+
+@each_consumed
+def test_fields_and_words_that_nobody_has_heard_of_do_not_matter(model: type[ConsumedEvent]) -> None:
+    for example in examples_of(model.event_type):
+        unheard = {word: "invented-tomorrow" for word in ("reason", "kind", "channel") if word in example}
+        model.model_validate(example | unheard | {"further": {"fields": True}})
+
+
+@each_consumed
+def test_a_read_model_asks_for_nothing_that_its_schema_does_not_promise(model: type[ConsumedEvent]) -> None:
+    asked = {name for name, field in model.model_fields.items() if field.is_required()}
+    schema = json.loads((folder_of(model.event_type) / "v1.schema.json").read_text())
+    assert asked <= set(schema["required"])
+
+
+def test_every_type_on_every_topic_is_projected_and_can_be_rebuilt() -> None:
+    topics = {name: topic for name, topic in TOPICS.items() if "analytics" in topic["readers"]}
+    assert set(consumers.TOPICS) == set(topics)
+    declared = {name for topic in topics.values() for name in topic["events"]}
+    assert set(consumers.SUBSCRIPTIONS) == set(MODELS) == declared
+    assert not consumers.IGNORED
+    for model in MODELS.values():
+        assert model.event_type in TOPICS[model.topic]["events"]

@@ -1,0 +1,145 @@
+"""Ways to a customer. A ninth module (ADR 0002): the outside world that is neither HTTP in nor Kafka.
+
+A channel is opened for a batch of letters and gives a function that sends one.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from aiosmtplib import (
+    SMTP,
+    SMTPConnectError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+
+from notifications.domain import Letter
+
+log = structlog.get_logger("notifications")
+
+Send = Callable[[Letter], Awaitable[None]]
+
+
+class Unavailable(Exception):
+    """The channel takes nothing just now. The text is a slug."""
+
+
+class NotTaken(Exception):
+    """The channel did not take this letter; the next one may go. The text is a slug without an address."""
+
+
+class Channel(Protocol):
+    """`open` raises Unavailable; `send` raises Unavailable or NotTaken."""
+
+    name: str
+
+    def open(self) -> AbstractAsyncContextManager[Send]: ...
+
+
+class LogChannel:
+    """Writes a line to the log instead of a message: order and outcome, nothing about the customer."""
+
+    name = "log"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Send]:
+        yield self._send
+
+    async def _send(self, letter: Letter) -> None:
+        log.info(
+            "customer-told", order_id=str(letter.order_id), kind=letter.kind, message_id=letter.message_id
+        )
+
+
+class SmtpChannel:
+    """Sends e-mail through a relay: one connection per batch, STARTTLS where the relay offers it.
+
+    `url` is smtp://user:password@host:port or smtps://…; the ports are 25 and 465 if it names none.
+    `address_template` holds `{customer_id}`: the shop keeps no addresses.
+    """
+
+    name = "smtp"
+
+    def __init__(self, url: str, sender: str, address_template: str, timeout: float = 5.0) -> None:
+        self._url = urlsplit(url)
+        self._sender = sender
+        self._address_template = address_template
+        self._timeout = timeout
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Send]:
+        client = self._client()
+        try:
+            await client.connect()
+        except (SMTPException, OSError) as error:
+            raise Unavailable(_slug(error)) from error
+        try:
+            yield lambda letter: self._send(client, letter)
+        finally:
+            await _say_goodbye(client)
+
+    def _client(self) -> SMTP:
+        secure = self._url.scheme == "smtps"
+        return SMTP(
+            hostname=self._url.hostname,
+            port=self._url.port or (465 if secure else 25),
+            username=unquote(self._url.username) if self._url.username else None,
+            password=unquote(self._url.password) if self._url.password else None,
+            use_tls=secure,
+            timeout=self._timeout,
+        )
+
+    async def _send(self, client: SMTP, letter: Letter) -> None:
+        message = self._email(letter)
+        try:
+            await client.send_message(message)
+        except (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError) as error:
+            raise Unavailable(_slug(error)) from error
+        except SMTPException as error:
+            raise NotTaken(_slug(error)) from error
+
+    def _email(self, letter: Letter) -> EmailMessage:
+        message = EmailMessage()
+        try:
+            message["To"] = Address(
+                addr_spec=self._address_template.replace("{customer_id}", letter.customer_id)
+            )
+        except (MessageError, ValueError, IndexError) as error:
+            raise NotTaken("invalid-address") from error
+        message["From"] = self._sender
+        message["Subject"] = letter.subject
+        message["Message-ID"] = letter.message_id
+        message["Date"] = format_datetime(letter.created_at)
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(letter.text)
+        return message
+
+
+async def _say_goodbye(client: SMTP) -> None:
+    """QUIT as good manners ask; a relay that is gone already does not mind."""
+    try:
+        await client.quit()
+    except (SMTPException, OSError):
+        client.close()
+
+
+def _slug(error: Exception) -> str:
+    """What went wrong in one word.
+
+    The relay's own text stays out: it often repeats the customer's address.
+    """
+    if isinstance(error, SMTPRecipientsRefused) and error.recipients:
+        return f"smtp-{error.recipients[0].code}"
+    if isinstance(error, SMTPResponseException):
+        return f"smtp-{error.code}"
+    return type(error).__name__

@@ -1,0 +1,203 @@
+"""Tables and queries. A batch costs one statement, however long it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    RowMapping,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.envelope import Cause
+from notifications.domain import Kind, Letter
+
+metadata = MetaData()
+
+# `due_at` is lease and backoff in one: nobody touches a PENDING row before it. The three cause columns keep
+# the event that asked for the message, so that NotificationSent continues its trace.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("order_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reason", Text),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("channel", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("cause_event_id", Uuid),
+    Column("correlation_id", Text, nullable=False),
+    Column("traceparent", Text),
+    UniqueConstraint("order_id", "kind"),
+    CheckConstraint("state IN ('PENDING', 'SENT')"),
+    CheckConstraint("(state = 'SENT') = (sent_at IS NOT NULL AND channel IS NOT NULL)"),
+    Index("notifications_due", "due_at", postgresql_where=text("state = 'PENDING'")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A notification to be written down. `reason` is the wire's own word for it."""
+
+    id: UUID
+    order_id: UUID
+    kind: Kind
+    customer_id: str
+    amount_minor: int
+    currency: str
+    reason: str | None
+    message_id: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A notification that has just become SENT, with the cause to publish it under."""
+
+    id: UUID
+    order_id: UUID
+    kind: Kind
+    channel: str
+    sent_at: datetime
+    cause: Cause
+
+
+# Sorted, so that two replicas that insert the same orders wait for each other and never deadlock.
+_INSERT = text(
+    """
+    INSERT INTO notifications (id, order_id, kind, customer_id, amount_minor, currency, reason, message_id,
+                               state, cause_event_id, correlation_id, traceparent)
+    SELECT id, order_id, kind, customer_id, amount_minor, currency, reason, message_id, 'PENDING',
+           cause_event_id, correlation_id, traceparent
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:order_ids AS uuid[]), CAST(:kinds AS text[]),
+                CAST(:customers AS text[]),
+                CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:reasons AS text[]),
+                CAST(:message_ids AS text[]), CAST(:cause_ids AS uuid[]), CAST(:correlations AS text[]),
+                CAST(:traceparents AS text[]))
+      AS n (id, order_id, kind, customer_id, amount_minor, currency, reason, message_id,
+            cause_event_id, correlation_id, traceparent)
+    ORDER BY order_id
+    ON CONFLICT (order_id, kind) DO NOTHING
+    """
+)
+
+_CLAIM = text(
+    """
+    UPDATE notifications
+    SET due_at = now() + make_interval(secs => :lease), attempts = attempts + 1
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM notifications
+        WHERE state = 'PENDING' AND due_at <= now()
+        ORDER BY due_at, id LIMIT :most
+        FOR UPDATE SKIP LOCKED))
+    RETURNING id, order_id, kind, customer_id, message_id, amount_minor, currency, reason,
+              created_at, attempts
+    """
+)
+
+# The state in the condition is the compare-and-set: of two deliverers of one message, one publishes.
+_MARK_SENT = text(
+    """
+    UPDATE notifications
+    SET state = 'SENT', channel = :channel, sent_at = clock_timestamp(), last_error = NULL
+    WHERE id = ANY (CAST(:ids AS uuid[])) AND state = 'PENDING'
+    RETURNING id, order_id, kind, channel, sent_at, cause_event_id, correlation_id, traceparent
+    """
+)
+
+_POSTPONE = text(
+    """
+    UPDATE notifications AS n
+    SET due_at = now() + make_interval(secs => late.pause), last_error = late.error
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:pauses AS float8[]), CAST(:errors AS text[]))
+      AS late (id, pause, error)
+    WHERE n.id = late.id AND n.state = 'PENDING'
+    """
+)
+
+
+async def insert_notifications(connection: AsyncConnection, new: Sequence[Announcement]) -> None:
+    """Write notifications down as PENDING; one that exists for its order and kind stays as it is."""
+    await connection.execute(
+        _INSERT,
+        {
+            "ids": [n.id for n in new],
+            "order_ids": [n.order_id for n in new],
+            "kinds": [n.kind.value for n in new],
+            "customers": [n.customer_id for n in new],
+            "amounts": [n.amount_minor for n in new],
+            "currencies": [n.currency for n in new],
+            "reasons": [n.reason for n in new],
+            "message_ids": [n.message_id for n in new],
+            "cause_ids": [n.cause.event_id for n in new],
+            "correlations": [n.cause.correlation_id for n in new],
+            "traceparents": [n.cause.traceparent for n in new],
+        },
+    )
+
+
+async def claim_due(connection: AsyncConnection, *, lease: float, most: int) -> list[Letter]:
+    """Take up to `most` due notifications for `lease` seconds; what another deliverer holds is skipped."""
+    rows = (await connection.execute(_CLAIM, {"lease": lease, "most": most})).mappings()
+    letters = [Letter(**{**row, "kind": Kind(row["kind"])}) for row in rows]
+    return sorted(letters, key=lambda letter: letter.id)
+
+
+async def mark_sent(connection: AsyncConnection, ids: Sequence[UUID], channel: str) -> list[Sent]:
+    """Make PENDING notifications SENT and return those that this call changed."""
+    rows = (await connection.execute(_MARK_SENT, {"ids": ids, "channel": channel})).mappings()
+    return [_sent(row) for row in rows]
+
+
+async def postpone(connection: AsyncConnection, pauses: Mapping[UUID, tuple[float, str]]) -> None:
+    """Let notifications rest. `pauses` maps an id to (seconds, slug of what went wrong)."""
+    await connection.execute(
+        _POSTPONE,
+        {
+            "ids": list(pauses),
+            "pauses": [pause for pause, _ in pauses.values()],
+            "errors": [error for _, error in pauses.values()],
+        },
+    )
+
+
+async def page(
+    connection: AsyncConnection, *, order_id: UUID | None, before: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Up to `limit` notifications, newest first (ids are UUIDv7), those older than `before`."""
+    query = select(notifications).order_by(notifications.c.id.desc()).limit(limit)
+    if order_id is not None:
+        query = query.where(notifications.c.order_id == order_id)
+    if before is not None:
+        query = query.where(notifications.c.id < before)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _sent(row: RowMapping) -> Sent:
+    cause = Cause(row["cause_event_id"], row["correlation_id"], row["traceparent"])
+    return Sent(row["id"], row["order_id"], Kind(row["kind"]), row["channel"], row["sent_at"], cause)

@@ -1,0 +1,104 @@
+"""What a customer is told, and when to try again. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+LONGEST_PAUSE_SECONDS = 300.0
+LEASE_SECONDS = 20.0
+"""How long a claimed notification is left to its deliverer.
+
+After a crash it is sent again when this is over.
+"""
+SENDING_SECONDS = LEASE_SECONDS / 2
+"""Longest time that a deliverer spends on one batch, so that it never sends what another may have claimed."""
+
+_WITHOUT_MINOR_UNITS = frozenset({"CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF"})
+_REASONS = {
+    "out_of_stock": "we do not have enough of what you ordered",
+    "payment_declined": "your payment was declined",
+    "customer": "you asked us to",
+    "deadline": "it could not be completed in time",
+}
+
+
+class Kind(StrEnum):
+    """The outcome that a notification is about."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+class State(StrEnum):
+    """PENDING until a channel has taken the message, then SENT for ever."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to one customer. `attempts` counts the deliveries begun, this one included."""
+
+    id: UUID
+    order_id: UUID
+    kind: Kind
+    customer_id: str
+    message_id: str
+    amount_minor: int
+    currency: str
+    reason: str | None
+    created_at: datetime
+    attempts: int
+
+    @property
+    def subject(self) -> str:
+        """One line, the same at every attempt."""
+        return f"Your order {self.order_id} is {self.kind}"
+
+    @property
+    def text(self) -> str:
+        """The body, plain text."""
+        return f"Hello,\n\n{_sentence(self)}\n\nOrder: {self.order_id}\n\nShopfloor\n"
+
+
+def message_id(notification_id: UUID) -> str:
+    """The Message-ID (RFC 5322) of a notification: always the same, so that mailboxes drop repetitions.
+
+    With its header's name it fits into one line of 78: a folded Message-ID confuses some mailboxes.
+    """
+    return f"<{notification_id}@shopfloor.example>"
+
+
+def pause_before_retry(attempts: int) -> float:
+    """Seconds to wait after the given number of failed attempts: 1, 2, 4 … up to five minutes."""
+    return min(LONGEST_PAUSE_SECONDS, 2.0 ** min(attempts - 1, 10))
+
+
+def price(amount_minor: int, currency: str) -> str:
+    """An amount as people write it: 1299 EUR is `12.99 EUR`, 1299 JPY is `1299 JPY`."""
+    if currency in _WITHOUT_MINOR_UNITS:
+        return f"{amount_minor} {currency}"
+    return f"{amount_minor // 100}.{amount_minor % 100:02d} {currency}"
+
+
+def _sentence(letter: Letter) -> str:
+    amount = price(letter.amount_minor, letter.currency)
+    match letter.kind:
+        case Kind.CONFIRMED:
+            return f"your order is confirmed and paid: {amount}."
+        case Kind.REJECTED:
+            return f"we could not accept your order{_because(letter.reason)}. You were not charged."
+        case Kind.CANCELLED:
+            return f"your order was cancelled{_because(letter.reason)}. Any charge for it goes back to you."
+        case Kind.REFUNDED:
+            return f"we have refunded {amount} for your order."
+
+
+def _because(reason: str | None) -> str:
+    """A reason that this release does not know is left out: the outcome is what the customer needs."""
+    known = _REASONS.get(reason or "")
+    return f": {known}" if known else ""

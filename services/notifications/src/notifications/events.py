@@ -1,0 +1,53 @@
+"""What notifications publishes, and what it reads of the events of orders and payments."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from notifications.domain import Kind
+
+
+class NotificationSent(
+    PublishedEvent,
+    type="notifications.notification-sent.v1",
+    topic="notifications.notification.v1",
+    key="order_id",
+):
+    """A channel took the message about one outcome."""
+
+    order_id: UUID
+    notification_id: UUID
+    version: int
+    kind: Kind
+    channel: str
+    sent_at: datetime
+
+
+class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1"):
+    order_id: UUID
+    customer_id: str
+    total: Money
+
+
+class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1"):
+    """`reason` is any text: the list of reasons may grow, and an unknown one is not named to the customer."""
+
+    order_id: UUID
+    customer_id: str
+    total: Money
+    reason: str
+
+
+class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
+    """`reason` is any text, as with OrderRejected."""
+
+    order_id: UUID
+    customer_id: str
+    total: Money
+    reason: str
+
+
+class PaymentRefunded(ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1"):
+    order_id: UUID
+    customer_id: str
+    amount: Money

@@ -1,0 +1,120 @@
+"""What notifications publishes matches its schema; what it consumes, it can read."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from chassis.envelope import ConsumedEvent
+from notifications import consumers, events
+from notifications.domain import Kind
+
+
+def find_contracts() -> Path:
+    """contracts/, wherever above this file it stands."""
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "contracts" / "topics.yaml").is_file():
+            return folder / "contracts"
+    raise FileNotFoundError("no contracts/topics.yaml above this test")
+
+
+CONTRACTS = find_contracts()
+TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
+NOW = datetime(2026, 3, 2, 9, 0, 0, 250_000, UTC)
+PUBLISHED = [
+    events.NotificationSent(
+        order_id=UUID("01980000-0000-7000-8000-00000000000a"),
+        notification_id=UUID("01980000-0000-7000-8000-00000000003a"),
+        version=1,
+        kind=kind,
+        channel=channel,
+        sent_at=NOW,
+    )
+    for kind in Kind
+    for channel in ("log", "smtp")
+]
+CONSUMED: list[type[ConsumedEvent]] = [
+    events.OrderConfirmed,
+    events.OrderRejected,
+    events.OrderCancelled,
+    events.PaymentRefunded,
+]
+each_published = pytest.mark.parametrize(
+    "event", PUBLISHED, ids=lambda event: f"{event.kind} {event.channel}"
+)
+each_consumed = pytest.mark.parametrize("model", CONSUMED, ids=lambda model: model.event_type)
+
+
+def folder_of(event_type: str) -> Path:
+    return CONTRACTS / "events" / event_type.removesuffix(".v1")
+
+
+def schema_of(event_type: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((folder_of(event_type) / "v1.schema.json").read_text())
+    return schema
+
+
+def examples_of(event_type: str) -> list[dict[str, Any]]:
+    files = sorted((folder_of(event_type) / "examples").glob("*.json"))
+    return [json.loads(path.read_text()) for path in files]
+
+
+def validate(event_type: str, data: dict[str, Any]) -> None:
+    checker = Draft202012Validator.FORMAT_CHECKER
+    Draft202012Validator(schema_of(event_type), format_checker=checker).validate(data)
+
+
+@each_published
+def test_what_is_published_matches_its_schema_and_sends_nothing_else(event: events.NotificationSent) -> None:
+    data = json.loads(event.model_dump_json())
+    validate(event.event_type, data)
+    schema = schema_of(event.event_type)
+    assert set(data) == set(schema["properties"]) == set(schema["required"])
+
+
+def test_every_kind_that_can_be_published_is_in_the_schema_and_no_other() -> None:
+    kinds = schema_of("notifications.notification-sent.v1")["properties"]["kind"]["enum"]
+    assert set(kinds) == set(Kind)
+
+
+@each_published
+def test_the_schema_gate_catches_a_missing_field(event: events.NotificationSent) -> None:
+    data = json.loads(event.model_dump_json())
+    del data["sent_at"]
+    with pytest.raises(ValidationError):
+        validate(event.event_type, data)
+
+
+@each_consumed
+def test_every_example_of_a_consumed_event_can_be_read(model: type[ConsumedEvent]) -> None:
+    examples = examples_of(model.event_type)
+    assert examples
+    for example in examples:
+        model.model_validate_json(json.dumps(example))
+
+
+@each_consumed
+def test_a_read_model_asks_for_nothing_that_its_schema_does_not_promise(model: type[ConsumedEvent]) -> None:
+    asked = {name for name, field in model.model_fields.items() if field.is_required()}
+    assert asked <= set(schema_of(model.event_type)["required"])
+
+
+@pytest.mark.parametrize("model", [events.OrderRejected, events.OrderCancelled])
+def test_a_reason_that_nobody_has_heard_of_can_be_read(model: type[ConsumedEvent]) -> None:
+    for example in examples_of(model.event_type):
+        model.model_validate(example | {"reason": "invented-tomorrow", "further": {"fields": True}})
+
+
+def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> None:
+    topics = {model.topic for model in CONSUMED}
+    assert all("notifications" in TOPICS[topic]["readers"] for topic in topics)
+    on_topics = {name for topic in topics for name in TOPICS[topic]["events"]}
+    assert set(consumers.SUBSCRIPTIONS) == {model.event_type for model in CONSUMED}
+    assert set(consumers.SUBSCRIPTIONS) | consumers.IGNORED == on_topics
+    assert not set(consumers.SUBSCRIPTIONS) & consumers.IGNORED

@@ -1,0 +1,67 @@
+"""What a customer is told."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from notifications import domain
+from notifications.domain import Kind, Letter
+
+ID = UUID("01980000-0000-7000-8000-00000000003a")
+
+
+def letter(kind: Kind, reason: str | None = None) -> Letter:
+    return Letter(
+        id=ID,
+        order_id=UUID("01980000-0000-7000-8000-00000000000a"),
+        kind=kind,
+        customer_id="customer-ada",
+        message_id=domain.message_id(ID),
+        amount_minor=1299,
+        currency="EUR",
+        reason=reason,
+        created_at=datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
+        attempts=1,
+    )
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_outcome_has_a_text_that_names_the_order(kind: Kind) -> None:
+    text = letter(kind).text
+    assert "01980000-0000-7000-8000-00000000000a" in text
+    assert kind in letter(kind).subject
+
+
+@pytest.mark.parametrize("kind", [Kind.CONFIRMED, Kind.REFUNDED])
+def test_money_that_moved_is_named(kind: Kind) -> None:
+    assert "12.99 EUR" in letter(kind).text
+
+
+@pytest.mark.parametrize("reason", ["out_of_stock", "payment_declined"])
+def test_a_rejection_says_why(reason: str) -> None:
+    assert letter(Kind.REJECTED, reason).text != letter(Kind.REJECTED).text
+
+
+@pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.CANCELLED])
+def test_a_reason_that_nobody_told_us_about_is_left_out(kind: Kind) -> None:
+    assert letter(kind, "eaten_by_the_dog").text == letter(kind).text
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [(1299, "EUR", "12.99 EUR"), (5, "USD", "0.05 USD"), (1299, "JPY", "1299 JPY"), (100, "GBP", "1.00 GBP")],
+)
+def test_amounts_are_written_as_people_write_them(amount: int, currency: str, written: str) -> None:
+    assert domain.price(amount, currency) == written
+
+
+def test_the_message_id_depends_on_the_notification_alone() -> None:
+    assert domain.message_id(ID) == f"<{ID}@shopfloor.example>"
+
+
+def test_pauses_grow_up_to_five_minutes() -> None:
+    pauses = [domain.pause_before_retry(attempts) for attempts in range(1, 2_000)]
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 300
