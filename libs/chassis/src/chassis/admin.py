@@ -116,6 +116,24 @@ async def discard(selection: Selection, db: Db) -> Outcome:
     return Outcome(ended=ended, still_open=await _open(db, selection))
 
 
+class Republished(BaseModel):
+    """How many events are going to be sent again."""
+
+    events: int
+
+
+@router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
+async def republish(db: Db) -> Republished:
+    """For topics that were lost. Consumers that had an event before take it as a duplicate, without an effect.
+
+    Taking the shards from their relays makes these read the cursor again.
+    """
+    async with db.transaction() as tx:
+        await tx.connection.execute(_REPUBLISH)
+        events = await tx.connection.execute(text("SELECT count(*) FROM outbox"))
+    return Republished(events=events.scalar_one())
+
+
 async def _redrive_next(inbox: Inbox, db: Db, topic: str, key: str, only: int | None) -> bool:
     """Handle the oldest open letter of a key in a transaction of its own; False when there is none."""
     async with db.transaction() as tx:
@@ -182,6 +200,9 @@ _COUNT = text(f"SELECT count(*) FROM dead_letters WHERE {_SELECTED} AND {_OPEN}"
 _NEXT = text(
     f"SELECT * FROM dead_letters WHERE topic = :topic AND key = :key AND {_OPEN}"
     " AND (CAST(:id AS bigint) IS NULL OR id = :id) ORDER BY id LIMIT 1 FOR UPDATE"
+)
+_REPUBLISH = text(
+    "UPDATE relay_cursor SET snapshot = '3:3:', upper = NULL, after_id = 0, owner = NULL, lease_until = NULL"
 )
 _DISCARD = text(
     f"UPDATE dead_letters SET state = 'DISCARDED', ended_at = now() WHERE {_SELECTED} AND {_OPEN} RETURNING id"

@@ -6,8 +6,9 @@ A service's main.py says what it has (router, subscriptions, jobs); everything t
 import asyncio
 import gc
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,7 +17,8 @@ from fastapi import APIRouter, FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from sqlalchemy import text
 
-from chassis import admin, health, problems, telemetry
+from chassis import admin, health, problems, retention, telemetry
+from chassis.backlog import Backlog
 from chassis.consumer import Consumer
 from chassis.database import Database, Transaction, is_unavailable
 from chassis.inbox import Handler, Inbox, subscriptions_of
@@ -41,11 +43,13 @@ def build_app(
     subscriptions: Mapping[str, Handler] | None = None,
     ignored: Collection[str] = (),
     jobs: Mapping[str, Job] | None = None,
+    backlog: Backlog | None = None,
 ) -> FastAPI:
     """A service's FastAPI app; its lifespan runs the consumer, the relay and the jobs, as far as the role has them.
 
     `problems` maps domain errors to problem types; `subscriptions` maps event types to handlers; `ignored` are the
-    other types on the same topics. Raises TypeError where a handler does not fit its event type.
+    other types on the same topics; `backlog` says when to refuse new work.
+    Raises TypeError where a handler does not fit its event type.
     """
     telemetry.configure_logging(settings.service_name, settings.log_level)
     telemetry.configure_tracing(settings.service_name)
@@ -59,7 +63,7 @@ def build_app(
         settings.max_attempts,
         settings.retry_seconds,
     )
-    runtime = Runtime(settings, database, inbox, dict(jobs or {}))
+    runtime = Runtime(settings, database, inbox, dict(jobs or {}), backlog)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,7 +75,7 @@ def build_app(
     app.state.inbox = inbox
     app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())
     app.state.checks = runtime.checks()
-    _add_http(app, settings, router, problems or {})
+    _add_http(app, settings, router, problems or {}, backlog)
     return app
 
 
@@ -91,7 +95,11 @@ def serve(create_app: Callable[[], FastAPI]) -> None:
 
 
 def _add_http(
-    app: FastAPI, settings: ServiceSettings, router: APIRouter, kinds: Mapping[type[Exception], ProblemType]
+    app: FastAPI,
+    settings: ServiceSettings,
+    router: APIRouter,
+    kinds: Mapping[type[Exception], ProblemType],
+    backlog: Backlog | None,
 ) -> None:
     app.state.settings = settings
     app.include_router(health.router)
@@ -99,7 +107,7 @@ def _add_http(
     if settings.runs_api:
         app.include_router(router)
     problems.install(app, kinds)
-    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
     FastAPIInstrumentor.instrument_app(
         app, excluded_urls="livez,readyz,metrics", exclude_spans=["receive", "send"]
     )
@@ -109,11 +117,18 @@ class Runtime:
     """What runs behind the HTTP of one process."""
 
     def __init__(
-        self, settings: ServiceSettings, database: Database, inbox: Inbox, jobs: dict[str, Job]
+        self,
+        settings: ServiceSettings,
+        database: Database,
+        inbox: Inbox,
+        jobs: dict[str, Job],
+        backlog: Backlog | None,
     ) -> None:
         self.settings = settings
         self.database = database
-        self.jobs = jobs
+        self.jobs = {**jobs, "prune": Job(self._prune, every=60)}
+        self.backlog = backlog
+        self.inbox = inbox
         self.publisher = KafkaPublisher(settings.kafka_bootstrap_servers, f"/{settings.service_name}")
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         self.consumer: Consumer | None = None
@@ -143,11 +158,23 @@ class Runtime:
             if self.settings.runs_worker:
                 await stack.enter_async_context(_background("relay", keep_going("relay", self.relay.run)))
                 for name, job in self.jobs.items():
-                    working = keep_going(name, lambda job=job, name=name: job.work(name, self.database))  # type: ignore[misc]
+                    working = keep_going(name, partial(job.work, name, self.database))
                     await stack.enter_async_context(_background(name, working))
             if self.consumer is not None:
-                await stack.enter_async_context(_consuming(self.consumer))
+                await stack.enter_async_context(_consuming(self.consumer, self._consume))
+            if self.backlog is not None and self.settings.runs_api:
+                sampling = keep_going("backlog", partial(self.backlog.sample, self.database))
+                await stack.enter_async_context(_background("backlog", sampling))
             yield
+
+    async def _prune(self, database: Database) -> int:
+        return await retention.prune(database, self.settings.outbox_retention, self.settings.inbox_retention)
+
+    async def _consume(self) -> None:
+        assert self.consumer is not None
+        servers, remembered = self.settings.kafka_bootstrap_servers, self.settings.inbox_retention
+        await retention.check(servers, self.inbox.topics, remembered)
+        await self.consumer.run()
 
     def _committed(self, tx: Transaction) -> None:
         for name in tx.wakes:
@@ -188,8 +215,8 @@ async def _background(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _consuming(consumer: Consumer) -> AsyncIterator[None]:
-    working = keep_going("consumer", consumer.run, ended=lambda: consumer.stopping)
+async def _consuming(consumer: Consumer, consume: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    working = keep_going("consumer", consume, ended=lambda: consumer.stopping)
     task = asyncio.create_task(working, name="consumer")
     try:
         yield

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.backlog import Backlog
 from chassis.database import is_unavailable
 
 log = structlog.get_logger()
@@ -60,6 +61,9 @@ def problem_response(
 
 UNAVAILABLE = ProblemType(
     503, "database-unavailable", "The database is away", {"Retry-After": str(RETRY_AFTER_SECONDS)}
+)
+OVERLOADED = ProblemType(
+    429, "overloaded", "More is waiting than can be done soon", {"Retry-After": str(RETRY_AFTER_SECONDS)}
 )
 TOO_LARGE = ProblemType(413, "body-too-large", "The request's body is too large")
 MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
@@ -128,19 +132,33 @@ class _TooLarge(Exception):
 
 
 class EdgeMiddleware:
-    """Refuses bodies above a limit, also chunked ones, and answers 503 where a dependency is away.
+    """Refuses bodies above a limit, also chunked ones, and more work than the backlog bears; answers 503 where a
+    dependency is away.
 
-    The second is done here and not by an exception handler, since Starlette logs and raises again whatever its
+    The last is done here and not by an exception handler, since Starlette logs and raises again whatever its
     catch-all handler has answered.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, backlog: Backlog | None = None) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
+        self.backlog = backlog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        if self.backlog is None:
+            return await self._answer(scope, receive, send)
+        if self.backlog.refuses(scope["method"], scope["path"]):
+            detail = "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
+            return await problem_response(OVERLOADED, detail)(scope, receive, send)
+        self.backlog.in_flight += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self.backlog.in_flight -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, await self._limited(scope, receive), send)
         except _TooLarge:

@@ -143,7 +143,7 @@ class Relay:
         mine = {r["shard"]: Cursor(r["snapshot"], r["upper"], r["after_id"]) for r in records}
         if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))
-        self.cursors = {shard: self.cursors.get(shard, cursor) for shard, cursor in mine.items()}
+        self.cursors = mine
 
     async def _leave(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         await connection.execute(

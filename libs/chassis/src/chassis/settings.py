@@ -1,5 +1,6 @@
 """What every service is told by its environment."""
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -29,6 +30,12 @@ class ServiceSettings(BaseSettings):
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
+    outbox_retention: timedelta = Field(
+        timedelta(days=8), description="how long topics can be refilled from the outbox"
+    )
+    inbox_retention: timedelta = Field(
+        timedelta(days=8), description="at least the retention of every topic it reads"
+    )
 
     @property
     def runs_api(self) -> bool:

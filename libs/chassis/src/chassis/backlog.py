@@ -1,0 +1,44 @@
+"""Shedding: when more work is waiting than can be done soon, new work is refused at once, with 429 and Retry-After.
+
+A queue that grows helps nobody: what is in it waits longer, memory grows, and once the rush is over the queue still
+has to drain. Refusing is cheap, and whoever is refused knows it at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.database import Database
+
+SAMPLE_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class Backlog:
+    """How much a service has in hand: `count` counts it, `limit` is how much may wait.
+
+    POST is refused on the paths in `sheds`. `in_flight_limit` bounds what is answered at a time, for
+    bursts that are quicker than the sampling.
+    """
+
+    count: Callable[[AsyncConnection], Awaitable[int]]
+    limit: int
+    sheds: Collection[str]
+    in_flight_limit: int = 200
+    waiting: int = 0
+    in_flight: int = field(default=0)
+
+    def refuses(self, method: str, path: str) -> bool:
+        """Whether a request is to be refused just now."""
+        if method != "POST" or path not in self.sheds:
+            return False
+        return self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
+
+    async def sample(self, database: Database) -> None:
+        """Count again and again, until cancelled."""
+        while True:
+            async with database.reading() as connection:
+                self.waiting = await self.count(connection)
+            await asyncio.sleep(SAMPLE_SECONDS)

@@ -1,0 +1,92 @@
+"""How long the outbox and the inbox remember.
+
+The outbox keeps what was sent, so that topics that were lost can be filled again. The inbox must remember an event for
+at least as long as a topic can deliver it again: an event that outlives its inbox row would have its effect twice.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from sqlalchemy import text
+
+from chassis.database import Database, Unavailable
+
+BATCH = 5_000
+
+
+class RetentionTooShort(Exception):
+    """A topic keeps events for longer than the inbox remembers them."""
+
+
+async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
+    """Delete one batch of what is older than its retention, and was sent; returns how many rows went.
+
+    Small batches in transactions of their own: no long locks, and vacuum keeps up. Replicas pass over each other's.
+    """
+    deleted = 0
+    for statement in _PRUNE:
+        async with database.transaction() as tx:
+            rows = await tx.connection.execute(statement, {"outbox": outbox, "inbox": inbox, "batch": BATCH})
+            deleted += len(rows.all())
+    return deleted
+
+
+async def check(bootstrap_servers: str, topics: Collection[str], inbox: timedelta) -> None:
+    """Hold the inbox's memory against the retention of the topics it reads. Raises RetentionTooShort with the cure.
+
+    A compacted topic keeps its last events for ever; their handlers have a version guard instead.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await admin.start()
+        wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]
+        answers = await admin.describe_configs(wanted)
+    finally:
+        await admin.close()
+    for answer in answers:
+        for _, _, _, topic, entries in answer.resources:
+            config = {entry[0]: entry[1] for entry in entries}
+            if "compact" in config.get("cleanup.policy", ""):
+                continue
+            if "retention.ms" not in config:
+                raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
+            kept = int(config["retention.ms"])
+            if kept < 0 or timedelta(milliseconds=kept) > inbox:
+                longer = "ever" if kept < 0 else timedelta(milliseconds=kept)
+                raise RetentionTooShort(
+                    f"{topic} keeps events for {longer}, but the inbox forgets them after {inbox}:"
+                    f" set INBOX_RETENTION to at least as much, or the topic's retention to less."
+                )
+
+
+# Only what every relay is past: the shard's cursor sees its transaction.
+_PRUNE = (
+    text(
+        """
+        DELETE FROM outbox WHERE id = ANY(ARRAY(
+            SELECT o.id FROM outbox o JOIN relay_cursor c USING (shard)
+            WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)
+            ORDER BY o.id LIMIT :batch FOR UPDATE OF o SKIP LOCKED))
+        RETURNING id
+        """
+    ),
+    text(
+        """
+        DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM inbox WHERE received_at < now() - CAST(:inbox AS interval)
+            LIMIT :batch FOR UPDATE SKIP LOCKED))
+        RETURNING event_id
+        """
+    ),
+    text(
+        """
+        DELETE FROM idempotency_keys WHERE key = ANY(ARRAY(
+            SELECT key FROM idempotency_keys WHERE created_at < now() - CAST(:inbox AS interval)
+            LIMIT :batch FOR UPDATE SKIP LOCKED))
+        RETURNING key
+        """
+    ),
+    text("DELETE FROM relay_member WHERE seen_until < now() - interval '1 day' RETURNING owner"),
+)

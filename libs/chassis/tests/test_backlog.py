@@ -1,0 +1,74 @@
+"""Who cannot be served soon is told so at once."""
+
+import asyncio
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.backlog import Backlog
+from chassis.database import Database
+from chassis.jobs import keep_going
+from chassis.problems import EdgeMiddleware
+from chassis.testing import eventually
+from shop.testing import TestDatabase
+
+
+async def none_waiting(connection: AsyncConnection) -> int:
+    return int((await connection.execute(text("SELECT count(*) FROM effects"))).scalar_one())
+
+
+def http_with(backlog: Backlog) -> httpx.AsyncClient:
+    app = FastAPI()
+
+    @app.post("/things", status_code=202)
+    async def take() -> int:
+        return backlog.in_flight
+
+    @app.get("/things")
+    async def read() -> int:
+        return 0
+
+    app.add_middleware(EdgeMiddleware, max_body_bytes=1000, backlog=backlog)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things")
+
+
+async def test_new_work_is_refused_while_too_much_waits_and_reading_goes_on() -> None:
+    backlog = Backlog(none_waiting, limit=10, sheds={"/things"})
+    async with http_with(backlog) as http:
+        assert (await http.post("/things")).status_code == 202
+        backlog.waiting = 10
+        refused = await http.post("/things")
+        assert (refused.status_code, refused.json()["type"]) == (429, "urn:shopfloor:problem:overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await http.get("/things")).status_code == 200
+        backlog.waiting = 9
+        assert (await http.post("/things")).status_code == 202
+
+
+async def test_no_more_is_answered_at_a_time_than_the_limit() -> None:
+    backlog = Backlog(none_waiting, limit=10, sheds={"/things"}, in_flight_limit=2)
+    async with http_with(backlog) as http:
+        backlog.in_flight = 1
+        assert (await http.post("/things")).json() == 2
+        assert backlog.in_flight == 1
+        backlog.in_flight = 2
+        assert (await http.post("/things")).status_code == 429
+
+
+async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> None:
+
+    db = Database(project.url)
+    backlog = Backlog(none_waiting, limit=1, sheds={"/things"})
+    task = asyncio.create_task(keep_going("backlog", lambda: backlog.sample(db)))
+    async with db.transaction() as tx:
+        await tx.connection.execute(text("INSERT INTO effects (name, number, in_call) VALUES ('a', 1, 1)"))
+
+    async def counted() -> None:
+        assert backlog.refuses("POST", "/things")
+
+    await eventually(counted)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await db.close()

@@ -1,0 +1,161 @@
+"""What may be forgotten, what must not, and what can be sent again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from chassis import admin, retention
+from chassis.database import Database, Unavailable
+from chassis.envelope import Cause, PublishedEvent, RawMessage
+from chassis.inbox import Inbox
+from chassis.outbox import OutboxRow
+from chassis.relay import Relay
+from chassis.testing import eventually
+from shop.testing import TestDatabase
+
+NOTHING = timedelta(0)
+LONG = timedelta(days=8)
+
+
+async def count(db: Database, table: str) -> int:
+    async with db.reading() as connection:
+        return int((await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+
+
+async def publish(db: Database, event: PublishedEvent) -> None:
+    async with db.transaction() as tx:
+        tx.publish(event, cause=Cause.of_request(event.subject))
+
+
+async def relay_until_sent(project: TestDatabase, sent: list[OutboxRow], expected: int) -> None:
+    async def send(rows: Sequence[OutboxRow]) -> None:
+        sent.extend(rows)
+
+    relay = Relay(project.url, send, poll_seconds=0.02)
+    task = asyncio.create_task(relay.run())
+
+    async def all_sent() -> None:
+        assert len(sent) == expected
+
+    try:
+        await eventually(all_sent)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_rows_that_were_not_sent_are_kept_however_old_they_are(
+    db: Database, project: TestDatabase, thing_counted: Callable[[str, int], PublishedEvent]
+) -> None:
+    await publish(db, thing_counted("a", 1))
+    assert await retention.prune(db, NOTHING, LONG) == 0
+    await relay_until_sent(project, [], 1)
+    assert await retention.prune(db, LONG, LONG) == 0
+    assert await retention.prune(db, NOTHING, LONG) == 1
+    assert await count(db, "outbox") == 0
+
+
+async def test_inbox_rows_go_when_their_time_has_passed_and_not_before(
+    db: Database, inbox: Inbox, message: Callable[..., RawMessage]
+) -> None:
+    await inbox.process([message(f"thing-{n}", n) for n in range(10)])
+    assert await retention.prune(db, LONG, LONG) == 0
+    assert await retention.prune(db, LONG, NOTHING) == 10
+    assert await count(db, "inbox") == 0
+
+
+async def test_republishing_sends_what_is_retained_once_more_and_has_no_second_effect(
+    db: Database,
+    project: TestDatabase,
+    inbox: Inbox,
+    message: Callable[..., RawMessage],
+    thing_counted: Callable[[str, int], PublishedEvent],
+    effects_in: Callable[[Database], Awaitable[list[tuple[str, int]]]],
+) -> None:
+    for n in range(3):
+        await publish(db, thing_counted("a", n))
+    sent: list[OutboxRow] = []
+    await relay_until_sent(project, sent, 3)
+    app = FastAPI()
+    app.include_router(admin.router)
+    app.state.database = db
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
+        answer = await http.post("/admin/republish")
+    assert (answer.status_code, answer.json()) == (202, {"events": 3})
+    await relay_until_sent(project, sent, 6)
+    assert [row.event_id for row in sent[:3]] == [row.event_id for row in sent[3:]]
+    await inbox.process([message(row.key, n % 3, id=row.event_id) for n, row in enumerate(sent)])
+    assert await effects_in(db) == [("a", 0), ("a", 1), ("a", 2)]
+
+
+async def test_a_running_relay_notices_that_everything_is_to_be_sent_again(
+    db: Database, project: TestDatabase, thing_counted: Callable[[str, int], PublishedEvent]
+) -> None:
+    sent: list[OutboxRow] = []
+
+    async def send(rows: Sequence[OutboxRow]) -> None:
+        sent.extend(rows)
+
+    task = asyncio.create_task(Relay(project.url, send, poll_seconds=0.02).run())
+    await publish(db, thing_counted("a", 1))
+
+    async def sent_times(times: int) -> None:
+        assert len(sent) == times
+
+    await eventually(lambda: sent_times(1))
+    await admin.republish(db)
+    await eventually(lambda: sent_times(2))
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def known(topic: str, kafka: str) -> None:
+    try:
+        await retention.check(kafka, [topic], LONG)
+    except Unavailable as error:
+        raise AssertionError from error
+    except retention.RetentionTooShort:
+        return
+
+
+async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
+    with pytest.raises(Unavailable):
+        await retention.check(kafka, ["things.nowhere.v1"], LONG)
+
+
+@pytest.mark.parametrize(
+    ("config", "fits"),
+    [
+        ({"retention.ms": "3600000"}, True),
+        ({"retention.ms": str(30 * 24 * 3_600_000)}, False),
+        ({"retention.ms": "-1"}, False),
+        ({"retention.ms": "-1", "cleanup.policy": "compact"}, True),
+    ],
+)
+async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
+    kafka: str, config: dict[str, str], fits: bool
+) -> None:
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    await client.create_topics(
+        [NewTopic(topic, num_partitions=1, replication_factor=1, topic_configs=config)]
+    )
+    await eventually(lambda: known(topic, kafka))
+    if fits:
+        await retention.check(kafka, [topic], LONG)
+    else:
+        with pytest.raises(retention.RetentionTooShort, match="INBOX_RETENTION"):
+            await retention.check(kafka, [topic], LONG)
+    await client.delete_topics([topic])
+    await client.close()
