@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -102,7 +103,7 @@ def endings(orders: Sequence[Order]) -> Counter[str]:
 
 
 def outcomes_table(shown: Demonstration) -> Table:
-    table = Table(title="Outcomes", title_justify="left", show_footer=True)
+    table = Table(title="Outcomes", title_justify="left", show_footer=True, box=box.SIMPLE_HEAD)
     everything = seconds_taken(shown.ended())
     table.add_column("what the customer did", footer="all")
     table.add_column("orders", justify="right", footer=str(len(everything)))

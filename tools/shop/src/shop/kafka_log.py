@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from shop.stack.trouble import Trouble
 from shop.target import Target
@@ -129,6 +129,7 @@ def to_entry(record: Any) -> Entry:
 async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer at the beginning of every partition of the topics, in no group."""
     consumer = AIOKafkaConsumer(
+        *topics,
         bootstrap_servers=target.kafka,
         group_id=None,
         enable_auto_commit=False,
@@ -138,24 +139,18 @@ async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafk
     )
     try:
         await consumer.start()
-    except (KafkaError, OSError) as error:
+    except UnknownTopicOrPartitionError as error:
+        await consumer.stop()
         raise LogUnreadable(
-            f"Kafka at {target.kafka} does not answer ({error}). Is the shop up? See `shop status`."
+            f"Kafka lacks a topic ({error}): `shop down` and `shop up` declare all again."
         ) from None
+    except (KafkaError, OSError) as error:
+        await consumer.stop()
+        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
     try:
-        consumer.assign([place for topic in topics for place in partitions(consumer, topic)])
         yield consumer
     finally:
         await consumer.stop()
-
-
-def partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    found = consumer.partitions_for_topic(topic)
-    if not found:
-        raise LogUnreadable(
-            f"Kafka has no topic {topic}. `shop down` and `shop up` declare the topics again."
-        )
-    return [TopicPartition(topic, number) for number in sorted(found)]
 
 
 async def read_log(target: Target, topics: Sequence[Topic]) -> Log:

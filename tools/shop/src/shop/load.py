@@ -8,14 +8,15 @@ answer goes into the run's history, on which the oracle judges.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import httpx
+import aiohttp
 
 from shop.oracle.history import History
 from shop.stack.trouble import Trouble
@@ -174,6 +175,23 @@ def plan_order(dice: random.Random, scenario: Scenario, key: str, scarce: Produc
     return Plan(scenario, key, f"customer-{dice.randrange(100):03d}", tuple(lines), cancel_after)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered; `body` is {} where it was no JSON object."""
+
+    url: str
+    status: int
+    body: Mapping[str, Any]
+    retry_after: float
+    """Seconds that the service asks to wait, at most five; 0 if it asks for none."""
+
+    @property
+    def refusal(self) -> str:
+        """A refusal in one sentence, with the problem's own words."""
+        why = self.body.get("detail") or self.body.get("title") or "no reason given"
+        return f"{self.url} refused with {self.status}: {why}"
+
+
 class Shop:
     """The shop's HTTP side as a patient client sees it."""
 
@@ -182,15 +200,18 @@ class Shop:
         self.inventory = target.service_urls["inventory"]
         self._history = history
         self._patience = customers.patience
-        limits = httpx.Limits(max_connections=2 * customers.concurrency + 2)
-        self._client = httpx.AsyncClient(timeout=10.0, limits=limits, trust_env=False)
+        # aiohttp, because a client on the same two cores must cost little beside what it measures.
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=2 * customers.concurrency + 2),
+            timeout=aiohttp.ClientTimeout(total=10.0),
+        )
         self._dice = random.Random(0)
 
     async def __aenter__(self) -> Shop:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def post(
         self,
@@ -202,49 +223,58 @@ class Shop:
         subject: str = "",
         scenario: str = "",
         quantity: int = 0,
-    ) -> httpx.Response:
+    ) -> Answer:
         """POST until there is an answer that is not about the service's own trouble."""
-        given_up = time.monotonic() + self._patience
+        facts = {"key": key, "subject": subject, "scenario": scenario, "quantity": quantity}
         headers = {"Idempotency-Key": key} if key else {}
+
+        async def attempt() -> Answer:
+            number = self._history.asked(operation, **facts)
+            answer = await self._ask("POST", url, json=body, headers=headers)
+            order_id = answer.body.get("order_id", "") if answer.status < 300 else ""
+            self._history.answered(number, answer.status, order_id)
+            return answer
+
+        return await self._insist(url, attempt)
+
+    async def get(self, url: str, **query: str) -> Answer:
+        """GET until the service answers."""
+        return await self._insist(url, lambda: self._ask("GET", url, params=query))
+
+    async def _insist(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        given_up = time.monotonic() + self._patience
         pause = 0.1
         while True:
-            number = self._history.asked(
-                operation, key=key, subject=subject, scenario=scenario, quantity=quantity
-            )
             try:
-                response = await self._client.post(url, json=body, headers=headers)
-            except httpx.TransportError as error:
+                answer = await attempt()
+            except (aiohttp.ClientError, TimeoutError) as error:
                 trouble, wait = type(error).__name__, 0.0
             else:
-                order_id = response.json().get("order_id", "") if response.is_success else ""
-                self._history.answered(number, response.status_code, order_id)
-                if response.status_code < 500 and response.status_code != 429:
-                    return response
-                trouble, wait = f"HTTP {response.status_code}", retry_after(response)
+                if answer.status < 500 and answer.status != 429:
+                    return answer
+                trouble, wait = answer.refusal, answer.retry_after
             if time.monotonic() > given_up:
                 raise LoadFailed(
-                    f"{url} has not answered for {self._patience:.0f} s (last: {trouble}). "
+                    f"{url} did not take a request for {self._patience:.0f} s (last: {trouble}). "
                     "See `shop status` and `shop logs`."
                 )
             await asyncio.sleep(max(wait, pause * self._dice.uniform(0.5, 1.5)))
             pause = min(2.0, pause * 2)
 
-    async def get(self, url: str, **query: str) -> httpx.Response:
-        """GET until the service answers."""
-        given_up = time.monotonic() + self._patience
-        while True:
-            try:
-                return (await self._client.get(url, params=query)).raise_for_status()
-            except httpx.HTTPError as error:
-                if time.monotonic() > given_up:
-                    raise LoadFailed(f"{url} does not answer ({error}). See `shop status`.") from None
-            await asyncio.sleep(0.2)
+    async def _ask(self, method: str, url: str, **request: Any) -> Answer:
+        async with self._client.request(method, url, **request) as response:
+            text = await response.read()
+            asked = response.headers.get("Retry-After", "")
+            wait = min(5.0, float(asked)) if asked.isdigit() else 0.0
+            return Answer(url, response.status, json_object(text), wait)
 
 
-def retry_after(response: httpx.Response) -> float:
-    """Seconds that the service asks for, at most five; 0 if it asks for none."""
-    asked = response.headers.get("Retry-After", "")
-    return min(5.0, float(asked)) if asked.isdigit() else 0.0
+def json_object(text: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 async def open_shop(shop: Shop, products: Sequence[Product]) -> None:
@@ -257,10 +287,10 @@ async def open_shop(shop: Shop, products: Sequence[Product]) -> None:
             "on_hand": product.on_hand,
         }
         url = f"{shop.inventory}/products"
-        response = await shop.post(url, "list-product", body, subject=product.sku, quantity=product.on_hand)
+        answer = await shop.post(url, "list-product", body, subject=product.sku, quantity=product.on_hand)
         # 409: an attempt whose answer was lost has listed it.
-        if response.status_code not in (201, 409):
-            raise LoadFailed(refused(response))
+        if answer.status not in (201, 409):
+            raise LoadFailed(answer.refusal)
     wanted = {product.sku for product in products}
     given_up = time.monotonic() + PATIENCE
     while not wanted <= await orderable(shop):
@@ -277,9 +307,8 @@ async def orderable(shop: Shop) -> set[str]:
     skus: set[str] = set()
     cursor: str | None = ""
     while cursor is not None:
-        page = (
-            await shop.get(f"{shop.orders}/prices", limit="100", **({"cursor": cursor} if cursor else {}))
-        ).json()
+        place = {"cursor": cursor} if cursor else {}
+        page = (await shop.get(f"{shop.orders}/prices", limit="100", **place)).body
         skus.update(price["sku"] for price in page["prices"])
         cursor = page["next_cursor"]
     return skus
@@ -296,29 +325,18 @@ async def place(shop: Shop, plan: Plan) -> Placed:
         )
     )
     for answer in answers:
-        if answer.status_code != 202:
-            raise LoadFailed(refused(answer))
-    order_id = answers[0].json()["order_id"]
+        if answer.status != 202:
+            raise LoadFailed(answer.refusal)
+    order_id = answers[0].body["order_id"]
     if plan.cancel_after is not None:
         await asyncio.sleep(plan.cancel_after)
         cancel = await shop.post(
             f"{url}/{order_id}/cancel", "cancel-order", None, subject=order_id, scenario=plan.scenario
         )
         # 409: the order ended before the customer changed their mind.
-        if cancel.status_code not in (200, 202, 409):
-            raise LoadFailed(refused(cancel))
+        if cancel.status not in (200, 202, 409):
+            raise LoadFailed(cancel.refusal)
     return Placed(plan, order_id)
-
-
-def refused(response: httpx.Response) -> str:
-    """A refusal in one sentence, with the problem's own words."""
-    try:
-        problem = response.json()
-        why = problem.get("detail") or problem.get("title") or ""
-    except ValueError:
-        why = response.text[:200]
-    request = response.request
-    return f"{request.method} {request.url} was refused with {response.status_code}: {why}"
 
 
 async def serve_customers(target: Target, run: Run, history: History, customers: Customers) -> list[Placed]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -58,8 +59,8 @@ def cause_of(entry: Entry, known: Mapping[str, Entry]) -> str:
     if cause := known.get(entry.causation_id):
         return short(cause.type)
     if entry.data.get("reason") == "deadline":
-        return "the deadline passed"
-    return "a customer's request" if not entry.causation_id else f"event {entry.causation_id}"
+        return "the deadline"
+    return "a request" if not entry.causation_id else f"event {entry.causation_id}"
 
 
 def short(type_: str) -> str:
@@ -99,11 +100,11 @@ def event_text(step: Step) -> Text:
 
 def timeline_table(steps: Iterable[Step], title: str) -> Table:
     """An order's story as a table."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("after", justify="right", style="dim")
-    table.add_column("who")
-    table.add_column("what happened")
-    table.add_column("because of", style="dim")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("after", justify="right", style="dim", no_wrap=True)
+    table.add_column("who", no_wrap=True)
+    table.add_column("what happened", no_wrap=True)
+    table.add_column("because of", style="dim", overflow="fold")
     table.add_column("with", overflow="fold")
     for step in steps:
         table.add_row(

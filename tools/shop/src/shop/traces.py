@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -203,10 +204,15 @@ SIGNS = {"producer": "▲ ", "consumer": "▼ ", "server": "● ", "client": "�
 
 
 def label(span: Span, begin: int) -> Text:
-    """One line: ▲ to the broker, ▼ from it, ● a request served, ○ a request made."""
-    text = Text(SIGNS.get(span.kind, "  "), style="dim")
-    text.append(f"{span.service:<13} ", style=COLOURS.get(span.service, "white"))
-    text.append(span.name, style="red" if span.failed else "")
-    text.append(f"  +{(span.start_ns - begin) / 1e6:.1f} ms", style="dim")
-    text.append(f"  {(span.end_ns - span.start_ns) / 1e6:.1f} ms", style="bold")
+    """One line: ▲ to the broker, ▼ from it, ● a request served, ○ a request made; when it began, how long it took."""
+    text = Text(SIGNS.get(span.kind, ""), style="dim")
+    text.append(f"{span.service} ", style=COLOURS.get(span.service, "white"))
+    text.append(short_name(span.name), style="red" if span.failed else "")
+    text.append(f"  +{(span.start_ns - begin) / 1e6:,.0f} ms", style="dim")
+    text.append(f", {(span.end_ns - span.start_ns) / 1e6:,.1f} ms", style="bold")
     return text
+
+
+def short_name(name: str) -> str:
+    """A span's name with event types shortened: their service stands before it already."""
+    return re.sub(r"\b[a-z]+\.([a-z-]+)\.v\d+$", r"\1", name)

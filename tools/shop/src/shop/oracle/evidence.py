@@ -17,6 +17,9 @@ from shop.traces import Span
 ENDED = frozenset({"CONFIRMED", "REJECTED", "CANCELLED"})
 """The terminal states of an order."""
 
+SAMPLED = 1
+"""The bit of a traceparent's flags that says that spans are kept."""
+
 ENDINGS = {
     "orders.order-confirmed.v1": "CONFIRMED",
     "orders.order-rejected.v1": "REJECTED",
@@ -41,8 +44,11 @@ class Order:
 
     @property
     def trace_id(self) -> str:
-        """Of the trace that the order began in; empty if it was not traced."""
-        return self.traceparent.split("-")[1] if self.traceparent.count("-") == 3 else ""
+        """Of the trace that the order began in; empty if no spans of it are kept."""
+        version_trace_span_flags = self.traceparent.split("-")
+        if len(version_trace_span_flags) != 4 or not int(version_trace_span_flags[3], 16) & SAMPLED:
+            return ""
+        return version_trace_span_flags[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,9 @@ class Judgement:
 
 
 def every_acknowledged_order_ends_once(evidence: Evidence) -> Judgement:
-    """Every acknowledged order reaches exactly one terminal state.
+    """Every acknowledged order ends exactly once
 
+    CONFIRMED, REJECTED or CANCELLED, in the database and in the log.
     An order whose answer was lost on the way is held to the same.
     """
     acknowledged = {r.order_id for r in evidence.requests if r.operation == "place-order" and r.status == 202}
@@ -92,9 +93,10 @@ def endings_in(entries: Iterable[Entry]) -> dict[str, list[str]]:
 
 
 def stock_is_conserved(evidence: Evidence) -> Judgement:
-    """`initial + replenished = on_hand + sold`, never `on_hand < reserved`, never negative.
+    """Stock is conserved
 
-    The counts are the sums of the reservations, and these end as their orders do.
+    `initial + replenished = on_hand + sold`, never `on_hand < reserved`, never negative. The counts are the
+    sums of the reservations, and these end as their orders do.
     """
     judgement = Judgement(f"{len(evidence.products)} products, {len(evidence.reservations)} reservations")
     held, sold = pieces_in(evidence, "RESERVED"), pieces_in(evidence, "COMMITTED")
@@ -143,7 +145,10 @@ def pieces_in(evidence: Evidence, state: str) -> Counter[str]:
 
 
 def money_is_conserved(evidence: Evidence) -> Judgement:
-    """The processor's ledger = captured - refunded; charged ⇔ confirmed, or refunded."""
+    """Money is conserved: charged ⇔ confirmed, or refunded
+
+    The processor's ledger = captured - refunded, order by order.
+    """
     judgement = Judgement(f"{len(evidence.ledger)} ledger entries, {len(evidence.payments)} payments")
     kept: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in evidence.ledger:
@@ -185,7 +190,10 @@ MESSAGE_OF = {"CONFIRMED": "confirmed", "REJECTED": "rejected", "CANCELLED": "ca
 
 
 def no_effect_happens_twice(evidence: Evidence) -> Judgement:
-    """One reservation, capture and refund per order, one message per cause, one order per idempotency key."""
+    """No effect happens twice
+
+    One reservation, one capture, one refund per order, one message per cause, one order per idempotency key.
+    """
     judgement = Judgement(f"{len(evidence.log.entries)} events, {len(evidence.messages)} messages")
     for (kind, order_id), count in Counter((e.kind, evidence.order_of(e)) for e in evidence.ledger).items():
         judgement.expect(count == 1, f"order {order_id}", f"one {kind} in the processor's ledger", count)
@@ -221,18 +229,23 @@ def effects_in(entries: Iterable[Entry]) -> Mapping[tuple[str, str], set[str]]:
 
 
 def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
-    """No per-key inversion on any topic: versions rise from event to event, repetitions do not count."""
+    """No key is out of order on any topic
+
+    Versions rise from event to event; a repetition of an event does not count.
+    """
     judgement = Judgement("")
     declared = {type_ for topic in evidence.topics for type_ in topic.events}
-    latest: dict[tuple[str, str], Entry] = {}
-    versions: dict[tuple[str, str], int] = {}
+    latest: dict[tuple[str, str, str], Entry] = {}
+    versions: dict[tuple[str, str, str], int] = {}
     seen: set[str] = set()
     for entry in evidence.log.entries:
-        version = entry.data.get("version")
+        data = entry.data
+        version = data.get("version")
         if entry.type not in declared or not entry.id or entry.id in seen or not isinstance(version, int):
             continue
         seen.add(entry.id)
-        line = entry.topic, entry.key
+        # Notifications stand under their order's key, and each is an aggregate of its own.
+        line = entry.topic, entry.key, data.get("notification_id", "")
         if before := latest.get(line):
             place = f"{entry.topic} key {entry.key}"
             expected = f"{entry.type} after version {versions[line]} of {before.place}"
@@ -250,7 +263,10 @@ def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
 
 
 def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
-    """Outbox ⊆ Kafka ⊆ inbox and dead letters together."""
+    """Outbox ⊆ Kafka ⊆ inbox + dead letters
+
+    What a service wrote was sent, and whoever subscribes to it took it or put it aside.
+    """
     judgement = Judgement(f"{len(evidence.outbox)} written, {len(evidence.log.entries)} sent")
     sent = {entry.id for entry in evidence.log.entries}
     compacted = {topic.name for topic in evidence.topics if topic.compacted}
@@ -286,7 +302,10 @@ UNFINISHED_PAYMENTS = frozenset({"AWAITING", "DUE", "CAPTURING", "CANCELLING"})
 
 
 def nothing_stays_locked(evidence: Evidence) -> Judgement:
-    """No reservation and no PENDING without a live saga, no refund or message that nobody finishes."""
+    """Nothing stays locked
+
+    No reservation and no PENDING without a live saga, no refund and no message that nobody finishes.
+    """
     judgement = Judgement(f"{len(evidence.orders)} orders, {len(evidence.reservations)} reservations")
     for order in evidence.orders.values():
         overdue = order.state == "PENDING" and evidence.taken_at > order.deadline_at + DEADLINE_GRACE
@@ -318,7 +337,10 @@ def nothing_stays_locked(evidence: Evidence) -> Judgement:
 
 
 def one_trace_per_order(evidence: Evidence) -> Judgement:
-    """One connected trace per order, across all services that had a part in it."""
+    """One connected trace per order, across all services
+
+    All of its spans hang from one root, and every service that had a part in it is among them.
+    """
     sample = evidence.traces.of_order
     judgement = Judgement(f"{len(sample)} orders sampled", unjudged=evidence.traces.unjudged)
     expected = services_of(evidence, sample)
@@ -348,7 +370,10 @@ def services_of(evidence: Evidence, orders: Iterable[str]) -> Mapping[str, set[s
 
 
 def projections_follow_the_log(evidence: Evidence) -> Judgement:
-    """Projections = projections rebuilt from offset 0."""
+    """Projections = projections rebuilt from offset 0
+
+    Order by order, and report by report.
+    """
     judgement = Judgement(f"{len(evidence.facts)} facts, {len(evidence.reports)} reports")
     if evidence.log.gone_before:
         judgement.unjudged = f"the log no longer begins at offset 0: {', '.join(evidence.log.gone_before)}"

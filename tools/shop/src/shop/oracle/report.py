@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -69,19 +70,20 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Ask every invariant."""
     rulings = [
-        Ruling(number, invariant.__name__, first_sentence(invariant.__doc__ or ""), invariant(evidence))
+        Ruling(number, invariant.__name__, title_of(invariant.__doc__ or ""), invariant(evidence))
         for number, invariant in enumerate(INVARIANTS, 1)
     ]
     return Verdict(rulings, evidence.unrest)
 
 
-def first_sentence(text: str) -> str:
+def title_of(text: str) -> str:
+    """The first line of a docstring, which is the invariant in short."""
     return text.partition("\n")[0].strip()
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:
     """The table, then the first violations of what does not hold, then one sentence."""
-    table = Table(title="What must hold, always", title_justify="left", expand=False)
+    table = Table(title="What must hold, always", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", justify="right", style="dim")
     table.add_column("invariant", overflow="fold")
     table.add_column("judged", style="dim", overflow="fold")
