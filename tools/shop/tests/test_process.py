@@ -84,7 +84,8 @@ async def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
     assert not await daemon.stop()
     await daemon.kill()
     assert daemon.tail() == ""
-    assert daemon.resources() is daemon.uptime() is None
+    assert daemon.resources() is None
+    assert daemon.uptime() is None
 
 
 async def test_memory_is_summed_over_a_daemon_and_its_children(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from shop.commands import doctor
-from shop.stack import checks, embedded, kafka, parts, places, postgres, venvs
+from shop.stack import checks, embedded, kafka, parts, places, venvs
 from shop.stack.parts import Stack
 from shop.stack.trouble import Trouble
 
@@ -98,7 +99,7 @@ def test_a_missing_java_says_what_needs_it_and_how_to_get_it(
 
 
 def test_a_missing_postgresql_says_how_to_get_it(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(Trouble, match="PostgreSQL is missing .*: run `make up`"):
         checks.before_start(stack)
 
