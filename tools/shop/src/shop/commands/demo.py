@@ -33,7 +33,7 @@ def demo(
 
         shop demo
 
-        shop demo --orders 2000 --keep      then kill a service in the middle: `shop restart payments --hard`
+        shop demo --orders 2000 --keep      then kill a service in the middle: `shop restart payments --kill`
 
         shop demo --seed 7 --json
     """
