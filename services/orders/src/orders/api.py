@@ -190,6 +190,7 @@ PLACED: dict[int | str, dict[str, Any]] = {
     | _answers(
         _400="malformed-json",
         _413="body-too-large",
+        _429="overloaded",
         _422="empty-order, too-many-lines, invalid-quantity, duplicate-sku, unknown-sku, "
         "currency-not-offered, total-too-large, idempotency-key-reused, invalid-request",
         _503="price-list-missing, database-unavailable",

@@ -151,6 +151,9 @@ _END_OVERDUE = text(
 )
 
 
+_PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :at_most) AS pending")
+
+
 async def prices_of(connection: AsyncConnection, skus: Collection[str]) -> dict[str, Price]:
     """The prices of those of `skus` that the price list knows."""
     rows = await connection.execute(_PRICES_OF, {"skus": list(skus)})
@@ -212,6 +215,11 @@ async def end_overdue_orders(connection: AsyncConnection, limit: int, ending: En
     """End up to `limit` orders that are PENDING past their deadline, the longest overdue first."""
     rows = await connection.execute(_END_OVERDUE, {"limit": limit, **_written(ending)})
     return [_ended(row) for row in rows]
+
+
+async def pending_orders(connection: AsyncConnection, at_most: int) -> int:
+    """How many orders are PENDING; counting stops at `at_most`."""
+    return int(await connection.scalar(_PENDING, {"at_most": at_most}) or 0)
 
 
 async def order_of(connection: AsyncConnection, order_id: UUID) -> Row[Any] | None:

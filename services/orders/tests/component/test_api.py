@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from chassis.database import Database
-from chassis.testing import client
+from chassis.testing import client, eventually
 from orders.main import create_app
 from orders.settings import Settings
 
@@ -322,3 +322,23 @@ async def test_the_openapi_document_names_the_problems_of_every_operation(http: 
 async def count_orders(database: Database) -> int:
     async with database.reading() as connection:
         return int((await connection.exec_driver_sql("SELECT count(*) FROM orders")).scalar_one())
+
+
+async def test_with_too_many_pending_new_orders_are_refused_until_some_have_ended(
+    floor: Any, url: str
+) -> None:
+    settings = Settings(
+        database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api", orders_max_pending=2
+    )
+    first, _ = await floor.place(), await floor.place()
+    async with client(create_app(settings)) as http:
+
+        async def refused() -> None:
+            assert_problem(await http.post("/orders", json=order(customer_id="")), 429, "overloaded")
+
+        async def taken() -> None:
+            assert (await http.post("/orders", json=order())).status_code == 202
+
+        await eventually(refused)
+        assert (await http.post(f"/orders/{first}/cancel")).status_code == 202
+        await eventually(taken)
