@@ -1,0 +1,277 @@
+"""What any transport between an outbox and an inbox must do. Each test runs once for each transport in TRANSPORTS.
+
+A transport is two ends: one sends outbox rows and returns when they are durable, the other gives messages to an inbox
+until it is stopped. Handlers, outbox and inbox know neither.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from chassis import telemetry
+from chassis.consumer import Consumer
+from chassis.database import Database, Unavailable
+from chassis.dead_letters import topic_of
+from chassis.envelope import Cause, PublishedEvent, RawMessage
+from chassis.inbox import Inbox, subscriptions_of
+from chassis.jobs import keep_going
+from chassis.publisher import KafkaPublisher
+from chassis.relay import Relay
+from chassis.testing import eventually
+from shop.testing import TestDatabase
+
+EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
+Counted = Callable[[str, int], PublishedEvent]
+TOPIC = "things.thing.v1"
+
+
+class Receiving(Protocol):
+    """The receiving end while it runs."""
+
+    @property
+    def assigned(self) -> bool:
+        """Whether it gets messages."""
+
+
+class Transport(Protocol):
+    """What the suite asks of a transport."""
+
+    def relaying(self, url: str) -> AbstractAsyncContextManager[Relay]:
+        """Send what the outbox of a database holds, while the context lasts."""
+
+    def receiving(self, inbox: Inbox) -> AbstractAsyncContextManager[Receiving]:
+        """Give messages to an inbox while the context lasts; at its end, drain. Several share the work."""
+
+    async def put(self, message: RawMessage) -> None:
+        """Put a message on its topic as it is, past the outbox."""
+
+
+@dataclass
+class KafkaTransport:
+    """Kafka, by way of aiokafka."""
+
+    servers: str
+
+    @asynccontextmanager
+    async def relaying(self, url: str) -> AsyncIterator[Relay]:
+        publisher = KafkaPublisher(self.servers, "/things")
+        relay = Relay(url, publisher.send)
+        task = asyncio.create_task(keep_going("relay", relay.run))
+        try:
+            yield relay
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await publisher.close()
+
+    @asynccontextmanager
+    async def receiving(self, inbox: Inbox) -> AsyncIterator[Consumer]:
+        consumer = Consumer(inbox, self.servers, batch_size=50)
+        task = asyncio.create_task(keep_going("consumer", consumer.run, lambda: consumer.stopping))
+        try:
+            yield consumer
+        finally:
+            consumer.stop()
+            await task
+
+    async def put(self, message: RawMessage) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.servers)
+        await producer.start()
+        headers = list(message.headers)
+        await producer.send_and_wait(message.topic, message.value, key=message.key, headers=headers)
+        await producer.stop()
+
+
+async def kafka_transport(servers: str, group: str) -> Transport:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    missing = {TOPIC, topic_of(group)} - set(await admin.list_topics())
+    await admin.create_topics([NewTopic(name, num_partitions=4, replication_factor=1) for name in missing])
+    await admin.close()
+    return KafkaTransport(servers)
+
+
+TRANSPORTS = {"kafka": kafka_transport}
+
+
+@pytest.fixture
+def group() -> str:
+    """The broker is shared, so each test has a consumer group of its own."""
+    return f"things-{uuid4().hex[:8]}"
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def transport(request: pytest.FixtureRequest, kafka: str, group: str) -> Transport:
+    return await TRANSPORTS[request.param](kafka, group)
+
+
+@pytest.fixture
+def own_inbox(db: Database, effects: Any, group: str) -> Inbox:
+    handlers = {"things.thing-counted.v1": effects.count}
+    return Inbox(db, group, subscriptions_of(handlers), ["things.thing-renamed.v1"], retry_seconds=0)
+
+
+async def publish(db: Database, events: list[PublishedEvent]) -> None:
+    async with db.transaction() as tx:
+        for event in events:
+            tx.publish(event, cause=Cause.of_request(event.subject))
+
+
+async def numbers_of(name: str, effects: list[tuple[str, int]]) -> list[int]:
+    return [number for thing, number in effects if thing == name]
+
+
+async def test_what_one_transaction_publishes_another_handles_in_order(
+    transport: Transport,
+    project: TestDatabase,
+    db: Database,
+    own_inbox: Inbox,
+    thing_counted: Counted,
+    effects_in: EffectsIn,
+) -> None:
+    name = uuid4().hex
+    async with transport.relaying(project.url), transport.receiving(own_inbox):
+        await publish(db, [thing_counted(name, n) for n in range(20)])
+        await publish(db, [thing_counted(name, n) for n in range(20, 30)])
+
+        async def all_handled() -> None:
+            assert await numbers_of(name, await effects_in(db)) == list(range(30))
+
+        await eventually(all_handled, 20)
+
+
+async def test_garbage_does_not_stop_the_receiving_end(
+    transport: Transport,
+    db: Database,
+    own_inbox: Inbox,
+    effects_in: EffectsIn,
+    message: Callable[..., RawMessage],
+) -> None:
+    name = uuid4().hex
+    await transport.put(RawMessage(TOPIC, (0, 0), b"\xff", b"\xff garbage", []))
+    await transport.put(RawMessage(TOPIC, (0, 0), name.encode(), None, [("ce_id", b"1")]))
+    await transport.put(message(name, 1))
+    async with transport.receiving(own_inbox):
+
+        async def handled() -> None:
+            assert (name, 1) in await effects_in(db)
+
+        await eventually(handled, 20)
+
+
+async def test_a_batch_whose_dependency_is_away_comes_again_until_it_is_handled(
+    transport: Transport,
+    db: Database,
+    own_inbox: Inbox,
+    effects: Any,
+    effects_in: EffectsIn,
+    message: Callable[..., RawMessage],
+) -> None:
+    name = uuid4().hex
+    refused: list[int] = []
+
+    def fails(thing: str, number: int) -> Exception | None:
+        if thing != name or len(refused) >= 3:
+            return None
+        refused.append(number)
+        return Unavailable("the other company is closed")
+
+    effects.fails = fails
+    for n in range(3):
+        await transport.put(message(name, n))
+    async with transport.receiving(own_inbox):
+
+        async def handled() -> None:
+            assert await numbers_of(name, await effects_in(db)) == [0, 1, 2]
+
+        await eventually(handled, 20)
+    assert len(refused) == 3
+
+
+async def test_an_end_that_comes_back_goes_on_where_it_was_and_doubles_nothing(
+    transport: Transport,
+    project: TestDatabase,
+    db: Database,
+    own_inbox: Inbox,
+    thing_counted: Counted,
+    effects_in: EffectsIn,
+) -> None:
+    name = uuid4().hex
+    async with transport.relaying(project.url):
+        for n in range(3):
+            async with transport.receiving(own_inbox):
+                await publish(db, [thing_counted(name, n)])
+
+                async def handled(expected: int = n + 1) -> None:
+                    assert len(await numbers_of(name, await effects_in(db))) == expected
+
+                await eventually(handled, 20)
+    assert await numbers_of(name, await effects_in(db)) == [0, 1, 2]
+
+
+async def test_replicas_that_join_and_leave_handle_each_event_once_and_in_order(
+    transport: Transport,
+    project: TestDatabase,
+    db: Database,
+    own_inbox: Inbox,
+    thing_counted: Counted,
+    effects_in: EffectsIn,
+) -> None:
+    names = [uuid4().hex for _ in range(12)]
+    async with transport.relaying(project.url), transport.receiving(own_inbox):
+        for n in range(6):
+            await publish(db, [thing_counted(name, n) for name in names])
+            async with transport.receiving(own_inbox) as joined:
+
+                async def assigned(joined: Receiving = joined) -> None:
+                    assert joined.assigned
+
+                await eventually(assigned, 20)
+                await publish(db, [thing_counted(name, 100 + n) for name in names])
+
+        async def all_handled() -> None:
+            done = [effect for effect in await effects_in(db) if effect[0] in names]
+            assert len(done) == 12 * len(names)
+
+        await eventually(all_handled, 30)
+    expected = [number for n in range(6) for number in (n, 100 + n)]
+    done = await effects_in(db)
+    for name in names:
+        assert await numbers_of(name, done) == expected
+
+
+async def test_kafka_carries_the_attributes_of_cloudevents_in_binary_mode(
+    project: TestDatabase, db: Database, kafka: str, group: str, thing_counted: Counted
+) -> None:
+    transport = await kafka_transport(kafka, group)
+    name = uuid4().hex
+    reader = AIOKafkaConsumer(TOPIC, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await reader.start()
+    try:
+        async with transport.relaying(project.url):
+            await publish(db, [thing_counted(name, 7)])
+            async with asyncio.timeout(20):
+                record = await anext(r async for r in reader if r.key == name.encode())
+    finally:
+        await reader.stop()
+    headers = dict(record.headers)
+    assert record.value == f'{{"name":"{name}","number":7}}'.encode()
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["ce_type"] == b"things.thing-counted.v1"
+    assert headers["ce_source"] == b"/things"
+    assert headers["ce_subject"] == headers["ce_correlationid"] == name.encode()
+    assert headers["ce_dataschema"] == b"urn:shopfloor:schema:things.thing-counted:v1"
+    assert headers["content-type"] == b"application/json"
+    assert {"ce_id", "ce_time"} <= headers.keys()
+    assert "ce_causationid" not in headers
+    assert [header for header, _ in record.headers].count("traceparent") == (
+        1 if telemetry.current_traceparent() else 0
+    )
