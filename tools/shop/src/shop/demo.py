@@ -56,12 +56,9 @@ async def demonstrate(
     placing = progress.add_task("placing orders", total=orders)
     ending = progress.add_task("reaching an end", total=orders)
     step = progress.add_task("", total=None, visible=False)
-    history = History(target.state / "history", run.name)
     customers = Customers(concurrency, on_placed=lambda _: progress.advance(placing))
-    try:
+    with History(target.state / "history", run.name) as history:
         placed = await serve_customers(target, run, history, customers)
-    finally:
-        history.close()
 
     def look(unrest: Unrest) -> None:
         if not unrest.away:

@@ -213,23 +213,12 @@ class Shop:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
-    async def post(
-        self,
-        url: str,
-        operation: str,
-        body: Any,
-        *,
-        key: str = "",
-        subject: str = "",
-        scenario: str = "",
-        quantity: int = 0,
-    ) -> Answer:
-        """POST until there is an answer that is not about the service's own trouble."""
-        facts = {"key": key, "subject": subject, "scenario": scenario, "quantity": quantity}
+    async def post(self, url: str, operation: str, body: Any, key: str = "", **facts: Any) -> Answer:
+        """POST until there is an answer that is not about the service's own trouble; `facts` go into the history."""
         headers = {"Idempotency-Key": key} if key else {}
 
         async def attempt() -> Answer:
-            number = self._history.asked(operation, **facts)
+            number = self._history.asked(operation, key=key, **facts)
             answer = await self._ask("POST", url, json=body, headers=headers)
             order_id = answer.body.get("order_id", "") if answer.status < 300 else ""
             self._history.answered(number, answer.status, order_id)

@@ -104,7 +104,7 @@ def timeline_table(steps: Iterable[Step], title: str) -> Table:
     table.add_column("after", justify="right", style="dim", no_wrap=True)
     table.add_column("who", no_wrap=True)
     table.add_column("what happened", no_wrap=True)
-    table.add_column("because of", style="dim", overflow="fold")
+    table.add_column("because of", style="dim", no_wrap=True)
     table.add_column("with", overflow="fold")
     for step in steps:
         table.add_row(

@@ -114,7 +114,7 @@ def test_a_repeated_delivery_of_an_ending_is_no_second_ending(clean: Evidence) -
         ({"initial": 999, "on_hand": 993}, "as a client listed it"),
     ],
 )
-def test_stock_that_does_not_add_up_is_caught(clean: Evidence, change: dict[str, int], expected: str) -> None:
+def test_stock_that_does_not_add_up_is_caught(clean: Evidence, change: dict[str, Any], expected: str) -> None:
     clean.products["MUG"] = replace(clean.products["MUG"], **change)
     caught(invariants.stock_is_conserved(clean), "MUG", expected=expected)
 

@@ -37,9 +37,6 @@ def order(
 
 async def place_one(target: Target, outcome: Scenario) -> Placed:
     run = plan_run(run_name(0), 1, seed=time.time_ns(), only=outcome)
-    history = History(target.state / "history", run.name)
-    try:
+    with History(target.state / "history", run.name) as history:
         (placed,) = await serve_customers(target, run, history, Customers(concurrency=1, patience=10.0))
-    finally:
-        history.close()
     return placed

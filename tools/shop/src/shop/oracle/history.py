@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 
 @dataclass(slots=True)
@@ -67,6 +67,12 @@ class History:
     def answered(self, number: int, status: int, order_id: str = "") -> None:
         """Its answer came. Not called when the connection broke: then nobody knows."""
         self._write(number=number, status=status, order_id=order_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._file.close()
