@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 
 
 def jobs(
-    processor: Processor, *, concurrency: int = 32, lease_seconds: float = 10, forget_seconds: float = 3600
+    processor: Processor, *, concurrency: int = 64, lease_seconds: float = 10, forget_seconds: float = 3600
 ) -> Mapping[str, Job]:
     """The jobs. `concurrency` is how many requests to the processor each has under way at once."""
     return {

@@ -16,7 +16,7 @@ class Settings(ServiceSettings):
     )
     processor_timeout_seconds: float = Field(default=5, gt=0, description="how long one answer is waited for")
     payments_concurrency: int = Field(
-        default=32, ge=1, description="most requests to the processor at once, per process and job"
+        default=64, ge=1, description="most requests to the processor at once, per process and job"
     )
     payments_lease_seconds: float = Field(
         default=10, gt=0, description="after this, work of a process that died is taken over"

@@ -1,9 +1,12 @@
 """What the component tests share: a fresh database, and the real card processor with a ledger file of its own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +17,10 @@ from sqlalchemy import text
 
 from chassis.database import Database
 from chassis.envelope import Money, new_id
-from chassis.testing import received
+from chassis.testing import eventually, received
 from payments import consumers, handlers
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
 from payments.processor import Processor
-from processor.main import create_app as create_card_processor
-from processor.settings import Settings as CardProcessorSettings
 
 AMOUNT = Money(amount_minor=1250, currency="EUR")
 FOREVER = 3600.0
@@ -147,18 +148,39 @@ class Floor:
             return (await connection.execute(text(query), {"order_id": order_id})).one_or_none()
 
 
+@pytest.fixture(scope="session")
+def card_processor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The real card processor, a process whose slow answers never come in time; the url of its API."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_PORT": str(port),
+        "PROCESSOR_LEDGER": str(tmp_path_factory.mktemp("processor") / "ledger"),
+        "PROCESSOR_SLOW_SECONDS": str(FOREVER),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "processor.main"], env=os.environ | settings)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()  # it may be in the middle of a slow answer
+    process.wait()
+
+
 @pytest.fixture
-async def floor(database: Callable[[str], Awaitable[Any]], tmp_path: Path) -> AsyncIterator[Floor]:
-    """Payments over a fresh database, beside a card processor whose slow answers never come in time."""
+async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) -> AsyncIterator[Floor]:
+    """Payments over a fresh database, beside the card processor."""
     url = str((await database("payments")).url)
     db = Database(url)
-    app = create_card_processor(CardProcessorSettings("127.0.0.1", 0, str(tmp_path / "ledger"), FOREVER))
-    transport = httpx.ASGITransport(app)
-    processor = Processor("http://processor.test", 5, 32, transport=transport)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://processor.test") as cards,
-    ):
+    processor = Processor(card_processor, FOREVER, 32)
+    async with httpx.AsyncClient(base_url=card_processor, trust_env=False) as cards:
+
+        async def is_ready() -> None:
+            try:
+                assert (await cards.get("/readyz")).status_code == 200
+            except httpx.TransportError as error:
+                raise AssertionError("the card processor does not answer yet") from error
+
+        await eventually(is_ready, deadline=30)
         yield Floor(url, db, cards, processor)
-        await processor.close()
+    await processor.close()
     await db.close()

@@ -133,7 +133,10 @@ async def test_a_crash_between_the_refund_and_its_record_refunds_once(floor: Flo
     assert await floor.events(order_id) == [CAPTURED, REFUNDED]
 
 
-async def test_a_refund_waits_for_a_processor_that_is_away(floor: Floor) -> None:
+async def test_a_refund_waits_for_a_processor_that_is_away(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "pause_seconds", lambda attempts, chance: 60.0)
     order_id = await floor.captured()
     await floor.cancel(order_id)
     away = Processor("http://127.0.0.1:1", 1, 4)

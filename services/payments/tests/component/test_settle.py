@@ -1,14 +1,12 @@
 """Charging: once per payment, whatever the card processor, a crash or another replica does."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 import structlog.testing
-import uvicorn
 from sqlalchemy import text
 
 from chassis.database import Database
@@ -19,8 +17,6 @@ from payments.domain import Charged
 from payments.events import StockReserved
 from payments.processor import Processor
 from processor.cards import flaky_does_it_first
-from processor.main import create_app as create_card_processor
-from processor.settings import Settings as CardProcessorSettings
 
 Floor = Any
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
@@ -40,7 +36,9 @@ async def test_what_is_published_continues_the_trace_of_the_fact_that_made_it_du
     order_id = await floor.place()
     cause = Cause(new_id(), str(order_id), TRACEPARENT)
     fact = StockReserved(order_id=order_id)
-    reserved = Received(new_id(), "/inventory", fact.event_type, str(order_id), None, fact, cause)
+    reserved = Received(
+        new_id(), "/inventory", fact.event_type, str(order_id), datetime.now(UTC), fact, cause
+    )
     async with floor.db.transaction() as tx:
         await handlers.capture_payment(tx, [reserved])
     await floor.settle()
@@ -79,8 +77,9 @@ async def due_and_flaky(floor: Floor, does_it_first: bool) -> UUID:
     ids=["nothing was done", "it was done and the answer lost"],
 )
 async def test_an_unanswered_charge_is_asked_for_again_later_and_made_once(
-    floor: Floor, does_it_first: bool, ledger: list[str]
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, does_it_first: bool, ledger: list[str]
 ) -> None:
+    monkeypatch.setattr(handlers, "pause_seconds", lambda attempts, chance: 60.0)
     order_id = await due_and_flaky(floor, does_it_first)
     assert await floor.settle() == 1
     row = await floor.payment(order_id)
@@ -178,29 +177,10 @@ async def test_a_processor_that_is_away_loses_nothing(floor: Floor) -> None:
     assert await floor.state(order_id) == "CAPTURED"
 
 
-@pytest.fixture
-async def over_http(tmp_path: Path) -> AsyncIterator[str]:
-    """The card processor as a real server; the url of its API."""
-    settings = CardProcessorSettings("127.0.0.1", 0, str(tmp_path / "http-ledger"), 3600.0)
-    config = uvicorn.Config(
-        create_card_processor(settings), port=0, log_level="error", timeout_graceful_shutdown=0, ws="none"
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-
-    async def started() -> None:
-        assert server.started
-
-    await eventually(started)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
-
-
 async def test_a_request_that_times_out_is_asked_for_again_and_charged_once(
-    floor: Floor, over_http: str
+    floor: Floor, card_processor: str
 ) -> None:
-    impatient = Processor(over_http, 0.3, 4)
+    impatient = Processor(card_processor, 0.3, 4)
     slow, fast = await floor.due("tok_slow"), await floor.due()
     await floor.settle(impatient)
     assert (await floor.state(slow), await floor.state(fast)) == ("CAPTURING", "CAPTURED")

@@ -1,11 +1,13 @@
 """What the client of the card processor makes of each answer."""
 
-import json
-from collections.abc import Callable
-from uuid import UUID, uuid4
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
 
-import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
 from payments.processor import Processor, ProcessorUnavailable
@@ -13,30 +15,51 @@ from payments.processor import Processor, ProcessorUnavailable
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 CHARGE = Charge(uuid4(), uuid4(), 1250, "EUR", "tok_ok", 1, TRACEPARENT)
 REFUND = Refund(uuid4(), uuid4(), "ch_1", 1250, "EUR", 1, None)
-Answering = Callable[[httpx.Request], httpx.Response]
 
 
-def client(answering: Answering) -> Processor:
-    return Processor("http://processor.test", 1, 4, transport=httpx.MockTransport(answering))
+class Other:
+    """The other side of the wire: it says `status` and `body` to everything, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.status = 201
+        self.body: Any = {"charge_id": "ch_1", "status": "succeeded"}
+        self.asked: list[tuple[str, dict[str, str], Any]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.asked.append((request.path, headers, await request.json()))
+        if self.status == 0:  # hang up
+            assert request.transport is not None
+            request.transport.close()
+        if self.status == -1:  # think for ever
+            await asyncio.Event().wait()
+        return web.json_response(self.body, status=self.status or 200)
 
 
-def says(status: int, body: object = None) -> Processor:
-    return client(lambda _: httpx.Response(status, json=body))
+@pytest.fixture
+def other() -> Other:
+    return Other()
 
 
-async def test_a_charge_says_what_for_and_carries_its_key_and_the_orders_trace() -> None:
-    seen: list[httpx.Request] = []
+@pytest.fixture
+async def processor(other: Other) -> AsyncIterator[Processor]:
+    app = web.Application()
+    app.router.add_post("/{path:.*}", other.answer)
+    async with TestServer(app) as server:
+        client = Processor(str(server.make_url("/")), 0.5, 4)
+        yield client
+        await client.close()
 
-    def answering(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(201, json={"charge_id": "ch_1", "status": "succeeded"})
 
-    assert await client(answering).charge(CHARGE) == Charged("ch_1")
-    [request] = seen
-    assert request.url.path == "/charges"
-    assert request.headers["idempotency-key"] == str(CHARGE.payment_id)
-    assert request.headers["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
-    assert json.loads(request.content) == {
+async def test_a_charge_says_what_for_and_carries_its_key_and_the_orders_trace(
+    other: Other, processor: Processor
+) -> None:
+    assert await processor.charge(CHARGE) == Charged("ch_1")
+    [(path, headers, body)] = other.asked
+    assert path == "/charges"
+    assert headers["idempotency-key"] == str(CHARGE.payment_id)
+    assert headers["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
+    assert body == {
         "token": "tok_ok",
         "amount_minor": 1250,
         "currency": "EUR",
@@ -44,53 +67,64 @@ async def test_a_charge_says_what_for_and_carries_its_key_and_the_orders_trace()
     }
 
 
+async def test_a_refund_goes_to_its_charge_with_a_key_of_its_own(other: Other, processor: Processor) -> None:
+    assert await processor.refund(REFUND) == Refunded()
+    [(path, headers, body)] = other.asked
+    assert path == "/charges/ch_1/refunds"
+    assert headers["idempotency-key"] == str(REFUND.refund_id)
+    assert body == {"amount_minor": 1250, "currency": "EUR"}
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [("declined", "declined"), ("unknown_token", "unknown_token"), ("a reason of next year", "declined")],
 )
-async def test_a_refusal_is_an_answer_also_with_a_reason_that_nobody_knows(said: str, reason: str) -> None:
-    processor = says(402, {"status": "declined", "reason": said})
+async def test_a_refusal_is_an_answer_also_with_a_reason_that_nobody_knows(
+    other: Other, processor: Processor, said: str, reason: str
+) -> None:
+    other.status, other.body = 402, {"status": "declined", "reason": said}
     assert await processor.charge(CHARGE) == Declined(Reason(reason))
 
 
 @pytest.mark.parametrize("status", [400, 422])
-async def test_a_card_that_the_processor_cannot_even_read_is_declined(status: int) -> None:
-    assert await says(status).charge(CHARGE) == Declined(Reason.DECLINED)
+async def test_a_card_that_the_processor_cannot_even_read_is_declined(
+    other: Other, processor: Processor, status: int
+) -> None:
+    other.status = status
+    assert await processor.charge(CHARGE) == Declined(Reason.DECLINED)
 
 
 @pytest.mark.parametrize("status", [200, 401, 404, 409, 429, 500, 502, 503])
-async def test_any_other_answer_settles_nothing(status: int) -> None:
+async def test_any_other_answer_settles_nothing(other: Other, processor: Processor, status: int) -> None:
+    other.status = status
     with pytest.raises(ProcessorUnavailable, match=str(status)):
-        await says(status).charge(CHARGE)
+        await processor.charge(CHARGE)
     with pytest.raises(ProcessorUnavailable, match=str(status)):
-        await says(status).refund(REFUND)
+        await processor.refund(REFUND)
 
 
 @pytest.mark.parametrize("body", [None, [], {}, "charged"])
 @pytest.mark.parametrize("status", [201, 402])
-async def test_an_answer_without_its_fields_settles_nothing(status: int, body: object) -> None:
+async def test_an_answer_without_its_fields_settles_nothing(
+    other: Other, processor: Processor, status: int, body: object
+) -> None:
+    other.status, other.body = status, body
     with pytest.raises(ProcessorUnavailable):
-        await says(status, body).charge(CHARGE)
+        await processor.charge(CHARGE)
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
-async def test_no_answer_settles_nothing_and_names_no_card(error: type[httpx.HTTPError]) -> None:
-    def answering(_: httpx.Request) -> httpx.Response:
-        raise error("tok_ok")
-
+@pytest.mark.parametrize("status", [0, -1], ids=["hung up", "no answer in time"])
+async def test_no_answer_settles_nothing_and_names_no_card(
+    other: Other, processor: Processor, status: int
+) -> None:
+    other.status = status
     with pytest.raises(ProcessorUnavailable) as caught:
-        await client(answering).charge(CHARGE)
+        await processor.charge(CHARGE)
     assert "tok_ok" not in str(caught.value)
 
 
-async def test_a_refund_goes_to_its_charge_with_a_key_of_its_own() -> None:
-    keys: list[UUID] = []
-
-    def answering(request: httpx.Request) -> httpx.Response:
-        assert request.url.path == "/charges/ch_1/refunds"
-        assert json.loads(request.content) == {"amount_minor": 1250, "currency": "EUR"}
-        keys.append(UUID(request.headers["idempotency-key"]))
-        return httpx.Response(201, json={"refund_id": "re_1"})
-
-    assert await client(answering).refund(REFUND) == Refunded()
-    assert keys == [REFUND.refund_id]
+async def test_a_processor_that_is_away_settles_nothing() -> None:
+    away = Processor("http://127.0.0.1:1", 0.5, 4)
+    with pytest.raises(ProcessorUnavailable):
+        await away.charge(CHARGE)
+    await away.close()

@@ -113,7 +113,12 @@ def _problem(status: int, slug: str, detail: str) -> JSONResponse:
 def main() -> None:
     settings = from_environment()
     uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, access_log=False, log_level="warning"
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=75,
     )
 
 
