@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sqlalchemy import text
 
 from analytics import consumers, handlers
@@ -29,6 +29,18 @@ async def history(ledger: Any, story: Any, kafka: str) -> list[Any]:
     await publish(kafka, told)
     await ledger.project_each(told)
     return told
+
+
+@pytest.fixture
+async def in_twenty_batches(history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebuild in some twenty batches, however much other tests have left on the topics."""
+    consumer = AIOKafkaConsumer(*consumers.TOPICS, bootstrap_servers=kafka, group_id=None)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+    finally:
+        await consumer.stop()
+    monkeypatch.setattr(consumers, "MESSAGES_AT_ONCE", 1 + sum(ends.values()) // 20)
 
 
 async def publish(kafka: str, events: Sequence[Any]) -> None:
@@ -156,9 +168,8 @@ async def test_positions_of_a_topic_that_was_lost_are_not_trusted(
 
 
 async def test_live_events_during_a_rebuild_are_in_the_new_tables(
-    ledger: Any, story: Any, history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, story: Any, history: list[Any], kafka: str, in_twenty_batches: None
 ) -> None:
-    monkeypatch.setattr(consumers, "MESSAGES_AT_ONCE", 10)
     generation = await open_rebuild(ledger)
     later = [story.order(ending) for ending in ENDINGS * 4]
     live = [ledger.project_each(saga) for saga in later]
@@ -170,9 +181,8 @@ async def test_live_events_during_a_rebuild_are_in_the_new_tables(
 
 
 async def test_reports_never_see_half_of_a_rebuild(
-    ledger: Any, history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, history: list[Any], kafka: str, in_twenty_batches: None
 ) -> None:
-    monkeypatch.setattr(consumers, "MESSAGES_AT_ONCE", 10)
     await open_rebuild(ledger)
     rebuilding = asyncio.create_task(rebuild(kafka, ledger.database))
     seen = set()
