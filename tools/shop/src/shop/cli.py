@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from shop.commands import test_stack
+from shop.commands.bench import bench
 from shop.commands.check import check
 from shop.commands.demo import demo
 from shop.commands.doctor import doctor
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, restart, demo, order, watch, trace, check, doctor):
+for command in (up, down, status, logs, restart, demo, order, watch, trace, check, doctor, bench):
     app.command()(command)
 app.add_typer(test_stack.app, name="test-stack")
 

@@ -1,0 +1,119 @@
+"""What all figures share: the stage, how much to do, and the loaded runs, interleaved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from shop.bench import floor, trial
+from shop.bench.floor import Floor
+from shop.bench.stage import TRACED, Stage
+from shop.bench.trial import Trial
+
+SHOP, NAIVE, UNTRACED, SAMPLED, FLOOR = "shop", "naive", "untraced", "sampled", "floor"
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    SHOP: TRACED,
+    NAIVE: {**TRACED, "BATCH_SIZE": "1"},
+    UNTRACED: {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_SAMPLER": "always_off"},
+    SAMPLED: {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
+}
+"""Variant of the shop → what its services are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done: more takes longer and is surer."""
+
+    rounds: int
+    orders: int
+    """Orders of one loaded run."""
+    rows: int
+    """Outbox rows that a relay drains."""
+    effects: int
+    """Events that a consumer digests."""
+    samples: int
+    """Single messages or orders whose time is taken one by one."""
+    idle_seconds: float
+    away_seconds: float
+    """How long a service is away before it catches up."""
+
+
+FULL = Effort(
+    rounds=3, orders=3_000, rows=100_000, effects=20_000, samples=300, idle_seconds=60, away_seconds=300
+)
+QUICK = Effort(rounds=1, orders=400, rows=10_000, effects=2_000, samples=60, idle_seconds=10, away_seconds=20)
+
+
+@dataclass
+class Bench:
+    """A benchmark under way."""
+
+    stage: Stage
+    effort: Effort
+    say: Callable[[str], None]
+    """Told what is being done."""
+    done: Callable[[], None]
+    """Called after each step of `steps`."""
+    trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
+    floors: list[Floor] = field(default_factory=list)
+
+    async def run_loaded(self, variants: Iterable[str]) -> None:
+        """Run the loaded variants in turn, round by round, and the first once more at the end.
+
+        So a machine that grows slower or faster meanwhile does it to all of them.
+        """
+        order = [name for name in (FLOOR, SHOP, NAIVE, UNTRACED, SAMPLED) if name in set(variants)]
+        if not order:
+            return
+        await self._warm_up(FLOOR in order)
+        for number in range(self.effort.rounds):
+            for name in order:
+                self.say(f"round {number + 1}: {name}")
+                await self._run(name)
+                self.done()
+        self.say(f"closing: {order[0]}")
+        await self._run(order[0])
+        self.done()
+
+    async def dress(self, variant: str) -> None:
+        """Have the services run as a variant."""
+        await self.stage.dress(SETTINGS[variant])
+
+    async def _warm_up(self, with_floor: bool) -> None:
+        """Kafka's JVM compiles what it does often, and a database's first pages have to be made."""
+        self.say("warming up")
+        await self.dress(SHOP)
+        await trial.place(self.stage, max(100, self.effort.orders // 4), 0)
+        if with_floor:
+            await floor.build(self.stage)
+            await floor.measure(self.stage, max(100, self.effort.orders // 4))
+
+    async def _run(self, variant: str) -> None:
+        if variant == FLOOR:
+            self.floors.append(await floor.measure(self.stage, self.effort.orders))
+            return
+        await self.dress(variant)
+        orders = self.effort.orders // 4 if variant == NAIVE else self.effort.orders
+        self.trials[variant].append(await trial.place(self.stage, orders, 0))
+
+    def ran(self, variant: str) -> bool:
+        """Whether a variant was run under load."""
+        return bool(self._runs(variant))
+
+    def cpu_ms(self, variant: str) -> float:
+        """CPU milliseconds of an order, the median over the rounds."""
+        return median(run.cpu_ms for run in self._runs(variant))
+
+    def rate(self, variant: str) -> float:
+        """Orders per second, the median over the rounds."""
+        return median(run.rate for run in self._runs(variant))
+
+    def cpu_ms_by_part(self, variant: str) -> dict[str, float]:
+        """CPU milliseconds of an order by process, each the median over the rounds."""
+        runs = [run.cpu_ms_by_part for run in self._runs(variant)]
+        return {part: median(run[part] for run in runs) for part in runs[0]}
+
+    def _runs(self, variant: str) -> list[Trial] | list[Floor]:
+        return self.floors if variant == FLOOR else self.trials[variant]

@@ -1,0 +1,121 @@
+"""The load: orders that arrive by the clock, whether or not the shop keeps up.
+
+A process of its own, so that what it burns is told apart; and a small HTTP client of its own, for a comfortable one
+would burn more than the shop. An order that the shop sheds (429, 503) comes back when it was asked to.
+
+    python -m shop.bench.customers --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+CONNECTIONS = 64
+SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
+"""So many that no two orders of a moment need to fight for one product."""
+
+
+@dataclass
+class Sent:
+    """What the customers did and saw."""
+
+    orders: dict[str, float] = field(default_factory=dict)
+    """Order id → when its request was due (seconds since the epoch)."""
+    answered: list[float] = field(default_factory=list)
+    """Seconds from when a request was due to its 202."""
+    shed: int = 0
+    """Answers that asked to come back later."""
+    began: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """`orders` orders at `rate` per second, by a Poisson process; a rate of 0 sends them all at once."""
+
+    port: int
+    orders: int
+    rate: float
+    seed: int
+
+    async def come(self) -> Sent:
+        """Place all orders; returns when each was taken."""
+        dice = random.Random(self.seed)
+        sent = Sent(began=time.time())
+        due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
+        windows = [asyncio.create_task(self._window(due, sent)) for _ in range(min(CONNECTIONS, self.orders))]
+        moment = time.time()
+        for number in range(self.orders):
+            if self.rate:
+                moment += dice.expovariate(self.rate)
+                await asyncio.sleep(max(0.0, moment - time.time()))
+            due.put_nowait((moment, self._request(dice, number)))
+        for _ in windows:
+            due.put_nowait(None)
+        await asyncio.gather(*windows)
+        return sent
+
+    async def _window(self, due: asyncio.Queue[tuple[float, bytes] | None], sent: Sent) -> None:
+        """One connection: takes the next order that is due, waits for its answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        while (order := await due.get()) is not None:
+            moment, request = order
+            while True:
+                writer.write(request)
+                status, headers, body = await _answer(reader)
+                if status == 202:
+                    break
+                if status not in (429, 503):
+                    raise SystemExit(f"An order was answered with {status}: {body[:300].decode()}")
+                sent.shed += 1
+                await asyncio.sleep(float(headers.get("retry-after", "1")))
+            sent.answered.append(time.time() - moment)
+            sent.orders[json.loads(body)["order_id"]] = moment
+        writer.close()
+
+    def _request(self, dice: random.Random, number: int) -> bytes:
+        lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
+        order = {
+            "customer_id": f"customer-{dice.randrange(1000):03d}",
+            "lines": lines,
+            "currency": "EUR",
+            "payment_token": "tok_ok",
+            "deadline_seconds": 3600,  # a backlog is measured here, and not cancelled
+        }
+        body = json.dumps(order, separators=(",", ":")).encode()
+        head = (
+            f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"Idempotency-Key: {self.seed}-{number}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m shop.bench.customers", description="Place orders by the clock."
+    )
+    parser.add_argument("--port", type=int, required=True, help="where orders answers HTTP")
+    parser.add_argument("--orders", type=int, required=True, help="how many orders")
+    parser.add_argument("--rate", type=float, required=True, help="orders per second; 0: all at once")
+    parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")
+    parser.add_argument("--out", type=Path, required=True, help="where to write what was sent, as JSON")
+    given = parser.parse_args()
+    sent = asyncio.run(Customers(given.port, given.orders, given.rate, given.seed).come())
+    sent.cpu_seconds = time.process_time()
+    given.out.write_text(json.dumps(asdict(sent)))
+
+
+if __name__ == "__main__":
+    main()

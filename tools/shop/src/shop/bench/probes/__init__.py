@@ -1,0 +1,20 @@
+"""Small programs that the benchmark runs in a service's own environment, so that they use what the services use.
+
+Each takes its settings as one JSON object on the command line and prints its result as one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvloop
+
+
+def main(probe: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+    """Run a probe with the settings of the command line, on the event loop that the services have."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(probe(**json.loads(sys.argv[1])))))

@@ -1,0 +1,44 @@
+"""The result on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from shop.bench.figure import Value
+from shop.bench.plan import Report
+
+
+def print_report(report: Report, console: Console) -> None:
+    """One row per value: what it is, must be, should be."""
+    table = Table(title="Shopfloor against its floor", title_justify="left")
+    for column in ("figure", "measured", "must", "aim"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    for result in report.results.values():
+        for value in result.values:
+            table.add_row(value.name, coloured(value), limit(value, value.must), limit(value, value.aim))
+    console.print(table)
+    console.print(_circumstances(report), style="dim", highlight=False)
+
+
+def coloured(value: Value) -> str:
+    """Green at the aim, yellow within what must be, red outside."""
+    colour = "green" if value.aimed else "yellow" if value.holds else "red"
+    return f"[{colour}]{number(value.value)} {value.unit}[/]"
+
+
+def limit(value: Value, bound: float) -> str:
+    return f"{'≤' if value.most else '≥'} {number(bound)} {value.unit}"
+
+
+def number(value: float) -> str:
+    """Three figures that matter."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _circumstances(report: Report) -> str:
+    machine, effort = report.machine, report.effort
+    return (
+        f"{machine['cores']} cores, load {machine['load_before']} before the run; "
+        f"{effort.rounds} round(s) of {effort.orders} orders, medians; × are ratios within this run."
+    )

@@ -1,0 +1,129 @@
+"""One measured run of orders through the shop: from the first request until the last event has been digested."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shop.bench import cpu
+from shop.bench.cpu import Spent
+from shop.bench.customers import Sent
+from shop.bench.stage import Stage
+from shop.stack.process import run
+from shop.stack.trouble import Trouble
+
+PATIENCE = 300.0
+"""Seconds that may pass without any progress before a run is given up."""
+LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a run of orders cost, and how long each took."""
+
+    orders: int
+    wall: float
+    """Seconds from the first request to the last confirmation's commit."""
+    spent: Spent
+    """CPU until the last event of the last order had been digested."""
+    latencies: Sequence[float]
+    """Seconds from when an order's request was due to the commit of its confirmation, shortest first."""
+    answered: Sequence[float]
+    """Seconds from when an order's request was due to its 202, shortest first."""
+    shed: int
+    generator_cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Orders per second that reached their end."""
+        return self.orders / self.wall
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds of an order, everything counted."""
+        return 1000 * self.spent.cost / self.orders
+
+    @property
+    def cpu_ms_by_part(self) -> dict[str, float]:
+        """The same by process, with what is told apart."""
+        parts = {name: 1000 * seconds / self.orders for name, seconds in self.spent.parts.items()}
+        return {**parts, "customers": 1000 * self.generator_cpu / self.orders}
+
+
+_seeds = iter(range(int(time.time()), 2**62))
+
+
+async def place(stage: Stage, orders: int, rate: float) -> Trial:
+    """Place `orders` orders at `rate` per second (0: all at once) and wait for the end of all their events."""
+    began = datetime.now(UTC)
+    before = cpu.read(stage.stack)
+    sent = await send(stage, orders, rate)
+    await _digested(stage, orders, began)
+    spent = cpu.read(stage.stack).since(before)
+    confirmed = await _confirmations(stage, began)
+    return Trial(
+        orders=orders,
+        wall=max(confirmed.values()) - sent.began,
+        spent=spent,
+        latencies=sorted(confirmed[order_id] - due for order_id, due in sent.orders.items()),
+        answered=sorted(sent.answered),
+        shed=sent.shed,
+        generator_cpu=sent.cpu_seconds,
+    )
+
+
+async def send(stage: Stage, orders: int, rate: float) -> Sent:
+    """Have customers place orders; returns when all have been taken."""
+    out = stage.stack.state / "sent.json"
+    options = {
+        "port": stage.stack.ports.service("orders"),
+        "orders": orders,
+        "rate": rate,
+        "seed": next(_seeds),
+    }
+    argv = [sys.executable, "-m", "shop.bench.customers", "--out", str(out)]
+    argv += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    code, output = await run(argv, env=os.environ)
+    if code != 0:
+        raise Trouble(f"The benchmark's customers gave up: {output[-400:]}")
+    return Sent(**json.loads(out.read_text()))
+
+
+async def _digested(stage: Stage, orders: int, began: datetime) -> None:
+    """Return when analytics, which hears of everything last, has every fact of every order."""
+    seen, since = 0, time.monotonic()
+    async with stage.database("analytics") as analytics:
+        while True:
+            done = await analytics.fetchval(_DIGESTED, began)
+            if done >= orders:
+                return
+            if done > seen:
+                seen, since = done, time.monotonic()
+            if time.monotonic() - since > PATIENCE:
+                raise Trouble(
+                    f"Only {done} of {orders} orders came to their end: see the logs in {stage.stack.state}."
+                )
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _confirmations(stage: Stage, began: datetime) -> dict[str, float]:
+    """Order id → when its confirmation was committed, by PostgreSQL's clock, which is this machine's."""
+    async with stage.database("orders") as orders:
+        return dict(await orders.fetch(_CONFIRMED, began))
+
+
+_DIGESTED = """
+    SELECT count(*) FROM order_facts
+    WHERE placed_at >= $1 AND order_state = 'CONFIRMED' AND reservation_state = 'COMMITTED'
+      AND captured_at IS NOT NULL AND notified_at IS NOT NULL
+"""
+_CONFIRMED = """
+    SELECT id::text, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM orders
+    WHERE placed_at >= $1 AND state = 'CONFIRMED'
+"""

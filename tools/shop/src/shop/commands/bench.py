@@ -1,0 +1,77 @@
+"""`shop bench`. Register with `app.command()(bench.bench)`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from shop.bench import plan, stage
+from shop.bench.bench import FULL, QUICK, Effort
+from shop.bench.figure import Figure
+from shop.bench.page import write_page
+from shop.bench.plan import Report
+from shop.bench.table import print_report
+
+
+def bench(
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this figure; may be given more than once.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A short run: rough numbers.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the loaded runs.")] = None,
+    out: Annotated[Path, typer.Option(help="Where bench.json and bench.html go.")] = Path("bench"),
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure what an order costs, as ratios to what PostgreSQL and Kafka cost by themselves.
+
+    Runs on a stack of its own, beside a shop that runs; but nothing else should work the machine meanwhile.
+    The exit code is 1 if a figure is not what it must be.
+
+    Examples:
+
+        shop bench
+
+        shop bench --quick --only cpu --only throughput
+    """
+    console = Console(stderr=True)
+    effort = QUICK if quick else FULL
+    if rounds is not None:
+        effort = plan.with_rounds(effort, rounds)
+    report = asyncio.run(run(plan.chosen(only or []), effort, console))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench.json").write_text(json.dumps(report.as_json(), indent=2))
+    write_page(report, out / "bench.html")
+    if json_:
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        print_report(report, Console())
+        console.print(f"More in {out / 'bench.html'} and {out / 'bench.json'}.", style="dim")
+    raise typer.Exit(0 if report.holds else 1)
+
+
+async def run(figures: list[Figure], effort: Effort, console: Console) -> Report:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting", total=plan.steps(figures, effort))
+        tell = lambda what: progress.update(task, description=what)  # noqa: E731
+        async with stage.opened(lambda part, what: tell(f"{part}: {what}")) as opened:
+            return await plan.carry_out(opened, figures, effort, tell, lambda: progress.advance(task))
