@@ -1,0 +1,282 @@
+"""Writes what follows from contracts/topics.yaml: topics, users with their rights, databases, scaling, policies.
+
+    python deploy/k8s/generate.py           write the files anew
+    python deploy/k8s/generate.py --check   exit code 1 if a committed file is not what would be written
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+TOPICS = HERE.parents[1] / "contracts" / "topics.yaml"
+HEADER = "# Written by deploy/k8s/generate.py from contracts/topics.yaml: change that, run it again.\n"
+
+Topics = Sequence[Mapping[str, Any]]
+Object = dict[str, Any]
+
+CLUSTER = {"strimzi.io/cluster": "shopfloor"}
+LAG_THRESHOLD = 200
+"""Messages unread per replica, from which on another replica is worth its rebalance."""
+
+
+def services_of(topics: Topics) -> list[str]:
+    """Whoever writes or reads a topic, in the order of the file."""
+    names = [name for topic in topics for name in (topic["owner"], *topic["readers"])]
+    return list(dict.fromkeys(names))
+
+
+def read_by(service: str, topics: Topics) -> list[str]:
+    return [topic["name"] for topic in topics if service in topic["readers"]]
+
+
+# --- Strimzi --------------------------------------------------------------------------------------
+
+
+def kafka_topic(topic: Mapping[str, Any]) -> Object:
+    return {
+        "apiVersion": "kafka.strimzi.io/v1",
+        "kind": "KafkaTopic",
+        "metadata": {"name": topic["name"], "labels": CLUSTER},
+        "spec": {
+            "partitions": topic["partitions"],
+            "replicas": 3,
+            "config": {
+                "cleanup.policy": topic["cleanup_policy"],
+                "retention.ms": topic["retention_ms"],
+                "min.insync.replicas": 2,
+            },
+        },
+    }
+
+
+def acl(kind: str, name: str, *operations: str) -> Object:
+    return {"resource": {"type": kind, "name": name, "patternType": "literal"}, "operations": [*operations]}
+
+
+def kafka_user(name: str, acls: Sequence[Object]) -> Object:
+    return {
+        "apiVersion": "kafka.strimzi.io/v1",
+        "kind": "KafkaUser",
+        "metadata": {"name": name, "labels": CLUSTER},
+        "spec": {
+            "authentication": {"type": "scram-sha-512"},
+            "authorization": {"type": "simple", "acls": [*acls]},
+        },
+    }
+
+
+def service_user(service: str, topics: Topics) -> Object:
+    """It writes what it owns and reads what it is a reader of, in the group of its own name."""
+    written = [acl("topic", t["name"], "Write", "Describe") for t in topics if t["owner"] == service]
+    # A consumer holds its inbox's memory against its topics' retention, hence DescribeConfigs.
+    read = [acl("topic", name, "Read", "Describe", "DescribeConfigs") for name in read_by(service, topics)]
+    return kafka_user(service, [*written, *read, acl("group", service, "Read", "Describe")])
+
+
+def keda_user(topics: Topics) -> Object:
+    """Sees how far each group is behind, and no message."""
+    seen = [acl("topic", topic["name"], "Describe") for topic in topics if topic["readers"]]
+    groups = [acl("group", name, "Describe") for name in services_of(topics) if read_by(name, topics)]
+    return kafka_user("keda", [*seen, *groups])
+
+
+# --- CloudNativePG --------------------------------------------------------------------------------
+
+
+def grants(service: str) -> list[str]:
+    """The same wall as in components/postgres-single/roles.sh."""
+    owner = f"{service}_owner"
+    to = f"TO {service}"
+    return [
+        f"REVOKE ALL ON DATABASE {service} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {service} {to}",
+        f"ALTER SCHEMA public OWNER TO {owner}",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        f"GRANT USAGE ON SCHEMA public {to}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public"
+        f" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES {to}",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES {to}",
+    ]
+
+
+def database_cluster(service: str) -> Object:
+    return {
+        "apiVersion": "postgresql.cnpg.io/v1",
+        "kind": "Cluster",
+        "metadata": {"name": f"{service}-db"},
+        "spec": {
+            "instances": 3,
+            "inheritedMetadata": {
+                "labels": {
+                    "app.kubernetes.io/component": "database",
+                    "app.kubernetes.io/part-of": "shopfloor",
+                    f"shopfloor.example/data-of-{service}": "true",
+                }
+            },
+            "bootstrap": {
+                "initdb": {
+                    "database": service,
+                    "owner": f"{service}_owner",
+                    "secret": {"name": f"{service}-database-owner"},
+                    # Its password comes with `managed`, which is applied later.
+                    "postInitSQL": [f"CREATE ROLE {service} LOGIN"],
+                    "postInitApplicationSQL": grants(service),
+                }
+            },
+            "managed": {
+                "roles": [
+                    {
+                        "name": service,
+                        "ensure": "present",
+                        "login": True,
+                        "passwordSecret": {"name": f"{service}-database"},
+                    }
+                ]
+            },
+            "postgresql": {"parameters": {"max_connections": "200", "jit": "off"}},
+            "storage": {"size": "10Gi"},
+            "resources": {
+                "requests": {"cpu": "250m", "memory": "512Mi"},
+                "limits": {"cpu": "2", "memory": "1Gi"},
+            },
+            "affinity": {"enablePodAntiAffinity": True, "topologyKey": "kubernetes.io/hostname"},
+        },
+    }
+
+
+# --- KEDA -----------------------------------------------------------------------------------------
+
+
+def lag_trigger(service: str, topic: str) -> Object:
+    return {
+        "type": "kafka",
+        "metadata": {
+            "bootstrapServers": "kafka.shopfloor.svc:9092",
+            "consumerGroup": service,
+            "topic": topic,
+            "lagThreshold": str(LAG_THRESHOLD),
+            # As the consumers themselves: a group without offsets has everything before it.
+            "offsetResetPolicy": "earliest",
+            # The protocol's, not the broker's: the default is too old for a broker of today.
+            "version": "4.0.0",
+        },
+    }
+
+
+def scaled_object(service: str, topics: Topics) -> Object:
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": f"{service}-worker", "labels": {"app.kubernetes.io/name": service}},
+        "spec": {
+            "scaleTargetRef": {"name": f"{service}-worker"},
+            "pollingInterval": 10,
+            "cooldownPeriod": 60,
+            # Never 0: the worker also relays the outbox and runs the jobs.
+            "minReplicaCount": 1,
+            "maxReplicaCount": 4,
+            "fallback": {
+                "failureThreshold": 6,
+                "replicas": 1,
+                "behavior": "currentReplicasIfHigher",
+            },
+            "advanced": {
+                "horizontalPodAutoscalerConfig": {
+                    # Each change moves partitions: up at once, down when it has been quiet for a minute.
+                    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}
+                }
+            },
+            "triggers": [lag_trigger(service, topic) for topic in read_by(service, topics)],
+        },
+    }
+
+
+# --- Network policies -----------------------------------------------------------------------------
+
+
+def policy(name: str, pods: Mapping[str, str], **rules: Any) -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "podSelector": {"matchLabels": dict(pods)},
+            "policyTypes": [kind.capitalize() for kind in rules],
+            **rules,
+        },
+    }
+
+
+def to_port(port: int) -> list[Object]:
+    return [{"protocol": "TCP", "port": port}]
+
+
+def own_data(service: str) -> list[Object]:
+    """A service reaches its own data, and its data hears nobody else."""
+    pods = {"app.kubernetes.io/name": service}
+    data = {f"shopfloor.example/data-of-{service}": "true"}
+    return [
+        policy(
+            f"{service}-to-its-data",
+            pods,
+            egress=[{"to": [{"podSelector": {"matchLabels": data}}], "ports": to_port(5432)}],
+        ),
+        policy(
+            f"data-of-{service}",
+            data,
+            ingress=[{"from": [{"podSelector": {"matchLabels": pods}}], "ports": to_port(5432)}],
+        ),
+    ]
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def files(topics: Topics) -> dict[Path, list[Object]]:
+    """Path → the objects in it."""
+    services = services_of(topics)
+    readers = [service for service in services if read_by(service, topics)]
+    components = HERE / "components"
+    return {
+        components / "strimzi" / "topics.yaml": [kafka_topic(topic) for topic in topics],
+        components / "strimzi" / "users.yaml": [
+            *(service_user(service, topics) for service in services),
+            keda_user(topics),
+        ],
+        components / "cloudnative-pg" / "clusters.yaml": [database_cluster(name) for name in services],
+        components / "keda" / "scaledobjects.yaml": [scaled_object(name, topics) for name in readers],
+        components / "network-policies" / "data.yaml": [
+            policy for service in services for policy in own_data(service)
+        ],
+    }
+
+
+class Plain(yaml.SafeDumper):
+    """Without anchors, for two objects that are alike are not one."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def text_of(objects: Sequence[Object]) -> str:
+    return HEADER + yaml.dump_all(objects, Dumper=Plain, sort_keys=False, width=120)
+
+
+def main(arguments: Sequence[str]) -> int:
+    written = files(yaml.safe_load(TOPICS.read_text())["topics"])
+    if "--check" not in arguments:
+        for path, objects in written.items():
+            path.write_text(text_of(objects))
+        return 0
+    stale = [p for p, objects in written.items() if not p.exists() or p.read_text() != text_of(objects)]
+    for path in stale:
+        print(f"{path.relative_to(HERE)} is not what contracts/topics.yaml says: run {Path(__file__).name}")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
