@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic import SecretStr
 
 from chassis import telemetry
 from chassis.consumer import Consumer
@@ -24,6 +25,7 @@ from chassis.inbox import Inbox, subscriptions_of
 from chassis.jobs import keep_going
 from chassis.publisher import KafkaPublisher
 from chassis.relay import Relay
+from chassis.settings import ServiceSettings
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -74,7 +76,13 @@ class KafkaTransport:
 
     @asynccontextmanager
     async def receiving(self, inbox: Inbox) -> AsyncIterator[Consumer]:
-        consumer = Consumer(inbox, self.servers, batch_size=50)
+        settings = ServiceSettings(
+            service_name=inbox.group,
+            database_url=SecretStr(""),
+            kafka_bootstrap_servers=self.servers,
+            batch_size=50,
+        )
+        consumer = Consumer(inbox, settings)
         task = asyncio.create_task(keep_going("consumer", consumer.run, lambda: consumer.stopping))
         try:
             yield consumer

@@ -66,7 +66,7 @@ def app_on(url: str) -> FastAPI:
         service_name="things",
         database_url=SecretStr(url),
         kafka_bootstrap_servers="127.0.0.1:1",
-        SHOP_ROLE="api",  # type: ignore[call-arg]  # the field's alias
+        SHOP_ROLE="api",
     )
     return build_app(settings, router=router, problems={Broken: ProblemType(409, "broken", "It is broken")})
 

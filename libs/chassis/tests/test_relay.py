@@ -12,7 +12,7 @@ from chassis import outbox
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import SHARDS, OutboxRow
-from chassis.relay import Cursor, Relay
+from chassis.relay import PAGE, Cursor, Relay
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -47,8 +47,8 @@ def publish(db: Database, thing_counted: Counted) -> Publish:
 class Running(AsyncExitStack):
     """Relays that run until the test ends."""
 
-    async def start(self, url: str, sent: Sent, **options: int) -> Relay:
-        relay = Relay(url, sent, poll_seconds=0.02, **options)
+    async def start(self, url: str, sent: Sent, page: int = PAGE) -> Relay:
+        relay = Relay(url, sent, poll_seconds=0.02, page=page)
         await self.enter_async_context(_Task(relay))
         return relay
 

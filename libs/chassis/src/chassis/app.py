@@ -133,12 +133,7 @@ class Runtime:
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         self.consumer: Consumer | None = None
         if settings.runs_worker and inbox.subscriptions:
-            self.consumer = Consumer(
-                inbox,
-                settings.kafka_bootstrap_servers,
-                settings.batch_size,
-                settings.kafka_session_timeout_ms,
-            )
+            self.consumer = Consumer(inbox, settings)
         self._notify = asyncio.Event()
         database.on_commit = self._committed
 

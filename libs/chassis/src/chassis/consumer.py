@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from chassis.database import is_unavailable
 from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
+from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
@@ -29,17 +30,16 @@ OFFSETS_EVERY = 0.2
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
     """Feeds one inbox from its topics. `run()` works until it is cancelled, and drains before it ends."""
 
-    def __init__(
-        self, inbox: Inbox, bootstrap_servers: str, batch_size: int, session_timeout_ms: int = 10_000
-    ) -> None:
+    def __init__(self, inbox: Inbox, settings: ServiceSettings) -> None:
         self.inbox = inbox
-        self.batch_size = batch_size
+        self.batch_size = settings.batch_size
         self.assigned = False
         self._options = {
-            "bootstrap_servers": bootstrap_servers,
+            "bootstrap_servers": settings.kafka_bootstrap_servers,
             "group_id": inbox.group,
-            "session_timeout_ms": session_timeout_ms,
-            "heartbeat_interval_ms": session_timeout_ms // 4,
+            "group_instance_id": settings.kafka_group_instance_id,
+            "session_timeout_ms": settings.kafka_session_timeout_ms,
+            "heartbeat_interval_ms": settings.kafka_session_timeout_ms // 4,
         }
         self._busy = asyncio.Lock()
         self._generation = 0

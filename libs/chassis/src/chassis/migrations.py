@@ -6,7 +6,7 @@ each service takes it up in a migration of its own when it takes up that release
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from alembic import context
 from sqlalchemy import Connection, MetaData
@@ -15,8 +15,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis.outbox import SHARDS
 
-if TYPE_CHECKING:
-    from alembic.operations import Operations
+
+class Operations(Protocol):
+    """What is asked of `alembic.op`."""
+
+    def execute(self, sqltext: str) -> None:
+        """Run a statement."""
+
 
 TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "idempotency_keys")
 
@@ -100,13 +105,13 @@ _UPGRADE_0001 = [
 ]
 
 
-def upgrade_0001(op: "Operations") -> None:
+def upgrade_0001(op: Operations) -> None:
     """Create the chassis' tables."""
     for statement in _UPGRADE_0001:
         op.execute(statement)
 
 
-def downgrade_0001(op: "Operations") -> None:
+def downgrade_0001(op: Operations) -> None:
     """Drop the chassis' tables with all that is in them."""
     for table in reversed(TABLES):
         op.execute(f"DROP TABLE {table}")

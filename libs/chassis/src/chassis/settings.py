@@ -30,6 +30,10 @@ class ServiceSettings(BaseSettings):
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
+    kafka_group_instance_id: str | None = Field(
+        None,
+        description="a name that a replica keeps over restarts: after a crash it has its partitions back at once",
+    )
     outbox_retention: timedelta = Field(
         timedelta(days=8), description="how long topics can be refilled from the outbox"
     )

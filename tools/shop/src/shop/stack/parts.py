@@ -156,6 +156,7 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
         **child_environment(stack.environment),
         "DATABASE_URL": stack.server.url(name, roles.name, roles.password),
         "KAFKA_BOOTSTRAP_SERVERS": stack.broker.bootstrap,
+        "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),
         "OTEL_SERVICE_NAME": name,

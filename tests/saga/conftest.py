@@ -1,0 +1,101 @@
+"""A whole shop, started once for all tests of the saga: every service a process, real PostgreSQL, real Kafka."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from shop.load import Customers, Placed, Run, Scenario, plan_run, serve_customers
+from shop.oracle.evidence import Evidence
+from shop.oracle.gather import gather
+from shop.oracle.history import History
+from shop.oracle.report import judge
+from shop.stack import embedded
+from shop.stack.loops import in_own_loop
+from shop.stack.parts import Stack
+from shop.stack.ports import Ports, is_free
+from shop.target import Target
+
+REST_SECONDS = 120.0
+
+
+@dataclass
+class Floor:
+    """The shop as tests use it."""
+
+    stack: Stack
+    target: Target
+    _runs: count[int] = field(default_factory=lambda: count(1))
+
+    def run(self, orders: int, only: Scenario | None = None) -> Run:
+        """A run that no test had before."""
+        number = next(self._runs)
+        return plan_run(f"saga-{number}", orders, seed=number, only=only)
+
+    async def serve(
+        self, run: Run, on_placed: Callable[[Placed], None] = lambda _: None, concurrency: int = 8
+    ) -> Sequence[Placed]:
+        """Let customers carry out a run, however often they have to ask."""
+        with History(self.target.state / "history", run.name) as history:
+            return await serve_customers(
+                self.target, run, history, Customers(concurrency, on_placed=on_placed)
+            )
+
+    async def evidence(self) -> Evidence:
+        """All that can be seen from outside, once the shop has come to rest."""
+        return await gather(self.target, REST_SECONDS, lambda step: None)
+
+    async def crash_while_serving(self, parts: Sequence[str], orders: int) -> Sequence[Placed]:
+        """Kill parts when a third of the orders are placed, start them again when two thirds are."""
+        run = self.run(orders)
+        third, two_thirds = asyncio.Event(), asyncio.Event()
+        placed: list[Placed] = []
+
+        def on_placed(one: Placed) -> None:
+            placed.append(one)
+            if len(placed) >= orders // 3:
+                third.set()
+            if len(placed) >= 2 * orders // 3:
+                two_thirds.set()
+
+        async def crash() -> None:
+            await third.wait()
+            for part in parts:
+                await embedded.kill(self.stack, part)
+            if "orders" not in parts and "postgres" not in parts:
+                await two_thirds.wait()  # the others go on without it
+            for part in parts:
+                await embedded.start(self.stack, part)
+
+        done, _ = await asyncio.gather(self.serve(run, on_placed), crash())
+        return done
+
+    async def assert_that_the_oracle_holds(self) -> Evidence:
+        """The nine invariants, over everything that was ever done to this shop."""
+        evidence = await self.evidence()
+        verdict = judge(evidence)
+        assert verdict.holds, verdict.as_json()
+        return evidence
+
+
+@pytest.fixture(scope="session")
+def floor() -> Iterator[Floor]:
+    with tempfile.TemporaryDirectory(prefix="shop-saga-") as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL passes through as another user when root runs the tests.
+        stack = embedded.stack(Path(folder) / "state", _free_base())
+        try:
+            yield Floor(stack, in_own_loop(embedded.up(stack)))
+        finally:
+            in_own_loop(embedded.down(stack))
+
+
+def _free_base() -> int:
+    while True:
+        base = random.randrange(20_000, 32_000, 100)
+        if all(is_free(port) for port in Ports(base).all().values()):
+            return base
