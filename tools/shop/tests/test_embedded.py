@@ -7,15 +7,14 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-from chassis.testing import eventually
 
+from chassis.testing import eventually
 from shop import target
 from shop.commands.status import facts, table
 from shop.stack import embedded, parts, passwords
@@ -104,11 +103,14 @@ async def test_a_start_that_fails_stops_what_it_had_started(
 async def test_ctrl_c_while_the_stack_starts_leaves_nothing_running(tmp_path: Path, base: int) -> None:
     tmp_path.chmod(0o711)
     state = tmp_path / "state"
-    command = subprocess.Popen(
-        [sys.executable, "-m", "shop.cli", "up"],
+    command = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "shop.cli",
+        "up",
         env={**os.environ, "SHOP_STATE": str(state), "SHOP_PORT_BASE": str(base)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
     stack = embedded.stack(state, base)
@@ -118,7 +120,7 @@ async def test_ctrl_c_while_the_stack_starts_leaves_nothing_running(tmp_path: Pa
 
     await eventually(has_begun, deadline=30)
     os.killpg(command.pid, signal.SIGINT)
-    assert await asyncio.to_thread(command.wait, 60) != 0
+    assert await asyncio.wait_for(command.wait(), 60) != 0
     assert set(pids(stack).values()) == {None}
 
 
@@ -139,7 +141,9 @@ def test_passwords_are_random_private_and_stay_the_same(tmp_path: Path) -> None:
     assert passwords.load_or_make(tmp_path / "other.json") != made
 
 
-def test_children_write_their_bytecode_and_see_no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_write_their_bytecode_and_see_no_environment_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in parts.NOT_FOR_CHILDREN:
         monkeypatch.setenv(name, "1")
     environment = parts.child_environment({"PROCESSOR_SLOW_SECONDS": "0"})

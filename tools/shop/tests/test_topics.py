@@ -29,15 +29,16 @@ async def becomes(kafka: str, name: str, partitions: int, retention: str) -> Non
     await eventually(agrees)
 
 
-async def seen(kafka: str, name: str) -> tuple[int, str]:
-    """Partitions and retention.ms of a topic, as the broker has them."""
+async def seen(kafka: str, name: str) -> tuple[int, str | None]:
+    """Partitions and retention.ms of a topic, as far as the broker knows it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
         (found,) = await admin.describe_topics([name])
         asked = [ConfigResource(ConfigResourceType.TOPIC, name, configs={"retention.ms": ""})]
         (answer,) = await admin.describe_configs(asked)
-        return len(found["partitions"]), answer.resources[0][4][0][1]
+        settings = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+        return len(found["partitions"]), settings.get("retention.ms")
     finally:
         await admin.close()
 

@@ -158,6 +158,7 @@ async def test_a_service_that_ends_at_once_is_told_with_its_last_words(stack: St
 def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
     assert_one_sentence(shop("check", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
     assert_one_sentence(shop("logs", "orders", SHOP_STATE=str(tmp_path)), "no log of 'orders'", "shop up")
+    assert_one_sentence(shop("restart", "orders", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
 
 
 def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shop import target
 from shop.stack import embedded
 
 
@@ -15,5 +16,8 @@ def restart(
     kill: Annotated[bool, typer.Option("--kill", help="End it with kill -9, as a crash would.")] = False,
 ) -> None:
     """Restart one process, migrations included, and wait until it is ready."""
-    seconds = asyncio.run(embedded.restart(embedded.stack(), service, hard=kill))
+    stack = embedded.stack()
+    embedded.require_known(stack, service)
+    target.embedded(stack.state)  # Without the rest, no part would become ready.
+    seconds = asyncio.run(embedded.restart(stack, service, hard=kill))
     typer.echo(f"{service} is ready again, {seconds:.1f} s after its start.")

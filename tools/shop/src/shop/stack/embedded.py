@@ -106,7 +106,7 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
 
 async def start(stack: Stack, name: str) -> None:
     """Start one part that does not run and return when it is ready."""
-    _require_known(stack, name)
+    require_known(stack, name)
     if stack.daemon(name).process() is not None:
         return
     match name:
@@ -126,13 +126,13 @@ async def start(stack: Stack, name: str) -> None:
 
 async def stop(stack: Stack, name: str) -> None:
     """End one part as an orderly shutdown does."""
-    _require_known(stack, name)
+    require_known(stack, name)
     await _stop(stack, name)
 
 
 async def kill(stack: Stack, name: str) -> None:
     """End one part as `kill -9` does."""
-    _require_known(stack, name)
+    require_known(stack, name)
     await stack.daemon(name).kill()
 
 
@@ -255,7 +255,8 @@ async def _stop(stack: Stack, name: str) -> None:
             await daemon.stop()
 
 
-def _require_known(stack: Stack, name: str) -> None:
+def require_known(stack: Stack, name: str) -> None:
+    """Raise Trouble if the stack has no part of this name."""
     if name not in stack.parts:
         raise Trouble(f"There is no {name!r} here: choose one of {', '.join(stack.parts)}.")
 

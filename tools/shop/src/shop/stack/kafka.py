@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -139,7 +140,14 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     if not (broker.data / "meta.properties").exists():
         await _format(program, jars, properties, broker.data)
     daemon.start(
-        [*program, *_archive_options(cache, daemon), "-cp", jars, "kafka.Kafka", str(properties)],
+        [
+            *program,
+            *_archive_options(cache, daemon, program, jars),
+            "-cp",
+            jars,
+            "kafka.Kafka",
+            str(properties),
+        ],
         env={**os.environ, "MALLOC_ARENA_MAX": "2"},
         cwd=broker.data,
     )
@@ -148,22 +156,23 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
 
 async def stop(daemon: Daemon, cache: Path) -> None:
     """Stop the broker, and keep the archive of loaded classes if this run has recorded one."""
-    await daemon.stop(patience=40)
-    recorded = _recording(daemon)
-    if recorded.exists():
-        recorded.replace(cache / "kafka.aot")
+    killed = await daemon.stop(patience=60)
+    for recorded in daemon.state.glob("kafka-*.aot"):
+        if killed:
+            recorded.unlink()  # It may have been cut off.
+        else:
+            recorded.replace(cache / recorded.name)
 
 
-def _recording(daemon: Daemon) -> Path:
-    return daemon.state / "kafka.aot"
-
-
-def _archive_options(cache: Path, daemon: Daemon) -> list[str]:
+def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
     """Classes loaded and linked ahead of time halve the start; the first run records them while it stops."""
-    archive = cache / "kafka.aot"
-    if archive.exists():
-        return [f"-XX:AOTCache={archive}", "-Xlog:aot=off", "-Xlog:cds=off"]
-    return [f"-XX:AOTCacheOutput={_recording(daemon)}", "-Xlog:aot*=off", "-Xlog:cds=off"]
+    release = java().parent.parent / "release"
+    built_of = [release.read_text(), *program, jars]
+    archive = f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
+    quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]
+    if (cache / archive).exists():
+        return [f"-XX:AOTCache={cache / archive}", *quiet]
+    return [f"-XX:AOTCacheOutput={daemon.state / archive}", *quiet]
 
 
 def _write_properties(broker: Broker) -> Path:
