@@ -1,7 +1,7 @@
 """Writes what follows from contracts/topics.yaml: topics, users with their rights, databases, scaling, policies.
 
-    python deploy/k8s/generate.py           write the files anew
-    python deploy/k8s/generate.py --check   exit code 1 if a committed file is not what would be written
+python deploy/k8s/generate.py           write the files anew
+python deploy/k8s/generate.py --check   exit code 1 if a committed file is not what would be written
 """
 
 import sys

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,6 +22,7 @@ from shop.commands.status import status
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
+from shop.reach import VARIABLE, Where, chosen
 from shop.stack.trouble import Trouble
 from shop.target import TargetMissing
 
@@ -30,6 +33,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def choose(
+    target: Annotated[
+        Where | None,
+        typer.Option(help="Which running shop demo, order, watch and check are about (or SHOP_TARGET)."),
+    ] = None,
+) -> None:
+    """Runs, watches and judges Shopfloor."""
+    # In the environment, so that whatever a command starts is about the same shop.
+    os.environ[VARIABLE] = target or chosen()
+
+
 for command in (up, down, status, logs, restart, demo, order, watch, trace, check, doctor, bench):
     app.command()(command)
 app.add_typer(test_stack.app, name="test-stack")

@@ -12,8 +12,7 @@ from rich.console import Console
 
 from shop.oracle.gather import gather
 from shop.oracle.report import judge, print_verdict
-from shop.stack.places import state_folder
-from shop.target import embedded
+from shop.reach import reached
 
 UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
 
@@ -44,8 +43,7 @@ def check(
         shop check --wait 2m        after a long outage
     """
     patience = seconds(wait)
-    target = embedded(state_folder())
-    with Console(stderr=True).status("looking") as status:
+    with reached() as target, Console(stderr=True).status("looking") as status:
         evidence = asyncio.run(gather(target, patience, lambda what: status.update(what)))
         status.update("judging")
         verdict = judge(evidence)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from shop.demo import Demonstration, as_json, demonstrate, print_demonstration, progress_on
+from shop.reach import Where, chosen, reached
 from shop.stack import embedded
 from shop.target import Target
 
@@ -58,6 +59,10 @@ async def run(
 @asynccontextmanager
 async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
     """A shop for as long as the context lasts: the one that runs, or one of its own."""
+    if chosen() is not Where.EMBEDDED:
+        with reached() as target:
+            yield target
+        return
     stack = embedded.stack()
     ran_before = any(stack.daemon(name).process() is not None for name in stack.parts)
     began = time.monotonic()

@@ -10,8 +10,8 @@ import typer
 
 from shop.load import Customers, Placed, Scenario, plan_run, run_name, serve_customers
 from shop.oracle.history import History
-from shop.stack.places import state_folder
-from shop.target import Target, embedded
+from shop.reach import reached
+from shop.target import Target
 
 
 def order(
@@ -29,7 +29,8 @@ def order(
 
         shop watch $(shop order --outcome declined | head -1)
     """
-    placed = asyncio.run(place_one(embedded(state_folder()), outcome))
+    with reached() as target:
+        placed = asyncio.run(place_one(target, outcome))
     typer.echo(placed.order_id)
     typer.echo(f"shop watch {placed.order_id}    what happens to it", err=True)
     typer.echo(f"shop trace {placed.order_id}    its trace, when it has ended", err=True)

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 from shop.kafka_log import Entry, declared_topics, follow
-from shop.stack.places import state_folder
+from shop.reach import reached
 from shop.stack.trouble import Trouble
-from shop.target import Target, embedded
+from shop.target import Target
 from shop.timeline import has_ended, tell, timeline_line
 
 SILENCE = 3.0
@@ -42,7 +42,9 @@ def watch(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
 
         shop watch $(shop order --outcome cancelled | head -1)
     """
-    asyncio.run(tell_story(embedded(state_folder()), order_id_of(order), Console()))
+    order_id = order_id_of(order)
+    with reached() as target:
+        asyncio.run(tell_story(target, order_id, Console()))
 
 
 async def tell_story(target: Target, order_id: str, console: Console) -> None:
