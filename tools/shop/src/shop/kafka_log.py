@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,10 +13,14 @@ from typing import Any
 
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from shop.stack.trouble import Trouble
 from shop.target import Target
+
+# What goes wrong is told in one sentence of ours; the client's own lines would stand around it.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 class LogUnreadable(Trouble):
@@ -128,8 +133,8 @@ def to_entry(record: Any) -> Entry:
 @asynccontextmanager
 async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer at the beginning of every partition of the topics, in no group."""
+    places = await partitions_of(target, topics)
     consumer = AIOKafkaConsumer(
-        *topics,
         bootstrap_servers=target.kafka,
         group_id=None,
         enable_auto_commit=False,
@@ -139,18 +144,27 @@ async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafk
     )
     try:
         await consumer.start()
-    except UnknownTopicOrPartitionError as error:
-        await consumer.stop()
-        raise LogUnreadable(
-            f"Kafka lacks a topic ({error}): `shop down` and `shop up` declare all again."
-        ) from None
-    except (KafkaError, OSError) as error:
-        await consumer.stop()
-        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
-    try:
+        consumer.assign(places)
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPartition]:
+    """Every partition of the topics as Kafka has them now."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=target.kafka)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(list(topics))
+    except (KafkaError, OSError) as error:
+        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
+    finally:
+        await admin.close()
+    if missing := [topic["topic"] for topic in described if topic["error_code"]]:
+        raise LogUnreadable(
+            f"Kafka lacks {', '.join(missing)}: `shop down` and `shop up` declare all topics again."
+        )
+    return [TopicPartition(t["topic"], p["partition"]) for t in described for p in t["partitions"]]
 
 
 async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
@@ -172,7 +186,9 @@ async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
     return Log(entries, gone)
 
 
-async def follow(target: Target, topics: Sequence[Topic], since: datetime) -> AsyncIterator[list[Entry]]:
+async def follow(
+    target: Target, topics: Sequence[Topic], since: datetime
+) -> AsyncGenerator[list[Entry], None]:
     """What the topics got since a moment, then whatever comes, in batches; [] after 0.2 s of nothing."""
     async with reader(target, [topic.name for topic in topics]) as consumer:
         places = list(consumer.assignment())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,12 +46,13 @@ async def test_what_comes_later_is_followed(kafka: str, tmp_path: Path) -> None:
     key, since = str(uuid.uuid4()), datetime.now(UTC)
     await send(kafka, key, b"before")
     found: list[bytes] = []
-    async for entries in follow(target_at(kafka, tmp_path), ORDERS, since):
-        found += of(entries, key)
-        if found == [b"before"]:
-            await send(kafka, key, b"after")
-        if found == [b"before", b"after"]:
-            break
+    async with aclosing(follow(target_at(kafka, tmp_path), ORDERS, since)) as batches:
+        async for entries in batches:
+            found += of(entries, key)
+            if found == [b"before"]:
+                await send(kafka, key, b"after")
+            if found == [b"before", b"after"]:
+                break
     assert found == [b"before", b"after"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -48,19 +49,21 @@ def watch(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
 
 
 async def tell_story(target: Target, order_id: str, console: Console) -> None:
+    """Print the order's events as they come; returns when its story is over."""
     placed_at = await when_placed(target, order_id)
     topics = [topic for topic in declared_topics(target.contracts) if not topic.compacted]
     known: dict[str, Entry] = {}
     heard_at = time.monotonic()
-    async for entries in follow(target, topics, placed_at - timedelta(seconds=5)):
-        news = {e.id: e for e in entries if e.key == order_id and e.id not in known}
-        known |= news
-        for step in tell(sorted(news.values(), key=lambda entry: entry.moment), known, placed_at):
-            console.print(timeline_line(step))
-        if news:
-            heard_at = time.monotonic()
-        elif has_ended(known.values()) and time.monotonic() - heard_at > SILENCE:
-            return
+    async with aclosing(follow(target, topics, placed_at - timedelta(seconds=5))) as batches:
+        async for entries in batches:
+            news = {e.id: e for e in entries if e.key == order_id and e.id not in known}
+            known |= news
+            for step in tell(sorted(news.values(), key=lambda entry: entry.moment), known, placed_at):
+                console.print(timeline_line(step), soft_wrap=True)
+            if news:
+                heard_at = time.monotonic()
+            elif has_ended(known.values()) and time.monotonic() - heard_at > SILENCE:
+                return
 
 
 async def when_placed(target: Target, order_id: str) -> datetime:
