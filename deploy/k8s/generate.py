@@ -84,6 +84,46 @@ def keda_user(topics: Topics) -> Object:
     return kafka_user("keda", [*seen, *groups])
 
 
+def worker_as_user(service: str) -> Object:
+    """The patch that lets a worker log in as its own user."""
+    secret = {"secretKeyRef": {"name": service, "key": "password"}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{service}-worker"},
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "worker",
+                            "env": [
+                                {"name": "KAFKA_SECURITY_PROTOCOL", "value": "SASL_SSL"},
+                                {"name": "KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"},
+                                {"name": "KAFKA_SASL_USERNAME", "value": service},
+                                {"name": "KAFKA_SASL_PASSWORD", "valueFrom": secret},
+                                {"name": "KAFKA_SSL_CAFILE", "value": "/run/kafka/ca.crt"},
+                            ],
+                            "volumeMounts": [
+                                {"name": "kafka-ca", "mountPath": "/run/kafka", "readOnly": True}
+                            ],
+                        }
+                    ],
+                    "volumes": [
+                        {
+                            "name": "kafka-ca",
+                            "secret": {
+                                "secretName": "shopfloor-cluster-ca-cert",
+                                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                            },
+                        }
+                    ],
+                }
+            }
+        },
+    }
+
+
 # --- CloudNativePG --------------------------------------------------------------------------------
 
 
@@ -155,7 +195,7 @@ def lag_trigger(service: str, topic: str) -> Object:
     return {
         "type": "kafka",
         "metadata": {
-            "bootstrapServers": "kafka.shopfloor.svc:9092",
+            "bootstrapServersFromEnv": "KAFKA_BOOTSTRAP_SERVERS",
             "consumerGroup": service,
             "topic": topic,
             "lagThreshold": str(LAG_THRESHOLD),
@@ -164,6 +204,7 @@ def lag_trigger(service: str, topic: str) -> Object:
             # The protocol's, not the broker's: the default is too old for a broker of today.
             "version": "4.0.0",
         },
+        "authenticationRef": {"name": "kafka-lag"},
     }
 
 
@@ -247,6 +288,7 @@ def files(topics: Topics) -> dict[Path, list[Object]]:
             *(service_user(service, topics) for service in services),
             keda_user(topics),
         ],
+        components / "strimzi" / "workers.yaml": [worker_as_user(service) for service in services],
         components / "cloudnative-pg" / "clusters.yaml": [database_cluster(name) for name in services],
         components / "keda" / "scaledobjects.yaml": [scaled_object(name, topics) for name in readers],
         components / "network-policies" / "data.yaml": [

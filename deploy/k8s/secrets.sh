@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Prints the Secrets that the overlays `operators` and `prod` need: two roles per service, random passwords.
+#   deploy/k8s/secrets.sh | kubectl apply -f -      once: a second run would change passwords under running services
+set -euo pipefail
+
+secret() { # NAME USER
+    # The label has CloudNativePG follow a later change of the password.
+    cat <<YAML
+apiVersion: v1
+kind: Secret
+metadata:
+  name: $1
+  namespace: shopfloor
+  labels: {cnpg.io/reload: "true", app.kubernetes.io/part-of: shopfloor}
+type: kubernetes.io/basic-auth
+stringData:
+  username: $2
+  # Letters and digits alone: it becomes a part of a URL.
+  password: $(head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')
+---
+YAML
+}
+
+for service in orders inventory payments notifications analytics; do
+    secret "$service-database" "$service"
+    secret "$service-database-owner" "${service}_owner"
+done
