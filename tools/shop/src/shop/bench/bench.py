@@ -67,7 +67,7 @@ class Bench:
         order = [name for name in (FLOOR, SHOP, NAIVE, UNTRACED, SAMPLED) if name in set(variants)]
         if not order:
             return
-        await self._warm_up(FLOOR in order)
+        await self._warm_up()
         for number in range(self.effort.rounds):
             for name in order:
                 self.say(f"round {number + 1}: {name}")
@@ -81,14 +81,12 @@ class Bench:
         """Have the services run as a variant."""
         await self.stage.dress(SETTINGS[variant])
 
-    async def _warm_up(self, with_floor: bool) -> None:
+    async def _warm_up(self) -> None:
         """Kafka's JVM compiles what it does often, and a database's first pages have to be made."""
         self.say("warming up")
         await self.dress(SHOP)
         await trial.place(self.stage, max(100, self.effort.orders // 4), 0)
-        if with_floor:
-            await floor.build(self.stage)
-            await floor.measure(self.stage, max(100, self.effort.orders // 4))
+        await floor.measure(self.stage, max(100, self.effort.orders // 4))
 
     async def _run(self, variant: str) -> None:
         if variant == FLOOR:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
+from math import log10
 from pathlib import Path
 
 from shop.bench.figure import Bars, Lines, Result, Value
@@ -82,56 +84,55 @@ def bars(chart: Bars) -> str:
         _bar(name, row, 24 + index * ROW, scale, colour, chart.unit)
         for index, (name, row) in enumerate(chart.rows.items())
     ]
-    legend = _legend(colour, 24 + len(chart.rows) * ROW + 12) if len(pieces) > 1 else ""
-    height = 24 + len(chart.rows) * ROW + (40 + 20 * (len(pieces) // 7) if legend else 0)
-    return _svg(chart.title, height, "".join(drawn) + legend)
+    end = 24 + len(chart.rows) * ROW
+    if len(pieces) > 1:
+        drawn.append(_legend(colour, end + 12))
+        end += 40 + 20 * (len(pieces) // 7)
+    return _svg(chart.title, end, "".join(drawn))
 
 
 def _bar(
-    name: str, row: dict[str, float] | object, y: int, scale: float, colour: dict[str, str], unit: str
+    name: str, row: Mapping[str, float], y: int, scale: float, colour: Mapping[str, str], unit: str
 ) -> str:
-    assert isinstance(row, dict)
     x = float(LABELS)
-    drawn = [f'<text x="{LABELS - 8}" y="{y + 17}" text-anchor="end">{escape(name)}</text>']
+    drawn = [_text(LABELS - 8, y + 17, name, "end")]
     for piece, length in row.items():
         width = max(0.0, length) * scale
         tip = f"<title>{escape(piece)}: {number(length)} {escape(unit)}</title>"
-        drawn.append(
-            f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="24" fill="{colour[piece]}">{tip}</rect>'
-        )
+        box = f'x="{x:.1f}" y="{y}" width="{width:.1f}" height="24" fill="{colour[piece]}"'
+        drawn.append(f"<rect {box}>{tip}</rect>")
         x += width
-    drawn.append(f'<text x="{x + 6:.1f}" y="{y + 17}">{number(sum(row.values()))} {escape(unit)}</text>')
+    drawn.append(_text(x + 6, y + 17, f"{number(sum(row.values()))} {unit}"))
     return "".join(drawn)
 
 
 def lines(chart: Lines) -> str:
     """A chart of percentile curves as SVG; the height is logarithmic, for tails are long."""
-    from math import log10
-
     colour = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(chart.curves)}
     samples = [sample for curve in chart.curves.values() for sample in curve if sample > 0]
     low, high = log10(min(samples)), log10(max(samples))
-    top, bottom, span = 30, 270, max(high - low, 0.01)
+    top, bottom, right = 30, 270, WIDTH - 20
 
     def height(sample: float) -> float:
-        return bottom - (log10(max(sample, 10**low)) - low) / span * (bottom - top)
+        return bottom - (log10(max(sample, 10**low)) - low) / max(high - low, 0.01) * (bottom - top)
 
-    drawn = [
-        f'<text x="{LABELS - 8}" y="{height(10**level) + 4:.0f}" text-anchor="end">{number(10**level)} {escape(chart.unit)}</text>'
-        f'<line x1="{LABELS}" x2="{WIDTH - 20}" y1="{height(10**level):.0f}" y2="{height(10**level):.0f}" stroke="currentColor" opacity=".15"/>'
-        for level in (low, (low + high) / 2, high)
-    ]
+    drawn = [_text(LABELS, bottom + 18, "fastest"), _text(right, bottom + 18, "slowest", "end")]
+    for level in (low, (low + high) / 2, high):
+        y = height(10**level)
+        drawn.append(_text(LABELS - 8, y + 4, f"{number(10**level)} {chart.unit}", "end"))
+        drawn.append(f'<path d="M{LABELS} {y:.0f}H{right}" stroke="currentColor" opacity=".15"/>')
     for name, curve in chart.curves.items():
         thinned = curve[:: max(1, len(curve) // 300)]
-        step = (WIDTH - LABELS - 20) / max(1, len(thinned) - 1)
-        points = " ".join(
-            f"{LABELS + index * step:.1f},{height(sample):.1f}" for index, sample in enumerate(thinned)
-        )
-        drawn.append(f'<polyline points="{points}" fill="none" stroke="{colour[name]}" stroke-width="2"/>')
-    drawn.append(
-        f'<text x="{LABELS}" y="{bottom + 18}">fastest</text><text x="{WIDTH - 20}" y="{bottom + 18}" text-anchor="end">slowest</text>'
-    )
-    return _svg(chart.title, bottom + 60, "".join(drawn) + _legend(colour, bottom + 34))
+        step = (right - LABELS) / max(1, len(thinned) - 1)
+        points = (f"{LABELS + index * step:.1f},{height(sample):.1f}" for index, sample in enumerate(thinned))
+        stroke = f'fill="none" stroke="{colour[name]}" stroke-width="2"'
+        drawn.append(f'<polyline points="{" ".join(points)}" {stroke}/>')
+    drawn.append(_legend(colour, bottom + 34))
+    return _svg(chart.title, bottom + 60, "".join(drawn))
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _legend(colour: dict[str, str], y: int) -> str:
@@ -140,7 +141,7 @@ def _legend(colour: dict[str, str], y: int) -> str:
         if x > WIDTH - 120:
             x, y = LABELS, y + 20
         drawn.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{fill}"/>')
-        drawn.append(f'<text x="{x + 17}" y="{y + 11}">{escape(name)}</text>')
+        drawn.append(_text(x + 17, y + 11, name))
         x += 32 + 8 * len(name)
     return "".join(drawn)
 

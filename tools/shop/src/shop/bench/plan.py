@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from shop.bench import floor
 from shop.bench.bench import Bench, Effort
 from shop.bench.figure import Figure, Result
 from shop.bench.figures import FIGURES
@@ -79,6 +80,8 @@ async def carry_out(
     """Measure figures on a stage."""
     report = Report(datetime.now(UTC), machine(), effort, {})
     bench = Bench(stage, effort, say, done)
+    say("building the floor")
+    await floor.build(stage)
     await bench.run_loaded({variant for figure in figures for variant in figure.needs})
     for figure in figures:
         say(figure.title)

@@ -115,7 +115,7 @@ async def _digested(stage: Stage, orders: int, began: datetime) -> None:
 async def _confirmations(stage: Stage, began: datetime) -> dict[str, float]:
     """Order id → when its confirmation was committed, by PostgreSQL's clock, which is this machine's."""
     async with stage.database("orders") as orders:
-        return dict(await orders.fetch(_CONFIRMED, began))
+        return {row["id"]: row["at"] for row in await orders.fetch(_CONFIRMED, began)}
 
 
 _DIGESTED = """
@@ -124,6 +124,6 @@ _DIGESTED = """
       AND captured_at IS NOT NULL AND notified_at IS NOT NULL
 """
 _CONFIRMED = """
-    SELECT id::text, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM orders
+    SELECT id::text, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at FROM orders
     WHERE placed_at >= $1 AND state = 'CONFIRMED'
 """

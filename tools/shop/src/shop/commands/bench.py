@@ -72,6 +72,9 @@ async def run(figures: list[Figure], effort: Effort, console: Console) -> Report
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting", total=plan.steps(figures, effort))
-        tell = lambda what: progress.update(task, description=what)  # noqa: E731
+
+        def tell(what: str) -> None:
+            progress.update(task, description=what)
+
         async with stage.opened(lambda part, what: tell(f"{part}: {what}")) as opened:
             return await plan.carry_out(opened, figures, effort, tell, lambda: progress.advance(task))

@@ -1,6 +1,28 @@
 """All figures, in the order in which they are measured and told."""
 
 from shop.bench.figure import Figure
-from shop.bench.figures import cpu, throughput
+from shop.bench.figures import (
+    catch_up,
+    cpu,
+    effects,
+    idle,
+    latency,
+    relay,
+    round_trips,
+    telemetry,
+    throughput,
+    visible,
+)
 
-FIGURES: tuple[Figure, ...] = (cpu.FIGURE, throughput.FIGURE)
+FIGURES: tuple[Figure, ...] = (
+    cpu.FIGURE,
+    throughput.FIGURE,
+    latency.FIGURE,
+    relay.FIGURE,
+    effects.FIGURE,
+    visible.FIGURE,
+    round_trips.FIGURE,
+    catch_up.FIGURE,
+    telemetry.FIGURE,
+    idle.FIGURE,
+)

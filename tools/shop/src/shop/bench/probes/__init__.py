@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
 
 
-def main(probe: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+def main(probe: Callable[..., Coroutine[Any, Any, dict[str, Any]]]) -> None:
     """Run a probe with the settings of the command line, on the event loop that the services have."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(probe(**json.loads(sys.argv[1])))))

@@ -7,13 +7,12 @@ aiokafka (probes/bare_kafka.py). Both run at once, as they do in the shop.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop.bench import cpu, programs
+from shop.bench import cpu, pgbench, programs
 from shop.bench.stage import Stage
 from shop.stack import postgres, topics
 from shop.stack.parts import KAFKA, POSTGRES
@@ -25,7 +24,6 @@ from shop.stack.trouble import Trouble
 SCRIPT = Path(__file__).with_name("order.sql")
 DATABASE = "floor"
 PREFIX = "floor."
-CLIENTS = 16
 EVENTS = (
     ("orders.order-placed.v1", "orders.order.v1", "placed"),
     ("inventory.stock-reserved.v1", "inventory.reservation.v1", "reserved"),
@@ -35,6 +33,8 @@ EVENTS = (
     ("notifications.notification-sent.v1", "notifications.notification.v1", "sent"),
 )
 """What a confirmed order publishes: type, topic, the script's name for its data."""
+ORDER_ID = "01980000-0000-7000-8000-00000000000a"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,102 +71,66 @@ async def build(stage: Stage) -> None:
     """Make the floor's database (a copy of each service's tables, in a schema each) and its topics."""
     async with stage.database("postgres") as connection:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
-    for service in SERVICES:
-        tables = (await _dump(stage, service)).replace("public.", f"{service}.")
-        async with stage.database(DATABASE) as connection:
-            await connection.execute(f"CREATE SCHEMA {service}")
-            await connection.execute(tables)
     async with stage.database(DATABASE) as connection:
+        for service in SERVICES:
+            await connection.execute(f"CREATE SCHEMA {service}")
+            await connection.execute(await _tables(stage, service))
         await connection.execute(_STOCK)
     declared = topics.declared(stage.target.contracts)
     used = {topic for _, topic, _ in EVENTS}
-    copies = [
-        Topic(PREFIX + topic.name, topic.partitions, topic.settings)
-        for topic in declared
-        if topic.name in used
-    ]
+    copies = [Topic(PREFIX + t.name, t.partitions, t.settings) for t in declared if t.name in used]
     await topics.declare(stage.target.kafka, copies)
 
 
 async def measure(stage: Stage, orders: int) -> Floor:
     """Take the floor of about `orders` orders, with the services stopped."""
-    per_client = max(1, orders // CLIENTS)
-    orders = per_client * CLIENTS
+    orders = orders // pgbench.CLIENTS * pgbench.CLIENTS
     async with stage.without_services():
         before = cpu.read(stage.stack)
-        (pgbench, sql_wall), kafka = await asyncio.gather(
-            asyncio.to_thread(_pgbench, stage, per_client), _bare_kafka(stage, orders)
+        sql, kafka = await asyncio.gather(
+            pgbench.run(stage, SCRIPT, DATABASE, orders, values(stage.target.contracts)),
+            _bare_kafka(stage, orders),
         )
         spent = cpu.read(stage.stack).since(before)
     return Floor(
         orders=orders,
-        wall=max(sql_wall, kafka["wall"]),
+        wall=max(sql.wall, kafka["wall"]),
         sql=spent.parts[POSTGRES],
         kafka=spent.parts[KAFKA],
-        clients=pgbench + kafka["cpu"],
+        clients=sql.cpu + kafka["cpu"],
     )
 
 
 def values(contracts: Path) -> dict[str, str]:
-    """The script's variables: the events' data as the contracts' examples have it, and what else a row holds."""
-    data = {
-        name: (contracts / "events" / type.removesuffix(".v1") / "examples" / "confirmed-order.json")
-        for type, _, name in EVENTS
-    }
-    compact = {name: " ".join(file.read_text().split()) for name, file in data.items()}
+    """The script's variables: events' data as the contracts' examples have it, and what else a row holds."""
+    line = {"sku": "BENCH-01", "quantity": 2, "unit_price_minor": 101}
+    total = {"amount_minor": 500, "currency": "EUR"}
+    at = "2026-03-02T09:00:00.250000+00:00"
     return {
-        **compact,
-        "lines": '[{"sku": "BENCH-01", "quantity": 2, "unit_price_minor": 101}, {"sku": "BENCH-40", "quantity": 1, "unit_price_minor": 140}]',
-        "history": '[{"event": "orders.order-placed.v1", "state": "PENDING", "at": "2026-03-02T09:00:00.250000+00:00"}]',
-        "answer": '{"order_id": "01980000-0000-7000-8000-00000000000a", "state": "PENDING", "total": {"amount_minor": 500, "currency": "EUR"}, "deadline_at": "2026-03-02T09:00:00.250Z"}',
-        "cause": '{"event_id": "01980000-0000-7000-8000-00000000000a", "correlation_id": "01980000-0000-7000-8000-00000000000a", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}',
-        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        **{name: _example(contracts, type) for type, _, name in EVENTS},
+        "lines": json.dumps([line, line]),
+        "history": json.dumps([{"event": "orders.order-placed.v1", "state": "PENDING", "at": at}]),
+        "answer": json.dumps({"order_id": ORDER_ID, "state": "PENDING", "total": total, "deadline_at": at}),
+        "cause": json.dumps({"event_id": ORDER_ID, "correlation_id": ORDER_ID, "traceparent": TRACEPARENT}),
+        "traceparent": TRACEPARENT,
     }
 
 
-async def _dump(stage: Stage, service: str) -> str:
-    url = stage.target.database_urls[service]
-    argv = [
-        str(postgres.binaries() / "pg_dump"),
-        "--schema-only",
-        "--no-owner",
-        "--no-privileges",
-        "--schema=public",
-        url,
-    ]
-    code, output = await run(argv, env=os.environ)
+def _example(contracts: Path, type: str) -> str:
+    file = contracts / "events" / type.removesuffix(".v1") / "examples" / "confirmed-order.json"
+    return json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+
+
+async def _tables(stage: Stage, service: str) -> str:
+    """The statements that make a service's tables again, in a schema of the service's name."""
+    argv = [str(postgres.binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
+    code, output = await run([*argv, "--schema=public", stage.target.database_urls[service]], env=os.environ)
     if code != 0:
         raise Trouble(f"The tables of {service} could not be copied for the floor: {output[-300:]}")
-    # Lines with a backslash are for psql; an empty search path would hide the tables from the next statement.
-    lines = [
-        line
-        for line in output.splitlines()
-        if not line.startswith(("\\", "SET ", "SELECT pg_catalog.set_config"))
-    ]
-    return "\n".join(line for line in lines if "SCHEMA public" not in line)
-
-
-def _pgbench(stage: Stage, per_client: int) -> tuple[float, float]:
-    """Run the script; returns pgbench's own CPU seconds, and how long it took."""
-    began = time.monotonic()
-    server = stage.stack.server
-    argv = [str(postgres.binaries() / "pgbench"), "-M", "prepared", "-n", "-f", str(SCRIPT)]
-    argv += ["-c", str(CLIENTS), "-j", "2", "-t", str(per_client)]
-    argv += [
-        word for name, value in values(stage.target.contracts).items() for word in ("-D", f"{name}={value}")
-    ]
-    address = ["-h", server.host, "-p", str(server.port), "-U", server.superuser, DATABASE]
-    environment = {**os.environ, "PGPASSWORD": server.password}
-    child = subprocess.Popen(
-        [*argv, *address], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert child.stdout is not None
-    output = child.stdout.read().decode()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0 or "number of failed transactions: 0 " not in output:
-        raise Trouble(f"pgbench failed: {output[-600:]}")
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - began
+    # What is for psql, for the session or about the schema itself is left out.
+    unwanted = ("\\", "SET ", "SELECT pg_catalog.set_config", "CREATE SCHEMA", "COMMENT ON SCHEMA")
+    kept = [line for line in output.splitlines() if not line.startswith(unwanted)]
+    return "\n".join(kept).replace("public.", f"{service}.")
 
 
 async def _bare_kafka(stage: Stage, orders: int) -> dict[str, float]:

@@ -1,0 +1,37 @@
+"""What the whole system takes while nothing happens: CPU of all its processes, and their memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shop.bench import cpu
+from shop.bench.bench import SHOP, Bench
+from shop.bench.figure import Bars, Figure, Result, Value
+
+SETTLING = 10.0
+"""Seconds after the start before anything is measured."""
+
+
+async def measure(bench: Bench) -> Result:
+    """Everything that `shop up` starts, the sandbox processor too; memory with shared pages counted once."""
+    await bench.dress(SHOP)
+    await asyncio.sleep(SETTLING)
+    before = cpu.read(bench.stage.stack)
+    await asyncio.sleep(bench.effort.idle_seconds)
+    spent = cpu.read(bench.stage.stack).since(before)
+    share = {name: 100 * seconds / spent.wall for name, seconds in spent.parts.items()}
+    memory = {}
+    for name in bench.stage.stack.parts:
+        if (resources := bench.stage.stack.daemon(name).resources()) is not None:
+            memory[name] = resources.proportional / 2**30
+    return Result(
+        [
+            Value("whole system idle, CPU of one core", sum(share.values()), 6, 2, unit="%"),
+            Value("whole system idle, memory", sum(memory.values()), 1.0, 0.7, unit="GB"),
+        ],
+        {"cpu_percent": share, "memory_gb": memory},
+        [Bars("Idle CPU", "%", {"idle": share}), Bars("Memory", "GB", {"idle": memory})],
+    )
+
+
+FIGURE = Figure("idle", "The whole system idle", measure)

@@ -1,0 +1,55 @@
+"""From place to confirmed at half load, against the same commits and Kafka hops done bare, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shop.bench import floor, programs, trial
+from shop.bench.bench import SHOP, Bench
+from shop.bench.figure import Figure, Lines, Result, Value
+from shop.bench.samples import percentiles, pooled
+from shop.bench.stage import Stage
+
+
+async def measure(bench: Bench) -> Result:
+    """In turn: orders that arrive at half of the rate that the loaded runs found, and the bare path."""
+    await bench.dress(SHOP)
+    rate = bench.rate(SHOP) / 2
+    shop: list[list[float]] = []
+    bare: list[list[float]] = []
+    cpu = []
+    for _ in range(bench.effort.rounds):
+        run = await trial.place(bench.stage, bench.effort.orders, rate)
+        shop.append(list(run.latencies))
+        cpu.append(run.cpu_ms)
+        async with bench.stage.without_services():
+            bare.append((await _bare_path(bench.stage, bench.effort.samples))["seconds"])
+    ours, theirs = percentiles(shop), percentiles(bare)
+    return Result(
+        [
+            Value(
+                "place → confirmed at half load, p50, of the bare path's", ours["p50"] / theirs["p50"], 3, 1.5
+            ),
+            Value(
+                "place → confirmed at half load, p99, of the bare path's", ours["p99"] / theirs["p99"], 5, 3
+            ),
+        ],
+        {"orders_per_second": rate, "shop_ms": ours, "bare_path_ms": theirs, "cpu_ms_per_order": cpu},
+        [Lines("Place → confirmed", "ms", {"shop": pooled(shop), "bare path": pooled(bare)})],
+    )
+
+
+async def _bare_path(stage: Stage, orders: int) -> dict[str, Any]:
+    server = stage.stack.server
+    return await programs.probe(
+        "bare_path",
+        bootstrap=stage.target.kafka,
+        prefix=floor.PREFIX,
+        database=server.url(floor.DATABASE, server.superuser, server.password),
+        script=str(floor.SCRIPT),
+        values=floor.values(stage.target.contracts),
+        orders=orders,
+    )
+
+
+FIGURE = Figure("latency", "Place → confirmed at half load", measure, (SHOP,))

@@ -1,0 +1,23 @@
+"""What tracing adds to the CPU of an order, when every order is traced and when one of a hundred is."""
+
+from __future__ import annotations
+
+from shop.bench.bench import SAMPLED, SHOP, UNTRACED, Bench
+from shop.bench.figure import Bars, Figure, Result, Value
+
+
+async def measure(bench: Bench) -> Result:
+    """The loaded runs have it all; what is added is told as a share of an order without any tracing."""
+    cost = {variant: bench.cpu_ms(variant) for variant in (SHOP, SAMPLED, UNTRACED)}
+    added = {variant: 100 * (cost[variant] / cost[UNTRACED] - 1) for variant in (SHOP, SAMPLED)}
+    return Result(
+        [
+            Value("CPU of telemetry, every order traced", added[SHOP], 20, 10, unit="%"),
+            Value("CPU of telemetry, 1 % traced", added[SAMPLED], 5, 2, unit="%"),
+        ],
+        {"cpu_ms_per_order": cost},
+        [Bars("CPU per order", "ms", {variant: bench.cpu_ms_by_part(variant) for variant in cost})],
+    )
+
+
+FIGURE = Figure("telemetry", "CPU of telemetry", measure, (SHOP, UNTRACED, SAMPLED))
