@@ -7,7 +7,8 @@ backends come and go, and what they burnt is in their postmaster's account as so
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import psutil
 
 from shop.stack.parts import KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop.stack.ports import SERVICES
+from shop.stack.process import Daemon
 
 ORDER_COST = (*SERVICES, POSTGRES, KAFKA, SPANS)
 """What counts as an order's cost; the load generator and the sandbox processor are told apart."""
@@ -48,12 +50,12 @@ class Spent:
         return sum(seconds for name, seconds in self.parts.items() if name not in APART)
 
 
-def read(stack: Stack) -> Clock:
-    """The clock of every part of a stack that runs now."""
-    seconds = {}
-    for name in stack.parts:
-        if (process := stack.daemon(name).process()) is not None:
-            seconds[name] = family_seconds(process)
+def read(stack: Stack, replicas: Sequence[tuple[str, Daemon]] = ()) -> Clock:
+    """The clock of every part of a stack that runs now; a replica's time is its service's."""
+    seconds: dict[str, float] = defaultdict(float)
+    for name, daemon in [*((name, stack.daemon(name)) for name in stack.parts), *replicas]:
+        if (process := daemon.process()) is not None:
+            seconds[name] += family_seconds(process)
     return Clock(time.monotonic(), seconds)
 
 

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop.bench import cpu, pgbench, programs
+from shop.bench import pgbench, programs
 from shop.bench.stage import Stage
 from shop.stack import postgres, topics
 from shop.stack.parts import KAFKA, POSTGRES
@@ -86,12 +86,12 @@ async def measure(stage: Stage, orders: int) -> Floor:
     """Take the floor of about `orders` orders, with the services stopped."""
     orders = orders // pgbench.CLIENTS * pgbench.CLIENTS
     async with stage.without_services():
-        before = cpu.read(stage.stack)
+        before = stage.clock()
         sql, kafka = await asyncio.gather(
             pgbench.run(stage, SCRIPT, DATABASE, orders, values(stage.target.contracts)),
             _bare_kafka(stage, orders),
         )
-        spent = cpu.read(stage.stack).since(before)
+        spent = stage.clock().since(before)
     return Floor(
         orders=orders,
         wall=max(sql.wall, kafka["wall"]),

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shop.bench.stage import Stage
 from shop.stack import topics
 from shop.stack.topics import Topic
 
 PARTITIONS = 12
+ORDER_TOPICS = frozenset(
+    {
+        "orders.order.v1",
+        "inventory.reservation.v1",
+        "payments.payment.v1",
+        "notifications.notification.v1",
+    }
+)
+"""The topics whose key is an order."""
 
 
 @asynccontextmanager
@@ -39,3 +51,22 @@ async def topic(stage: Stage, name: str) -> str:
     settings = {"cleanup.policy": "delete", "retention.ms": "3600000"}
     await topics.declare(stage.target.kafka, [Topic(whole, PARTITIONS, settings)])
     return whole
+
+
+async def divide(stage: Stage, partitions: int | None) -> None:
+    """Make the topics of orders anew with so many partitions each, None for as many as the contracts say.
+
+    What they held is gone, and so are the groups' offsets in them: everything in them must have been digested.
+    """
+    declared = [topic for topic in topics.declared(stage.target.contracts) if topic.name in ORDER_TOPICS]
+    async with stage.without_services():
+        admin = AIOKafkaAdminClient(bootstrap_servers=stage.target.kafka)
+        await admin.start()
+        await admin.delete_topics(list(ORDER_TOPICS))
+        while ORDER_TOPICS & set(await admin.list_topics()):  # noqa: ASYNC110  the broker tells nobody when
+            await asyncio.sleep(0.1)
+        await admin.close()
+        await topics.declare(
+            stage.target.kafka,
+            [Topic(topic.name, partitions or topic.partitions, topic.settings) for topic in declared],
+        )

@@ -6,16 +6,19 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 
 from shop import load
+from shop.bench import cpu
+from shop.bench.cpu import Clock
 from shop.bench.customers import SKUS
 from shop.oracle.history import History
 from shop.stack import embedded, places
 from shop.stack.parts import POSTGRES, Stack
 from shop.stack.ports import base_from_environment
+from shop.stack.process import Daemon
 from shop.target import Target
 
 PORTS_ABOVE = 200
@@ -31,6 +34,12 @@ class Stage:
 
     stack: Stack
     target: Target
+    replicas: list[tuple[str, Daemon]] = field(default_factory=list)
+    """Services that run more than once: whose, and the process."""
+
+    def clock(self) -> Clock:
+        """The CPU of every part until now."""
+        return cpu.read(self.stack, self.replicas)
 
     async def dress(self, settings: Mapping[str, str]) -> None:
         """Have the services run with these settings; those that do already stay as they are."""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shop.bench import cpu
 from shop.bench.cpu import Spent
 from shop.bench.customers import Sent
 from shop.bench.stage import Stage
@@ -62,10 +61,10 @@ _seeds = iter(range(int(time.time()), 2**62))
 async def place(stage: Stage, orders: int, rate: float) -> Trial:
     """Place `orders` orders at `rate` per second (0: all at once) and wait for the end of all their events."""
     began = datetime.now(UTC)
-    before = cpu.read(stage.stack)
+    before = stage.clock()
     sent = await send(stage, orders, rate)
     await _digested(stage, orders, began)
-    spent = cpu.read(stage.stack).since(before)
+    spent = stage.clock().since(before)
     confirmed = await _confirmations(stage, began)
     return Trial(
         orders=orders,

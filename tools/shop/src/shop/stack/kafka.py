@@ -193,7 +193,7 @@ async def _format(program: Sequence[str], jars: str, properties: Path, data: Pat
     argv = [*program, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
     try:
         code, output = await run(
-            [*argv, "--cluster-id", cluster, "--config", str(properties)], env=os.environ
+            [*argv, f"--cluster-id={cluster}", "--config", str(properties)], env=os.environ
         )
         if code != 0:
             raise Trouble(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")

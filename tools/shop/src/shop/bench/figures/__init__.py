@@ -9,6 +9,7 @@ from shop.bench.figures import (
     latency,
     relay,
     round_trips,
+    scaling,
     telemetry,
     throughput,
     visible,
@@ -24,5 +25,6 @@ FIGURES: tuple[Figure, ...] = (
     round_trips.FIGURE,
     catch_up.FIGURE,
     telemetry.FIGURE,
+    scaling.FIGURE,
     idle.FIGURE,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from shop.bench import cpu
 from shop.bench.bench import SHOP, Bench
 from shop.bench.figure import Bars, Figure, Result, Value
 
@@ -16,9 +15,9 @@ async def measure(bench: Bench) -> Result:
     """Everything that `shop up` starts, the sandbox processor too; memory with shared pages counted once."""
     await bench.dress(SHOP)
     await asyncio.sleep(SETTLING)
-    before = cpu.read(bench.stage.stack)
+    before = bench.stage.clock()
     await asyncio.sleep(bench.effort.idle_seconds)
-    spent = cpu.read(bench.stage.stack).since(before)
+    spent = bench.stage.clock().since(before)
     share = {name: 100 * seconds / spent.wall for name, seconds in spent.parts.items()}
     memory = {}
     for name in bench.stage.stack.parts:

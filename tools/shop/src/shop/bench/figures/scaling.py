@@ -1,0 +1,58 @@
+"""What an order costs when the topics have more partitions, and when the services have more replicas."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from shop.bench import replicas, scratch, trial
+from shop.bench.bench import SHOP, Bench
+from shop.bench.figure import Bars, Figure, Result, Value
+
+PARTITIONS = (1, 48)
+REPLICAS = (1, 4)
+
+
+async def measure(bench: Bench) -> Result:
+    """In turn, at half of what the shop can do, so that a cost is compared and not a queue."""
+    await bench.dress(SHOP)
+    rate = bench.rate(SHOP) / 2
+    found: dict[str, list[float]] = {}
+
+    async def run(name: str) -> None:
+        cost = (await trial.place(bench.stage, bench.effort.orders, rate)).cpu_ms
+        found.setdefault(name, []).append(cost)
+
+    for _ in range(bench.effort.rounds):
+        for count in REPLICAS:
+            async with replicas.running(bench.stage, count):
+                await run(f"{count} replicas")
+    for _ in range(bench.effort.rounds):
+        for count in PARTITIONS:
+            await scratch.divide(bench.stage, count)
+            await run(f"{count} partitions")
+    await scratch.divide(bench.stage, None)
+    cost = {name: median(costs) for name, costs in found.items()}
+    few_replicas, many_replicas, few_partitions, many_partitions = cost.values()
+    return Result(
+        [
+            Value(
+                "CPU per order, replicas 1 → 4",
+                100 * (many_replicas / few_replicas - 1),
+                10,
+                0,
+                unit="% more",
+            ),
+            Value(
+                "CPU per order, partitions 1 → 48",
+                100 * (many_partitions / few_partitions - 1),
+                10,
+                0,
+                unit="% more",
+            ),
+        ],
+        {"orders_per_second": rate, "cpu_ms_per_order": found},
+        [Bars("CPU per order", "ms", {name: {"order": ms} for name, ms in cost.items()})],
+    )
+
+
+FIGURE = Figure("scaling", "CPU per order with more partitions and replicas", measure, (SHOP,))
