@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from sys import intern
 from typing import Any
 
+import orjson
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -45,8 +46,8 @@ class Entry:
     topic: str
     partition: int
     offset: int
-    at: datetime
-    """When the producer sent it."""
+    sent_ms: int
+    """When the producer sent it, milliseconds since the epoch."""
     key: str
     id: str
     source: str
@@ -62,10 +63,15 @@ class Entry:
     def data(self) -> dict[str, Any]:
         """The event's data; {} if the message is not a JSON object."""
         try:
-            data = json.loads(self.value)
+            data = orjson.loads(self.value)
         except ValueError:
             return {}
         return data if isinstance(data, dict) else {}
+
+    @property
+    def at(self) -> datetime:
+        """When the producer sent it."""
+        return datetime.fromtimestamp(self.sent_ms / 1000, UTC)
 
     @property
     def place(self) -> str:
@@ -112,22 +118,26 @@ def declared_topics(contracts: Path) -> list[Topic]:
 
 def to_entry(record: Any) -> Entry:
     """An aiokafka record as an entry; bytes that are not UTF-8 are replaced."""
-    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    header = dict(record.headers).get
     return Entry(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        key=(record.key or b"").decode(errors="replace"),
-        id=headers.get("ce_id", ""),
-        source=headers.get("ce_source", ""),
-        type=headers.get("ce_type", ""),
-        correlation_id=headers.get("ce_correlationid", ""),
-        causation_id=headers.get("ce_causationid", ""),
-        traceparent=headers.get("traceparent", ""),
-        decided_at=headers.get("ce_time", ""),
+        sent_ms=record.timestamp,
+        key=text(record.key),
+        id=text(header("ce_id")),
+        source=intern(text(header("ce_source"))),
+        type=intern(text(header("ce_type"))),
+        correlation_id=text(header("ce_correlationid")),
+        causation_id=text(header("ce_causationid")),
+        traceparent=text(header("traceparent")),
+        decided_at=text(header("ce_time")),
         value=record.value or b"",
     )
+
+
+def text(raw: bytes | None) -> str:
+    return raw.decode(errors="replace") if raw else ""
 
 
 @asynccontextmanager

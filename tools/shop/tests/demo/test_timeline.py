@@ -20,7 +20,7 @@ def entry(number: int, type_: str, causation: int | None = None, key: str = "o-1
         topic="any",
         partition=0,
         offset=number,
-        at=moment + timedelta(seconds=1),
+        sent_ms=round(moment.timestamp() * 1000) + 1_000,
         key=key,
         id=f"event-{number}",
         source=f"/{type_.partition('.')[0]}",
@@ -70,6 +70,6 @@ def test_a_story_says_with_what() -> None:
 
 
 def test_an_event_that_is_no_json_does_not_stop_a_story() -> None:
-    broken = Entry("any", 0, 1, BEGIN, "o-1", "event-7", "/x", "odd", "", "", "", "not a time", b"\xff")
+    broken = Entry("any", 0, 1, 0, "o-1", "event-7", "/x", "odd", "", "", "", "not a time", b"\xff")
     (step,) = steps_of([broken], "o-1")
     assert step.event == "odd"

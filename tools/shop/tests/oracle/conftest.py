@@ -143,7 +143,7 @@ class World:
             topic=topic.name,
             partition=0,
             offset=self._next_offset(topic.name),
-            at=moment,
+            sent_ms=round(moment.timestamp() * 1000),
             key=key,
             id=self.new_id(),
             source=f"/{topic.owner}",

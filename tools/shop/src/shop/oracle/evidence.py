@@ -148,9 +148,9 @@ class Traces:
     """Why no order could be sampled; empty if some were."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Evidence:
-    """Everything that one judgement stands on."""
+    """Everything that one judgement stands on. It has no repr: that would be megabytes in some error's message."""
 
     taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     unrest: Sequence[str] = ()

@@ -43,7 +43,10 @@ class Judgement:
     def expect(self, holds: bool, subject: str, expected: object, found: object) -> None:
         """Note a violation unless it holds."""
         if not holds:
-            self.violations.append(Violation(subject, str(expected), str(found)))
+            self.violated(subject, expected, found)
+
+    def violated(self, subject: str, expected: object, found: object) -> None:
+        self.violations.append(Violation(subject, str(expected), str(found)))
 
 
 # --- 1 --------------------------------------------------------------------------------------------
@@ -248,12 +251,11 @@ def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
         line = entry.topic, entry.key, data.get("notification_id", "")
         if before := latest.get(line):
             place = f"{entry.topic} key {entry.key}"
-            expected = f"{entry.type} after version {versions[line]} of {before.place}"
-            judgement.expect(version > versions[line], place, expected, f"version {version} at {entry.place}")
-            together = before.partition == entry.partition
-            judgement.expect(
-                together, place, f"partition {before.partition} for all of its events", entry.place
-            )
+            if version <= versions[line]:
+                expected = f"{entry.type} after version {versions[line]} of {before.place}"
+                judgement.violated(place, expected, f"version {version} at {entry.place}")
+            if before.partition != entry.partition:
+                judgement.violated(place, f"partition {before.partition} for all of its events", entry.place)
         latest[line], versions[line] = entry, version
     judgement.judged = f"{len(latest)} keys"
     return judgement
@@ -278,21 +280,29 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
             )
     buried = {(letter.group, letter.place) for letter in evidence.dead_letters}
     buried_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
-    topics = {topic.name: topic for topic in evidence.topics}
+    readers = {topic.name: topic.readers for topic in evidence.topics}
+    subscribers = subscribers_of(evidence)
     for entry in evidence.log.entries:
-        topic = topics[entry.topic]
-        for group in topic.readers:
-            if entry.type in topic.events and entry.type not in evidence.subscriptions.get(group, ()):
-                continue  # The group knows the type and has no use for it.
-            taken = (entry.source, entry.id) in evidence.inbox.get(group, ())
-            dead = (group, (entry.topic, entry.partition, entry.offset)) in buried or (
-                group,
-                entry.id,
-            ) in buried_ids
-            what = f"event {entry.id or entry.place}"
-            expected = f"{entry.type or 'a message'} in the inbox or the dead letters of {group}"
-            judgement.expect(taken or dead, what, expected, f"neither; it stands at {entry.place}")
+        # A type that is not declared is nobody's, so every reader of the topic must have put it aside.
+        for group in subscribers.get(entry.type, readers[entry.topic]):
+            if (entry.source, entry.id) in evidence.inbox.get(group, ()):
+                continue
+            place = entry.topic, entry.partition, entry.offset
+            if (group, place) not in buried and (group, entry.id) not in buried_ids:
+                expected = f"{entry.type or 'a message'} in the inbox or the dead letters of {group}"
+                judgement.violated(
+                    f"event {entry.id or entry.place}", expected, f"neither; it stands at {entry.place}"
+                )
     return judgement
+
+
+def subscribers_of(evidence: Evidence) -> Mapping[str, list[str]]:
+    """Declared event type → the groups that say they react to it; others skip it knowingly."""
+    return {
+        type_: [group for group in topic.readers if type_ in evidence.subscriptions.get(group, ())]
+        for topic in evidence.topics
+        for type_ in topic.events
+    }
 
 
 # --- 7 --------------------------------------------------------------------------------------------
@@ -356,13 +366,10 @@ def one_trace_per_order(evidence: Evidence) -> Judgement:
 def services_of(evidence: Evidence, orders: Iterable[str]) -> Mapping[str, set[str]]:
     """Order id → the services that published or took an event of it."""
     services: dict[str, set[str]] = {order_id: set() for order_id in orders}
-    topics = {topic.name: topic for topic in evidence.topics}
+    subscribers = subscribers_of(evidence)
     for entry in evidence.log.entries:
         if entry.key in services:
-            takers = (
-                g for g in topics[entry.topic].readers if entry.type in evidence.subscriptions.get(g, ())
-            )
-            services[entry.key].update([entry.source.removeprefix("/"), *takers])
+            services[entry.key].update([entry.source.removeprefix("/"), *subscribers.get(entry.type, ())])
     return services
 
 
