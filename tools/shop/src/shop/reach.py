@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from shop.stack import kubernetes
+from shop.stack import compose, kubernetes
 from shop.stack.places import contracts, state_folder
 from shop.target import Target, embedded
 
@@ -18,6 +18,7 @@ class Where(StrEnum):
     """How a shop is run."""
 
     EMBEDDED = "embedded"
+    COMPOSE = "compose"
     K8S = "k8s"
 
 
@@ -32,6 +33,9 @@ def reached() -> Iterator[Target]:
     match chosen():
         case Where.EMBEDDED:
             yield embedded(state_folder())
+        case Where.COMPOSE:
+            with compose.reached(state_folder() / "compose", contracts()) as target:
+                yield target
         case Where.K8S:
             with kubernetes.reached(state_folder() / "k8s", contracts()) as target:
                 yield target

@@ -1,8 +1,13 @@
-"""Topics as contracts/topics.yaml declares them: created, widened, re-configured; never deleted."""
+"""Topics as contracts/topics.yaml declares them: created, widened, re-configured; never deleted.
+
+KAFKA_BOOTSTRAP_SERVERS=localhost:18092 python -m shop.stack.topics     in the repository's root
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,3 +119,16 @@ async def _configure(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> Non
     ]
     if changed:
         await admin.alter_configs(changed)
+
+
+def main() -> None:
+    try:
+        topics = declared(Path("contracts"))
+        asyncio.run(declare(os.environ["KAFKA_BOOTSTRAP_SERVERS"], topics, patience=120))
+    except Trouble as trouble:
+        sys.exit(str(trouble))
+    print(f"{len(topics)} topics are as they are declared")
+
+
+if __name__ == "__main__":
+    main()
