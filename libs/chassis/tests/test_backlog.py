@@ -66,7 +66,7 @@ async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> N
         await tx.connection.execute(text("INSERT INTO effects (name, number, in_call) VALUES ('a', 1, 1)"))
 
     async def counted() -> None:
-        assert backlog.refuses("POST", "/things")
+        assert backlog.refuses("POST", "/things")  # being asked is what makes it count
 
     await eventually(counted)
     task.cancel()

@@ -1,6 +1,6 @@
 """Each event once, in the order of its key, whatever fails."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import httpx
@@ -8,8 +8,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import event as sql_event
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis import admin
+from chassis import admin, dead_letters
 from chassis.database import Database, Unavailable
 from chassis.envelope import Batch, ConsumedEvent, RawMessage, new_id
 from chassis.inbox import Inbox, subscriptions_of
@@ -55,6 +56,19 @@ async def test_a_batch_costs_the_same_number_of_statements_however_large_it_is(
     statements.clear()
     await inbox.process([message(f"thing-{n}", n) for n in range(200)])
     assert len(statements) == small == 2  # the claim, and the handler's own
+
+
+async def test_what_handlers_collect_is_written_once_before_the_commit(db: Database) -> None:
+    written: list[list[int]] = []
+
+    async def write(connection: AsyncConnection, rows: Sequence[int]) -> None:
+        written.append(list(rows))
+
+    async with db.transaction() as tx:
+        tx.collect(write, [1, 2])
+        tx.collect(write, [3])
+        assert written == []
+    assert written == [[1, 2, 3]]
 
 
 async def test_events_of_one_key_are_handled_in_their_order(
@@ -152,6 +166,31 @@ async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(
     assert (answer["ended"], answer["still_open"], again["ended"]) == (3, 0, 0)
     await inbox.process([message("a", 4)])
     assert await effects_in(db) == [("a", 1), ("a", 2), ("a", 3), ("a", 4)]
+
+
+async def test_a_parked_letter_that_fails_again_does_not_stop_those_that_are_held(
+    inbox: Inbox,
+    db: Database,
+    effects: Any,
+    message: Message,
+    effects_in: EffectsIn,
+    operator: httpx.AsyncClient,
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison")
+    await inbox.process([message("a", 1, type="things.thing-exploded.v1"), message("a", 2), message("a", 3)])
+    effects.fails = lambda name, number: None
+    answer = (await operator.post("/admin/dead-letters/redrive", json={"key": "a"})).json()
+    assert (answer["ended"], answer["still_open"]) == (2, 1)
+    assert "thing-exploded" in answer["error"]
+    assert await effects_in(db) == [("a", 2), ("a", 3)]
+
+
+async def test_open_letters_are_counted_for_whoever_watches(
+    inbox: Inbox, db: Database, message: Message
+) -> None:
+    await inbox.process([message("a", 1, value=b"{}"), message("a", 2), message("b", 1, drop="ce_id")])
+    async with db.reading() as connection:
+        assert await dead_letters.count_open(connection) == [("things", 3)]
 
 
 async def test_a_letter_that_is_discarded_lets_the_rest_of_its_key_be_redriven(

@@ -1,7 +1,7 @@
 """For operators: the dead letters of a service over HTTP, and what it subscribes to."""
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -91,18 +91,24 @@ async def show_dead_letter(letter_id: int, db: Db) -> DeadLetterDetail:
 
 @router.post("/dead-letters/redrive", summary="Handle dead letters again, in the order of their keys")
 async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
-    """Safe to repeat: an event that was handled in the meantime is a duplicate, and has no effect."""
-    ended = 0
-    inbox = _inbox(request)
+    """Safe to repeat: an event that was handled in the meantime is a duplicate, and has no effect.
+
+    A letter that fails again stops those of its key that wait behind it, and nothing else.
+    """
+    ended, errors = 0, []
     for topic, key in await _keys(db, selection):
-        try:
-            while await _redrive_next(inbox, db, topic, key, selection.id):
+        after = 0
+        while (
+            letter := await _redrive_next(_inbox(request), db, topic, key, selection.id, after)
+        ) is not None:
+            after = letter.id
+            if letter.error is None:
                 ended += 1
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            return Outcome(ended=ended, still_open=await _open(db, selection), error=repr(error))
-    return Outcome(ended=ended, still_open=await _open(db, selection))
+                continue
+            errors.append(letter.error)
+            if letter.state != "PARKED":
+                break
+    return Outcome(ended=ended, still_open=await _open(db, selection), error="; ".join(errors) or None)
 
 
 @router.post("/dead-letters/discard", summary="Give up dead letters")
@@ -134,20 +140,36 @@ async def republish(db: Db) -> Republished:
     return Republished(events=events.scalar_one())
 
 
-async def _redrive_next(inbox: Inbox, db: Db, topic: str, key: str, only: int | None) -> bool:
-    """Handle the oldest open letter of a key in a transaction of its own; False when there is none."""
-    async with db.transaction() as tx:
-        await dead_letters.lock_key(tx, topic, key)
-        row = (
-            (await tx.connection.execute(_NEXT, {"topic": topic, "key": key, "id": only})).mappings().first()
-        )
-        if row is None:
-            return False
-        headers = [(name, value.encode()) for name, value in row["headers"].items()]
-        position = (row["partition"], row["offset"])
-        await inbox.handle_held(tx, RawMessage(topic, position, key.encode(), row["value"], headers))
-        await _end(tx, row["id"])
-    return True
+class Redriven(NamedTuple):
+    """A letter that was tried again, the state it was in, and why it failed, if it did."""
+
+    id: int
+    state: str
+    error: str | None
+
+
+async def _redrive_next(
+    inbox: Inbox, db: Db, topic: str, key: str, only: int | None, after: int
+) -> Redriven | None:
+    """Handle the oldest open letter of a key in a transaction of its own; None when there is none."""
+    letter_id, state = 0, ""
+    try:
+        async with db.transaction() as tx:
+            await dead_letters.lock_key(tx, topic, key)
+            which = {"topic": topic, "key": key, "id": only, "after": after}
+            row = (await tx.connection.execute(_NEXT, which)).mappings().first()
+            if row is None:
+                return None
+            letter_id, state = row["id"], row["state"]
+            headers = [(name, value.encode()) for name, value in row["headers"].items()]
+            position = (row["partition"], row["offset"])
+            await inbox.handle_held(tx, RawMessage(topic, position, key.encode(), row["value"], headers))
+            await _end(tx, letter_id)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        return Redriven(letter_id, state, repr(error))
+    return Redriven(letter_id, state, None)
 
 
 async def _end(tx: Transaction, letter_id: int) -> None:
@@ -199,7 +221,7 @@ _KEYS = text(f"SELECT DISTINCT topic, key FROM dead_letters WHERE {_SELECTED} AN
 _COUNT = text(f"SELECT count(*) FROM dead_letters WHERE {_SELECTED} AND {_OPEN}")
 _NEXT = text(
     f"SELECT * FROM dead_letters WHERE topic = :topic AND key = :key AND {_OPEN}"
-    " AND (CAST(:id AS bigint) IS NULL OR id = :id) ORDER BY id LIMIT 1 FOR UPDATE"
+    " AND (CAST(:id AS bigint) IS NULL OR id = :id) AND id > :after ORDER BY id LIMIT 1 FOR UPDATE"
 )
 _REPUBLISH = text(
     "UPDATE relay_cursor SET snapshot = '3:3:', upper = NULL, after_id = 0, owner = NULL, lease_until = NULL"

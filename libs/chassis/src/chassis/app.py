@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from sqlalchemy import text
 
@@ -70,7 +71,9 @@ def build_app(
         async with runtime.running():
             yield
 
-    app = FastAPI(title=settings.service_name, lifespan=lifespan, version="1")
+    # FastAPI can trace by itself; once around each request is enough, and the instrumentor does it.
+    native = TelemetryConfig(tracing=False, metrics=False, logs=False)
+    app = FastAPI(title=settings.service_name, lifespan=lifespan, version="1", telemetry=native)
     app.state.database = database
     app.state.inbox = inbox
     app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())

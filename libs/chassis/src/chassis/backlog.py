@@ -28,17 +28,21 @@ class Backlog:
     sheds: Collection[str]
     in_flight_limit: int = 200
     waiting: int = 0
-    in_flight: int = field(default=0)
+    in_flight: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def refuses(self, method: str, path: str) -> bool:
         """Whether a request is to be refused just now."""
         if method != "POST" or path not in self.sheds:
             return False
+        self.asked.set()
         return self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
 
     async def sample(self, database: Database) -> None:
-        """Count again and again, until cancelled."""
+        """Count again and again while requests come, until cancelled."""
         while True:
+            await self.asked.wait()
+            self.asked.clear()
             async with database.reading() as connection:
                 self.waiting = await self.count(connection)
             await asyncio.sleep(SAMPLE_SECONDS)

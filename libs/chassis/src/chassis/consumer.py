@@ -24,7 +24,9 @@ log = structlog.get_logger()
 
 POLL_MS = 1_000
 LONGEST_PAUSE = 5.0
-OFFSETS_EVERY = 0.2
+OFFSETS_EVERY = 1.0
+# A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
+LONGEST_FETCH_MS = 2_000
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -39,12 +41,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             "group_id": inbox.group,
             "group_instance_id": settings.kafka_group_instance_id,
             "session_timeout_ms": settings.kafka_session_timeout_ms,
+            "fetch_max_wait_ms": LONGEST_FETCH_MS,
             "heartbeat_interval_ms": settings.kafka_session_timeout_ms // 4,
         }
         self._busy = asyncio.Lock()
         self._generation = 0
         self._done: dict[TopicPartition, int] = {}
         self._stopping = asyncio.Event()
+        self._progress = asyncio.Event()
         self._failures = 0
 
     async def run(self) -> None:
@@ -115,6 +119,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._failures = 0
         for record in records:
             self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self._progress.set()
 
     async def _pause(self) -> None:
         """Backoff with jitter. The batch was given back, so the group's heartbeat and polling go on meanwhile."""
@@ -126,6 +131,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _commit_regularly(self) -> None:
         # Not once a batch: the inbox makes redelivery harmless, and a commit costs a round trip and a log record.
         while True:
+            await self._progress.wait()
+            self._progress.clear()
             await asyncio.sleep(OFFSETS_EVERY)
             with contextlib.suppress(KafkaError):
                 await self._commit()

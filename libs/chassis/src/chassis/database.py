@@ -3,9 +3,10 @@
 A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and committed before the answer leaves.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, cast
+from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +25,10 @@ CONNECT_SECONDS = 3.0
 SERVER_SETTINGS = {"jit": "off"}
 
 
+Row = TypeVar("Row")
+Write = Callable[[AsyncConnection, Sequence[Row]], Awaitable[None]]
+
+
 class Unavailable(Exception):
     """Something outside (a database, another company's service) is away. Not the message's fault: wait, try again."""
 
@@ -36,6 +41,7 @@ class Transaction:
         self.rows: list[OutboxRow] = []
         self.pending: list[PublishedEvent] = []
         self.wakes: set[str] = set()
+        self._collected: defaultdict[Write[Any], list[Any]] = defaultdict(list)
 
     def publish(self, event: PublishedEvent, *, cause: Cause) -> UUID:
         """Publish an event if and when this transaction commits; returns the event's id."""
@@ -43,6 +49,20 @@ class Transaction:
         self.rows.append(row)
         self.pending.append(event)
         return row.event_id
+
+    def collect(self, write: Write[Any], rows: Iterable[Any]) -> None:
+        """Have `write(connection, all rows collected for it)` called once, before the commit.
+
+        For handlers that write into one table: however many calls a batch makes, it is one statement.
+        """
+        self._collected[write].extend(rows)
+
+    async def finish(self) -> None:
+        """Write what was collected, then what is to be published: the last statements of the transaction."""
+        for write, rows in self._collected.items():
+            await write(self.connection, rows)
+        self._collected.clear()
+        await outbox.write(self.connection, self.rows)
 
     def wake(self, job: str) -> None:
         """After the commit, run this process's job of that name without waiting for its interval."""
@@ -73,7 +93,7 @@ class Database:
         async with self.engine.begin() as connection:
             tx = Transaction(connection)
             yield tx
-            await outbox.write(connection, tx.rows)
+            await tx.finish()
         self.on_commit(tx)
 
     @asynccontextmanager
@@ -116,7 +136,7 @@ def is_unavailable(error: BaseException) -> bool:
     )
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     return cast(Database, request.app.state.database)
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.database import Transaction, Unavailable
 from chassis.envelope import RawMessage, new_id
@@ -61,6 +62,11 @@ async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None
     await _keep(tx, group, message, "WAITING", "key-held", "an earlier event of this key is a dead letter")
 
 
+async def count_open(connection: AsyncConnection) -> list[tuple[str, int]]:
+    """(consumer group, its open letters) for each group that ever had one."""
+    return [(row.consumer_group, row.letters) for row in await connection.execute(_COUNT_OPEN)]
+
+
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
     """Serialize those who queue behind a held key with those who release it."""
     await tx.connection.execute(_LOCK, {"name": f"{topic}/{key}"})
@@ -71,6 +77,11 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _IS_HELD = text(
     "SELECT EXISTS (SELECT FROM dead_letters WHERE consumer_group = :group AND topic = :topic AND key = :key"
     " AND state IN ('HELD', 'WAITING'))"
+)
+
+_COUNT_OPEN = text(
+    "SELECT consumer_group, count(*) FILTER (WHERE state IN ('HELD', 'WAITING', 'PARKED')) AS letters"
+    " FROM dead_letters GROUP BY consumer_group"
 )
 
 _KEEP = text(

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
+from chassis import dead_letters, telemetry
 from chassis.database import Database, is_unavailable
 
 Check = Callable[[], Awaitable[str | None]]
@@ -41,8 +42,16 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
-    """Counters in Prometheus' text format."""
+async def metrics(request: Request) -> Response:
+    """Counters in Prometheus' text format. What must be asked of the database is left as it was while that is away."""
+    database: Database = request.app.state.database
+    try:
+        async with asyncio.timeout(CHECK_SECONDS), database.reading() as connection:
+            for group, letters in await dead_letters.count_open(connection):
+                telemetry.DEAD_LETTERS_OPEN.labels(group).set(letters)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

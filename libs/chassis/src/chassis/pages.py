@@ -41,7 +41,7 @@ class Cursors:
         return hmac.new(self.secret, body, hashlib.sha256).digest()[:16]
 
 
-def _cursors(request: Request) -> Cursors:
+async def _cursors(request: Request) -> Cursors:
     return cast(Cursors, request.app.state.cursors)
 
 

@@ -49,7 +49,7 @@ class Relay:
 
     url: str
     send: Send
-    poll_seconds: float = 0.5
+    poll_seconds: float = 2.0
     page: int = PAGE
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)

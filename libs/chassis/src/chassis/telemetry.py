@@ -24,7 +24,7 @@ from prometheus_client import Counter, Gauge
 CONSUMED = Counter("chassis_events_consumed_total", "Events taken from the transport", ["type", "outcome"])
 PUBLISHED = Counter("chassis_events_published_total", "Events acknowledged by the broker", ["topic"])
 JOB_RUNS = Counter("chassis_job_done_total", "Pieces of work done by a job", ["job"])
-HELD = Gauge("chassis_dead_letters_open", "Dead letters that wait for a person", ["group"])
+DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait for a person", ["group"])
 
 LAST_SPANS_SECONDS = 2.0
 

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from analytics.domain import GUARDED_BY, MOMENTS, VERSIONS, Fact, GenerationState
+from analytics.domain import GUARDED_BY, MOMENTS, VERSIONS, Fact, GenerationState, join_by
 from chassis.database import Database
 
 metadata = MetaData()
@@ -114,6 +114,16 @@ async def upsert(
         _upsert(table, columns),
         {column: [fact.get(column) for fact in facts] for column in columns} | {"generation": generation},
     )
+
+
+async def join_order_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+    """Join facts about orders, any number for each, into every generation that is written."""
+    await upsert(connection, order_facts, join_by("order_id", facts))
+
+
+async def join_product_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+    """Join facts about products, any number for each, into every generation that is written."""
+    await upsert(connection, product_facts, join_by("sku", facts))
 
 
 @cache

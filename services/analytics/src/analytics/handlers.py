@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from analytics import db
-from analytics.db import Generation, order_facts, product_facts
+from analytics.db import Generation
 from analytics.domain import Fact, GenerationState, RebuildAlreadyRunning, UnknownRebuild, join_by
 from analytics.events import (
     NotificationSent,
@@ -91,11 +91,11 @@ async def project_product_priced(tx: Transaction, events: Batch[ProductPriced]) 
 
 
 async def _project_orders(tx: Transaction, events: Batch[Any]) -> None:
-    await db.upsert(tx.connection, order_facts, [event.data.fact() for event in events])
+    tx.collect(db.join_order_facts, [event.data.fact() for event in events])
 
 
 async def _project_products(tx: Transaction, events: Batch[Any]) -> None:
-    await db.upsert(tx.connection, product_facts, [event.data.fact() for event in events])
+    tx.collect(db.join_product_facts, [event.data.fact() for event in events])
 
 
 async def open_rebuild(tx: Transaction) -> int:

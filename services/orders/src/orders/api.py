@@ -164,7 +164,7 @@ class ProblemView(BaseModel):
     detail: str = ""
 
 
-def time_allowed_by_default(request: Request) -> timedelta:
+async def time_allowed_by_default(request: Request) -> timedelta:
     """How long an order may take when its customer names no deadline; set by `main`."""
     allowed: timedelta = request.app.state.time_allowed
     return allowed
