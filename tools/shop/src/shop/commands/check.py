@@ -30,9 +30,10 @@ def check(
 ) -> None:
     """Ask the oracle: judge from outside whether everything that must hold holds.
 
-    It waits until no order is under way, then reads the clients' own history, the
-    databases, the card processor's ledger, the whole Kafka log and the spans, and
-    holds nine invariants against them. The exit code is the verdict: 0 if all hold.
+    It waits until no order is under way, then reads the clients' own history,
+    the databases, the card processor's ledger, the whole Kafka log and the
+    spans, and holds nine invariants against them. The exit code is the verdict:
+    0 if all hold.
 
     Examples:
 

@@ -25,16 +25,19 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the shop running afterwards.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show the whole shop: orders of every outcome, one order's story and trace, the oracle's verdict.
+    """Show the whole shop: orders of every outcome, one order's story, the verdict.
 
-    A shop that runs already is used and left running; otherwise one is started and
-    stopped again. The exit code is the oracle's verdict.
+    A shop that runs already is used and left running; otherwise one is started
+    and stopped again. The story is of an order that was compensated: event by
+    event, and its trace as a tree. The exit code is the oracle's verdict.
 
     Examples:
 
         shop demo
 
-        shop demo --orders 2000 --keep      then kill a service in the middle: `shop restart payments --kill`
+        shop demo --orders 2000      and, in the middle of it, elsewhere:
+
+        shop restart payments --kill
 
         shop demo --seed 7 --json
     """

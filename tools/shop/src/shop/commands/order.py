@@ -21,11 +21,13 @@ def order(
 ) -> None:
     """Place one order and say how to follow it.
 
+    Its id is printed on a line of its own, for other commands to take up.
+
     Examples:
 
         shop order
 
-        shop order --outcome timed-out      its deadline passes while the card processor thinks
+        shop order --outcome timed-out      its deadline passes
 
         shop watch $(shop order --outcome declined | head -1)
     """

@@ -14,12 +14,12 @@ from shop.traces import collect, title_of, traces_of_order, tree_of
 
 
 def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
-    """Draw an order's trace as a tree of spans: from the HTTP request over Kafka through every service.
+    """Draw an order's trace as a tree of spans, over Kafka and through every service.
 
-    Each line: service, span, time since the beginning, how long it took. ▲ is sent
-    to Kafka, ▼ taken from it. It works on a stopped shop too: spans are kept in its
-    state folder. With SHOP_TRACE_MODE=links the traces of all hops are joined by
-    their links.
+    Each line: service, span, time since the beginning, how long it took. ▲ is
+    sent to Kafka, ▼ taken from it. It works on a stopped shop too: its spans
+    are kept in its state folder. With SHOP_TRACE_MODE=links the traces of all
+    hops are joined by their links.
 
     Examples:
 

@@ -34,8 +34,9 @@ def order_id_of(text: str) -> str:
 def watch(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
     """Tell an order's story while it happens, event by event, until it has ended.
 
-    Each line: time since the order was placed, who did it, what happened, because of
-    what. It is read from the Kafka log, in no consumer group, so nobody notices.
+    Each line: time since the order was placed, who did it, what happened, and
+    because of what. It is read from the Kafka log, in no consumer group, so
+    that nobody notices.
 
     Examples:
 
