@@ -17,6 +17,10 @@ MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" --no-emit-package chassis
 
+# One sentence with the cure, and where the rest is.
+sorry = echo "make: $(1)." >&2; exit 1
+DOWNLOAD_CURE := : connect to the network or set HTTPS_PROXY and try again; .shop/setup.log has the reason
+
 .PHONY: help
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -58,17 +62,20 @@ lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 	@echo "Preparing $(VENV) (once)"
+	@mkdir -p .shop
 	@[ -x $(VENV)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-dev.txt \
-		|| { echo "make: the packages could not be installed; if there is no network, connect (or set HTTPS_PROXY) and try again." >&2; exit 1; }
-	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps $(addprefix --editable ./,$(PROJECTS))
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-dev.txt >.shop/setup.log 2>&1 \
+		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps $(addprefix --editable ./,$(PROJECTS)) \
+		>.shop/setup.log 2>&1 || { $(call sorry,this repository's projects could not be installed$(DOWNLOAD_CURE)); }
 	@touch $(READY)
 
 # uv itself, if there is none on the PATH: into an environment of its own.
 $(CURDIR)/.shop/uv/bin/uv:
+	@mkdir -p .shop
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "make: Python 3.11 or later is needed, and $(PYTHON) is older or missing: install one, or name it with PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -m venv .shop/uv \
-		|| { echo "make: $(PYTHON) cannot make environments: install its venv package (python3-venv on Debian), or install uv." >&2; exit 1; }
-	@.shop/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9' \
-		|| { echo "make: uv could not be installed; if there is no network, connect (or set HTTPS_PROXY) and try again." >&2; exit 1; }
+		|| { $(call sorry,$(PYTHON) is missing or older than 3.11: install a newer Python or name one with PYTHON=...); }
+	@$(PYTHON) -m venv .shop/uv >.shop/setup.log 2>&1 \
+		|| { $(call sorry,$(PYTHON) cannot make environments: install its venv package (python3-venv on Debian) or uv); }
+	@.shop/uv/bin/python -m pip install --quiet --retries 1 'uv>=0.9' >.shop/setup.log 2>&1 \
+		|| { $(call sorry,uv could not be installed$(DOWNLOAD_CURE)); }

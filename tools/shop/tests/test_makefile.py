@@ -1,0 +1,79 @@
+"""The Makefile: it says what it can do, and what it cannot is one sentence with the cure."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+NOWHERE = "http://127.0.0.1:9"
+"""A proxy that refuses every connection: a machine without network."""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone as far as the Makefile looks at it before anything is installed."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "requirements-dev.txt", tmp_path)
+    for project in ("libs/chassis", "tools/shop", "tools/processor"):
+        (tmp_path / project).mkdir(parents=True)
+        shutil.copy(ROOT / project / "pyproject.toml", tmp_path / project)
+    return tmp_path
+
+
+def make(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """make with this Python, without uv on the PATH, with an empty home and no network."""
+    (clone / "bin").mkdir(exist_ok=True)
+    (clone / "bin" / "python3").unlink(missing_ok=True)
+    (clone / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+    surroundings = {
+        "PATH": f"{clone / 'bin'}:/usr/bin:/bin",
+        "HOME": str(clone / "home"),
+        "HTTP_PROXY": NOWHERE,
+        "HTTPS_PROXY": NOWHERE,
+        **environment,
+    }
+    return subprocess.run(
+        ["make", *arguments], cwd=clone, env=surroundings, capture_output=True, text=True, check=False
+    )
+
+
+def sentences(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """What make says to a person, without its own mark of where it stopped."""
+    return [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
+
+
+def test_without_a_target_it_lists_what_it_can_do(clone: Path) -> None:
+    result = make(clone)
+    assert result.returncode == 0
+    for target in ("demo", "test", "lint", "up", "down", "help"):
+        assert f"make {target} " in result.stdout
+
+
+def test_without_network_there_is_one_sentence_and_no_output_of_pip(clone: Path) -> None:
+    result = make(clone, "up")
+    assert result.returncode != 0
+    (sentence,) = sentences(result)
+    assert sentence.startswith("make: uv could not be installed: connect to the network or set HTTPS_PROXY")
+    assert (clone / ".shop" / "setup.log").stat().st_size > 0
+
+
+def test_without_network_but_with_uv_there_is_one_sentence_too(clone: Path) -> None:
+    from shop.stack import venvs
+
+    result = make(clone, "up", UV=str(venvs.uv()), UV_HTTP_RETRIES="0")
+    assert result.returncode != 0
+    (sentence,) = sentences(result)
+    assert sentence.startswith("make: the packages could not be installed: connect to the network")
+
+
+def test_a_python_that_is_missing_or_too_old_is_named(clone: Path) -> None:
+    result = make(clone, "up", "PYTHON=python0")
+    assert result.returncode != 0
+    assert sentences(result)[-1].startswith(
+        "make: python0 is missing or older than 3.11: install a newer Python"
+    )
