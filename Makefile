@@ -48,6 +48,10 @@ lint: $(READY) ## Style, types, and who may import whom
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --config .importlinter
 
+.PHONY: bench
+bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
+	@$(VENV)/bin/shop bench $(ARGS)
+
 .PHONY: contracts
 contracts: $(READY) ## Write the OpenAPI and AsyncAPI files anew from the code
 	@$(VENV)/bin/python tools/contracts/export.py

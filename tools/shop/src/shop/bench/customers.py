@@ -13,12 +13,21 @@ import asyncio
 import json
 import random
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 CONNECTIONS = 64
 SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 """So many that no two orders of a moment need to fight for one product."""
+
+
+Due = tuple[float, bytes]
+"""When an order is due (seconds since the epoch), and its request."""
+
+
+class Refused(Exception):
+    """The shop will never take this order."""
 
 
 @dataclass
@@ -45,39 +54,40 @@ class Customers:
     seed: int
 
     async def come(self) -> Sent:
-        """Place all orders; returns when each was taken."""
-        dice = random.Random(self.seed)
+        """Place all orders; returns when each was taken. Raises a group of Refused if one is refused for good."""
         sent = Sent(began=time.time())
-        due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
-        windows = [asyncio.create_task(self._window(due, sent)) for _ in range(min(CONNECTIONS, self.orders))]
+        due: asyncio.Queue[Due | None] = asyncio.Queue()
+        windows = min(CONNECTIONS, self.orders)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(windows):
+                group.create_task(self._window(due, sent))
+            await self._arrive(due)
+            for _ in range(windows):
+                due.put_nowait(None)
+        return sent
+
+    async def _arrive(self, due: asyncio.Queue[Due | None]) -> None:
+        dice = random.Random(self.seed)
         moment = time.time()
         for number in range(self.orders):
             if self.rate:
                 moment += dice.expovariate(self.rate)
                 await asyncio.sleep(max(0.0, moment - time.time()))
             due.put_nowait((moment, self._request(dice, number)))
-        for _ in windows:
-            due.put_nowait(None)
-        await asyncio.gather(*windows)
-        return sent
 
-    async def _window(self, due: asyncio.Queue[tuple[float, bytes] | None], sent: Sent) -> None:
+    async def _window(self, due: asyncio.Queue[Due | None], sent: Sent) -> None:
         """One connection: takes the next order that is due, waits for its answer."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        while (order := await due.get()) is not None:
-            moment, request = order
-            while True:
-                writer.write(request)
-                status, headers, body = await _answer(reader)
-                if status == 202:
-                    break
-                if status not in (429, 503):
-                    raise SystemExit(f"An order was answered with {status}: {body[:300].decode()}")
-                sent.shed += 1
-                await asyncio.sleep(float(headers.get("retry-after", "1")))
-            sent.answered.append(time.time() - moment)
-            sent.orders[json.loads(body)["order_id"]] = moment
-        writer.close()
+        try:
+            while (order := await due.get()) is not None:
+                moment, request = order
+                order_id = await _place(reader, writer, request, sent)
+                sent.answered.append(time.time() - moment)
+                sent.orders[order_id] = moment
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     def _request(self, dice: random.Random, number: int) -> bytes:
         lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
@@ -96,6 +106,21 @@ class Customers:
         return head.encode() + body
 
 
+async def _place(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, sent: Sent
+) -> str:
+    """Send a request until it is taken; returns the order's id."""
+    while True:
+        writer.write(request)
+        status, headers, body = await _answer(reader)
+        if status == 202:
+            return str(json.loads(body)["order_id"])
+        if status not in (429, 503):
+            raise Refused(f"An order was answered with {status}: {body[:300].decode()}")
+        sent.shed += 1
+        await asyncio.sleep(float(headers.get("retry-after", "1")))
+
+
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -112,7 +137,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")
     parser.add_argument("--out", type=Path, required=True, help="where to write what was sent, as JSON")
     given = parser.parse_args()
-    sent = asyncio.run(Customers(given.port, given.orders, given.rate, given.seed).come())
+    try:
+        sent = asyncio.run(Customers(given.port, given.orders, given.rate, given.seed).come())
+    except* Refused as refused:
+        raise SystemExit(str(refused.exceptions[0])) from None
     sent.cpu_seconds = time.process_time()
     given.out.write_text(json.dumps(asdict(sent)))
 

@@ -24,6 +24,7 @@ from shop.bench.figure import Figure
 from shop.bench.page import write_page
 from shop.bench.plan import Report
 from shop.bench.table import print_report
+from shop.stack import places
 
 
 def bench(
@@ -32,7 +33,9 @@ def bench(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A short run: rough numbers.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the loaded runs.")] = None,
-    out: Annotated[Path, typer.Option(help="Where bench.json and bench.html go.")] = Path("bench"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where bench.json and bench.html go; .shop/report if not told.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Measure what an order costs, as ratios to what PostgreSQL and Kafka cost by themselves.
@@ -51,6 +54,7 @@ def bench(
     if rounds is not None:
         effort = plan.with_rounds(effort, rounds)
     report = asyncio.run(run(plan.chosen(only or []), effort, console))
+    out = out or places.cache_folder().parent / "report"
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(json.dumps(report.as_json(), indent=2))
     write_page(report, out / "bench.html")

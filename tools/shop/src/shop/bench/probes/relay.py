@@ -38,7 +38,7 @@ async def drain(
         bare.append(await _bare(bootstrap, bare_topic, rows))
         relayed.append(await _relayed(database, bootstrap, rows))
     bare.append(await _bare(bootstrap, bare_topic, rows))
-    await _check_order(bootstrap, topic, rows * rounds)
+    await check_order(bootstrap, topic, rows * rounds)
     return {"bare": bare, "relay": relayed}
 
 
@@ -120,21 +120,26 @@ def _message(number: int, now: datetime) -> tuple[bytes, bytes, envelope.Headers
     return event.subject.encode(), event.model_dump_json().encode(), headers
 
 
-async def _check_order(bootstrap: str, topic: str, expected: int) -> None:
+async def check_order(bootstrap: str, topic: str, expected: int) -> None:
     """Read everything back: on each key each number follows the one before, and a new round begins with the first."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     latest: dict[bytes, int] = {}
-    while expected > 0:
-        for records in (await consumer.getmany(timeout_ms=10_000)).values():
-            for record in records:
-                number = json.loads(record.value)["number"]
-                before = latest.get(record.key)
-                if number >= KEYS and before is not None and number != before + KEYS:
-                    raise SystemExit(f"{record.key!r}: {number} came after {before}")
-                latest[record.key] = number
-            expected -= len(records)
-    await consumer.stop()
+    try:
+        while expected > 0:
+            for records in (await consumer.getmany(timeout_ms=10_000)).values():
+                for record in records:
+                    _follows(latest, record.key, json.loads(record.value)["number"])
+                expected -= len(records)
+    finally:
+        await consumer.stop()
+
+
+def _follows(latest: dict[bytes, int], key: bytes, number: int) -> None:
+    before = latest.get(key)
+    if number >= KEYS and before is not None and number != before + KEYS:
+        raise SystemExit(f"{key!r}: {number} came after {before}")
+    latest[key] = number
 
 
 if __name__ == "__main__":

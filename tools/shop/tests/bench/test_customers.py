@@ -1,0 +1,69 @@
+"""The load's own client: small, and honest about what the shop refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from shop.bench.customers import Customers, Refused
+
+
+@asynccontextmanager
+async def shop(answers: list[tuple[int, str]]) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that gives these answers (status, further headers), then 202; its port, and the keys it saw."""
+    keys: list[bytes] = []
+
+    ended = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(done := asyncio.Event())
+        while head := await reader.readline():
+            length = 0
+            while (line := await reader.readline()) != b"\r\n":
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+                keys.extend([value.strip()] if name.lower() == b"idempotency-key" else [])
+            await reader.readexactly(length)
+            assert head.startswith(b"POST /orders ")
+            status, headers = answers.pop(0) if answers else (202, "")
+            body = json.dumps({"order_id": f"order-{len(keys)}"})
+            writer.write(
+                f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n{body}".encode()
+            )
+        writer.close()
+        await writer.wait_closed()
+        done.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], keys
+    finally:
+        await asyncio.gather(*(done.wait() for done in ended))
+        server.close()
+
+
+async def test_every_order_is_placed_once() -> None:
+    async with shop([]) as (port, keys):
+        sent = await Customers(port, orders=20, rate=0, seed=1).come()
+    assert len(sent.orders) == len(sent.answered) == 20
+    assert len(set(keys)) == 20
+    assert sent.shed == 0
+
+
+async def test_an_order_that_is_shed_comes_back_with_its_key() -> None:
+    async with shop([(429, "Retry-After: 0\r\n"), (503, "Retry-After: 0\r\n")]) as (port, keys):
+        sent = await Customers(port, orders=1, rate=0, seed=1).come()
+    assert len(sent.orders) == 1
+    assert sent.shed == 2
+    assert keys == [keys[0]] * 3
+
+
+async def test_an_answer_that_is_a_mistake_ends_the_run() -> None:
+    async with shop([(422, "")]) as (port, _):
+        with pytest.raises(ExceptionGroup) as refusal:
+            await Customers(port, orders=1, rate=0, seed=1).come()
+    assert isinstance(refusal.value.exceptions[0], Refused)

@@ -1,0 +1,84 @@
+"""The report says what was found, whole and alone."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shop.bench import plan
+from shop.bench.bench import QUICK
+from shop.bench.figure import Bars, Lines, Result, Value
+from shop.bench.figures import FIGURES
+from shop.bench.figures.round_trips import ASKED
+from shop.bench.page import bars, lines, write_page
+from shop.bench.plan import Report
+from shop.bench.samples import percentiles, pooled
+from shop.stack.trouble import Trouble
+
+
+def report(value: Value) -> Report:
+    charts = (
+        Bars("CPU", "ms", {"shop": {"orders": 3.0, "a<b": 1.0}}),
+        Lines("Time", "ms", {"shop": [1.0, 2.0, 9.0]}),
+    )
+    return Report(datetime.now(UTC), plan.machine(), QUICK, {"cpu": Result([value], {"raw": [1, 2]}, charts)})
+
+
+def test_a_value_is_held_to_its_limits_from_the_right_side() -> None:
+    cost, rate = Value("cost", 2.0, must=3, aim=1.5), Value("rate", 0.2, must=0.3, aim=0.6, most=False)
+    assert (cost.holds, cost.aimed) == (True, False)
+    assert (rate.holds, rate.aimed) == (False, False)
+    assert report(cost).holds
+    assert not report(rate).holds
+
+
+def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
+    write_page(report(Value("CPU", 2.0, 3, 1.5)), tmp_path / "bench.html")
+    page = (tmp_path / "bench.html").read_text()
+    assert "<svg" in page
+    for elsewhere in ("src=", "href=", "@import", "url(", "<script"):
+        assert elsewhere not in page
+
+
+def test_charts_are_wellformed_whatever_a_piece_is_called() -> None:
+    for chart in report(Value("CPU", 2.0, 3, 1.5)).results["cpu"].charts:
+        ElementTree.fromstring(bars(chart) if isinstance(chart, Bars) else lines(chart))
+
+
+def test_percentiles_are_medians_over_the_rounds() -> None:
+    rounds = [[0.001 * n for n in range(1, 101)], [0.002 * n for n in range(1, 101)], [9.0] * 100]
+    found = percentiles(rounds)
+    assert found["p50"] == pytest.approx(102.0)
+    assert found["p99"] == pytest.approx(200.0)
+    assert len(pooled(rounds)) == 300
+
+
+def test_a_figure_that_does_not_exist_is_named() -> None:
+    assert [figure.name for figure in plan.chosen(["idle", "cpu"])] == ["cpu", "idle"]
+    with pytest.raises(Trouble, match="'speed'"):
+        plan.chosen(["speed"])
+
+
+def test_every_figure_has_a_name_of_its_own() -> None:
+    assert len({figure.name for figure in FIGURES}) == len(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("line", "database"),
+    [
+        ("2026-11-23 09:00:00.123 UTC [77] orders LOG:  duration: 0.1 ms  parse __s1: SELECT 1", "orders"),
+        (
+            "2026-11-23 09:00:00.123 UTC [77] payments LOG:  duration: 0.1 ms  execute __s1: SELECT 1",
+            "payments",
+        ),
+        ("2026-11-23 09:00:00.123 UTC [77] orders LOG:  duration: 0.1 ms  statement: COMMIT;", "orders"),
+        ("2026-11-23 09:00:00.123 UTC [77] orders LOG:  duration: 0.1 ms  bind __s1: SELECT 1", None),
+        ("\tFROM somewhere", None),
+    ],
+)
+def test_a_round_trip_is_counted_where_the_client_waits(line: str, database: str | None) -> None:
+    found = ASKED.match(line)
+    assert (found and found[1]) == database
