@@ -13,15 +13,22 @@ from shop.bench.customers import Customers, Refused
 
 
 @asynccontextmanager
-async def shop(answers: list[tuple[int, str]]) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """A server that gives these answers (status, further headers), then 202; its port, and the keys it saw."""
+async def shop(
+    answers: list[tuple[int, str]], patience: int = 10**6
+) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that gives these answers (status, further headers), then 202; its port, and the keys it saw.
+
+    It closes a connection after `patience` answers.
+    """
     keys: list[bytes] = []
 
     ended = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ended.append(done := asyncio.Event())
-        while head := await reader.readline():
+        answered = 0
+        while answered < patience and (head := await reader.readline()):
+            answered += 1
             length = 0
             while (line := await reader.readline()) != b"\r\n":
                 name, _, value = line.partition(b":")
@@ -67,3 +74,9 @@ async def test_an_answer_that_is_a_mistake_ends_the_run() -> None:
         with pytest.raises(ExceptionGroup) as refusal:
             await Customers(port, orders=1, rate=0, seed=1).come()
     assert isinstance(refusal.value.exceptions[0], Refused)
+
+
+async def test_a_connection_that_the_shop_has_closed_costs_no_order() -> None:
+    async with shop([], patience=3) as (port, _):
+        sent = await Customers(port, orders=200, rate=0, seed=1).come()
+    assert len(sent.orders) == 200

@@ -25,6 +25,9 @@ SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 Due = tuple[float, bytes]
 """When an order is due (seconds since the epoch), and its request."""
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers with their names in lower case, body."""
+
 
 class Refused(Exception):
     """The shop will never take this order."""
@@ -76,18 +79,16 @@ class Customers:
             due.put_nowait((moment, self._request(dice, number)))
 
     async def _window(self, due: asyncio.Queue[Due | None], sent: Sent) -> None:
-        """One connection: takes the next order that is due, waits for its answer."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        """Takes the next order that is due, waits for its answer."""
+        line = Line(self.port)
         try:
             while (order := await due.get()) is not None:
                 moment, request = order
-                order_id = await _place(reader, writer, request, sent)
+                order_id = await _place(line, request, sent)
                 sent.answered.append(time.time() - moment)
                 sent.orders[order_id] = moment
         finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            await line.close()
 
     def _request(self, dice: random.Random, number: int) -> bytes:
         lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
@@ -106,13 +107,10 @@ class Customers:
         return head.encode() + body
 
 
-async def _place(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, sent: Sent
-) -> str:
+async def _place(line: Line, request: bytes, sent: Sent) -> str:
     """Send a request until it is taken; returns the order's id."""
     while True:
-        writer.write(request)
-        status, headers, body = await _answer(reader)
+        status, headers, body = await line.ask(request)
         if status == 202:
             return str(json.loads(body)["order_id"])
         if status not in (429, 503):
@@ -121,10 +119,37 @@ async def _place(
         await asyncio.sleep(float(headers.get("retry-after", "1")))
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+@dataclass
+class Line:
+    """One connection, opened when it is needed: a server closes those that are idle for long."""
+
+    port: int
+    streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, request: bytes) -> Answer:
+        """The answer to a request. One that met a closed connection is sent again: its key makes that harmless."""
+        if self.streams is not None:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                return await self._exchange(*self.streams, request)
+            await self.close()
+        self.streams = await asyncio.open_connection("127.0.0.1", self.port)
+        return await self._exchange(*self.streams, request)
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self.streams is not None:
+            self.streams[1].close()
+            with suppress(OSError):
+                await self.streams[1].wait_closed()
+            self.streams = None
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+    ) -> Answer:
+        writer.write(request)
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
 
 
 def main() -> None:
