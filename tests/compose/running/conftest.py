@@ -1,0 +1,65 @@
+"""A shop in containers, built and started from nothing once for all tests here, and removed with its data."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shop.stack import compose, places
+from shop.target import Target
+
+PROJECT = "shopfloor-test"
+PORTS = "191"
+SECONDS_TO_START = "900"
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The shop as tests use it."""
+
+    target: Target
+    services: dict[str, Any]
+    """docker-compose.yml as Docker understands it."""
+
+    def runtime_url(self, service: str, database: str | None = None) -> str:
+        """As the service itself connects, from this machine; to another database if one is named."""
+        url: str = self.services[service]["environment"]["DATABASE_URL"]
+        address, _, own = url.rpartition("/")
+        port = compose.published_ports()["postgres"][compose.POSTGRES_PORT]
+        return f"{address.replace('@postgres:5432', f'@127.0.0.1:{port}')}/{database or own}"
+
+    def superuser_url(self, database: str) -> str:
+        password = self.services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+        port = compose.published_ports()["postgres"][compose.POSTGRES_PORT]
+        return f"postgresql://postgres:{password}@127.0.0.1:{port}/{database}"
+
+    def container(self, service: str) -> dict[str, Any]:
+        """What Docker knows of a service's container."""
+        name = compose.docker("compose", "ps", "--all", "--quiet", service).strip()
+        (found,) = json.loads(compose.docker("inspect", name))
+        assert isinstance(found, dict)
+        return found
+
+
+def up() -> None:
+    compose.docker("compose", "up", "--build", "--wait", "--wait-timeout", SECONDS_TO_START)
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    state: Path = tmp_path_factory.mktemp("compose")
+    with pytest.MonkeyPatch.context() as environment:
+        # A shop that somebody uses is left alone: this one has a name and ports of its own.
+        environment.setenv("COMPOSE_PROJECT_NAME", PROJECT)
+        environment.setenv("SHOP_PORTS", PORTS)
+        compose.docker("compose", "down", "--volumes", "--remove-orphans")
+        try:
+            up()
+            services = json.loads(compose.docker("compose", "config", "--format", "json"))["services"]
+            with compose.reached(state, places.contracts()) as target:
+                yield Containers(target, services)
+        finally:
+            compose.docker("compose", "down", "--volumes", "--remove-orphans")

@@ -1,0 +1,203 @@
+"""What must be true of the Dockerfiles and of docker-compose.yml, seen without a container engine."""
+
+import copy
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
+DOCKERFILES = sorted(ROOT.glob("*/*/Dockerfile"))
+MEMORY = 2048
+"""MiB that the whole shop may take, without the profile observability."""
+# What a build may take in, beside the project's own folder.
+SHARED = ("libs/chassis/", "contracts/topics.yaml")
+# Its image is another's, and says nothing about a shell or a program to ask with.
+WITHOUT_HEALTH_CHECK = {"jaeger"}
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """(instruction, its arguments) of a Dockerfile, line continuations joined."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    return [(word.upper(), rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
+
+
+def dockerfile_faults(text: str, project: str) -> list[str]:
+    """What a linter would say, by the few rules that matter here. `project` is the folder of the Dockerfile."""
+    found = instructions(text)
+    faults = [f"FROM {rest} has no version" for word, rest in found if word == "FROM" and not is_pinned(rest)]
+    faults += ["ADD fetches and unpacks unseen: COPY" for word, _ in found if word == "ADD"]
+    faults += [
+        f"{word} is not in exec form"
+        for word, rest in found
+        if (word in ("CMD", "ENTRYPOINT") and not rest.startswith("["))
+        or (word == "HEALTHCHECK" and "CMD [" not in rest)
+    ]
+    for word, rest in found:
+        installs = word == "RUN" and re.search(r"\bpip [^&]*install", rest)
+        if installs and not {"--require-hashes", "--only-binary"} <= set(rest.split()):
+            faults.append("pip installs something that is not pinned by a hash, or has to be compiled")
+        if word == "COPY" and "--from=" not in rest:
+            faults += [
+                f"COPY takes {source}, which is not the project's own"
+                for source in rest.split()[:-1]
+                if not source.startswith((f"{project}/", *SHARED))
+            ]
+    users = [rest for word, rest in found if word == "USER"]
+    if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]):
+        faults.append("the last USER is not a number other than 0")
+    return faults
+
+
+def is_pinned(image: str) -> bool:
+    tag = image.split()[0].partition(":")[2]
+    return bool(tag) and tag != "latest" and any(figure.isdigit() for figure in tag)
+
+
+def service_dockerfile(name: str) -> str:
+    """The Dockerfile of a service, without the one line that is its own."""
+    text = (ROOT / "services" / name / "Dockerfile").read_text()
+    own = f"ARG SERVICE={name}\n"
+    assert text.count(own) == 1, f"services/{name}/Dockerfile does not say {own.strip()}"
+    return text.replace(own, "ARG SERVICE=\n")
+
+
+def composed() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return document
+
+
+def mebibytes(limit: str) -> int:
+    number, unit = int(limit[:-1]), limit[-1]
+    return number * {"m": 1, "g": 1024}[unit]
+
+
+def one_shots(services: Mapping[str, Any]) -> set[str]:
+    """Services that others wait for the end of."""
+    return {
+        name
+        for service in services.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+
+
+def memory_at_once(services: Mapping[str, Any]) -> int:
+    """MiB that the limits allow at any moment: a migration has ended before its service starts."""
+    total = 0
+    for name, service in services.items():
+        if "profiles" in service or name.endswith("-migrations"):
+            continue
+        before = services.get(f"{name}-migrations", {"mem_limit": "0m"})
+        total += max(mebibytes(service["mem_limit"]), mebibytes(before["mem_limit"]))
+    return total
+
+
+def compose_faults(document: Mapping[str, Any]) -> list[str]:
+    services = document["services"]
+    ending = one_shots(services)
+    faults = []
+    for name, service in services.items():
+        says = [
+            (is_pinned(re.sub(r"\$\{\w+:-(\w+)\}", r"\1-0", service["image"])), "an image without a version"),
+            ("mem_limit" in service and "cpus" in service and "pids_limit" in service, "no limits"),
+            (service.get("read_only") is True, "a root file system that can be written"),
+            (service.get("cap_drop") == ["ALL"] and "cap_add" not in service, "capabilities"),
+            (service.get("security_opt") == ["no-new-privileges:true"], "a way to new privileges"),
+            ("restart" in service, "no restart policy"),
+            (service.get("user") != "root" and not service.get("privileged"), "root"),
+            (all(p.startswith("127.0.0.1:") for p in service.get("ports", [])), "a port for everybody"),
+            (name in ending or name in WITHOUT_HEALTH_CHECK or has_health_check(service), "no health check"),
+        ]
+        faults += [f"{name} has {fault}" for is_well, fault in says if not is_well]
+    if (memory := memory_at_once(services)) > MEMORY:
+        faults.append(f"the limits add up to {memory} MiB")
+    return faults
+
+
+def has_health_check(service: Mapping[str, Any]) -> bool:
+    if "healthcheck" in service:
+        return "test" in service["healthcheck"]
+    file = ROOT / service.get("build", {}).get("dockerfile", "-")
+    return file.is_file() and any(word == "HEALTHCHECK" for word, _ in instructions(file.read_text()))
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_a_dockerfile_keeps_the_rules(path: Path) -> None:
+    is_service = path.parent.parent.name == "services"
+    project = "services/${SERVICE}" if is_service else str(path.parent.relative_to(ROOT))
+    assert dockerfile_faults(path.read_text(), project) == []
+
+
+def test_every_service_has_a_dockerfile_and_they_differ_in_one_line() -> None:
+    first, *others = [service_dockerfile(name) for name in SERVICES]
+    assert others == [first] * (len(SERVICES) - 1)
+
+
+def test_docker_compose_yml_keeps_the_rules() -> None:
+    assert compose_faults(composed()) == []
+
+
+def test_docker_compose_yml_runs_every_service_and_migrates_it_before() -> None:
+    services = composed()["services"]
+    for name in SERVICES:
+        assert services[name]["build"]["dockerfile"] == f"services/{name}/Dockerfile"
+        assert services[f"{name}-migrations"]["image"] == services[name]["image"]
+        assert {f"{name}-migrations", "topics"} <= set(services[name]["depends_on"])
+
+
+def test_passwords_are_those_of_practice_env() -> None:
+    """What people copy and change is what would be taken without it."""
+    practice = (ROOT / "deploy/compose/practice.env").read_text()
+    said = dict(line.split("=", 1) for line in practice.splitlines() if line and not line.startswith("#"))
+    taken = set(re.findall(r"\$\{(\w+):?-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
+    assert taken == set(said.items())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("FROM python:3.13-slim AS lock", "FROM python:latest AS lock", "has no version"),
+        ("USER 10001:10001", "USER root", "not a number"),
+        ('CMD ["/app/serve"]', "CMD /app/serve", "exec form"),
+        ("--require-hashes ", "", "pinned by a hash"),
+        ("COPY libs/chassis/src/", "COPY services/payments/src/", "not the project's own"),
+        ("COPY libs/chassis/src/", "ADD libs/chassis/src/", "COPY"),
+    ],
+)
+def test_a_fault_in_a_dockerfile_is_seen(old: str, new: str, fault: str) -> None:
+    text = (ROOT / "services/orders/Dockerfile").read_text()
+    assert old in text
+    found = dockerfile_faults(text.replace(old, new), "services/${SERVICE}")
+    assert any(fault in said for said in found), found
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"image": "shopfloor/orders:latest"}, "an image without a version"),
+        ({"mem_limit": "2g"}, "the limits add up"),
+        ({"cpus": None}, "no limits"),
+        ({"read_only": False}, "can be written"),
+        ({"cap_add": ["NET_ADMIN"]}, "capabilities"),
+        ({"security_opt": []}, "new privileges"),
+        ({"restart": None}, "no restart policy"),
+        ({"privileged": True}, "root"),
+        ({"ports": ["8000:8000"]}, "a port for everybody"),
+        ({"healthcheck": {"disable": True}}, "no health check"),
+    ],
+)
+def test_a_fault_in_docker_compose_yml_is_seen(change: dict[str, Any], fault: str) -> None:
+    document = copy.deepcopy(composed())
+    orders = document["services"]["orders"]
+    orders |= change
+    for name in [name for name, value in change.items() if value is None]:
+        del orders[name]
+    found = compose_faults(document)
+    assert len(found) == 1, found
+    assert fault in found[0]
