@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import logging
 import sys
 from typing import Annotated
 
@@ -54,6 +55,8 @@ app.add_typer(test_stack.app, name="test-stack")
 
 def main() -> None:
     """The entry point: trouble is one sentence on stderr and exit code 1, never a traceback."""
+    # What a client library has to say about a broker that is away, we say in a sentence of our own.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
     except (Trouble, TargetMissing) as trouble:

@@ -73,7 +73,7 @@ class ContainerStack:
         self._start(container)
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9092)}"
         container.exec(["sh", "-c", f"echo {address} > {ADVERTISED}"])
-        in_own_loop(topics.declare(address, topics.declared(places.contracts()), patience=120))
+        in_own_loop(topics.declare(address, topics.declared(places.contracts()), patience=300))
         return address
 
     def _start(self, container: DockerContainer) -> None:
@@ -87,7 +87,7 @@ class ContainerStack:
 
 async def _opened(server: postgres.Server) -> None:
     """Wait for the server and close what is open to all roles. While it sets itself up it does not listen on TCP."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         while True:
             try:
                 return await postgres.close_shared_databases(server)

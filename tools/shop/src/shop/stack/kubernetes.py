@@ -25,8 +25,10 @@ from shop.stack.ports import HOST, SERVICES
 from shop.stack.trouble import Trouble
 from shop.target import Target, TargetMissing
 
-KAFKA_PORT = 19092
+KAFKA_PORT = 19192
 """The one that the broker advertises to those outside of the cluster."""
+MIRRORED_EVERY = 3.0
+"""Seconds between two looks at the spans."""
 PATIENCE = 20.0
 """Seconds that kubectl may take to open a way."""
 PORT = re.compile(rf"{re.escape(HOST)}:(\d+)")
@@ -58,10 +60,17 @@ def reached(state: Path, contracts: Path) -> Iterator[Target]:
     Raises TargetMissing if there is no kubectl, no cluster or no shop on it.
     """
     passwords = _passwords()
+    # A shop that is made anew knows nothing of what customers of the old one were told.
+    state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
     with ExitStack() as ways:
         proxy = ways.enter_context(_Way(["proxy", "--port=0"]))
-        postgres = ways.enter_context(_Way(["port-forward", "service/postgres", ":5432"]))
-        kafka = ways.enter_context(_Way(["port-forward", "statefulset/kafka", f"{KAFKA_PORT}:9094"]))
+        postgres = ways.enter_context(
+            _Way(["port-forward", f"--address={HOST}", "service/postgres", ":5432"])
+        )
+        kafka = ways.enter_context(
+            _Way(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
+        )
+        ways.enter_context(_mirrored_spans(state / "spans"))
         services = f"http://{HOST}:{proxy.port}/api/v1/namespaces/{namespace()}/services"
         yield Target(
             name="k8s",
@@ -152,8 +161,8 @@ class _Way:
             given_up.cancel()
         found = PORT.search(first)
         if found is None:
-            process.terminate()
-            process.wait()
+            with process:
+                process.terminate()
             raise TargetMissing(
                 f"kubectl {' '.join(self._arguments[:2])} opened no way to the shop: {first.strip() or 'silence'}"
             )
@@ -162,13 +171,37 @@ class _Way:
     def _keep_open(self) -> None:
         while True:
             assert self._process is not None
-            _drain(self._process.stdout)
-            self._process.wait()
+            with self._process as process:  # leaving it closes the pipe and waits for the end
+                _drain(process.stdout)
             if self._closing.wait(0.5):
                 return
             self._process = self._start()
             if self._closing.is_set():
                 self._process.terminate()
+
+
+@contextmanager
+def _mirrored_spans(folder: Path) -> Iterator[None]:
+    """Keep a copy of the receiver's spans in `folder`, some seconds old, for as long as the context lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    closing = threading.Event()
+
+    def mirror() -> None:
+        while not closing.wait(MIRRORED_EVERY):
+            read = [_program(), "--namespace", namespace(), "exec", "statefulset/spans", "--"]
+            read += ["tar", "--create", "--directory", "/spans", "."]
+            # Where there is no receiver, or it is away, the copy stays as it is.
+            with subprocess.Popen(read, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as sent:
+                unpack = ["tar", "--extract", "--no-same-owner", "--directory", str(folder)]
+                subprocess.run(unpack, stdin=sent.stdout, stderr=subprocess.DEVNULL, check=False)
+
+    mirroring = threading.Thread(target=mirror, daemon=True)
+    mirroring.start()
+    try:
+        yield
+    finally:
+        closing.set()
+        mirroring.join()
 
 
 def _drain(stream: IO[str] | None) -> None:

@@ -77,7 +77,7 @@ async def _connected(bootstrap: str) -> AIOKafkaAdminClient:
             return admin
         except KafkaError:
             await admin.close()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
 
 
 async def _declare(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
