@@ -18,6 +18,9 @@ from pathlib import Path
 
 import psutil
 
+KILL_PATIENCE = 20.0
+"""Seconds that a killed process may take to be gone: on a busy machine its last threads wait for their turn."""
+
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """What this very process started; kept so that the dead ones can be reaped."""
 
@@ -113,7 +116,7 @@ class Daemon:
         try:
             facts = json.loads(self.pid_file.read_text())
             found = psutil.Process(facts["pid"])
-            if abs(found.create_time() - facts["started"]) > 1 or found.status() == psutil.STATUS_ZOMBIE:
+            if abs(found.create_time() - facts["started"]) > 1 or _is_over(found):
                 return None
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
@@ -150,7 +153,7 @@ class Daemon:
         if running is not None and not await self._ended(patience):
             self._kill_tree(running)
             killed = True
-            await self._ended(5.0)
+            await self._ended(KILL_PATIENCE)
         self._forget()
         return killed
 
@@ -158,7 +161,7 @@ class Daemon:
         """End it at once, as a crash would."""
         if (running := self.process()) is not None:
             self._kill_tree(running)
-            await self._ended(5.0)
+            await self._ended(KILL_PATIENCE)
         self._forget()
 
     def tail(self, lines: int = 20) -> str:
@@ -196,6 +199,11 @@ class Daemon:
         for pid, child in list(_children.items()):
             if child.poll() is not None:
                 del _children[pid]
+
+
+def _is_over(process: psutil.Process) -> bool:
+    """Whether nothing of it is left. While other threads of a dead one still end, its ports are taken."""
+    return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
 
 
 def _resources_of(process: psutil.Process) -> Resources:
