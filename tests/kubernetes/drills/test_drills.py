@@ -1,0 +1,300 @@
+"""Each drill breaks something while customers buy, and ends with the oracle: nothing lost, nothing doubled.
+
+In the order of docs/labs/kubernetes/, which is the same for people.
+"""
+
+import base64
+import json
+import random
+import time
+
+import asyncpg
+import pytest
+
+from chassis.testing import eventually
+from shop.load import Scenario
+from shop.stack.ports import SERVICES
+from shop.stack.trouble import Trouble
+from shop.target import Target
+from tests.kubernetes.drills.conftest import READY, Floor
+
+OURS = "app.kubernetes.io/component in (api, worker)"
+
+
+async def states(target: Target) -> dict[str, str]:
+    """Order id → state, from the database of orders."""
+    connection = await asyncpg.connect(target.database_urls["orders"])
+    try:
+        return {row[0]: row[1] for row in await connection.fetch("SELECT id::text, state FROM orders")}
+    finally:
+        await connection.close()
+
+
+async def test_an_order_through_the_service_is_confirmed_and_leaves_one_trace(floor: Floor) -> None:
+    async with floor.customers(at_least=3, only=Scenario.CONFIRMED) as sales:
+        pass
+    verdict = await floor.judge(traces=True)
+    found = await states(floor.target)
+    assert {found[one.order_id] for one in sales.placed} == {"CONFIRMED"}
+    assert not verdict.rulings[7].judgement.unjudged, "traces were not judged"
+
+
+async def test_a_rolling_update_of_everything_refuses_no_customer(floor: Floor) -> None:
+    began = time.monotonic()
+    async with floor.customers() as sales:
+        for service in SERVICES:
+            for role in ("api", "worker"):
+                await floor.kubectl("rollout", "restart", f"deployment/{service}-{role}")
+            await floor.ready()
+    await floor.judge()
+    assert not sales.failed
+    floor.note("rolling update", began, sales)
+
+
+async def test_a_release_that_is_taken_back_halfway_leaves_everything_as_it_was(floor: Floor) -> None:
+    began = time.monotonic()
+    before = await templates(floor)
+    async with floor.customers() as sales:
+        for role in ("api", "worker"):
+            await floor.kubectl("set", "env", f"deployment/orders-{role}", "LOG_LEVEL=warning")
+        await eventually(lambda: new_pod_starts(floor, "orders", "api"), READY)
+        for role in ("api", "worker"):
+            await floor.kubectl("rollout", "undo", f"deployment/orders-{role}")
+        await floor.ready()
+    await floor.judge()
+    assert await templates(floor) == before
+    assert not sales.failed
+    floor.note("rollback", began, sales)
+
+
+async def templates(floor: Floor) -> dict[str, object]:
+    """Deployment → the containers that it asks for."""
+    found = await floor.get("deployments", "--selector", OURS)
+    return {one["metadata"]["name"]: one["spec"]["template"]["spec"]["containers"] for one in found["items"]}
+
+
+async def new_pod_starts(floor: Floor, service: str, role: str) -> None:
+    deployment = await floor.get("deployment", f"{service}-{role}")
+    assert deployment["status"].get("updatedReplicas", 0) > 0
+
+
+async def test_pods_killed_at_random_cost_no_order(floor: Floor) -> None:
+    began = time.monotonic()
+    dice = random.Random(7)
+    killed = []
+    async with floor.customers(at_least=30) as sales:
+        for _ in range(6):
+            victim = dice.choice(sorted(await floor.pods(OURS)))
+            await floor.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+            killed.append(victim.rsplit("-", 2)[0])
+        await floor.ready()
+    await floor.judge()
+    floor.note("pods killed at random", began, sales, killed=killed)
+
+
+async def test_a_broker_that_restarts_in_business_loses_nothing(floor: Floor) -> None:
+    began = time.monotonic()
+    async with floor.customers(at_least=30) as sales:
+        await floor.kubectl("delete", "pod", "kafka-0", "--wait=false")
+        await eventually(lambda: is_away(floor, "kafka"), READY)
+        await floor.ready()
+    await floor.judge()
+    # Orders are taken while the broker is away: they wait in the outbox.
+    assert not [one for one in sales.failed if one.operation == "place-order"]
+    floor.note("broker restart", began, sales)
+
+
+async def test_a_database_that_crashes_in_business_loses_nothing(floor: Floor) -> None:
+    began = time.monotonic()
+    async with floor.customers(at_least=30) as sales:
+        await floor.kubectl("delete", "pod", "postgres-0", "--grace-period=0", "--force")
+        await eventually(lambda: is_away(floor, "postgres"), READY)
+        await floor.ready()
+    await floor.judge()
+    restarts = await floor.get("pods", "--selector", OURS)
+    liveness = sum(pod["status"]["containerStatuses"][0]["restartCount"] for pod in restarts["items"])
+    floor.note("database crash", began, sales, **{"restarts of services": liveness})
+
+
+async def is_away(floor: Floor, name: str) -> None:
+    status = (await floor.get("statefulset", name))["status"]
+    assert status.get("readyReplicas", 0) == 0
+
+
+async def test_a_node_is_drained_and_somebody_always_answers(floor: Floor) -> None:
+    began = time.monotonic()
+    (node, *_) = [pod["spec"]["nodeName"] for pod in (await floor.get("pods", "--selector", OURS))["items"]]
+    async with floor.customers() as sales:
+        try:
+            held = await drain(floor, node)
+            ready = (await floor.get("deployment", "orders-api"))["status"]["readyReplicas"]
+            assert ready >= 1
+        finally:
+            await floor.kubectl("uncordon", node)
+        await floor.ready()
+    await floor.judge()
+    assert not [one for one in sales.failed if one.operation == "place-order"]
+    floor.note("drain", began, sales, **{"held by a budget": held})
+
+
+async def drain(floor: Floor, node: str) -> bool:
+    """Drain the node of the services' pods; True if a disruption budget held the last of them."""
+    try:
+        await floor.kubectl("drain", node, "--pod-selector", OURS, "--timeout=40s")
+    except Trouble as trouble:
+        assert "disruption budget" in str(trouble) or "timeout" in str(trouble)  # noqa: PT017
+        return True
+    return False
+
+
+async def test_an_image_that_does_not_exist_never_gets_a_customer(floor: Floor) -> None:
+    began = time.monotonic()
+    async with floor.customers() as sales:
+        await floor.kubectl("set", "image", "deployment/orders-api", "api=shopfloor/orders:does-not-exist")
+        await floor.kubectl(
+            "set", "image", "deployment/payments-worker", "worker=shopfloor/payments:does-not-exist"
+        )
+        await eventually(lambda: is_stuck(floor, "orders", "api"), READY)
+        await eventually(lambda: is_stuck(floor, "payments", "worker"), READY)
+        for name in ("orders-api", "payments-worker"):
+            await floor.kubectl("rollout", "undo", f"deployment/{name}")
+        await floor.ready()
+    await floor.judge()
+    assert not sales.failed
+    floor.note("bad image", began, sales)
+
+
+async def is_stuck(floor: Floor, service: str, role: str) -> None:
+    selector = f"app.kubernetes.io/name={service},app.kubernetes.io/component={role}"
+    pods = (await floor.get("pods", "--selector", selector))["items"]
+    waiting = [
+        status["state"].get("waiting", {}).get("reason", "")
+        for pod in pods
+        for status in pod["status"].get("containerStatuses", [])
+    ]
+    assert {"ErrImagePull", "ImagePullBackOff"} & set(waiting)
+
+
+async def test_a_release_that_needs_more_memory_than_its_limit_never_gets_a_customer(floor: Floor) -> None:
+    began = time.monotonic()
+    async with floor.customers() as sales:
+        limit = "--limits=memory=24Mi"
+        await floor.kubectl(
+            "set", "resources", "deployment/orders-api", "--containers=api", limit, "--requests=memory=16Mi"
+        )
+        await eventually(lambda: is_out_of_memory(floor, "orders", "api"), READY)
+        await floor.kubectl("rollout", "undo", "deployment/orders-api")
+        await floor.ready()
+    await floor.judge()
+    assert not sales.failed
+    floor.note("out of memory", began, sales)
+
+
+async def is_out_of_memory(floor: Floor, service: str, role: str) -> None:
+    selector = f"app.kubernetes.io/name={service},app.kubernetes.io/component={role}"
+    pods = (await floor.get("pods", "--selector", selector))["items"]
+    ends = [
+        state.get("terminated", {}).get("reason", "")
+        for pod in pods
+        for status in pod["status"].get("containerStatuses", [])
+        for state in (status["state"], status["lastState"])
+    ]
+    assert "OOMKilled" in ends
+
+
+async def test_a_database_password_is_changed_in_business(floor: Floor) -> None:
+    began = time.monotonic()
+    old = await password_of(floor, "orders-database")
+    new = f"changed{random.getrandbits(64):x}"
+    async with floor.customers() as sales:
+        await change_password(floor, "orders", new)
+        for role in ("api", "worker"):
+            await floor.kubectl("rollout", "restart", f"deployment/orders-{role}")
+        await floor.ready()
+    await floor.judge()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await log_in(floor.target, "orders", old)
+    await log_in(floor.target, "orders", new)
+    floor.note("secret rotation", began, sales)
+
+
+async def password_of(floor: Floor, secret: str) -> str:
+    return base64.b64decode((await floor.get("secret", secret))["data"]["password"]).decode()
+
+
+async def change_password(floor: Floor, role: str, password: str) -> None:
+    """First the Secret, for pods to come, then the role: connections that are open stay open."""
+    patch = json.dumps({"stringData": {"password": password}})
+    await floor.kubectl("patch", "secret", f"{role}-database", "--patch", patch)
+    await floor.kubectl(
+        "exec",
+        "postgres-0",
+        "--stdin",
+        "--",
+        "psql",
+        "--host=/var/run/postgresql",
+        "--username=postgres",
+        stdin=f"ALTER ROLE {role} PASSWORD '{password}';",
+    )
+
+
+async def log_in(target: Target, role: str, password: str) -> None:
+    address = target.database_urls[role].rpartition("@")[2]
+    connection = await asyncpg.connect(f"postgresql://{role}:{password}@{address}")
+    await connection.close()
+
+
+async def test_no_service_can_log_in_to_anothers_database(floor: Floor) -> None:
+    for service in SERVICES:
+        password = await password_of(floor, f"{service}-database")
+        for other in SERVICES:
+            address = floor.target.database_urls[other].rpartition("@")[2]
+            connecting = asyncpg.connect(f"postgresql://{service}:{password}@{address}")
+            if other == service:
+                connection = await connecting
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute("CREATE TABLE mine (id int)")
+                await connection.close()
+            else:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connecting
+
+
+async def test_workers_follow_the_lag_from_one_to_four_and_back(floor: Floor) -> None:
+    began = time.monotonic()
+    if not await has_keda(floor):
+        pytest.skip("this cluster has no KEDA (no resource scaledobjects.keda.sh)")
+    await floor.kubectl("scale", "deployment/analytics-worker", "--replicas=0")
+    await eventually(lambda: replicas_are(floor, "analytics-worker", 0), READY)
+    async with floor.customers(rate=20.0, at_least=LAG) as sales:
+        pass
+    try:
+        await floor.kubectl("apply", "--filename", "-", stdin=scaled_object("analytics"))
+        await eventually(lambda: replicas_are(floor, "analytics-worker", 4), READY)
+        up = time.monotonic()
+        await eventually(lambda: replicas_are(floor, "analytics-worker", 1), READY)
+        down = time.monotonic()
+    finally:
+        await floor.kubectl(
+            "delete", "--filename", "-", "--ignore-not-found", stdin=scaled_object("analytics")
+        )
+        await floor.kubectl("scale", "deployment/analytics-worker", "--replicas=1")
+    await floor.judge()
+    floor.note("scale on lag", began, sales, **{"seconds to 4": round(up - began), "to 1": round(down - up)})
+
+
+LAG = 150
+
+
+async def has_keda(floor: Floor) -> bool:
+    return "scaledobjects" in await floor.kubectl("api-resources", "--api-group=keda.sh")
+
+
+async def replicas_are(floor: Floor, deployment: str, wanted: int) -> None:
+    status = (await floor.get("deployment", deployment))["status"]
+    assert status.get("replicas", 0) == wanted
+    assert status.get("readyReplicas", 0) == wanted
+
+
+def scaled_object(service: str) -> str:
+    raise NotImplementedError

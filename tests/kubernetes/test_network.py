@@ -1,0 +1,208 @@
+"""Who reaches whom, judged without a network: each pod, each pod, each port, against the edges of the saga.
+
+The evaluator has the semantics of NetworkPolicy: a pod that no policy of a
+direction selects is open in that direction; otherwise some rule must let the
+traffic through, at both ends.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from itertools import product
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.kubernetes.rendered import (
+    OVERLAYS,
+    ROLES,
+    ROOT,
+    Object,
+    Place,
+    labels_of,
+    of_kind,
+    rendered,
+    selects,
+    workloads,
+)
+
+HOME = {"kubernetes.io/metadata.name": "shopfloor"}
+PORTS = (53, 443, 4318, 5432, 6443, 8000, 9090, 9092, 9093, 9094)
+OUTSIDE = {
+    "dns": Place("dns", {"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"}),
+    "keda": Place("keda", {}, {"kubernetes.io/metadata.name": "keda"}),
+    "operators": Place("operators", {}, {"shopfloor.example/operators": "true"}),
+    "gateway": Place("gateway", {}, {"shopfloor.example/gateway": "true"}),
+    "prometheus": Place("prometheus", {}, {"shopfloor.example/monitoring": "true"}),
+    "traces": Place("traces", {}, {"kubernetes.io/metadata.name": "observability"}),
+    "stranger": Place("stranger", {"app.kubernetes.io/name": "orders"}, {}),
+}
+Edge = tuple[str, str, int]
+
+
+def services() -> list[str]:
+    topics = yaml.safe_load((ROOT / "contracts" / "topics.yaml").read_text())["topics"]
+    return sorted({name for topic in topics for name in (topic["owner"], *topic["readers"])})
+
+
+def places(objects: Sequence[Object]) -> dict[str, Place]:
+    """Everybody by name: the overlay's pods, those that operators will make of it, and others."""
+    found = {
+        one["metadata"]["name"]: Place(one["metadata"]["name"], labels_of(one), HOME)
+        for one in workloads(objects)
+    }
+    for pool in of_kind(objects, "KafkaNodePool"):
+        labels = {"strimzi.io/cluster": "shopfloor", **pool["spec"]["template"]["pod"]["metadata"]["labels"]}
+        found["kafka"] = Place("kafka", labels, HOME)
+    for cluster in of_kind(objects, "Cluster"):
+        name = cluster["metadata"]["name"]
+        labels = {"cnpg.io/cluster": name, **cluster["spec"]["inheritedMetadata"]["labels"]}
+        found[name] = Place(name, labels, HOME)
+    return found | OUTSIDE
+
+
+def reach(objects: Sequence[Object], source: Place, target: Place, port: int) -> bool:
+    """Whether the policies let `source` open a connection."""
+    policies = of_kind(objects, "NetworkPolicy")
+    return _passes(policies, "Egress", source, target, port) and _passes(
+        policies, "Ingress", target, source, port
+    )
+
+
+def _passes(policies: Sequence[Object], direction: str, own: Place, other: Place, port: int) -> bool:
+    if own.namespace != HOME:
+        return True  # Others' policies are others' business.
+    specs = [policy["spec"] for policy in policies]
+    about = [s for s in specs if direction in s["policyTypes"] and selects(s["podSelector"], own.labels)]
+    peers = {"Egress": "to", "Ingress": "from"}[direction]
+    rules = [rule for spec in about for rule in spec.get(direction.lower(), [])]
+    return not about or any(_lets(rule, peers, other, port) for rule in rules)
+
+
+def _lets(rule: Mapping[str, Any], peers: str, other: Place, port: int) -> bool:
+    ports = rule.get("ports")
+    if ports is not None and port not in [one["port"] for one in ports]:
+        return False
+    return peers not in rule or any(_is_peer(peer, other) for peer in rule[peers])
+
+
+def _is_peer(peer: Mapping[str, Any], other: Place) -> bool:
+    if "ipBlock" in peer:
+        return False  # An address of the world outside: asked by `world_is_open`.
+    if "namespaceSelector" in peer:
+        if not selects(peer["namespaceSelector"], other.namespace):
+            return False
+    elif other.namespace != HOME:
+        return False
+    return selects(peer.get("podSelector", {}), other.labels)
+
+
+def matrix(objects: Sequence[Object]) -> set[Edge]:
+    """Every (source, target, port) that the policies let through, our own end being one of the two."""
+    found = places(objects)
+    return {
+        (source.name, target.name, port)
+        for source, target, port in product(found.values(), found.values(), PORTS)
+        if source is not target
+        and HOME in (source.namespace, target.namespace)
+        and reach(objects, source, target, port)
+    }
+
+
+def saga(objects: Sequence[Object]) -> set[Edge]:
+    """The edges that there have to be, and no others."""
+    there = places(objects)
+    kinds = {one["kind"] for one in objects}
+    pods = [name for name, place in there.items() if place.namespace == HOME]
+    processes = [f"{service}-{role}" for service in services() for role in ROLES]
+    talkers = [f"{service}-worker" for service in services()]
+    edges: set[Edge] = {(pod, "dns", 53) for pod in pods}
+    edges |= {(name, "kafka", 9092) for name in [*talkers, *({"declare-topics"} & there.keys())]}
+    edges |= {("keda", "kafka", 9092)}
+    for service, role in product(services(), ROLES):
+        data = f"{service}-db" if "Cluster" in kinds else "postgres"
+        edges.add((f"{service}-{role}", data, 5432))
+    if "card-processor" in there:
+        edges.add(("payments-worker", "card-processor", 8000))
+    for collector in {"spans", "otel-collector"} & there.keys():
+        edges |= {(process, collector, 4318) for process in processes}
+    if "otel-collector" in there:
+        edges.add(("otel-collector", "traces", 4318))
+    if "Gateway" in kinds:
+        edges.add(("gateway", "orders-api", 8000))
+    if "PodMonitor" in kinds:
+        edges |= {("prometheus", process, 8000) for process in processes}
+    return edges | operators_own(pods, kinds)
+
+
+def operators_own(pods: Iterable[str], kinds: set[str]) -> set[Edge]:
+    """What operators' pods do among themselves; the API server is beyond 443 and 6443 of anybody."""
+    edges: set[Edge] = set()
+    if "Kafka" in kinds:
+        edges |= {("operators", "kafka", port) for port in PORTS}
+    if "Cluster" in kinds:
+        databases = [pod for pod in pods if pod.endswith("-db")]
+        edges |= {("operators", name, port) for name, port in product(databases, (5432, 8000))}
+        edges |= {(a, b, port) for a, b, port in product(databases, databases, (5432, 8000)) if a != b}
+    if {"Kafka", "Cluster"} & kinds:
+        asking = [pod for pod in pods if pod.endswith("-db") or pod == "kafka"]
+        edges |= {(pod, name, port) for pod, name, port in product(asking, OUTSIDE, (443, 6443))}
+    return edges
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_edges_of_the_saga_are_open_and_no_others(overlay: str) -> None:
+    objects = rendered(overlay)
+    assert matrix(objects) == saga(objects)
+
+
+def test_payments_reaches_the_world_and_nothing_inside_in_prod() -> None:
+    blocks = [
+        peer["ipBlock"]
+        for policy in of_kind(rendered("prod"), "NetworkPolicy")
+        for rule in policy["spec"].get("egress", [])
+        for peer in rule.get("to", [])
+        if "ipBlock" in peer
+    ]
+    assert len(blocks) == 1
+    assert world_is_open(blocks[0], "203.0.113.7")
+    assert not any(
+        world_is_open(blocks[0], inside) for inside in ("10.0.0.1", "172.20.0.1", "169.254.169.254")
+    )
+
+
+def world_is_open(block: Mapping[str, Any], address: str) -> bool:
+    return ip_address(address) in ip_network(block["cidr"]) and not any(
+        ip_address(address) in ip_network(closed) for closed in block.get("except", [])
+    )
+
+
+def policy(spec: Mapping[str, Any]) -> Object:
+    metadata = {"name": "planted", "namespace": "shopfloor"}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": dict(spec),
+    }
+
+
+def test_a_policy_too_many_is_caught() -> None:
+    objects = rendered("prod")
+    everything = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}
+    objects.append(policy(everything))
+    opened = matrix(objects) - saga(objects)
+    assert ("orders-worker", "payments-db", 5432) in opened
+    assert ("stranger", "payments-api", 8000) in opened
+
+
+@pytest.mark.parametrize("name", ["default-deny", "data-of-payments", "workers-to-broker"])
+def test_a_policy_too_few_is_caught(name: str) -> None:
+    objects = [one for one in rendered("local") if one["metadata"]["name"] != name]
+    assert matrix(objects) != saga(objects)
+
+
+def test_a_label_that_makes_a_stranger_an_own_pod_does_not_help_from_another_namespace() -> None:
+    objects = rendered("local")
+    found = places(objects)
+    assert not reach(objects, found["stranger"], found["postgres"], 5432)
