@@ -8,6 +8,7 @@ import pytest
 
 from shop.stack import compose
 from shop.stack.ports import SERVICES
+from shop.stack.trouble import Trouble
 
 from .conftest import Containers
 
@@ -76,7 +77,7 @@ def test_a_container_that_is_not_locked_is_seen(containers: Containers) -> None:
 def test_an_image_holds_one_service_and_no_compiler(containers: Containers, name: str) -> None:
     image = containers.services[name]["image"]
     assert compose.docker("run", "--rm", image, "ls", "src").split() == sorted(["chassis", name])
-    with pytest.raises(compose.Trouble):
+    with pytest.raises(Trouble):
         compose.docker(
             "run", "--rm", image, "sh", "-c", "command -v cc || command -v gcc || command -v strip"
         )
