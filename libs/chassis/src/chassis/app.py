@@ -132,7 +132,9 @@ class Runtime:
         self.jobs = {**jobs, "prune": Job(self._prune, every=60)}
         self.backlog = backlog
         self.inbox = inbox
-        self.publisher = KafkaPublisher(settings.kafka_bootstrap_servers, f"/{settings.service_name}")
+        self.publisher = KafkaPublisher(
+            settings.kafka_bootstrap_servers, f"/{settings.service_name}", settings.kafka_access
+        )
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         self.consumer: Consumer | None = None
         if settings.runs_worker and inbox.subscriptions:
@@ -171,7 +173,7 @@ class Runtime:
     async def _consume(self) -> None:
         assert self.consumer is not None
         servers, remembered = self.settings.kafka_bootstrap_servers, self.settings.inbox_retention
-        await retention.check(servers, self.inbox.topics, remembered)
+        await retention.check(servers, self.inbox.topics, remembered, self.settings.kafka_access)
         await self.consumer.run()
 
     def _committed(self, tx: Transaction) -> None:

@@ -38,6 +38,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self.assigned = False
         self._options = {
             "bootstrap_servers": settings.kafka_bootstrap_servers,
+            **settings.kafka_access,
             "group_id": inbox.group,
             "group_instance_id": settings.kafka_group_instance_id,
             "session_timeout_ms": settings.kafka_session_timeout_ms,

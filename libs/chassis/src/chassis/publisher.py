@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -19,11 +20,12 @@ SEND_SECONDS = 30
 class KafkaPublisher:
     """Sends outbox rows to Kafka; connects when it is first used, and again after an error.
 
-    `source` is the service's CloudEvents source, such as `/orders`.
+    `source` is the service's CloudEvents source, such as `/orders`; `access` is `ServiceSettings.kafka_access`.
     """
 
-    def __init__(self, bootstrap_servers: str, source: str) -> None:
+    def __init__(self, bootstrap_servers: str, source: str, access: Mapping[str, Any] | None = None) -> None:
         self._servers = bootstrap_servers
+        self._access = dict(access or {})
         self._source = source
         self._producer: AIOKafkaProducer | None = None
 
@@ -60,6 +62,7 @@ class KafkaPublisher:
             # aiokafka's own defaults lose data: acks=1 and no idempotence.
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._servers,
+                **self._access,
                 acks="all",
                 enable_idempotence=True,
                 max_batch_size=256 * 1024,

@@ -4,8 +4,9 @@ The outbox keeps what was sent, so that topics that were lost can be filled agai
 at least as long as a topic can deliver it again: an event that outlives its inbox row would have its effect twice.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -33,12 +34,17 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
     return deleted
 
 
-async def check(bootstrap_servers: str, topics: Collection[str], inbox: timedelta) -> None:
+async def check(
+    bootstrap_servers: str,
+    topics: Collection[str],
+    inbox: timedelta,
+    access: Mapping[str, Any] | None = None,
+) -> None:
     """Hold the inbox's memory against the retention of the topics it reads. Raises RetentionTooShort with the cure.
 
     A compacted topic keeps its last events for ever; their handlers have a version guard instead.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **(access or {}))
     try:
         await admin.start()
         wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]

@@ -1,9 +1,11 @@
 """What every service is told by its environment."""
 
+import ssl
 from datetime import timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +22,13 @@ class ServiceSettings(BaseSettings):
         description="postgresql://user:password@host:port/database of the runtime role"
     )
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="certificates of whoever signed the brokers'; unset: those that the system trusts"
+    )
     role: Literal["all", "api", "worker"] = Field("all", validation_alias="SHOP_ROLE")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -40,6 +49,30 @@ class ServiceSettings(BaseSettings):
     inbox_retention: timedelta = Field(
         timedelta(days=8), description="at least the retention of every topic it reads"
     )
+
+    @model_validator(mode="after")
+    def _a_login_is_whole(self) -> Self:
+        login = (self.kafka_sasl_username, self.kafka_sasl_password)
+        if self.kafka_security_protocol.startswith("SASL") and None in login:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and"
+                " KAFKA_SASL_PASSWORD"
+            )
+        return self
+
+    @property
+    def kafka_access(self) -> dict[str, Any]:
+        """How a client gets in to the broker: arguments of any of aiokafka's clients; {} for an open broker."""
+        if self.kafka_security_protocol == "PLAINTEXT":
+            return {}
+        access: dict[str, Any] = {"security_protocol": self.kafka_security_protocol}
+        if self.kafka_security_protocol.endswith("SSL"):
+            access["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        if self.kafka_sasl_password is not None and self.kafka_security_protocol.startswith("SASL"):
+            access["sasl_mechanism"] = self.kafka_sasl_mechanism
+            access["sasl_plain_username"] = self.kafka_sasl_username
+            access["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()
+        return access
 
     @property
     def runs_api(self) -> bool:
