@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,12 +118,13 @@ def outcomes_table(shown: Demonstration) -> Table:
 
 
 def most_telling_order(shown: Demonstration) -> Order | None:
-    """A compensated order of this run: one that gave back stock and money, if there is one."""
+    """A compensated order of this run: one that gave back stock and money and whose spans are here, if there is one."""
     candidates = [order for order in shown.ended() if order.state != "CONFIRMED"]
-    stories: Mapping[str, list[timeline.Step]] = stories_of(shown.evidence, candidates)
+    stories = stories_of(shown.evidence, candidates)
+    traced = shown.evidence.traces.of_order
     return max(
         candidates,
-        key=lambda order: (timeline.is_compensated(stories[order.id]), len(stories[order.id])),
+        key=lambda o: (timeline.is_compensated(stories[o.id]), o.id in traced, len(stories[o.id])),
         default=None,
     )
 
@@ -149,14 +150,15 @@ def print_demonstration(shown: Demonstration, target: Target, console: Console) 
             )
         )
         console.print()
-        print_trace(target, order, console)
+        print_trace(shown, target, order, console)
     console.print()
     print_verdict(shown.verdict, console)
 
 
-def print_trace(target: Target, order: Order, console: Console) -> None:
-    trace_id = order.trace_id
-    spans = traces.collect(target.spans, [trace_id]).get(trace_id, []) if trace_id else []
+def print_trace(shown: Demonstration, target: Target, order: Order, console: Console) -> None:
+    spans = shown.evidence.traces.of_order.get(order.id) or []
+    if not spans and order.trace_id:
+        spans = traces.collect(target.spans, [order.trace_id]).get(order.trace_id, [])
     if spans:
         console.print(traces.tree_of(spans, traces.title_of(spans, order.id)))
     else:

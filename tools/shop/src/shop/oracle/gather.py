@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +28,6 @@ from shop.oracle.evidence import (
     Product,
     Refund,
     Reservation,
-    Traces,
     Written,
 )
 from shop.oracle.history import read_histories
@@ -40,8 +39,12 @@ from shop.target import Target
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SAMPLED_TRACES = 60
-SPANS_ARRIVE_WITHIN = 12.0
+MANY = 5
+"""Orders of one outcome that are enough to judge it by."""
+SPANS_ARRIVE_WITHIN = 8.0
 """Seconds: services send their spans in batches, by default every five."""
+PATIENCE = 20.0
+"""Seconds to wait for spans that did not arrive in time: the machine may be busy."""
 STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 REPORTS = {
@@ -238,9 +241,11 @@ async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
 
 async def sample_traces(target: Target, evidence: Evidence, started: Mapping[str, datetime]) -> None:
     """Take the spans of some orders into the evidence, and wait for those that are still on their way."""
-    chosen, evidence.traces.unjudged = choose_orders(target.spans, evidence.ended_orders(), started)
+    chosen, evidence.traces.unjudged = choose_orders(
+        target.spans, evidence.ended_orders(), started, evidence.taken_at
+    )
     missing = {order.id: order.trace_id for order in chosen}
-    given_up = time.monotonic() + SPANS_ARRIVE_WITHIN
+    given_up = time.monotonic() + PATIENCE
     while missing:
         found = traces.collect(target.spans, missing.values())
         arrived = {order_id: found.get(trace_id, []) for order_id, trace_id in missing.items()}
@@ -254,7 +259,7 @@ async def sample_traces(target: Target, evidence: Evidence, started: Mapping[str
 
 
 def choose_orders(
-    spans: Path, orders: Iterable[Order], started: Mapping[str, datetime]
+    spans: Path, orders: Iterable[Order], started: Mapping[str, datetime], now: datetime
 ) -> tuple[list[Order], str]:
     """Up to SAMPLED_TRACES orders of all outcomes whose spans must be there, or why there are none.
 
@@ -267,21 +272,26 @@ def choose_orders(
     files = segment_files(spans)
     if not files:
         return [], f"no spans were received in {spans}: OTEL_EXPORTER_OTLP_ENDPOINT points elsewhere"
-    service, since = max(
-        started.items(), key=lambda item: item[1], default=("", datetime.min.replace(tzinfo=UTC))
+    bounds = {
+        f"{service} was started, which may have cost it unsent spans": at for service, at in started.items()
+    }
+    if int(files[0].stem) > 1:  # This one is whole only for what came after it.
+        bounds["older spans were deleted"] = datetime.fromtimestamp(files[0].stat().st_mtime, UTC)
+    why, since = max(
+        bounds.items(), key=lambda bound: bound[1], default=("", datetime.min.replace(tzinfo=UTC))
     )
-    if int(files[0].stem) > 1:  # Older segments were deleted; this one is whole only for what came after it.
-        since = max(since, datetime.fromtimestamp(files[0].stat().st_mtime, UTC))
-    fresh = [order for order in traced if order.placed_at > since + timedelta(seconds=1)]
+    fresh = [order for order in traced if order.placed_at > since]
     if not fresh:
-        why = "a process that is killed takes unsent spans with it"
-        return [], f"no order was placed since {service} was started at {since:%H:%M:%S} UTC, and {why}"
+        return [], f"no order was placed since {since:%H:%M:%S} UTC, when {why}"
     by_state: dict[str, list[Order]] = {}
     for order in fresh:
         by_state.setdefault(order.state, []).append(order)
-    dice = random.Random(len(fresh))
     share = SAMPLED_TRACES // len(by_state)
-    return [order for group in by_state.values() for order in dice.sample(group, min(share, len(group)))], ""
+    return [order for group in by_state.values() for order in sample(group, share, now)], ""
 
 
-__all__ = ["EvidenceMissing", "Traces", "gather"]
+def sample(orders: Sequence[Order], most: int, now: datetime) -> list[Order]:
+    """Up to `most` of the orders, and rather such as ended a while ago: their spans need not be waited for."""
+    settled = [o for o in orders if o.ended_at and (now - o.ended_at).total_seconds() > SPANS_ARRIVE_WITHIN]
+    found = settled if len(settled) >= min(most, MANY) else orders
+    return random.Random(len(found)).sample(found, min(most, len(found)))
