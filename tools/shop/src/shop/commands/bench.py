@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,8 @@ def bench(
     effort = QUICK if quick else FULL
     if rounds is not None:
         effort = plan.with_rounds(effort, rounds)
+    # Ended from outside, it still takes its stack away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = asyncio.run(run(plan.chosen(only or []), effort, console))
     out = out or places.cache_folder().parent / "report"
     out.mkdir(parents=True, exist_ok=True)
