@@ -23,7 +23,7 @@ DOWNLOAD_CURE := : connect to the network or set HTTPS_PROXY and try again; .sho
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: $(READY) ## Start the shop, send orders of every outcome through it, judge the result, stop it
@@ -40,6 +40,18 @@ down: $(READY) ## Stop the shop; its data stays
 .PHONY: test
 test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers)
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-compose
+test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
+	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \
+		|| { echo "make: no container engine answers, or it lacks compose: start Docker, or set DOCKER_HOST." >&2; exit 1; }
+	@SHOP_COMPOSE_TESTS=1 $(VENV)/bin/python -m pytest tests/compose $(ARGS)
+
+.PHONY: test-k8s
+test-k8s: $(READY) ## Drills on the cluster of KUBECONFIG, where the shop of deploy/k8s/overlays/local runs
+	@kubectl get namespace shopfloor >/dev/null 2>&1 \
+		|| { echo "make: no cluster with the shop on it answers: set KUBECONFIG, then kubectl apply -k deploy/k8s/overlays/local (deploy/k8s/README.md)." >&2; exit 1; }
+	@SHOP_DRILLS=1 $(VENV)/bin/python -m pytest tests/kubernetes $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Style, types, and who may import whom
@@ -61,7 +73,19 @@ lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=
 	@for project in $(dir $(SERVICES)) tools/processor/; do \
 		(cd $$project && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt) || exit 1; \
 	done
+	@cd tools/shop && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
+
+.PHONY: sbom
+sbom: $(UV) ## A CycloneDX list of what each image is made of, by its lock, into .shop/sbom/
+	@for project in $(dir $(SERVICES)) tools/processor/; do \
+		name=$$(basename $$project) && environment=.shop/sbom/environments/$$(basename $$project) && \
+		$(UV) venv --quiet --clear --python $(PYTHON) $$environment && \
+		$(UV) pip sync --quiet --python $$environment/bin/python --require-hashes $$project/requirements.txt && \
+		$(UV) tool run --quiet --from 'cyclonedx-bom==7.5.0' cyclonedx-py environment --output-reproducible --mc-type application \
+			--pyproject $$project/pyproject.toml --output-file .shop/sbom/$$name.cdx.json $$environment/bin/python && \
+		echo ".shop/sbom/$$name.cdx.json" || exit 1; \
+	done
 
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
