@@ -140,7 +140,7 @@ async def test_a_node_is_drained_and_somebody_always_answers(floor: Floor) -> No
 async def drain(floor: Floor, node: str) -> bool:
     """Drain the node of the services' pods; True if a disruption budget held the last of them."""
     try:
-        await floor.kubectl("drain", node, "--pod-selector", OURS, "--timeout=40s")
+        await floor.kubectl("drain", node, "--pod-selector", OURS, "--delete-emptydir-data", "--timeout=40s")
     except Trouble as trouble:
         assert "disruption budget" in str(trouble) or "timeout" in str(trouble)  # noqa: PT017
         return True

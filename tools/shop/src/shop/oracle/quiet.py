@@ -17,8 +17,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shop.kafka_log import Topic, reader
+from shop.kafka_log import LogUnreadable, Topic, reader
 from shop.target import Target
+
+AWAY = (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What is raised by something that may come back."""
 
 UNSENT = """
     SELECT count(*) FROM relay_cursor AS c JOIN outbox AS o USING (shard)
@@ -81,7 +84,7 @@ class Watch:
             for service, connection in self._databases.items():
                 await self._ask(service, connection, unrest)
             await self._measure_lag(unrest)
-        except (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*AWAY, LogUnreadable) as error:
             await self._hang_up()
             return Unrest(away=f"something does not answer ({error or type(error).__name__})")
         unrest.counts = {what: count for what, count in unrest.counts.items() if count}
@@ -103,7 +106,7 @@ class Watch:
         self._databases, self._consumer, self._admin = {}, None, None
         try:
             await stack.aclose()
-        except (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except AWAY:
             pass  # It was away already.
 
     async def _ask(
