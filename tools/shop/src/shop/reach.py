@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 from shop.stack import compose, kubernetes
 from shop.stack.places import contracts, state_folder
@@ -39,3 +40,13 @@ def reached() -> Iterator[Target]:
         case Where.K8S:
             with kubernetes.reached(state_folder() / "k8s", contracts()) as target:
                 yield target
+
+
+@contextmanager
+def reached_spans() -> Iterator[Path]:
+    """The folder with the spans of the shop that was chosen. The embedded stack keeps its own when it is stopped."""
+    if chosen() is Where.EMBEDDED:
+        yield state_folder() / "spans"
+        return
+    with reached() as target:
+        yield target.spans

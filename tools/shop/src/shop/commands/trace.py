@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from shop.commands.watch import order_id_of
-from shop.stack.places import state_folder
+from shop.reach import reached_spans
 from shop.stack.trouble import Trouble
 from shop.traces import collect, title_of, traces_of_order, tree_of
 
@@ -28,8 +28,8 @@ def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
         shop trace $(shop order | head -1)      spans arrive a few seconds late
     """
     order_id = order_id_of(order)
-    folder = state_folder() / "spans"
-    found = collect(folder, traces_of_order(folder, order_id))
+    with reached_spans() as folder:
+        found = collect(folder, traces_of_order(folder, order_id))
     spans = {(span.trace_id, span.span_id): span for family in found.values() for span in family}
     if not spans:
         raise Trouble(

@@ -100,15 +100,17 @@ def _mirrored_spans(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     closing = threading.Event()
 
-    def mirror() -> None:
-        while True:
-            try:
-                docker("compose", "cp", "spans:/spans/.", str(folder))
-            except (Trouble, TargetMissing):
-                pass  # Where there is no receiver, or it is away, the copy stays as it is.
-            if closing.wait(MIRRORED_EVERY):
-                return
+    def copy() -> None:
+        try:
+            docker("compose", "cp", "spans:/spans/.", str(folder))
+        except (Trouble, TargetMissing):
+            pass  # Where there is no receiver, or it is away, the copy stays as it is.
 
+    def mirror() -> None:
+        while not closing.wait(MIRRORED_EVERY):
+            copy()
+
+    copy()
     mirroring = threading.Thread(target=mirror, daemon=True)
     mirroring.start()
     try:
