@@ -76,13 +76,14 @@ def _message(
     number: int,
     *,
     id: UUID | None = None,
+    source: str = "/things",
     type: str = "things.thing-counted.v1",
     value: bytes | None = None,
     drop: str | None = None,
 ) -> RawMessage:
     headers = encode(
         id=id or new_id(),
-        source="/things",
+        source=source,
         type=type,
         subject=name,
         time=datetime.now(UTC),
@@ -123,7 +124,7 @@ def inbox(db: Database, effects: Effects) -> Inbox:
 
 @pytest.fixture
 def message() -> Callable[..., RawMessage]:
-    """message(name, number, id=, type=, value=, drop=header): a message as Kafka would deliver it."""
+    """message(name, number, id=, source=, type=, value=, drop=header): a message as Kafka would deliver it."""
     return _message
 
 

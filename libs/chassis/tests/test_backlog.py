@@ -72,3 +72,17 @@ async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> N
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await db.close()
+
+
+async def test_after_a_rush_nobody_has_to_ask_before_work_is_taken_again(project: TestDatabase) -> None:
+    db = Database(project.url)
+    backlog = Backlog(none_waiting, limit=1, sheds={"/things"}, waiting=1)
+    task = asyncio.create_task(keep_going("backlog", lambda: backlog.sample(db)))
+
+    async def open_again() -> None:
+        assert backlog.waiting == 0
+
+    await eventually(open_again, 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await db.close()

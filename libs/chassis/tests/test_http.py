@@ -10,12 +10,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, SecretStr
 from sqlalchemy import text
+from starlette.types import Message, Receive, Scope, Send
 
 from chassis.app import build_app
 from chassis.database import Db
 from chassis.idempotency import IdempotencyKey, remember, replay
 from chassis.pages import PageCursors
-from chassis.problems import ProblemType
+from chassis.problems import EdgeMiddleware, ProblemType
 from chassis.settings import ServiceSettings
 from chassis.testing import client
 from shop.testing import TestDatabase
@@ -118,6 +119,28 @@ async def test_a_body_that_hides_its_length_is_cut_off_all_the_same(http: httpx.
             yield b"x" * 1024
 
     await problem(await http.post("/things", content=chunks()), 413, "body-too-large")
+
+
+async def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"name": "a", "number": 1}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    seen: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(await receive())
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    headers = [(b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/things", "headers": headers}
+    await EdgeMiddleware(app, max_body_bytes=1000)(scope, receive, send)
+    assert seen == [{"type": "http.disconnect"}]
 
 
 async def test_an_invalid_value_is_not_repeated_in_the_answer(http: httpx.AsyncClient) -> None:

@@ -1,18 +1,21 @@
 """Each event once, in the order of its key, whatever fails."""
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import event as sql_event
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import admin, dead_letters
 from chassis.database import Database, Unavailable
-from chassis.envelope import Batch, ConsumedEvent, RawMessage, new_id
+from chassis.envelope import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
 from chassis.inbox import Inbox, subscriptions_of
 
 Message = Callable[..., RawMessage]
@@ -118,6 +121,61 @@ async def test_bytes_that_are_no_event_at_all_are_dead_lettered(inbox: Inbox, db
     assert [(state, reason) for _, state, reason in await letters(db)] == [("PARKED", "no-headers")]
 
 
+async def test_two_sources_may_give_their_events_the_same_id(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+) -> None:
+    same = new_id()
+    await inbox.process([message("a", 1, id=same), message("b", 2, id=same, source="/others")])
+    assert sorted(await effects_in(db)) == [("a", 1), ("b", 2)]
+
+
+async def test_a_value_that_no_column_holds_is_poison_and_not_an_outage(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+) -> None:
+    await inbox.process([message("a", 2**40), message("b", 1)])
+    assert await effects_in(db) == [("b", 1)]
+    assert await letters(db) == [("a", "HELD", "handler-failed")]
+
+
+async def test_a_disk_that_is_full_is_an_outage_and_not_poison(
+    inbox: Inbox, db: Database, effects: Any, message: Message
+) -> None:
+    full = DBAPIError("INSERT", None, asyncpg.DiskFullError("no space left on device"))
+    effects.fails = lambda name, number: full
+    with pytest.raises(DBAPIError):
+        await inbox.process([message("a", 1)])
+    assert await letters(db) == []
+
+
+async def test_an_event_whose_key_no_index_holds_is_parked_and_its_neighbours_go_on(
+    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+) -> None:
+    endless = random.randbytes(50_000).hex()
+    await inbox.process([message("a", 1), message(endless, 1, value=b"{}"), message(endless, 2)])
+    assert await effects_in(db) == [("a", 1)]
+    found = await letters(db)
+    assert [(state, reason) for _, state, reason in found] == [("PARKED", "too-long")] * 2
+    assert all(endless.startswith(key) for key, _, _ in found)
+
+
+async def test_the_copy_of_a_large_dead_letter_still_fits_into_kafka(inbox: Inbox, db: Database) -> None:
+    large = RawMessage("things.thing.v1", (3, 7), b"a", bytes(1_000_000), [("x", b"y" * 20_000)])
+    await inbox.process([large])
+    async with db.reading() as connection:
+        copies = await connection.execute(text("SELECT octet_length(data) FROM outbox"))
+        assert 0 < copies.scalar_one() < 900_000
+        kept = await connection.execute(text("SELECT octet_length(value) FROM dead_letters"))
+        assert kept.scalar_one() == 1_000_000
+
+
+async def test_an_event_that_kafka_would_never_take_is_refused_when_it_is_published(
+    db: Database, thing_counted: Callable[[str, int], PublishedEvent]
+) -> None:
+    with pytest.raises(ValueError, match="too large"):
+        async with db.transaction() as tx:
+            tx.publish(thing_counted("a" * 1_000_000, 1), cause=Cause.of_request("a"))
+
+
 async def test_a_type_that_is_ignored_leaves_no_trace(inbox: Inbox, db: Database, message: Message) -> None:
     await inbox.process([message("a", 1, type="things.thing-ignored.v1", value=b"whatever")])
     assert await letters(db) == []
@@ -183,6 +241,49 @@ async def test_a_parked_letter_that_fails_again_does_not_stop_those_that_are_hel
     assert (answer["ended"], answer["still_open"]) == (2, 1)
     assert "thing-exploded" in answer["error"]
     assert await effects_in(db) == [("a", 2), ("a", 3)]
+
+
+async def test_redriving_one_letter_takes_first_what_stands_before_it(
+    inbox: Inbox,
+    db: Database,
+    effects: Any,
+    message: Message,
+    effects_in: EffectsIn,
+    operator: httpx.AsyncClient,
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison")
+    parked = message("a", 0, type="things.thing-exploded.v1")
+    await inbox.process([message("a", 1), parked, message("a", 2), message("a", 3)])
+    effects.fails = lambda name, number: None
+    listed = (await operator.get("/admin/dead-letters")).json()
+    second = next(letter["id"] for letter in listed if letter["state"] == "WAITING")
+    answer = (await operator.post("/admin/dead-letters/redrive", json={"id": second})).json()
+    assert (answer["ended"], answer["error"]) == (2, None)
+    assert await effects_in(db) == [("a", 1), ("a", 2)]
+
+
+async def test_an_event_that_was_discarded_has_no_effect_when_it_comes_again(
+    inbox: Inbox,
+    db: Database,
+    effects: Any,
+    message: Message,
+    effects_in: EffectsIn,
+    operator: httpx.AsyncClient,
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison")
+    again = new_id()
+    await inbox.process([message("a", 1, id=again)])
+    await operator.post("/admin/dead-letters/discard", json={"key": "a"})
+    effects.fails = lambda name, number: None
+    await inbox.process([message("a", 1, id=again), message("a", 2)])
+    assert await effects_in(db) == [("a", 2)]
+
+
+@pytest.mark.parametrize("query", ["?limit=-1", "?limit=5000", f"/{2**70}"])
+async def test_an_operator_who_asks_for_the_impossible_is_told_so(
+    operator: httpx.AsyncClient, query: str
+) -> None:
+    assert (await operator.get(f"/admin/dead-letters{query}")).status_code == 422
 
 
 async def test_open_letters_are_counted_for_whoever_watches(

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import asyncpg
 import pytest
@@ -198,6 +199,23 @@ async def test_tables_restored_into_a_younger_cluster_are_sent_again_rather_than
     sent = Sent()
     await relays.start(project.url, sent)
     await eventually(lambda: _all(sent, 1))
+
+
+async def test_rows_restored_into_a_younger_cluster_are_not_sent_for_ever(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    await publish("a", 1)
+    connection = await asyncpg.connect(project.url)
+    await connection.execute("UPDATE outbox SET xid = '900000000000'")
+    await connection.execute("UPDATE relay_cursor SET snapshot = '900000000001:900000000001:'")
+    await connection.close()
+    sent = Sent()
+    await relays.start(project.url, sent)
+    await eventually(lambda: _all(sent, 1))
+    for n in range(2, 5):
+        await publish("a", n)
+        await eventually(partial(_all, sent, n))
+    assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in range(1, 5)]
 
 
 async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(project: TestDatabase) -> None:

@@ -73,6 +73,20 @@ async def test_inbox_rows_go_when_their_time_has_passed_and_not_before(
     assert await count(db, "inbox") == 0
 
 
+async def test_dead_letters_go_long_after_they_were_ended_and_open_ones_stay(
+    db: Database, inbox: Inbox, message: Callable[..., RawMessage]
+) -> None:
+    await inbox.process([message("a", 1, drop="ce_id"), message("b", 1, drop="ce_id")])
+    async with db.transaction() as tx:
+        await tx.connection.execute(
+            text("UPDATE dead_letters SET state = 'DISCARDED', ended_at = now() WHERE key = 'a'")
+        )
+    await retention.prune(db, LONG, LONG)
+    assert await count(db, "dead_letters") == 2
+    await retention.prune(db, LONG, NOTHING)
+    assert await count(db, "dead_letters") == 1
+
+
 async def test_republishing_sends_what_is_retained_once_more_and_has_no_second_effect(
     db: Database,
     project: TestDatabase,

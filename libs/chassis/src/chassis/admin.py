@@ -1,19 +1,22 @@
 """For operators: the dead letters of a service over HTTP, and what it subscribes to."""
 
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from chassis import dead_letters
-from chassis.database import Db, Transaction, is_unavailable
+from chassis import dead_letters, sql
+from chassis.database import Db, is_unavailable
 from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
 from chassis.problems import Problem
 
 router = APIRouter(prefix="/admin", tags=["admin"])
+
+MOST_LISTED = 1_000
+LARGEST_ID = 2**63 - 1
 
 
 class DeadLetter(BaseModel):
@@ -56,6 +59,12 @@ class Outcome(BaseModel):
     error: str | None = None
 
 
+class Republished(BaseModel):
+    """How many events are going to be sent again."""
+
+    events: int
+
+
 @router.get("/subscriptions", summary="What this service subscribes to, and what it knowingly ignores")
 async def subscriptions(request: Request) -> dict[str, Any]:
     """The consumer group, its topics, the event types that it handles and those that it skips."""
@@ -70,16 +79,19 @@ async def subscriptions(request: Request) -> dict[str, Any]:
 
 @router.get("/dead-letters", summary="List dead letters, oldest first")
 async def list_dead_letters(
-    db: Db, state: str = "open", key: str | None = None, limit: int = 100
+    db: Db,
+    state: str = "open",
+    key: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
 ) -> list[DeadLetter]:
     """`state`: open, all, or one state's name."""
     async with db.reading() as connection:
-        rows = await connection.execute(_LIST, {"state": state, "key": key, "limit": min(limit, 1000)})
+        rows = await connection.execute(_LIST, {"state": state, "key": key, "limit": limit})
         return [DeadLetter(**row) for row in rows.mappings()]
 
 
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
-async def show_dead_letter(letter_id: int, db: Db) -> DeadLetterDetail:
+async def show_dead_letter(letter_id: Annotated[int, Path(le=LARGEST_ID)], db: Db) -> DeadLetterDetail:
     """Headers and data as they came."""
     async with db.reading() as connection:
         row = (await connection.execute(_SHOW, {"id": letter_id})).mappings().first()
@@ -93,39 +105,35 @@ async def show_dead_letter(letter_id: int, db: Db) -> DeadLetterDetail:
 async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     """Safe to repeat: an event that was handled in the meantime is a duplicate, and has no effect.
 
-    A letter that fails again stops those of its key that wait behind it, and nothing else.
+    A letter that fails again stops those of its key that wait behind it, and nothing else. By id: that letter, and
+    before it those that it waits behind.
     """
     ended, errors = 0, []
     for topic, key in await _keys(db, selection):
-        after = 0
-        while (
-            letter := await _redrive_next(_inbox(request), db, topic, key, selection.id, after)
-        ) is not None:
-            after = letter.id
-            if letter.error is None:
+        which = {"topic": topic, "key": key, "id": selection.id, "after": 0}
+        while (tried := await _redrive_next(_inbox(request), db, which)) is not None:
+            letter, error = tried
+            which["after"] = letter["id"]
+            if error is None:
                 ended += 1
                 continue
-            errors.append(letter.error)
-            if letter.state != "PARKED":
+            errors.append(error)
+            if letter["state"] != "PARKED":
                 break
     return Outcome(ended=ended, still_open=await _open(db, selection), error="; ".join(errors) or None)
 
 
 @router.post("/dead-letters/discard", summary="Give up dead letters")
 async def discard(selection: Selection, db: Db) -> Outcome:
-    """By id: that letter alone; what waits behind it is then redriven with its key. By key: all of the key."""
+    """By id: that letter alone; what waits behind it is then redriven with its key. By key: all of the key.
+
+    What was discarded has no effect either when it is delivered again.
+    """
     async with db.transaction() as tx:
         for topic, key in sorted(await _keys(db, selection)):
             await dead_letters.lock_key(tx, topic, key)
-        rows = await tx.connection.execute(_DISCARD, selection.model_dump())
-        ended = len(rows.all())
+        ended = (await tx.connection.execute(_DISCARD, selection.model_dump())).scalar_one()
     return Outcome(ended=ended, still_open=await _open(db, selection))
-
-
-class Republished(BaseModel):
-    """How many events are going to be sent again."""
-
-    events: int
 
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
@@ -140,47 +148,32 @@ async def republish(db: Db) -> Republished:
     return Republished(events=events.scalar_one())
 
 
-class Redriven(NamedTuple):
-    """A letter that was tried again, the state it was in, and why it failed, if it did."""
-
-    id: int
-    state: str
-    error: str | None
-
-
-async def _redrive_next(
-    inbox: Inbox, db: Db, topic: str, key: str, only: int | None, after: int
-) -> Redriven | None:
-    """Handle the oldest open letter of a key in a transaction of its own; None when there is none."""
-    letter_id, state = 0, ""
+async def _redrive_next(inbox: Inbox, db: Db, which: dict[str, Any]) -> tuple[Any, str | None] | None:
+    """Handle the next open letter in a transaction of its own: the letter, and why it failed; None if there is none."""
+    letter = None
     try:
         async with db.transaction() as tx:
-            await dead_letters.lock_key(tx, topic, key)
-            which = {"topic": topic, "key": key, "id": only, "after": after}
-            row = (await tx.connection.execute(_NEXT, which)).mappings().first()
-            if row is None:
+            await dead_letters.lock_key(tx, which["topic"], which["key"])
+            letter = (await tx.connection.execute(_NEXT, which)).mappings().first()
+            if letter is None:
                 return None
-            letter_id, state = row["id"], row["state"]
-            headers = [(name, value.encode()) for name, value in row["headers"].items()]
-            position = (row["partition"], row["offset"])
-            await inbox.handle_held(tx, RawMessage(topic, position, key.encode(), row["value"], headers))
-            await _end(tx, letter_id)
+            headers = [(name, value.encode()) for name, value in letter["headers"].items()]
+            position = (letter["partition"], letter["offset"])
+            key, value = letter["key"].encode(), letter["value"]
+            await inbox.handle_held(tx, RawMessage(letter["topic"], position, key, value, headers))
+            await tx.connection.execute(_REDRIVEN, {"id": letter["id"]})
     except Exception as error:
-        if is_unavailable(error):
+        if is_unavailable(error) or letter is None:
             raise
-        return Redriven(letter_id, state, repr(error))
-    return Redriven(letter_id, state, None)
-
-
-async def _end(tx: Transaction, letter_id: int) -> None:
-    await tx.connection.execute(
-        text("UPDATE dead_letters SET state = 'REDRIVEN', ended_at = now() WHERE id = :id"), {"id": letter_id}
-    )
+        return letter, repr(error)
+    return letter, None
 
 
 async def _keys(db: Db, selection: Selection) -> list[tuple[str, str]]:
     if selection.id is None and selection.key is None:
         raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
+    if selection.id is not None and selection.id > LARGEST_ID:
+        raise _unknown(selection.id)
     async with db.reading() as connection:
         rows = await connection.execute(_KEYS, selection.model_dump())
         found = [(row.topic, row.key) for row in rows]
@@ -199,19 +192,18 @@ def _inbox(request: Request) -> Inbox:
 
 
 def _unknown(letter_id: int) -> Problem:
-    return Problem(
-        404, "unknown-dead-letter", "There is no such dead letter", f"No dead letter has the id {letter_id}."
-    )
+    detail = f"No dead letter has the id {letter_id}."
+    return Problem(404, "unknown-dead-letter", "There is no such dead letter", detail)
 
 
 _COLUMNS = (
     'id, topic, partition, "offset", key, event_id::text, type, state, reason, error, created_at, ended_at'
 )
-_OPEN = "state IN ('HELD', 'WAITING', 'PARKED')"
-_SELECTED = """
-    (CAST(:id AS bigint) IS NULL OR id = :id) AND (CAST(:topic AS text) IS NULL OR topic = :topic)
-    AND (CAST(:key AS text) IS NULL OR key = :key)
-"""
+_OPEN = dead_letters.OPEN
+_SELECTED = (
+    "(CAST(:id AS bigint) IS NULL OR id = :id) AND (CAST(:topic AS text) IS NULL OR topic = :topic)"
+    " AND (CAST(:key AS text) IS NULL OR key = :key)"
+)
 _LIST = text(
     f"SELECT {_COLUMNS} FROM dead_letters WHERE (CAST(:key AS text) IS NULL OR key = :key)"
     f" AND (:state = 'all' OR state = :state OR (:state = 'open' AND {_OPEN})) ORDER BY id LIMIT :limit"
@@ -219,13 +211,9 @@ _LIST = text(
 _SHOW = text(f"SELECT {_COLUMNS}, headers, value FROM dead_letters WHERE id = :id")
 _KEYS = text(f"SELECT DISTINCT topic, key FROM dead_letters WHERE {_SELECTED} AND ({_OPEN} OR id = :id)")
 _COUNT = text(f"SELECT count(*) FROM dead_letters WHERE {_SELECTED} AND {_OPEN}")
-_NEXT = text(
-    f"SELECT * FROM dead_letters WHERE topic = :topic AND key = :key AND {_OPEN}"
-    " AND (CAST(:id AS bigint) IS NULL OR id = :id) AND id > :after ORDER BY id LIMIT 1 FOR UPDATE"
-)
+_NEXT = text(sql.read("next_letter"))
+_REDRIVEN = text("UPDATE dead_letters SET state = 'REDRIVEN', ended_at = now() WHERE id = :id")
+_DISCARD = text(sql.read("discard_letters"))
 _REPUBLISH = text(
     "UPDATE relay_cursor SET snapshot = '3:3:', upper = NULL, after_id = 0, owner = NULL, lease_until = NULL"
-)
-_DISCARD = text(
-    f"UPDATE dead_letters SET state = 'DISCARDED', ended_at = now() WHERE {_SELECTED} AND {_OPEN} RETURNING id"
 )

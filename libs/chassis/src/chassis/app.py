@@ -6,10 +6,9 @@ A service's main.py says what it has (router, subscriptions, jobs); everything t
 import asyncio
 import gc
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import structlog
 import uvicorn
@@ -18,7 +17,7 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from sqlalchemy import text
 
-from chassis import admin, health, problems, retention, telemetry
+from chassis import admin, health, retention, telemetry
 from chassis.backlog import Backlog
 from chassis.consumer import Consumer
 from chassis.database import Database, Transaction, is_unavailable
@@ -26,7 +25,7 @@ from chassis.inbox import Handler, Inbox, subscriptions_of
 from chassis.jobs import Job, keep_going
 from chassis.outbox import CHANNEL
 from chassis.pages import Cursors
-from chassis.problems import EdgeMiddleware, ProblemType
+from chassis.problems import EdgeMiddleware, ProblemType, install
 from chassis.publisher import KafkaPublisher
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
@@ -64,7 +63,7 @@ def build_app(
         settings.max_attempts,
         settings.retry_seconds,
     )
-    runtime = Runtime(settings, database, inbox, dict(jobs or {}), backlog)
+    runtime = Runtime(settings, database, inbox, jobs or {}, backlog)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,8 +76,16 @@ def build_app(
     app.state.database = database
     app.state.inbox = inbox
     app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())
-    app.state.checks = runtime.checks()
-    _add_http(app, settings, router, problems or {}, backlog)
+    app.state.settings = settings
+    app.state.consumer = runtime.consumer
+    app.include_router(health.router)
+    app.include_router(admin.router)
+    if settings.runs_api:
+        app.include_router(router)
+    install(app, problems or {})
+    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
+    probes = "livez,readyz,metrics"
+    FastAPIInstrumentor.instrument_app(app, excluded_urls=probes, exclude_spans=["receive", "send"])
     return app
 
 
@@ -97,25 +104,6 @@ def serve(create_app: Callable[[], FastAPI]) -> None:
     )
 
 
-def _add_http(
-    app: FastAPI,
-    settings: ServiceSettings,
-    router: APIRouter,
-    kinds: Mapping[type[Exception], ProblemType],
-    backlog: Backlog | None,
-) -> None:
-    app.state.settings = settings
-    app.include_router(health.router)
-    app.include_router(admin.router)
-    if settings.runs_api:
-        app.include_router(router)
-    problems.install(app, kinds)
-    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
-    FastAPIInstrumentor.instrument_app(
-        app, excluded_urls="livez,readyz,metrics", exclude_spans=["receive", "send"]
-    )
-
-
 class Runtime:
     """What runs behind the HTTP of one process."""
 
@@ -124,7 +112,7 @@ class Runtime:
         settings: ServiceSettings,
         database: Database,
         inbox: Inbox,
-        jobs: dict[str, Job],
+        jobs: Mapping[str, Job],
         backlog: Backlog | None,
     ) -> None:
         self.settings = settings
@@ -142,43 +130,55 @@ class Runtime:
         self._notify = asyncio.Event()
         database.on_commit = self._committed
 
-    def checks(self) -> dict[str, health.Check]:
-        """What /readyz asks."""
-        checks = {"database": health.database_check(self.database)}
-        if (consumer := self.consumer) is not None:
-            checks["consumer"] = health.flag_check(lambda: consumer.assigned, "no partitions assigned yet")
-        return checks
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run everything that this role has; on leaving, drain."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._close)
-            await stack.enter_async_context(_background("notify", self._notify_others()))
-            if self.settings.runs_worker:
-                await stack.enter_async_context(_background("relay", keep_going("relay", self.relay.run)))
-                for name, job in self.jobs.items():
-                    working = keep_going(name, partial(job.work, name, self.database))
-                    await stack.enter_async_context(_background(name, working))
-            if self.consumer is not None:
-                await stack.enter_async_context(_consuming(self.consumer, self._consume))
-            if self.backlog is not None and self.settings.runs_api:
-                sampling = keep_going("backlog", partial(self.backlog.sample, self.database))
-                await stack.enter_async_context(_background("backlog", sampling))
+        tasks = [
+            asyncio.create_task(keep_going(name, work), name=name) for name, work in self._work().items()
+        ]
+        consumer = self.consumer
+        consuming = asyncio.create_task(self._keep_consuming(consumer)) if consumer is not None else None
+        try:
             yield
+        finally:
+            if consumer is not None and consuming is not None:
+                consumer.stop()
+                await asyncio.wait([consuming], timeout=DRAIN_SECONDS)
+                tasks.append(consuming)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.publisher.close()
+            await self.database.close()
+            await asyncio.to_thread(telemetry.end_tracing)
+
+    def _work(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What goes on beside the consumer, by name."""
+        work: dict[str, Callable[[], Awaitable[None]]] = {"notify": self._notify_others}
+        if self.settings.runs_worker:
+            work["relay"] = self.relay.run
+            work |= {name: partial(job.work, name, self.database) for name, job in self.jobs.items()}
+        if self.backlog is not None and self.settings.runs_api:
+            work["backlog"] = partial(self.backlog.sample, self.database)
+        return work
+
+    async def _keep_consuming(self, consumer: Consumer) -> None:
+        async def consume() -> None:
+            settings, topics = self.settings, self.inbox.topics
+            servers, access = settings.kafka_bootstrap_servers, settings.kafka_access
+            await retention.check(servers, topics, settings.inbox_retention, access)
+            await consumer.run()
+
+        await keep_going("consumer", consume, ended=lambda: consumer.stopping)
 
     async def _prune(self, database: Database) -> int:
         return await retention.prune(database, self.settings.outbox_retention, self.settings.inbox_retention)
 
-    async def _consume(self) -> None:
-        assert self.consumer is not None
-        servers, remembered = self.settings.kafka_bootstrap_servers, self.settings.inbox_retention
-        await retention.check(servers, self.inbox.topics, remembered, self.settings.kafka_access)
-        await self.consumer.run()
-
     def _committed(self, tx: Transaction) -> None:
-        for name in tx.wakes:
+        for name in tx.wakes & self.jobs.keys():
             self.jobs[name].woken.set()
+        if unknown := tx.wakes - self.jobs.keys():  # too late to refuse it: the transaction stands
+            log.error("woken, but there is no such job", jobs=sorted(unknown))
         if tx.rows:
             self.relay.wake()
             if not self.relay.owns_everything:
@@ -196,31 +196,3 @@ class Runtime:
                 if not is_unavailable(error):
                     raise  # the relays' polling finds the rows anyway
             await asyncio.sleep(0.005)
-
-    async def _close(self) -> None:
-        await self.publisher.close()
-        await self.database.close()
-        await asyncio.to_thread(telemetry.end_tracing)
-
-
-@asynccontextmanager
-async def _background(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
-async def _consuming(consumer: Consumer, consume: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    working = keep_going("consumer", consume, ended=lambda: consumer.stopping)
-    task = asyncio.create_task(working, name="consumer")
-    try:
-        yield
-    finally:
-        consumer.stop()
-        with suppress(TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(task, DRAIN_SECONDS)

@@ -41,7 +41,8 @@ class Backlog:
     async def sample(self, database: Database) -> None:
         """Count again and again while requests come, until cancelled."""
         while True:
-            await self.asked.wait()
+            if self.waiting < self.limit:  # else nobody would be let in who could ask
+                await self.asked.wait()
             self.asked.clear()
             async with database.reading() as connection:
                 self.waiting = await self.count(connection)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
 
 from chassis.database import is_unavailable
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 POLL_MS = 1_000
 LONGEST_PAUSE = 5.0
 OFFSETS_EVERY = 1.0
+COMMIT_SECONDS = 3.0
 # A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
 LONGEST_FETCH_MS = 2_000
 
@@ -58,18 +59,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **self._options)
         self._consumer = consumer
         consumer.subscribe(sorted(self.inbox.topics), listener=self)
-        committing: asyncio.Task[None] | None = None
+        self._done.clear()
+        committing = asyncio.create_task(self._commit_regularly())
         try:
             await consumer.start()
-            committing = asyncio.create_task(self._commit_regularly())
             while not self._stopping.is_set():
                 await self._step(consumer)
         finally:
             self.assigned = False
-            if committing is not None:
-                committing.cancel()
-            with contextlib.suppress(KafkaError, OSError):
-                await self._commit()
+            committing.cancel()
+            await self._commit()
             await consumer.stop()
 
     @property
@@ -86,8 +85,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         async with self._busy:
             self._generation += 1
             self.assigned = False
-            with contextlib.suppress(KafkaError):
-                await self._commit()
+            await self._commit()
             self._done.clear()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
@@ -101,13 +99,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if not fetched:
             return
         records = [record for partition in fetched.values() for record in partition]
+        taken = True
         async with self._busy:
             if generation == self._generation:
-                await self._process(consumer, records)
+                taken = await self._process(consumer, records)
             else:  # fetched around a rebalance: perhaps by the old assignment, perhaps by the new
                 _give_back(consumer, records)
+        if not taken:
+            await self._pause()
 
-    async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:
+    async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> bool:
+        """Whether the inbox took the records; if not, they will be fetched again."""
         try:
             await self.inbox.process([_raw(record) for record in records])
         except Exception as error:
@@ -115,15 +117,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             if not is_unavailable(error):
                 raise
             log.warning("a dependency is away, the batch waits", events=len(records), error=repr(error))
-            await self._pause()
-            return
+            return False
         self._failures = 0
         for record in records:
             self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
         self._progress.set()
+        return True
 
     async def _pause(self) -> None:
-        """Backoff with jitter. The batch was given back, so the group's heartbeat and polling go on meanwhile."""
+        """Backoff with jitter. The batch was given back, so nobody waits for it: a rebalance may go on."""
         self._failures += 1
         seconds = min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
         with contextlib.suppress(TimeoutError):
@@ -135,16 +137,23 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._progress.wait()
             self._progress.clear()
             await asyncio.sleep(OFFSETS_EVERY)
-            with contextlib.suppress(KafkaError):
-                await self._commit()
+            if not await self._commit():
+                self._progress.set()
 
-    async def _commit(self) -> None:
-        done, self._done = self._done, {}
-        if done:
-            try:
-                await self._consumer.commit(done)
-            except (CommitFailedError, IllegalStateError) as error:
-                log.info("offsets not committed, the partitions have moved on", error=repr(error))
+    async def _commit(self) -> bool:
+        """Commit how far each partition was taken; what could not be committed is kept for the next time."""
+        done = dict(self._done)
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                if done:
+                    await self._consumer.commit(done)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets not committed, the partitions have moved on", error=repr(error))
+        except Exception as error:
+            log.warning("offsets not committed yet", error=repr(error))
+            return False
+        self._done = {at: offset for at, offset in self._done.items() if done.get(at) != offset}
+        return True
 
 
 def _give_back(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -107,33 +107,31 @@ class Database:
         await self.engine.dispose()
 
 
+AWAY = (
+    Unavailable,
+    PoolTimeout,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+)
+TRY_AGAIN = ("08", "25006", "40", "53", "57P", "58")
+"""SQLSTATEs by their beginning: connection, a standby, serialization, deadlock, disk or memory full, shutdown, I/O."""
+
+
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error says that a dependency is away, or that PostgreSQL asks to try again (deadlock, serialization).
+    """Whether an error says that a dependency is away, or that PostgreSQL asks to try again later.
 
     What is left is the fault of the input or of the code.
     """
     if isinstance(error, DBAPIError):
-        again = {"40001", "40P01", "53300", "57P01", "57P02", "57P03", "25006"}
-        return (
-            error.connection_invalidated
-            or isinstance(error, (OperationalError, InterfaceError))
-            or getattr(error.orig, "sqlstate", None) in again
-            or isinstance(error.orig, OSError)
-        )
-    return isinstance(
-        error,
-        (
-            Unavailable,
-            PoolTimeout,
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.InterfaceError,
-            asyncpg.TooManyConnectionsError,
-            asyncpg.AdminShutdownError,
-        ),
-    )
+        state = str(getattr(error.orig, "sqlstate", ""))
+        away = error.connection_invalidated or isinstance(error, InterfaceError)
+        return away or isinstance(error.orig, OSError) or state.startswith(TRY_AGAIN)
+    return isinstance(error, AWAY)
 
 
 async def _database(request: Request) -> Database:

@@ -6,18 +6,21 @@ goes to the topic `<group>.dead-letters`.
 """
 
 import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis import sql
 from chassis.database import Transaction, Unavailable
-from chassis.envelope import RawMessage, new_id
-from chassis.outbox import OutboxRow
+from chassis.envelope import LONGEST_NAME, RawMessage, new_id
+from chassis.outbox import LARGEST_EVENT, OutboxRow
+
+OPEN = "state IN ('HELD', 'WAITING', 'PARKED')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,14 @@ def topic_of(group: str) -> str:
 def key_of(message: RawMessage) -> str:
     """The key whose order counts; a message without one has none."""
     subject = dict(message.headers).get("ce_subject") or message.key or b""
-    return subject.decode(errors="replace").replace("\x00", "\ufffd")
+    return _printable(subject)[:LONGEST_NAME]
 
 
 async def bury(tx: Transaction, group: str, dead: Dead) -> None:
     """Keep a dead letter, and tell of it on the group's topic. Safe to repeat for a message that is delivered again."""
-    state = "HELD" if dead.holds else "PARKED"
-    if await _keep(tx, group, dead.message, state, dead.reason, dead.error):
-        tx.rows.append(_copy(group, dead))
+    letter = _letter(group, dead)
+    if await _keep(tx, letter, "HELD" if dead.holds else "PARKED"):
+        tx.rows.append(_copy(letter))
 
 
 async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None:
@@ -53,13 +56,12 @@ async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None
 
     Raises Unavailable when the key was released in the meantime: the batch, tried again, will then handle the event.
     """
-    await lock_key(tx, message.topic, key_of(message))
-    still_held = await tx.connection.execute(
-        _IS_HELD, {"group": group, "topic": message.topic, "key": key_of(message)}
-    )
-    if not still_held.scalar():
+    key = {"group": group, "topic": message.topic, "key": key_of(message)}
+    await lock_key(tx, key["topic"], key["key"])
+    if not (await tx.connection.execute(_IS_HELD, key)).scalar():
         raise Unavailable("the key was released just now")
-    await _keep(tx, group, message, "WAITING", "key-held", "an earlier event of this key is a dead letter")
+    waits = Dead(message, "key-held", "an earlier event of this key is a dead letter", holds=False)
+    await _keep(tx, _letter(group, waits), "WAITING")
 
 
 async def count_open(connection: AsyncConnection) -> list[tuple[str, int]]:
@@ -73,106 +75,67 @@ async def lock_key(tx: Transaction, topic: str, key: str) -> None:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-
 _IS_HELD = text(
     "SELECT EXISTS (SELECT FROM dead_letters WHERE consumer_group = :group AND topic = :topic AND key = :key"
     " AND state IN ('HELD', 'WAITING'))"
 )
-
 _COUNT_OPEN = text(
-    "SELECT consumer_group, count(*) FILTER (WHERE state IN ('HELD', 'WAITING', 'PARKED')) AS letters"
-    " FROM dead_letters GROUP BY consumer_group"
+    f"SELECT consumer_group, count(*) FILTER (WHERE {OPEN}) AS letters FROM dead_letters GROUP BY consumer_group"
 )
-
-_KEEP = text(
-    """
-    INSERT INTO dead_letters
-        (consumer_group, topic, partition, "offset", key, event_id, source, type, headers, value, state, reason, error,
-         fingerprint)
-    VALUES
-        (:group, :topic, :partition, :offset, :key, CAST(:event_id AS uuid), :source, :type, CAST(:headers AS jsonb),
-         :value, :state, :reason, :error, :fingerprint)
-    ON CONFLICT DO NOTHING
-    RETURNING id
-    """
-)
+_KEEP = text(sql.read("keep_letter"))
 
 
-async def _keep(
-    tx: Transaction, group: str, message: RawMessage, state: str, reason: str, error: str
-) -> bool:
-    headers = _headers(message)
-    partition, offset = message.position
-    kept = await tx.connection.execute(
-        _KEEP,
-        {
-            "group": group,
-            "topic": message.topic,
-            "partition": partition,
-            "offset": offset,
-            "key": key_of(message),
-            "event_id": _uuid_or_none(headers.get("ce_id")),
-            "source": headers.get("ce_source"),
-            "type": headers.get("ce_type"),
-            "headers": json.dumps(headers),
-            "value": message.value,
-            "state": state,
-            "reason": reason,
-            "error": error[:4000].replace("\x00", "\ufffd"),
-            "fingerprint": _fingerprint(message),
-        },
-    )
-    return kept.first() is not None
-
-
-def _copy(group: str, dead: Dead) -> OutboxRow:
+def _letter(group: str, dead: Dead) -> dict[str, Any]:
     message, (partition, offset) = dead.message, dead.message.position
-    headers = _headers(message)
-    data = {
+    headers = {name: _printable(value) for name, value in message.headers if value is not None}
+    return {
         "group": group,
         "topic": message.topic,
         "partition": partition,
         "offset": offset,
+        "key": key_of(message),
+        "event_id": _uuid_or_none(headers.get("ce_id")),
         "reason": dead.reason,
-        "error": dead.error,
-        "headers": headers,
-        "value_base64": base64.b64encode(message.value).decode() if message.value is not None else None,
+        "error": dead.error[:4000].replace("\x00", "\ufffd"),
+        "headers": {name.replace("\x00", "\ufffd"): value for name, value in headers.items()},
+        "value": message.value,
     }
-    key = key_of(message)
-    correlation = headers.get("ce_correlationid", key)
-    causation = _uuid_or_none(headers.get("ce_id"))
+
+
+async def _keep(tx: Transaction, letter: dict[str, Any], state: str) -> bool:
+    row = letter | {"state": state, "headers": json.dumps(letter["headers"])}
+    return (await tx.connection.execute(_KEEP, row)).first() is not None
+
+
+def _copy(letter: dict[str, Any]) -> OutboxRow:
+    told = {
+        name: letter[name] for name in ("group", "topic", "partition", "offset", "reason", "error", "headers")
+    }
+    value = letter["value"]
+    data = json.dumps({**told, "value_base64": None if value is None else base64.b64encode(value).decode()})
+    if len(data) > LARGEST_EVENT:  # the letter in the database has them
+        data = json.dumps({**told, "headers": {}, "value_base64": None})
+    headers = letter["headers"]
     return OutboxRow(
-        new_id(),
-        topic_of(group),
-        key,
-        f"{group}.dead-lettered.v1",
-        datetime.now(UTC),
-        correlation,
-        None if causation is None else UUID(causation),
-        headers.get("traceparent"),
-        json.dumps(data),
+        event_id=new_id(),
+        topic=topic_of(letter["group"]),
+        key=letter["key"],
+        type=f"{letter['group']}.dead-lettered.v1",
+        time=datetime.now(UTC),
+        correlation_id=headers.get("ce_correlationid", letter["key"])[:LONGEST_NAME],
+        causation_id=letter["event_id"],
+        traceparent=headers.get("traceparent", "")[:LONGEST_NAME] or None,
+        data=data,
     )
 
 
-def _headers(message: RawMessage) -> dict[str, str]:
+def _printable(value: bytes) -> str:
     # PostgreSQL takes no NUL in text; a header that has one is garbage already.
-    return {
-        name.replace("\x00", "\ufffd"): value.decode(errors="replace").replace("\x00", "\ufffd")
-        for name, value in message.headers
-        if value is not None
-    }
+    return value.decode(errors="replace").replace("\x00", "\ufffd")
 
 
-def _uuid_or_none(value: str | None) -> str | None:
+def _uuid_or_none(value: str | None) -> UUID | None:
     try:
-        return str(UUID(value)) if value else None
+        return UUID(value) if value else None
     except ValueError:
         return None
-
-
-def _fingerprint(message: RawMessage) -> str:
-    """What the message is, beside where it stood: offsets start again when a topic is made anew."""
-    digest = hashlib.sha256(message.value or b"")
-    for name, value in message.headers:
-        digest.update(name.encode() + b"=" + (value or b"") + b";")
-    return digest.hexdigest()

@@ -3,7 +3,7 @@
 Specification: CloudEvents 1.0.2 and its Kafka protocol binding (attributes in `ce_*` headers, data as the value).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
@@ -16,7 +16,8 @@ from chassis import telemetry
 
 T = TypeVar("T")
 Headers = list[tuple[str, bytes]]
-CONTENT_TYPE = b"application/json"
+LONGEST_NAME = 500
+"""Characters of a subject or a source: both are in indexes, which take no more than 2,700 bytes."""
 
 
 def new_id() -> UUID:
@@ -106,7 +107,7 @@ class RawMessage:
     position: tuple[int, int]
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,22 +144,20 @@ def encode(
     traceparent: str | None,
 ) -> Headers:
     """The headers of one event; the value is its data, as it is."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(id).encode()),
-        ("ce_source", source.encode()),
-        ("ce_type", type.encode()),
-        ("ce_time", time.isoformat().encode()),
-        ("ce_subject", subject.encode()),
-        ("ce_dataschema", dataschema(type).encode()),
-        ("content-type", CONTENT_TYPE),
-        ("ce_correlationid", correlation_id.encode()),
-    ]
-    if causation_id is not None:
-        headers.append(("ce_causationid", str(causation_id).encode()))
-    if traceparent is not None:
-        headers.append(("traceparent", traceparent.encode()))
-    return headers
+    attributes = {
+        "ce_specversion": "1.0",
+        "ce_id": str(id),
+        "ce_source": source,
+        "ce_type": type,
+        "ce_time": time.isoformat(),
+        "ce_subject": subject,
+        "ce_dataschema": dataschema(type),
+        "content-type": "application/json",
+        "ce_correlationid": correlation_id,
+        "ce_causationid": None if causation_id is None else str(causation_id),
+        "traceparent": traceparent,
+    }
+    return [(name, value.encode()) for name, value in attributes.items() if value is not None]
 
 
 def dataschema(type: str) -> str:
@@ -170,10 +169,11 @@ def dataschema(type: str) -> str:
 def decode(message: RawMessage) -> Envelope:
     """Read a message's headers.
 
-    Raises Undecodable with reason `no-headers`, `no-id`, `bad-id`, `no-type`, `no-source`, `bad-time` or `no-data`.
+    Raises Undecodable with reason `no-headers`, `no-id`, `bad-id`, `no-type`, `no-source`, `bad-time`, `no-data` or
+    `too-long`.
     """
     try:
-        headers = {name: value.decode() for name, value in _present(message.headers)}
+        headers = {name: value.decode() for name, value in message.headers if value is not None}
         key = message.key.decode() if message.key is not None else ""
     except UnicodeDecodeError as error:
         raise Undecodable("no-headers", f"a header or the key is not UTF-8: {error}") from error
@@ -184,10 +184,12 @@ def decode(message: RawMessage) -> Envelope:
             raise Undecodable(f"no-{name}", f"the header ce_{name} is missing")
     if message.value is None:
         raise Undecodable("no-data", "the message has no value")
-    subject = headers.get("ce_subject") or key
+    subject, source = headers.get("ce_subject") or key, headers["ce_source"]
+    if max(len(subject), len(source)) > LONGEST_NAME:
+        raise Undecodable("too-long", f"ce_subject or ce_source is longer than {LONGEST_NAME} characters")
     return Envelope(
         id=_uuid(headers["ce_id"]),
-        source=headers["ce_source"],
+        source=source,
         type=headers["ce_type"],
         subject=subject,
         time=_time(headers.get("ce_time", "")),
@@ -195,10 +197,6 @@ def decode(message: RawMessage) -> Envelope:
         traceparent=headers.get("traceparent"),
         data=message.value,
     )
-
-
-def _present(headers: Iterable[tuple[str, bytes | None]]) -> Iterable[tuple[str, bytes]]:
-    return ((name, value) for name, value in headers if value is not None)
 
 
 def _uuid(text: str) -> UUID:

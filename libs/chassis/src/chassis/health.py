@@ -4,7 +4,6 @@ Lag is no probe: a service that is behind must not be restarted for it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -12,10 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from chassis import dead_letters, telemetry
+from chassis.consumer import Consumer
 from chassis.database import Database, is_unavailable
-
-Check = Callable[[], Awaitable[str | None]]
-"""Answers None when all is well, or else what is wrong."""
 
 CHECK_SECONDS = 2.0
 
@@ -31,14 +28,14 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
     """200 if every check passes, otherwise 503 with what is wrong."""
-    checks: Mapping[str, Check] = request.app.state.checks
-    results = {name: await check() for name, check in checks.items()}
-    ready = not any(results.values())
-    status = {
-        "status": "ready" if ready else "not ready",
-        "checks": {n: r or "ok" for n, r in results.items()},
-    }
-    return JSONResponse(status, 200 if ready else 503)
+    consumer: Consumer | None = request.app.state.consumer
+    checks = {"database": await _database_answer(request.app.state.database)}
+    if consumer is not None:
+        checks["consumer"] = "ok" if consumer.assigned else "no partitions assigned yet"
+    ready = all(answer == "ok" for answer in checks.values())
+    return JSONResponse(
+        {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
+    )
 
 
 @router.get("/metrics")
@@ -55,26 +52,12 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def database_check(database: Database) -> Check:
-    """Whether the database answers."""
-
-    async def check() -> str | None:
-        try:
-            async with asyncio.timeout(CHECK_SECONDS), database.reading() as connection:
-                await connection.execute(text("SELECT 1"))
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            return f"away: {type(error).__name__}"
-        return None
-
-    return check
-
-
-def flag_check(is_set: Callable[[], bool], otherwise: str) -> Check:
-    """Whether something is so, and what to say if not."""
-
-    async def check() -> str | None:
-        return None if is_set() else otherwise
-
-    return check
+async def _database_answer(database: Database) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS), database.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        return f"away: {type(error).__name__}"
+    return "ok"

@@ -20,7 +20,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from chassis import dead_letters, envelope, telemetry
+from chassis import dead_letters, envelope, sql, telemetry
 from chassis.database import Database, Transaction, is_unavailable
 from chassis.dead_letters import Dead
 from chassis.envelope import Cause, ConsumedEvent, Envelope, RawMessage, Received, Undecodable
@@ -30,6 +30,10 @@ log = structlog.get_logger()
 Handler = Callable[[Transaction, Sequence[Received[Any]]], Awaitable[None]]
 """`async def reserve_stock(tx: Transaction, events: Batch[OrderPlaced]) -> None`: the use case for a batch of events of
 one type, in which each key occurs at most once. It never commits."""
+
+
+EventId = tuple[str, UUID]
+"""An id is unique within its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Accepted:
     envelope: Envelope
     subscription: Subscription
     data: ConsumedEvent
+
+    @property
+    def id(self) -> EventId:
+        """What is handled once."""
+        return self.envelope.source, self.envelope.id
 
     @property
     def key(self) -> tuple[str, str]:
@@ -112,9 +121,7 @@ class Inbox:
         except Exception as error:
             if is_unavailable(error):
                 raise
-            log.warning(
-                "batch failed, taking its events one by one", events=len(sorted_.now), error=repr(error)
-            )
+            log.warning("batch failed, its events one by one", events=len(sorted_.now), error=repr(error))
             await self._take_one_by_one(sorted_.now)
             await self._take([], sorted_.dead)
         await self._take(sorted_.behind, [])
@@ -148,16 +155,15 @@ class Inbox:
             raise Undecodable("schema-violation", describe(error)) from error
         return Accepted(message, event, subscription, data)
 
-    def _sort(self, messages: Sequence[RawMessage]) -> "Sorted":
+    def _sort(self, messages: Sequence[RawMessage]) -> Sorted:
         result = Sorted([], [], [])
         held: set[tuple[str, str]] = set()
         for message in messages:
             try:
                 event = self.read(message)
             except Undecodable as error:
-                log.warning(
-                    "dead letter", topic=message.topic, position=message.position, reason=error.reason
-                )
+                where = {"topic": message.topic, "position": message.position}
+                log.warning("dead letter", **where, reason=error.reason)
                 # What we do not subscribe to cannot be missed by what follows it. What we do, and cannot read, can.
                 letter = Dead(message, error.reason, str(error), holds=error.reason == "schema-violation")
                 result.dead.append(letter)
@@ -172,9 +178,7 @@ class Inbox:
         """One transaction for all of it."""
         if not events and not dead:
             return
-        once = {
-            event.envelope.id: event for event in events
-        }  # a relay may send an event twice into one batch
+        once = {event.id: event for event in events}  # a relay may send an event twice into one batch
         with ExitStack() as ending:
             async with self.database.transaction() as tx:
                 fresh, held = await self._claim(tx, list(once.values()))
@@ -183,7 +187,9 @@ class Inbox:
                     await dead_letters.queue_behind(tx, self.group, once[id].message)
                 for letter in dead:
                     await dead_letters.bury(tx, self.group, letter)
-        _count(events, fresh, held)
+        for event in events:
+            outcome = "handled" if event.id in fresh else "held" if event.id in held else "duplicate"
+            telemetry.CONSUMED.labels(event.envelope.type, outcome).inc()
 
     async def _dispatch(self, tx: Transaction, events: Sequence[Accepted], ending: ExitStack) -> None:
         for wave in waves(events):
@@ -191,26 +197,24 @@ class Inbox:
                 spans = [_process_span(event, self.group) for event in calls]
                 for span in spans:
                     ending.push(_ender(span))
-                await subscription.handler(
-                    tx, [_received(e, span) for e, span in zip(calls, spans, strict=True)]
-                )
+                batch = [_received(event, span) for event, span in zip(calls, spans, strict=True)]
+                await subscription.handler(tx, batch)
 
-    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> tuple[set[UUID], set[UUID]]:
+    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> tuple[set[EventId], set[EventId]]:
         """Enter events into the inbox. Returns which are new, and which must wait behind a dead letter of their key."""
         if not events:
             return set(), set()
-        rows = await tx.connection.execute(
-            _CLAIM,
-            {
-                "group": self.group,
-                "ids": [event.envelope.id for event in events],
-                "sources": [event.envelope.source for event in events],
-                "topics": [event.message.topic for event in events],
-                "keys": [event.envelope.subject for event in events],
-            },
-        )
-        found = rows.all()
-        return {id for id, held in found if not held}, {id for id, held in found if held}
+        columns = {
+            "group": self.group,
+            "ids": [event.envelope.id for event in events],
+            "sources": [event.envelope.source for event in events],
+            "topics": [event.message.topic for event in events],
+            "keys": [event.envelope.subject for event in events],
+        }
+        found = (await tx.connection.execute(_CLAIM, columns)).all()
+        return {(source, id) for source, id, held in found if not held}, {
+            (s, i) for s, i, held in found if held
+        }
 
     async def _take_one_by_one(self, events: Sequence[Accepted]) -> None:
         """Find the events that fail, try them again with growing pauses, then let each hold its key.
@@ -235,12 +239,8 @@ class Inbox:
             if attempt < self.max_attempts:
                 await asyncio.sleep(self.retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         for event, error in failed.values():
-            log.error(
-                "dead letter, its key waits",
-                type=event.envelope.type,
-                key=event.envelope.subject,
-                error=repr(error),
-            )
+            what = {"type": event.envelope.type, "key": event.envelope.subject}
+            log.error("dead letter, its key waits", **what, error=repr(error))
             await self._take([], [Dead(event.message, "handler-failed", repr(error), holds=True)])
         given_up = {id(event) for event, _ in failed.values()}
         await self._take_one_by_one([event for event in remaining if id(event) not in given_up])
@@ -255,32 +255,7 @@ class Inbox:
         return None
 
 
-# ORDER BY in the INSERT: two replicas that hold the same events lock them in the same order.
-_CLAIM = text(
-    """
-    WITH batch AS (
-        SELECT b.*, EXISTS (
-            SELECT FROM dead_letters d
-            WHERE d.topic = b.topic AND d.key = b.key AND d.state IN ('HELD', 'WAITING')
-              AND d.consumer_group = :group
-        ) AS held
-        FROM unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]))
-            AS b(source, id, topic, key)
-    ), fresh AS (
-        INSERT INTO inbox (consumer_group, source, event_id)
-        SELECT :group, source, id FROM batch WHERE NOT held ORDER BY source, id
-        ON CONFLICT DO NOTHING
-        RETURNING event_id
-    )
-    SELECT event_id, false FROM fresh
-    UNION ALL
-    SELECT id, true FROM batch
-    WHERE held AND NOT EXISTS (
-        SELECT FROM inbox i WHERE i.consumer_group = :group AND i.source = batch.source AND i.event_id = batch.id)
-    """
-)
-
-
+_CLAIM = text(sql.read("claim_events"))
 _CLAIM_ONE = text(
     "INSERT INTO inbox (consumer_group, source, event_id) VALUES (:group, :source, :id)"
     " ON CONFLICT DO NOTHING RETURNING event_id"
@@ -341,11 +316,3 @@ def _ender(span: Span) -> Callable[..., None]:
         span.end()
 
     return end
-
-
-def _count(accepted: Sequence[Accepted], fresh: set[UUID], held: set[UUID]) -> None:
-    for event in accepted:
-        outcome = (
-            "handled" if event.envelope.id in fresh else "held" if event.envelope.id in held else "duplicate"
-        )
-        telemetry.CONSUMED.labels(event.envelope.type, outcome).inc()

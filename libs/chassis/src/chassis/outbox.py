@@ -6,13 +6,15 @@ bloats nothing; the relay remembers what it has seen as a PostgreSQL snapshot (s
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis import sql
 from chassis.envelope import Cause, PublishedEvent, new_id
 
 SHARDS = 8
@@ -20,6 +22,10 @@ SHARDS = 8
 
 CHANNEL = "chassis_outbox"
 """The NOTIFY channel that tells relays in other processes of new rows."""
+
+
+LARGEST_EVENT = 240_000
+"""Characters, of four bytes at most: Kafka takes a megabyte. A row that it never takes would hold up all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,10 @@ class OutboxRow:
 
 
 def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
-    """The outbox row of an event that is published because of `cause`."""
+    """The outbox row of an event that is published because of `cause`. Raises ValueError if it is too large."""
+    data = event.model_dump_json()
+    if len(data) > LARGEST_EVENT:
+        raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")
     return OutboxRow(
         event_id=new_id(),
         topic=event.topic,
@@ -48,7 +57,7 @@ def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
         correlation_id=cause.correlation_id,
         causation_id=cause.event_id,
         traceparent=cause.traceparent,
-        data=event.model_dump_json(),
+        data=data,
     )
 
 
@@ -57,38 +66,13 @@ def shard_of(key: str) -> int:
     return zlib.crc32(key.encode()) % SHARDS
 
 
-# ORDER BY ordinality: ids are given in the order in which the handler published, which is a key's order on the topic.
-_WRITE = text(
-    """
-    INSERT INTO outbox (shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data)
-    SELECT shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data
-    FROM unnest(
-        CAST(:shards AS smallint[]), CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]),
-        CAST(:types AS text[]), CAST(:times AS timestamptz[]), CAST(:correlations AS text[]),
-        CAST(:causations AS uuid[]), CAST(:traceparents AS text[]), CAST(:data AS text[])
-    ) WITH ORDINALITY AS
-        r(shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data, position)
-    ORDER BY position
-    """
-)
+_WRITE = text(sql.read("write_outbox"))
+_COLUMNS = [column.name for column in fields(OutboxRow)]
 
 
 async def write(connection: AsyncConnection, rows: Sequence[OutboxRow]) -> None:
     """Write rows in one statement, however many they are."""
     if not rows:
         return
-    await connection.execute(
-        _WRITE,
-        {
-            "shards": [shard_of(row.key) for row in rows],
-            "ids": [row.event_id for row in rows],
-            "topics": [row.topic for row in rows],
-            "keys": [row.key for row in rows],
-            "types": [row.type for row in rows],
-            "times": [row.time for row in rows],
-            "correlations": [row.correlation_id for row in rows],
-            "causations": [row.causation_id for row in rows],
-            "traceparents": [row.traceparent for row in rows],
-            "data": [row.data for row in rows],
-        },
-    )
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+    await connection.execute(_WRITE, columns | {"shard": [shard_of(row.key) for row in rows]})

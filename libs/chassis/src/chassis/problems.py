@@ -18,7 +18,7 @@ from chassis.database import is_unavailable
 
 log = structlog.get_logger()
 
-RETRY_AFTER_SECONDS = 1
+RETRY_LATER = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,10 @@ def problem_response(
     return JSONResponse(content, kind.status, dict(kind.headers or {}), "application/problem+json")
 
 
-UNAVAILABLE = ProblemType(
-    503, "database-unavailable", "The database is away", {"Retry-After": str(RETRY_AFTER_SECONDS)}
-)
-OVERLOADED = ProblemType(
-    429, "overloaded", "More is waiting than can be done soon", {"Retry-After": str(RETRY_AFTER_SECONDS)}
-)
+UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is away", RETRY_LATER)
+OVERLOADED = ProblemType(429, "overloaded", "More is waiting than can be done soon", RETRY_LATER)
 TOO_LARGE = ProblemType(413, "body-too-large", "The request's body is too large")
+UNEXPECTED = ProblemType(500, "internal-error", "Something went wrong here; it has been logged")
 MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
 INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
 BY_STATUS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
@@ -99,9 +96,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
         return problem_response(MALFORMED, str(error.errors()[0].get("ctx", {}).get("error", "")))
     # The values themselves stay out of the answer: they may be a card token.
     errors = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-    return problem_response(
-        INVALID, "; ".join(f"{e['at']}: {e['message']}" for e in errors), {"errors": errors}
-    )
+    detail = "; ".join(f"{e['at']}: {e['message']}" for e in errors)
+    return problem_response(INVALID, detail, {"errors": errors})
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -111,20 +107,8 @@ async def _http(_: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    if is_unavailable(error):
-        return unavailable_response(error)
     log.error("request failed", path=request.url.path, exc_info=error)
-    return problem_response(
-        ProblemType(500, "internal-error", "Something went wrong here; it has been logged")
-    )
-
-
-def unavailable_response(error: BaseException) -> Response:
-    """503 with Retry-After: nothing was lost, try again."""
-    log.warning("request not served, a dependency is away", error=type(error).__name__)
-    return problem_response(
-        UNAVAILABLE, "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
-    )
+    return problem_response(UNEXPECTED)
 
 
 class _TooLarge(Exception):
@@ -167,7 +151,9 @@ class EdgeMiddleware:
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            await unavailable_response(error)(scope, receive, send)
+            log.warning("request not served, a dependency is away", error=type(error).__name__)
+            detail = "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
+            await problem_response(UNAVAILABLE, detail)(scope, receive, send)
 
     async def _limited(self, scope: Scope, receive: Receive) -> Receive:
         headers = dict(scope["headers"])
@@ -179,14 +165,14 @@ class EdgeMiddleware:
 
     async def _read(self, receive: Receive) -> Receive:
         body = b""
-        more = True
-        while more:
+        message: Message = {"more_body": True}
+        while message.get("more_body", False):
             message = await receive()
             body += message.get("body", b"")
-            more = message.get("more_body", False)
             if len(body) > self.max_body_bytes:
                 raise _TooLarge
-        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        whole = {"type": "http.request", "body": body, "more_body": False}
+        unread = [whole if message["type"] == "http.request" else message]  # or it broke off: say so
 
         async def replay() -> Message:
             return unread.pop() if unread else await receive()

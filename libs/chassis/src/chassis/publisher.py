@@ -37,15 +37,15 @@ class KafkaPublisher:
                 # Nothing is sent while a topic is missing: its neighbours would be sent again at each new try.
                 await producer.partitions_for(topic)
             spans = [_publish_span(row) for row in rows]
-            deliveries = [
-                await self._hand_over(producer, row, span) for row, span in zip(rows, spans, strict=True)
-            ]
-            results = await asyncio.gather(*deliveries, return_exceptions=True)
+            handed = zip(rows, spans, strict=True)
+            deliveries = [await self._hand_over(producer, row, span) for row, span in handed]
+            for result in await asyncio.gather(*deliveries, return_exceptions=True):
+                if isinstance(result, BaseException):
+                    raise KafkaError(repr(result)) from result
         except (KafkaError, OSError) as error:
+            # Also after a single record: what the broker has of its partition's sequence is not known any more.
             await self.close()
             raise Unavailable(f"Kafka takes no records: {error!r}") from error
-        for failed in (result for result in results if isinstance(result, BaseException)):
-            raise Unavailable(f"Kafka did not take a record: {failed!r}") from failed
         for row, span in zip(rows, spans, strict=True):
             span.end()
             telemetry.PUBLISHED.labels(row.topic).inc()
@@ -89,9 +89,8 @@ class KafkaPublisher:
             causation_id=row.causation_id,
             traceparent=telemetry.traceparent_of(span) or row.traceparent,
         )
-        delivery: asyncio.Future[object] = await producer.send(
-            row.topic, value=row.data.encode(), key=row.key.encode(), headers=headers
-        )
+        value, key = row.data.encode(), row.key.encode()
+        delivery: asyncio.Future[object] = await producer.send(row.topic, value, key, headers=headers)
         return delivery
 
 

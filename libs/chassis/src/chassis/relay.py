@@ -15,12 +15,13 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
 
+from chassis import sql
 from chassis.database import CONNECT_SECONDS, SERVER_SETTINGS
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
@@ -30,6 +31,7 @@ LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 PAGE = 2_000
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""
 
@@ -70,6 +72,7 @@ class Relay:
         try:
             # A cursor lost in a crash means duplicates. A sequential scan looks cheap without statistics; it never is.
             await connection.execute("SET synchronous_commit = off; SET enable_seqscan = off")
+            await connection.execute(_ADOPT, list(range(SHARDS)))
             await connection.add_listener(CHANNEL, lambda *_: self.wake())
             await self._work(connection)
         finally:
@@ -78,7 +81,7 @@ class Relay:
                 await asyncio.wait_for(self._leave(connection), 1.0)
             connection.terminate()
 
-    async def _work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _work(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         renew_at = 0.0
         while True:
@@ -90,27 +93,22 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
 
-    async def relay_once(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    async def relay_once(self, connection: Connection) -> int:
         """Send one page of each group of shards that stand at the same cursor; returns how many rows were sent."""
         groups: dict[Cursor, list[int]] = defaultdict(list)
         for shard, cursor in self.cursors.items():
             groups[cursor].append(shard)
         return sum([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
 
-    async def _relay(
-        self, connection: "asyncpg.Connection[asyncpg.Record]", shards: list[int], cursor: Cursor
-    ) -> int:
-        records = await connection.fetch(
-            _UNSEEN, shards, cursor.snapshot, cursor.upper, cursor.after_id, self.page
-        )
+    async def _relay(self, connection: Connection, shards: list[int], cursor: Cursor) -> int:
+        at = (cursor.snapshot, cursor.upper, cursor.after_id)
+        records = await connection.fetch(_UNSEEN, shards, *at, self.page)
         if not records and cursor.upper is None:
             return 0
         if records:
             await self.send([_row(record) for record in records])
         await self._advance(connection, shards, self._next(cursor, records))
-        return max(
-            len(records), 1
-        )  # the end of a paged window is progress too: what came since is still unseen
+        return max(len(records), 1)  # a paged window's end is progress too: what came since is still unseen
 
     def _next(self, cursor: Cursor, records: "Sequence[asyncpg.Record]") -> Cursor:
         upper = cursor.upper or records[0]["now"]
@@ -118,26 +116,17 @@ class Relay:
             return Cursor(upper)
         return replace(cursor, upper=upper, after_id=records[-1]["id"])
 
-    async def _advance(
-        self, connection: "asyncpg.Connection[asyncpg.Record]", shards: list[int], cursor: Cursor
-    ) -> None:
+    async def _advance(self, connection: Connection, shards: list[int], cursor: Cursor) -> None:
         kept = await connection.fetch(
             "UPDATE relay_cursor SET snapshot = $1::text::pg_snapshot, upper = $2::text::pg_snapshot, after_id = $3"
             " WHERE owner = $4 AND shard = ANY($5::smallint[]) RETURNING shard",
-            cursor.snapshot,
-            cursor.upper,
-            cursor.after_id,
-            self.owner,
-            shards,
+            *(cursor.snapshot, cursor.upper, cursor.after_id, self.owner, shards),
         )
-        still_mine = {record["shard"] for record in kept}
         for shard in shards:
-            if shard in still_mine:
-                self.cursors[shard] = cursor
-            else:
-                self.cursors.pop(shard, None)
+            self.cursors.pop(shard, None)
+        self.cursors |= {record["shard"]: cursor for record in kept}
 
-    async def _renew(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _renew(self, connection: Connection) -> None:
         """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
         records = await connection.fetch(_RENEW, self.owner, LEASE_SECONDS, SHARDS)
         mine = {r["shard"]: Cursor(r["snapshot"], r["upper"], r["after_id"]) for r in records}
@@ -145,7 +134,7 @@ class Relay:
             log.info("relay shards", shards=sorted(mine))
         self.cursors = mine
 
-    async def _leave(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _leave(self, connection: Connection) -> None:
         await connection.execute(
             "UPDATE relay_cursor SET owner = NULL, lease_until = NULL WHERE owner = $1", self.owner
         )
@@ -154,58 +143,9 @@ class Relay:
 
 def _row(record: "asyncpg.Record") -> OutboxRow:
     _, _, *columns = record.values()
-    event_id, topic, key, type_, time, correlation_id, causation_id, traceparent, data = columns
-    assert isinstance(time, datetime)
-    return OutboxRow(event_id, topic, key, type_, time, correlation_id, causation_id, traceparent, data)
+    return OutboxRow(*columns)
 
 
-# pg_current_snapshot() is the statement's own snapshot, so "now" is exactly what this page was read from.
-# `id + 0` keeps the planner from walking the primary key through all that was sent long ago.
-_UNSEEN = """
-    WITH unseen AS (
-        SELECT * FROM outbox
-        WHERE shard = ANY($1::smallint[]) AND xid >= pg_snapshot_xmax($2::text::pg_snapshot)
-        UNION ALL
-        SELECT * FROM outbox
-        WHERE shard = ANY($1::smallint[]) AND xid = ANY(ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot)))
-    )
-    SELECT id, pg_current_snapshot()::text AS now,
-           event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data
-    FROM unseen
-    WHERE $3::text IS NULL OR (id > $4 AND pg_visible_in_snapshot(xid, $3::text::pg_snapshot))
-    ORDER BY id + 0
-    LIMIT $5
-"""
-
-# One statement, so that two relays that renew at once cannot take the same shard: the row locks decide, and the
-# UPDATE looks at each row again. A relay keeps at most its fair share: all shards through the living members.
-# A snapshot from the future means that the tables were restored into a younger cluster: send everything again.
-_RENEW = """
-    WITH me AS (
-        INSERT INTO relay_member VALUES ($1, now() + make_interval(secs => $2))
-        ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until
-    ), members AS (
-        SELECT count(*) FILTER (WHERE owner <> $1) + 1 AS n FROM relay_member WHERE seen_until > now()
-    ), candidates AS (
-        SELECT shard, row_number() OVER (ORDER BY (owner IS NOT DISTINCT FROM $1) DESC, shard) AS place
-        FROM relay_cursor
-        WHERE owner = $1 OR owner IS NULL OR lease_until < now()
-    ), locked AS (
-        SELECT c.shard, candidates.place <= ceil($3 / members.n::numeric) AS keep,
-               pg_snapshot_xmax(c.snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS from_the_future
-        FROM relay_cursor c JOIN candidates USING (shard) CROSS JOIN members
-        ORDER BY c.shard
-        FOR UPDATE OF c SKIP LOCKED
-    ), changed AS (
-        UPDATE relay_cursor c
-        SET owner = CASE WHEN keep THEN $1 END,
-            lease_until = CASE WHEN keep THEN now() + make_interval(secs => $2) END,
-            snapshot = CASE WHEN from_the_future THEN '3:3:' ELSE c.snapshot END,
-            upper = CASE WHEN from_the_future THEN NULL ELSE c.upper END
-        FROM locked
-        WHERE c.shard = locked.shard AND (c.owner IS NULL OR c.owner = $1 OR c.lease_until < now())
-          AND (keep OR c.owner = $1)
-        RETURNING c.shard, c.snapshot::text, c.upper::text, c.after_id, c.owner
-    )
-    SELECT shard, snapshot, upper, after_id FROM changed WHERE owner = $1
-"""
+_UNSEEN = sql.read("unseen_rows")
+_RENEW = sql.read("renew_leases")
+_ADOPT = sql.read("adopt_restored_rows")

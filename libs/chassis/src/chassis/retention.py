@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from sqlalchemy import text
 
+from chassis import sql
 from chassis.database import Database, Unavailable
 
 BATCH = 5_000
@@ -22,7 +23,7 @@ class RetentionTooShort(Exception):
 
 
 async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
-    """Delete one batch of what is older than its retention, and was sent; returns how many rows went.
+    """Delete one batch of what is older than its retention, and was sent or ended; returns how many rows went.
 
     Small batches in transactions of their own: no long locks, and vacuum keeps up. Replicas pass over each other's.
     """
@@ -67,32 +68,7 @@ async def check(
                 )
 
 
-# Only what every relay is past: the shard's cursor sees its transaction.
-_PRUNE = (
-    text(
-        """
-        DELETE FROM outbox WHERE id = ANY(ARRAY(
-            SELECT o.id FROM outbox o JOIN relay_cursor c USING (shard)
-            WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)
-            ORDER BY o.id LIMIT :batch FOR UPDATE OF o SKIP LOCKED))
-        RETURNING id
-        """
-    ),
-    text(
-        """
-        DELETE FROM inbox WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM inbox WHERE received_at < now() - CAST(:inbox AS interval)
-            LIMIT :batch FOR UPDATE SKIP LOCKED))
-        RETURNING event_id
-        """
-    ),
-    text(
-        """
-        DELETE FROM idempotency_keys WHERE key = ANY(ARRAY(
-            SELECT key FROM idempotency_keys WHERE created_at < now() - CAST(:inbox AS interval)
-            LIMIT :batch FOR UPDATE SKIP LOCKED))
-        RETURNING key
-        """
-    ),
-    text("DELETE FROM relay_member WHERE seen_until < now() - interval '1 day' RETURNING owner"),
-)
+_PRUNE = [
+    text(sql.read(f"prune_{table}"))
+    for table in ("outbox", "inbox", "idempotency_keys", "dead_letters", "relay_members")
+]

@@ -37,7 +37,8 @@ def configure_tracing(service: str) -> None:
     Sampling, batching, headers and so on are the specification's own OTEL_* variables, read by the SDK.
     """
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    if not any(os.environ.get(name) for name in endpoints) or _already_configured():
+    configured = isinstance(trace.get_tracer_provider(), TracerProvider)
+    if configured or not any(os.environ.get(name) for name in endpoints):
         return
     name = os.environ.get("OTEL_SERVICE_NAME", service)
     provider = TracerProvider(resource=Resource.create({"service.name": name}), shutdown_on_exit=False)
@@ -61,7 +62,7 @@ def configure_logging(service: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_service(service),
+        lambda _, __, event: event | {"service": service},
         _add_span_ids,
         structlog.processors.format_exc_info,
     ]
@@ -72,9 +73,8 @@ def configure_logging(service: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, renderer], foreign_pre_chain=shared)
-    )
+    plain: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=plain, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for noisy in ("aiokafka", "uvicorn.access", "httpx", "httpcore", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -102,17 +102,15 @@ def start_span(
 ) -> Span:
     """A span that continues the remote `parent`. Times are nanoseconds since the epoch."""
     context = _span_context(parent)
-    if context is None:
-        return _tracer.start_span(
-            name, trace.set_span_in_context(trace.INVALID_SPAN), kind, attributes, start_time=start_time
-        )
-    if not context.trace_flags & TraceFlags.SAMPLED:
+    if context is not None and not context.trace_flags & TraceFlags.SAMPLED:
         return NonRecordingSpan(context)
-    if kind is SpanKind.CONSUMER and _trace_mode() == "links":
-        root = trace.set_span_in_context(trace.INVALID_SPAN)
-        return _tracer.start_span(name, root, kind, attributes, links=[Link(context)], start_time=start_time)
-    around = trace.set_span_in_context(NonRecordingSpan(context))
-    return _tracer.start_span(name, around, kind, attributes, start_time=start_time)
+    around, links = trace.INVALID_SPAN, []
+    if context is not None and kind is SpanKind.CONSUMER and os.environ.get("SHOP_TRACE_MODE") == "links":
+        links = [Link(context)]
+    elif context is not None:
+        around = NonRecordingSpan(context)
+    within = trace.set_span_in_context(around)
+    return _tracer.start_span(name, within, kind, attributes, links, start_time)
 
 
 def _span_context(traceparent: str | None) -> SpanContext | None:
@@ -127,29 +125,9 @@ def _span_context(traceparent: str | None) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def _trace_mode() -> str:
-    return os.environ.get("SHOP_TRACE_MODE", "parent")
-
-
-def _already_configured() -> bool:
-    return isinstance(trace.get_tracer_provider(), TracerProvider)
-
-
-def _add_service(service: str) -> structlog.typing.Processor:
-    def add(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        event["service"] = service
-        return event
-
-    return add
-
-
 def _add_span_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = f"{context.trace_id:032x}"
         event["span_id"] = f"{context.span_id:016x}"
     return event
-
-
-def _drop_meta(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(None, "", event)

@@ -1,0 +1,74 @@
+"""What runs behind the HTTP of a process goes on, whatever happens to one piece of it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from fastapi import APIRouter
+from pydantic import SecretStr
+
+from chassis.app import build_app
+from chassis.database import Database
+from chassis.envelope import Cause, PublishedEvent
+from chassis.outbox import CHANNEL
+from chassis.settings import ServiceSettings
+from chassis.testing import client, eventually
+from shop.testing import TestDatabase
+
+
+async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
+    project: TestDatabase,
+    thing_counted: Callable[[str, int], PublishedEvent],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(project.url),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        SHOP_ROLE="api",
+    )
+    app = build_app(settings, router=APIRouter())
+    db: Database = app.state.database
+    reading, failed, told = db.reading, asyncio.Event(), asyncio.Event()
+
+    def fails_once(self: Database) -> Any:
+        if failed.is_set():
+            return reading()
+        failed.set()
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Database, "reading", fails_once)
+    listener = await asyncpg.connect(project.url)
+    await listener.add_listener(CHANNEL, lambda *_: told.set())
+
+    async def publish() -> None:
+        async with db.transaction() as tx:
+            tx.publish(thing_counted("a", 1), cause=Cause.of_request("a"))
+
+    async with client(app):
+        await publish()
+        await asyncio.wait_for(failed.wait(), 10)
+
+        async def heard() -> None:
+            await publish()
+            assert told.is_set()
+
+        await eventually(heard)
+    await listener.close()
+
+
+async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_error(
+    project: TestDatabase,
+) -> None:
+    settings = ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(project.url),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        SHOP_ROLE="api",
+    )
+    app = build_app(settings, router=APIRouter())
+    db: Database = app.state.database
+    async with client(app), db.transaction() as tx:
+        tx.wake("nobody")

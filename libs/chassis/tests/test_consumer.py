@@ -1,0 +1,119 @@
+"""What the consumer and the publisher do when Kafka or a dependency refuses."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.structs import ConsumerRecord
+from pydantic import SecretStr
+
+from chassis import consumer as consuming
+from chassis.consumer import Consumer
+from chassis.database import Unavailable
+from chassis.envelope import Cause, PublishedEvent
+from chassis.inbox import Inbox
+from chassis.outbox import row_of
+from chassis.publisher import KafkaPublisher
+from chassis.settings import ServiceSettings
+from chassis.testing import eventually
+
+PARTITION = TopicPartition("things.thing.v1", 0)
+
+
+class Broker:
+    """An aiokafka consumer's side of things: commits fail as often as they are told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.committed: dict[TopicPartition, int] = {}
+        self.sought: list[int] = []
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.committed |= offsets
+
+    async def getmany(self, **_: Any) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        record = ConsumerRecord("things.thing.v1", 0, 7, 0, 0, None, b"", None, 0, 0, ())
+        return {PARTITION: [record]}
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        self.sought.append(offset)
+
+
+@pytest.fixture
+def consumer(inbox: Inbox) -> Consumer:
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers="127.0.0.1:1"
+    )
+    return Consumer(inbox, settings)
+
+
+@pytest.mark.parametrize("failure", [KafkaError("no coordinator"), OSError("reset"), RuntimeError("bug")])
+async def test_offsets_that_could_not_be_committed_are_committed_later(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    monkeypatch.setattr(consuming, "OFFSETS_EVERY", 0.01)
+    broker = Broker(failure)
+    consumer._consumer = broker
+    consumer._done[PARTITION] = 5
+    consumer._progress.set()
+    task = asyncio.create_task(consumer._commit_regularly())
+
+    async def committed() -> None:
+        assert broker.committed == {PARTITION: 5}
+        assert consumer._done == {}
+
+    await eventually(committed, 5)
+    task.cancel()
+
+
+async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(self: Inbox, messages: Any) -> None:
+        raise Unavailable("the other company is closed")
+
+    monkeypatch.setattr(Inbox, "process", away)
+    broker = Broker()
+    consumer._consumer = broker
+    consumer._failures = 100  # the pause is a long one by now
+    step = asyncio.create_task(consumer._step(broker))
+
+    async def given_back() -> None:
+        assert broker.sought == [7]
+
+    await eventually(given_back)
+    async with asyncio.timeout(1):
+        await consumer.on_partitions_revoked([PARTITION])
+    assert not step.done()
+    consumer.stop()
+    await step
+
+
+async def test_a_publisher_begins_anew_after_a_record_was_not_taken(
+    thing_counted: Callable[[str, int], PublishedEvent],
+) -> None:
+    class Producer:
+        stopped = False
+
+        async def partitions_for(self, topic: str) -> set[int]:
+            return {0}
+
+        async def send(self, *_: Any, **__: Any) -> asyncio.Future[None]:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(KafkaTimeoutError())
+            return refused
+
+        async def stop(self) -> None:
+            self.stopped = True
+
+    publisher, producer = KafkaPublisher("127.0.0.1:1", "/things"), Producer()
+    publisher._producer = producer
+    with pytest.raises(Unavailable):
+        await publisher.send([row_of(thing_counted("a", 1), Cause.of_request("a"))])
+    assert producer.stopped
+    assert publisher._producer is None
