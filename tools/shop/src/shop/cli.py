@@ -40,7 +40,9 @@ app = typer.Typer(
 def choose(
     target: Annotated[
         Where | None,
-        typer.Option(help="Which running shop demo, order, watch, trace and check are about (or SHOP_TARGET)."),
+        typer.Option(
+            help="Which running shop demo, order, watch, trace and check are about (or SHOP_TARGET)."
+        ),
     ] = None,
 ) -> None:
     """Runs, watches and judges Shopfloor."""
