@@ -30,7 +30,7 @@ class Floor:
 
     stack: Stack
     target: Target
-    _runs: count[int] = field(default_factory=lambda: count(1))
+    _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
     def run(self, orders: int, only: Scenario | None = None) -> Run:
         """A run that no test had before."""
