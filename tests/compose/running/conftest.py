@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from shop.stack import compose, places
+from shop.stack.ports import is_free
 from shop.target import Target
 
 PROJECT = "shopfloor-test"
-PORTS = "191"
+PORTS = (*range(1, 6), 10, 32, 92)
+"""The last two digits of those that docker-compose.yml publishes."""
 SECONDS_TO_START = "900"
 
 
@@ -44,8 +46,15 @@ class Containers:
         return found
 
 
-def up() -> None:
-    compose.docker("compose", "up", "--build", "--wait", "--wait-timeout", SECONDS_TO_START)
+def free_prefix() -> str:
+    """First digits of ports that nobody uses, such as 210."""
+    return next(
+        str(prefix) for prefix in range(210, 320) if all(is_free(100 * prefix + port) for port in PORTS)
+    )
+
+
+def up(*options: str) -> None:
+    compose.docker("compose", "up", "--wait", "--wait-timeout", SECONDS_TO_START, *options)
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +63,10 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
     with pytest.MonkeyPatch.context() as environment:
         # A shop that somebody uses is left alone: this one has a name and ports of its own.
         environment.setenv("COMPOSE_PROJECT_NAME", PROJECT)
-        environment.setenv("SHOP_PORTS", PORTS)
+        environment.setenv("SHOP_PORTS", free_prefix())
         compose.docker("compose", "down", "--volumes", "--remove-orphans")
         try:
-            up()
+            up("--build")
             services = json.loads(compose.docker("compose", "config", "--format", "json"))["services"]
             with compose.reached(state, places.contracts()) as target:
                 yield Containers(target, services)
