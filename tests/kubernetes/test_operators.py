@@ -1,0 +1,70 @@
+"""What alerts ask for is measured by somebody, and what overlays expect to be there is made by secrets.sh."""
+
+import re
+import subprocess
+from collections.abc import Sequence
+
+import yaml
+from prometheus_client import REGISTRY
+
+import chassis.telemetry
+from tests.kubernetes import policies
+from tests.kubernetes.rendered import ROOT, SERVICES, Object, of_kind, rendered
+
+LABELS = re.compile(r"\b(?:by|on|without|ignoring) \([^)]*\)")
+METRIC = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b(?=\s*[{\[)>]|\s*$)|\bup\b")
+FROM_OTHERS = {"up", "kafka_consumergroup_lag"}
+"""Prometheus' own, and Strimzi's exporter's."""
+
+
+def measured() -> set[str]:
+    """The names of what the chassis measures, as Prometheus sees them."""
+    assert chassis.telemetry
+    return {
+        name + suffix
+        for metric in REGISTRY.collect()
+        for name, suffix in ((metric.name, ""), (metric.name, "_total"))
+    }
+
+
+def rules(objects: Sequence[Object]) -> list[Object]:
+    return [
+        rule
+        for one in of_kind(objects, "PrometheusRule")
+        for group in one["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def unmeasured(objects: Sequence[Object]) -> set[str]:
+    asked = {name for rule in rules(objects) for name in METRIC.findall(LABELS.sub("", rule["expr"]))}
+    return asked - measured() - FROM_OTHERS
+
+
+def test_alerts_ask_for_what_is_measured() -> None:
+    objects = rendered("prod")
+    assert len(rules(objects)) >= 4
+    assert unmeasured(objects) == set()
+
+
+def test_an_alert_on_a_metric_that_nobody_has_is_caught() -> None:
+    objects = rendered("prod")
+    rules(objects)[1]["expr"] = "max by (group) (chassis_letters_dead) > 0"
+    assert unmeasured(objects) == {"chassis_letters_dead"}
+
+
+def test_every_alert_names_a_runbook_that_exists() -> None:
+    for rule in rules(rendered("prod")):
+        assert (ROOT / rule["annotations"]["runbook"]).is_file()
+
+
+def test_the_script_makes_every_secret_that_is_expected_and_no_two_alike() -> None:
+    script = ROOT / "deploy" / "k8s" / "secrets.sh"
+    printed = subprocess.run([str(script)], capture_output=True, text=True, check=True).stdout
+    made = [one for one in yaml.safe_load_all(printed) if one]
+    assert list(policies.schemas(made)) == []
+    names = {f"{service}-database{owner}" for service in SERVICES for owner in ("", "-owner")}
+    assert {one["metadata"]["name"] for one in made} == names
+    passwords = [one["stringData"]["password"] for one in made]
+    assert len(set(passwords)) == len(passwords)
+    assert all(re.fullmatch("[A-Za-z0-9]{20,}", password) for password in passwords)
