@@ -7,18 +7,12 @@ import base64
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import asyncpg
 import pytest
-import yaml
-from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.testing import eventually
 from shop.load import Scenario
-from shop.stack import places, topics
 from shop.stack.ports import SERVICES
 from shop.stack.trouble import Trouble
 from shop.target import Target
@@ -264,84 +258,3 @@ async def test_no_service_can_log_in_to_anothers_database(floor: Floor) -> None:
             else:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connecting
-
-
-async def test_workers_follow_the_lag_from_one_to_four_and_back(floor: Floor) -> None:
-    if not await has_keda(floor):
-        pytest.skip("this cluster has no KEDA (no resource scaledobjects.keda.sh)")
-    began = time.monotonic()
-    scaling = scaling_of("analytics")
-    try:
-        await floor.kubectl("apply", "--filename", "-", stdin=scaling)
-        async with standing_still(floor.target, "analytics"):
-            async with floor.customers(at_least=5 * LAG) as sales:
-                await eventually(lambda: replicas_are(floor, "analytics-worker", 4), READY)
-            up = time.monotonic()
-        await eventually(lambda: replicas_are(floor, "analytics-worker", 1), READY)
-        down = time.monotonic()
-    finally:
-        await floor.kubectl("delete", "--ignore-not-found", "--filename", "-", stdin=scaling)
-        await floor.kubectl("scale", "deployment/analytics-worker", "--replicas=1")
-    await floor.judge()
-    floor.note(
-        "scale on lag", began, sales, **{"to 4 after": round(up - began), "to 1 after": round(down - up)}
-    )
-
-
-LAG = 20
-"""Messages unread per replica in this drill; the overlay's own number would need a larger shop."""
-
-
-async def has_keda(floor: Floor) -> bool:
-    return "scaledobjects" in await floor.kubectl("api-resources", "--api-group=keda.sh")
-
-
-@asynccontextmanager
-async def standing_still(target: Target, service: str) -> AsyncIterator[None]:
-    """The service handles nothing, for its inbox is locked: it falls behind and stays alive."""
-    connection = await asyncpg.connect(target.database_urls[service])
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
-            yield
-    finally:
-        await connection.close()
-
-
-async def replicas_are(floor: Floor, deployment: str, wanted: int) -> None:
-    status = (await floor.get("deployment", deployment))["status"]
-    assert status.get("replicas", 0) == wanted
-    assert status.get("readyReplicas", 0) == wanted
-
-
-def scaling_of(service: str) -> str:
-    """What the component keda has for this service, with the drill's own threshold."""
-    component = places.repository() / "deploy" / "k8s" / "components" / "keda"
-    objects = list(yaml.safe_load_all((component / "scaledobjects.yaml").read_text()))
-    (scaled,) = [one for one in objects if one["metadata"]["name"] == f"{service}-worker"]
-    for trigger in scaled["spec"]["triggers"]:
-        trigger["metadata"]["lagThreshold"] = str(LAG)
-    return yaml.safe_dump(scaled) + "---\n" + (component / "lag.yaml").read_text()
-
-
-async def test_topics_get_more_partitions_in_business(floor: Floor) -> None:
-    began = time.monotonic()
-    wider = [replace(topic, partitions=topic.partitions * 2) for topic in topics.declared(places.contracts())]
-    async with floor.customers(at_least=30) as sales:
-        await topics.declare(floor.target.kafka, wider)
-        await eventually(lambda: all_partitions_are_read(floor, wider), READY)
-    await floor.judge()
-    floor.note("partition increase", began, sales)
-
-
-async def all_partitions_are_read(floor: Floor, wanted: Sequence[topics.Topic]) -> None:
-    """Each group has an offset on each partition that ever got a message, new ones included."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=floor.target.kafka)
-    await admin.start()
-    try:
-        found = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics()}
-        assert {topic.name: topic.partitions for topic in wanted}.items() <= found.items()
-        read = await admin.list_consumer_group_offsets("analytics")
-        assert {place.partition for place in read if place.topic == "orders.order.v1"} > set(range(13))
-    finally:
-        await admin.close()
