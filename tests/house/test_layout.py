@@ -1,6 +1,9 @@
 """The house is small and every service has the same rooms."""
 
+import ast
+import io
 import shutil
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,19 @@ FILES = (
     "migrations/env.py",
 )
 MAIN_LINES = 60
-CHASSIS_LINES = 1_500
+CHASSIS = ROOT / "libs/chassis/src/chassis"
+# Lines of code: without blank lines, comments and docstrings, which are to be encouraged, and without SQL files.
+CHASSIS_LINES = 1_750
+# No service runs it: it is for the tests of services.
+TEST_KIT = CHASSIS / "testing.py"
+NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
 SAGA_FILES = 8
 
 
@@ -39,6 +54,22 @@ def module_faults(service: Path) -> list[str]:
 
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
+
+
+def code_lines(source: str) -> int:
+    """How many lines hold code: no blank line, comment or docstring counts."""
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in NO_CODE:
+            code.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            code.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(code)
 
 
 def saga_files() -> set[str]:
@@ -72,16 +103,40 @@ def test_main_is_wiring_only(service: str) -> None:
 
 
 def test_the_chassis_can_be_read_in_an_afternoon() -> None:
-    sizes = {path.name: lines(path) for path in (ROOT / "libs/chassis/src/chassis").rglob("*.py")}
+    modules = set(CHASSIS.rglob("*.py")) - {TEST_KIT}
+    sizes = {str(path.relative_to(CHASSIS)): code_lines(path.read_text()) for path in sorted(modules)}
     assert sum(sizes.values()) <= CHASSIS_LINES, (
-        f"{sum(sizes.values())} lines, {CHASSIS_LINES} are allowed: {sizes}"
+        f"{sum(sizes.values())} lines of code, {CHASSIS_LINES} are allowed: {sizes}"
     )
+
+
+def test_only_lines_of_code_are_counted() -> None:
+    source = '''"""What it is.
+
+Said at length.
+"""
+
+# Why.
+NAMES = [  # two names
+    "a",
+
+    "b",
+]
+"""What they are for."""
+
+
+def f() -> str:
+    """What it does."""
+    return """one
+    two"""
+'''
+    assert code_lines(source) == len(["NAMES", "a", "b", "]", "def", "return", "two"])
 
 
 def test_the_chassis_names_no_service_event_or_topic() -> None:
     named = [
         f"{path.name} says {service!r}"
-        for path in (ROOT / "libs/chassis/src/chassis").rglob("*.py")
+        for path in CHASSIS.rglob("*.py")
         for service in SERVICES
         if f"{service}." in without_example(path.read_text())
     ]

@@ -1,7 +1,7 @@
 """For operators: the dead letters of a service over HTTP, and what it subscribes to."""
 
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
@@ -68,7 +68,7 @@ class Republished(BaseModel):
 @router.get("/subscriptions", summary="What this service subscribes to, and what it knowingly ignores")
 async def subscriptions(request: Request) -> dict[str, Any]:
     """The consumer group, its topics, the event types that it handles and those that it skips."""
-    inbox = _inbox(request)
+    inbox: Inbox = request.app.state.inbox
     return {
         "group": inbox.group,
         "topics": sorted(inbox.topics),
@@ -108,10 +108,11 @@ async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     A letter that fails again stops those of its key that wait behind it, and nothing else. By id: that letter, and
     before it those that it waits behind.
     """
+    inbox: Inbox = request.app.state.inbox
     ended, errors = 0, []
     for topic, key in await _keys(db, selection):
         which = {"topic": topic, "key": key, "id": selection.id, "after": 0}
-        while (tried := await _redrive_next(_inbox(request), db, which)) is not None:
+        while (tried := await _redrive_next(inbox, db, which)) is not None:
             letter, error = tried
             which["after"] = letter["id"]
             if error is None:
@@ -187,10 +188,6 @@ async def _open(db: Db, selection: Selection) -> int:
         return int((await connection.execute(_COUNT, selection.model_dump())).scalar_one())
 
 
-def _inbox(request: Request) -> Inbox:
-    return cast(Inbox, request.app.state.inbox)
-
-
 def _unknown(letter_id: int) -> Problem:
     detail = f"No dead letter has the id {letter_id}."
     return Problem(404, "unknown-dead-letter", "There is no such dead letter", detail)
@@ -211,9 +208,9 @@ _LIST = text(
 _SHOW = text(f"SELECT {_COLUMNS}, headers, value FROM dead_letters WHERE id = :id")
 _KEYS = text(f"SELECT DISTINCT topic, key FROM dead_letters WHERE {_SELECTED} AND ({_OPEN} OR id = :id)")
 _COUNT = text(f"SELECT count(*) FROM dead_letters WHERE {_SELECTED} AND {_OPEN}")
-_NEXT = text(sql.read("next_letter"))
+_NEXT = sql.statement("next_letter")
 _REDRIVEN = text("UPDATE dead_letters SET state = 'REDRIVEN', ended_at = now() WHERE id = :id")
-_DISCARD = text(sql.read("discard_letters"))
+_DISCARD = sql.statement("discard_letters")
 _REPUBLISH = text(
     "UPDATE relay_cursor SET snapshot = '3:3:', upper = NULL, after_id = 0, owner = NULL, lease_until = NULL"
 )

@@ -6,7 +6,7 @@ A service's main.py says what it has (router, subscriptions, jobs); everything t
 import asyncio
 import gc
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -20,9 +20,9 @@ from sqlalchemy import text
 from chassis import admin, health, retention, telemetry
 from chassis.backlog import Backlog
 from chassis.consumer import Consumer
-from chassis.database import Database, Transaction, is_unavailable
+from chassis.database import Database, Transaction
 from chassis.inbox import Handler, Inbox, subscriptions_of
-from chassis.jobs import Job, keep_going
+from chassis.jobs import Job, Work, keep_going
 from chassis.outbox import CHANNEL
 from chassis.pages import Cursors
 from chassis.problems import EdgeMiddleware, ProblemType, install
@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 DRAIN_SECONDS = 8.0
 
+Jobs = Mapping[str, Job]
+
 
 def build_app(
     settings: ServiceSettings,
@@ -42,7 +44,7 @@ def build_app(
     problems: Mapping[type[Exception], ProblemType] | None = None,
     subscriptions: Mapping[str, Handler] | None = None,
     ignored: Collection[str] = (),
-    jobs: Mapping[str, Job] | None = None,
+    jobs: Jobs | None = None,
     backlog: Backlog | None = None,
 ) -> FastAPI:
     """A service's FastAPI app; its lifespan runs the consumer, the relay and the jobs, as far as the role has them.
@@ -55,15 +57,13 @@ def build_app(
     telemetry.configure_tracing(settings.service_name)
     url = settings.database_url.get_secret_value()
     database = Database(url, settings.database_pool_size)
-    inbox = Inbox(
-        database,
-        settings.service_name,
+    known, attempts, pause = (
         subscriptions_of(subscriptions or {}),
-        ignored,
         settings.max_attempts,
         settings.retry_seconds,
     )
-    runtime = Runtime(settings, database, inbox, jobs or {}, backlog)
+    inbox = Inbox(database, settings.service_name, known, ignored, attempts, pause)
+    runtime = Runtime(settings, inbox, jobs or {}, backlog)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -107,35 +107,21 @@ def serve(create_app: Callable[[], FastAPI]) -> None:
 class Runtime:
     """What runs behind the HTTP of one process."""
 
-    def __init__(
-        self,
-        settings: ServiceSettings,
-        database: Database,
-        inbox: Inbox,
-        jobs: Mapping[str, Job],
-        backlog: Backlog | None,
-    ) -> None:
-        self.settings = settings
-        self.database = database
+    def __init__(self, settings: ServiceSettings, inbox: Inbox, jobs: Jobs, backlog: Backlog | None) -> None:
+        self.settings, self.inbox, self.backlog, self.database = settings, inbox, backlog, inbox.database
         self.jobs = {**jobs, "prune": Job(self._prune, every=60)}
-        self.backlog = backlog
-        self.inbox = inbox
-        self.publisher = KafkaPublisher(
-            settings.kafka_bootstrap_servers, f"/{settings.service_name}", settings.kafka_access
-        )
+        servers, source = settings.kafka_bootstrap_servers, f"/{settings.service_name}"
+        self.publisher = KafkaPublisher(servers, source, settings.kafka_access)
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
-        self.consumer: Consumer | None = None
-        if settings.runs_worker and inbox.subscriptions:
-            self.consumer = Consumer(inbox, settings)
+        consumes = settings.runs_worker and inbox.subscriptions
+        self.consumer = Consumer(inbox, settings) if consumes else None
         self._notify = asyncio.Event()
-        database.on_commit = self._committed
+        self.database.on_commit = self._committed
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run everything that this role has; on leaving, drain."""
-        tasks = [
-            asyncio.create_task(keep_going(name, work), name=name) for name, work in self._work().items()
-        ]
+        tasks = [asyncio.create_task(keep_going(name, work)) for name, work in self._work().items()]
         consumer = self.consumer
         consuming = asyncio.create_task(self._keep_consuming(consumer)) if consumer is not None else None
         try:
@@ -152,9 +138,9 @@ class Runtime:
             await self.database.close()
             await asyncio.to_thread(telemetry.end_tracing)
 
-    def _work(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def _work(self) -> dict[str, Work]:
         """What goes on beside the consumer, by name."""
-        work: dict[str, Callable[[], Awaitable[None]]] = {"notify": self._notify_others}
+        work: dict[str, Work] = {"notify": self._notify_others}
         if self.settings.runs_worker:
             work["relay"] = self.relay.run
             work |= {name: partial(job.work, name, self.database) for name, job in self.jobs.items()}
@@ -164,9 +150,8 @@ class Runtime:
 
     async def _keep_consuming(self, consumer: Consumer) -> None:
         async def consume() -> None:
-            settings, topics = self.settings, self.inbox.topics
-            servers, access = settings.kafka_bootstrap_servers, settings.kafka_access
-            await retention.check(servers, topics, settings.inbox_retention, access)
+            servers, access = self.settings.kafka_bootstrap_servers, self.settings.kafka_access
+            await retention.check(servers, self.inbox.topics, self.settings.inbox_retention, access)
             await consumer.run()
 
         await keep_going("consumer", consume, ended=lambda: consumer.stopping)
@@ -189,10 +174,8 @@ class Runtime:
         while True:
             await self._notify.wait()
             self._notify.clear()
-            try:
-                async with self.database.reading() as connection:
-                    await connection.execute(text(f"NOTIFY {CHANNEL}"))
-            except Exception as error:
-                if not is_unavailable(error):
-                    raise  # the relays' polling finds the rows anyway
+            async with (
+                self.database.reading() as connection
+            ):  # if it fails, the relays' polling finds the rows
+                await connection.execute(text(f"NOTIFY {CHANNEL}"))
             await asyncio.sleep(0.005)

@@ -164,6 +164,5 @@ def _give_back(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) ->
 
 
 def _raw(record: ConsumerRecord) -> RawMessage:
-    return RawMessage(
-        record.topic, (record.partition, record.offset), record.key, record.value, record.headers
-    )
+    position = (record.partition, record.offset)
+    return RawMessage(record.topic, position, record.key, record.value, record.headers)

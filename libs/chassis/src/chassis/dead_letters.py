@@ -82,7 +82,7 @@ _IS_HELD = text(
 _COUNT_OPEN = text(
     f"SELECT consumer_group, count(*) FILTER (WHERE {OPEN}) AS letters FROM dead_letters GROUP BY consumer_group"
 )
-_KEEP = text(sql.read("keep_letter"))
+_KEEP = sql.statement("keep_letter")
 
 
 def _letter(group: str, dead: Dead) -> dict[str, Any]:

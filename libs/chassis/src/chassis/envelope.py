@@ -110,20 +110,6 @@ class RawMessage:
     headers: Sequence[tuple[str, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """The CloudEvents attributes of a message, checked, and its data as JSON bytes."""
-
-    id: UUID
-    source: str
-    type: str
-    subject: str
-    time: datetime
-    correlation_id: str
-    traceparent: str | None
-    data: bytes
-
-
 class Undecodable(Exception):
     """A message that is no CloudEvent of ours. `reason` is a slug for machines, the text is for people."""
 
@@ -166,8 +152,8 @@ def dataschema(type: str) -> str:
     return f"urn:shopfloor:schema:{name}:{version}"
 
 
-def decode(message: RawMessage) -> Envelope:
-    """Read a message's headers.
+def decode(message: RawMessage) -> Received[bytes]:
+    """Read a message's headers; its data stays the JSON that it is.
 
     Raises Undecodable with reason `no-headers`, `no-id`, `bad-id`, `no-type`, `no-source`, `bad-time`, `no-data` or
     `too-long`.
@@ -187,16 +173,9 @@ def decode(message: RawMessage) -> Envelope:
     subject, source = headers.get("ce_subject") or key, headers["ce_source"]
     if max(len(subject), len(source)) > LONGEST_NAME:
         raise Undecodable("too-long", f"ce_subject or ce_source is longer than {LONGEST_NAME} characters")
-    return Envelope(
-        id=_uuid(headers["ce_id"]),
-        source=source,
-        type=headers["ce_type"],
-        subject=subject,
-        time=_time(headers.get("ce_time", "")),
-        correlation_id=headers.get("ce_correlationid", subject),
-        traceparent=headers.get("traceparent"),
-        data=message.value,
-    )
+    id, type, time = _uuid(headers["ce_id"]), headers["ce_type"], _time(headers.get("ce_time", ""))
+    cause = Cause(id, headers.get("ce_correlationid", subject), headers.get("traceparent"))
+    return Received(id, source, type, subject, time, message.value, cause)
 
 
 def _uuid(text: str) -> UUID:

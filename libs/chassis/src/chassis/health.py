@@ -33,9 +33,8 @@ async def readyz(request: Request) -> Response:
     if consumer is not None:
         checks["consumer"] = "ok" if consumer.assigned else "no partitions assigned yet"
     ready = all(answer == "ok" for answer in checks.values())
-    return JSONResponse(
-        {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
-    )
+    status = "ready" if ready else "not ready"
+    return JSONResponse({"status": status, "checks": checks}, 200 if ready else 503)
 
 
 @router.get("/metrics")

@@ -24,6 +24,9 @@ IdempotencyKey = Annotated[
 ]
 
 
+JsonObject = Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The answer that a key got the first time."""
@@ -49,31 +52,19 @@ async def replay(tx: Transaction, key: str | None, request: object) -> Stored | 
     if found is None:
         raise Unavailable("the request that held this idempotency key was undone just now")
     if found["request_hash"] != request_hash:
-        raise Problem(
-            422,
-            "idempotency-key-reused",
-            "This Idempotency-Key was used for another request",
-            "Use a new key for a new request; repeat a request with exactly the same body.",
-        )
+        cure = "Use a new key for a new request; repeat a request with exactly the same body."
+        title = "This Idempotency-Key was used for another request"
+        raise Problem(422, "idempotency-key-reused", title, cure)
     return Stored(found["status"], found["body"], found["headers"])
 
 
 async def remember(
-    tx: Transaction,
-    key: str | None,
-    status: int,
-    body: Mapping[str, Any],
-    headers: Mapping[str, str] | None = None,
+    tx: Transaction, key: str | None, status: int, body: JsonObject, headers: JsonObject | None = None
 ) -> None:
     """Keep the answer for a key that `replay` claimed."""
-    if key is None:
-        return
-    answer = {
-        "status": status,
-        "body": json.dumps(jsonable_encoder(body)),
-        "headers": json.dumps(dict(headers or {})),
-    }
-    await tx.connection.execute(_REMEMBER, {"key": key, **answer})
+    if key is not None:
+        answer = {"body": json.dumps(jsonable_encoder(body)), "headers": json.dumps(dict(headers or {}))}
+        await tx.connection.execute(_REMEMBER, {"key": key, "status": status, **answer})
 
 
 def _hash(request: object) -> bytes:

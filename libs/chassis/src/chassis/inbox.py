@@ -23,7 +23,7 @@ from sqlalchemy import text
 from chassis import dead_letters, envelope, sql, telemetry
 from chassis.database import Database, Transaction, is_unavailable
 from chassis.dead_letters import Dead
-from chassis.envelope import Cause, ConsumedEvent, Envelope, RawMessage, Received, Undecodable
+from chassis.envelope import Cause, ConsumedEvent, RawMessage, Received, Undecodable
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Accepted:
     """A message that was understood, and what is to be done with it."""
 
     message: RawMessage
-    envelope: Envelope
+    envelope: Received[bytes]
     subscription: Subscription
     data: ConsumedEvent
 
@@ -134,10 +134,8 @@ class Inbox:
         event = self.read(message)
         if event is None:
             return
-        claimed = await tx.connection.execute(
-            _CLAIM_ONE, {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
-        )
-        if claimed.first() is not None:
+        which = {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
+        if (await tx.connection.execute(_CLAIM_ONE, which)).first() is not None:
             with ExitStack() as ending:
                 await self._dispatch(tx, [event], ending)
 
@@ -212,9 +210,8 @@ class Inbox:
             "keys": [event.envelope.subject for event in events],
         }
         found = (await tx.connection.execute(_CLAIM, columns)).all()
-        return {(source, id) for source, id, held in found if not held}, {
-            (s, i) for s, i, held in found if held
-        }
+        fresh = {(source, id) for source, id, held in found if not held}
+        return fresh, {(source, id) for source, id, _ in found} - fresh
 
     async def _take_one_by_one(self, events: Sequence[Accepted]) -> None:
         """Find the events that fail, try them again with growing pauses, then let each hold its key.
@@ -226,12 +223,10 @@ class Inbox:
             failed: dict[tuple[str, str], tuple[Accepted, Exception]] = {}
             waiting: list[Accepted] = []
             for event in remaining:
-                if event.key in failed:
-                    waiting.append(event)
-                    continue
-                error = await self._attempt(event)
+                error = None if event.key in failed else await self._attempt(event)
                 if error is not None:
                     failed[event.key] = (event, error)
+                if event.key in failed:
                     waiting.append(event)
             remaining = waiting
             if not failed:
@@ -255,7 +250,7 @@ class Inbox:
         return None
 
 
-_CLAIM = text(sql.read("claim_events"))
+_CLAIM = sql.statement("claim_events")
 _CLAIM_ONE = text(
     "INSERT INTO inbox (consumer_group, source, event_id) VALUES (:group, :source, :id)"
     " ON CONFLICT DO NOTHING RETURNING event_id"
@@ -280,31 +275,28 @@ def waves(events: Iterable[Accepted]) -> Sequence[Sequence[tuple[Subscription, l
 
 def describe(error: ValidationError) -> str:
     """What is wrong with an event's data, without its values: they may be secrets."""
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'data'}: {e['msg']}" for e in error.errors(include_input=False)
-    )
+    faults = error.errors(include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)
 
 
 def _received(event: Accepted, span: Span) -> Received[Any]:
     head = event.envelope
-    cause = Cause(head.id, head.correlation_id, telemetry.traceparent_of(span) or head.traceparent)
+    traceparent = telemetry.traceparent_of(span) or head.cause.traceparent
+    cause = Cause(head.id, head.cause.correlation_id, traceparent)
     return Received(head.id, head.source, head.type, head.subject, head.time, event.data, cause)
 
 
 def _process_span(event: Accepted, group: str) -> Span:
-    return telemetry.start_span(
-        f"process {event.envelope.type}",
-        SpanKind.CONSUMER,
-        event.envelope.traceparent,
-        {
-            "messaging.system": "kafka",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": event.message.topic,
-            "messaging.consumer.group.name": group,
-            "messaging.message.id": str(event.envelope.id),
-            "messaging.message.conversation_id": event.envelope.correlation_id,
-        },
-    )
+    head = event.envelope
+    attributes = {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": event.message.topic,
+        "messaging.consumer.group.name": group,
+        "messaging.message.id": str(head.id),
+        "messaging.message.conversation_id": head.cause.correlation_id,
+    }
+    return telemetry.start_span(f"process {head.type}", SpanKind.CONSUMER, head.cause.traceparent, attributes)
 
 
 def _ender(span: Span) -> Callable[..., None]:

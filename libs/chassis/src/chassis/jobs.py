@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 LONGEST_PAUSE = 5.0
 
+Work = Callable[[], Awaitable[None]]
+
 
 @dataclass(slots=True)
 class Job:
@@ -36,9 +38,7 @@ class Job:
                     await asyncio.wait_for(self.woken.wait(), self.every)
 
 
-async def keep_going(
-    name: str, work: Callable[[], Awaitable[None]], ended: Callable[[], bool] = lambda: False
-) -> None:
+async def keep_going(name: str, work: Work, ended: Callable[[], bool] = lambda: False) -> None:
     """Run `work` again and again, with backoff and jitter after an error, until cancelled or it has `ended`."""
     failures = 0
     loop = asyncio.get_running_loop()

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import sql
@@ -66,7 +65,7 @@ def shard_of(key: str) -> int:
     return zlib.crc32(key.encode()) % SHARDS
 
 
-_WRITE = text(sql.read("write_outbox"))
+_WRITE = sql.statement("write_outbox")
 _COLUMNS = [column.name for column in fields(OutboxRow)]
 
 

@@ -49,13 +49,11 @@ class Problem(Exception):
         self.extensions = extensions
 
 
-def problem_response(
-    kind: ProblemType, detail: str = "", extensions: Mapping[str, Any] | None = None
-) -> Response:
+def problem_response(kind: ProblemType, detail: str = "", more: Mapping[str, Any] | None = None) -> Response:
     """The answer for a problem, as application/problem+json."""
     body = {"type": f"urn:shopfloor:problem:{kind.slug}", "title": kind.title, "status": kind.status}
     body |= {"detail": detail} if detail else {}
-    content = json.loads(json.dumps({**(extensions or {}), **body}, default=str))
+    content = json.loads(json.dumps({**(more or {}), **body}, default=str))
     return JSONResponse(content, kind.status, dict(kind.headers or {}), "application/problem+json")
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -76,9 +75,7 @@ class KafkaPublisher:
             self._producer = producer
         return self._producer
 
-    async def _hand_over(
-        self, producer: AIOKafkaProducer, row: OutboxRow, span: Span
-    ) -> asyncio.Future[object]:
+    async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow, span: Span) -> asyncio.Future[Any]:
         headers = envelope.encode(
             id=row.event_id,
             source=self._source,
@@ -90,27 +87,19 @@ class KafkaPublisher:
             traceparent=telemetry.traceparent_of(span) or row.traceparent,
         )
         value, key = row.data.encode(), row.key.encode()
-        delivery: asyncio.Future[object] = await producer.send(row.topic, value, key, headers=headers)
+        delivery: asyncio.Future[Any] = await producer.send(row.topic, value, key, headers=headers)
         return delivery
 
 
 def _publish_span(row: OutboxRow) -> Span:
     """A span from the moment of the write to the broker's acknowledgement: the time in the outbox shows in it."""
-    return telemetry.start_span(
-        f"publish {row.type}",
-        SpanKind.PRODUCER,
-        row.traceparent,
-        {
-            "messaging.system": "kafka",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": row.topic,
-            "messaging.message.id": str(row.event_id),
-            "messaging.message.conversation_id": row.correlation_id,
-        },
-        start_time=nanoseconds(row.time),
-    )
-
-
-def nanoseconds(moment: datetime) -> int:
-    """A time as nanoseconds since the epoch."""
-    return int(moment.timestamp() * 1_000_000) * 1_000
+    attributes = {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": row.topic,
+        "messaging.message.id": str(row.event_id),
+        "messaging.message.conversation_id": row.correlation_id,
+    }
+    written = int(row.time.timestamp() * 1_000_000) * 1_000  # in nanoseconds
+    name, parent = f"publish {row.type}", row.traceparent
+    return telemetry.start_span(name, SpanKind.PRODUCER, parent, attributes, written)

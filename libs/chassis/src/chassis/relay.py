@@ -117,11 +117,8 @@ class Relay:
         return replace(cursor, upper=upper, after_id=records[-1]["id"])
 
     async def _advance(self, connection: Connection, shards: list[int], cursor: Cursor) -> None:
-        kept = await connection.fetch(
-            "UPDATE relay_cursor SET snapshot = $1::text::pg_snapshot, upper = $2::text::pg_snapshot, after_id = $3"
-            " WHERE owner = $4 AND shard = ANY($5::smallint[]) RETURNING shard",
-            *(cursor.snapshot, cursor.upper, cursor.after_id, self.owner, shards),
-        )
+        at = (cursor.snapshot, cursor.upper, cursor.after_id)
+        kept = await connection.fetch(_ADVANCE, *at, self.owner, shards)
         for shard in shards:
             self.cursors.pop(shard, None)
         self.cursors |= {record["shard"]: cursor for record in kept}
@@ -135,9 +132,7 @@ class Relay:
         self.cursors = mine
 
     async def _leave(self, connection: Connection) -> None:
-        await connection.execute(
-            "UPDATE relay_cursor SET owner = NULL, lease_until = NULL WHERE owner = $1", self.owner
-        )
+        await connection.execute(_LEAVE, self.owner)
         await connection.execute("DELETE FROM relay_member WHERE owner = $1", self.owner)
 
 
@@ -149,3 +144,8 @@ def _row(record: "asyncpg.Record") -> OutboxRow:
 _UNSEEN = sql.read("unseen_rows")
 _RENEW = sql.read("renew_leases")
 _ADOPT = sql.read("adopt_restored_rows")
+_LEAVE = "UPDATE relay_cursor SET owner = NULL, lease_until = NULL WHERE owner = $1"
+_ADVANCE = """
+    UPDATE relay_cursor SET snapshot = $1::text::pg_snapshot, upper = $2::text::pg_snapshot, after_id = $3
+    WHERE owner = $4 AND shard = ANY($5::smallint[]) RETURNING shard
+"""

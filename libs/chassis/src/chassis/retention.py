@@ -10,7 +10,6 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from sqlalchemy import text
 
 from chassis import sql
 from chassis.database import Database, Unavailable
@@ -69,6 +68,6 @@ async def check(
 
 
 _PRUNE = [
-    text(sql.read(f"prune_{table}"))
+    sql.statement(f"prune_{table}")
     for table in ("outbox", "inbox", "idempotency_keys", "dead_letters", "relay_members")
 ]

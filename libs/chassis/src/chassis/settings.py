@@ -18,9 +18,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
 
     service_name: str
-    database_url: SecretStr = Field(
-        description="postgresql://user:password@host:port/database of the runtime role"
-    )
+    database_url: SecretStr = Field(description="postgresql://role:password@host:port/database; only rows")
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -39,16 +37,12 @@ class ServiceSettings(BaseSettings):
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
-    kafka_group_instance_id: str | None = Field(
-        None,
-        description="a name that a replica keeps over restarts: after a crash it has its partitions back at once",
-    )
+    # A name that a replica keeps over restarts: after a crash it has its partitions back at once.
+    kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(
-        timedelta(days=8), description="how long topics can be refilled from the outbox"
+        timedelta(days=8), description="how long topics can be refilled from it"
     )
-    inbox_retention: timedelta = Field(
-        timedelta(days=8), description="at least the retention of every topic it reads"
-    )
+    inbox_retention: timedelta = Field(timedelta(days=8), description="at least that of every topic it reads")
 
     @model_validator(mode="after")
     def _a_login_is_whole(self) -> Self:

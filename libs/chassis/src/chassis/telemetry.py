@@ -109,8 +109,7 @@ def start_span(
         links = [Link(context)]
     elif context is not None:
         around = NonRecordingSpan(context)
-    within = trace.set_span_in_context(around)
-    return _tracer.start_span(name, within, kind, attributes, links, start_time)
+    return _tracer.start_span(name, trace.set_span_in_context(around), kind, attributes, links, start_time)
 
 
 def _span_context(traceparent: str | None) -> SpanContext | None:

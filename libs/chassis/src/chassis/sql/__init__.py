@@ -2,7 +2,14 @@
 
 from importlib.resources import files
 
+from sqlalchemy import TextClause, text
+
 
 def read(name: str) -> str:
-    """The statement in `<name>.sql`."""
+    """The statement in `<name>.sql`, its parameters numbered as PostgreSQL has them."""
     return (files(__name__) / f"{name}.sql").read_text()
+
+
+def statement(name: str) -> TextClause:
+    """The statement in `<name>.sql` for SQLAlchemy, its parameters by name."""
+    return text(read(name))
