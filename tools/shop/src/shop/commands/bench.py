@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -54,8 +54,7 @@ def bench(
     effort = QUICK if quick else FULL
     if rounds is not None:
         effort = plan.with_rounds(effort, rounds)
-    # Ended from outside, it still takes its stack away.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)
     report = asyncio.run(run(plan.chosen(only or []), effort, console))
     out = out or places.cache_folder().parent / "report"
     out.mkdir(parents=True, exist_ok=True)
@@ -67,6 +66,12 @@ def bench(
         print_report(report, Console())
         console.print(f"More in {out / 'bench.html'} and {out / 'bench.json'}.", style="dim")
     raise typer.Exit(0 if report.holds else 1)
+
+
+def _end(*_: object) -> NoReturn:
+    """Ended from outside, it still takes its stack away; who asks twice must not interrupt that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 async def run(figures: list[Figure], effort: Effort, console: Console) -> Report:
