@@ -112,6 +112,8 @@ async def test_ctrl_c_while_the_stack_starts_leaves_nothing_running(tmp_path: Pa
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
+        # A shell that runs the tests in the background has its children ignore Ctrl-C, and so theirs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     stack = embedded.stack(state, base)
 
