@@ -14,6 +14,7 @@ from shop.stack import topics
 from shop.stack.topics import Topic
 
 PARTITIONS = 12
+LOOKS = 4
 ORDER_TOPICS = frozenset(
     {
         "orders.order.v1",
@@ -58,15 +59,26 @@ async def divide(stage: Stage, partitions: int | None) -> None:
 
     What they held is gone, and so are the groups' offsets in them: everything in them must have been digested.
     """
-    declared = [topic for topic in topics.declared(stage.target.contracts) if topic.name in ORDER_TOPICS]
+    copies = [
+        Topic(topic.name, partitions or topic.partitions, topic.settings)
+        for topic in topics.declared(stage.target.contracts)
+        if topic.name in ORDER_TOPICS
+    ]
     async with stage.without_services():
         admin = AIOKafkaAdminClient(bootstrap_servers=stage.target.kafka)
         await admin.start()
         await admin.delete_topics(list(ORDER_TOPICS))
-        while ORDER_TOPICS & set(await admin.list_topics()):  # noqa: ASYNC110  the broker tells nobody when
-            await asyncio.sleep(0.1)
+        await _becomes(admin, {})
+        await topics.declare(stage.target.kafka, copies)
+        await _becomes(admin, {topic.name: topic.partitions for topic in copies})
         await admin.close()
-        await topics.declare(
-            stage.target.kafka,
-            [Topic(topic.name, partitions or topic.partitions, topic.settings) for topic in declared],
-        )
+
+
+async def _becomes(admin: AIOKafkaAdminClient, wanted: dict[str, int]) -> None:
+    """Return when the broker has said several times that the topics are so: it deletes at leisure."""
+    agreed = 0
+    while agreed < LOOKS:
+        found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        seen = {name: count for name, count in found.items() if name in ORDER_TOPICS and count}
+        agreed = agreed + 1 if seen == wanted else 0
+        await asyncio.sleep(0.3)
