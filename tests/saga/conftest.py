@@ -1,7 +1,6 @@
 """A whole shop, started once for all tests of the saga: every service a process, real PostgreSQL, real Kafka."""
 
 import asyncio
-import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from shop.oracle.report import judge
 from shop.stack import embedded
 from shop.stack.loops import in_own_loop
 from shop.stack.parts import Stack
-from shop.stack.ports import Ports, is_free
+from shop.stack.ports import free_base
 from shop.target import Target
 
 REST_SECONDS = 120.0
@@ -87,15 +86,8 @@ class Floor:
 def floor() -> Iterator[Floor]:
     with tempfile.TemporaryDirectory(prefix="shop-saga-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL passes through as another user when root runs the tests.
-        stack = embedded.stack(Path(folder) / "state", _free_base())
+        stack = embedded.stack(Path(folder) / "state", free_base())
         try:
             yield Floor(stack, in_own_loop(embedded.up(stack)))
         finally:
             in_own_loop(embedded.down(stack))
-
-
-def _free_base() -> int:
-    while True:
-        base = random.randrange(20_000, 32_000, 100)
-        if all(is_free(port) for port in Ports(base).all().values()):
-            return base

@@ -38,6 +38,8 @@ def stack(tmp_path: Path, base: int) -> Stack:
 def taken_port(base: int) -> Iterator[int]:
     """The port of the stack's Kafka, on which somebody else listens."""
     with socket.socket() as other:
+        # As a server does it: connections that ended a moment ago may still have the port in their names.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", base + 92))
         other.listen()
         yield base + 92

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from dataclasses import dataclass
 
@@ -75,6 +76,14 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_base() -> int:
+    """A port base of which every port is free just now: for a stack beside others, such as a test's."""
+    while True:
+        base = random.randrange(20_000, 32_000, 100)
+        if all(is_free(port) for port in Ports(base).all().values()):
+            return base
 
 
 def require_free(name: str, port: int) -> None:
