@@ -81,7 +81,7 @@ async def _chassis(url: str, bootstrap: str) -> AsyncIterator[Database]:
     service = settings(f"visible-{time.time_ns()}", url, bootstrap)
     app = build_app(service, router=APIRouter(), subscriptions={TYPE: note})
     async with app.router.lifespan_context(app):
-        while any([await check() for check in app.state.checks.values()]):  # noqa: ASYNC110  as a probe asks
+        while not app.state.consumer.assigned:  # noqa: ASYNC110  as a probe asks
             await asyncio.sleep(0.1)
         yield app.state.database
 
