@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shop.commands import test_stack
+from shop.commands import dead_letters, test_stack
 from shop.commands.bench import bench
 from shop.commands.check import check
+from shop.commands.dead_letters import republish
 from shop.commands.demo import demo
 from shop.commands.doctor import doctor
 from shop.commands.down import down
@@ -50,8 +51,9 @@ def choose(
     os.environ[VARIABLE] = target or chosen()
 
 
-for command in (up, down, status, logs, restart, demo, order, watch, trace, check, doctor, bench):
+for command in (up, down, status, logs, restart, demo, order, watch, trace, check, republish, doctor, bench):
     app.command()(command)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(test_stack.app, name="test-stack")
 
 

@@ -1,0 +1,158 @@
+"""`shop dead-letters`: what services could not handle, and what becomes of it. And `shop republish`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from shop.reach import reached
+from shop.stack.ports import SERVICES
+from shop.stack.trouble import Trouble
+from shop.target import Target
+
+app = typer.Typer(
+    help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
+)
+
+Service = Annotated[str, typer.Argument(help="The service that could not handle it.", metavar="SERVICE")]
+Letter = Annotated[int | None, typer.Option("--id", help="One dead letter, by its id.")]
+Key = Annotated[str | None, typer.Option(help="All open letters of a key: an order's id, or a SKU.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+COLUMNS = ("id", "state", "reason", "type", "key", "error")
+
+
+@app.command("list")
+def list_letters(
+    service: Annotated[str | None, typer.Argument(help="Only this service's.")] = None,
+    key: Key = None,
+    state: Annotated[str, typer.Option(help="open, all, or one state: HELD, WAITING, PARKED, …")] = "open",
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, oldest first.
+
+    HELD failed and lets later events of its key wait; WAITING waits behind one; PARKED holds nobody.
+
+    Examples:
+
+        shop dead-letters list
+
+        shop dead-letters list payments --state all --json
+    """
+    with reached() as target:
+        asked = {"state": state, **({"key": key} if key else {})}
+        found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    Console().print(table_of(found) if any(found.values()) else "No dead letters.")
+
+
+@app.command()
+def show(service: Service, letter: Annotated[int, typer.Argument(help="Its id.", metavar="ID")]) -> None:
+    """Show one dead letter with its headers and its data.
+
+    The data may hold what is not for every eye, such as a payment token.
+
+    Example:
+
+        shop dead-letters show payments 7
+    """
+    with reached() as target:
+        typer.echo(json.dumps(ask(target, service, "GET", f"/dead-letters/{letter}"), indent=2))
+
+
+@app.command()
+def redrive(service: Service, letter: Letter = None, key: Key = None) -> None:
+    """Handle dead letters again, in the order of their key. Safe to repeat: what was handled has no second effect.
+
+    Exit code 1 if one failed again.
+
+    Examples:
+
+        shop dead-letters redrive payments --key 01a207af-3c26-70e9-84db-827b769c8a55
+
+        shop dead-letters redrive payments --id 7
+    """
+    end("redrive", service, letter, key)
+
+
+@app.command()
+def discard(service: Service, letter: Letter = None, key: Key = None) -> None:
+    """Give up dead letters: they will never be handled. What waits behind one by id is then redriven with its key.
+
+    Example:
+
+        shop dead-letters discard payments --id 7
+    """
+    end("discard", service, letter, key)
+
+
+def republish(service: Service) -> None:
+    """Send everything again that a service's outbox still has: for topics that were lost.
+
+    Whoever had an event before takes it as a duplicate, without an effect.
+
+    Examples:
+
+        shop republish orders
+
+        for service in orders inventory payments notifications; do shop republish $service; done
+    """
+    with reached() as target:
+        sent = ask(target, service, "POST", "/republish")
+    typer.echo(f"{service} sends {sent['events']} events again.")
+
+
+def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
+    """Redrive or discard, and say what came of it."""
+    if (letter is None) == (key is None):
+        raise Trouble("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
+    with reached() as target:
+        outcome = ask(target, service, "POST", f"/dead-letters/{verb}", json={"id": letter, "key": key})
+    typer.echo(f"{outcome['ended']} ended, {outcome['still_open']} still open.")
+    if outcome["error"]:
+        typer.echo(outcome["error"], err=True)
+    raise typer.Exit(1 if outcome["error"] else 0)
+
+
+def ask(target: Target, service: str, method: str, path: str, **request: Any) -> Any:
+    """What a service's admin API answers. Raises Trouble with what it says is wrong."""
+    (name,) = chosen(service)
+    url = f"{target.service_urls[name]}/admin{path}"
+    try:
+        answer = httpx.request(method, url, timeout=60.0, trust_env=False, **request)
+    except httpx.HTTPError as error:
+        raise Trouble(
+            f"{name} does not answer ({error}): see `shop status`, then `shop restart {name}`."
+        ) from error
+    body = answer.json()
+    if answer.is_error:
+        raise Trouble(f"{name} refuses: {body.get('detail') or body['title']}")
+    return body
+
+
+def chosen(service: str | None) -> tuple[str, ...]:
+    """All services, or the one that is named. Raises Trouble if there is none of that name."""
+    if service is None:
+        return SERVICES
+    if service not in SERVICES:
+        raise Trouble(f"There is no service {service!r}: it is one of {', '.join(SERVICES)}.")
+    return (service,)
+
+
+def table_of(found: Mapping[str, Iterable[Mapping[str, Any]]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("service", *COLUMNS):
+        table.add_column(column)
+    for service, letters in found.items():
+        for letter in letters:
+            table.add_row(service, *(str(letter[column] or "-") for column in COLUMNS))
+    return table
