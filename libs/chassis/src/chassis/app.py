@@ -57,12 +57,14 @@ def build_app(
     telemetry.configure_tracing(settings.service_name)
     url = settings.database_url.get_secret_value()
     database = Database(url, settings.database_pool_size)
-    known, attempts, pause = (
+    inbox = Inbox(
+        database,
+        settings.service_name,
         subscriptions_of(subscriptions or {}),
-        settings.max_attempts,
-        settings.retry_seconds,
+        ignored,
+        max_attempts=settings.max_attempts,
+        retry_seconds=settings.retry_seconds,
     )
-    inbox = Inbox(database, settings.service_name, known, ignored, attempts, pause)
     runtime = Runtime(settings, inbox, jobs or {}, backlog)
 
     @asynccontextmanager
