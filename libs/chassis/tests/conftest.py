@@ -53,8 +53,16 @@ class Effects:
             if error := self.fails(event.data.name, event.data.number):
                 raise error
         await tx.connection.execute(
-            text("INSERT INTO effects (name, number, in_call) VALUES (:name, :number, :call)"),
-            [{"name": e.data.name, "number": e.data.number, "call": self.calls} for e in events],
+            text(
+                "INSERT INTO effects (name, number, in_call)"
+                " SELECT name, number, :call FROM unnest(CAST(:names AS text[]), CAST(:numbers AS int[]))"
+                " AS e (name, number)"
+            ),
+            {
+                "names": [e.data.name for e in events],
+                "numbers": [e.data.number for e in events],
+                "call": self.calls,
+            },
         )
 
     async def rename(self, tx: Transaction, events: Batch[Renamed]) -> None:
@@ -64,7 +72,7 @@ class Effects:
 
 async def _effects_in(database: Database) -> list[tuple[str, int]]:
     async with database.reading() as connection:
-        rows = await connection.execute(text("SELECT name, number FROM effects ORDER BY id"))
+        rows = await connection.rows(text("SELECT name, number FROM effects ORDER BY id"))
         return [(name, number) for name, number in rows]
 
 

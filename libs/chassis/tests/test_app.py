@@ -8,8 +8,10 @@ import asyncpg
 import pytest
 from fastapi import APIRouter
 from pydantic import SecretStr
+from sqlalchemy import ClauseElement
 
 from chassis.app import build_app
+from chassis.connection import Connection
 from chassis.database import Database
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL
@@ -31,15 +33,15 @@ async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
     )
     app = build_app(settings, router=APIRouter())
     db: Database = app.state.database
-    reading, failed, told = db.reading, asyncio.Event(), asyncio.Event()
+    execute, failed, told = Connection.execute, asyncio.Event(), asyncio.Event()
 
-    def fails_once(self: Database) -> Any:
-        if failed.is_set():
-            return reading()
-        failed.set()
-        raise RuntimeError("a bug")
+    async def fails_once(self: Connection, statement: ClauseElement, *values: Any) -> None:
+        if str(statement).startswith("NOTIFY") and not failed.is_set():
+            failed.set()
+            raise RuntimeError("a bug")
+        await execute(self, statement, *values)
 
-    monkeypatch.setattr(Database, "reading", fails_once)
+    monkeypatch.setattr(Connection, "execute", fails_once)
     listener = await asyncpg.connect(project.url)
     await listener.add_listener(CHANNEL, lambda *_: told.set())
 

@@ -5,9 +5,9 @@ import asyncio
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.backlog import Backlog
+from chassis.connection import Connection
 from chassis.database import Database
 from chassis.jobs import keep_going
 from chassis.problems import EdgeMiddleware
@@ -15,8 +15,8 @@ from chassis.testing import eventually
 from shop.testing import TestDatabase
 
 
-async def none_waiting(connection: AsyncConnection) -> int:
-    return int((await connection.execute(text("SELECT count(*) FROM effects"))).scalar_one())
+async def none_waiting(connection: Connection) -> int:
+    return int(await connection.value(text("SELECT count(*) FROM effects")))
 
 
 def http_with(backlog: Backlog) -> httpx.AsyncClient:

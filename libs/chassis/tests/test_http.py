@@ -47,7 +47,7 @@ async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONRespons
             text("INSERT INTO effects (name, number, in_call) VALUES (:name, :number, 0)"), thing.model_dump()
         )
         body = {"counted": thing.number}
-        await remember(tx, key, 201, body, {"Location": "/things/1"})
+        remember(tx, key, 201, body, {"Location": "/things/1"})
     return JSONResponse(body, 201, {"Location": "/things/1"})
 
 

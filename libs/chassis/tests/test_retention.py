@@ -27,7 +27,7 @@ LONG = timedelta(days=8)
 
 async def count(db: Database, table: str) -> int:
     async with db.reading() as connection:
-        return int((await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one())
+        return int(await connection.value(text(f"SELECT count(*) FROM {table}")))
 
 
 async def publish(db: Database, event: PublishedEvent) -> None:

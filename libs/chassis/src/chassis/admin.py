@@ -86,15 +86,15 @@ async def list_dead_letters(
 ) -> list[DeadLetter]:
     """`state`: open, all, or one state's name."""
     async with db.reading() as connection:
-        rows = await connection.execute(_LIST, {"state": state, "key": key, "limit": limit})
-        return [DeadLetter(**row) for row in rows.mappings()]
+        rows = await connection.rows(_LIST, {"state": state, "key": key, "limit": limit})
+        return [DeadLetter(**row) for row in rows]
 
 
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
 async def show_dead_letter(letter_id: Annotated[int, Path(le=LARGEST_ID)], db: Db) -> DeadLetterDetail:
     """Headers and data as they came."""
     async with db.reading() as connection:
-        row = (await connection.execute(_SHOW, {"id": letter_id})).mappings().first()
+        row = await connection.row(_SHOW, {"id": letter_id})
     if row is None:
         raise _unknown(letter_id)
     value = row["value"].decode(errors="replace") if row["value"] is not None else None
@@ -133,7 +133,7 @@ async def discard(selection: Selection, db: Db) -> Outcome:
     async with db.transaction() as tx:
         for topic, key in sorted(await _keys(db, selection)):
             await dead_letters.lock_key(tx, topic, key)
-        ended = (await tx.connection.execute(_DISCARD, selection.model_dump())).scalar_one()
+        ended = await tx.connection.value(_DISCARD, selection.model_dump())
     return Outcome(ended=ended, still_open=await _open(db, selection))
 
 
@@ -145,8 +145,8 @@ async def republish(db: Db) -> Republished:
     """
     async with db.transaction() as tx:
         await tx.connection.execute(_REPUBLISH)
-        events = await tx.connection.execute(text("SELECT count(*) FROM outbox"))
-    return Republished(events=events.scalar_one())
+        events = await tx.connection.value(text("SELECT count(*) FROM outbox"))
+    return Republished(events=events)
 
 
 async def _redrive_next(inbox: Inbox, db: Db, which: dict[str, Any]) -> tuple[Any, str | None] | None:
@@ -155,7 +155,7 @@ async def _redrive_next(inbox: Inbox, db: Db, which: dict[str, Any]) -> tuple[An
     try:
         async with db.transaction() as tx:
             await dead_letters.lock_key(tx, which["topic"], which["key"])
-            letter = (await tx.connection.execute(_NEXT, which)).mappings().first()
+            letter = await tx.connection.row(_NEXT, which)
             if letter is None:
                 return None
             headers = [(name, value.encode()) for name, value in letter["headers"].items()]
@@ -176,7 +176,7 @@ async def _keys(db: Db, selection: Selection) -> list[tuple[str, str]]:
     if selection.id is not None and selection.id > LARGEST_ID:
         raise _unknown(selection.id)
     async with db.reading() as connection:
-        rows = await connection.execute(_KEYS, selection.model_dump())
+        rows = await connection.rows(_KEYS, selection.model_dump())
         found = [(row.topic, row.key) for row in rows]
     if not found and selection.id is not None:
         raise _unknown(selection.id)
@@ -185,7 +185,7 @@ async def _keys(db: Db, selection: Selection) -> list[tuple[str, str]]:
 
 async def _open(db: Db, selection: Selection) -> int:
     async with db.reading() as connection:
-        return int((await connection.execute(_COUNT, selection.model_dump())).scalar_one())
+        return int(await connection.value(_COUNT, selection.model_dump()))
 
 
 def _unknown(letter_id: int) -> Problem:

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from chassis.connection import Connection
 from chassis.database import Database
 
 SAMPLE_SECONDS = 0.25
@@ -23,7 +22,7 @@ class Backlog:
     bursts that are quicker than the sampling.
     """
 
-    count: Callable[[AsyncConnection], Awaitable[int]]
+    count: Callable[[Connection], Awaitable[int]]
     limit: int
     sheds: Collection[str]
     in_flight_limit: int = 200

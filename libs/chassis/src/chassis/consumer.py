@@ -35,7 +35,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def __init__(self, inbox: Inbox, settings: ServiceSettings) -> None:
         self.inbox = inbox
-        self.batch_size = settings.batch_size
+        self.batch_size, self.linger = settings.batch_size, settings.linger_seconds
         self.assigned = False
         self._options = {
             "bootstrap_servers": settings.kafka_bootstrap_servers,
@@ -106,7 +106,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             else:  # fetched around a rebalance: perhaps by the old assignment, perhaps by the new
                 _give_back(consumer, records)
         if not taken:
-            await self._pause()
+            self._failures += 1
+            await self._pause(
+                min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+            )
+        elif self.linger and len(records) < self.batch_size:
+            await self._pause(self.linger)
 
     async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> bool:
         """Whether the inbox took the records; if not, they will be fetched again."""
@@ -124,10 +129,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._progress.set()
         return True
 
-    async def _pause(self) -> None:
-        """Backoff with jitter. The batch was given back, so nobody waits for it: a rebalance may go on."""
-        self._failures += 1
-        seconds = min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+    async def _pause(self, seconds: float) -> None:
+        """No batch is in hand: a rebalance may go on."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 

@@ -1,4 +1,4 @@
-"""The service's database: one engine, and transactions that publish.
+"""The service's database: a pool of connections, and transactions that publish.
 
 A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and committed before the answer leaves.
 """
@@ -11,22 +11,14 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis import outbox
+from chassis.connection import CONNECT_SECONDS, Connection, pool
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import OutboxRow
 
-CONNECT_SECONDS = 3.0
-# JIT costs more than it gains on statements this short.
-SERVER_SETTINGS = {"jit": "off"}
-
-
 Row = TypeVar("Row")
-Write = Callable[[AsyncConnection, Sequence[Row]], Awaitable[None]]
+Write = Callable[[Connection, Sequence[Row]], Awaitable[None]]
 
 
 class Unavailable(Exception):
@@ -36,11 +28,12 @@ class Unavailable(Exception):
 class Transaction:
     """One database transaction with what it is going to publish."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.rows: list[OutboxRow] = []
         self.pending: list[PublishedEvent] = []
         self.wakes: set[str] = set()
+        self.answer = outbox.NO_ANSWER
         self._collected: defaultdict[Write[Any], list[Any]] = defaultdict(list)
 
     def publish(self, event: PublishedEvent, *, cause: Cause) -> UUID:
@@ -62,7 +55,7 @@ class Transaction:
         for write, rows in self._collected.items():
             await write(self.connection, rows)
         self._collected.clear()
-        await outbox.write(self.connection, self.rows)
+        await outbox.write(self.connection, self.rows, self.answer)
 
     def wake(self, job: str) -> None:
         """After the commit, run this process's job of that name without waiting for its interval."""
@@ -77,47 +70,35 @@ class Database:
     """
 
     def __init__(self, url: str, pool_size: int = 8) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=CONNECT_SECONDS,
-            connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
-        )
         self.on_commit: Callable[[Transaction], None] = lambda tx: None
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._url, self._size = url, pool_size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits on leaving the block, and rolls back on an error."""
-        async with self.engine.begin() as connection:
+        async with self.reading() as connection, connection.driver.transaction():
             tx = Transaction(connection)
             yield tx
             await tx.finish()
         self.on_commit(tx)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[Connection]:
         """A connection for plain reads, each statement on its own."""
-        async with self._autocommit.connect() as connection:
-            yield connection
+        if self._pool is None:  # not before there is a loop
+            self._pool = pool(self._url, self._size)
+        async with (await self._pool).acquire(timeout=CONNECT_SECONDS) as driver:
+            yield Connection(driver)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.engine.dispose()
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
 
 
-AWAY = (
-    Unavailable,
-    PoolTimeout,
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-)
+AWAY = (Unavailable, OSError, TimeoutError, asyncpg.InterfaceError)
 TRY_AGAIN = ("08", "25006", "40", "53", "57P", "58")
 """SQLSTATEs by their beginning: connection, a standby, serialization, deadlock, disk or memory full, shutdown, I/O."""
 
@@ -127,11 +108,10 @@ def is_unavailable(error: BaseException) -> bool:
 
     What is left is the fault of the input or of the code.
     """
-    if isinstance(error, DBAPIError):
-        state = str(getattr(error.orig, "sqlstate", ""))
-        away = error.connection_invalidated or isinstance(error, InterfaceError)
-        return away or isinstance(error.orig, OSError) or state.startswith(TRY_AGAIN)
-    return isinstance(error, AWAY)
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(TRY_AGAIN)
+    # asyncpg's word for a value that fits no parameter is an InterfaceError too.
+    return isinstance(error, AWAY) and not isinstance(error, ValueError)
 
 
 async def _database(request: Request) -> Database:

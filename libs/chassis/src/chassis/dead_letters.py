@@ -13,9 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import sql
+from chassis.connection import Connection
 from chassis.database import Transaction, Unavailable
 from chassis.envelope import LONGEST_NAME, RawMessage, new_id
 from chassis.outbox import LARGEST_EVENT, OutboxRow
@@ -58,15 +58,15 @@ async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None
     """
     key = {"group": group, "topic": message.topic, "key": key_of(message)}
     await lock_key(tx, key["topic"], key["key"])
-    if not (await tx.connection.execute(_IS_HELD, key)).scalar():
+    if not await tx.connection.value(_IS_HELD, key):
         raise Unavailable("the key was released just now")
     waits = Dead(message, "key-held", "an earlier event of this key is a dead letter", holds=False)
     await _keep(tx, _letter(group, waits), "WAITING")
 
 
-async def count_open(connection: AsyncConnection) -> list[tuple[str, int]]:
+async def count_open(connection: Connection) -> list[tuple[str, int]]:
     """(consumer group, its open letters) for each group that ever had one."""
-    return [(row.consumer_group, row.letters) for row in await connection.execute(_COUNT_OPEN)]
+    return [(row.consumer_group, row.letters) for row in await connection.rows(_COUNT_OPEN)]
 
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
@@ -104,7 +104,7 @@ def _letter(group: str, dead: Dead) -> dict[str, Any]:
 
 async def _keep(tx: Transaction, letter: dict[str, Any], state: str) -> bool:
     row = letter | {"state": state, "headers": json.dumps(letter["headers"])}
-    return (await tx.connection.execute(_KEEP, row)).first() is not None
+    return await tx.connection.row(_KEEP, row) is not None
 
 
 def _copy(letter: dict[str, Any]) -> OutboxRow:

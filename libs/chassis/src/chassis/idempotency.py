@@ -45,10 +45,10 @@ async def replay(tx: Transaction, key: str | None, request: object) -> Stored | 
     if key is None:
         return None
     request_hash = _hash(request)
-    claimed = await tx.connection.execute(_CLAIM, {"key": key, "hash": request_hash})
-    if claimed.first() is not None:
+    claimed = await tx.connection.row(_CLAIM, {"key": key, "hash": request_hash})
+    if claimed is not None:
         return None
-    found = (await tx.connection.execute(_FIND, {"key": key})).mappings().first()
+    found = await tx.connection.row(_FIND, {"key": key})
     if found is None:
         raise Unavailable("the request that held this idempotency key was undone just now")
     if found["request_hash"] != request_hash:
@@ -58,13 +58,13 @@ async def replay(tx: Transaction, key: str | None, request: object) -> Stored | 
     return Stored(found["status"], found["body"], found["headers"])
 
 
-async def remember(
+def remember(
     tx: Transaction, key: str | None, status: int, body: JsonObject, headers: JsonObject | None = None
 ) -> None:
-    """Keep the answer for a key that `replay` claimed."""
+    """Keep the answer for a key that `replay` claimed, when the transaction commits."""
     if key is not None:
         answer = {"body": json.dumps(jsonable_encoder(body)), "headers": json.dumps(dict(headers or {}))}
-        await tx.connection.execute(_REMEMBER, {"key": key, "status": status, **answer})
+        tx.answer = {"answered_key": key, "status": status, **answer}
 
 
 def _hash(request: object) -> bytes:
@@ -76,7 +76,3 @@ _CLAIM = text(
     "INSERT INTO idempotency_keys (key, request_hash) VALUES (:key, :hash) ON CONFLICT DO NOTHING RETURNING key"
 )
 _FIND = text("SELECT request_hash, status, body, headers FROM idempotency_keys WHERE key = :key")
-_REMEMBER = text(
-    "UPDATE idempotency_keys SET status = :status, body = CAST(:body AS jsonb), headers = CAST(:headers AS jsonb)"
-    " WHERE key = :key"
-)

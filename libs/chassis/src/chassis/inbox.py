@@ -135,7 +135,7 @@ class Inbox:
         if event is None:
             return
         which = {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
-        if (await tx.connection.execute(_CLAIM_ONE, which)).first() is not None:
+        if await tx.connection.row(_CLAIM_ONE, which) is not None:
             with ExitStack() as ending:
                 await self._dispatch(tx, [event], ending)
 
@@ -209,7 +209,7 @@ class Inbox:
             "topics": [event.message.topic for event in events],
             "keys": [event.envelope.subject for event in events],
         }
-        found = (await tx.connection.execute(_CLAIM, columns)).all()
+        found = await tx.connection.rows(_CLAIM, columns)
         fresh = {(source, id) for source, id, held in found if not held}
         return fresh, {(source, id) for source, id, _ in found} - fresh
 

@@ -20,11 +20,14 @@ Work = Callable[[], Awaitable[None]]
 
 @dataclass(slots=True)
 class Job:
-    """`run(database)` does a piece of work and returns how much it did: above 0 it is called again at once, else when
-    `tx.wake(name)` committed or `every` seconds have passed. Any replica may run it, so it must lock what it takes."""
+    """`run(database)` does a piece of work and returns how much it did. From `full` on there may be more, and it is
+    called again at once; else when `tx.wake(name)` committed or `every` seconds have passed.
+
+    Any replica may run it, so it must lock what it takes."""
 
     run: Callable[[Database], Awaitable[int]]
     every: float
+    full: float = 1
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self, name: str, database: Database) -> None:
@@ -33,7 +36,7 @@ class Job:
             self.woken.clear()
             done = await self.run(database)
             telemetry.JOB_RUNS.labels(name).inc(done)
-            if not done:
+            if done < self.full:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.woken.wait(), self.every)
 

@@ -5,15 +5,14 @@ bloats nothing; the relay remembers what it has seen as a PostgreSQL snapshot (s
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from chassis import sql
+from chassis.connection import Connection
 from chassis.envelope import Cause, PublishedEvent, new_id
 
 SHARDS = 8
@@ -25,6 +24,11 @@ CHANNEL = "chassis_outbox"
 
 LARGEST_EVENT = 240_000
 """Characters, of four bytes at most: Kafka takes a megabyte. A row that it never takes would hold up all others."""
+
+
+Answer = Mapping[str, Any]
+NO_ANSWER: Answer = {"answered_key": None, "status": None, "body": None, "headers": None}
+"""What the answer for an Idempotency-Key is written from (see idempotency.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,9 @@ _WRITE = sql.statement("write_outbox")
 _COLUMNS = [column.name for column in fields(OutboxRow)]
 
 
-async def write(connection: AsyncConnection, rows: Sequence[OutboxRow]) -> None:
-    """Write rows in one statement, however many they are."""
-    if not rows:
+async def write(connection: Connection, rows: Sequence[OutboxRow], answer: Answer = NO_ANSWER) -> None:
+    """Write rows in one statement, however many they are, and with them the answer of a request that may come again."""
+    if not rows and answer is NO_ANSWER:
         return
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
-    await connection.execute(_WRITE, columns | {"shard": [shard_of(row.key) for row in rows]})
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+    await connection.execute(_WRITE, {**columns, **answer, "shard": [shard_of(row.key) for row in rows]})

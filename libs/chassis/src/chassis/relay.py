@@ -22,7 +22,7 @@ import asyncpg
 import structlog
 
 from chassis import sql
-from chassis.database import CONNECT_SECONDS, SERVER_SETTINGS
+from chassis.connection import CONNECT_SECONDS, SERVER_SETTINGS
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
 log = structlog.get_logger()

@@ -29,8 +29,8 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
     deleted = 0
     for statement in _PRUNE:
         async with database.transaction() as tx:
-            rows = await tx.connection.execute(statement, {"outbox": outbox, "inbox": inbox, "batch": BATCH})
-            deleted += len(rows.all())
+            rows = await tx.connection.rows(statement, {"outbox": outbox, "inbox": inbox, "batch": BATCH})
+            deleted += len(rows)
     return deleted
 
 

@@ -1,15 +1,23 @@
 """For tests of services: wait without sleeping, call the app, wrap events as a handler gets them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
+from unittest import mock
 from uuid import UUID
 
 import httpx
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from fastapi import FastAPI
+from sqlalchemy import ClauseElement, MetaData
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from chassis import connection
 from chassis.database import Transaction
 from chassis.envelope import Cause, ConsumedEvent, PublishedEvent, Received, new_id
 
@@ -56,6 +64,38 @@ def received(
     about = subject or str(getattr(event, "order_id", None) or getattr(event, "sku", "subject"))
     cause = Cause(event_id, correlation_id or about, None)
     return Received(event_id, source, event.event_type, about, time or datetime.now(UTC), event, cause)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
+    sent: list[str] = []
+    compiled = connection.compiled
+
+    def note(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        query, arguments = compiled(statement, values)
+        sent.append(query)
+        return query, arguments
+
+    with mock.patch.object(connection, "compiled", note):
+        yield sent
+
+
+async def differences(url: str, tables: MetaData) -> list[Any]:
+    """In what a migrated database and `tables` differ, tables that are not among them left out."""
+
+    def compare(database: SyncConnection) -> list[Any]:
+        def among(name: str | None, kind: str, _: object) -> bool:
+            return kind != "table" or name in tables.tables
+
+        context = MigrationContext.configure(database, opts={"include_name": among, "compare_type": True})
+        return list(compare_metadata(context, tables))
+
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as database:
+        found = await database.run_sync(compare)
+    await engine.dispose()
+    return found
 
 
 async def published(tx: Transaction) -> list[PublishedEvent]:

@@ -155,7 +155,7 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
             return JSONResponse(stored.body, stored.status, stored.headers)
         generation = await handlers.open_rebuild(tx)
         body, headers = {"generation": generation}, {"Location": f"/rebuilds/{generation}"}
-        await remember(tx, idempotency_key, 202, body, headers)
+        remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 

@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from analytics.domain import GUARDED_BY, MOMENTS, VERSIONS, Fact, GenerationState, join_by
+from chassis.connection import Connection
 from chassis.database import Database
 
 metadata = MetaData()
@@ -103,7 +103,7 @@ class Generation:
 
 
 async def upsert(
-    connection: AsyncConnection, table: Table, facts: Sequence[Fact], generation: int | None = None
+    connection: Connection, table: Table, facts: Sequence[Fact], generation: int | None = None
 ) -> None:
     """Join facts, at most one per row, into a table: `domain.join` in SQL.
 
@@ -116,12 +116,12 @@ async def upsert(
     )
 
 
-async def join_order_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+async def join_order_facts(connection: Connection, facts: Sequence[Fact]) -> None:
     """Join facts about orders, any number for each, into every generation that is written."""
     await upsert(connection, order_facts, join_by("order_id", facts))
 
 
-async def join_product_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+async def join_product_facts(connection: Connection, facts: Sequence[Fact]) -> None:
     """Join facts about products, any number for each, into every generation that is written."""
     await upsert(connection, product_facts, join_by("sku", facts))
 
@@ -165,14 +165,14 @@ def _sql_type(table: Table, column: str) -> str:
     return str(table.c[column].type.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
 
 
-async def lock_writers_out(connection: AsyncConnection, table: Table) -> None:
+async def lock_writers_out(connection: Connection, table: Table) -> None:
     """Let this transaction be the only writer of a table until it ends; readers go on."""
     await connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
-async def open_generation(connection: AsyncConnection) -> int | None:
+async def open_generation(connection: Connection) -> int | None:
     """Open the next generation as BUILDING and return its number; None if one is BUILDING already."""
-    found = await connection.execute(
+    found: int | None = await connection.value(
         text(
             """
             INSERT INTO projection_state (generation, state)
@@ -182,32 +182,31 @@ async def open_generation(connection: AsyncConnection) -> int | None:
             """
         )
     )
-    return found.scalar_one_or_none()
+    return found
 
 
-async def generation_in(connection: AsyncConnection, *states: GenerationState) -> Generation | None:
+async def generation_in(connection: Connection, *states: GenerationState) -> Generation | None:
     """The newest generation in one of some states."""
     return await _generation(connection, "state = ANY (CAST(:it AS text[]))", list(states))
 
 
-async def generation_numbered(connection: AsyncConnection, number: int) -> Generation | None:
+async def generation_numbered(connection: Connection, number: int) -> Generation | None:
     """The generation of a number."""
     return await _generation(connection, "generation = :it", number)
 
 
-async def _generation(connection: AsyncConnection, condition: str, it: object) -> Generation | None:
-    found = await connection.execute(
+async def _generation(connection: Connection, condition: str, it: object) -> Generation | None:
+    row = await connection.row(
         text(f"SELECT * FROM projection_state WHERE {condition} ORDER BY generation DESC LIMIT 1"),
         {"it": it},
     )
-    row = found.mappings().one_or_none()
     if row is None:
         return None
     return Generation(**{**row, "state": GenerationState(row["state"])})
 
 
 async def save_progress(
-    connection: AsyncConnection,
+    connection: Connection,
     generation: int,
     *,
     positions: Mapping[str, int],
@@ -235,7 +234,7 @@ async def save_progress(
     )
 
 
-async def activate(connection: AsyncConnection, generation: int) -> None:
+async def activate(connection: Connection, generation: int) -> None:
     """Make a BUILDING generation the ACTIVE one.
 
     The one before is RETIRED, and first: there is never a second.
@@ -252,19 +251,22 @@ async def activate(connection: AsyncConnection, generation: int) -> None:
     )
 
 
-async def remove_retired(connection: AsyncConnection) -> int:
+async def remove_retired(connection: Connection) -> int:
     """Delete the facts of all generations before the active one; returns how many rows went."""
     removed = 0
     for table in (order_facts, product_facts):
-        gone = await connection.execute(
+        removed += await connection.value(
             text(
                 f"""
-                DELETE FROM {table.name}
-                WHERE generation < (SELECT generation FROM projection_state WHERE state = 'ACTIVE')
+                WITH gone AS (
+                    DELETE FROM {table.name}
+                    WHERE generation < (SELECT generation FROM projection_state WHERE state = 'ACTIVE')
+                    RETURNING generation
+                )
+                SELECT count(*) FROM gone
                 """
             )
         )
-        removed += gone.rowcount
     await connection.execute(text("UPDATE projection_state SET state = 'REMOVED' WHERE state = 'RETIRED'"))
     return removed
 
@@ -277,7 +279,7 @@ async def rebuilding_alone(database: Database) -> AsyncIterator[bool]:
     """
     async with database.reading() as connection:
         lock = "hashtext('analytics.rebuild')"
-        mine = bool((await connection.execute(text(f"SELECT pg_try_advisory_lock({lock})"))).scalar_one())
+        mine = bool(await connection.value(text(f"SELECT pg_try_advisory_lock({lock})")))
         try:
             yield mine
         finally:
@@ -288,7 +290,7 @@ async def rebuilding_alone(database: Database) -> AsyncIterator[bool]:
 _ACTIVE = "generation = (SELECT generation FROM projection_state WHERE state = 'ACTIVE')"
 
 
-async def orders_by_state(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def orders_by_state(connection: Connection) -> list[dict[str, Any]]:
     """state, orders. An order counts from its first event of orders' own topic."""
     return await _rows(
         connection,
@@ -300,7 +302,7 @@ async def orders_by_state(connection: AsyncConnection) -> list[dict[str, Any]]:
     )
 
 
-async def revenue(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def revenue(connection: Connection) -> list[dict[str, Any]]:
     """currency, confirmed_orders, revenue_minor, refunds, refunded_minor."""
     return await _rows(
         connection,
@@ -317,7 +319,7 @@ async def revenue(connection: AsyncConnection) -> list[dict[str, Any]]:
     )
 
 
-async def top_products(connection: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+async def top_products(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """sku, name (None until its event has come), currency, quantity, revenue_minor; most sold first."""
     return await _rows(
         connection,
@@ -341,7 +343,7 @@ async def top_products(connection: AsyncConnection, limit: int) -> list[dict[str
     )
 
 
-async def time_to_confirm(connection: AsyncConnection) -> dict[str, Any]:
+async def time_to_confirm(connection: Connection) -> dict[str, Any]:
     """orders, and p50, p90, p99 in seconds by the times in the events; None while nothing is confirmed."""
     (row,) = await _rows(
         connection,
@@ -360,7 +362,7 @@ async def time_to_confirm(connection: AsyncConnection) -> dict[str, Any]:
     return row
 
 
-async def funnel(connection: AsyncConnection) -> dict[str, int]:
+async def funnel(connection: Connection) -> dict[str, int]:
     """How many orders came at least to each step; a step counts only those that took all steps before it."""
     (row,) = await _rows(
         connection,
@@ -377,5 +379,5 @@ async def funnel(connection: AsyncConnection) -> dict[str, int]:
     return row
 
 
-async def _rows(connection: AsyncConnection, query: str, **values: object) -> list[dict[str, Any]]:
-    return [dict(row) for row in (await connection.execute(text(query), values)).mappings()]
+async def _rows(connection: Connection, query: str, **values: object) -> list[dict[str, Any]]:
+    return [dict(row) for row in await connection.rows(text(query), values)]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from analytics import db
 from analytics.db import Generation
@@ -30,6 +29,7 @@ from analytics.events import (
     StockReleased,
     StockReserved,
 )
+from chassis.connection import Connection
 from chassis.database import Transaction
 from chassis.envelope import Batch
 
@@ -110,7 +110,7 @@ async def open_rebuild(tx: Transaction) -> int:
     return generation
 
 
-async def rebuild_to_work_on(connection: AsyncConnection) -> Generation | None:
+async def rebuild_to_work_on(connection: Connection) -> Generation | None:
     """The generation that is BUILDING, or was RETIRED and not yet removed; None is the usual answer."""
     return await db.generation_in(connection, GenerationState.BUILDING, GenerationState.RETIRED)
 
@@ -151,7 +151,7 @@ async def remove_retired(tx: Transaction) -> int:
     return await db.remove_retired(tx.connection)
 
 
-async def read_rebuild(connection: AsyncConnection, generation: int) -> Generation:
+async def read_rebuild(connection: Connection, generation: int) -> Generation:
     """One generation with its progress. Raises UnknownRebuild."""
     found = await db.generation_numbered(connection, generation)
     if found is None:
@@ -159,26 +159,26 @@ async def read_rebuild(connection: AsyncConnection, generation: int) -> Generati
     return found
 
 
-async def report_orders_by_state(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def report_orders_by_state(connection: Connection) -> list[dict[str, Any]]:
     """How many orders are in each state."""
     return await db.orders_by_state(connection)
 
 
-async def report_revenue(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def report_revenue(connection: Connection) -> list[dict[str, Any]]:
     """What confirmed orders brought and what was refunded, by currency."""
     return await db.revenue(connection)
 
 
-async def report_top_products(connection: AsyncConnection, limit: int) -> list[dict[str, Any]]:
+async def report_top_products(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """The products most sold in confirmed orders."""
     return await db.top_products(connection, limit)
 
 
-async def report_time_to_confirm(connection: AsyncConnection) -> dict[str, Any]:
+async def report_time_to_confirm(connection: Connection) -> dict[str, Any]:
     """How long customers waited for the confirmation, in seconds."""
     return await db.time_to_confirm(connection)
 
 
-async def report_funnel(connection: AsyncConnection) -> dict[str, int]:
+async def report_funnel(connection: Connection) -> dict[str, int]:
     """How far orders came."""
     return await db.funnel(connection)

@@ -1,7 +1,6 @@
 """What the component tests share: sagas as events, and the service without its edges."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +8,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import event
 
 from analytics.consumers import MODELS, SUBSCRIPTIONS
 from analytics.main import create_app
@@ -118,19 +116,7 @@ class Ledger:
 
     async def all(self, query: str, *values: Any) -> list[dict[str, Any]]:
         async with self.database.reading() as connection:
-            return [dict(row) for row in (await connection.exec_driver_sql(query, values)).mappings()]
-
-    @contextmanager
-    def statements(self) -> Iterator[list[str]]:
-        """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
-        sent: list[str] = []
-
-        def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-            sent.append(statement)
-
-        event.listen(self.database.engine.sync_engine, "before_cursor_execute", note)
-        yield sent
-        event.remove(self.database.engine.sync_engine, "before_cursor_execute", note)
+            return [dict(row) for row in await connection.driver.fetch(query, *values)]
 
 
 @pytest.fixture

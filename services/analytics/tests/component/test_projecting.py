@@ -12,6 +12,7 @@ from analytics import handlers
 from analytics.consumers import MODELS
 from analytics.domain import join
 from chassis.envelope import new_id
+from chassis.testing import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 
@@ -56,7 +57,7 @@ async def test_a_batch_is_one_statement_however_long_it_is(ledger: Any, story: A
     counts = []
     for size in (1, 200):
         batch = [story.order("pending")[0] for _ in range(size)]
-        with ledger.statements() as sent:
+        with statements() as sent:
             await ledger.project(*batch)
         counts.append(len(sent))
     assert counts == [1, 1]

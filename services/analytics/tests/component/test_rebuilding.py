@@ -13,6 +13,7 @@ from sqlalchemy import text
 from analytics import consumers, handlers
 from analytics.consumers import MODELS, rebuild
 from chassis.envelope import encode, new_id
+from chassis.testing import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 
@@ -96,7 +97,7 @@ async def test_a_rebuild_gives_the_same_tables_and_clears_the_old_ones(
 
 
 async def test_without_an_open_rebuild_the_job_asks_once_and_rests(ledger: Any) -> None:
-    with ledger.statements() as sent:
+    with statements() as sent:
         assert await rebuild("127.0.0.1:1", ledger.database) == 0
     assert len(sent) == 1
 

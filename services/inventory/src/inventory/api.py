@@ -174,7 +174,7 @@ async def list_product(
             on_hand=new.on_hand,
         )
         body = Product.of(product)
-        await remember(tx, idempotency_key, 201, body.model_dump(mode="json"), headers)
+        remember(tx, idempotency_key, 201, body.model_dump(mode="json"), headers)
     response.headers.update(headers)
     return body
 
@@ -214,7 +214,7 @@ async def replenish_product(
             return _again(stored)
         product = await handlers.replenish_product(tx, sku=sku, quantity=replenishment.quantity)
         body = Product.of(product)
-        await remember(tx, idempotency_key, 200, body.model_dump(mode="json"))
+        remember(tx, idempotency_key, 200, body.model_dump(mode="json"))
     return body
 
 

@@ -18,8 +18,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.connection import Connection, Row
 from inventory.domain import EFFECTS, Act, Line, Product, Request, Reservation, State, StockWouldNotHold
 
 metadata = sa.MetaData()
@@ -53,13 +53,13 @@ reservations = sa.Table(
 # --- Products -------------------------------------------------------------------------------------
 
 
-async def insert_product(connection: AsyncConnection, product: Product) -> bool:
+async def insert_product(connection: Connection, product: Product) -> bool:
     """False where the SKU is taken."""
     statement = insert(products).values(asdict(product)).on_conflict_do_nothing().returning(products.c.sku)
-    return (await connection.execute(statement)).first() is not None
+    return await connection.row(statement) is not None
 
 
-async def set_price(connection: AsyncConnection, sku: str, price_minor: int, currency: str) -> Product | None:
+async def set_price(connection: Connection, sku: str, price_minor: int, currency: str) -> Product | None:
     """The product with its new price and next version; None where the SKU is unknown."""
     return await _update_product(
         connection,
@@ -68,7 +68,7 @@ async def set_price(connection: AsyncConnection, sku: str, price_minor: int, cur
     )
 
 
-async def add_stock(connection: AsyncConnection, sku: str, quantity: int) -> Product | None:
+async def add_stock(connection: Connection, sku: str, quantity: int) -> Product | None:
     """The product with ``quantity`` more pieces; None where the SKU is unknown."""
     return await _update_product(
         connection,
@@ -77,22 +77,22 @@ async def add_stock(connection: AsyncConnection, sku: str, quantity: int) -> Pro
     )
 
 
-async def _update_product(connection: AsyncConnection, sku: str, values: dict[str, Any]) -> Product | None:
+async def _update_product(connection: Connection, sku: str, values: dict[str, Any]) -> Product | None:
     statement = sa.update(products).where(products.c.sku == sku).values(values).returning(*products.c)
-    row = (await connection.execute(statement)).mappings().first()
+    row = await connection.row(statement)
     return Product(**row) if row else None
 
 
-async def product(connection: AsyncConnection, sku: str) -> Product | None:
+async def product(connection: Connection, sku: str) -> Product | None:
     """The product with this SKU."""
-    row = (await connection.execute(sa.select(products).where(products.c.sku == sku))).mappings().first()
+    row = await connection.row(sa.select(products).where(products.c.sku == sku))
     return Product(**row) if row else None
 
 
-async def products_after(connection: AsyncConnection, sku: str, limit: int) -> list[Product]:
+async def products_after(connection: Connection, sku: str, limit: int) -> list[Product]:
     """Up to ``limit`` products in SKU order, from the one after ``sku`` ("" is the start)."""
     statement = sa.select(products).where(products.c.sku > sku).order_by(products.c.sku).limit(limit)
-    return [Product(**row) for row in (await connection.execute(statement)).mappings()]
+    return [Product(**row) for row in await connection.rows(statement)]
 
 
 # --- Stock, many SKUs at once ---------------------------------------------------------------------
@@ -106,9 +106,9 @@ _LOCK_STOCK = sa.text("""
 """)
 
 
-async def lock_stock(connection: AsyncConnection, skus: Collection[str]) -> dict[str, int]:
+async def lock_stock(connection: Connection, skus: Collection[str]) -> dict[str, int]:
     """Pieces available per SKU, held still until the commit. Unknown SKUs are left out."""
-    rows = await connection.execute(_LOCK_STOCK, {"skus": list(skus)})
+    rows = await connection.rows(_LOCK_STOCK, {"skus": list(skus)})
     return {row.sku: row.available for row in rows}
 
 
@@ -129,17 +129,18 @@ _MOVE_STOCK = sa.text("""
     FROM moves
     WHERE products.sku = moves.sku
       AND products.reserved + moves.reserved BETWEEN 0 AND products.on_hand + moves.on_hand
+    RETURNING products.sku
 """)
 
 
-async def move_stock(connection: AsyncConnection, act: Act, quantities: Mapping[str, int]) -> None:
+async def move_stock(connection: Connection, act: Act, quantities: Mapping[str, int]) -> None:
     """Applies the act's effect to each SKU (pieces per SKU). Raises StockWouldNotHold."""
     effect = EFFECTS[act]
-    result = await connection.execute(
+    moved = await connection.rows(
         _MOVE_STOCK,
         {"skus": list(quantities), "quantities": list(quantities.values()), **asdict(effect)},
     )
-    if result.rowcount != len(quantities):
+    if len(moved) != len(quantities):
         raise StockWouldNotHold(act, quantities)
 
 
@@ -159,9 +160,7 @@ _INSERT_RESERVATIONS = sa.text(f"""
 """)
 
 
-async def claim_reservations(
-    connection: AsyncConnection, requests: Sequence[Request], now: datetime
-) -> set[UUID]:
+async def claim_reservations(connection: Connection, requests: Sequence[Request], now: datetime) -> set[UUID]:
     """Inserts a RESERVED reservation for each order that has none yet: the ids of those orders.
 
     Waits for another replica that is inserting the same order. That is why the claim comes first and the
@@ -175,19 +174,19 @@ async def claim_reservations(
     )
 
 
-async def leave_tombstones(connection: AsyncConnection, order_ids: Collection[UUID], now: datetime) -> None:
+async def leave_tombstones(connection: Connection, order_ids: Collection[UUID], now: datetime) -> None:
     """Marks the orders that have no reservation, so that they can never get one."""
     await _insert_reservations(connection, State.TOMBSTONE, dict.fromkeys(order_ids, "[]"), now)
 
 
 async def _insert_reservations(
-    connection: AsyncConnection, state: State, lines: Mapping[UUID, str], now: datetime
+    connection: Connection, state: State, lines: Mapping[UUID, str], now: datetime
 ) -> set[UUID]:
-    rows = await connection.execute(
+    rows = await connection.rows(
         _INSERT_RESERVATIONS,
         {"order_ids": list(lines), "lines": list(lines.values()), "state": state.value, "now": now},
     )
-    return set(rows.scalars())
+    return {row.order_id for row in rows}
 
 
 _REJECT_CLAIMS = sa.text("""
@@ -195,7 +194,7 @@ _REJECT_CLAIMS = sa.text("""
 """)
 
 
-async def reject_claims(connection: AsyncConnection, order_ids: Collection[UUID]) -> None:
+async def reject_claims(connection: Connection, order_ids: Collection[UUID]) -> None:
     """Turns claims of this very transaction into REJECTED: still version 1, nobody saw them before."""
     await connection.execute(_REJECT_CLAIMS, {"order_ids": list(order_ids)})
 
@@ -207,14 +206,12 @@ _LOCK_RESERVATIONS = sa.text(f"""
     WHERE order_id = ANY (CAST(:order_ids AS uuid[]))
     ORDER BY order_id
     FOR UPDATE OF reservations
-""").columns(*(reservations.c[name] for name in ("order_id", "state", "lines", "version")))
+""")
 
 
-async def lock_reservations(
-    connection: AsyncConnection, order_ids: Collection[UUID]
-) -> dict[UUID, Reservation]:
+async def lock_reservations(connection: Connection, order_ids: Collection[UUID]) -> dict[UUID, Reservation]:
     """The reservations of these orders, by order id, held still until the commit."""
-    rows = await connection.execute(_LOCK_RESERVATIONS, {"order_ids": list(order_ids)})
+    rows = await connection.rows(_LOCK_RESERVATIONS, {"order_ids": list(order_ids)})
     return {row.order_id: _reservation(row) for row in rows}
 
 
@@ -227,9 +224,7 @@ _SAVE_RESERVATIONS = sa.text("""
 """)
 
 
-async def save_reservations(
-    connection: AsyncConnection, changed: Sequence[Reservation], now: datetime
-) -> None:
+async def save_reservations(connection: Connection, changed: Sequence[Reservation], now: datetime) -> None:
     """Writes the state and version of reservations that this transaction has locked."""
     await connection.execute(
         _SAVE_RESERVATIONS,
@@ -242,13 +237,13 @@ async def save_reservations(
     )
 
 
-async def reservation(connection: AsyncConnection, order_id: UUID) -> tuple[Reservation, datetime] | None:
+async def reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime] | None:
     """An order's reservation, and when it last changed."""
     statement = sa.select(reservations).where(reservations.c.order_id == order_id)
-    row = (await connection.execute(statement)).first()
+    row = await connection.row(statement)
     return (_reservation(row), row.updated_at) if row else None
 
 
-def _reservation(row: sa.Row[Any]) -> Reservation:
+def _reservation(row: Row) -> Reservation:
     lines = tuple(Line(line["sku"], line["quantity"]) for line in row.lines)
     return Reservation(row.order_id, State(row.state), lines, row.version)

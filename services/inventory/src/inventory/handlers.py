@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from chassis.connection import Connection
 from chassis.database import Transaction
 from chassis.envelope import Batch, Cause, Money
 from inventory import db, domain
@@ -202,7 +201,7 @@ def _price(product: Product) -> Money:
 # --- Reading --------------------------------------------------------------------------------------
 
 
-async def read_product(connection: AsyncConnection, sku: str) -> Product:
+async def read_product(connection: Connection, sku: str) -> Product:
     """Raises InvalidSku, UnknownProduct."""
     domain.check_sku(sku)
     product = await db.product(connection, sku)
@@ -211,16 +210,14 @@ async def read_product(connection: AsyncConnection, sku: str) -> Product:
     return product
 
 
-async def read_products(
-    connection: AsyncConnection, after: str, limit: int
-) -> tuple[list[Product], str | None]:
+async def read_products(connection: Connection, after: str, limit: int) -> tuple[list[Product], str | None]:
     """A page of products in SKU order, and the SKU that the next page starts after (None: no more)."""
     found = await db.products_after(connection, after, limit + 1)
     page = found[:limit]
     return page, page[-1].sku if len(found) > limit else None
 
 
-async def read_reservation(connection: AsyncConnection, order_id: UUID) -> tuple[Reservation, datetime]:
+async def read_reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime]:
     """An order's reservation and when it last changed. Raises UnknownReservation."""
     found = await db.reservation(connection, order_id)
     if found is None:

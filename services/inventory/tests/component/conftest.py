@@ -1,13 +1,11 @@
 """A fresh database per test, and short words for what the tests do with it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import event
 
 from chassis.database import Database
 from chassis.envelope import PublishedEvent
@@ -89,18 +87,6 @@ class Floor:
             found = await reservation(connection, order_id)
         assert found is not None
         return found[0]
-
-    @contextmanager
-    def statements(self) -> Iterator[list[str]]:
-        """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
-        sent: list[str] = []
-
-        def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-            sent.append(statement)
-
-        event.listen(self.db.engine.sync_engine, "before_cursor_execute", note)
-        yield sent
-        event.remove(self.db.engine.sync_engine, "before_cursor_execute", note)
 
     async def holdings(self, order_ids: Sequence[UUID]) -> Collection[Reservation]:
         """The reservations of those of the orders that have one."""

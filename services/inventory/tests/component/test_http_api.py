@@ -27,7 +27,7 @@ def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
 
 async def outbox(floor: Any) -> list[tuple[str, str, str]]:
     async with floor.db.reading() as connection:
-        rows = await connection.execute(text("SELECT type, key, topic FROM outbox ORDER BY id"))
+        rows = await connection.rows(text("SELECT type, key, topic FROM outbox ORDER BY id"))
         return [(row.type, row.key, row.topic) for row in rows]
 
 

@@ -6,12 +6,12 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from chassis.envelope import new_id
-from chassis.testing import received
+from chassis.testing import received, statements
 from inventory import db, handlers
 from inventory.domain import Act, IllegalTransition, State, StockWouldNotHold, UnknownReservation
 from inventory.events import (
@@ -145,7 +145,7 @@ async def test_what_is_published_goes_on_with_the_cause_of_its_order(floor: Any)
     async with floor.db.transaction() as tx:
         await handlers.reserve_stock(tx, events)
     async with floor.db.reading() as connection:
-        rows = await connection.execute(
+        rows = await connection.rows(
             text(
                 "SELECT key, causation_id FROM outbox WHERE type = 'inventory.stock-reserved.v1' ORDER BY id"
             )
@@ -257,7 +257,7 @@ async def test_the_guard_stops_a_decision_that_was_made_on_stale_counts(floor: A
 )
 async def test_the_table_refuses_counts_that_cannot_be(floor: Any, wrong: str) -> None:
     await floor.stock(mug=1)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(asyncpg.CheckViolationError):
         async with floor.db.transaction() as tx:
             await tx.connection.execute(text(f"UPDATE products SET {wrong}"))
 
@@ -285,7 +285,7 @@ async def _cost(floor: Any, batch: int) -> dict[str, int]:
     }
     costs = {}
     for name, call in calls.items():
-        with floor.statements() as statements:
+        with statements() as sent:
             await call()
-        costs[name] = len(statements)
+        costs[name] = len(sent)
     return costs

@@ -31,7 +31,7 @@ IGNORED = frozenset(
 
 def jobs(channel: Channel) -> Mapping[str, Job]:
     """The jobs of this service; letters go out by `channel`."""
-    return {"deliver": Job(partial(deliver, channel), every=2.0)}
+    return {"deliver": Job(partial(deliver, channel), every=2.0, full=handlers.LETTERS_AT_ONCE)}
 
 
 async def deliver(channel: Channel, database: Database) -> int:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    RowMapping,
     Table,
     Text,
     UniqueConstraint,
@@ -23,8 +22,8 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.connection import Connection, Row
 from chassis.envelope import Cause
 from notifications.domain import Kind, Letter
 
@@ -141,7 +140,7 @@ _POSTPONE = text(
 )
 
 
-async def insert_notifications(connection: AsyncConnection, new: Sequence[Announcement]) -> None:
+async def insert_notifications(connection: Connection, new: Sequence[Announcement]) -> None:
     """Write notifications down as PENDING; one that exists for its order and kind stays as it is."""
     await connection.execute(
         _INSERT,
@@ -161,20 +160,20 @@ async def insert_notifications(connection: AsyncConnection, new: Sequence[Announ
     )
 
 
-async def claim_due(connection: AsyncConnection, *, lease: float, most: int) -> list[Letter]:
+async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Letter]:
     """Take up to `most` due notifications for `lease` seconds; what another deliverer holds is skipped."""
-    rows = (await connection.execute(_CLAIM, {"lease": lease, "most": most})).mappings()
-    letters = [Letter(**{**row, "kind": Kind(row["kind"])}) for row in rows]
+    rows = await connection.rows(_CLAIM, {"lease": lease, "most": most})
+    letters = [Letter(**{**row, "kind": Kind(row.kind)}) for row in rows]
     return sorted(letters, key=lambda letter: letter.id)
 
 
-async def mark_sent(connection: AsyncConnection, ids: Sequence[UUID], channel: str) -> list[Sent]:
+async def mark_sent(connection: Connection, ids: Sequence[UUID], channel: str) -> list[Sent]:
     """Make PENDING notifications SENT and return those that this call changed."""
-    rows = (await connection.execute(_MARK_SENT, {"ids": ids, "channel": channel})).mappings()
+    rows = await connection.rows(_MARK_SENT, {"ids": ids, "channel": channel})
     return [_sent(row) for row in rows]
 
 
-async def postpone(connection: AsyncConnection, pauses: Mapping[UUID, tuple[float, str]]) -> None:
+async def postpone(connection: Connection, pauses: Mapping[UUID, tuple[float, str]]) -> None:
     """Let notifications rest. `pauses` maps an id to (seconds, slug of what went wrong)."""
     await connection.execute(
         _POSTPONE,
@@ -187,7 +186,7 @@ async def postpone(connection: AsyncConnection, pauses: Mapping[UUID, tuple[floa
 
 
 async def page(
-    connection: AsyncConnection, *, order_id: UUID | None, before: UUID | None, limit: int
+    connection: Connection, *, order_id: UUID | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
     """Up to `limit` notifications, newest first (ids are UUIDv7), those older than `before`."""
     query = select(notifications).order_by(notifications.c.id.desc()).limit(limit)
@@ -195,9 +194,9 @@ async def page(
         query = query.where(notifications.c.order_id == order_id)
     if before is not None:
         query = query.where(notifications.c.id < before)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [dict(row) for row in await connection.rows(query)]
 
 
-def _sent(row: RowMapping) -> Sent:
-    cause = Cause(row["cause_event_id"], row["correlation_id"], row["traceparent"])
-    return Sent(row["id"], row["order_id"], Kind(row["kind"]), row["channel"], row["sent_at"], cause)
+def _sent(row: Row) -> Sent:
+    cause = Cause(row.cause_event_id, row.correlation_id, row.traceparent)
+    return Sent(row.id, row.order_id, Kind(row.kind), row.channel, row.sent_at, cause)

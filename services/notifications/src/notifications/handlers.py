@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from chassis.connection import Connection
 from chassis.database import Transaction
 from chassis.envelope import Batch, Money, Received, new_id
 from notifications import db, domain
@@ -64,7 +63,7 @@ async def record_delivery(
 
 
 async def list_notifications(
-    connection: AsyncConnection, *, order_id: UUID | None, before: UUID | None, limit: int
+    connection: Connection, *, order_id: UUID | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
     """Up to `limit` notifications, newest first; of one order, if it is named."""
     return await db.page(connection, order_id=order_id, before=before, limit=limit)

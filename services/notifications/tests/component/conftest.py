@@ -1,7 +1,6 @@
 """What the component tests share: the service without its edges, and a real SMTP server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -12,7 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 from aiosmtpd.controller import Controller
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from chassis.database import Database
 from chassis.envelope import Money, PublishedEvent, new_id
@@ -73,21 +72,9 @@ class Desk:
         (row,) = await self._all("SELECT extract(epoch FROM due_at - now())::float8 AS s FROM notifications")
         return float(row["s"])
 
-    @contextmanager
-    def statements(self) -> Iterator[list[str]]:
-        """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
-        sent: list[str] = []
-
-        def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-            sent.append(statement)
-
-        event.listen(self.database.engine.sync_engine, "before_cursor_execute", note)
-        yield sent
-        event.remove(self.database.engine.sync_engine, "before_cursor_execute", note)
-
     async def _all(self, query: str) -> list[Any]:
         async with self.database.reading() as connection:
-            return list((await connection.exec_driver_sql(query)).mappings())
+            return await connection.rows(text(query))
 
 
 @dataclass

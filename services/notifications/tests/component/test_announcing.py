@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.envelope import Cause, Money, new_id
-from chassis.testing import received
+from chassis.testing import received, statements
 from notifications import handlers
 from notifications.events import OrderConfirmed
 
@@ -62,7 +62,7 @@ async def test_the_cause_is_kept_so_that_the_trace_can_go_on(desk: Any, order: U
 async def test_a_batch_is_one_statement_however_long_it_is(desk: Any) -> None:
     counts = []
     for size in (1, 100):
-        with desk.statements() as sent:
+        with statements() as sent:
             await desk.confirm(*(new_id() for _ in range(size)))
         counts.append(len(sent))
     assert counts == [1, 1]

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.envelope import new_id
+from chassis.testing import statements
 from notifications import handlers
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
 from notifications.consumers import deliver
@@ -211,13 +212,13 @@ async def test_a_batch_of_letters_costs_a_constant_number_of_statements(desk: An
     counts = []
     for size in (1, 80):
         await desk.confirm(*(new_id() for _ in range(size)))
-        with desk.statements() as sent:
+        with statements() as sent:
             assert await deliver(LogChannel(), desk.database) == size
         counts.append(len(sent))
     assert counts == [3, 3], "claim, mark, outbox"
 
 
 async def test_with_nothing_due_the_job_asks_once_and_rests(desk: Any) -> None:
-    with desk.statements() as sent:
+    with statements() as sent:
         assert await deliver(LogChannel(), desk.database) == 0
     assert len(sent) == 1

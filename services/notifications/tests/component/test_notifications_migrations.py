@@ -3,30 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
-
-from chassis.database import Database
+from chassis.testing import differences
 from notifications.db import metadata
-
-OWN = set(metadata.tables)
 
 
 async def test_migrating_gives_exactly_the_tables_that_the_code_knows(
     database: Callable[[str], Awaitable[Any]],
 ) -> None:
-    migrated = Database((await database("notifications")).owner_url)
-    async with migrated.engine.connect() as connection:
-        differences = await connection.run_sync(_differences)
-    await migrated.close()
-    assert differences == []
-
-
-def _differences(connection: Connection) -> list[Any]:
-    def own(name: str | None, kind: str, _: object) -> bool:
-        return kind != "table" or name in OWN
-
-    return list(
-        compare_metadata(MigrationContext.configure(connection, opts={"include_name": own}), metadata)
-    )
+    assert await differences((await database("notifications")).owner_url, metadata) == []

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
-from sqlalchemy.engine import Row
 
+from chassis.connection import Row
 from chassis.database import Db
 from chassis.envelope import Money
 from chassis.idempotency import IdempotencyKey, remember, replay
@@ -214,7 +214,7 @@ async def place_order(
         placed = await handlers.place_order(tx, command)
         body = _accepted(placed).model_dump(mode="json")
         headers = {"Location": f"/orders/{placed.order_id}"}
-        await remember(tx, idempotency_key, 202, body, headers)
+        remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 
@@ -317,11 +317,11 @@ def _position(opened: list[Any], *listing: str) -> str:
     return str(opened[-1])
 
 
-def _summary(row: Row[Any]) -> OrderSummary:
+def _summary(row: Row) -> OrderSummary:
     return OrderSummary(**_summarized(row))
 
 
-def _view(row: Row[Any]) -> OrderView:
+def _view(row: Row) -> OrderView:
     lines = [
         PricedLine(
             sku=line["sku"],
@@ -333,7 +333,7 @@ def _view(row: Row[Any]) -> OrderView:
     return OrderView(**_summarized(row), lines=lines, history=row.history)
 
 
-def _summarized(row: Row[Any]) -> dict[str, Any]:
+def _summarized(row: Row) -> dict[str, Any]:
     return {
         "order_id": row.id,
         "customer_id": row.customer_id,

@@ -30,4 +30,4 @@ async def expire(database: Database) -> int:
         return await handlers.cancel_overdue_orders(tx)
 
 
-JOBS: Mapping[str, Job] = {"expire": Job(expire, every=1.0)}
+JOBS: Mapping[str, Job] = {"expire": Job(expire, every=1.0, full=handlers.SWEEP_LIMIT)}

@@ -7,7 +7,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -25,9 +24,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.connection import Connection, Row
 from orders.domain import Basket, OrderState, Price
 from orders.events import ProductListed, ProductPriced
 
@@ -154,20 +152,18 @@ _END_OVERDUE = text(
 _PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :at_most) AS pending")
 
 
-async def prices_of(connection: AsyncConnection, skus: Collection[str]) -> dict[str, Price]:
+async def prices_of(connection: Connection, skus: Collection[str]) -> dict[str, Price]:
     """The prices of those of `skus` that the price list knows."""
-    rows = await connection.execute(_PRICES_OF, {"skus": list(skus)})
+    rows = await connection.rows(_PRICES_OF, {"skus": list(skus)})
     return {row.sku: Price(row.price_minor, row.currency) for row in rows}
 
 
-async def has_prices(connection: AsyncConnection) -> bool:
+async def has_prices(connection: Connection) -> bool:
     """Whether any price has arrived yet."""
-    return bool(await connection.scalar(_HAS_PRICES))
+    return bool(await connection.value(_HAS_PRICES))
 
 
-async def upsert_prices(
-    connection: AsyncConnection, products: Sequence[ProductListed | ProductPriced]
-) -> None:
+async def upsert_prices(connection: Connection, products: Sequence[ProductListed | ProductPriced]) -> None:
     """Take over each product (one entry per SKU) that is newer than the copy of it here."""
     ordered = sorted(products, key=lambda product: product.sku)  # one lock order for all replicas
     await connection.execute(
@@ -182,7 +178,7 @@ async def upsert_prices(
     )
 
 
-async def insert_order(connection: AsyncConnection, order: NewOrder) -> None:
+async def insert_order(connection: Connection, order: NewOrder) -> None:
     """Write a PENDING order of version 1."""
     lines = [
         {"sku": line.sku, "quantity": line.quantity, "unit_price_minor": line.unit_price_minor}
@@ -204,45 +200,45 @@ async def insert_order(connection: AsyncConnection, order: NewOrder) -> None:
     )
 
 
-async def end_orders(connection: AsyncConnection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
+async def end_orders(connection: Connection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
     """End those of `ids` that are PENDING, and return them; the others are none of this caller's business."""
     # Sorted, so that overlapping batches lock in one order.
-    rows = await connection.execute(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
+    rows = await connection.rows(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
     return [_ended(row) for row in rows]
 
 
-async def end_overdue_orders(connection: AsyncConnection, limit: int, ending: Ending) -> list[Ended]:
+async def end_overdue_orders(connection: Connection, limit: int, ending: Ending) -> list[Ended]:
     """End up to `limit` orders that are PENDING past their deadline, the longest overdue first."""
-    rows = await connection.execute(_END_OVERDUE, {"limit": limit, **_written(ending)})
+    rows = await connection.rows(_END_OVERDUE, {"limit": limit, **_written(ending)})
     return [_ended(row) for row in rows]
 
 
-async def pending_orders(connection: AsyncConnection, at_most: int) -> int:
+async def pending_orders(connection: Connection, at_most: int) -> int:
     """How many orders are PENDING; counting stops at `at_most`."""
-    return int(await connection.scalar(_PENDING, {"at_most": at_most}) or 0)
+    return int(await connection.value(_PENDING, {"at_most": at_most}))
 
 
-async def order_of(connection: AsyncConnection, order_id: UUID) -> Row[Any] | None:
+async def order_of(connection: Connection, order_id: UUID) -> Row | None:
     """The whole row of an order."""
-    return (await connection.execute(select(orders).where(orders.c.id == order_id))).first()
+    return await connection.row(select(orders).where(orders.c.id == order_id))
 
 
 async def orders_of(
-    connection: AsyncConnection, customer_id: str, limit: int, before: UUID | None
-) -> Sequence[Row[Any]]:
+    connection: Connection, customer_id: str, limit: int, before: UUID | None
+) -> Sequence[Row]:
     """A customer's orders, newest first, from just before `before` on."""
     query = select(orders).where(orders.c.customer_id == customer_id)
     if before is not None:
         query = query.where(orders.c.id < before)
-    return (await connection.execute(query.order_by(orders.c.id.desc()).limit(limit))).all()
+    return await connection.rows(query.order_by(orders.c.id.desc()).limit(limit))
 
 
-async def price_page(connection: AsyncConnection, limit: int, after: str | None) -> Sequence[Row[Any]]:
+async def price_page(connection: Connection, limit: int, after: str | None) -> Sequence[Row]:
     """The price list by SKU, from just after `after` on."""
     query = select(prices)
     if after is not None:
         query = query.where(prices.c.sku > after)
-    return (await connection.execute(query.order_by(prices.c.sku).limit(limit))).all()
+    return await connection.rows(query.order_by(prices.c.sku).limit(limit))
 
 
 def _entry(event: str, state: OrderState, at: datetime, reason: str | None = None) -> dict[str, str]:
@@ -259,5 +255,5 @@ def _written(ending: Ending) -> dict[str, object]:
     }
 
 
-def _ended(row: Row[Any]) -> Ended:
+def _ended(row: Row) -> Ended:
     return Ended(row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent)

@@ -1,7 +1,6 @@
 """What the component tests share: a fresh database, and a way to put orders into it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import text
 
 from chassis.database import Database
 from chassis.envelope import Money, PublishedEvent
@@ -93,22 +92,9 @@ class Floor:
     async def outbox(self, order_id: UUID) -> list[Any]:
         """What was committed to the outbox for an order, in the order of publishing."""
         async with self.database.reading() as connection:
-            rows = await connection.exec_driver_sql(
-                "SELECT * FROM outbox WHERE key = $1 ORDER BY id", (str(order_id),)
+            return await connection.rows(
+                text("SELECT * FROM outbox WHERE key = :key ORDER BY id"), {"key": str(order_id)}
             )
-            return list(rows)
-
-    @contextmanager
-    def statements(self) -> Iterator[list[str]]:
-        """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
-        sent: list[str] = []
-
-        def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-            sent.append(statement)
-
-        event.listen(self.database.engine.sync_engine, "before_cursor_execute", note)
-        yield sent
-        event.remove(self.database.engine.sync_engine, "before_cursor_execute", note)
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from chassis.database import Database
-from chassis.testing import client, eventually
+from chassis.testing import client, eventually, statements
 from orders.main import create_app
 from orders.settings import Settings
 
@@ -284,27 +285,29 @@ async def test_the_token_is_neither_logged_nor_kept_nor_shown(
     shown = await http.get(answer.headers["location"])
     async with floor.database.reading() as connection:
         kept = [
-            *await connection.exec_driver_sql("SELECT orders::text FROM orders"),
-            *await connection.exec_driver_sql("SELECT i::text FROM idempotency_keys AS i"),
+            *await connection.rows(text("SELECT CAST(o AS text) FROM orders AS o")),
+            *await connection.rows(text("SELECT CAST(i AS text) FROM idempotency_keys AS i")),
         ]
     captured = capfd.readouterr()
     assert len(kept) == 2
     assert TOKEN not in "".join([answer.text, shown.text, str(kept), caplog.text, captured.out, captured.err])
 
 
-async def test_an_order_costs_three_statements_and_two_more_with_an_idempotency_key(
+async def test_an_order_costs_three_statements_and_one_more_with_an_idempotency_key(
     floor: Any, url: str
 ) -> None:
     app = create_app(Settings(database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api"))
     async with client(app) as http:
         app.state.database = floor.database
-        with floor.statements() as plain:
+        with statements() as plain:
             assert (await http.post("/orders", json=order())).status_code == 202
-        with floor.statements() as keyed:
+        with statements() as keyed:
             answer = await http.post("/orders", json=order(), headers={"Idempotency-Key": str(uuid4())})
             assert answer.status_code == 202
+    # Beside them the backlog is sampled, once in a while.
+    plain, keyed = ([one for one in sent if "pending" not in one] for sent in (plain, keyed))
     assert len(plain) == 3, plain  # prices, order, outbox
-    assert len(keyed) == 5, keyed  # and: claim the key, remember the answer
+    assert len(keyed) == 4, keyed  # and: claim the key; the answer is written with the outbox
 
 
 async def test_the_openapi_document_names_the_problems_of_every_operation(http: httpx.AsyncClient) -> None:
@@ -321,7 +324,7 @@ async def test_the_openapi_document_names_the_problems_of_every_operation(http: 
 
 async def count_orders(database: Database) -> int:
     async with database.reading() as connection:
-        return int((await connection.exec_driver_sql("SELECT count(*) FROM orders")).scalar_one())
+        return int(await connection.value(text("SELECT count(*) FROM orders")))
 
 
 async def test_with_too_many_pending_new_orders_are_refused_until_some_have_ended(

@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from chassis.envelope import PublishedEvent
-from chassis.testing import published, received
+from chassis.testing import published, received, statements
 from orders import consumers, domain, handlers
 from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured
 
@@ -91,7 +92,7 @@ async def test_what_a_clock_or_a_customer_ends_continues_the_trace_of_the_order(
     traceparent = f"00-{uuid4().hex}-{uuid4().hex[:16]}-01"
     swept, cancelled = await floor.place(seconds=-1), await floor.place()
     async with floor.database.transaction() as tx:
-        await tx.connection.exec_driver_sql("UPDATE orders SET traceparent = $1", (traceparent,))
+        await tx.connection.execute(text("UPDATE orders SET traceparent = :it"), {"it": traceparent})
     await floor.sweep()
     await floor.cancel(cancelled)
     for order_id in (swept, cancelled):
@@ -180,9 +181,9 @@ async def test_a_batch_ends_each_order_with_its_own_facts_in_a_constant_number_o
     floor: Any,
 ) -> None:
     order_ids = [await floor.place(customer_id=f"c-{number}") for number in range(50)]
-    with floor.statements() as few:
+    with statements() as few:
         await floor.confirm(*order_ids[:2])
-    with floor.statements() as many:
+    with statements() as many:
         events = await floor.confirm(*order_ids)
     assert len(few) == len(many) == 2  # the update, the outbox
     assert sorted(event.order_id for event in events) == sorted(order_ids[2:])

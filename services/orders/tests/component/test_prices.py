@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from chassis.envelope import Money
-from chassis.testing import received
+from chassis.testing import received, statements
 from orders import db as tables
 from orders import handlers
 from orders.events import ProductPriced
@@ -37,7 +37,7 @@ async def test_a_price_that_is_not_newer_is_dropped(floor: Any, version: int) ->
 
 
 async def test_a_batch_of_prices_is_one_statement(floor: Any) -> None:
-    with floor.statements() as sent:
+    with statements() as sent:
         await floor.list_products({f"sku-{number}": number for number in range(200)})
     assert len(sent) == 1
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 import structlog
@@ -29,7 +30,10 @@ IGNORED = (
     "inventory.stock-released.v1",
 )
 
+TOGETHER_SECONDS = 0.01
+"""Answers that come within this time of the question are recorded together."""
 LOOK_AGAIN_SECONDS = 0.1
+"""With only slow answers under way, new work is still looked for."""
 log = structlog.get_logger()
 Work = TypeVar("Work")
 Answer = TypeVar("Answer")
@@ -43,10 +47,12 @@ def jobs(
         "settle": Job(
             partial(settle, processor=processor, concurrency=concurrency, lease_seconds=lease_seconds),
             every=0.5,
+            full=inf,  # it goes on by itself until nothing is left
         ),
         "refund": Job(
             partial(refund, processor=processor, concurrency=concurrency, lease_seconds=lease_seconds),
             every=1.0,
+            full=inf,
         ),
         "forget": Job(partial(forget, seconds=forget_seconds), every=60.0),
     }
@@ -131,10 +137,7 @@ async def work_off(
             asking |= {asyncio.ensure_future(ask(work)) for work in claimed}
             if not asking:
                 return asked
-            # With only slow ones under way, new work is still looked for.
-            answered, asking = await asyncio.wait(
-                asking, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
+            answered, asking = await _some_of(asking)
             answers = [task.result() for task in answered]
     finally:
         if (
@@ -144,3 +147,13 @@ async def work_off(
                 task.cancel()
             async with db.transaction() as tx:
                 await record(tx, await asyncio.gather(*asking))
+
+
+async def _some_of(
+    asking: set[asyncio.Task[Answer]],
+) -> tuple[set[asyncio.Task[Answer]], set[asyncio.Task[Answer]]]:
+    """Wait for answers: those that are here, and those still to come."""
+    answered, waiting = await asyncio.wait(asking, timeout=TOGETHER_SECONDS)
+    if answered:
+        return answered, waiting
+    return await asyncio.wait(asking, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)

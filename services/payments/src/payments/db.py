@@ -4,7 +4,7 @@ Rows are locked in the order of `order_id`, so that two batches never wait for e
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,15 +20,14 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Row,
     Table,
     Text,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.connection import Connection, Row
 from chassis.envelope import Cause, Money, Received
 from payments.domain import (
     CLAIMABLE,
@@ -157,9 +156,9 @@ _OPEN = text(f"""
 """)
 
 
-async def open_payments(db: AsyncConnection, events: Sequence[tuple[UUID, Received[OrderPlaced]]]) -> int:
+async def open_payments(db: Connection, events: Sequence[tuple[UUID, Received[OrderPlaced]]]) -> int:
     """Take in what to charge; each event comes with the payment id to use. Returns how many became DUE."""
-    rows = await db.execute(
+    rows = await db.rows(
         _OPEN,
         {
             "order_ids": [event.data.order_id for _, event in events],
@@ -172,7 +171,7 @@ async def open_payments(db: AsyncConnection, events: Sequence[tuple[UUID, Receiv
             "causes": [_written(event.cause) for _, event in events],
         },
     )
-    return sum(state == State.DUE for state in rows.scalars())
+    return sum(row.state == State.DUE for row in rows)
 
 
 _STOCK = text(f"""
@@ -188,9 +187,9 @@ _STOCK = text(f"""
 """)
 
 
-async def note_stock(db: AsyncConnection, events: Sequence[tuple[UUID, Received[StockReserved]]]) -> int:
+async def note_stock(db: Connection, events: Sequence[tuple[UUID, Received[StockReserved]]]) -> int:
     """Take in that the stock is reserved, like `open_payments`. Returns how many became DUE."""
-    rows = await db.execute(
+    rows = await db.rows(
         _STOCK,
         {
             "order_ids": [event.data.order_id for _, event in events],
@@ -198,7 +197,7 @@ async def note_stock(db: AsyncConnection, events: Sequence[tuple[UUID, Received[
             "causes": [_written(event.cause) for _, event in events],
         },
     )
-    return sum(state == State.DUE for state in rows.scalars())
+    return sum(row.state == State.DUE for row in rows)
 
 
 _CANCEL = text(f"""
@@ -217,10 +216,10 @@ _CANCEL = text(f"""
 
 
 async def cancel_payments(
-    db: AsyncConnection, events: Sequence[tuple[UUID, Received[OrderCancelled]]]
+    db: Connection, events: Sequence[tuple[UUID, Received[OrderCancelled]]]
 ) -> list[UUID]:
     """Stop what was not charged, like `open_payments`. Returns the orders whose money has to go back."""
-    rows = await db.execute(
+    rows = await db.rows(
         _CANCEL,
         {
             "order_ids": [event.data.order_id for _, event in events],
@@ -243,7 +242,7 @@ _ADD_REFUNDS = text(f"""
 """)
 
 
-async def add_refunds(db: AsyncConnection, order_ids: Sequence[UUID], refund_ids: Sequence[UUID]) -> None:
+async def add_refunds(db: Connection, order_ids: Sequence[UUID], refund_ids: Sequence[UUID]) -> None:
     """Intend to give back what these cancelled orders were charged."""
     await db.execute(_ADD_REFUNDS, {"order_ids": list(order_ids), "refund_ids": list(refund_ids)})
 
@@ -262,9 +261,9 @@ _CLAIM_CHARGES = text(f"""
 """)
 
 
-async def claim_charges(db: AsyncConnection, room: int, lease_seconds: float) -> list[Charge]:
+async def claim_charges(db: Connection, room: int, lease_seconds: float) -> list[Charge]:
     """At most `room` payments that are due, which nobody else gets before the lease has passed."""
-    rows = await db.execute(_CLAIM_CHARGES, {"room": room, "lease_seconds": lease_seconds})
+    rows = await db.rows(_CLAIM_CHARGES, {"room": room, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 
 
@@ -281,9 +280,9 @@ _CLAIM_REFUNDS = text("""
 """)
 
 
-async def claim_refunds(db: AsyncConnection, room: int, lease_seconds: float) -> list[Refund]:
+async def claim_refunds(db: Connection, room: int, lease_seconds: float) -> list[Refund]:
     """At most `room` refunds that are due, like `claim_charges`."""
-    rows = await db.execute(_CLAIM_REFUNDS, {"room": room, "lease_seconds": lease_seconds})
+    rows = await db.rows(_CLAIM_REFUNDS, {"room": room, "lease_seconds": lease_seconds})
     return [Refund(*row) for row in rows]
 
 
@@ -308,11 +307,11 @@ _SETTLE = text(f"""
 
 
 async def settle_charges(
-    db: AsyncConnection, answers: Sequence[tuple[UUID, str | None, str | None]]
+    db: Connection, answers: Sequence[tuple[UUID, str | None, str | None]]
 ) -> list[Settled]:
     """Record (order, charge id or None, reason of a refusal or None); what is settled stays as it is."""
     order_ids, charge_ids, reasons = (list(column) for column in zip(*answers, strict=True))
-    rows = await db.execute(_SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons})
+    rows = await db.rows(_SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons})
     return [_settled(row) for row in rows]
 
 
@@ -335,9 +334,9 @@ _SETTLE_REFUNDS = text(f"""
 """)
 
 
-async def settle_refunds(db: AsyncConnection, order_ids: Sequence[UUID]) -> list[Settled]:
+async def settle_refunds(db: Connection, order_ids: Sequence[UUID]) -> list[Settled]:
     """Record that the money of these orders went back; what is settled stays as it is."""
-    rows = await db.execute(_SETTLE_REFUNDS, {"order_ids": list(order_ids)})
+    rows = await db.rows(_SETTLE_REFUNDS, {"order_ids": list(order_ids)})
     return [_settled(row) for row in rows]
 
 
@@ -362,12 +361,12 @@ Pause = tuple[UUID, int, float]
 """Order, number of the attempt that had no answer, seconds to wait from now."""
 
 
-async def postpone_charges(db: AsyncConnection, pauses: Sequence[Pause]) -> None:
+async def postpone_charges(db: Connection, pauses: Sequence[Pause]) -> None:
     """Ask for these charges again later."""
     await db.execute(_POSTPONE_CHARGES, _columns(pauses))
 
 
-async def postpone_refunds(db: AsyncConnection, pauses: Sequence[Pause]) -> None:
+async def postpone_refunds(db: Connection, pauses: Sequence[Pause]) -> None:
     """Ask for these refunds again later."""
     await db.execute(_POSTPONE_REFUNDS, _columns(pauses))
 
@@ -380,12 +379,13 @@ _FORGET = text(f"""
         WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
         ORDER BY deadline_at LIMIT :room FOR UPDATE SKIP LOCKED
     )
+    RETURNING order_id
 """)
 
 
-async def forget_payments(db: AsyncConnection, seconds: float, room: int) -> int:
+async def forget_payments(db: Connection, seconds: float, room: int) -> int:
     """Void at most `room` OPENED payments `seconds` after their order's deadline. Returns how many."""
-    return (await db.execute(_FORGET, {"seconds": seconds, "room": room})).rowcount
+    return len(await db.rows(_FORGET, {"seconds": seconds, "room": room}))
 
 
 _FIND = text("""
@@ -397,9 +397,9 @@ _FIND = text("""
 """)
 
 
-async def find_payment(db: AsyncConnection, order_id: UUID) -> "Row[Any] | None":
+async def find_payment(db: Connection, order_id: UUID) -> Row | None:
     """The payment of an order with its refund's columns (None where there is none). Never the token."""
-    return (await db.execute(_FIND, {"order_id": order_id})).one_or_none()
+    return await db.row(_FIND, {"order_id": order_id})
 
 
 def _columns(pauses: Sequence[Pause]) -> dict[str, list[Any]]:
@@ -407,7 +407,7 @@ def _columns(pauses: Sequence[Pause]) -> dict[str, list[Any]]:
     return {"order_ids": order_ids, "attempts": attempts, "pauses": seconds}
 
 
-def _settled(row: "Row[Any]") -> Settled:
+def _settled(row: Row) -> Settled:
     return Settled(
         order_id=row.order_id,
         payment_id=row.payment_id,
@@ -430,8 +430,6 @@ def _written(cause: Cause) -> str:
     )
 
 
-def _read(cause: str | dict[str, str | None]) -> Cause:
-    # A textual statement gives jsonb back as the driver does, which depends on the codec in force.
-    fields: dict[str, Any] = json.loads(cause) if isinstance(cause, str) else cause
-    event_id = fields["event_id"]
-    return Cause(UUID(event_id) if event_id else None, fields["correlation_id"], fields["traceparent"])
+def _read(cause: Mapping[str, Any]) -> Cause:
+    event_id = cause["event_id"]
+    return Cause(UUID(event_id) if event_id else None, cause["correlation_id"], cause["traceparent"])

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from chassis.connection import Connection
 from chassis.database import Transaction
 from chassis.envelope import Batch, new_id
 from payments import db
@@ -99,12 +98,12 @@ async def forget_payments(tx: Transaction, seconds: float) -> int:
     return await db.forget_payments(tx.connection, seconds, FORGET_AT_ONCE)
 
 
-async def read_payment(connection: AsyncConnection, order_id: UUID) -> dict[str, Any]:
+async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:
     """The payment of an order with its refund's columns. Raises UnknownPayment."""
     row = await db.find_payment(connection, order_id)
     if row is None:
         raise UnknownPayment(order_id)
-    return dict(row._mapping)
+    return dict(row)
 
 
 async def _give_back(tx: Transaction, order_ids: Sequence[UUID]) -> None:

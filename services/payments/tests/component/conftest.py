@@ -129,10 +129,9 @@ class Floor:
     async def published(self, order_id: UUID) -> list[Any]:
         """The outbox rows of an order, in order."""
         async with self.db.reading() as connection:
-            rows = await connection.execute(
+            return await connection.rows(
                 text("SELECT * FROM outbox WHERE key = :key ORDER BY id"), {"key": str(order_id)}
             )
-            return list(rows)
 
     async def events(self, order_id: UUID) -> list[str]:
         """The types of what was published of an order, in order."""
@@ -145,7 +144,7 @@ class Floor:
 
     async def _one(self, query: str, order_id: UUID) -> Any:
         async with self.db.reading() as connection:
-            return (await connection.execute(text(query), {"order_id": order_id})).one_or_none()
+            return await connection.row(text(query), {"order_id": order_id})
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from chassis.envelope import new_id
+from chassis.testing import statements
 from payments import db as tables
 from payments import handlers
 from payments.domain import FIRST, NEEDS_TOKEN, TRANSITIONS, Fact, State
@@ -158,17 +159,10 @@ async def test_a_payment_that_was_never_due_forgets_its_card_token_after_the_ord
     assert (await floor.state(live), await floor.state(due)) == ("OPENED", "DUE")
 
 
-async def statements(floor: Floor, work: Callable[[], Awaitable[object]]) -> int:
-    counted = 0
-
-    def count(*_: object) -> None:
-        nonlocal counted
-        counted += 1
-
-    event.listen(floor.db.engine.sync_engine, "before_cursor_execute", count)
-    await work()
-    event.remove(floor.db.engine.sync_engine, "before_cursor_execute", count)
-    return counted
+async def cost(work: Callable[[], Awaitable[object]]) -> int:
+    with statements() as sent:
+        await work()
+    return len(sent)
 
 
 async def test_a_batch_costs_as_many_statements_as_a_single_event(floor: Floor) -> None:
@@ -177,9 +171,9 @@ async def test_a_batch_costs_as_many_statements_as_a_single_event(floor: Floor) 
         order_ids = [new_id() for _ in range(size)]
         costs.append(
             [
-                await statements(floor, lambda ids=order_ids: floor.place_all(ids)),  # type: ignore[misc]
-                await statements(floor, lambda ids=order_ids: floor.reserve(*ids)),  # type: ignore[misc]
-                await statements(floor, lambda ids=order_ids: floor.cancel(*ids)),  # type: ignore[misc]
+                await cost(lambda ids=order_ids: floor.place_all(ids)),  # type: ignore[misc]
+                await cost(lambda ids=order_ids: floor.reserve(*ids)),  # type: ignore[misc]
+                await cost(lambda ids=order_ids: floor.cancel(*ids)),  # type: ignore[misc]
             ]
         )
     assert costs == [[1, 1, 1]] * 2
@@ -190,7 +184,7 @@ async def test_cancelling_captured_payments_costs_one_statement_more_however_man
         order_ids = [await put(floor, State.CAPTURING) for _ in range(size)]
         async with floor.db.transaction() as tx:
             await tables.settle_charges(tx.connection, [(order_id, "ch_1", None) for order_id in order_ids])
-        assert await statements(floor, lambda ids=order_ids: floor.cancel(*ids)) == 2  # type: ignore[misc]
+        assert await cost(lambda ids=order_ids: floor.cancel(*ids)) == 2  # type: ignore[misc]
 
 
 async def test_what_was_answered_is_recorded_and_the_next_claimed_in_a_constant_number_of_statements(
@@ -200,7 +194,7 @@ async def test_what_was_answered_is_recorded_and_the_next_claimed_in_a_constant_
     for size in (1, 8):
         for _ in range(size):
             await floor.due()
-        costs.append(await statements(floor, floor.settle))
+        costs.append(await cost(floor.settle))
     # claim; record, publish, claim. With eight at once the answers may come in more than one group.
     assert costs[0] == 4
     assert costs[1] <= 1 + 3 * 8

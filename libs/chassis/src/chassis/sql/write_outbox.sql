@@ -1,4 +1,10 @@
 -- ORDER BY position: ids are given in the order in which the handler published, which is a key's order on the topic.
+-- The answer for an Idempotency-Key, if there is one, goes along: it costs no round trip of its own.
+WITH answered AS (
+    UPDATE idempotency_keys
+    SET status = :status, body = CAST(:body AS jsonb), headers = CAST(:headers AS jsonb)
+    WHERE key = :answered_key
+)
 INSERT INTO outbox (shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data)
 SELECT shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data
 FROM unnest(
