@@ -13,6 +13,7 @@ from sqlalchemy import text
 from chassis.database import Database, Transaction
 from chassis.envelope import (
     Batch,
+    Cause,
     ConsumedEvent,
     PublishedEvent,
     RawMessage,
@@ -89,16 +90,7 @@ def _message(
     value: bytes | None = None,
     drop: str | None = None,
 ) -> RawMessage:
-    headers = encode(
-        id=id or new_id(),
-        source=source,
-        type=type,
-        subject=name,
-        time=datetime.now(UTC),
-        correlation_id=name,
-        causation_id=None,
-        traceparent=None,
-    )
+    headers = encode(id or new_id(), source, type, name, datetime.now(UTC), Cause(None, name, None))
     body = value if value is not None else f'{{"name": "{name}", "number": {number}}}'.encode()
     kept = [(header, v) for header, v in headers if header != drop]
     return RawMessage(TOPIC, (0, next(_offsets)), name.encode(), body, kept)

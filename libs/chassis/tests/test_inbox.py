@@ -90,7 +90,8 @@ async def test_an_event_that_comes_twice_has_one_effect(
         ({"drop": "ce_id"}, "no-id"),
         ({"drop": "ce_type"}, "no-type"),
         ({"drop": "ce_source"}, "no-source"),
-        ({"drop": "ce_time"}, "bad-time"),
+        ({"drop": "ce_time"}, "no-time"),
+        ({"id": "42"}, "bad-id"),
         ({"type": "things.thing-exploded.v1"}, "unknown-type"),
         ({"value": b"not JSON"}, "schema-violation"),
         ({"value": b'{"name": "bad"}'}, "schema-violation"),
@@ -147,7 +148,7 @@ async def test_an_event_whose_key_no_index_holds_is_parked_and_its_neighbours_go
     await inbox.process([message("a", 1), message(endless, 1, value=b"{}"), message(endless, 2)])
     assert await effects_in(db) == [("a", 1)]
     found = await letters(db)
-    assert [(state, reason) for _, state, reason in found] == [("PARKED", "too-long")] * 2
+    assert [(state, reason) for _, state, reason in found] == [("PARKED", "bad-subject")] * 2
     assert all(endless.startswith(key) for key, _, _ in found)
 
 

@@ -7,19 +7,15 @@ CPU of asyncpg's own calls, and an event is little else than four statements (do
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import ClauseElement, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
-    Record = asyncpg.Record
-    Driver = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-else:
-    Record, Driver = asyncpg.Record, asyncpg.Connection
+Driver: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"
+Pool: TypeAlias = "asyncpg.Pool[Row]"
 
 CONNECT_SECONDS = 3.0
 # JIT costs more than it gains on statements this short.
@@ -28,7 +24,7 @@ SERVER_SETTINGS = {"jit": "off"}
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
-class Row(Record):
+class Row(asyncpg.Record):
     """A row of a result: `row.name`, `row["name"]`, `dict(row)`."""
 
     def __getattr__(self, name: str) -> Any:
@@ -52,20 +48,19 @@ class Connection:
     async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[Row]:
         """All rows of the result."""
         query, arguments = compiled(statement, values or {})
-        return cast(list[Row], await self.driver.fetch(query, *arguments))
+        return await self.driver.fetch(query, *arguments)
 
     async def row(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Row | None:
         """The first row, or None."""
-        query, arguments = compiled(statement, values or {})
-        return cast(Row | None, await self.driver.fetchrow(query, *arguments))
+        return next(iter(await self.rows(statement, values)), None)
 
     async def value(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row, or None."""
-        query, arguments = compiled(statement, values or {})
-        return await self.driver.fetchval(query, *arguments)
+        row = await self.row(statement, values)
+        return None if row is None else row[0]
 
 
-def pool(url: str, size: int) -> "asyncpg.Pool[asyncpg.Record]":
+def pool(url: str, size: int) -> Pool:
     """A pool that connects when somebody asks; awaiting it is still to be done, in the loop that it belongs to."""
     return asyncpg.create_pool(
         url,

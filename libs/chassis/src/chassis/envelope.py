@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from chassis import telemetry
 
@@ -118,17 +118,7 @@ class Undecodable(Exception):
         self.reason = reason
 
 
-def encode(
-    *,
-    id: UUID,
-    source: str,
-    type: str,
-    subject: str,
-    time: datetime,
-    correlation_id: str,
-    causation_id: UUID | None,
-    traceparent: str | None,
-) -> Headers:
+def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause: Cause) -> Headers:
     """The headers of one event; the value is its data, as it is."""
     attributes = {
         "ce_specversion": "1.0",
@@ -139,9 +129,9 @@ def encode(
         "ce_subject": subject,
         "ce_dataschema": dataschema(type),
         "content-type": "application/json",
-        "ce_correlationid": correlation_id,
-        "ce_causationid": None if causation_id is None else str(causation_id),
-        "traceparent": traceparent,
+        "ce_correlationid": cause.correlation_id,
+        "ce_causationid": None if cause.event_id is None else str(cause.event_id),
+        "traceparent": cause.traceparent,
     }
     return [(name, value.encode()) for name, value in attributes.items() if value is not None]
 
@@ -152,44 +142,43 @@ def dataschema(type: str) -> str:
     return f"urn:shopfloor:schema:{name}:{version}"
 
 
+class _Head(BaseModel):
+    """What has to be in the headers."""
+
+    id: UUID = Field(alias="ce_id")
+    type: str = Field(alias="ce_type", min_length=1)
+    source: str = Field(alias="ce_source", min_length=1, max_length=LONGEST_NAME)
+    time: AwareDatetime = Field(alias="ce_time")
+
+
 def decode(message: RawMessage) -> Received[bytes]:
     """Read a message's headers; its data stays the JSON that it is.
 
-    Raises Undecodable with reason `no-headers`, `no-id`, `bad-id`, `no-type`, `no-source`, `bad-time`, `no-data` or
-    `too-long`.
+    Raises Undecodable with reason `no-headers`, `no-data`, or `no-` or `bad-` and what of id, type, source, subject and
+    time is not there or not what it should be.
     """
     try:
         headers = {name: value.decode() for name, value in message.headers if value is not None}
-        key = message.key.decode() if message.key is not None else ""
+        subject = headers.get("ce_subject") or (message.key or b"").decode()
     except UnicodeDecodeError as error:
         raise Undecodable("no-headers", f"a header or the key is not UTF-8: {error}") from error
     if not any(name.startswith("ce_") for name in headers):
         raise Undecodable("no-headers", "no ce_* header at all: this is not a CloudEvent in binary mode")
-    for name in ("id", "type", "source"):
-        if not headers.get(f"ce_{name}"):
-            raise Undecodable(f"no-{name}", f"the header ce_{name} is missing")
     if message.value is None:
         raise Undecodable("no-data", "the message has no value")
-    subject, source = headers.get("ce_subject") or key, headers["ce_source"]
-    if max(len(subject), len(source)) > LONGEST_NAME:
-        raise Undecodable("too-long", f"ce_subject or ce_source is longer than {LONGEST_NAME} characters")
-    id, type, time = _uuid(headers["ce_id"]), headers["ce_type"], _time(headers.get("ce_time", ""))
-    cause = Cause(id, headers.get("ce_correlationid", subject), headers.get("traceparent"))
-    return Received(id, source, type, subject, time, message.value, cause)
-
-
-def _uuid(text: str) -> UUID:
+    if len(subject) > LONGEST_NAME:
+        raise Undecodable("bad-subject", f"ce_subject is longer than {LONGEST_NAME} characters")
     try:
-        return UUID(text)
-    except ValueError as error:
-        raise Undecodable("bad-id", f"ce_id is no UUID: {text[:80]!r}") from error
+        head = _Head.model_validate(headers)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        kind = "no" if fault["type"] in ("missing", "string_too_short") else "bad"
+        raise Undecodable(f"{kind}-{str(fault['loc'][0])[3:]}", describe(error)) from error
+    cause = Cause(head.id, headers.get("ce_correlationid", subject), headers.get("traceparent"))
+    return Received(head.id, head.source, head.type, subject, head.time, message.value, cause)
 
 
-def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Undecodable("bad-time", f"ce_time is no RFC 3339 time: {text[:80]!r}") from error
-    if moment.tzinfo is None:
-        raise Undecodable("bad-time", f"ce_time has no time zone: {text!r}")
-    return moment
+def describe(error: ValidationError) -> str:
+    """What is wrong with a message, without its values: they may be secrets."""
+    faults = error.errors(include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)

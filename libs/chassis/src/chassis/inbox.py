@@ -11,8 +11,8 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast, get_args, get_type_hints
 from uuid import UUID
 
 import structlog
@@ -23,7 +23,7 @@ from sqlalchemy import text
 from chassis import dead_letters, envelope, sql, telemetry
 from chassis.database import Database, Transaction, is_unavailable
 from chassis.dead_letters import Dead
-from chassis.envelope import Cause, ConsumedEvent, RawMessage, Received, Undecodable
+from chassis.envelope import ConsumedEvent, RawMessage, Received, Undecodable
 
 log = structlog.get_logger()
 
@@ -49,9 +49,8 @@ class Accepted:
     """A message that was understood, and what is to be done with it."""
 
     message: RawMessage
-    envelope: Received[bytes]
+    envelope: Received[Any]
     subscription: Subscription
-    data: ConsumedEvent
 
     @property
     def id(self) -> EventId:
@@ -150,8 +149,8 @@ class Inbox:
         try:
             data = subscription.model.model_validate_json(event.data)
         except ValidationError as error:
-            raise Undecodable("schema-violation", describe(error)) from error
-        return Accepted(message, event, subscription, data)
+            raise Undecodable("schema-violation", envelope.describe(error)) from error
+        return Accepted(message, replace(cast(Received[Any], event), data=data), subscription)
 
     def _sort(self, messages: Sequence[RawMessage]) -> Sorted:
         result = Sorted([], [], [])
@@ -218,27 +217,24 @@ class Inbox:
 
         An event waits while an earlier one of its key fails; all others go on.
         """
-        remaining = list(events)
-        for attempt in range(1, self.max_attempts + 1):
-            failed: dict[tuple[str, str], tuple[Accepted, Exception]] = {}
-            waiting: list[Accepted] = []
-            for event in remaining:
-                error = None if event.key in failed else await self._attempt(event)
-                if error is not None:
+        failed: dict[tuple[str, str], tuple[Accepted, Exception]] = {}
+        for attempt in range(self.max_attempts):
+            if attempt:
+                await asyncio.sleep(self.retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+            failed, waiting = {}, []
+            for event in events:
+                if event.key not in failed and (error := await self._attempt(event)) is not None:
                     failed[event.key] = (event, error)
                 if event.key in failed:
                     waiting.append(event)
-            remaining = waiting
-            if not failed:
+            if not (events := waiting):
                 return
-            if attempt < self.max_attempts:
-                await asyncio.sleep(self.retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         for event, error in failed.values():
             what = {"type": event.envelope.type, "key": event.envelope.subject}
             log.error("dead letter, its key waits", **what, error=repr(error))
             await self._take([], [Dead(event.message, "handler-failed", repr(error), holds=True)])
-        given_up = {id(event) for event, _ in failed.values()}
-        await self._take_one_by_one([event for event in remaining if id(event) not in given_up])
+        # What waited behind them finds the key held. They themselves are there already.
+        await self._take(events, [])
 
     async def _attempt(self, event: Accepted) -> Exception | None:
         try:
@@ -273,30 +269,17 @@ def waves(events: Iterable[Accepted]) -> Sequence[Sequence[tuple[Subscription, l
     return [list(wave.values()) for wave in divided]
 
 
-def describe(error: ValidationError) -> str:
-    """What is wrong with an event's data, without its values: they may be secrets."""
-    faults = error.errors(include_input=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)
-
-
 def _received(event: Accepted, span: Span) -> Received[Any]:
     head = event.envelope
-    traceparent = telemetry.traceparent_of(span) or head.cause.traceparent
-    cause = Cause(head.id, head.cause.correlation_id, traceparent)
-    return Received(head.id, head.source, head.type, head.subject, head.time, event.data, cause)
+    cause = replace(head.cause, traceparent=telemetry.traceparent_of(span) or head.cause.traceparent)
+    return replace(head, cause=cause)
 
 
 def _process_span(event: Accepted, group: str) -> Span:
-    head = event.envelope
-    attributes = {
-        "messaging.system": "kafka",
-        "messaging.operation.type": "process",
-        "messaging.destination.name": event.message.topic,
-        "messaging.consumer.group.name": group,
-        "messaging.message.id": str(head.id),
-        "messaging.message.conversation_id": head.cause.correlation_id,
-    }
-    return telemetry.start_span(f"process {head.type}", SpanKind.CONSUMER, head.cause.traceparent, attributes)
+    topic, head, cause = event.message.topic, event.envelope, event.envelope.cause
+    about = telemetry.message_attributes("process", topic, head.id, cause.correlation_id)
+    about["messaging.consumer.group.name"] = group
+    return telemetry.start_span(f"process {head.type}", SpanKind.CONSUMER, cause.traceparent, about)
 
 
 def _ender(span: Span) -> Callable[..., None]:

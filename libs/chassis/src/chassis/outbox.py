@@ -45,23 +45,19 @@ class OutboxRow:
     traceparent: str | None
     data: str
 
+    @property
+    def cause(self) -> Cause:
+        """Why it is published."""
+        return Cause(self.causation_id, self.correlation_id, self.traceparent)
+
 
 def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
     """The outbox row of an event that is published because of `cause`. Raises ValueError if it is too large."""
     data = event.model_dump_json()
     if len(data) > LARGEST_EVENT:
         raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")
-    return OutboxRow(
-        event_id=new_id(),
-        topic=event.topic,
-        key=event.subject,
-        type=event.event_type,
-        time=datetime.now(UTC),
-        correlation_id=cause.correlation_id,
-        causation_id=cause.event_id,
-        traceparent=cause.traceparent,
-        data=data,
-    )
+    why = (cause.correlation_id, cause.event_id, cause.traceparent)
+    return OutboxRow(new_id(), event.topic, event.subject, event.event_type, datetime.now(UTC), *why, data)
 
 
 def shard_of(key: str) -> int:

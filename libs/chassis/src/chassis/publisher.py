@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -76,16 +77,8 @@ class KafkaPublisher:
         return self._producer
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow, span: Span) -> asyncio.Future[Any]:
-        headers = envelope.encode(
-            id=row.event_id,
-            source=self._source,
-            type=row.type,
-            subject=row.key,
-            time=row.time,
-            correlation_id=row.correlation_id,
-            causation_id=row.causation_id,
-            traceparent=telemetry.traceparent_of(span) or row.traceparent,
-        )
+        cause = replace(row.cause, traceparent=telemetry.traceparent_of(span) or row.traceparent)
+        headers = envelope.encode(row.event_id, self._source, row.type, row.key, row.time, cause)
         value, key = row.data.encode(), row.key.encode()
         delivery: asyncio.Future[Any] = await producer.send(row.topic, value, key, headers=headers)
         return delivery
@@ -93,13 +86,6 @@ class KafkaPublisher:
 
 def _publish_span(row: OutboxRow) -> Span:
     """A span from the moment of the write to the broker's acknowledgement: the time in the outbox shows in it."""
-    attributes = {
-        "messaging.system": "kafka",
-        "messaging.operation.type": "send",
-        "messaging.destination.name": row.topic,
-        "messaging.message.id": str(row.event_id),
-        "messaging.message.conversation_id": row.correlation_id,
-    }
     written = int(row.time.timestamp() * 1_000_000) * 1_000  # in nanoseconds
-    name, parent = f"publish {row.type}", row.traceparent
-    return telemetry.start_span(name, SpanKind.PRODUCER, parent, attributes, written)
+    about = telemetry.message_attributes("send", row.topic, row.event_id, row.correlation_id)
+    return telemetry.start_span(f"publish {row.type}", SpanKind.PRODUCER, row.traceparent, about, written)

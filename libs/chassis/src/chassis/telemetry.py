@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import structlog
 from opentelemetry import trace
@@ -94,34 +95,34 @@ def traceparent_of(span: Span) -> str | None:
 
 
 def start_span(
-    name: str,
-    kind: SpanKind,
-    parent: str | None,
-    attributes: Mapping[str, Any],
-    start_time: int | None = None,
+    name: str, kind: SpanKind, parent: str | None, attributes: Mapping[str, Any], began: int | None = None
 ) -> Span:
-    """A span that continues the remote `parent`. Times are nanoseconds since the epoch."""
-    context = _span_context(parent)
-    if context is not None and not context.trace_flags & TraceFlags.SAMPLED:
-        return NonRecordingSpan(context)
-    around, links = trace.INVALID_SPAN, []
-    if context is not None and kind is SpanKind.CONSUMER and os.environ.get("SHOP_TRACE_MODE") == "links":
-        links = [Link(context)]
-    elif context is not None:
-        around = NonRecordingSpan(context)
-    return _tracer.start_span(name, trace.set_span_in_context(around), kind, attributes, links, start_time)
+    """A span that continues the remote `parent`. `began`, if it was not now: nanoseconds since the epoch."""
+    remote = _span_context(parent)
+    if remote.is_valid and not remote.trace_flags.sampled:
+        return NonRecordingSpan(remote)
+    linked = remote.is_valid and kind is SpanKind.CONSUMER and os.environ.get("SHOP_TRACE_MODE") == "links"
+    context = trace.set_span_in_context(trace.INVALID_SPAN if linked else NonRecordingSpan(remote))
+    return _tracer.start_span(name, context, kind, attributes, [Link(remote)] if linked else [], began)
 
 
-def _span_context(traceparent: str | None) -> SpanContext | None:
-    if traceparent is None:
-        return None
-    parts = traceparent.split("-")
+def message_attributes(operation: str, topic: str, id: UUID, correlation_id: str) -> dict[str, str]:
+    """What a span says of a message, by OpenTelemetry's conventions for messaging."""
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.type": operation,
+        "messaging.destination.name": topic,
+        "messaging.message.id": str(id),
+        "messaging.message.conversation_id": correlation_id,
+    }
+
+
+def _span_context(traceparent: str | None) -> SpanContext:
     try:
-        trace_id, span_id, flags = int(parts[1], 16), int(parts[2], 16), int(parts[3], 16)
-    except (IndexError, ValueError):
-        return None
-    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
-    return context if context.is_valid else None
+        _, trace_id, span_id, flags = (traceparent or "").split("-")
+        return SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+    except ValueError:
+        return trace.INVALID_SPAN_CONTEXT
 
 
 def _add_span_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

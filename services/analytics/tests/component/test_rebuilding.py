@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from analytics import consumers, handlers
 from analytics.consumers import MODELS, rebuild
-from chassis.envelope import encode, new_id
+from chassis.envelope import Cause, encode, new_id
 from chassis.testing import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
@@ -49,16 +49,7 @@ async def publish(kafka: str, events: Sequence[Any]) -> None:
     await producer.start()
     try:
         for type_, key, data in events:
-            headers = encode(
-                id=new_id(),
-                source="/test",
-                type=type_,
-                subject=key,
-                time=datetime.now(UTC),
-                correlation_id=key,
-                causation_id=None,
-                traceparent=None,
-            )
+            headers = encode(new_id(), "/test", type_, key, datetime.now(UTC), Cause(None, key, None))
             topic = MODELS[type_].topic
             await producer.send(topic, json.dumps(data).encode(), key=key.encode(), headers=headers)
     finally:

@@ -101,10 +101,8 @@ async def _send(bootstrap: str, effects: int) -> None:
 
 async def _sent(producer: AIOKafkaProducer, number: int, now: datetime) -> asyncio.Future[object]:
     thing = f"thing-{number % KEYS}"
-    headers = envelope.encode(
-        id=envelope.new_id(), source="/bench", type=TYPE, subject=thing, time=now,
-        correlation_id=thing, causation_id=None, traceparent=None,
-    )  # fmt: skip
+    cause = envelope.Cause(None, thing, None)
+    headers = envelope.encode(envelope.new_id(), "/bench", TYPE, thing, now, cause)
     value = f'{{"thing":"{thing}","number":{number},"padding":"{"x" * 120}"}}'
     delivery: asyncio.Future[object] = await producer.send(
         Seen.topic, value=value.encode(), key=thing.encode(), headers=headers

@@ -107,16 +107,8 @@ async def _bare(bootstrap: str, topic: str, rows: int) -> float:
 
 def _message(number: int, now: datetime) -> tuple[bytes, bytes, envelope.Headers]:
     event = Happened(thing=f"key-{number % KEYS}", number=number)
-    headers = envelope.encode(
-        id=envelope.new_id(),
-        source="/bench",
-        type=event.event_type,
-        subject=event.subject,
-        time=now,
-        correlation_id=event.subject,
-        causation_id=None,
-        traceparent=TRACEPARENT,
-    )
+    cause = envelope.Cause(None, event.subject, TRACEPARENT)
+    headers = envelope.encode(envelope.new_id(), "/bench", event.event_type, event.subject, now, cause)
     return event.subject.encode(), event.model_dump_json().encode(), headers
 
 
