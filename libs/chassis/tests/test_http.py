@@ -214,8 +214,8 @@ async def test_a_key_is_free_again_when_the_request_that_had_it_is_undone(db: Da
 
 async def one_waits_for_a_lock(db: Database) -> None:
     async with db.reading() as connection:
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        assert await connection.value(text(waiting)) == 1
+        here = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        assert await connection.value(text(f"{here} AND wait_event_type = 'Lock'")) == 1
 
 
 async def test_a_key_that_comes_with_another_body_is_refused(http: httpx.AsyncClient) -> None:
