@@ -1,5 +1,6 @@
 """Each event once, in the order of its key, whatever fails."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from chassis import admin, dead_letters
@@ -15,6 +17,7 @@ from chassis.connection import Connection
 from chassis.database import Database, Unavailable
 from chassis.envelope import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
 from chassis.inbox import Inbox, subscriptions_of
+from chassis.problems import install
 from chassis.testing import statements
 
 Message = Callable[..., RawMessage]
@@ -32,6 +35,7 @@ async def operator(db: Database, inbox: Inbox) -> Any:
     app = FastAPI()
     app.include_router(admin.router)
     app.state.database, app.state.inbox = db, inbox
+    install(app, {})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
         yield http
 
@@ -218,6 +222,24 @@ async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(
     assert await effects_in(db) == [("a", 1), ("a", 2), ("a", 3), ("a", 4)]
 
 
+async def test_two_operators_who_redrive_a_key_at_once_end_each_letter_once_and_in_order(
+    inbox: Inbox,
+    db: Database,
+    effects: Any,
+    message: Message,
+    effects_in: EffectsIn,
+    operator: httpx.AsyncClient,
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison")
+    await inbox.process([message("a", n) for n in range(10)])
+    effects.fails = lambda name, number: None
+    redrive = [operator.post("/admin/dead-letters/redrive", json={"key": "a"}) for _ in range(3)]
+    outcomes = [answer.json() for answer in await asyncio.gather(*redrive)]
+    assert sum(outcome["ended"] for outcome in outcomes) == 10
+    assert [outcome["error"] for outcome in outcomes] == [None] * 3
+    assert await effects_in(db) == [("a", n) for n in range(10)]
+
+
 async def test_a_parked_letter_that_fails_again_does_not_stop_those_that_are_held(
     inbox: Inbox,
     db: Database,
@@ -271,11 +293,20 @@ async def test_an_event_that_was_discarded_has_no_effect_when_it_comes_again(
     assert await effects_in(db) == [("a", 2)]
 
 
-@pytest.mark.parametrize("query", ["?limit=-1", "?limit=5000", f"/{2**70}"])
+@pytest.mark.parametrize("query", ["?limit=-1", "?limit=5000", f"/{2**70}", f"/{-(2**70)}"])
 async def test_an_operator_who_asks_for_the_impossible_is_told_so(
     operator: httpx.AsyncClient, query: str
 ) -> None:
     assert (await operator.get(f"/admin/dead-letters{query}")).status_code == 422
+
+
+@pytest.mark.parametrize("what", ["redrive", "discard"])
+@pytest.mark.parametrize("id", [1, 2**70])
+async def test_a_letter_that_is_not_there_is_not_found(
+    operator: httpx.AsyncClient, what: str, id: int
+) -> None:
+    answer = await operator.post(f"/admin/dead-letters/{what}", json={"id": id})
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:shopfloor:problem:unknown-dead-letter")
 
 
 async def test_open_letters_are_counted_for_whoever_watches(
@@ -283,7 +314,8 @@ async def test_open_letters_are_counted_for_whoever_watches(
 ) -> None:
     await inbox.process([message("a", 1, value=b"{}"), message("a", 2), message("b", 1, drop="ce_id")])
     async with db.reading() as connection:
-        assert await dead_letters.count_open(connection) == [("things", 3)]
+        await dead_letters.count_open(connection)
+    assert REGISTRY.get_sample_value("chassis_dead_letters_open", {"group": "things"}) == 3
 
 
 async def test_a_letter_that_is_discarded_lets_the_rest_of_its_key_be_redriven(

@@ -1,22 +1,21 @@
 """For operators: the dead letters of a service over HTTP, and what it subscribes to."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from chassis import dead_letters, sql
+from chassis.connection import Row
 from chassis.database import Db, is_unavailable
-from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
 from chassis.problems import Problem
 
 router = APIRouter(prefix="/admin", tags=["admin"])
-
-MOST_LISTED = 1_000
-LARGEST_ID = 2**63 - 1
 
 
 class DeadLetter(BaseModel):
@@ -27,7 +26,7 @@ class DeadLetter(BaseModel):
     partition: int
     offset: int
     key: str
-    event_id: str | None
+    event_id: UUID | None
     type: str | None
     state: str
     reason: str
@@ -79,10 +78,7 @@ async def subscriptions(request: Request) -> dict[str, Any]:
 
 @router.get("/dead-letters", summary="List dead letters, oldest first")
 async def list_dead_letters(
-    db: Db,
-    state: str = "open",
-    key: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+    db: Db, state: str = "open", key: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
 ) -> list[DeadLetter]:
     """`state`: open, all, or one state's name."""
     async with db.reading() as connection:
@@ -91,10 +87,9 @@ async def list_dead_letters(
 
 
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
-async def show_dead_letter(letter_id: Annotated[int, Path(le=LARGEST_ID)], db: Db) -> DeadLetterDetail:
+async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], db: Db) -> DeadLetterDetail:
     """Headers and data as they came."""
-    async with db.reading() as connection:
-        row = await connection.row(_SHOW, {"id": letter_id})
+    row = await _first(db, _SHOW, {"id": letter_id})
     if row is None:
         raise _unknown(letter_id)
     value = row["value"].decode(errors="replace") if row["value"] is not None else None
@@ -110,18 +105,19 @@ async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     """
     inbox: Inbox = request.app.state.inbox
     ended, errors = 0, []
-    for topic, key in await _keys(db, selection):
+    for topic, key, _ in await _selected(db, selection):
         which = {"topic": topic, "key": key, "id": selection.id, "after": 0}
-        while (tried := await _redrive_next(inbox, db, which)) is not None:
-            letter, error = tried
+        while letter := await _first(db, _NEXT, which):
             which["after"] = letter["id"]
-            if error is None:
-                ended += 1
-                continue
-            errors.append(error)
-            if letter["state"] != "PARKED":
-                break
-    return Outcome(ended=ended, still_open=await _open(db, selection), error="; ".join(errors) or None)
+            try:
+                ended += await _redrive(inbox, db, letter)
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                errors.append(repr(error))
+                if letter["state"] != "PARKED":
+                    break
+    return Outcome(ended=ended, still_open=await _still_open(db, selection), error="; ".join(errors) or None)
 
 
 @router.post("/dead-letters/discard", summary="Give up dead letters")
@@ -131,10 +127,10 @@ async def discard(selection: Selection, db: Db) -> Outcome:
     What was discarded has no effect either when it is delivered again.
     """
     async with db.transaction() as tx:
-        for topic, key in sorted(await _keys(db, selection)):
+        for topic, key, _ in await _selected(db, selection):
             await dead_letters.lock_key(tx, topic, key)
         ended = await tx.connection.value(_DISCARD, selection.model_dump())
-    return Outcome(ended=ended, still_open=await _open(db, selection))
+    return Outcome(ended=ended, still_open=await _still_open(db, selection))
 
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
@@ -144,48 +140,38 @@ async def republish(db: Db) -> Republished:
     Taking the shards from their relays makes these read the cursor again.
     """
     async with db.transaction() as tx:
-        await tx.connection.execute(_REPUBLISH)
-        events = await tx.connection.value(text("SELECT count(*) FROM outbox"))
+        events = await tx.connection.value(_REPUBLISH)
     return Republished(events=events)
 
 
-async def _redrive_next(inbox: Inbox, db: Db, which: dict[str, Any]) -> tuple[Any, str | None] | None:
-    """Handle the next open letter in a transaction of its own: the letter, and why it failed; None if there is none."""
-    letter = None
-    try:
-        async with db.transaction() as tx:
-            await dead_letters.lock_key(tx, which["topic"], which["key"])
-            letter = await tx.connection.row(_NEXT, which)
-            if letter is None:
-                return None
-            headers = [(name, value.encode()) for name, value in letter["headers"].items()]
-            position = (letter["partition"], letter["offset"])
-            key, value = letter["key"].encode(), letter["value"]
-            await inbox.handle_held(tx, RawMessage(letter["topic"], position, key, value, headers))
-            await tx.connection.execute(_REDRIVEN, {"id": letter["id"]})
-    except Exception as error:
-        if is_unavailable(error) or letter is None:
-            raise
-        return letter, repr(error)
-    return letter, None
+async def _redrive(inbox: Inbox, db: Db, letter: Row) -> int:
+    """Handle a letter in a transaction of its own. Returns 1, or 0 if somebody has ended it in the meantime."""
+    async with db.transaction() as tx:
+        await dead_letters.lock_key(tx, letter["topic"], letter["key"])
+        if await tx.connection.row(_REDRIVEN, {"id": letter["id"]}) is None:
+            return 0
+        await inbox.handle_held(tx, dead_letters.message_of(letter))
+    return 1
 
 
-async def _keys(db: Db, selection: Selection) -> list[tuple[str, str]]:
+async def _first(db: Db, statement: TextClause, which: Mapping[str, Any]) -> Row | None:
+    async with db.reading() as connection:
+        return await connection.row(statement, which)
+
+
+async def _selected(db: Db, selection: Selection) -> list[Row]:
+    """(topic, key, how many of its selected letters are open) for each key of a selection."""
     if selection.id is None and selection.key is None:
         raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
-    if selection.id is not None and selection.id > LARGEST_ID:
-        raise _unknown(selection.id)
     async with db.reading() as connection:
-        rows = await connection.rows(_KEYS, selection.model_dump())
-        found = [(row.topic, row.key) for row in rows]
-    if not found and selection.id is not None:
+        keys = await connection.rows(_SELECTED, selection.model_dump())
+    if not keys and selection.id is not None:
         raise _unknown(selection.id)
-    return found
+    return keys
 
 
-async def _open(db: Db, selection: Selection) -> int:
-    async with db.reading() as connection:
-        return int(await connection.value(_COUNT, selection.model_dump()))
+async def _still_open(db: Db, selection: Selection) -> int:
+    return sum(key.open for key in await _selected(db, selection))
 
 
 def _unknown(letter_id: int) -> Problem:
@@ -193,24 +179,10 @@ def _unknown(letter_id: int) -> Problem:
     return Problem(404, "unknown-dead-letter", "There is no such dead letter", detail)
 
 
-_COLUMNS = (
-    'id, topic, partition, "offset", key, event_id::text, type, state, reason, error, created_at, ended_at'
-)
-_OPEN = dead_letters.OPEN
-_SELECTED = (
-    "(CAST(:id AS bigint) IS NULL OR id = :id) AND (CAST(:topic AS text) IS NULL OR topic = :topic)"
-    " AND (CAST(:key AS text) IS NULL OR key = :key)"
-)
-_LIST = text(
-    f"SELECT {_COLUMNS} FROM dead_letters WHERE (CAST(:key AS text) IS NULL OR key = :key)"
-    f" AND (:state = 'all' OR state = :state OR (:state = 'open' AND {_OPEN})) ORDER BY id LIMIT :limit"
-)
-_SHOW = text(f"SELECT {_COLUMNS}, headers, value FROM dead_letters WHERE id = :id")
-_KEYS = text(f"SELECT DISTINCT topic, key FROM dead_letters WHERE {_SELECTED} AND ({_OPEN} OR id = :id)")
-_COUNT = text(f"SELECT count(*) FROM dead_letters WHERE {_SELECTED} AND {_OPEN}")
+_LIST = sql.statement("list_letters")
+_SHOW = text("SELECT * FROM dead_letters WHERE id = :id")
+_SELECTED = sql.statement("selected_keys")
 _NEXT = sql.statement("next_letter")
-_REDRIVEN = text("UPDATE dead_letters SET state = 'REDRIVEN', ended_at = now() WHERE id = :id")
+_REDRIVEN = sql.statement("redriven")
 _DISCARD = sql.statement("discard_letters")
-_REPUBLISH = text(
-    "UPDATE relay_cursor SET snapshot = '3:3:', upper = NULL, after_id = 0, owner = NULL, lease_until = NULL"
-)
+_REPUBLISH = sql.statement("republish")

@@ -1,8 +1,8 @@
 """Dead letters: events that cannot be handled, kept until a person decides.
 
 States of a letter: HELD (it failed; later events of its key wait), WAITING (it waits behind a HELD one), PARKED (no
-event that we could have missed: nothing waits for it), then REDRIVEN or DISCARDED. A copy
-goes to the topic `<group>.dead-letters`.
+event that we could have missed: nothing waits for it), then REDRIVEN or DISCARDED. A copy goes to the topic
+`<group>.dead-letters`.
 """
 
 import base64
@@ -14,13 +14,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from chassis import sql
-from chassis.connection import Connection
+from chassis import sql, telemetry
+from chassis.connection import Connection, Row
 from chassis.database import Transaction, Unavailable
 from chassis.envelope import LONGEST_NAME, RawMessage, new_id
 from chassis.outbox import LARGEST_EVENT, OutboxRow
-
-OPEN = "state IN ('HELD', 'WAITING', 'PARKED')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +44,8 @@ def key_of(message: RawMessage) -> str:
 
 async def bury(tx: Transaction, group: str, dead: Dead) -> None:
     """Keep a dead letter, and tell of it on the group's topic. Safe to repeat for a message that is delivered again."""
-    letter = _letter(group, dead)
-    if await _keep(tx, letter, "HELD" if dead.holds else "PARKED"):
-        tx.rows.append(_copy(letter))
+    if letter := await _keep(tx, group, dead, "HELD" if dead.holds else "PARKED"):
+        tx.rows.append(_copy(letter, dead.message.value))
 
 
 async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None:
@@ -61,12 +58,13 @@ async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None
     if not await tx.connection.value(_IS_HELD, key):
         raise Unavailable("the key was released just now")
     waits = Dead(message, "key-held", "an earlier event of this key is a dead letter", holds=False)
-    await _keep(tx, _letter(group, waits), "WAITING")
+    await _keep(tx, group, waits, "WAITING")
 
 
-async def count_open(connection: Connection) -> list[tuple[str, int]]:
-    """(consumer group, its open letters) for each group that ever had one."""
-    return [(row.consumer_group, row.letters) for row in await connection.rows(_COUNT_OPEN)]
+async def count_open(connection: Connection) -> None:
+    """Count the open letters of each group that ever had one, for whoever watches."""
+    for group, letters in await connection.rows(_COUNT_OPEN):
+        telemetry.DEAD_LETTERS_OPEN.labels(group).set(letters)
 
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
@@ -75,46 +73,43 @@ async def lock_key(tx: Transaction, topic: str, key: str) -> None:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_IS_HELD = text(
-    "SELECT EXISTS (SELECT FROM dead_letters WHERE consumer_group = :group AND topic = :topic AND key = :key"
-    " AND state IN ('HELD', 'WAITING'))"
-)
-_COUNT_OPEN = text(
-    f"SELECT consumer_group, count(*) FILTER (WHERE {OPEN}) AS letters FROM dead_letters GROUP BY consumer_group"
-)
+_IS_HELD = sql.statement("is_held")
+_COUNT_OPEN = sql.statement("count_open_letters")
 _KEEP = sql.statement("keep_letter")
 
 
-def _letter(group: str, dead: Dead) -> dict[str, Any]:
+def message_of(letter: Row) -> RawMessage:
+    """The message that a letter was made of, from its row."""
+    headers = [(name, value.encode()) for name, value in letter["headers"].items()]
+    position = (letter["partition"], letter["offset"])
+    return RawMessage(letter["topic"], position, letter["key"].encode(), letter["value"], headers)
+
+
+async def _keep(tx: Transaction, group: str, dead: Dead, state: str) -> dict[str, Any] | None:
+    """The letter without the message's value; None if it was kept before."""
     message, (partition, offset) = dead.message, dead.message.position
-    headers = {name: _printable(value) for name, value in message.headers if value is not None}
-    return {
+    headers = {_clean(name): _printable(value) for name, value in message.headers if value is not None}
+    letter = {
         "group": group,
         "topic": message.topic,
         "partition": partition,
         "offset": offset,
         "key": key_of(message),
         "event_id": _uuid_or_none(headers.get("ce_id")),
+        "state": state,
         "reason": dead.reason,
-        "error": dead.error[:4000].replace("\x00", "\ufffd"),
-        "headers": {name.replace("\x00", "\ufffd"): value for name, value in headers.items()},
-        "value": message.value,
+        "error": _clean(dead.error[:4000]),
+        "headers": headers,
     }
+    row = letter | {"headers": json.dumps(headers), "value": message.value}
+    return letter if await tx.connection.row(_KEEP, row) is not None else None
 
 
-async def _keep(tx: Transaction, letter: dict[str, Any], state: str) -> bool:
-    row = letter | {"state": state, "headers": json.dumps(letter["headers"])}
-    return await tx.connection.row(_KEEP, row) is not None
-
-
-def _copy(letter: dict[str, Any]) -> OutboxRow:
-    told = {
-        name: letter[name] for name in ("group", "topic", "partition", "offset", "reason", "error", "headers")
-    }
-    value = letter["value"]
-    data = json.dumps({**told, "value_base64": None if value is None else base64.b64encode(value).decode()})
+def _copy(letter: dict[str, Any], value: bytes | None) -> OutboxRow:
+    value_base64 = None if value is None else base64.b64encode(value).decode()
+    data = json.dumps(letter | {"value_base64": value_base64}, default=str)
     if len(data) > LARGEST_EVENT:  # the letter in the database has them
-        data = json.dumps({**told, "headers": {}, "value_base64": None})
+        data = json.dumps(letter | {"headers": {}, "value_base64": None}, default=str)
     headers = letter["headers"]
     return OutboxRow(
         event_id=new_id(),
@@ -130,8 +125,12 @@ def _copy(letter: dict[str, Any]) -> OutboxRow:
 
 
 def _printable(value: bytes) -> str:
-    # PostgreSQL takes no NUL in text; a header that has one is garbage already.
-    return value.decode(errors="replace").replace("\x00", "\ufffd")
+    return _clean(value.decode(errors="replace"))
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL takes no NUL in text; what has one is garbage already.
+    return text.replace("\x00", "\ufffd")
 
 
 def _uuid_or_none(value: str | None) -> UUID | None:

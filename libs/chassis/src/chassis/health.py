@@ -4,13 +4,15 @@ Lag is no probe: a service that is behind must not be restarted for it.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
-from chassis import dead_letters, telemetry
+from chassis import dead_letters
+from chassis.connection import Connection
 from chassis.consumer import Consumer
 from chassis.database import Database, is_unavailable
 
@@ -29,10 +31,10 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """200 if every check passes, otherwise 503 with what is wrong."""
     consumer: Consumer | None = request.app.state.consumer
-    checks = {"database": await _database_answer(request.app.state.database)}
+    checks = {"database": await _ask(request.app.state.database, lambda db: db.execute(text("SELECT 1")))}
     if consumer is not None:
         checks["consumer"] = "ok" if consumer.assigned else "no partitions assigned yet"
-    ready = all(answer == "ok" for answer in checks.values())
+    ready = set(checks.values()) == {"ok"}
     status = "ready" if ready else "not ready"
     return JSONResponse({"status": status, "checks": checks}, 200 if ready else 503)
 
@@ -40,21 +42,15 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters in Prometheus' text format. What must be asked of the database is left as it was while that is away."""
-    database: Database = request.app.state.database
-    try:
-        async with asyncio.timeout(CHECK_SECONDS), database.reading() as connection:
-            for group, letters in await dead_letters.count_open(connection):
-                telemetry.DEAD_LETTERS_OPEN.labels(group).set(letters)
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
+    await _ask(request.app.state.database, dead_letters.count_open)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database_answer(database: Database) -> str:
+async def _ask(database: Database, question: Callable[[Connection], Awaitable[object]]) -> str:
+    """Whether the database answers: `ok`, or that it is away."""
     try:
         async with asyncio.timeout(CHECK_SECONDS), database.reading() as connection:
-            await connection.execute(text("SELECT 1"))
+            await question(connection)
     except Exception as error:
         if not is_unavailable(error):
             raise

@@ -55,4 +55,9 @@ async def keep_going(name: str, work: Work, ended: Callable[[], bool] = lambda: 
                 log.warning("waits for a dependency", work=name, error=repr(error))
             else:
                 log.error("failed, starts again", work=name, exc_info=error)
-            await asyncio.sleep(min(LONGEST_PAUSE, 0.2 * 2 ** min(failures, 6)) * random.uniform(0.5, 1.0))
+            await asyncio.sleep(pause(failures))
+
+
+def pause(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: from 0.2, twice as long each time, with jitter."""
+    return random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, 0.1 * 2.0 ** min(failures, 10))

@@ -1,41 +1,31 @@
 """The chassis' own tables, and Alembic's environment for a service.
 
-A service's first migration calls `upgrade_0001(op)`; a later release of the chassis adds upgrade_0002, and so on, and
+A service's first migration calls `upgrade_0001()`; a later release of the chassis adds upgrade_0002, and so on, and
 each service takes it up in a migration of its own when it takes up that release.
 """
 
 import asyncio
 import os
 from importlib.resources import files
-from typing import Protocol
 
-from alembic import context
+from alembic import context, op
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-
-class Operations(Protocol):
-    """What is asked of `alembic.op`."""
-
-    def execute(self, sqltext: str) -> None:
-        """Run a statement."""
-
-
 TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "idempotency_keys")
 
 
-def upgrade_0001(op: Operations) -> None:
+def upgrade_0001() -> None:
     """Create the chassis' tables."""
     statements = (files("chassis") / "migrations_0001.sql").read_text()
     for statement in statements.split(";\n"):
         op.execute(statement)
 
 
-def downgrade_0001(op: Operations) -> None:
+def downgrade_0001() -> None:
     """Drop the chassis' tables with all that is in them."""
-    for table in reversed(TABLES):
-        op.execute(f"DROP TABLE {table}")
+    op.execute(f"DROP TABLE {', '.join(TABLES)}")
 
 
 def run_env(target_metadata: MetaData) -> None:
@@ -46,9 +36,7 @@ def run_env(target_metadata: MetaData) -> None:
     """
     url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:
-        raise SystemExit(
-            "Set MIGRATION_DATABASE_URL (or DATABASE_URL) to postgresql://user:password@host:port/database"
-        )
+        raise SystemExit("Set MIGRATION_DATABASE_URL to postgresql://user:password@host:port/database")
     asyncio.run(_migrate(url, target_metadata))
 
 
@@ -56,18 +44,16 @@ async def _migrate(url: str, target_metadata: MetaData) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
         await connection.run_sync(_run, target_metadata)
-        await connection.commit()
     await engine.dispose()
 
 
 def _run(connection: Connection, target_metadata: MetaData) -> None:
-    context.configure(
-        connection=connection, target_metadata=target_metadata, include_name=_is_the_services_own
-    )
+    context.configure(connection=connection, target_metadata=target_metadata, include_name=_is_own)
     with context.begin_transaction():
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('chassis.migrations'))")
         context.run_migrations()
 
 
-def _is_the_services_own(name: str | None, kind: str, _: object) -> bool:
+def _is_own(name: str | None, kind: str, _: object) -> bool:
+    """Whether a table is the service's own: the chassis' are no business of its models."""
     return kind != "table" or name not in TABLES

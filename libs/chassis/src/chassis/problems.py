@@ -1,28 +1,26 @@
 """Errors as RFC 9457 problem details: each kind has a `type` of its own, and says the cure where there is one."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
+import asyncpg
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.backlog import Backlog
-from chassis.database import is_unavailable
+from chassis.database import AWAY, is_unavailable
 
 log = structlog.get_logger()
 
 RETRY_LATER = {"Retry-After": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemType:
+class ProblemType(NamedTuple):
     """A kind of problem: HTTP status, slug of its `type`, title. `headers` go with every answer of this kind."""
 
     status: int
@@ -31,35 +29,22 @@ class ProblemType:
     headers: Mapping[str, str] | None = None
 
 
-class Problem(Exception):
-    """Raise it anywhere under an endpoint to answer with problem details; `extensions` become members of the body."""
+class Problem(HTTPException):
+    """Raise it anywhere under an endpoint to answer with problem details."""
 
-    def __init__(
-        self,
-        status: int,
-        slug: str,
-        title: str,
-        detail: str = "",
-        headers: Mapping[str, str] | None = None,
-        **extensions: Any,
-    ) -> None:
-        super().__init__(detail or title)
-        self.type = ProblemType(status, slug, title, headers)
-        self.detail = detail
-        self.extensions = extensions
+    def __init__(self, status: int, slug: str, title: str, detail: str = "") -> None:
+        super().__init__(status, detail)
+        self.type = ProblemType(status, slug, title)
 
 
-def problem_response(kind: ProblemType, detail: str = "", more: Mapping[str, Any] | None = None) -> Response:
-    """The answer for a problem, as application/problem+json."""
-    body = {"type": f"urn:shopfloor:problem:{kind.slug}", "title": kind.title, "status": kind.status}
-    body |= {"detail": detail} if detail else {}
-    content = json.loads(json.dumps({**(more or {}), **body}, default=str))
-    return JSONResponse(content, kind.status, dict(kind.headers or {}), "application/problem+json")
+def problem_response(kind: ProblemType, /, **more: Any) -> Response:
+    """The answer for a problem, as application/problem+json; `more` are further members, such as `detail`."""
+    body = {**more, "type": f"urn:shopfloor:problem:{kind.slug}", "title": kind.title, "status": kind.status}
+    return Response(json.dumps(body, default=str), kind.status, kind.headers, "application/problem+json")
 
 
 UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is away", RETRY_LATER)
 OVERLOADED = ProblemType(429, "overloaded", "More is waiting than can be done soon", RETRY_LATER)
-TOO_LARGE = ProblemType(413, "body-too-large", "The request's body is too large")
 UNEXPECTED = ProblemType(500, "internal-error", "Something went wrong here; it has been logged")
 MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
 INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
@@ -68,58 +53,49 @@ BY_STATUS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 4
 
 def install(app: FastAPI, problems: Mapping[type[Exception], ProblemType]) -> None:
     """Answer every error of an app as a problem; `problems` says which domain error is which."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for error, kind in problems.items():
-        app.add_exception_handler(error, _domain(kind))
-    app.add_exception_handler(Exception, _unexpected)
+    app.exception_handlers |= {
+        Problem: _problem,
+        RequestValidationError: _invalid,
+        HTTPException: _http,
+        # Starlette logs and raises again whatever is left to `Exception`; that a dependency is away is no bug.
+        **dict.fromkeys((*AWAY, asyncpg.PostgresError, Exception), _failed),
+        **{error: partial(_domain, kind) for error, kind in problems.items()},
+    }
 
 
-async def _problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error.type, error.detail, error.extensions)
+async def _problem(_: Request, error: Problem) -> Response:
+    return problem_response(error.type, detail=error.detail)
 
 
-def _domain(kind: ProblemType) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(_: Request, error: Exception) -> Response:
-        return problem_response(kind, str(error), vars(error))
-
-    return answer
+async def _domain(kind: ProblemType, _: Request, error: Exception) -> Response:
+    return problem_response(kind, **vars(error) | {"detail": str(error)})
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
     if any(e["type"] == "json_invalid" for e in error.errors()):
-        return problem_response(MALFORMED, str(error.errors()[0].get("ctx", {}).get("error", "")))
+        return problem_response(MALFORMED, detail=str(error.errors()[0].get("ctx", {}).get("error", "")))
     # The values themselves stay out of the answer: they may be a card token.
     errors = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
     detail = "; ".join(f"{e['at']}: {e['message']}" for e in errors)
-    return problem_response(INVALID, detail, {"errors": errors})
+    return problem_response(INVALID, detail=detail, errors=errors)
 
 
-async def _http(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http(_: Request, error: HTTPException) -> Response:
     slug = BY_STATUS.get(error.status_code, "http-error")
     return problem_response(ProblemType(error.status_code, slug, str(error.detail), error.headers))
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _failed(request: Request, error: Exception) -> Response:
+    if is_unavailable(error):
+        log.warning("request not served, a dependency is away", error=type(error).__name__)
+        detail = "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
+        return problem_response(UNAVAILABLE, detail=detail)
     log.error("request failed", path=request.url.path, exc_info=error)
     return problem_response(UNEXPECTED)
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class EdgeMiddleware:
-    """Refuses bodies above a limit, also chunked ones, and more work than the backlog bears; answers 503 where a
-    dependency is away.
-
-    The last is done here and not by an exception handler, since Starlette logs and raises again whatever its
-    catch-all handler has answered.
-    """
+    """Refuses more work than the backlog bears, and bodies above a limit, also those that hide their length."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, backlog: Backlog | None = None) -> None:
         self.app = app
@@ -127,52 +103,30 @@ class EdgeMiddleware:
         self.backlog = backlog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        if self.backlog is None:
-            return await self._answer(scope, receive, send)
+        limited = _at_most(self.max_body_bytes, receive)
+        if scope["type"] != "http" or self.backlog is None:
+            return await self.app(scope, limited, send)
         if self.backlog.refuses(scope["method"], scope["path"]):
             detail = "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
-            return await problem_response(OVERLOADED, detail)(scope, receive, send)
+            return await problem_response(OVERLOADED, detail=detail)(scope, receive, send)
         self.backlog.in_flight += 1
         try:
-            await self._answer(scope, receive, send)
+            await self.app(scope, limited, send)
         finally:
             self.backlog.in_flight -= 1
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self.app(scope, await self._limited(scope, receive), send)
-        except _TooLarge:
-            detail = f"At most {self.max_body_bytes} bytes are taken."
-            await problem_response(TOO_LARGE, detail)(scope, receive, send)
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("request not served, a dependency is away", error=type(error).__name__)
-            detail = "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
-            await problem_response(UNAVAILABLE, detail)(scope, receive, send)
 
-    async def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        headers = dict(scope["headers"])
-        if b"transfer-encoding" in headers:  # says no length: read it here, as far as we would take it
-            return await self._read(receive)
-        if int(headers.get(b"content-length", b"0")) > self.max_body_bytes:
-            raise _TooLarge
-        return receive
+def _at_most(size: int, receive: Receive) -> Receive:
+    """Receive a request's body, and raise a Problem in whoever reads more than `size` bytes of it."""
+    left = size
 
-    async def _read(self, receive: Receive) -> Receive:
-        body = b""
-        message: Message = {"more_body": True}
-        while message.get("more_body", False):
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > self.max_body_bytes:
-                raise _TooLarge
-        whole = {"type": "http.request", "body": body, "more_body": False}
-        unread = [whole if message["type"] == "http.request" else message]  # or it broke off: say so
+    async def limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            detail = f"At most {size} bytes are taken."
+            raise Problem(413, "body-too-large", "The request's body is too large", detail)
+        return message
 
-        async def replay() -> Message:
-            return unread.pop() if unread else await receive()
-
-        return replay
+    return limited

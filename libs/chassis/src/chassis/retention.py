@@ -22,23 +22,16 @@ class RetentionTooShort(Exception):
 
 
 async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
-    """Delete one batch of what is older than its retention, and was sent or ended; returns how many rows went.
+    """Delete a batch, of each table, of what is older than its retention, and was sent or ended.
 
-    Small batches in transactions of their own: no long locks, and vacuum keeps up. Replicas pass over each other's.
+    Returns how many rows went. Small batches: no long locks, and vacuum keeps up. Replicas pass over each other's.
     """
-    deleted = 0
-    for statement in _PRUNE:
-        async with database.transaction() as tx:
-            rows = await tx.connection.rows(statement, {"outbox": outbox, "inbox": inbox, "batch": BATCH})
-            deleted += len(rows)
-    return deleted
+    async with database.transaction() as tx:
+        return int(await tx.connection.value(_PRUNE, {"outbox": outbox, "inbox": inbox, "batch": BATCH}))
 
 
 async def check(
-    bootstrap_servers: str,
-    topics: Collection[str],
-    inbox: timedelta,
-    access: Mapping[str, Any] | None = None,
+    bootstrap_servers: str, topics: Collection[str], inbox: timedelta, access: Mapping[str, Any] | None = None
 ) -> None:
     """Hold the inbox's memory against the retention of the topics it reads. Raises RetentionTooShort with the cure.
 
@@ -54,20 +47,15 @@ async def check(
     for answer in answers:
         for _, _, _, topic, entries in answer.resources:
             config = {entry[0]: entry[1] for entry in entries}
-            if "compact" in config.get("cleanup.policy", ""):
-                continue
             if "retention.ms" not in config:
                 raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
-            kept = int(config["retention.ms"])
-            if kept < 0 or timedelta(milliseconds=kept) > inbox:
-                longer = "ever" if kept < 0 else timedelta(milliseconds=kept)
+            kept = int(config["retention.ms"])  # -1: for ever
+            compacted = "compact" in config["cleanup.policy"]
+            if not compacted and not 0 <= kept <= inbox / timedelta(milliseconds=1):
                 raise RetentionTooShort(
-                    f"{topic} keeps events for {longer}, but the inbox forgets them after {inbox}:"
+                    f"{topic} has retention.ms={kept}, but the inbox forgets events after {inbox}:"
                     f" set INBOX_RETENTION to at least as much, or the topic's retention to less."
                 )
 
 
-_PRUNE = [
-    sql.statement(f"prune_{table}")
-    for table in ("outbox", "inbox", "idempotency_keys", "dead_letters", "relay_members")
-]
+_PRUNE = sql.statement("prune")

@@ -22,11 +22,9 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = Field(
-        None, description="certificates of whoever signed the brokers'; unset: those that the system trusts"
-    )
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_cafile: Path | None = Field(None, description="of the brokers' authority; unset: the system's")
     role: Literal["all", "api", "worker"] = Field("all", validation_alias="SHOP_ROLE")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -34,38 +32,30 @@ class ServiceSettings(BaseSettings):
     database_pool_size: int = Field(8, ge=2)
     max_body_bytes: int = 64 * 1024
     batch_size: int = Field(500, ge=1, description="most messages in one transaction of the consumer")
-    linger_seconds: float = Field(
-        0, ge=0, description="pause after a batch, in which more gathers: for a service that nobody waits for"
-    )
+    linger_seconds: float = Field(0, ge=0, description="pause after a batch, in which more gathers")
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
     # A name that a replica keeps over restarts: after a crash it has its partitions back at once.
     kafka_group_instance_id: str | None = None
-    outbox_retention: timedelta = Field(
-        timedelta(days=8), description="how long topics can be refilled from it"
-    )
+    outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
     inbox_retention: timedelta = Field(timedelta(days=8), description="at least that of every topic it reads")
 
     @model_validator(mode="after")
     def _a_login_is_whole(self) -> Self:
-        login = (self.kafka_sasl_username, self.kafka_sasl_password)
-        if self.kafka_security_protocol.startswith("SASL") and None in login:
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and"
-                " KAFKA_SASL_PASSWORD"
-            )
+        protocol, whole = self.kafka_security_protocol, self.kafka_sasl_username and self.kafka_sasl_password
+        if protocol.startswith("SASL") and not whole:
+            raise ValueError(f"{protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
         return self
 
     @property
     def kafka_access(self) -> dict[str, Any]:
         """How a client gets in to the broker: arguments of any of aiokafka's clients; {} for an open broker."""
-        if self.kafka_security_protocol == "PLAINTEXT":
-            return {}
-        access: dict[str, Any] = {"security_protocol": self.kafka_security_protocol}
-        if self.kafka_security_protocol.endswith("SSL"):
+        protocol = self.kafka_security_protocol
+        access: dict[str, Any] = {} if protocol == "PLAINTEXT" else {"security_protocol": protocol}
+        if protocol.endswith("SSL"):
             access["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
-        if self.kafka_sasl_password is not None and self.kafka_security_protocol.startswith("SASL"):
+        if protocol.startswith("SASL"):
             access["sasl_mechanism"] = self.kafka_sasl_mechanism
             access["sasl_plain_username"] = self.kafka_sasl_username
             access["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()

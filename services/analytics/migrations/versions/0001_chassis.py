@@ -1,7 +1,5 @@
 """The tables of the chassis: outbox, inbox and their kin."""
 
-from alembic import op
-
 from chassis.migrations import downgrade_0001, upgrade_0001
 
 revision = "0001"
@@ -11,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    upgrade_0001(op)
+    upgrade_0001()
 
 
 def downgrade() -> None:
-    downgrade_0001(op)
+    downgrade_0001()

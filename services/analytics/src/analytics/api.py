@@ -150,9 +150,8 @@ async def funnel(database: Db) -> Funnel:
 async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
     """Reports go on from the present facts until the new ones are complete; then all switch at once."""
     async with database.transaction() as tx:
-        stored = await replay(tx, idempotency_key, {})
-        if stored is not None:
-            return JSONResponse(stored.body, stored.status, stored.headers)
+        if first := await replay(tx, idempotency_key, {}):
+            return first
         generation = await handlers.open_rebuild(tx)
         body, headers = {"generation": generation}, {"Location": f"/rebuilds/{generation}"}
         remember(tx, idempotency_key, 202, body, headers)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from chassis.database import Db
-from chassis.idempotency import IdempotencyKey, Stored, remember, replay
+from chassis.idempotency import IdempotencyKey, remember, replay
 from chassis.pages import PageCursors
 from chassis.problems import ProblemType
 from inventory import domain, handlers
@@ -137,11 +137,6 @@ def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _again(stored: Stored) -> JSONResponse:
-    """The answer that the same Idempotency-Key got before."""
-    return JSONResponse(stored.body, stored.status, dict(stored.headers))
-
-
 # --- Products -------------------------------------------------------------------------------------
 
 
@@ -163,8 +158,8 @@ async def list_product(
     request = {"operation": "list-product", **new.model_dump()}
     headers = {"Location": f"/products/{new.sku}"}
     async with db.transaction() as tx:
-        if stored := await replay(tx, idempotency_key, request):
-            return _again(stored)
+        if first := await replay(tx, idempotency_key, request):
+            return first
         product = await handlers.list_product(
             tx,
             sku=new.sku,
@@ -210,8 +205,8 @@ async def replenish_product(
     """Counts the pieces once per `Idempotency-Key`, however often the request is repeated."""
     request = {"operation": "replenish-product", "sku": sku, **replenishment.model_dump()}
     async with db.transaction() as tx:
-        if stored := await replay(tx, idempotency_key, request):
-            return _again(stored)
+        if first := await replay(tx, idempotency_key, request):
+            return first
         product = await handlers.replenish_product(tx, sku=sku, quantity=replenishment.quantity)
         body = Product.of(product)
         remember(tx, idempotency_key, 200, body.model_dump(mode="json"))

@@ -1,7 +1,5 @@
 """The chassis' own tables: outbox, inbox, dead letters, idempotency keys."""
 
-from alembic import op
-
 from chassis.migrations import downgrade_0001, upgrade_0001
 
 revision = "0001"
@@ -11,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    upgrade_0001(op)
+    upgrade_0001()
 
 
 def downgrade() -> None:
-    downgrade_0001(op)
+    downgrade_0001()

@@ -209,8 +209,8 @@ async def place_order(
     command = _command(order, default_time)
     domain.check_items(command.items)
     async with db.transaction() as tx:
-        if stored := await replay(tx, idempotency_key, order.fingerprint()):
-            return JSONResponse(stored.body, stored.status, stored.headers)
+        if first := await replay(tx, idempotency_key, order.fingerprint()):
+            return first
         placed = await handlers.place_order(tx, command)
         body = _accepted(placed).model_dump(mode="json")
         headers = {"Location": f"/orders/{placed.order_id}"}

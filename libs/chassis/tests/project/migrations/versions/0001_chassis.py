@@ -9,7 +9,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    upgrade_0001(op)
+    upgrade_0001()
     op.execute(
         "CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, name text NOT NULL, number int NOT NULL,"
         " in_call int NOT NULL)"
@@ -18,4 +18,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TABLE effects")
-    downgrade_0001(op)
+    downgrade_0001()

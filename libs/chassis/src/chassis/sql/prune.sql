@@ -1,0 +1,30 @@
+-- A batch of each table; what another replica is deleting is passed over. Of the outbox only what every relay is past:
+-- the shard's cursor sees its transaction. Only its oldest rows are looked at, so that it costs the same however much is
+-- retained.
+WITH of_outbox AS (
+    DELETE FROM outbox WHERE id = ANY(ARRAY(
+        SELECT o.id
+        FROM (SELECT id, shard, xid, time FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED) o
+        JOIN relay_cursor c USING (shard)
+        WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)))
+    RETURNING 1
+), of_inbox AS (
+    DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM inbox WHERE received_at < now() - CAST(:inbox AS interval)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+), of_idempotency_keys AS (
+    DELETE FROM idempotency_keys WHERE key = ANY(ARRAY(
+        SELECT key FROM idempotency_keys WHERE created_at < now() - CAST(:inbox AS interval)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+), of_dead_letters AS (
+    DELETE FROM dead_letters WHERE id = ANY(ARRAY(
+        SELECT id FROM dead_letters WHERE ended_at < now() - CAST(:inbox AS interval)
+        LIMIT :batch FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+), of_relay_members AS (
+    DELETE FROM relay_member WHERE seen_until < now() - interval '1 day' RETURNING 1
+)
+SELECT (SELECT count(*) FROM of_outbox) + (SELECT count(*) FROM of_inbox) + (SELECT count(*) FROM of_idempotency_keys)
+    + (SELECT count(*) FROM of_dead_letters) + (SELECT count(*) FROM of_relay_members)
