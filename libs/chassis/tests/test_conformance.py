@@ -83,7 +83,7 @@ class KafkaTransport:
             batch_size=50,
         )
         consumer = Consumer(inbox, settings)
-        task = asyncio.create_task(keep_going("consumer", consumer.run, lambda: consumer.stopping))
+        task = asyncio.create_task(keep_going("consumer", consumer.run, consumer.stopping.is_set))
         try:
             yield consumer
         finally:

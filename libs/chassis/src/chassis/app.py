@@ -56,9 +56,8 @@ def build_app(
     telemetry.configure_logging(settings.service_name, settings.log_level)
     telemetry.configure_tracing(settings.service_name)
     url = settings.database_url.get_secret_value()
-    database = Database(url, settings.database_pool_size)
     inbox = Inbox(
-        database,
+        Database(url, settings.database_pool_size),
         settings.service_name,
         subscriptions_of(subscriptions or {}),
         ignored,
@@ -66,24 +65,14 @@ def build_app(
         retry_seconds=settings.retry_seconds,
     )
     runtime = Runtime(settings, inbox, jobs or {}, backlog)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with runtime.running():
-            yield
-
     # FastAPI can trace by itself; once around each request is enough, and the instrumentor does it.
     native = TelemetryConfig(tracing=False, metrics=False, logs=False)
-    app = FastAPI(title=settings.service_name, lifespan=lifespan, version="1", telemetry=native)
-    app.state.database = database
-    app.state.inbox = inbox
+    app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=native)
+    app.state.settings, app.state.inbox, app.state.database = settings, inbox, inbox.database
     app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())
-    app.state.settings = settings
     app.state.consumer = runtime.consumer
-    app.include_router(health.router)
-    app.include_router(admin.router)
-    if settings.runs_api:
-        app.include_router(router)
+    for routes in (health.router, admin.router, *([router] if settings.runs_api else [])):
+        app.include_router(routes)
     install(app, problems or {})
     app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
     probes = "livez,readyz,metrics"
@@ -121,18 +110,18 @@ class Runtime:
         self.database.on_commit = self._committed
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, _: FastAPI) -> AsyncIterator[None]:
         """Run everything that this role has; on leaving, drain."""
         tasks = [asyncio.create_task(keep_going(name, work)) for name, work in self._work().items()]
-        consumer = self.consumer
-        consuming = asyncio.create_task(self._keep_consuming(consumer)) if consumer is not None else None
+        if self.consumer is not None:
+            ended = self.consumer.stopping.is_set
+            tasks.append(asyncio.create_task(keep_going("consumer", self._consume, ended)))
         try:
             yield
         finally:
-            if consumer is not None and consuming is not None:
-                consumer.stop()
-                await asyncio.wait([consuming], timeout=DRAIN_SECONDS)
-                tasks.append(consuming)
+            if self.consumer is not None:
+                self.consumer.stop()
+                await asyncio.wait(tasks[-1:], timeout=DRAIN_SECONDS)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,13 +139,11 @@ class Runtime:
             work["backlog"] = partial(self.backlog.sample, self.database)
         return work
 
-    async def _keep_consuming(self, consumer: Consumer) -> None:
-        async def consume() -> None:
-            servers, access = self.settings.kafka_bootstrap_servers, self.settings.kafka_access
-            await retention.check(servers, self.inbox.topics, self.settings.inbox_retention, access)
-            await consumer.run()
-
-        await keep_going("consumer", consume, ended=lambda: consumer.stopping)
+    async def _consume(self) -> None:
+        servers, access = self.settings.kafka_bootstrap_servers, self.settings.kafka_access
+        await retention.check(servers, self.inbox.topics, self.settings.inbox_retention, access)
+        if self.consumer is not None:
+            await self.consumer.run()
 
     async def _prune(self, database: Database) -> int:
         return await retention.prune(database, self.settings.outbox_retention, self.settings.inbox_retention)
@@ -176,8 +163,7 @@ class Runtime:
         while True:
             await self._notify.wait()
             self._notify.clear()
-            async with (
-                self.database.reading() as connection
-            ):  # if it fails, the relays' polling finds the rows
+            # If it fails, the relays' polling finds the rows.
+            async with self.database.reading() as connection:
                 await connection.execute(text(f"NOTIFY {CHANNEL}"))
             await asyncio.sleep(0.005)

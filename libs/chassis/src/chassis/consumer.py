@@ -7,7 +7,6 @@ commits what another replica is reading.
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Collection, Sequence
 
 import structlog
@@ -18,12 +17,12 @@ from aiokafka.structs import ConsumerRecord
 from chassis.database import is_unavailable
 from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
+from chassis.jobs import pause
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
 POLL_MS = 1_000
-LONGEST_PAUSE = 5.0
 OFFSETS_EVERY = 1.0
 COMMIT_SECONDS = 3.0
 # A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
@@ -34,36 +33,35 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     """Feeds one inbox from its topics. `run()` works until it is cancelled, and drains before it ends."""
 
     def __init__(self, inbox: Inbox, settings: ServiceSettings) -> None:
-        self.inbox = inbox
-        self.batch_size, self.linger = settings.batch_size, settings.linger_seconds
+        self.inbox, self.settings = inbox, settings
         self.assigned = False
-        self._options = {
-            "bootstrap_servers": settings.kafka_bootstrap_servers,
-            **settings.kafka_access,
-            "group_id": inbox.group,
-            "group_instance_id": settings.kafka_group_instance_id,
-            "session_timeout_ms": settings.kafka_session_timeout_ms,
-            "fetch_max_wait_ms": LONGEST_FETCH_MS,
-            "heartbeat_interval_ms": settings.kafka_session_timeout_ms // 4,
-        }
+        self.stopping = asyncio.Event()
         self._busy = asyncio.Lock()
         self._generation = 0
         self._done: dict[TopicPartition, int] = {}
-        self._stopping = asyncio.Event()
         self._progress = asyncio.Event()
         self._failures = 0
 
     async def run(self) -> None:
         """Consume until `stop()`. Raises KafkaError when the broker is away: call it again."""
         # aiokafka's own defaults lose data: they start at the end and commit offsets by the clock.
-        consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **self._options)
-        self._consumer = consumer
+        self._consumer = consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            **self.settings.kafka_access,
+            group_id=self.inbox.group,
+            group_instance_id=self.settings.kafka_group_instance_id,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            session_timeout_ms=self.settings.kafka_session_timeout_ms,
+            heartbeat_interval_ms=self.settings.kafka_session_timeout_ms // 4,
+            fetch_max_wait_ms=LONGEST_FETCH_MS,
+        )
         consumer.subscribe(sorted(self.inbox.topics), listener=self)
         self._done.clear()
         committing = asyncio.create_task(self._commit_regularly())
         try:
             await consumer.start()
-            while not self._stopping.is_set():
+            while not self.stopping.is_set():
                 await self._step(consumer)
         finally:
             self.assigned = False
@@ -71,14 +69,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._commit()
             await consumer.stop()
 
-    @property
-    def stopping(self) -> bool:
-        """Whether `stop()` was called."""
-        return self._stopping.is_set()
-
     def stop(self) -> None:
         """Have `run()` finish the batch in hand, commit its offsets, leave the group and return."""
-        self._stopping.set()
+        self.stopping.set()
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Wait for the batch in hand, then commit: whoever gets the partitions goes on right behind it."""
@@ -94,24 +87,23 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         log.info("partitions assigned", partitions=len(assigned))
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
-        generation = self._generation
-        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.batch_size)
-        if not fetched:
-            return
+        generation, most = self._generation, self.settings.batch_size
+        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=most)
         records = [record for partition in fetched.values() for record in partition]
-        taken = True
+        if not records:
+            return
+        rest = self.settings.linger_seconds if len(records) < most else 0
         async with self._busy:
-            if generation == self._generation:
-                taken = await self._process(consumer, records)
-            else:  # fetched around a rebalance: perhaps by the old assignment, perhaps by the new
+            if (
+                generation != self._generation
+            ):  # fetched around a rebalance: by the old assignment, or by the new
                 _give_back(consumer, records)
-        if not taken:
-            self._failures += 1
-            await self._pause(
-                min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
-            )
-        elif self.linger and len(records) < self.batch_size:
-            await self._pause(self.linger)
+            elif not await self._process(consumer, records):
+                self._failures += 1
+                rest = pause(self._failures)
+        if rest:  # no batch is in hand: a rebalance may go on
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), rest)
 
     async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> bool:
         """Whether the inbox took the records; if not, they will be fetched again."""
@@ -128,11 +120,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
         self._progress.set()
         return True
-
-    async def _pause(self, seconds: float) -> None:
-        """No batch is in hand: a rebalance may go on."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _commit_regularly(self) -> None:
         # Not once a batch: the inbox makes redelivery harmless, and a commit costs a round trip and a log record.

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import Depends, Request
+from opentelemetry.trace import Span
 
-from chassis import outbox
+from chassis import outbox, telemetry
 from chassis.connection import CONNECT_SECONDS, Connection, Pool, pool
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import OutboxRow
@@ -33,6 +34,7 @@ class Transaction:
         self.rows: list[OutboxRow] = []
         self.pending: list[PublishedEvent] = []
         self.wakes: set[str] = set()
+        self.spans: list[Span] = []
         self.answer = outbox.NO_ANSWER
         self._collected: defaultdict[Write[Any], list[Any]] = defaultdict(list)
 
@@ -77,10 +79,12 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits on leaving the block, and rolls back on an error."""
-        async with self.reading() as connection, connection.driver.transaction():
+        async with self.reading() as connection:
             tx = Transaction(connection)
-            yield tx
-            await tx.finish()
+            with telemetry.ending(tx.spans):
+                async with connection.driver.transaction():
+                    yield tx
+                    await tx.finish()
         self.on_commit(tx)
 
     @asynccontextmanager

@@ -34,7 +34,17 @@ class Money(BaseModel):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
 
 
-class PublishedEvent(BaseModel):
+class _Event(BaseModel):
+    event_type: ClassVar[str]
+    topic: ClassVar[str]
+    key: ClassVar[str]
+
+    def __init_subclass__(cls, *, type: str = "", topic: str = "", key: str = "") -> None:
+        super().__init_subclass__()
+        cls.event_type, cls.topic, cls.key = type, topic, key
+
+
+class PublishedEvent(_Event):
     """An event that a service publishes; the model matches the event's schema exactly.
 
     class OrderPlaced(PublishedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
@@ -42,31 +52,19 @@ class PublishedEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    event_type: ClassVar[str]
-    topic: ClassVar[str]
-    key: ClassVar[str]
-
-    def __init_subclass__(cls, *, type: str, topic: str, key: str) -> None:
-        super().__init_subclass__()
-        cls.event_type, cls.topic, cls.key = type, topic, key
-
     @property
     def subject(self) -> str:
         """The id of the aggregate that the event is about: the message's key."""
         return str(getattr(self, self.key))
 
 
-class ConsumedEvent(BaseModel):
-    """A service's own read model of somebody's event: only the fields that it reads, all others are ignored."""
+class ConsumedEvent(_Event):
+    """A service's own read model of somebody's event: only the fields that it reads, all others are ignored.
+
+    class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1")
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-    event_type: ClassVar[str]
-    topic: ClassVar[str]
-
-    def __init_subclass__(cls, *, type: str, topic: str) -> None:
-        super().__init_subclass__()
-        cls.event_type, cls.topic = type, topic
 
 
 @dataclass(frozen=True, slots=True)

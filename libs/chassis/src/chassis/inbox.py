@@ -10,13 +10,12 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 from uuid import UUID
 
 import structlog
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from pydantic import ValidationError
 from sqlalchemy import text
 
@@ -135,8 +134,7 @@ class Inbox:
             return
         which = {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
         if await tx.connection.row(_CLAIM_ONE, which) is not None:
-            with ExitStack() as ending:
-                await self._dispatch(tx, [event], ending)
+            await self._dispatch(tx, [event])
 
     def read(self, message: RawMessage) -> Accepted | None:
         """Understand a message: None if its type is ignored. Raises Undecodable with the reason."""
@@ -176,26 +174,22 @@ class Inbox:
         if not events and not dead:
             return
         once = {event.id: event for event in events}  # a relay may send an event twice into one batch
-        with ExitStack() as ending:
-            async with self.database.transaction() as tx:
-                fresh, held = await self._claim(tx, list(once.values()))
-                await self._dispatch(tx, [event for id, event in once.items() if id in fresh], ending)
-                for id in (id for id in once if id in held):
-                    await dead_letters.queue_behind(tx, self.group, once[id].message)
-                for letter in dead:
-                    await dead_letters.bury(tx, self.group, letter)
+        async with self.database.transaction() as tx:
+            fresh, held = await self._claim(tx, list(once.values()))
+            await self._dispatch(tx, [event for id, event in once.items() if id in fresh])
+            for id in (id for id in once if id in held):
+                await dead_letters.queue_behind(tx, self.group, once[id].message)
+            for letter in dead:
+                await dead_letters.bury(tx, self.group, letter)
         for event in events:
             outcome = "handled" if event.id in fresh else "held" if event.id in held else "duplicate"
             telemetry.CONSUMED.labels(event.envelope.type, outcome).inc()
 
-    async def _dispatch(self, tx: Transaction, events: Sequence[Accepted], ending: ExitStack) -> None:
-        for wave in waves(events):
-            for subscription, calls in wave:
-                spans = [_process_span(event, self.group) for event in calls]
-                for span in spans:
-                    ending.push(_ender(span))
-                batch = [_received(event, span) for event, span in zip(calls, spans, strict=True)]
-                await subscription.handler(tx, batch)
+    async def _dispatch(self, tx: Transaction, events: Sequence[Accepted]) -> None:
+        for handler, calls in waves(events):
+            spans = [_process_span(event, self.group) for event in calls]
+            tx.spans += spans
+            await handler(tx, [_received(event, span) for event, span in zip(calls, spans, strict=True)])
 
     async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> tuple[set[EventId], set[EventId]]:
         """Enter events into the inbox. Returns which are new, and which must wait behind a dead letter of their key."""
@@ -223,8 +217,13 @@ class Inbox:
                 await asyncio.sleep(self.retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             failed, waiting = {}, []
             for event in events:
-                if event.key not in failed and (error := await self._attempt(event)) is not None:
-                    failed[event.key] = (event, error)
+                if event.key not in failed:
+                    try:
+                        await self._take([event], [])
+                    except Exception as fault:
+                        if is_unavailable(fault):
+                            raise
+                        failed[event.key] = (event, fault)
                 if event.key in failed:
                     waiting.append(event)
             if not (events := waiting):
@@ -236,15 +235,6 @@ class Inbox:
         # What waited behind them finds the key held. They themselves are there already.
         await self._take(events, [])
 
-    async def _attempt(self, event: Accepted) -> Exception | None:
-        try:
-            await self._take([event], [])
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            return error
-        return None
-
 
 _CLAIM = sql.statement("claim_events")
 _CLAIM_ONE = text(
@@ -253,20 +243,18 @@ _CLAIM_ONE = text(
 )
 
 
-def waves(events: Iterable[Accepted]) -> Sequence[Sequence[tuple[Subscription, list[Accepted]]]]:
+def waves(events: Iterable[Accepted]) -> list[tuple[Handler, list[Accepted]]]:
     """Divide a batch into handler calls: the nth event of a key is in the nth wave, a wave is divided by type.
 
     So each call has each key once, the order within a key is kept, and a batch of many keys is a few calls.
     """
     nth: dict[tuple[str, str], int] = defaultdict(int)
-    divided: list[dict[str, tuple[Subscription, list[Accepted]]]] = []
+    calls: dict[tuple[int, str], tuple[Handler, list[Accepted]]] = {}
     for event in events:
-        place = nth[event.key]
+        call = (nth[event.key], event.envelope.type)
         nth[event.key] += 1
-        if place == len(divided):
-            divided.append({})
-        divided[place].setdefault(event.envelope.type, (event.subscription, []))[1].append(event)
-    return [list(wave.values()) for wave in divided]
+        calls.setdefault(call, (event.subscription.handler, []))[1].append(event)
+    return [calls[call] for call in sorted(calls)]
 
 
 def _received(event: Accepted, span: Span) -> Received[Any]:
@@ -280,14 +268,3 @@ def _process_span(event: Accepted, group: str) -> Span:
     about = telemetry.message_attributes("process", topic, head.id, cause.correlation_id)
     about["messaging.consumer.group.name"] = group
     return telemetry.start_span(f"process {head.type}", SpanKind.CONSUMER, cause.traceparent, about)
-
-
-def _ender(span: Span) -> Callable[..., None]:
-    """Ends a span when the transaction has ended; what the error says stays out of it, it may hold a secret."""
-
-    def end(kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            span.set_status(Status(StatusCode.ERROR, kind.__name__))
-        span.end()
-
-    return end

@@ -14,8 +14,8 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -36,8 +36,7 @@ Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """How far one shard was sent: all that `snapshot` sees, and of what `upper` sees all up to `after_id`."""
 
     snapshot: str
@@ -101,8 +100,7 @@ class Relay:
         return sum([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
 
     async def _relay(self, connection: Connection, shards: list[int], cursor: Cursor) -> int:
-        at = (cursor.snapshot, cursor.upper, cursor.after_id)
-        records = await connection.fetch(_UNSEEN, shards, *at, self.page)
+        records = await connection.fetch(_UNSEEN, shards, *cursor, self.page)
         if not records and cursor.upper is None:
             return 0
         if records:
@@ -114,11 +112,10 @@ class Relay:
         upper = cursor.upper or records[0]["now"]
         if len(records) < self.page:
             return Cursor(upper)
-        return replace(cursor, upper=upper, after_id=records[-1]["id"])
+        return Cursor(cursor.snapshot, upper, records[-1]["id"])
 
     async def _advance(self, connection: Connection, shards: list[int], cursor: Cursor) -> None:
-        at = (cursor.snapshot, cursor.upper, cursor.after_id)
-        kept = await connection.fetch(_ADVANCE, *at, self.owner, shards)
+        kept = await connection.fetch(_ADVANCE, *cursor, self.owner, shards)
         for shard in shards:
             self.cursors.pop(shard, None)
         self.cursors |= {record["shard"]: cursor for record in kept}
@@ -126,7 +123,7 @@ class Relay:
     async def _renew(self, connection: Connection) -> None:
         """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
         records = await connection.fetch(_RENEW, self.owner, LEASE_SECONDS, SHARDS)
-        mine = {r["shard"]: Cursor(r["snapshot"], r["upper"], r["after_id"]) for r in records}
+        mine = {shard: Cursor(*cursor) for shard, *cursor in records}
         if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))
         self.cursors = mine

@@ -9,7 +9,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,16 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 from prometheus_client import Counter, Gauge
 
 CONSUMED = Counter("chassis_events_consumed_total", "Events taken from the transport", ["type", "outcome"])
@@ -115,6 +125,20 @@ def message_attributes(operation: str, topic: str, id: UUID, correlation_id: str
         "messaging.message.id": str(id),
         "messaging.message.conversation_id": correlation_id,
     }
+
+
+@contextmanager
+def ending(spans: Sequence[Span]) -> Iterator[None]:
+    """Spans that end with the block; what an error says stays out of them, it may hold a secret."""
+    try:
+        yield
+    except BaseException as error:
+        for span in spans:
+            span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+        raise
+    finally:
+        for span in spans:
+            span.end()
 
 
 def _span_context(traceparent: str | None) -> SpanContext:
