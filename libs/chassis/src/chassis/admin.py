@@ -1,4 +1,4 @@
-"""For operators: the dead letters of a service over HTTP, and what it subscribes to."""
+"""For operators: the dead letters of a service, and its outbox once more, over HTTP."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -62,18 +62,6 @@ class Republished(BaseModel):
     """How many events are going to be sent again."""
 
     events: int
-
-
-@router.get("/subscriptions", summary="What this service subscribes to, and what it knowingly ignores")
-async def subscriptions(request: Request) -> dict[str, Any]:
-    """The consumer group, its topics, the event types that it handles and those that it skips."""
-    inbox: Inbox = request.app.state.inbox
-    return {
-        "group": inbox.group,
-        "topics": sorted(inbox.topics),
-        "subscribed": sorted(inbox.subscriptions),
-        "ignored": sorted(inbox.ignored),
-    }
 
 
 @router.get("/dead-letters", summary="List dead letters, oldest first")

@@ -11,7 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 from uuid import UUID
 
 import structlog
@@ -62,14 +62,6 @@ class Accepted:
         return self.message.topic, self.envelope.subject
 
 
-class Sorted(NamedTuple):
-    """A batch divided: what to handle, what cannot be, and what stands behind the latter in the order of its key."""
-
-    now: list[Accepted]
-    dead: list[Dead]
-    behind: list[Accepted]
-
-
 def subscriptions_of(handlers: Mapping[str, Handler]) -> dict[str, Subscription]:
     """Find each handler's read model in its annotations, and hold it against the type it is subscribed to.
 
@@ -113,16 +105,16 @@ class Inbox:
         Raises what `is_unavailable` recognises when a dependency is away: then nothing of the batch that was not taken
         already is lost, and the same batch is to be given again.
         """
-        sorted_ = self._sort(messages)
+        events, dead, behind = self._sort(messages)
         try:
-            await self._take(sorted_.now, sorted_.dead)
+            await self._take(events, dead)
         except Exception as error:
             if is_unavailable(error):
                 raise
-            log.warning("batch failed, its events one by one", events=len(sorted_.now), error=repr(error))
-            await self._take_one_by_one(sorted_.now)
-            await self._take([], sorted_.dead)
-        await self._take(sorted_.behind, [])
+            log.warning("batch failed, its events one by one", events=len(events), error=repr(error))
+            await self._take_one_by_one(events)
+            await self._take([], dead)
+        await self._take(behind, [])
 
     async def handle_held(self, tx: Transaction, message: RawMessage) -> None:
         """Handle a dead letter again, in a transaction of the caller's, although its key is held.
@@ -150,24 +142,28 @@ class Inbox:
             raise Undecodable("schema-violation", envelope.describe(error)) from error
         return Accepted(message, replace(cast(Received[Any], event), data=data), subscription)
 
-    def _sort(self, messages: Sequence[RawMessage]) -> Sorted:
-        result = Sorted([], [], [])
+    def _sort(self, messages: Sequence[RawMessage]) -> tuple[list[Accepted], list[Dead], list[Accepted]]:
+        """What to handle, what cannot be, and what stands behind the latter in the order of its key."""
+        events: list[Accepted] = []
+        dead: list[Dead] = []
+        behind: list[Accepted] = []
         held: set[tuple[str, str]] = set()
         for message in messages:
             try:
                 event = self.read(message)
             except Undecodable as error:
-                where = {"topic": message.topic, "position": message.position}
-                log.warning("dead letter", **where, reason=error.reason)
+                log.warning(
+                    "dead letter", topic=message.topic, position=message.position, reason=error.reason
+                )
                 # What we do not subscribe to cannot be missed by what follows it. What we do, and cannot read, can.
                 letter = Dead(message, error.reason, str(error), holds=error.reason == "schema-violation")
-                result.dead.append(letter)
+                dead.append(letter)
                 if letter.holds:
                     held.add((message.topic, dead_letters.key_of(message)))
                 continue
             if event is not None:
-                (result.behind if event.key in held else result.now).append(event)
-        return result
+                (behind if event.key in held else events).append(event)
+        return events, dead, behind
 
     async def _take(self, events: Sequence[Accepted], dead: Sequence[Dead]) -> None:
         """One transaction for all of it."""
