@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
 from pydantic import SecretStr
@@ -92,6 +95,38 @@ async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
     assert not step.done()
     consumer.stop()
     await step
+
+
+async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(
+    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "METADATA_MS", 200)
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    monkeypatch.setattr(Inbox, "topics", {topic})
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers=kafka
+    )
+    consumer = Consumer(replace(inbox, group=topic), settings)
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    again = NewTopic(topic, num_partitions=2, replication_factor=1)
+    await client.create_topics([again])
+    running = asyncio.create_task(consumer.run())
+    await eventually(lambda: _divided(consumer, 2), 20)
+    await client.delete_topics([topic])
+    await eventually(lambda: _divided(consumer, 0), 20)
+    await client.create_topics([again])
+    await eventually(lambda: _divided(consumer, 2), 20)
+    await client.delete_topics([topic])
+    await client.close()
+    consumer.stop()
+    await running
+
+
+async def _divided(consumer: Consumer, partitions: int) -> None:
+    """The group has divided its topics, and this consumer has so many partitions of them."""
+    assert consumer.assigned
+    assert len(consumer._consumer.assignment()) == partitions
 
 
 async def test_a_publisher_begins_anew_after_a_record_was_not_taken(
