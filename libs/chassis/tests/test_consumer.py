@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -11,9 +12,11 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
 from pydantic import SecretStr
 
 from chassis import consumer as consuming
+from chassis import publisher as publishing
 from chassis.consumer import Consumer
 from chassis.database import Unavailable
 from chassis.envelope import Cause, PublishedEvent
@@ -129,9 +132,13 @@ async def _divided(consumer: Consumer, partitions: int) -> None:
     assert len(consumer._consumer.assignment()) == partitions
 
 
-async def test_a_publisher_begins_anew_after_a_record_was_not_taken(
-    thing_counted: Callable[[str, int], PublishedEvent],
+async def test_a_publisher_begins_anew_after_a_record_was_not_taken_and_ends_its_span(
+    thing_counted: Callable[[str, int], PublishedEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    span = Mock(NonRecordingSpan(INVALID_SPAN_CONTEXT))
+    monkeypatch.setattr(publishing, "_publish_span", lambda row: span)
+    span.get_span_context.return_value = INVALID_SPAN_CONTEXT
+
     class Producer:
         stopped = False
 
@@ -152,3 +159,4 @@ async def test_a_publisher_begins_anew_after_a_record_was_not_taken(
         await publisher.send([row_of(thing_counted("a", 1), Cause.of_request("a"))])
     assert producer.stopped
     assert publisher._producer is None
+    span.end.assert_called_once()
