@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 
-from shop.bench.stage import Stage
 from shop.load import Customers, Placed, plan_run, run_name, serve_customers
 from shop.oracle.history import History
 from shop.stack import embedded
+from shop.stack.parts import Stack
 from shop.target import Target
 
 ROUND = 60
@@ -51,10 +51,10 @@ async def serve(target: Target, orders: int, customers: Customers) -> None:
         await serve_customers(target, run, history, customers)
 
 
-async def calm_down(stage: Stage) -> None:
+async def calm_down(stack: Stack, target: Target) -> None:
     """Some more orders after the crashes. Who is killed takes spans along, so traces are judged from here on.
 
     The oracle holds no order from before the last start of a service to be traced to its end.
     """
-    await embedded.restart(stage.stack, "notifications")
-    await serve(stage.target, ROUND, Customers())
+    await embedded.restart(stack, "notifications")
+    await serve(target, ROUND, Customers())

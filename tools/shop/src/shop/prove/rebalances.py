@@ -8,6 +8,7 @@ import time
 
 from shop.bench import replicas
 from shop.bench.replicas import Replica
+from shop.oracle.report import Verdict
 from shop.prove import business, stalls
 from shop.prove.churn import Churn
 from shop.prove.ground import Ground
@@ -40,20 +41,27 @@ async def run(ground: Ground, service: str, joins: int) -> Outcome:
     finally:
         await _end(more)
     took = time.monotonic() - began
-    await business.calm_down(stage)
+    await business.calm_down(stage.stack, stage.target)
     evidence, verdict = await ground.judged()
     stall = stalls.longest(evidence.log.entries, await stalls.taken_by(stage, service))
-    detail = {"service": service, "orders": len(placed), "seconds": round(took), **churn.counts}
-    return verdict_on(joins, churn.counts["joined"], stall, Outcome([], verdict, detail))
+    detail: dict[str, object] = {
+        "service": service,
+        "orders": len(placed),
+        "seconds": round(took),
+        **churn.counts,
+    }
+    return verdict_on(joins, churn.counts["joined"], stall, verdict, detail)
 
 
-def verdict_on(wanted: int, joined: int, stall: Stall, so_far: Outcome) -> Outcome:
+def verdict_on(
+    wanted: int, joined: int, stall: Stall, verdict: Verdict, detail: dict[str, object]
+) -> Outcome:
     """Hold what was seen against what must be."""
     values = [
         at_least("replicas that joined, and left again", joined, wanted),
         at_most("longest stall of a partition", stall.seconds, SESSION_SECONDS + MARGIN_SECONDS, "s"),
     ]
-    return Outcome(values, so_far.verdict, {**so_far.detail, "stall ended by": stall.until})
+    return Outcome(values, verdict, {**detail, "stall ended by": stall.until})
 
 
 async def _end(more: list[Replica]) -> None:

@@ -35,7 +35,7 @@ async def run(ground: Ground, minutes: float) -> Outcome:
             waits = [await _crash(ground, victim) for victim in _one_of_each(more)]
             everybody: list[Process] = [*more, *(First(stage.stack, name) for name in stage.stack.services)]
             await _churn(ground, churn, everybody, minutes)
-        await business.calm_down(stage)
+        await business.calm_down(stage.stack, stage.target)
         _, verdict = await ground.judged()
     detail = {
         "orders": len(placed),

@@ -6,7 +6,6 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 
-from shop.bench.stage import Stage
 from shop.commands import dead_letters
 from shop.oracle.evidence import Evidence
 from shop.oracle.report import Verdict
@@ -15,6 +14,7 @@ from shop.prove.ground import Ground
 from shop.prove.outcome import Outcome, at_least, at_most
 from shop.stack import embedded, parts
 from shop.stack.parts import KAFKA, Stack
+from shop.target import Target
 
 RATE = 25.0
 IN_HAND_SECONDS = 31.0
@@ -36,7 +36,7 @@ async def run(ground: Ground, orders: int) -> Outcome:
         await until(1 / 3)
         ground.say("destroying Kafka's volume")
         await lose_everything_in_kafka(stage.stack)
-        sent = await republish(stage)
+        sent = await republish(stage.target)
         ground.say("waiting until no relay has an old page in hand")
         await asyncio.sleep(IN_HAND_SECONDS)
         await parts.declare_topics(stage.stack)
@@ -65,9 +65,9 @@ async def lose_everything_in_kafka(stack: Stack) -> None:
     await embedded.start(stack, KAFKA)
 
 
-async def republish(stage: Stage) -> Mapping[str, int]:
+async def republish(target: Target) -> Mapping[str, int]:
     """What `shop republish` does, for every service: service → events that it sends again."""
     return {
-        name: (await asyncio.to_thread(dead_letters.ask, stage.target, name, "POST", "/republish"))["events"]
-        for name in stage.stack.services
+        name: (await asyncio.to_thread(dead_letters.ask, target, name, "POST", "/republish"))["events"]
+        for name in target.service_urls
     }

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shop.bench import replicas
-from shop.bench.stage import PRODUCTS, Stage
 from shop.load import CATALOGUE, Customers, Plan, Shop, open_shop, plan_run, run_name
 from shop.oracle.history import History
 from shop.oracle.report import Verdict
@@ -20,6 +19,8 @@ from shop.prove.ground import Ground
 from shop.prove.outcome import Outcome, at_least, at_most
 from shop.prove.visitors import Visitor
 from shop.stack import embedded
+from shop.stack.parts import Stack
+from shop.target import Target
 
 END_SECONDS = 10.0
 BATCH = 500
@@ -31,7 +32,7 @@ SETTLING = 4.0
 """Seconds in which a group goes on after a member has left, and what is delivered again arrives."""
 SIGHTS = {
     "orders": "/prices?limit=5",
-    "inventory": f"/products/{PRODUCTS[0].sku}",
+    "inventory": f"/products/{CATALOGUE[0].sku}",
     "payments": "/openapi.json",
     "notifications": "/notifications?limit=5",
     "analytics": "/reports/orders-by-state",
@@ -60,38 +61,36 @@ async def run(ground: Ground, rounds: int) -> Outcome:
     ground.say("starting a second replica of every service")
     async with replicas.running(stage, 2) as more:
         doors = {one.service: (stage.stack.ports.service(one.service), one.port) for one in more}
-        async with visited(stage, doors) as crowd:
+        async with visited(stage.target, doors) as crowd:
             for turn in range(rounds):
                 for place, service in enumerate(doors):
                     ground.say(f"SIGTERM to {service}")
                     ground.went((turn + place / len(doors)) / rounds)
-                    endings.append(await _end(stage, service, doors))
+                    endings.append(await end(stage.stack, service, doors))
         _, verdict = await ground.judged()
     return verdict_on(endings, crowd, verdict)
 
 
 @asynccontextmanager
-async def visited(stage: Stage, doors: Doors) -> AsyncIterator[Sequence[Visitor]]:
+async def visited(target: Target, doors: Doors) -> AsyncIterator[Sequence[Visitor]]:
     """Somebody reads from each service, and some buy, all the time until the context ends."""
-    crowd = [Visitor(doors[service]) for service in SIGHTS] + [
-        Visitor(doors["orders"]) for _ in range(BUYERS)
-    ]
-    lookers, buyers = crowd[: len(SIGHTS)], crowd[len(SIGHTS) :]
+    lookers = {service: Visitor(ports) for service, ports in doors.items()}
+    buyers = [Visitor(doors["orders"]) for _ in range(BUYERS)]
     closing = asyncio.Event()
 
     def open_still() -> bool:
         return not closing.is_set()
 
-    with History(stage.target.state / "history", run_name(0)) as history:
-        async with Shop(stage.target, history, Customers()) as shop:
+    with History(target.state / "history", run_name(0)) as history:
+        async with Shop(target, history, Customers()) as shop:
             await open_shop(shop, CATALOGUE)
         async with asyncio.TaskGroup() as group:
-            for looker, path in zip(lookers, SIGHTS.values(), strict=True):
-                group.create_task(visitors.look_around(looker, path, open_still, LOOK_PAUSE))
+            for service, looker in lookers.items():
+                group.create_task(visitors.look_around(looker, SIGHTS[service], open_still, LOOK_PAUSE))
             for number, buyer in enumerate(buyers):
                 group.create_task(visitors.buy(buyer, _wishes(number), open_still, history))
             try:
-                yield crowd
+                yield [*lookers.values(), *buyers]
             finally:
                 closing.set()
 
@@ -103,15 +102,14 @@ def _wishes(seed: int) -> list[Plan]:
     return [plan for plan in plans if plan.cancel_after is None and {sku for sku, _ in plan.lines} <= on_sale]
 
 
-async def _end(stage: Stage, service: str, doors: Doors) -> Ending:
+async def end(stack: Stack, service: str, doors: Doors) -> Ending:
     """SIGTERM to a service's first process, and a new one in its place."""
     before = {name: await duplicates.read(ports) for name, ports in doors.items()}
     began = time.monotonic()
-    daemon = stage.stack.daemon(service)
-    await daemon.stop(signal.SIGTERM, PATIENCE)
+    await stack.daemon(service).stop(signal.SIGTERM, PATIENCE)
     seconds = time.monotonic() - began
     await asyncio.sleep(SETTLING)
-    await embedded.start(stage.stack, service)
+    await embedded.start(stack, service)
     await asyncio.sleep(SETTLING)
     after = {name: await duplicates.read(ports) for name, ports in doors.items()}
     return Ending(service, seconds, {name: duplicates.between(before[name], after[name]) for name in doors})
