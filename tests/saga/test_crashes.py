@@ -23,6 +23,14 @@ async def test_kafka_and_postgresql_may_be_killed_as_well(floor: Any) -> None:
     placed = await floor.crash_while_serving(["kafka", "postgres"], ORDERS)
     evidence = await floor.assert_that_the_oracle_holds()
     assert len({one.order_id for one in placed} & evidence.orders.keys()) == ORDERS
+    assert evidence.dead_letters == []
+
+
+async def test_a_card_processor_that_is_away_is_no_poison(floor: Any) -> None:
+    placed = await floor.crash_while_serving(["processor"], ORDERS)
+    evidence = await floor.assert_that_the_oracle_holds()
+    assert len({one.order_id for one in placed} & evidence.orders.keys()) == ORDERS
+    assert evidence.dead_letters == []
 
 
 async def test_without_kafka_orders_are_taken_and_wait_in_the_outbox(floor: Any) -> None:

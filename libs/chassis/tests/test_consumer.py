@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
+from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
 from pydantic import SecretStr
 
 from chassis import consumer as consuming
+from chassis import publisher as publishing
 from chassis.consumer import Consumer
 from chassis.database import Unavailable
 from chassis.envelope import Cause, PublishedEvent
@@ -94,9 +100,45 @@ async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
     await step
 
 
-async def test_a_publisher_begins_anew_after_a_record_was_not_taken(
-    thing_counted: Callable[[str, int], PublishedEvent],
+async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(
+    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(consuming, "METADATA_MS", 200)
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    monkeypatch.setattr(Inbox, "topics", {topic})
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers=kafka
+    )
+    consumer = Consumer(replace(inbox, group=topic), settings)
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    again = NewTopic(topic, num_partitions=2, replication_factor=1)
+    await client.create_topics([again])
+    running = asyncio.create_task(consumer.run())
+    await eventually(lambda: _divided(consumer, 2), 20)
+    await client.delete_topics([topic])
+    await eventually(lambda: _divided(consumer, 0), 20)
+    await client.create_topics([again])
+    await eventually(lambda: _divided(consumer, 2), 20)
+    await client.delete_topics([topic])
+    await client.close()
+    consumer.stop()
+    await running
+
+
+async def _divided(consumer: Consumer, partitions: int) -> None:
+    """The group has divided its topics, and this consumer has so many partitions of them."""
+    assert consumer.assigned
+    assert len(consumer._consumer.assignment()) == partitions
+
+
+async def test_a_publisher_begins_anew_after_a_record_was_not_taken_and_ends_its_span(
+    thing_counted: Callable[[str, int], PublishedEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = Mock(NonRecordingSpan(INVALID_SPAN_CONTEXT))
+    monkeypatch.setattr(publishing, "_publish_span", lambda row: span)
+    span.get_span_context.return_value = INVALID_SPAN_CONTEXT
+
     class Producer:
         stopped = False
 
@@ -117,3 +159,4 @@ async def test_a_publisher_begins_anew_after_a_record_was_not_taken(
         await publisher.send([row_of(thing_counted("a", 1), Cause.of_request("a"))])
     assert producer.stopped
     assert publisher._producer is None
+    span.end.assert_called_once()

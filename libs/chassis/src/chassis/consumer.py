@@ -27,6 +27,8 @@ OFFSETS_EVERY = 1.0
 COMMIT_SECONDS = 3.0
 # A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
 LONGEST_FETCH_MS = 2_000
+# Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
+METADATA_MS = 10_000
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -55,6 +57,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=self.settings.kafka_session_timeout_ms // 4,
             fetch_max_wait_ms=LONGEST_FETCH_MS,
+            metadata_max_age_ms=METADATA_MS,
         )
         consumer.subscribe(sorted(self.inbox.topics), listener=self)
         self._done.clear()

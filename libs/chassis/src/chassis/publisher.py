@@ -36,9 +36,7 @@ class KafkaPublisher:
             for topic in {row.topic for row in rows}:
                 # Nothing is sent while a topic is missing: its neighbours would be sent again at each new try.
                 await producer.partitions_for(topic)
-            spans = [_publish_span(row) for row in rows]
-            handed = zip(rows, spans, strict=True)
-            deliveries = [await self._hand_over(producer, row, span) for row, span in handed]
+            deliveries = [await self._hand_over(producer, row) for row in rows]
             for result in await asyncio.gather(*deliveries, return_exceptions=True):
                 if isinstance(result, BaseException):
                     raise KafkaError(repr(result)) from result
@@ -46,8 +44,7 @@ class KafkaPublisher:
             # Also after a single record: what the broker has of its partition's sequence is not known any more.
             await self.close()
             raise Unavailable(f"Kafka takes no records: {error!r}") from error
-        for row, span in zip(rows, spans, strict=True):
-            span.end()
+        for row in rows:
             telemetry.PUBLISHED.labels(row.topic).inc()
 
     async def close(self) -> None:
@@ -76,11 +73,14 @@ class KafkaPublisher:
             self._producer = producer
         return self._producer
 
-    async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow, span: Span) -> asyncio.Future[Any]:
+    async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
+        span = _publish_span(row)
         cause = replace(row.cause, traceparent=telemetry.traceparent_of(span) or row.traceparent)
         headers = envelope.encode(row.event_id, self._source, row.type, row.key, row.time, cause)
         value, key = row.data.encode(), row.key.encode()
         delivery: asyncio.Future[Any] = await producer.send(row.topic, value, key, headers=headers)
+        # Also when it fails, or another of its page does: the broker may have it, and its readers continue the span.
+        delivery.add_done_callback(lambda _: span.end())
         return delivery
 
 

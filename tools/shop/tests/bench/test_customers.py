@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from shop.bench import customers
 from shop.bench.customers import Customers, Refused
 
 
@@ -67,6 +68,22 @@ async def test_an_order_that_is_shed_comes_back_with_its_key() -> None:
     assert len(sent.orders) == 1
     assert sent.shed == 2
     assert keys == [keys[0]] * 3
+
+
+async def test_an_impatient_customer_who_is_shed_does_not_come_back() -> None:
+    answers = [(429, "Retry-After: 1\r\n"), (429, "")]
+    async with shop(answers) as (port, keys):
+        sent = await Customers(port, orders=3, rate=0, seed=1, connections=1, impatient=True).come()
+    assert len(keys) == sent.asked == 3
+    assert (len(sent.orders), sent.shed, sent.vague, sent.left) == (1, 2, 1, 0)
+    assert list(sent.keys.values()) == ["1-2"]
+
+
+async def test_an_impatient_customer_does_not_queue_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers, "LONGEST_QUEUE", -1.0)
+    async with shop([]) as (port, keys):
+        sent = await Customers(port, orders=3, rate=0, seed=1, impatient=True).come()
+    assert (sent.left, sent.asked, keys) == (3, 0, [])
 
 
 async def test_an_answer_that_is_a_mistake_ends_the_run() -> None:

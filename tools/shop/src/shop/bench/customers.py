@@ -1,7 +1,8 @@
 """The load: orders that arrive by the clock, whether or not the shop keeps up.
 
 A process of its own, so that what it burns is told apart; and a small HTTP client of its own, for a comfortable one
-would burn more than the shop. An order that the shop sheds (429, 503) comes back when it was asked to.
+would burn more than the shop. An order that the shop sheds (429, 503) comes back when it was asked to, unless customers
+are impatient: then it is given up.
 
     python -m shop.bench.customers --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
 """
@@ -18,12 +19,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 CONNECTIONS = 64
+LONGEST_QUEUE = 1.0
+"""Seconds that an impatient customer waits for a free connection."""
 SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 """So many that no two orders of a moment need to fight for one product."""
 
 
-Due = tuple[float, bytes]
-"""When an order is due (seconds since the epoch), and its request."""
+Due = tuple[float, str, bytes]
+"""When an order is due (seconds since the epoch), its Idempotency-Key, and its request."""
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers with their names in lower case, body."""
@@ -41,8 +44,16 @@ class Sent:
     """Order id → when its request was due (seconds since the epoch)."""
     answered: list[float] = field(default_factory=list)
     """Seconds from when a request was due to its 202."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Order id → the Idempotency-Key that it was placed with."""
+    asked: int = 0
+    """Requests that were answered."""
     shed: int = 0
     """Answers that asked to come back later."""
+    vague: int = 0
+    """Those of them that did not say when."""
+    left: int = 0
+    """Impatient customers who went away before it was their turn to ask."""
     began: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -55,12 +66,14 @@ class Customers:
     orders: int
     rate: float
     seed: int
+    connections: int = CONNECTIONS
+    impatient: bool = False
 
     async def come(self) -> Sent:
-        """Place all orders; returns when each was taken. Raises a group of Refused if one is refused for good."""
+        """Place all orders; returns when each was taken or given up. Raises a group of Refused if one is refused."""
         sent = Sent(began=time.time())
         due: asyncio.Queue[Due | None] = asyncio.Queue()
-        windows = min(CONNECTIONS, self.orders)
+        windows = min(self.connections, self.orders)
         async with asyncio.TaskGroup() as group:
             for _ in range(windows):
                 group.create_task(self._window(due, sent))
@@ -76,19 +89,37 @@ class Customers:
             if self.rate:
                 moment += dice.expovariate(self.rate)
                 await asyncio.sleep(max(0.0, moment - time.time()))
-            due.put_nowait((moment, self._request(dice, number)))
+            due.put_nowait((moment, f"{self.seed}-{number}", self._request(dice, number)))
 
     async def _window(self, due: asyncio.Queue[Due | None], sent: Sent) -> None:
         """Takes the next order that is due, waits for its answer."""
         line = Line(self.port)
         try:
             while (order := await due.get()) is not None:
-                moment, request = order
-                order_id = await _place(line, request, sent)
-                sent.answered.append(time.time() - moment)
-                sent.orders[order_id] = moment
+                moment, key, request = order
+                if self.impatient and time.time() > moment + LONGEST_QUEUE:
+                    sent.left += 1
+                    continue
+                if (order_id := await self._place(line, request, sent)) is not None:
+                    sent.answered.append(time.time() - moment)
+                    sent.orders[order_id], sent.keys[order_id] = moment, key
         finally:
             await line.close()
+
+    async def _place(self, line: Line, request: bytes, sent: Sent) -> str | None:
+        """Send a request until it is taken; returns the order's id, None if the customer gave up."""
+        while True:
+            status, headers, body = await line.ask(request)
+            sent.asked += 1
+            if status == 202:
+                return str(json.loads(body)["order_id"])
+            if status not in (429, 503):
+                raise Refused(f"An order was answered with {status}: {body[:300].decode()}")
+            sent.shed += 1
+            sent.vague += "retry-after" not in headers
+            if self.impatient:
+                return None
+            await asyncio.sleep(float(headers.get("retry-after", "1")))
 
     def _request(self, dice: random.Random, number: int) -> bytes:
         lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
@@ -105,18 +136,6 @@ class Customers:
             f"Idempotency-Key: {self.seed}-{number}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
-
-
-async def _place(line: Line, request: bytes, sent: Sent) -> str:
-    """Send a request until it is taken; returns the order's id."""
-    while True:
-        status, headers, body = await line.ask(request)
-        if status == 202:
-            return str(json.loads(body)["order_id"])
-        if status not in (429, 503):
-            raise Refused(f"An order was answered with {status}: {body[:300].decode()}")
-        sent.shed += 1
-        await asyncio.sleep(float(headers.get("retry-after", "1")))
 
 
 @dataclass
@@ -160,14 +179,17 @@ def main() -> None:
     parser.add_argument("--orders", type=int, required=True, help="how many orders")
     parser.add_argument("--rate", type=float, required=True, help="orders per second; 0: all at once")
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="how many requests at a time")
+    parser.add_argument("--impatient", action="store_true", help="an order that is shed is given up")
     parser.add_argument("--out", type=Path, required=True, help="where to write what was sent, as JSON")
     given = parser.parse_args()
+    out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}
     try:
-        sent = asyncio.run(Customers(given.port, given.orders, given.rate, given.seed).come())
+        sent = asyncio.run(Customers(**options).come())
     except* Refused as refused:
         raise SystemExit(str(refused.exceptions[0])) from None
     sent.cpu_seconds = time.process_time()
-    given.out.write_text(json.dumps(asdict(sent)))
+    out.write_text(json.dumps(asdict(sent)))
 
 
 if __name__ == "__main__":

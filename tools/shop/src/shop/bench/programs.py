@@ -1,4 +1,4 @@
-"""Runs a probe (shop.bench.probes) in a service's environment."""
+"""Runs a probe (shop.bench.probes, shop.prove.probes) in a service's environment."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from shop.stack.process import run
 from shop.stack.trouble import Trouble
 
 
-async def probe(name: str, **settings: object) -> dict[str, Any]:
+async def probe(name: str, package: str = "shop.bench.probes", **settings: object) -> dict[str, Any]:
     """What the probe `name` finds with these settings."""
     python = venvs.service("orders").python
     environment = parts.child_environment({"PYTHONPATH": str(places.repository() / "tools" / "shop" / "src")})
-    code, output = await run(
-        [str(python), "-m", f"shop.bench.probes.{name}", json.dumps(settings)], env=environment
-    )
+    code, output = await run([str(python), "-m", f"{package}.{name}", json.dumps(settings)], env=environment)
     if code != 0:
         raise Trouble(f"The probe {name} failed: {output[-600:]}")
     result: dict[str, Any] = json.loads(output.splitlines()[-1])

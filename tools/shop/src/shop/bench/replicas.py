@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from shop.bench.stage import Stage
 from shop.stack import parts, venvs
+from shop.stack.parts import Stack
 from shop.stack.process import Daemon
 from shop.stack.trouble import Trouble
 
@@ -19,37 +21,58 @@ SETTLING = 12.0
 """Seconds in which groups divide their partitions anew; more than a session's timeout."""
 
 
+@dataclass(frozen=True)
+class Replica:
+    """One more process of a service. It may be started and ended again and again."""
+
+    stack: Stack
+    service: str
+    port: int
+
+    @property
+    def daemon(self) -> Daemon:
+        """Its operating-system process."""
+        return Daemon(f"{self.service}-replica-{self.port}", self.stack.state)
+
+    async def start(self) -> None:
+        """Start it and return when it has joined its group. Raises Trouble if it takes too long."""
+        environment = {**parts.service_environment(self.stack, self.service), "HTTP_PORT": str(self.port)}
+        # The stack's own process keeps its name in the group; another of that name would put it out.
+        del environment["KAFKA_GROUP_INSTANCE_ID"]
+        argv = [str(venvs.service(self.service).python), "-m", f"{self.service}.main"]
+        self.daemon.start(argv, env=environment, cwd=self.stack.state)
+        deadline = time.monotonic() + PATIENCE
+        while await parts.http_status(self.port, "/readyz") != 200:
+            if time.monotonic() > deadline:
+                raise Trouble(f"A replica on port {self.port} was not ready after {PATIENCE:.0f} s.")
+            await asyncio.sleep(0.2)
+
+    async def stop(self) -> None:
+        """End it as an orderly shutdown does."""
+        await self.daemon.stop()
+
+    async def kill(self) -> None:
+        """End it as `kill -9` does."""
+        await self.daemon.kill()
+
+
+def beside(stack: Stack, count: int) -> list[Replica]:
+    """`count` replicas of each service, none of them started."""
+    first = stack.ports.base + PORTS_ABOVE
+    names = [name for _ in range(count) for name in stack.services]
+    return [Replica(stack, name, first + place) for place, name in enumerate(names)]
+
+
 @asynccontextmanager
-async def running(stage: Stage, count: int) -> AsyncIterator[None]:
+async def running(stage: Stage, count: int) -> AsyncIterator[list[Replica]]:
     """`count` processes of each service in all; their CPU is counted with their service's."""
-    more = [(name, number) for number in range(count - 1) for name in stage.stack.services]
+    more = beside(stage.stack, count - 1)
+    stage.replicas.extend((replica.service, replica.daemon) for replica in more)
     try:
-        for place, (name, number) in enumerate(more):
-            stage.replicas.append(
-                (name, _start(stage, name, number, stage.stack.ports.base + PORTS_ABOVE + place))
-            )
-        await asyncio.gather(
-            *(_ready(stage.stack.ports.base + PORTS_ABOVE + place) for place in range(len(more)))
-        )
+        await asyncio.gather(*(replica.start() for replica in more))
         await asyncio.sleep(SETTLING)
-        yield
+        yield more
     finally:
-        await asyncio.gather(*(daemon.stop() for _, daemon in stage.replicas))
+        await asyncio.gather(*(replica.stop() for replica in more))
         stage.replicas.clear()
         await asyncio.sleep(SETTLING if more else 0)
-
-
-def _start(stage: Stage, name: str, number: int, port: int) -> Daemon:
-    stack = stage.stack
-    daemon = Daemon(f"{name}-replica-{number}", stack.state)
-    environment = {**parts.service_environment(stack, name), "HTTP_PORT": str(port)}
-    daemon.start([str(venvs.service(name).python), "-m", f"{name}.main"], env=environment, cwd=stack.state)
-    return daemon
-
-
-async def _ready(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while await parts.http_status(port, "/readyz") != 200:
-        if time.monotonic() > deadline:
-            raise Trouble(f"A replica on port {port} was not ready after {PATIENCE:.0f} s.")
-        await asyncio.sleep(0.2)

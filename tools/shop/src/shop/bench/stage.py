@@ -72,10 +72,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(report: embedded.Report) -> AsyncIterator[Stage]:
-    """A fresh stack in a folder of its own, with its products listed; gone on leaving."""
-    folder = places.state_folder() / "bench"
-    stack = embedded.stack(folder, base_from_environment() + PORTS_ABOVE, environment=TRACED)
+async def opened(
+    report: embedded.Report,
+    name: str = "bench",
+    ports_above: int = PORTS_ABOVE,
+    environment: Mapping[str, str] = TRACED,
+) -> AsyncIterator[Stage]:
+    """A fresh stack in a folder `name` of its own, with its products listed; gone on leaving."""
+    folder = places.state_folder() / name
+    stack = embedded.stack(folder, base_from_environment() + ports_above, environment=environment)
     await embedded.down(stack, wipe=True)
     try:
         await _remember_commit_times(stack, report)
@@ -97,9 +102,6 @@ async def _remember_commit_times(stack: Stack, report: embedded.Report) -> None:
 
 
 async def _list_products(target: Target) -> None:
-    history = History(target.state / "history", "bench")
-    try:
+    with History(target.state / "history", "products") as history:
         async with load.Shop(target, history, load.Customers()) as shop:
             await load.open_shop(shop, PRODUCTS)
-    finally:
-        history.close()

@@ -14,6 +14,7 @@ from uuid import UUID
 from shop.bench.cpu import Spent
 from shop.bench.customers import Sent
 from shop.bench.stage import Stage
+from shop.oracle.history import History
 from shop.stack.process import run
 from shop.stack.trouble import Trouble
 
@@ -65,7 +66,7 @@ async def place(stage: Stage, orders: int, rate: float) -> Trial:
     sent = await send(stage, orders, rate)
     await _digested(stage, orders, began)
     spent = stage.clock().since(before)
-    confirmed = await _confirmations(stage, began)
+    confirmed = await confirmations(stage, began)
     return Trial(
         orders=orders,
         wall=max(confirmed.values()) - sent.began,
@@ -82,21 +83,30 @@ def first_id() -> UUID:
     return UUID(int=time.time_ns() // 1_000_000 << 80)
 
 
-async def send(stage: Stage, orders: int, rate: float) -> Sent:
-    """Have customers place orders; returns when all have been taken."""
+async def send(stage: Stage, orders: int, rate: float, *more: str) -> Sent:
+    """Have customers place orders; returns when all have been taken. `more` are further options of theirs.
+
+    What they were told goes into the history, for the oracle.
+    """
     out = stage.stack.state / "sent.json"
+    seed = next(_seeds)
     options = {
         "port": stage.stack.ports.service("orders"),
         "orders": orders,
         "rate": rate,
-        "seed": next(_seeds),
+        "seed": seed,
     }
     argv = [sys.executable, "-m", "shop.bench.customers", "--out", str(out)]
     argv += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    argv += more
     code, output = await run(argv, env=os.environ)
     if code != 0:
         raise Trouble(f"The benchmark's customers gave up: {output[-400:]}")
-    return Sent(**json.loads(out.read_text()))
+    sent = Sent(**json.loads(out.read_text()))
+    with History(stage.target.state / "history", f"customers-{seed}") as history:
+        for order_id, key in sent.keys.items():
+            history.answered(history.asked("place-order", key=key), 202, order_id)
+    return sent
 
 
 async def _digested(stage: Stage, orders: int, began: UUID) -> None:
@@ -116,7 +126,7 @@ async def _digested(stage: Stage, orders: int, began: UUID) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _confirmations(stage: Stage, began: UUID) -> dict[str, float]:
+async def confirmations(stage: Stage, began: UUID) -> dict[str, float]:
     """Order id → when its confirmation was committed, by PostgreSQL's clock, which is this machine's."""
     async with stage.database("orders") as orders:
         return {row["id"]: row["at"] for row in await orders.fetch(_CONFIRMED, began)}

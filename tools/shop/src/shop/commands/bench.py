@@ -54,7 +54,7 @@ def bench(
     effort = QUICK if quick else FULL
     if rounds is not None:
         effort = plan.with_rounds(effort, rounds)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     report = asyncio.run(run(plan.chosen(only or []), effort, console))
     out = out or places.cache_folder().parent / "report"
     out.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def bench(
     raise typer.Exit(0 if report.holds else 1)
 
 
-def _end(*_: object) -> NoReturn:
+def end(*_: object) -> NoReturn:
     """Ended from outside, it still takes its stack away; who asks twice must not interrupt that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,0 +1,81 @@
+"""The check of the inbox's memory is held at start: with too short a one a service does not consume."""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
+
+from chassis import retention
+from chassis.app import build_app
+from chassis.consumer import Consumer
+from chassis.inbox import Inbox
+from chassis.settings import ServiceSettings
+from chassis.testing import client, eventually
+from shop.testing import TestDatabase
+
+A_DAY = {"retention.ms": str(24 * 3_600_000)}
+
+
+@pytest.fixture
+def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What became of each start of the consumer: refused by the check, or run."""
+    seen: list[str] = []
+    check = retention.check
+
+    async def watched(
+        servers: str, topics: Collection[str], inbox: timedelta, access: Mapping[str, Any] | None = None
+    ) -> None:
+        try:
+            await check(servers, topics, inbox, access)
+        except retention.RetentionTooShort:
+            seen.append("refused")
+            raise
+
+    async def run(self: Consumer) -> None:
+        seen.append("run")
+        await self._stopping.wait()
+
+    monkeypatch.setattr(retention, "check", watched)
+    monkeypatch.setattr(Consumer, "run", run)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("remembers", "outcome"), [(timedelta(hours=23), "refused"), (timedelta(hours=24), "run")]
+)
+async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
+    project: TestDatabase,
+    kafka: str,
+    effects: Any,
+    outcomes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    remembers: timedelta,
+    outcome: str,
+) -> None:
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    broker = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await broker.start()
+    await broker.create_topics([NewTopic(topic, 1, 1, topic_configs=A_DAY)])
+    monkeypatch.setattr(Inbox, "topics", {topic})
+    settings = ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(project.url),
+        kafka_bootstrap_servers=kafka,
+        inbox_retention=remembers,
+    )
+    app: FastAPI = build_app(
+        settings, router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
+    )
+
+    async def came_out() -> None:
+        assert set(outcomes) == {outcome}
+
+    async with client(app):
+        await eventually(came_out, 20)
+    await broker.delete_topics([topic])
+    await broker.close()

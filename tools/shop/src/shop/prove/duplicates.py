@@ -1,0 +1,35 @@
+"""How many events a service was given that it had already: redeliveries, by its own count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import httpx
+
+LINE = re.compile(r'^chassis_events_consumed_total\{.*outcome="duplicate".*\} ([0-9.e+]+)$', re.MULTILINE)
+STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
+
+Counts = Mapping[tuple[int, float], int]
+"""(port, start of the process) → duplicates since that start."""
+
+
+async def read(ports: Sequence[int]) -> Counts:
+    """What each of a service's processes has counted."""
+    counts = {}
+    async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
+        for port in ports:
+            text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+            started = STARTED.search(text)
+            counts[port, float(started[1]) if started else 0.0] = counted(text)
+    return counts
+
+
+def counted(metrics: str) -> int:
+    """Duplicates of all event types, in a process's metrics."""
+    return sum(int(float(count)) for count in LINE.findall(metrics))
+
+
+def between(before: Counts, after: Counts) -> int:
+    """Duplicates from one moment to another; a process that is new counts from its start."""
+    return sum(count - before.get(process, 0) for process, count in after.items())

@@ -1,0 +1,103 @@
+"""Ten times as many orders as the shop can do: it refuses most at once, and does the rest as fast as ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from shop.bench import trial
+from shop.bench.customers import Sent
+from shop.bench.stage import Stage
+from shop.oracle.report import Verdict
+from shop.prove import memory
+from shop.prove.ground import Ground
+from shop.prove.memory import Memory
+from shop.prove.outcome import Outcome, at_least, at_most
+from shop.stack.ports import SERVICES
+
+TIMES = 10
+PEAK_ORDERS = 3_000
+WARM_UP_ORDERS = 1_500
+GOODPUT = 0.8
+DRAIN_SECONDS = 60.0
+GROWTH_PERCENT = 10.0
+CONNECTIONS = 256
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Rush:
+    """What was seen of a rush of customers."""
+
+    seconds: float
+    sent: Sent
+    peak: float
+    """Orders per second that the shop can do, all of them waiting at its door."""
+    goodput: float
+    """Orders confirmed per second while the rush went on."""
+    drained: float
+    """Seconds from its end until no order was PENDING."""
+    memory: Memory
+
+
+async def run(ground: Ground, minutes: float) -> Outcome:
+    """Look for the rate that the shop can sustain, then send ten times as many; who is refused goes away for good."""
+    ground.say("warming up")
+    await trial.place(ground.stage, WARM_UP_ORDERS, 0)
+    ground.say("looking for the sustainable rate")
+    peak = (await trial.place(ground.stage, PEAK_ORDERS, 0)).rate
+    rush = await _rush(ground, peak, 60 * minutes)
+    _, verdict = await ground.judged()
+    return verdict_on(rush, verdict)
+
+
+async def _rush(ground: Ground, peak: float, seconds: float) -> Rush:
+    stage, began = ground.stage, trial.first_id()
+    ground.say(f"{TIMES} × {peak:.0f} orders a second")
+    orders, options = int(TIMES * peak * seconds), ("--impatient", f"--connections={CONNECTIONS}")
+    async with memory.watched(stage) as watched, ground.clock(seconds):
+        sent = await trial.send(stage, orders, TIMES * peak, *options)
+        ended = time.time()
+        ground.say("draining")
+        await _drained(stage)
+        drained = time.time() - ended
+    took = ended - sent.began
+    confirmed = await trial.confirmations(stage, began)
+    done = sum(at <= ended for at in confirmed.values())
+    return Rush(took, sent, peak, done / took, drained, watched)
+
+
+async def _drained(stage: Stage) -> None:
+    async with stage.database("orders") as orders:
+        while await orders.fetchval("SELECT EXISTS (SELECT FROM orders WHERE state = 'PENDING')"):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def verdict_on(rush: Rush, verdict: Verdict) -> Outcome:
+    """Hold what was seen against what must be."""
+    sent = rush.sent
+    came = (sent.asked + sent.left) / rush.seconds
+    values = [
+        at_least("orders that came, of the sustainable rate", came / rush.peak, 0.9 * TIMES, "×"),
+        at_least("refused with 429", sent.shed, 1),
+        at_most("refused without Retry-After", sent.vague, 0),
+        at_least("confirmed meanwhile, of the sustainable rate", rush.goodput / rush.peak, GOODPUT, "×"),
+        at_most("until the queue had drained", rush.drained, DRAIN_SECONDS, "s"),
+        at_most(
+            "the services' memory, last third to middle third",
+            rush.memory.growth(SERVICES),
+            GROWTH_PERCENT,
+            "% more",
+        ),
+    ]
+    detail = {
+        "sustainable orders/s": round(rush.peak, 1),
+        "seconds": round(rush.seconds),
+        "answered requests/s": round(sent.asked / rush.seconds),
+        "taken": len(sent.orders),
+        "refused": sent.shed,
+        "gave up in the queue for a connection": sent.left,
+        "peak memory, MB": {part: round(most) for part, most in rush.memory.peak().items()},
+    }
+    return Outcome(values, verdict, detail)

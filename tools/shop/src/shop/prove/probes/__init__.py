@@ -1,0 +1,1 @@
+"""Programs that run in a service's environment, on the chassis' own classes; see shop.bench.programs."""
