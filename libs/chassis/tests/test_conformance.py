@@ -63,7 +63,7 @@ class KafkaTransport:
 
     @asynccontextmanager
     async def relaying(self, url: str) -> AsyncIterator[Relay]:
-        publisher = KafkaPublisher(self.servers, "/things")
+        publisher = KafkaPublisher({"bootstrap_servers": self.servers}, "/things")
         relay = Relay(url, publisher.send)
         task = asyncio.create_task(keep_going("relay", relay.run))
         try:

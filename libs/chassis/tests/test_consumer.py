@@ -100,6 +100,32 @@ async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
     await step
 
 
+@pytest.mark.parametrize(("batch_size", "rests"), [(1, False), (2, True)])
+async def test_after_a_batch_that_was_not_full_more_may_gather(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, batch_size: int, rests: bool
+) -> None:
+    settings = ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(""),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        batch_size=batch_size,
+        linger_seconds=1_000,
+    )
+    taken = asyncio.Event()
+
+    async def take(self: Inbox, messages: Any) -> None:
+        taken.set()
+
+    monkeypatch.setattr(Inbox, "process", take)
+    consumer = Consumer(inbox, settings)
+    step = asyncio.create_task(consumer._step(Broker()))
+    await taken.wait()
+    await asyncio.wait([step], timeout=0.05)
+    assert step.done() is not rests
+    consumer.stop()
+    await step
+
+
 async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(
     inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +179,7 @@ async def test_a_publisher_begins_anew_after_a_record_was_not_taken_and_ends_its
         async def stop(self) -> None:
             self.stopped = True
 
-    publisher, producer = KafkaPublisher("127.0.0.1:1", "/things"), Producer()
+    publisher, producer = KafkaPublisher({"bootstrap_servers": "127.0.0.1:1"}, "/things"), Producer()
     publisher._producer = producer
     with pytest.raises(Unavailable):
         await publisher.send([row_of(thing_counted("a", 1), Cause.of_request("a"))])

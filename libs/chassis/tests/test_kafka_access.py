@@ -28,11 +28,12 @@ def settings(**more: str) -> ServiceSettings:
 
 
 def test_an_open_broker_is_told_nothing() -> None:
-    assert settings().kafka_access == {}
+    open_to_all = {"bootstrap_servers": "localhost:9092", "security_protocol": "PLAINTEXT"}
+    assert settings().kafka == open_to_all
 
 
 def test_a_login_is_what_every_client_of_aiokafka_takes() -> None:
-    access = settings(**LOGIN).kafka_access
+    access = settings(**LOGIN).kafka
     assert access["sasl_plain_username"] == "things"
     assert access["sasl_plain_password"] == "s3cret"
     for client in (AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient):
@@ -40,8 +41,8 @@ def test_a_login_is_what_every_client_of_aiokafka_takes() -> None:
 
 
 def test_a_certificate_without_a_login_is_enough_for_tls_alone() -> None:
-    access = settings(kafka_security_protocol="SSL").kafka_access
-    assert access.keys() == {"security_protocol", "ssl_context"}
+    access = settings(kafka_security_protocol="SSL").kafka
+    assert access.keys() == {"bootstrap_servers", "security_protocol", "ssl_context"}
 
 
 @pytest.mark.parametrize("missing", ["kafka_sasl_username", "kafka_sasl_password"])

@@ -135,7 +135,7 @@ async def test_a_running_relay_notices_that_everything_is_to_be_sent_again(
 
 async def known(topic: str, kafka: str) -> None:
     try:
-        await retention.check(kafka, [topic], LONG)
+        await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
     except Unavailable as error:
         raise AssertionError from error
     except retention.RetentionTooShort:
@@ -144,7 +144,7 @@ async def known(topic: str, kafka: str) -> None:
 
 async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
     with pytest.raises(Unavailable):
-        await retention.check(kafka, ["things.nowhere.v1"], LONG)
+        await retention.check({"bootstrap_servers": kafka}, ["things.nowhere.v1"], LONG)
 
 
 @pytest.mark.parametrize(
@@ -167,9 +167,9 @@ async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
     )
     await eventually(lambda: known(topic, kafka))
     if fits:
-        await retention.check(kafka, [topic], LONG)
+        await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
     else:
         with pytest.raises(retention.RetentionTooShort, match="INBOX_RETENTION"):
-            await retention.check(kafka, [topic], LONG)
+            await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
     await client.delete_topics([topic])
     await client.close()

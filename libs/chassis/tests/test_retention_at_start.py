@@ -27,18 +27,16 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     check = retention.check
 
-    async def watched(
-        servers: str, topics: Collection[str], inbox: timedelta, access: Mapping[str, Any] | None = None
-    ) -> None:
+    async def watched(kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta) -> None:
         try:
-            await check(servers, topics, inbox, access)
+            await check(kafka, topics, inbox)
         except retention.RetentionTooShort:
             seen.append("refused")
             raise
 
     async def run(self: Consumer) -> None:
         seen.append("run")
-        await self._stopping.wait()
+        await self.stopping.wait()
 
     monkeypatch.setattr(retention, "check", watched)
     monkeypatch.setattr(Consumer, "run", run)

@@ -71,7 +71,7 @@ def build_app(
     app.state.settings, app.state.inbox, app.state.database = settings, inbox, inbox.database
     app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())
     app.state.consumer = runtime.consumer
-    for routes in (health.router, admin.router, *([router] if settings.runs_api else [])):
+    for routes in (health.router, admin.router, *([router] if settings.role != "worker" else [])):
         app.include_router(routes)
     install(app, problems or {})
     app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
@@ -101,10 +101,9 @@ class Runtime:
     def __init__(self, settings: ServiceSettings, inbox: Inbox, jobs: Jobs, backlog: Backlog | None) -> None:
         self.settings, self.inbox, self.backlog, self.database = settings, inbox, backlog, inbox.database
         self.jobs = {**jobs, "prune": Job(self._prune, every=60)}
-        servers, source = settings.kafka_bootstrap_servers, f"/{settings.service_name}"
-        self.publisher = KafkaPublisher(servers, source, settings.kafka_access)
+        self.publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
-        consumes = settings.runs_worker and inbox.subscriptions
+        consumes = settings.role != "api" and inbox.subscriptions
         self.consumer = Consumer(inbox, settings) if consumes else None
         self._notify = asyncio.Event()
         self.database.on_commit = self._committed
@@ -132,16 +131,15 @@ class Runtime:
     def _work(self) -> dict[str, Work]:
         """What goes on beside the consumer, by name."""
         work: dict[str, Work] = {"notify": self._notify_others}
-        if self.settings.runs_worker:
+        if self.settings.role != "api":
             work["relay"] = self.relay.run
             work |= {name: partial(job.work, name, self.database) for name, job in self.jobs.items()}
-        if self.backlog is not None and self.settings.runs_api:
+        if self.backlog is not None and self.settings.role != "worker":
             work["backlog"] = partial(self.backlog.sample, self.database)
         return work
 
     async def _consume(self) -> None:
-        servers, access = self.settings.kafka_bootstrap_servers, self.settings.kafka_access
-        await retention.check(servers, self.inbox.topics, self.settings.inbox_retention, access)
+        await retention.check(self.settings.kafka, self.inbox.topics, self.settings.inbox_retention)
         if self.consumer is not None:
             await self.consumer.run()
 

@@ -42,8 +42,7 @@ class Connection:
 
     async def execute(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> None:
         """Run a statement for its effect."""
-        query, arguments = compiled(statement, values or {})
-        await self.driver.execute(query, *arguments)
+        await self.rows(statement, values)
 
     async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[Row]:
         """All rows of the result."""
@@ -88,15 +87,18 @@ async def _leave_transaction(driver: Any) -> None:
 
 
 def compiled(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    query, names, own = (_text if isinstance(statement, TextClause) else _any)(statement)
-    given = {**own, **values}
-    return query, [given[name] for name in names]
+    """The statement as PostgreSQL takes it, and the values of $1, $2, …. Raises KeyError for one that has none."""
+    if isinstance(statement, TextClause):
+        query, names, _ = _text(statement)
+    else:
+        query, names, values = _compile(statement)
+    return query, [values[name] for name in names]
 
 
-def _any(statement: ClauseElement) -> tuple[str, list[str], Mapping[str, Any]]:
+def _compile(statement: ClauseElement) -> tuple[str, list[str], Mapping[str, Any]]:
     found: Any = statement.compile(dialect=_DIALECT)
     return found.string, found.positiontup or [], found.params
 
 
 # Texts are written once, at the top of a module; what is put together for each call is compiled each time.
-_text = lru_cache(maxsize=1_000)(_any)
+_text = lru_cache(maxsize=1_000)(_compile)

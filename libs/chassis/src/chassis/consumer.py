@@ -48,8 +48,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Consume until `stop()`. Raises KafkaError when the broker is away: call it again."""
         # aiokafka's own defaults lose data: they start at the end and commit offsets by the clock.
         self._consumer = consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap_servers,
-            **self.settings.kafka_access,
+            **self.settings.kafka,
             group_id=self.inbox.group,
             group_instance_id=self.settings.kafka_group_instance_id,
             auto_offset_reset="earliest",

@@ -8,7 +8,6 @@ event that we could have missed: nothing waits for it), then REDRIVEN or DISCARD
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +16,8 @@ from sqlalchemy import text
 from chassis import sql, telemetry
 from chassis.connection import Connection, Row
 from chassis.database import Transaction, Unavailable
-from chassis.envelope import LONGEST_NAME, RawMessage, new_id
-from chassis.outbox import LARGEST_EVENT, OutboxRow
+from chassis.envelope import LONGEST_NAME, Cause, RawMessage
+from chassis.outbox import LARGEST_EVENT, OutboxRow, new_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +109,10 @@ def _copy(letter: dict[str, Any], value: bytes | None) -> OutboxRow:
     data = json.dumps(letter | {"value_base64": value_base64}, default=str)
     if len(data) > LARGEST_EVENT:  # the letter in the database has them
         data = json.dumps(letter | {"headers": {}, "value_base64": None}, default=str)
-    headers = letter["headers"]
-    return OutboxRow(
-        event_id=new_id(),
-        topic=topic_of(letter["group"]),
-        key=letter["key"],
-        type=f"{letter['group']}.dead-lettered.v1",
-        time=datetime.now(UTC),
-        correlation_id=headers.get("ce_correlationid", letter["key"])[:LONGEST_NAME],
-        causation_id=letter["event_id"],
-        traceparent=headers.get("traceparent", "")[:LONGEST_NAME] or None,
-        data=data,
-    )
+    headers, group, key = letter["headers"], letter["group"], letter["key"]
+    correlation_id = headers.get("ce_correlationid", key)[:LONGEST_NAME]
+    cause = Cause(letter["event_id"], correlation_id, headers.get("traceparent", "")[:LONGEST_NAME] or None)
+    return new_row(topic_of(group), key, f"{group}.dead-lettered.v1", cause, data)
 
 
 def _printable(value: bytes) -> str:

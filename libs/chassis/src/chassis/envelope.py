@@ -117,7 +117,8 @@ class Undecodable(Exception):
 
 
 def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause: Cause) -> Headers:
-    """The headers of one event; the value is its data, as it is."""
+    """The headers of one event; the value is its data, as it is. The schema of `a.b-happened.v1` is `a.b-happened:v1`."""
+    name, _, version = type.rpartition(".")
     attributes = {
         "ce_specversion": "1.0",
         "ce_id": str(id),
@@ -125,19 +126,13 @@ def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause
         "ce_type": type,
         "ce_time": time.isoformat(),
         "ce_subject": subject,
-        "ce_dataschema": dataschema(type),
+        "ce_dataschema": f"urn:shopfloor:schema:{name}:{version}",
         "content-type": "application/json",
         "ce_correlationid": cause.correlation_id,
         "ce_causationid": None if cause.event_id is None else str(cause.event_id),
         "traceparent": cause.traceparent,
     }
     return [(name, value.encode()) for name, value in attributes.items() if value is not None]
-
-
-def dataschema(type: str) -> str:
-    """The name of the schema of an event type: `a.b-happened.v1` → `urn:shopfloor:schema:a.b-happened:v1`."""
-    name, _, version = type.rpartition(".")
-    return f"urn:shopfloor:schema:{name}:{version}"
 
 
 class _Head(BaseModel):

@@ -17,7 +17,6 @@ from uuid import UUID
 import structlog
 from opentelemetry.trace import Span, SpanKind
 from pydantic import ValidationError
-from sqlalchemy import text
 
 from chassis import dead_letters, envelope, sql, telemetry
 from chassis.database import Database, Transaction, is_unavailable
@@ -33,6 +32,8 @@ one type, in which each key occurs at most once. It never commits."""
 
 EventId = tuple[str, UUID]
 """An id is unique within its source."""
+
+OUTCOMES = {False: "handled", True: "held", None: "duplicate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +172,14 @@ class Inbox:
             return
         once = {event.id: event for event in events}  # a relay may send an event twice into one batch
         async with self.database.transaction() as tx:
-            fresh, held = await self._claim(tx, list(once.values()))
-            await self._dispatch(tx, [event for id, event in once.items() if id in fresh])
-            for id in (id for id in once if id in held):
-                await dead_letters.queue_behind(tx, self.group, once[id].message)
+            held = await self._claim(tx, list(once.values()))
+            await self._dispatch(tx, [event for id, event in once.items() if held.get(id) is False])
+            for event in (event for id, event in once.items() if held.get(id)):
+                await dead_letters.queue_behind(tx, self.group, event.message)
             for letter in dead:
                 await dead_letters.bury(tx, self.group, letter)
         for event in events:
-            outcome = "handled" if event.id in fresh else "held" if event.id in held else "duplicate"
+            outcome = OUTCOMES[held.get(event.id)]
             telemetry.CONSUMED.labels(event.envelope.type, outcome).inc()
 
     async def _dispatch(self, tx: Transaction, events: Sequence[Accepted]) -> None:
@@ -187,10 +188,10 @@ class Inbox:
             tx.spans += spans
             await handler(tx, [_received(event, span) for event, span in zip(calls, spans, strict=True)])
 
-    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> tuple[set[EventId], set[EventId]]:
-        """Enter events into the inbox. Returns which are new, and which must wait behind a dead letter of their key."""
+    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> dict[EventId, bool]:
+        """Enter events into the inbox. Returns those that are not there yet, and whether their key is held."""
         if not events:
-            return set(), set()
+            return {}
         columns = {
             "group": self.group,
             "ids": [event.envelope.id for event in events],
@@ -198,9 +199,7 @@ class Inbox:
             "topics": [event.message.topic for event in events],
             "keys": [event.envelope.subject for event in events],
         }
-        found = await tx.connection.rows(_CLAIM, columns)
-        fresh = {(source, id) for source, id, held in found if not held}
-        return fresh, {(source, id) for source, id, _ in found} - fresh
+        return {(source, id): held for source, id, held in await tx.connection.rows(_CLAIM, columns)}
 
     async def _take_one_by_one(self, events: Sequence[Accepted]) -> None:
         """Find the events that fail, try them again with growing pauses, then let each hold its key.
@@ -233,10 +232,7 @@ class Inbox:
 
 
 _CLAIM = sql.statement("claim_events")
-_CLAIM_ONE = text(
-    "INSERT INTO inbox (consumer_group, source, event_id) VALUES (:group, :source, :id)"
-    " ON CONFLICT DO NOTHING RETURNING event_id"
-)
+_CLAIM_ONE = sql.statement("claim_event")
 
 
 def waves(events: Iterable[Accepted]) -> list[tuple[Handler, list[Accepted]]]:

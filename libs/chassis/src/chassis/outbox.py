@@ -56,8 +56,13 @@ def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
     data = event.model_dump_json()
     if len(data) > LARGEST_EVENT:
         raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")
+    return new_row(event.topic, event.subject, event.event_type, cause, data)
+
+
+def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxRow:
+    """A row of this moment, with an id of its own."""
     why = (cause.correlation_id, cause.event_id, cause.traceparent)
-    return OutboxRow(new_id(), event.topic, event.subject, event.event_type, datetime.now(UTC), *why, data)
+    return OutboxRow(new_id(), topic, key, type, datetime.now(UTC), *why, data)
 
 
 def shard_of(key: str) -> int:

@@ -20,13 +20,11 @@ SEND_SECONDS = 30
 class KafkaPublisher:
     """Sends outbox rows to Kafka; connects when it is first used, and again after an error.
 
-    `source` is the service's CloudEvents source, such as `/orders`; `access` is `ServiceSettings.kafka_access`.
+    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`.
     """
 
-    def __init__(self, bootstrap_servers: str, source: str, access: Mapping[str, Any] | None = None) -> None:
-        self._servers = bootstrap_servers
-        self._access = dict(access or {})
-        self._source = source
+    def __init__(self, kafka: Mapping[str, Any], source: str) -> None:
+        self._kafka, self._source = kafka, source
         self._producer: AIOKafkaProducer | None = None
 
     async def send(self, rows: Sequence[OutboxRow]) -> None:
@@ -57,20 +55,14 @@ class KafkaPublisher:
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             # aiokafka's own defaults lose data: acks=1 and no idempotence.
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._servers,
-                **self._access,
+            self._producer = AIOKafkaProducer(
+                **self._kafka,
                 acks="all",
                 enable_idempotence=True,
                 max_batch_size=256 * 1024,
                 request_timeout_ms=SEND_SECONDS * 1000,
             )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
+            await self._producer.start()
         return self._producer
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:

@@ -77,7 +77,7 @@ class Relay:
         finally:
             self.cursors = {}
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._leave(connection), 1.0)
+                await asyncio.wait_for(connection.execute(_LEAVE, self.owner), 1.0)
             connection.terminate()
 
     async def _work(self, connection: Connection) -> None:
@@ -104,7 +104,7 @@ class Relay:
         if not records and cursor.upper is None:
             return 0
         if records:
-            await self.send([_row(record) for record in records])
+            await self.send([OutboxRow(*row) for _, _, *row in records])
         await self._advance(connection, shards, self._next(cursor, records))
         return max(len(records), 1)  # a paged window's end is progress too: what came since is still unseen
 
@@ -128,21 +128,9 @@ class Relay:
             log.info("relay shards", shards=sorted(mine))
         self.cursors = mine
 
-    async def _leave(self, connection: Connection) -> None:
-        await connection.execute(_LEAVE, self.owner)
-        await connection.execute("DELETE FROM relay_member WHERE owner = $1", self.owner)
-
-
-def _row(record: "asyncpg.Record") -> OutboxRow:
-    _, _, *columns = record.values()
-    return OutboxRow(*columns)
-
 
 _UNSEEN = sql.read("unseen_rows")
 _RENEW = sql.read("renew_leases")
 _ADOPT = sql.read("adopt_restored_rows")
-_LEAVE = "UPDATE relay_cursor SET owner = NULL, lease_until = NULL WHERE owner = $1"
-_ADVANCE = """
-    UPDATE relay_cursor SET snapshot = $1::text::pg_snapshot, upper = $2::text::pg_snapshot, after_id = $3
-    WHERE owner = $4 AND shard = ANY($5::smallint[]) RETURNING shard
-"""
+_LEAVE = sql.read("leave_shards")
+_ADVANCE = sql.read("advance_cursor")

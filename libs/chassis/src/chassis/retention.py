@@ -30,14 +30,12 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
         return int(await tx.connection.value(_PRUNE, {"outbox": outbox, "inbox": inbox, "batch": BATCH}))
 
 
-async def check(
-    bootstrap_servers: str, topics: Collection[str], inbox: timedelta, access: Mapping[str, Any] | None = None
-) -> None:
+async def check(kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta) -> None:
     """Hold the inbox's memory against the retention of the topics it reads. Raises RetentionTooShort with the cure.
 
     A compacted topic keeps its last events for ever; their handlers have a version guard instead.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **(access or {}))
+    admin = AIOKafkaAdminClient(**kafka)
     try:
         await admin.start()
         wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]

@@ -49,10 +49,13 @@ class ServiceSettings(BaseSettings):
         return self
 
     @property
-    def kafka_access(self) -> dict[str, Any]:
-        """How a client gets in to the broker: arguments of any of aiokafka's clients; {} for an open broker."""
+    def kafka(self) -> dict[str, Any]:
+        """Where the broker is and how to get in: arguments of any of aiokafka's clients."""
         protocol = self.kafka_security_protocol
-        access: dict[str, Any] = {} if protocol == "PLAINTEXT" else {"security_protocol": protocol}
+        access: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": protocol,
+        }
         if protocol.endswith("SSL"):
             access["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
         if protocol.startswith("SASL"):
@@ -60,13 +63,3 @@ class ServiceSettings(BaseSettings):
             access["sasl_plain_username"] = self.kafka_sasl_username
             access["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()
         return access
-
-    @property
-    def runs_api(self) -> bool:
-        """Whether this process answers the service's HTTP API."""
-        return self.role in ("all", "api")
-
-    @property
-    def runs_worker(self) -> bool:
-        """Whether this process runs the consumer, the relay and the jobs."""
-        return self.role in ("all", "worker")

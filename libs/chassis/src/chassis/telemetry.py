@@ -17,19 +17,9 @@ from uuid import UUID
 import structlog
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-)
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 from prometheus_client import Counter, Gauge
 
 CONSUMED = Counter("chassis_events_consumed_total", "Events taken from the transport", ["type", "outcome"])
@@ -51,8 +41,8 @@ def configure_tracing(service: str) -> None:
     configured = isinstance(trace.get_tracer_provider(), TracerProvider)
     if configured or not any(os.environ.get(name) for name in endpoints):
         return
-    name = os.environ.get("OTEL_SERVICE_NAME", service)
-    provider = TracerProvider(resource=Resource.create({"service.name": name}), shutdown_on_exit=False)
+    os.environ.setdefault("OTEL_SERVICE_NAME", service)
+    provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 
@@ -144,7 +134,7 @@ def ending(spans: Sequence[Span]) -> Iterator[None]:
 def _span_context(traceparent: str | None) -> SpanContext:
     try:
         _, trace_id, span_id, flags = (traceparent or "").split("-")
-        return SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+        return SpanContext(int(trace_id, 16), int(span_id, 16), True, trace.TraceFlags(int(flags, 16)))
     except ValueError:
         return trace.INVALID_SPAN_CONTEXT
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -45,12 +45,12 @@ TOPICS = sorted({model.topic for model in MODELS.values()})
 MESSAGES_AT_ONCE = 2_000
 
 
-def jobs(kafka_bootstrap_servers: str) -> Mapping[str, Job]:
+def jobs(kafka: Mapping[str, Any]) -> Mapping[str, Job]:
     """The jobs of this service."""
-    return {"rebuild": Job(partial(rebuild, kafka_bootstrap_servers), every=10.0)}
+    return {"rebuild": Job(partial(rebuild, kafka), every=10.0)}
 
 
-async def rebuild(kafka_bootstrap_servers: str, database: Database) -> int:
+async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
     """Carry on the rebuild that is open, to its end, and clear away what it replaces.
 
     Returns 1 if there was work, else 0. Everything that a crash can interrupt is in the database, so any
@@ -63,8 +63,8 @@ async def rebuild(kafka_bootstrap_servers: str, database: Database) -> int:
         if not mine or (work := await _work(database)) is None:
             return 0
         if work.state is GenerationState.BUILDING:
-            async with _history(kafka_bootstrap_servers) as kafka:
-                await _Replay(database, kafka, work).run()
+            async with _history(kafka) as history:
+                await _Replay(database, history, work).run()
             async with database.transaction() as tx:
                 await handlers.activate_rebuild(tx, work.generation)
             log.info("rebuild-active", generation=work.generation)
@@ -79,23 +79,23 @@ async def _work(database: Database) -> Generation | None:
 
 
 @asynccontextmanager
-async def _history(kafka_bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of all partitions of all topics.
 
     It is in no group: it disturbs nobody and commits nothing.
     """
-    kafka = AIOKafkaConsumer(
+    history = AIOKafkaConsumer(
         *TOPICS,
-        bootstrap_servers=kafka_bootstrap_servers,
+        **kafka,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    await kafka.start()
+    await history.start()
     try:
-        yield kafka
+        yield history
     finally:
-        await kafka.stop()
+        await history.stop()
 
 
 class _Replay:

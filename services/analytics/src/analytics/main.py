@@ -16,7 +16,7 @@ def create_app() -> FastAPI:
         problems=api.PROBLEMS,
         subscriptions=consumers.SUBSCRIPTIONS,
         ignored=consumers.IGNORED,
-        jobs=consumers.jobs(settings.kafka_bootstrap_servers),
+        jobs=consumers.jobs(settings.kafka),
     )
 
 

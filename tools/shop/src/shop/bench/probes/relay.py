@@ -59,7 +59,7 @@ async def _relayed(url: str, bootstrap: str, rows: int) -> float:
 
 
 async def _drained(url: str, bootstrap: str, rows: int) -> float:
-    publisher = KafkaPublisher(bootstrap, "/bench")
+    publisher = KafkaPublisher({"bootstrap_servers": bootstrap}, "/bench")
     sent, all_sent = 0, asyncio.Event()
 
     async def send(page: Sequence[OutboxRow]) -> None:

@@ -39,7 +39,7 @@ async def work(
 ) -> dict[str, Any]:
     """Rates in rows per second, a list for each of the three times; raises if a row is missing or out of order."""
     events.use(topic)
-    outbox = Outbox(Database(database), KafkaPublisher(bootstrap, "/prove"))
+    outbox = Outbox(Database(database), KafkaPublisher({"bootstrap_servers": bootstrap}, "/prove"))
     pace = (every_seconds, backlog, 1 / transactions_per_second)
     running = asyncio.create_task(outbox.relay(database))
     await outbox.drain(backlog)  # connects, and warms up
