@@ -24,7 +24,7 @@ FILES = (
 MAIN_LINES = 60
 CHASSIS = ROOT / "libs/chassis/src/chassis"
 # Lines of code: without blank lines, comments and docstrings, which are to be encouraged, and without SQL files.
-CHASSIS_LINES = 1_750
+CHASSIS_LINES = 1_500
 # No service runs it: it is for the tests of services.
 TEST_KIT = CHASSIS / "testing.py"
 NO_CODE = {

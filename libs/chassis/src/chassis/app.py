@@ -100,7 +100,8 @@ class Runtime:
 
     def __init__(self, settings: ServiceSettings, inbox: Inbox, jobs: Jobs, backlog: Backlog | None) -> None:
         self.settings, self.inbox, self.backlog, self.database = settings, inbox, backlog, inbox.database
-        self.jobs = {**jobs, "prune": Job(self._prune, every=60)}
+        prune = partial(retention.prune, outbox=settings.outbox_retention, inbox=settings.inbox_retention)
+        self.jobs = {**jobs, "prune": Job(prune, every=60)}
         self.publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         consumes = settings.role != "api" and inbox.subscriptions
@@ -113,8 +114,8 @@ class Runtime:
         """Run everything that this role has; on leaving, drain."""
         tasks = [asyncio.create_task(keep_going(name, work)) for name, work in self._work().items()]
         if self.consumer is not None:
-            ended = self.consumer.stopping.is_set
-            tasks.append(asyncio.create_task(keep_going("consumer", self._consume, ended)))
+            consume, ended = partial(self._consume, self.consumer), self.consumer.stopping.is_set
+            tasks.append(asyncio.create_task(keep_going("consumer", consume, ended)))
         try:
             yield
         finally:
@@ -138,13 +139,9 @@ class Runtime:
             work["backlog"] = partial(self.backlog.sample, self.database)
         return work
 
-    async def _consume(self) -> None:
+    async def _consume(self, consumer: Consumer) -> None:
         await retention.check(self.settings.kafka, self.inbox.topics, self.settings.inbox_retention)
-        if self.consumer is not None:
-            await self.consumer.run()
-
-    async def _prune(self, database: Database) -> int:
-        return await retention.prune(database, self.settings.outbox_retention, self.settings.inbox_retention)
+        await consumer.run()
 
     def _committed(self, tx: Transaction) -> None:
         for name in tx.wakes & self.jobs.keys():

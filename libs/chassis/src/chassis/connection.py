@@ -14,7 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import ClauseElement, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-Driver: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"
+Driver: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 Pool: TypeAlias = "asyncpg.Pool[Row]"
 
 CONNECT_SECONDS = 3.0

@@ -109,8 +109,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> bool:
         """Whether the inbox took the records; if not, they will be fetched again."""
+        messages = [RawMessage(r.topic, (r.partition, r.offset), r.key, r.value, r.headers) for r in records]
         try:
-            await self.inbox.process([_raw(record) for record in records])
+            await self.inbox.process(messages)
         except Exception as error:
             _give_back(consumer, records)
             if not is_unavailable(error):
@@ -153,8 +154,3 @@ def _give_back(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) ->
     for record in reversed(records):  # so that each partition ends at its first
         with contextlib.suppress(IllegalStateError):
             consumer.seek(TopicPartition(record.topic, record.partition), record.offset)
-
-
-def _raw(record: ConsumerRecord) -> RawMessage:
-    position = (record.partition, record.offset)
-    return RawMessage(record.topic, position, record.key, record.value, record.headers)

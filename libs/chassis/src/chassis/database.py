@@ -6,7 +6,7 @@ A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -18,8 +18,7 @@ from chassis.connection import CONNECT_SECONDS, Connection, Pool, pool
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import OutboxRow
 
-Row = TypeVar("Row")
-Write = Callable[[Connection, Sequence[Row]], Awaitable[None]]
+Write = Callable[[Connection, Sequence[Any]], Awaitable[None]]
 
 
 class Unavailable(Exception):
@@ -32,20 +31,18 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.rows: list[OutboxRow] = []
-        self.pending: list[PublishedEvent] = []
         self.wakes: set[str] = set()
         self.spans: list[Span] = []
         self.answer = outbox.NO_ANSWER
-        self._collected: defaultdict[Write[Any], list[Any]] = defaultdict(list)
+        self._collected: defaultdict[Write, list[Any]] = defaultdict(list)
 
     def publish(self, event: PublishedEvent, *, cause: Cause) -> UUID:
         """Publish an event if and when this transaction commits; returns the event's id."""
         row = outbox.row_of(event, cause)
         self.rows.append(row)
-        self.pending.append(event)
         return row.event_id
 
-    def collect(self, write: Write[Any], rows: Iterable[Any]) -> None:
+    def collect(self, write: Write, rows: Iterable[Any]) -> None:
         """Have `write(connection, all rows collected for it)` called once, before the commit.
 
         For handlers that write into one table: however many calls a batch makes, it is one statement.
@@ -56,7 +53,6 @@ class Transaction:
         """Write what was collected, then what is to be published: the last statements of the transaction."""
         for write, rows in self._collected.items():
             await write(self.connection, rows)
-        self._collected.clear()
         await outbox.write(self.connection, self.rows, self.answer)
 
     def wake(self, job: str) -> None:

@@ -7,8 +7,7 @@ event that we could have missed: nothing waits for it), then REDRIVEN or DISCARD
 
 import base64
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -20,8 +19,7 @@ from chassis.envelope import LONGEST_NAME, Cause, RawMessage
 from chassis.outbox import LARGEST_EVENT, OutboxRow, new_row
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(NamedTuple):
     """A message that cannot be handled: the reason as a slug, the error for people, whether its key has to wait."""
 
     message: RawMessage

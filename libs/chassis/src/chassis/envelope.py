@@ -4,9 +4,8 @@ Specification: CloudEvents 1.0.2 and its Kafka protocol binding (attributes in `
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import uuid_utils.compat
@@ -20,9 +19,8 @@ LONGEST_NAME = 500
 """Characters of a subject or a source: both are in indexes, which take no more than 2,700 bytes."""
 
 
-def new_id() -> UUID:
-    """A UUIDv7: unique, and in the order of time, so that indexes on it stay dense."""
-    return uuid_utils.compat.uuid7()
+new_id = uuid_utils.compat.uuid7
+"""A UUIDv7: unique, and in the order of time, so that indexes on it stay dense."""
 
 
 class Money(BaseModel):
@@ -67,8 +65,7 @@ class ConsumedEvent(_Event):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why something is published: the event before it, the conversation it belongs to, the span to continue."""
 
     event_id: UUID | None
@@ -81,8 +78,7 @@ class Cause:
         return cls(None, correlation_id, telemetry.current_traceparent())
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[T]):
+class Received(NamedTuple, Generic[T]):
     """One event as a handler gets it. `cause` is what to pass on when something is published because of it."""
 
     id: UUID
@@ -97,8 +93,7 @@ class Received(Generic[T]):
 Batch = Sequence[Received[T]]
 
 
-@dataclass(frozen=True, slots=True)
-class RawMessage:
+class RawMessage(NamedTuple):
     """A message as a transport delivers it, not yet understood. `position` is where it stood: (partition, offset)."""
 
     topic: str
@@ -117,7 +112,7 @@ class Undecodable(Exception):
 
 
 def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause: Cause) -> Headers:
-    """The headers of one event; the value is its data, as it is. The schema of `a.b-happened.v1` is `a.b-happened:v1`."""
+    """The headers of one event; the value is its data, as it is. The schema of `a.b.v1` is `a.b:v1`."""
     name, _, version = type.rpartition(".")
     attributes = {
         "ce_specversion": "1.0",

@@ -35,8 +35,8 @@ async def readyz(request: Request) -> Response:
     if consumer is not None:
         checks["consumer"] = "ok" if consumer.assigned else "no partitions assigned yet"
     ready = set(checks.values()) == {"ok"}
-    status = "ready" if ready else "not ready"
-    return JSONResponse({"status": status, "checks": checks}, 200 if ready else 503)
+    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    return JSONResponse(body, 200 if ready else 503)
 
 
 @router.get("/metrics")

@@ -10,8 +10,8 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast, get_args, get_type_hints
 from uuid import UUID
 
 import structlog
@@ -36,16 +36,14 @@ EventId = tuple[str, UUID]
 OUTCOMES = {False: "handled", True: "held", None: "duplicate"}
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(NamedTuple):
     """What a service does with one event type: its read model and its handler."""
 
     model: type[ConsumedEvent]
     handler: Handler
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A message that was understood, and what is to be done with it."""
 
     message: RawMessage
@@ -141,7 +139,7 @@ class Inbox:
             data = subscription.model.model_validate_json(event.data)
         except ValidationError as error:
             raise Undecodable("schema-violation", envelope.describe(error)) from error
-        return Accepted(message, replace(cast(Received[Any], event), data=data), subscription)
+        return Accepted(message, cast(Received[Any], event)._replace(data=data), subscription)
 
     def _sort(self, messages: Sequence[RawMessage]) -> tuple[list[Accepted], list[Dead], list[Accepted]]:
         """What to handle, what cannot be, and what stands behind the latter in the order of its key."""
@@ -179,8 +177,7 @@ class Inbox:
             for letter in dead:
                 await dead_letters.bury(tx, self.group, letter)
         for event in events:
-            outcome = OUTCOMES[held.get(event.id)]
-            telemetry.CONSUMED.labels(event.envelope.type, outcome).inc()
+            telemetry.CONSUMED.labels(event.envelope.type, OUTCOMES[held.get(event.id)]).inc()
 
     async def _dispatch(self, tx: Transaction, events: Sequence[Accepted]) -> None:
         for handler, calls in waves(events):
@@ -251,8 +248,8 @@ def waves(events: Iterable[Accepted]) -> list[tuple[Handler, list[Accepted]]]:
 
 def _received(event: Accepted, span: Span) -> Received[Any]:
     head = event.envelope
-    cause = replace(head.cause, traceparent=telemetry.traceparent_of(span) or head.cause.traceparent)
-    return replace(head, cause=cause)
+    cause = head.cause._replace(traceparent=telemetry.traceparent_of(span) or head.cause.traceparent)
+    return head._replace(cause=cause)
 
 
 def _process_span(event: Accepted, group: str) -> Span:

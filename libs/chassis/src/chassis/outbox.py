@@ -6,9 +6,8 @@ bloats nothing; the relay remembers what it has seen as a PostgreSQL snapshot (s
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chassis import sql
@@ -31,8 +30,7 @@ NO_ANSWER: Answer = {"answered_key": None, "status": None, "body": None, "header
 """What the answer for an Idempotency-Key is written from (see idempotency.py)."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """One event on its way out."""
 
     event_id: UUID
@@ -71,12 +69,11 @@ def shard_of(key: str) -> int:
 
 
 _WRITE = sql.statement("write_outbox")
-_COLUMNS = [column.name for column in fields(OutboxRow)]
 
 
 async def write(connection: Connection, rows: Sequence[OutboxRow], answer: Answer = NO_ANSWER) -> None:
     """Write rows in one statement, however many they are, and with them the answer of a request that may come again."""
     if not rows and answer is NO_ANSWER:
         return
-    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in OutboxRow._fields}
     await connection.execute(_WRITE, {**columns, **answer, "shard": [shard_of(row.key) for row in rows]})

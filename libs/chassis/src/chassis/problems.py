@@ -54,17 +54,12 @@ BY_STATUS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 4
 def install(app: FastAPI, problems: Mapping[type[Exception], ProblemType]) -> None:
     """Answer every error of an app as a problem; `problems` says which domain error is which."""
     app.exception_handlers |= {
-        Problem: _problem,
         RequestValidationError: _invalid,
         HTTPException: _http,
         # Starlette logs and raises again whatever is left to `Exception`; that a dependency is away is no bug.
         **dict.fromkeys((*AWAY, asyncpg.PostgresError, Exception), _failed),
         **{error: partial(_domain, kind) for error, kind in problems.items()},
     }
-
-
-async def _problem(_: Request, error: Problem) -> Response:
-    return problem_response(error.type, detail=error.detail)
 
 
 async def _domain(kind: ProblemType, _: Request, error: Exception) -> Response:
@@ -81,6 +76,8 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
 
 
 async def _http(_: Request, error: HTTPException) -> Response:
+    if isinstance(error, Problem):
+        return problem_response(error.type, detail=error.detail)
     slug = BY_STATUS.get(error.status_code, "http-error")
     return problem_response(ProblemType(error.status_code, slug, str(error.detail), error.headers))
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -67,7 +66,7 @@ class KafkaPublisher:
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
         span = _publish_span(row)
-        cause = replace(row.cause, traceparent=telemetry.traceparent_of(span) or row.traceparent)
+        cause = row.cause._replace(traceparent=telemetry.traceparent_of(span) or row.traceparent)
         headers = envelope.encode(row.event_id, self._source, row.type, row.key, row.time, cause)
         value, key = row.data.encode(), row.key.encode()
         delivery: asyncio.Future[Any] = await producer.send(row.topic, value, key, headers=headers)

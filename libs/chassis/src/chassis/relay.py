@@ -15,14 +15,14 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
 
 from chassis import sql
-from chassis.connection import CONNECT_SECONDS, SERVER_SETTINGS
+from chassis.connection import CONNECT_SECONDS, SERVER_SETTINGS, Driver
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
 log = structlog.get_logger()
@@ -31,7 +31,6 @@ LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 PAGE = 2_000
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""
 
@@ -80,7 +79,7 @@ class Relay:
                 await asyncio.wait_for(connection.execute(_LEAVE, self.owner), 1.0)
             connection.terminate()
 
-    async def _work(self, connection: Connection) -> None:
+    async def _work(self, connection: Driver) -> None:
         loop = asyncio.get_running_loop()
         renew_at = 0.0
         while True:
@@ -92,14 +91,14 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
 
-    async def relay_once(self, connection: Connection) -> int:
+    async def relay_once(self, connection: Driver) -> int:
         """Send one page of each group of shards that stand at the same cursor; returns how many rows were sent."""
         groups: dict[Cursor, list[int]] = defaultdict(list)
         for shard, cursor in self.cursors.items():
             groups[cursor].append(shard)
         return sum([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
 
-    async def _relay(self, connection: Connection, shards: list[int], cursor: Cursor) -> int:
+    async def _relay(self, connection: Driver, shards: list[int], cursor: Cursor) -> int:
         records = await connection.fetch(_UNSEEN, shards, *cursor, self.page)
         if not records and cursor.upper is None:
             return 0
@@ -114,13 +113,12 @@ class Relay:
             return Cursor(upper)
         return Cursor(cursor.snapshot, upper, records[-1]["id"])
 
-    async def _advance(self, connection: Connection, shards: list[int], cursor: Cursor) -> None:
+    async def _advance(self, connection: Driver, shards: list[int], cursor: Cursor) -> None:
         kept = await connection.fetch(_ADVANCE, *cursor, self.owner, shards)
-        for shard in shards:
-            self.cursors.pop(shard, None)
-        self.cursors |= {record["shard"]: cursor for record in kept}
+        others = {shard: at for shard, at in self.cursors.items() if shard not in shards}
+        self.cursors = others | {record["shard"]: cursor for record in kept}
 
-    async def _renew(self, connection: Connection) -> None:
+    async def _renew(self, connection: Driver) -> None:
         """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
         records = await connection.fetch(_RENEW, self.owner, LEASE_SECONDS, SHARDS)
         mine = {shard: Cursor(*cursor) for shard, *cursor in records}

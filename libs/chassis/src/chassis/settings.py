@@ -51,11 +51,8 @@ class ServiceSettings(BaseSettings):
     @property
     def kafka(self) -> dict[str, Any]:
         """Where the broker is and how to get in: arguments of any of aiokafka's clients."""
-        protocol = self.kafka_security_protocol
-        access: dict[str, Any] = {
-            "bootstrap_servers": self.kafka_bootstrap_servers,
-            "security_protocol": protocol,
-        }
+        access: dict[str, Any] = {"bootstrap_servers": self.kafka_bootstrap_servers}
+        access["security_protocol"] = protocol = self.kafka_security_protocol
         if protocol.endswith("SSL"):
             access["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
         if protocol.startswith("SASL"):

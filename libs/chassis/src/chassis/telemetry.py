@@ -38,8 +38,7 @@ def configure_tracing(service: str) -> None:
     Sampling, batching, headers and so on are the specification's own OTEL_* variables, read by the SDK.
     """
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    configured = isinstance(trace.get_tracer_provider(), TracerProvider)
-    if configured or not any(os.environ.get(name) for name in endpoints):
+    if isinstance(trace.get_tracer_provider(), TracerProvider) or not any(map(os.environ.get, endpoints)):
         return
     os.environ.setdefault("OTEL_SERVICE_NAME", service)
     provider = TracerProvider(shutdown_on_exit=False)

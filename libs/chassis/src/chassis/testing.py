@@ -99,5 +99,6 @@ async def differences(url: str, tables: MetaData) -> list[Any]:
 
 
 async def published(tx: Transaction) -> list[PublishedEvent]:
-    """What a transaction is going to publish, in order."""
-    return list(tx.pending)
+    """What a transaction is going to publish, in order, as whoever reads it would have it."""
+    models = {model.event_type: model for model in PublishedEvent.__subclasses__()}
+    return [models[row.type].model_validate_json(row.data) for row in tx.rows]

@@ -9,7 +9,7 @@ import pytest
 
 from chassis.database import Database
 from chassis.envelope import PublishedEvent
-from chassis.testing import client, received
+from chassis.testing import client, published, received
 from inventory import handlers
 from inventory.db import lock_reservations, product, reservation
 from inventory.domain import Product, Reservation
@@ -43,7 +43,7 @@ class Floor:
         """OrderPlaced for each (order id, pieces by SKU), in one batch."""
         async with self.db.transaction() as tx:
             await handlers.reserve_stock(tx, [received(self.placed(*order)) for order in orders])
-            return list(tx.pending)
+            return await published(tx)
 
     @staticmethod
     def placed(order_id: UUID, pieces: dict[str, int]) -> OrderPlaced:
@@ -55,14 +55,14 @@ class Floor:
         """OrderConfirmed for each order, in one batch."""
         async with self.db.transaction() as tx:
             await handlers.commit_stock(tx, [received(OrderConfirmed(order_id=id)) for id in order_ids])
-            return list(tx.pending)
+            return await published(tx)
 
     async def release(self, *order_ids: UUID) -> list[PublishedEvent]:
         """OrderCancelled for each order, in one batch."""
         async with self.db.transaction() as tx:
             events = [received(OrderCancelled(order_id=id)) for id in order_ids]
             await handlers.release_stock_of_cancelled(tx, events)
-            return list(tx.pending)
+            return await published(tx)
 
     async def replenish(self, sku: str, quantity: int) -> None:
         """More pieces of one SKU."""

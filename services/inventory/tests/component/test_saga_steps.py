@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.envelope import new_id
-from chassis.testing import received, statements
+from chassis.testing import published, received, statements
 from inventory import db, handlers
 from inventory.domain import Act, IllegalTransition, State, StockWouldNotHold, UnknownReservation
 from inventory.events import (
@@ -97,8 +97,9 @@ async def test_an_ended_order_gives_its_stock_back_once(floor: Any, release: Any
     for expected in (1, 0):
         async with floor.db.transaction() as tx:
             await release(tx, [received(ended(order_id=order))])
-            assert len(tx.pending) == expected
-            assert all(isinstance(event, StockReleased) and event.version == 2 for event in tx.pending)
+            events = await published(tx)
+            assert len(events) == expected
+            assert all(isinstance(event, StockReleased) and event.version == 2 for event in events)
     assert await floor.counts("mug") == (5, 0, 0)
     assert (await floor.held(order)).state is State.RELEASED
 

@@ -1,7 +1,6 @@
 """An outcome becomes one notification, whatever arrives how often."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +53,7 @@ async def test_the_cause_is_kept_so_that_the_trace_can_go_on(desk: Any, order: U
     confirmed = OrderConfirmed(order_id=order, customer_id="c", total=Money(amount_minor=1, currency="EUR"))
     cause = Cause(new_id(), "the-conversation", TRACEPARENT)
     async with desk.database.transaction() as tx:
-        await handlers.announce_confirmation(tx, [replace(received(confirmed), cause=cause)])
+        await handlers.announce_confirmation(tx, [received(confirmed)._replace(cause=cause)])
     (row,) = await desk.rows()
     assert Cause(row["cause_event_id"], row["correlation_id"], row["traceparent"]) == cause
 
