@@ -71,7 +71,8 @@ def build_app(
     app.state.settings, app.state.inbox, app.state.database = settings, inbox, inbox.database
     app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())
     app.state.consumer = runtime.consumer
-    for routes in (health.router, admin.router, *([router] if settings.role != "worker" else [])):
+    # The service's own first: routes are tried in their order, and looked through once more to name the span.
+    for routes in (*([router] if settings.role != "worker" else []), health.router, admin.router):
         app.include_router(routes)
     install(app, problems or {})
     app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
