@@ -14,6 +14,7 @@ from chassis.app import build_app
 from chassis.connection import Connection
 from chassis.database import Database
 from chassis.envelope import Cause, PublishedEvent
+from chassis.jobs import Job
 from chassis.outbox import CHANNEL
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
@@ -74,3 +75,27 @@ async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_err
     db: Database = app.state.database
     async with client(app), db.transaction() as tx:
         tx.wake("nobody")
+
+
+async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(project: TestDatabase) -> None:
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(project.url), kafka_bootstrap_servers="127.0.0.1:1"
+    )
+    begun, asked = asyncio.Event(), 0
+
+    async def stubborn(_: Database) -> int:
+        nonlocal asked
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            asked += 1
+            if asked > 1:
+                raise
+        return 0
+
+    app = build_app(settings, router=APIRouter(), jobs={"stubborn": Job(stubborn, every=0.01)})
+    async with asyncio.timeout(30):
+        async with client(app):
+            await begun.wait()
+    assert asked == 2

@@ -58,12 +58,6 @@ class Outcome(BaseModel):
     error: str | None = None
 
 
-class Republished(BaseModel):
-    """How many events are going to be sent again."""
-
-    events: int
-
-
 @router.get("/dead-letters", summary="List dead letters, oldest first")
 async def list_dead_letters(
     db: Db, state: str = "open", key: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
@@ -122,14 +116,14 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
-async def republish(db: Db) -> Republished:
+async def republish(db: Db) -> dict[str, int]:
     """For topics that were lost. Consumers that had an event before take it as a duplicate, without an effect.
+    Answers how many `events` are going to be sent.
 
     Taking the shards from their relays makes these read the cursor again.
     """
     async with db.transaction() as tx:
-        events = await tx.connection.value(_REPUBLISH)
-    return Republished(events=events)
+        return {"events": await tx.connection.value(_REPUBLISH)}
 
 
 async def _redrive(inbox: Inbox, db: Db, letter: Row) -> int:

@@ -6,8 +6,9 @@ A service's main.py says what it has (router, subscriptions, jobs); everything t
 import asyncio
 import gc
 import hashlib
+import socket
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import structlog
@@ -32,7 +33,7 @@ from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS, LAST_REQUESTS_SECONDS = 8.0, 0.5
 
 Jobs = Mapping[str, Job]
 
@@ -86,14 +87,21 @@ def serve(create_app: Callable[[], FastAPI]) -> None:
     app = create_app()
     settings: ServiceSettings = app.state.settings
     gc.freeze()  # what was imported lives as long as the process; the collector need not look at it again
-    uvicorn.run(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=int(DRAIN_SECONDS),
-    )
+    config = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
+    config.timeout_graceful_shutdown = int(DRAIN_SECONDS)
+    with suppress(KeyboardInterrupt):
+        Server(config).run()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but who is connected already gets an answer: it would hang up on those whose request is not read yet."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in any more, answer those who are inside, then end."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        await super().shutdown(sockets)
 
 
 class Runtime:
@@ -111,21 +119,25 @@ class Runtime:
         self.database.on_commit = self._committed
 
     @asynccontextmanager
-    async def running(self, _: FastAPI) -> AsyncIterator[None]:
+    async def running(self, app: FastAPI) -> AsyncIterator[None]:
         """Run everything that this role has; on leaving, drain."""
-        tasks = [asyncio.create_task(keep_going(name, work)) for name, work in self._work().items()]
+        tasks = {asyncio.create_task(keep_going(name, work)) for name, work in self._work().items()}
+        consuming: set[asyncio.Task[None]] = set()
         if self.consumer is not None:
             consume, ended = partial(self._consume, self.consumer), self.consumer.stopping.is_set
-            tasks.append(asyncio.create_task(keep_going("consumer", consume, ended)))
+            consuming.add(asyncio.create_task(keep_going("consumer", consume, ended)))
         try:
             yield
         finally:
             if self.consumer is not None:
                 self.consumer.stop()
-                await asyncio.wait(tasks[-1:], timeout=DRAIN_SECONDS)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
+            # Again and again: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
+            left = tasks | consuming
+            while left:
+                for task in left:
+                    task.cancel()
+                _, left = await asyncio.wait(left, timeout=1)
             await self.publisher.close()
             await self.database.close()
             await asyncio.to_thread(telemetry.end_tracing)

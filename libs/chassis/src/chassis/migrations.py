@@ -6,20 +6,20 @@ each service takes it up in a migration of its own when it takes up that release
 
 import asyncio
 import os
-from importlib.resources import files
 
 from alembic import context, op
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from chassis import sql
+
 TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "idempotency_keys")
 
 
 def upgrade_0001() -> None:
     """Create the chassis' tables."""
-    statements = (files("chassis") / "migrations_0001.sql").read_text()
-    for statement in statements.split(";\n"):
+    for statement in sql.read("migrations_0001").split(";\n"):
         op.execute(statement)
 
 

@@ -75,9 +75,7 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     plain: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=plain, foreign_pre_chain=shared))
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for noisy in ("aiokafka", "uvicorn.access", "httpx", "httpcore", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # what libraries have to say
 
 
 def current_traceparent() -> str | None:
