@@ -26,7 +26,7 @@ from chassis.inbox import Handler, Inbox, subscriptions_of
 from chassis.jobs import Job, Work, keep_going
 from chassis.outbox import CHANNEL
 from chassis.pages import Cursors
-from chassis.problems import EdgeMiddleware, ProblemType, install
+from chassis.problems import EdgeMiddleware, ProblemType, Shedding, install
 from chassis.publisher import KafkaPublisher
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
@@ -86,9 +86,14 @@ def build_app(
     if settings.runs_api:
         app.include_router(router)
     install(app, problems or {})
-    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
+    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes)
     probes = "livez,readyz,metrics"
     FastAPIInstrumentor.instrument_app(app, excluded_urls=probes, exclude_spans=["receive", "send"])
+    if (
+        backlog is not None
+    ):  # around everything, and so not by add_middleware: the instrumentor would stand around it
+        stack = app.build_middleware_stack()
+        app.build_middleware_stack = lambda: Shedding(stack, backlog)  # type: ignore[method-assign]
     return app
 
 

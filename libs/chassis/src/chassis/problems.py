@@ -113,34 +113,42 @@ class _TooLarge(Exception):
     pass
 
 
+class Shedding:
+    """Refuses more work than the backlog bears. The outermost of all, so that a refusal costs next to nothing: no span,
+    no routing, and its bytes are made once. At many times what can be done, refusing is most of what there is to do."""
+
+    def __init__(self, app: ASGIApp, backlog: Backlog) -> None:
+        self.app, self.backlog = app, backlog
+        detail = (
+            "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
+        )
+        self.refusal = problem_response(OVERLOADED, detail)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if self.backlog.refuses(scope["method"], scope["path"]):
+            return await self.refusal(scope, receive, send)
+        self.backlog.in_flight += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.backlog.in_flight -= 1
+
+
 class EdgeMiddleware:
-    """Refuses bodies above a limit, also chunked ones, and more work than the backlog bears; answers 503 where a
-    dependency is away.
+    """Refuses bodies above a limit, also chunked ones; answers 503 where a dependency is away.
 
     The last is done here and not by an exception handler, since Starlette logs and raises again whatever its
     catch-all handler has answered.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, backlog: Backlog | None = None) -> None:
-        self.app = app
-        self.max_body_bytes = max_body_bytes
-        self.backlog = backlog
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app, self.max_body_bytes = app, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        if self.backlog is None:
-            return await self._answer(scope, receive, send)
-        if self.backlog.refuses(scope["method"], scope["path"]):
-            detail = "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
-            return await problem_response(OVERLOADED, detail)(scope, receive, send)
-        self.backlog.in_flight += 1
-        try:
-            await self._answer(scope, receive, send)
-        finally:
-            self.backlog.in_flight -= 1
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, await self._limited(scope, receive), send)
         except _TooLarge:
