@@ -3,14 +3,17 @@
 import asyncio
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
 from sqlalchemy import text
 
+from chassis.app import build_app
 from chassis.backlog import Backlog
 from chassis.connection import Connection
 from chassis.database import Database
 from chassis.jobs import keep_going
 from chassis.problems import EdgeMiddleware
+from chassis.settings import ServiceSettings
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -30,8 +33,9 @@ def http_with(backlog: Backlog) -> httpx.AsyncClient:
     async def read() -> int:
         return 0
 
-    app.add_middleware(EdgeMiddleware, max_body_bytes=1000, backlog=backlog)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things")
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(EdgeMiddleware(app, 1000, backlog)), base_url="http://things"
+    )
 
 
 async def test_new_work_is_refused_while_too_much_waits_and_reading_goes_on() -> None:
@@ -45,6 +49,19 @@ async def test_new_work_is_refused_while_too_much_waits_and_reading_goes_on() ->
         assert (await http.get("/things")).status_code == 200
         backlog.waiting = 9
         assert (await http.post("/things")).status_code == 202
+
+
+async def test_nothing_stands_around_the_shedding_and_makes_it_dear(project: TestDatabase) -> None:
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(project.url), kafka_bootstrap_servers="127.0.0.1:1"
+    )
+    backlog = Backlog(none_waiting, limit=0, sheds={"/things"})
+    app = build_app(settings, router=APIRouter(), backlog=backlog)
+    assert isinstance(app.build_middleware_stack(), EdgeMiddleware)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
+        assert (await http.post("/things")).status_code == 429
+        assert (await http.get("/things")).status_code == 404
+    await app.state.database.close()
 
 
 async def test_no_more_is_answered_at_a_time_than_the_limit() -> None:

@@ -76,9 +76,11 @@ def build_app(
     for routes in (*([router] if settings.role != "worker" else []), health.router, admin.router):
         app.include_router(routes)
     install(app, problems or {})
-    app.add_middleware(EdgeMiddleware, max_body_bytes=settings.max_body_bytes, backlog=backlog)
     probes = "livez,readyz,metrics"
     FastAPIInstrumentor.instrument_app(app, excluded_urls=probes, exclude_spans=["receive", "send"])
+    # Not by add_middleware: the instrumentor would stand around it.
+    edge = EdgeMiddleware(app.build_middleware_stack(), settings.max_body_bytes, backlog)
+    app.build_middleware_stack = lambda: edge  # type: ignore[method-assign]
     return app
 
 

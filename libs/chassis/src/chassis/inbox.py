@@ -30,9 +30,6 @@ Handler = Callable[[Transaction, Sequence[Received[Any]]], Awaitable[None]]
 one type, in which each key occurs at most once. It never commits."""
 
 
-EventId = tuple[str, UUID]
-"""An id is unique within its source."""
-
 OUTCOMES = {False: "handled", True: "held", None: "duplicate"}
 
 
@@ -51,8 +48,8 @@ class Accepted(NamedTuple):
     subscription: Subscription
 
     @property
-    def id(self) -> EventId:
-        """What is handled once."""
+    def id(self) -> tuple[str, UUID]:
+        """What is handled once: an id is unique within its source."""
         return self.envelope.source, self.envelope.id
 
     @property
@@ -185,7 +182,7 @@ class Inbox:
             tx.spans += spans
             await handler(tx, [_received(event, span) for event, span in zip(calls, spans, strict=True)])
 
-    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> dict[EventId, bool]:
+    async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> dict[tuple[str, UUID], bool]:
         """Enter events into the inbox. Returns those that are not there yet, and whether their key is held."""
         if not events:
             return {}

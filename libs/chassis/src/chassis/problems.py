@@ -92,20 +92,25 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 class EdgeMiddleware:
-    """Refuses more work than the backlog bears, and bodies above a limit, also those that hide their length."""
+    """Refuses more work than the backlog bears, and bodies above a limit, also those that hide their length.
+
+    It is the outermost of all, so that refusing work costs next to nothing: no span, no routing, and its bytes are made
+    once. At many times what can be done, refusing is most of what there is to do.
+    """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, backlog: Backlog | None = None) -> None:
-        self.app = app
-        self.max_body_bytes = max_body_bytes
-        self.backlog = backlog
+        self.app, self.max_body_bytes, self.backlog = app, max_body_bytes, backlog
+        detail = (
+            "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
+        )
+        self.refusal = problem_response(OVERLOADED, detail=detail)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limited = _at_most(self.max_body_bytes, receive)
         if scope["type"] != "http" or self.backlog is None:
             return await self.app(scope, limited, send)
         if self.backlog.refuses(scope["method"], scope["path"]):
-            detail = "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
-            return await problem_response(OVERLOADED, detail=detail)(scope, receive, send)
+            return await self.refusal(scope, receive, send)
         self.backlog.in_flight += 1
         try:
             await self.app(scope, limited, send)

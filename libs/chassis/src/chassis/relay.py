@@ -109,9 +109,8 @@ class Relay:
 
     def _next(self, cursor: Cursor, records: "Sequence[asyncpg.Record]") -> Cursor:
         upper = cursor.upper or records[0]["now"]
-        if len(records) < self.page:
-            return Cursor(upper)
-        return Cursor(cursor.snapshot, upper, records[-1]["id"])
+        whole = len(records) < self.page
+        return Cursor(upper) if whole else Cursor(cursor.snapshot, upper, records[-1]["id"])
 
     async def _advance(self, connection: Driver, shards: list[int], cursor: Cursor) -> None:
         kept = await connection.fetch(_ADVANCE, *cursor, self.owner, shards)
