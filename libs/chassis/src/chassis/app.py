@@ -33,7 +33,7 @@ from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS, LAST_REQUESTS_SECONDS = 8.0, 0.5
+DRAIN_SECONDS, LAST_REQUESTS_SECONDS = 4.0, 0.5
 
 Jobs = Mapping[str, Job]
 
