@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,6 +45,8 @@ SPANS_ARRIVE_WITHIN = 8.0
 """Seconds: services send their spans in batches, by default every five."""
 PATIENCE = 20.0
 """Seconds to wait for spans that did not arrive in time: the machine may be busy."""
+# The metric counts from the kernel's boot time, of which only whole seconds are told: it may be a second early.
+START_IS_TOLD_WITHIN = timedelta(seconds=1)
 STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 REPORTS = {
@@ -224,7 +226,7 @@ async def started_at(client: httpx.AsyncClient, target: Target) -> dict[str, dat
     started = {}
     for service, url in target.service_urls.items():
         if found := STARTED.search((await get(client, f"{url}/metrics")).text):
-            started[service] = datetime.fromtimestamp(float(found[1]), UTC)
+            started[service] = datetime.fromtimestamp(float(found[1]), UTC) + START_IS_TOLD_WITHIN
     return started
 
 
