@@ -26,12 +26,15 @@ class Containers:
     services: dict[str, Any]
     """docker-compose.yml as Docker understands it."""
 
-    def runtime_url(self, service: str, database: str | None = None) -> str:
-        """As the service itself connects, from this machine; to another database if one is named."""
+    def runtime_url(self, service: str, database: str) -> str:
+        """As the service itself connects, from this machine, to a database of choice."""
         url: str = self.services[service]["environment"]["DATABASE_URL"]
-        address, _, own = url.rpartition("/")
         port = compose.published_ports()["postgres"][compose.POSTGRES_PORT]
-        return f"{address.replace('@postgres:5432', f'@127.0.0.1:{port}')}/{database or own}"
+        return f"{url.rpartition('/')[0].replace('@postgres:5432', f'@127.0.0.1:{port}')}/{database}"
+
+    def owner_url(self, service: str, database: str) -> str:
+        """As the service's migration connects."""
+        return f"{self.target.database_urls[service].rpartition('/')[0]}/{database}"
 
     def superuser_url(self, database: str) -> str:
         password = self.services["postgres"]["environment"]["POSTGRES_PASSWORD"]
