@@ -51,9 +51,9 @@ class Floor:
         await asyncio.to_thread(kubernetes.wait_until_ready, READY)
 
     async def all(self, kind: str, selector: str = OURS) -> list[dict[str, Any]]:
-        """The objects of a kind, those of the services if nothing else is said."""
+        """The objects of a kind, those of the services if nothing else is said; without those that are going."""
         found: list[dict[str, Any]] = (await self.get(kind, "--selector", selector))["items"]
-        return found
+        return [one for one in found if "deletionTimestamp" not in one["metadata"]]
 
     async def pods_of(self, service: str, role: str) -> list[dict[str, Any]]:
         return await self.all("pods", f"app.kubernetes.io/name={service},app.kubernetes.io/component={role}")

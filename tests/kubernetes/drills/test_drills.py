@@ -126,6 +126,8 @@ async def test_a_node_is_drained_and_somebody_always_answers(floor: Floor) -> No
         await floor.ready()
     await floor.judge()
     assert checks.customer_faults(sales, ["place-order"]) == []
+    nodes = (await floor.get("nodes"))["items"]
+    assert held or len(nodes) > 1, "the last pod of orders-api had nowhere to go, and went"
     floor.note("drain", began, sales, **{"held by a budget": held})
 
 
