@@ -107,7 +107,8 @@ class Floor:
         """
         target = self.target if traces else replace(self.target, spans=self.target.state / "no-spans")
         verdict = judge(await gather(target, REST, lambda _: None))
-        assert verdict_faults(verdict, traces=traces) == []
+        faults = verdict_faults(verdict, traces=traces)
+        assert not faults, "\n".join(faults)
 
     def note(self, drill: str, began: float, sales: Sales, **more: Any) -> None:
         """Figures for docs/labs/kubernetes/README.md."""

@@ -30,7 +30,7 @@ async def test_a_node_that_is_full_of_memory_gives_up_who_filled_it_and_keeps_th
             await floor.kubectl("apply", "--filename", "-", stdin=hog("memory-hog"))
             await eventually(lambda: is_evicted(floor, "memory-hog"), READY)
             full = time.monotonic()
-            assert checks.has_condition(await floor.get("node", node), "MemoryPressure")
+            await eventually(lambda: is_pressed(floor, node), READY)
             newcomer = hog("newcomer", memory=await allocatable_of(floor, node))
             await floor.kubectl("apply", "--filename", "-", stdin=newcomer)
             await eventually(lambda: is_left_waiting(floor, "newcomer"), READY)
@@ -85,6 +85,10 @@ async def is_evicted(floor: Floor, name: str) -> None:
 
 async def is_left_waiting(floor: Floor, name: str) -> None:
     assert checks.is_left_waiting(await floor.get("pod", name), "memory")
+
+
+async def is_pressed(floor: Floor, node: str) -> None:
+    assert checks.has_condition(await floor.get("node", node), "MemoryPressure")
 
 
 async def is_relieved(floor: Floor, node: str) -> None:
