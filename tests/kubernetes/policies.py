@@ -171,6 +171,25 @@ def scaling(objects: Sequence[Object]) -> Iterator[str]:
                     yield f"{name_of(scaler)}: a trigger leaves {setting} to a default"
 
 
+def unscaled(objects: Sequence[Object]) -> list[str]:
+    """In business each service's API is scaled on CPU, and its worker on lag."""
+    on_cpu = {
+        scaler["spec"]["scaleTargetRef"]["name"]
+        for scaler in of_kind(objects, "HorizontalPodAutoscaler")
+        if [metric["resource"]["name"] for metric in scaler["spec"]["metrics"]] == ["cpu"]
+    }
+    on_lag = {
+        scaler["spec"]["scaleTargetRef"]["name"]
+        for scaler in of_kind(objects, "ScaledObject")
+        if {trigger["type"] for trigger in scaler["spec"]["triggers"]} == {"kafka"}
+    }
+    return [
+        f"{name_of(one)}: nobody scales it"
+        for one in filter(is_service, of_kind(objects, "Deployment"))
+        if one["metadata"]["name"] not in (on_cpu if role_of(one) == "api" else on_lag)
+    ]
+
+
 def secrets(objects: Sequence[Object]) -> Iterator[str]:
     """No password outside of a Secret; a service's process has no right to change tables."""
     secret = re.compile("password|secret|token", re.IGNORECASE)

@@ -5,9 +5,14 @@ direction selects is open in that direction; otherwise some rule must let the
 traffic through, at both ends.
 """
 
+import json
+import re
+import shutil
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,15 +102,22 @@ def _is_peer(peer: Mapping[str, Any], other: Place) -> bool:
     return selects(peer.get("podSelector", {}), other.labels)
 
 
+def questions(objects: Sequence[Object]) -> list[tuple[Place, Place, int]]:
+    """Every (source, target, port) of which one end is ours."""
+    found = places(objects).values()
+    return [
+        (source, target, port)
+        for source, target, port in product(found, found, PORTS)
+        if source is not target and HOME in (source.namespace, target.namespace)
+    ]
+
+
 def matrix(objects: Sequence[Object]) -> set[Edge]:
-    """Every (source, target, port) that the policies let through, our own end being one of the two."""
-    found = places(objects)
+    """Those that the policies let through."""
     return {
         (source.name, target.name, port)
-        for source, target, port in product(found.values(), found.values(), PORTS)
-        if source is not target
-        and HOME in (source.namespace, target.namespace)
-        and reach(objects, source, target, port)
+        for source, target, port in questions(objects)
+        if reach(objects, source, target, port)
     }
 
 
@@ -175,6 +187,40 @@ def world_is_open(block: Mapping[str, Any], address: str) -> bool:
     return ip_address(address) in ip_network(block["cidr"]) and not any(
         ip_address(address) in ip_network(closed) for closed in block.get("except", [])
     )
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_another_program_finds_the_same_edges(overlay: str, tmp_path: Path) -> None:
+    """Cyclonus, which knows nothing of what is written here about NetworkPolicy, is asked for the whole matrix."""
+    if shutil.which("cyclonus") is None:
+        pytest.skip("there is no cyclonus on the PATH (a program in Go, tried in its version 0.5.6)")
+    objects = rendered(overlay)
+    asked = questions(objects)
+    policies, traffic = tmp_path / "policies.json", tmp_path / "traffic.json"
+    policies.write_text(json.dumps({"items": of_kind(objects, "NetworkPolicy")}))
+    traffic.write_text(json.dumps([traffic_of(*one) for one in asked]))
+    command = ["cyclonus", "analyze", "--mode=query-traffic"]
+    command += [f"--policy-path={policies}", f"--traffic-path={traffic}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    answers = re.findall(r"IS ALLOWED\?\s*\|\s*(TRUE|FALSE)", said)
+    found = zip(asked, answers, strict=True)
+    assert {(a.name, b.name, port) for (a, b, port), answer in found if answer == "TRUE"} == matrix(objects)
+
+
+def traffic_of(source: Place, target: Place, port: int) -> Object:
+    """As cyclonus is asked; the addresses are inside, where no policy lets a range of addresses through."""
+
+    def peer(place: Place) -> Object:
+        namespace = place.namespace.get("kubernetes.io/metadata.name", f"of-{place.name}")
+        labels = {"PodLabels": place.labels, "NamespaceLabels": place.namespace, "Namespace": namespace}
+        return {"Internal": labels, "IP": "10.1.2.3"}
+
+    return {
+        "Source": peer(source),
+        "Destination": peer(target),
+        "Protocol": "TCP",
+        "ResolvedPort": port,
+    }
 
 
 def policy(spec: Mapping[str, Any]) -> Object:

@@ -21,6 +21,11 @@ def test_no_password_is_in_an_overlay_for_business(overlay: str) -> None:
     assert of_kind(rendered(overlay), "Secret") == []
 
 
+@pytest.mark.parametrize("overlay", ["operators", "prod"])
+def test_in_an_overlay_for_business_apis_follow_cpu_and_workers_lag(overlay: str) -> None:
+    assert policies.unscaled(rendered(overlay)) == []
+
+
 def deployment(objects: Sequence[Object], name: str = "orders-worker") -> Object:
     return find(objects, "Deployment", name)
 
@@ -36,6 +41,10 @@ def api(objects: Sequence[Object]) -> Object:
 
 def drop_budgets(objects: list[Object]) -> None:
     objects[:] = [one for one in objects if one["kind"] != "PodDisruptionBudget"]
+
+
+def drop_autoscaler(objects: list[Object], kind: str, name: str) -> None:
+    objects.remove(find(objects, kind, name))
 
 
 def drop_settings(objects: list[Object]) -> None:
@@ -79,6 +88,20 @@ PLANTED: list[tuple[Policy, Callable[[list[Object]], object]]] = [
     (
         policies.scaling,
         lambda o: find(o, "ScaledObject", "orders-worker")["spec"]["triggers"][0]["metadata"].pop("version"),
+    ),
+    (
+        policies.scaling,
+        lambda o: find(o, "ScaledObject", "orders-worker")["spec"]["triggers"][0]["metadata"].pop(
+            "offsetResetPolicy"
+        ),
+    ),
+    (policies.unscaled, lambda o: drop_autoscaler(o, "ScaledObject", "orders-worker")),
+    (policies.unscaled, lambda o: drop_autoscaler(o, "HorizontalPodAutoscaler", "orders-api")),
+    (
+        policies.unscaled,
+        lambda o: find(o, "HorizontalPodAutoscaler", "orders-api")["spec"]["metrics"][0]["resource"].update(
+            name="memory"
+        ),
     ),
     (policies.secrets, lambda o: of_kind(o, "ConfigMap")[0]["data"].update(DATABASE_PASSWORD="x")),
     (policies.secrets, lambda o: container(o)["env"].append({"name": "SMTP_PASSWORD", "value": "x"})),

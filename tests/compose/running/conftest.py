@@ -1,6 +1,7 @@
 """A shop in containers, built and started from nothing once for all tests here, and removed with its data."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from shop.load import Customers, Placed, Scenario, plan_run, serve_customers
+from shop.oracle.history import History
 from shop.stack import compose, places
 from shop.stack.ports import is_free
 from shop.target import Target
 
 PROJECT = "shopfloor-test"
-PORTS = (*range(1, 6), 10, 32, 92)
+PORTS = (*range(1, 6), 10, 32, 86, 92)
 """The last two digits of those that docker-compose.yml publishes."""
 SECONDS_TO_START = "900"
 
@@ -26,12 +29,15 @@ class Containers:
     services: dict[str, Any]
     """docker-compose.yml as Docker understands it."""
 
-    def runtime_url(self, service: str, database: str | None = None) -> str:
-        """As the service itself connects, from this machine; to another database if one is named."""
+    def runtime_url(self, service: str, database: str) -> str:
+        """As the service itself connects, from this machine, to a database of choice."""
         url: str = self.services[service]["environment"]["DATABASE_URL"]
-        address, _, own = url.rpartition("/")
         port = compose.published_ports()["postgres"][compose.POSTGRES_PORT]
-        return f"{address.replace('@postgres:5432', f'@127.0.0.1:{port}')}/{database or own}"
+        return f"{url.rpartition('/')[0].replace('@postgres:5432', f'@127.0.0.1:{port}')}/{database}"
+
+    def owner_url(self, service: str, database: str) -> str:
+        """As the service's migration connects."""
+        return f"{self.target.database_urls[service].rpartition('/')[0]}/{database}"
 
     def superuser_url(self, database: str) -> str:
         password = self.services["postgres"]["environment"]["POSTGRES_PASSWORD"]
@@ -55,6 +61,13 @@ def free_prefix() -> str:
 
 def up(*options: str) -> None:
     compose.docker("compose", "up", "--wait", "--wait-timeout", SECONDS_TO_START, *options)
+
+
+async def place(containers: Containers, orders: int, only: Scenario | None) -> list[Placed]:
+    """Customers order, and are told that it is taken."""
+    run = plan_run(f"compose-{time.time_ns():x}", orders, seed=5, only=only)
+    with History(containers.target.state / "history", run.name) as history:
+        return list(await serve_customers(containers.target, run, history, Customers(concurrency=4)))
 
 
 @pytest.fixture(scope="session")

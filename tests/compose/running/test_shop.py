@@ -5,25 +5,15 @@ import asyncio
 import httpx
 
 from chassis.testing import eventually
-from shop.load import Customers, Placed, Scenario, plan_run, serve_customers
+from shop.load import Scenario
 from shop.oracle.gather import gather
-from shop.oracle.history import History
 from shop.oracle.report import judge
 from shop.stack import compose
 from shop.stack.ports import SERVICES
 
-from .conftest import Containers, up
+from .conftest import Containers, place, up
 
 REST_SECONDS = 300.0
-
-
-async def place(containers: Containers, orders: int, only: Scenario | None) -> list[Placed]:
-    run = plan_run(f"compose-{only or 'all'}", orders, seed=5, only=only)
-    history = History(containers.target.state / "history", run.name)
-    try:
-        return list(await serve_customers(containers.target, run, history, Customers(concurrency=4)))
-    finally:
-        history.close()
 
 
 async def test_an_order_is_confirmed(containers: Containers) -> None:

@@ -13,33 +13,22 @@ from typing import Any
 
 import pytest
 
-from shop.load import Customers, Placed, Scenario, Shop, open_shop, place_all, plan_run, run_name
+from chassis.testing import eventually
+from shop.load import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
 from shop.oracle.gather import gather
-from shop.oracle.history import History, Request, read_histories
-from shop.oracle.report import Verdict, judge
+from shop.oracle.history import History, read_histories
+from shop.oracle.report import judge
 from shop.stack import kubernetes, places
 from shop.target import Target
+from tests.kubernetes.drills.checks import Sales, replica_faults, verdict_faults
 
 READY = 600.0
 """Seconds for pods to become ready: a deadline for a machine that is busy, and no expectation."""
 REST = 300.0
 BATCH = 6
+OURS = "app.kubernetes.io/component in (api, worker)"
 RATE = 3.0
 """Orders per second: a drill is about what gets lost, and not about how many can be taken."""
-
-
-@dataclass
-class Sales:
-    """What customers did during a drill."""
-
-    run: str
-    placed: list[Placed] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-
-    @property
-    def failed(self) -> list[Request]:
-        """Requests without an answer, or with the shop's own trouble for an answer. 429 is a refusal in order."""
-        return [one for one in self.requests if one.status is None or one.status >= 500]
 
 
 @dataclass
@@ -61,9 +50,21 @@ class Floor:
         """Every Deployment and StatefulSet is as it should be."""
         await asyncio.to_thread(kubernetes.wait_until_ready, READY)
 
-    async def pods(self, selector: str = "app.kubernetes.io/component in (api, worker)") -> list[str]:
-        found = await self.get("pods", "--selector", selector)
-        return [pod["metadata"]["name"] for pod in found["items"]]
+    async def all(self, kind: str, selector: str = OURS) -> list[dict[str, Any]]:
+        """The objects of a kind, those of the services if nothing else is said; without those that are going."""
+        found: list[dict[str, Any]] = (await self.get(kind, "--selector", selector))["items"]
+        return [one for one in found if "deletionTimestamp" not in one["metadata"]]
+
+    async def pods_of(self, service: str, role: str) -> list[dict[str, Any]]:
+        return await self.all("pods", f"app.kubernetes.io/name={service},app.kubernetes.io/component={role}")
+
+    async def scale(self, deployment: str, replicas: int) -> None:
+        """Have this many replicas, and wait until they are there and ready."""
+        await self.kubectl("scale", f"deployment/{deployment}", f"--replicas={replicas}")
+        await eventually(lambda: self.has_replicas(deployment, replicas), READY)
+
+    async def has_replicas(self, deployment: str, wanted: int) -> None:
+        assert replica_faults(await self.get("deployment", deployment), wanted) == []
 
     @asynccontextmanager
     async def customers(
@@ -99,15 +100,15 @@ class Floor:
         histories = read_histories(self.target.state / "history")
         sales.requests = [request for request in histories if request.run == run.name]
 
-    async def judge(self, *, traces: bool = False) -> Verdict:
+    async def judge(self, *, traces: bool = False) -> None:
         """The oracle's verdict, which must be that everything holds.
 
         A pod that is killed takes unsent spans with it, so drills do not ask for whole traces.
         """
         target = self.target if traces else replace(self.target, spans=self.target.state / "no-spans")
         verdict = judge(await gather(target, REST, lambda _: None))
-        assert verdict.holds, json.dumps(verdict.as_json(), indent=1)
-        return verdict
+        faults = verdict_faults(verdict, traces=traces)
+        assert not faults, "\n".join(faults)
 
     def note(self, drill: str, began: float, sales: Sales, **more: Any) -> None:
         """Figures for docs/labs/kubernetes/README.md."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -77,3 +78,27 @@ def test_a_python_that_is_missing_or_too_old_is_named(clone: Path) -> None:
     assert sentences(result)[-1].startswith(
         "make: python0 is missing or older than 3.11: install a newer Python"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "surroundings", "sentence"),
+    [
+        ("test-compose", {"DOCKER_HOST": "tcp://127.0.0.1:9"}, "make: no container engine answers"),
+        (
+            "test-k8s",
+            {"KUBECONFIG": "/dev/null"},
+            "make: no cluster with the shop on it answers: set KUBECONFIG",
+        ),
+    ],
+)
+def test_without_an_engine_or_a_cluster_there_is_one_sentence(
+    target: str, surroundings: dict[str, str], sentence: str
+) -> None:
+    """In this repository, where everything is installed: what is missing is elsewhere."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    result = subprocess.run(
+        ["make", target], cwd=ROOT, env=inherited | surroundings, capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    (said,) = sentences(result)
+    assert said.startswith(sentence)

@@ -42,7 +42,7 @@ def choose(
     target: Annotated[
         Where | None,
         typer.Option(
-            help="Which running shop demo, order, watch, trace and check are about (or SHOP_TARGET)."
+            help="Which running shop demo, order, watch, trace, check and bench are about (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Topic:
     readers: tuple[str, ...]
     events: tuple[str, ...]
     compacted: bool
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Log:
     """In the order of each partition; partitions are not ordered among one another."""
     gone_before: dict[str, datetime]
     """Topics whose beginning was deleted by retention → time of the oldest message left."""
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    """Topic → how many it has now, which may be more than are declared."""
 
     def remembers(self, moment: datetime) -> bool:
         """Whether everything that was sent since that moment is still in the log."""
@@ -110,6 +114,7 @@ def declared_topics(contracts: Path) -> list[Topic]:
             readers=tuple(topic["readers"]),
             events=tuple(topic["events"]),
             compacted=topic["cleanup_policy"] == "compact",
+            partitions=topic["partitions"],
         )
         for topic in declared
         if topic["events"]
@@ -193,7 +198,7 @@ async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
     gone = {
         name: min((e.at for e in entries if e.topic == name), default=datetime.now(UTC)) for name in truncated
     }
-    return Log(entries, gone)
+    return Log(entries, gone, Counter(place.topic for place in places))
 
 
 async def follow(

@@ -224,12 +224,46 @@ def test_two_events_with_one_version_are_caught(world: World, clean: Evidence) -
 
 def test_a_key_on_two_partitions_is_caught(clean: Evidence) -> None:
     order_id = order_in(clean, "CONFIRMED")
-    entries = clean.log.entries
-    place = next(
-        i for i, e in enumerate(entries) if e.key == order_id and e.type == "orders.order-confirmed.v1"
-    )
-    entries[place] = replace(entries[place], partition=7)
+    confirm_on(clean, order_id, 7)
     caught(invariants.no_key_is_out_of_order(clean), order_id, expected="partition 0", found="[7]")
+
+
+@pytest.mark.parametrize(("partition", "present"), [(12, 24), (24, 48), (12, 36)])
+def test_a_key_that_went_to_a_partition_that_is_new_is_where_it_should_be(
+    clean: Evidence, partition: int, present: int
+) -> None:
+    order_id = order_in(clean, "CONFIRMED")
+    confirm_on(clean, order_id, partition)
+    clean.log.partitions = {"orders.order.v1": present}
+    assert invariants.no_key_is_out_of_order(clean).violations == []
+
+
+@pytest.mark.parametrize(("partition", "present"), [(7, 24), (13, 24), (12, 12), (12, 30)])
+def test_a_key_that_widening_does_not_explain_is_caught(
+    clean: Evidence, partition: int, present: int
+) -> None:
+    order_id = order_in(clean, "CONFIRMED")
+    confirm_on(clean, order_id, partition)
+    clean.log.partitions = {"orders.order.v1": present}
+    caught(invariants.no_key_is_out_of_order(clean), order_id, expected="partition 0")
+
+
+def test_an_inversion_behind_a_widening_is_caught(clean: Evidence) -> None:
+    order_id = order_in(clean, "CONFIRMED")
+    placed = next(e for e in clean.log.entries if (e.key, e.type) == (order_id, "orders.order-placed.v1"))
+    clean.log.entries.remove(placed)
+    clean.log.entries.append(replace(placed, partition=12))
+    clean.log.partitions = {"orders.order.v1": 24}
+    caught(invariants.no_key_is_out_of_order(clean), order_id, expected="after version 2", found="version 1")
+
+
+def confirm_on(evidence: Evidence, order_id: str, partition: int) -> None:
+    """Have the order's confirmation stand on another partition; its first event stands on 0."""
+    entries = evidence.log.entries
+    place = next(
+        i for i, e in enumerate(entries) if (e.key, e.type) == (order_id, "orders.order-confirmed.v1")
+    )
+    entries[place] = replace(entries[place], partition=partition)
 
 
 # --- 6 --------------------------------------------------------------------------------------------

@@ -19,13 +19,15 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from shop.bench import plan, stage
+from shop.bench import outside, plan, stage
 from shop.bench.bench import FULL, QUICK, Effort
 from shop.bench.figure import Figure
 from shop.bench.page import write_page
 from shop.bench.plan import Report
 from shop.bench.table import print_report
+from shop.reach import Where, chosen, reached
 from shop.stack import places
+from shop.stack.trouble import Trouble
 
 
 def bench(
@@ -44,13 +46,20 @@ def bench(
     Runs on a stack of its own, beside a shop that runs; but nothing else should work the machine meanwhile.
     The exit code is 1 if a figure is not what it must be.
 
+    With --target compose or k8s the shop that runs there is measured from outside: orders per second, how long
+    customers and orders wait. No ratios: its processes, and what they stand on, are not ours to measure.
+
     Examples:
 
         shop bench
 
         shop bench --quick --only cpu --only throughput
+
+        shop --target compose bench --quick
     """
     console = Console(stderr=True)
+    if chosen() is not Where.EMBEDDED:
+        return _from_outside(only, rounds, out, quick=quick, json_=json_)
     effort = QUICK if quick else FULL
     if rounds is not None:
         effort = plan.with_rounds(effort, rounds)
@@ -66,6 +75,19 @@ def bench(
         print_report(report, Console())
         console.print(f"More in {out / 'bench.html'} and {out / 'bench.json'}.", style="dim")
     raise typer.Exit(0 if report.holds else 1)
+
+
+def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:
+    if any(not_here):
+        raise Trouble(
+            "--only, --rounds and --out are about the embedded stack: leave them out, or the --target."
+        )
+    with reached() as target:
+        found = asyncio.run(outside.measure(target, outside.QUICK if quick else outside.FULL))
+    if json_:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        outside.print_seen(found, Console())
 
 
 def end(*_: object) -> NoReturn:

@@ -234,10 +234,12 @@ def effects_in(entries: Iterable[Entry]) -> Mapping[tuple[str, str], set[str]]:
 def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
     """No key is out of order on any topic
 
-    Versions rise from event to event; a repetition of an event does not count.
+    Versions rise from event to event; a repetition of an event does not count. A key stays on its partition,
+    unless its topic was widened.
     """
     judgement = Judgement("")
     declared = {type_ for topic in evidence.topics for type_ in topic.events}
+    topics = {topic.name: topic for topic in evidence.topics}
     latest: dict[tuple[str, str, str], Entry] = {}
     versions: dict[tuple[str, str, str], int] = {}
     seen: set[str] = set()
@@ -254,11 +256,22 @@ def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
             if version <= versions[line]:
                 expected = f"{entry.type} after version {versions[line]} of {before.place}"
                 judgement.violated(place, expected, f"version {version} at {entry.place}")
-            if before.partition != entry.partition:
+            present = evidence.log.partitions.get(entry.topic, 0)
+            if not may_follow(before.partition, entry.partition, topics[entry.topic].partitions, present):
                 judgement.violated(place, f"partition {before.partition} for all of its events", entry.place)
         latest[line], versions[line] = entry, version
     judgement.judged = f"{len(latest)} keys"
     return judgement
+
+
+def may_follow(before: int, after: int, declared: int, present: int) -> bool:
+    """Whether a key may go from one partition of a topic to another.
+
+    Only by widening, from the declared number of partitions or a multiple to one of its own multiples up to the
+    present one: then a key stays where it is or goes to a partition that is new.
+    """
+    earlier = [n for n in range(declared, present, declared) if present % n == 0]
+    return before == after or any(before < n <= after and after % n == before for n in earlier)
 
 
 # --- 6 --------------------------------------------------------------------------------------------
