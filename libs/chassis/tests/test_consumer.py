@@ -1,6 +1,7 @@
 """What the consumer and the publisher do when Kafka or a dependency refuses."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -74,6 +75,40 @@ async def test_offsets_that_could_not_be_committed_are_committed_later(
         assert consumer._done == {}
 
     await eventually(committed, 5)
+    task.cancel()
+
+
+@pytest.mark.parametrize("ending", ["never", "cancelled"])
+async def test_a_commit_that_never_ends_or_is_given_up_inside_is_tried_again(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(consuming, "OFFSETS_EVERY", 0.01)
+    monkeypatch.setattr(consuming, "COMMIT_SECONDS", 0.05)
+    tries = 0
+
+    class Stubborn(Broker):
+        async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+            nonlocal tries
+            tries += 1
+            if tries > 1:
+                return await super().commit(offsets)
+            if ending == "cancelled":
+                raise asyncio.CancelledError
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await asyncio.Event().wait()
+
+    broker = Stubborn()
+    consumer._consumer = broker
+    consumer._done[PARTITION] = 5
+    consumer._progress.set()
+    task = asyncio.create_task(consumer._commit_regularly())
+
+    async def committed() -> None:
+        assert broker.committed == {PARTITION: 5}
+
+    await eventually(committed, 5)
+    assert tries == 2
     task.cancel()
 
 

@@ -23,8 +23,7 @@ from chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 POLL_MS = 1_000
-OFFSETS_EVERY = 1.0
-COMMIT_SECONDS = 3.0
+OFFSETS_EVERY, COMMIT_SECONDS = 1.0, 3.0
 # A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
 LONGEST_FETCH_MS = 2_000
 # Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
@@ -135,16 +134,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _commit(self) -> bool:
         """Commit how far each partition was taken; what could not be committed is kept for the next time."""
-        done = dict(self._done)
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                if done:
-                    await self._consumer.commit(done)
-        except (CommitFailedError, IllegalStateError) as error:
-            log.info("offsets not committed, the partitions have moved on", error=repr(error))
-        except Exception as error:
+        if not (done := dict(self._done)):
+            return True
+        # In a task of its own: whatever becomes of it in aiokafka, also that it never ends, is one failed try.
+        trying = asyncio.create_task(self._consumer.commit(done))
+        await asyncio.wait([trying], timeout=COMMIT_SECONDS)
+        lost = trying.cancel() or trying.cancelled()
+        error = TimeoutError("no answer") if lost else trying.exception()
+        if error is not None and not isinstance(error, CommitFailedError | IllegalStateError):
             log.warning("offsets not committed yet", error=repr(error))
             return False
+        if error is not None:
+            log.info("offsets not committed, the partitions have moved on", error=repr(error))
         self._done = {at: offset for at, offset in self._done.items() if done.get(at) != offset}
         return True
 
