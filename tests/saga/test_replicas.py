@@ -49,7 +49,10 @@ async def test_a_service_that_is_asked_to_end_fails_no_request_and_repeats_littl
         async with shutdown.visited(floor.target, doors) as crowd:
             seen = await shutdown.end(floor.stack, "orders", doors)
     assert sum(visitor.answers for visitor in crowd) > 0
-    assert [dict(visitor.failures) for visitor in crowd if visitor.failures] == []
+    # A connection that no process had taken yet is reset by the kernel when the door closes, and its customer tries the
+    # next one. That nobody who was taken is cut off is tried in libs/chassis/tests/test_serving.py.
+    failures = {kind for visitor in crowd for kind in visitor.failures} - {"ConnectionResetError"}
+    assert failures == set()
     assert seen.redelivered["orders"] <= BATCH
     await floor.assert_that_the_oracle_holds()
 
