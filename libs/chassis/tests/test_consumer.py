@@ -112,6 +112,24 @@ async def test_a_commit_that_never_ends_or_is_given_up_inside_is_tried_again(
     task.cancel()
 
 
+async def test_a_client_that_answers_no_commit_any_more_is_given_up_for_a_new_one(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "COMMIT_SECONDS", 0.01)
+
+    class Mute(Broker):
+        async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+            await asyncio.Event().wait()
+
+    consumer._consumer = broker = Mute()
+    consumer._done[PARTITION] = 5
+    for _ in range(consuming.MOST_UNANSWERED):
+        assert not await consumer._commit()
+    with pytest.raises(Unavailable):
+        await consumer._step(broker)
+    assert consumer._done == {PARTITION: 5}
+
+
 async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

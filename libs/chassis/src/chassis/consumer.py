@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
 
-from chassis.database import is_unavailable
+from chassis.database import Unavailable, is_unavailable
 from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
 from chassis.jobs import pause
@@ -23,7 +23,7 @@ from chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 POLL_MS = 1_000
-OFFSETS_EVERY, COMMIT_SECONDS = 1.0, 3.0
+OFFSETS_EVERY, COMMIT_SECONDS, MOST_UNANSWERED = 1.0, 3.0, 3
 # A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
 LONGEST_FETCH_MS = 2_000
 # Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
@@ -41,7 +41,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._generation = 0
         self._done: dict[TopicPartition, int] = {}
         self._progress = asyncio.Event()
-        self._failures = 0
+        self._failures, self._unanswered = 0, 0
 
     async def run(self) -> None:
         """Consume until `stop()`. Raises KafkaError when the broker is away: call it again."""
@@ -58,7 +58,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             metadata_max_age_ms=METADATA_MS,
         )
         consumer.subscribe(sorted(self.inbox.topics), listener=self)
-        self._done.clear()
+        self._done, self._unanswered = {}, 0
         committing = asyncio.create_task(self._commit_regularly())
         try:
             await consumer.start()
@@ -68,7 +68,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self.assigned = False
             committing.cancel()
             await self._commit()
-            await consumer.stop()
+            # Not longer than it takes: a client that lost its coordinator may never end.
+            await asyncio.wait([asyncio.create_task(consumer.stop())], timeout=COMMIT_SECONDS)
 
     def stop(self) -> None:
         """Have `run()` finish the batch in hand, commit its offsets, leave the group and return."""
@@ -85,9 +86,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Ready from now on, also where there are fewer partitions than replicas."""
         self.assigned = True
-        log.info("partitions assigned", partitions=len(assigned))
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
+        if self._unanswered >= MOST_UNANSWERED:  # seen after a broker's restart: aiokafka never answers again
+            raise Unavailable("the client commits no offsets any more: connect anew")
         generation, most = self._generation, self.settings.batch_size
         fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=most)
         records = [record for partition in fetched.values() for record in partition]
@@ -140,6 +142,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         trying = asyncio.create_task(self._consumer.commit(done))
         await asyncio.wait([trying], timeout=COMMIT_SECONDS)
         lost = trying.cancel() or trying.cancelled()
+        self._unanswered = self._unanswered + 1 if lost else 0
         error = TimeoutError("no answer") if lost else trying.exception()
         if error is not None and not isinstance(error, CommitFailedError | IllegalStateError):
             log.warning("offsets not committed yet", error=repr(error))

@@ -43,11 +43,6 @@ class OutboxRow(NamedTuple):
     traceparent: str | None
     data: str
 
-    @property
-    def cause(self) -> Cause:
-        """Why it is published."""
-        return Cause(self.causation_id, self.correlation_id, self.traceparent)
-
 
 def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
     """The outbox row of an event that is published because of `cause`. Raises ValueError if it is too large."""

@@ -66,7 +66,8 @@ class KafkaPublisher:
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
         span = _publish_span(row)
-        cause = row.cause._replace(traceparent=telemetry.traceparent_of(span) or row.traceparent)
+        traceparent = telemetry.traceparent_of(span) or row.traceparent
+        cause = envelope.Cause(row.causation_id, row.correlation_id, traceparent)
         headers = envelope.encode(row.event_id, self._source, row.type, row.key, row.time, cause)
         value, key = row.data.encode(), row.key.encode()
         delivery: asyncio.Future[Any] = await producer.send(row.topic, value, key, headers=headers)
