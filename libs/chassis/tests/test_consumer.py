@@ -59,16 +59,21 @@ def consumer(inbox: Inbox) -> Consumer:
     return Consumer(inbox, settings)
 
 
+def committing(consumer: Consumer, broker: Broker) -> asyncio.Task[None]:
+    """The consumer's regular commits, with an offset of 5 to commit."""
+    consumer._consumer = broker
+    consumer._done[PARTITION] = 5
+    consumer._progress.set()
+    return asyncio.create_task(consumer._commit_regularly())
+
+
 @pytest.mark.parametrize("failure", [KafkaError("no coordinator"), OSError("reset"), RuntimeError("bug")])
 async def test_offsets_that_could_not_be_committed_are_committed_later(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     monkeypatch.setattr(consuming, "OFFSETS_EVERY", 0.01)
     broker = Broker(failure)
-    consumer._consumer = broker
-    consumer._done[PARTITION] = 5
-    consumer._progress.set()
-    task = asyncio.create_task(consumer._commit_regularly())
+    task = committing(consumer, broker)
 
     async def committed() -> None:
         assert broker.committed == {PARTITION: 5}
@@ -99,10 +104,7 @@ async def test_a_commit_that_never_ends_or_is_given_up_inside_is_tried_again(
             await super().commit(offsets)
 
     broker = Stubborn()
-    consumer._consumer = broker
-    consumer._done[PARTITION] = 5
-    consumer._progress.set()
-    task = asyncio.create_task(consumer._commit_regularly())
+    task = committing(consumer, broker)
 
     async def committed() -> None:
         assert broker.committed == {PARTITION: 5}

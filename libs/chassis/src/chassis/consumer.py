@@ -44,7 +44,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._failures, self._unanswered = 0, 0
 
     async def run(self) -> None:
-        """Consume until `stop()`. Raises KafkaError when the broker is away: call it again."""
+        """Consume until `stop()`. Raises KafkaError or Unavailable when the broker is away: call it again."""
         # aiokafka's own defaults lose data: they start at the end and commit offsets by the clock.
         self._consumer = consumer = AIOKafkaConsumer(
             **self.settings.kafka,
@@ -97,9 +97,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return
         rest = self.settings.linger_seconds if len(records) < most else 0
         async with self._busy:
-            if (
-                generation != self._generation
-            ):  # fetched around a rebalance: by the old assignment, or by the new
+            # Fetched around a rebalance: by the old assignment, or by the new.
+            if generation != self._generation:
                 _give_back(consumer, records)
             elif not await self._process(consumer, records):
                 self._failures += 1
