@@ -13,7 +13,7 @@ from chassis import outbox
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import SHARDS, OutboxRow
-from chassis.relay import PAGE, Cursor, Relay
+from chassis.relay import PAGE, SESSION, Cursor, Relay
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -136,6 +136,44 @@ async def test_a_backlog_is_sent_page_by_page_completely_and_in_order(
     await publish("a", 95)
     await eventually(lambda: _all(sent, 96))
     assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in range(96)]
+
+
+async def test_each_row_of_a_backlog_is_read_twice_at_most_however_many_pages_it_has(
+    project: TestDatabase, publish: Publish
+) -> None:
+    sent = Sent()
+    relay = Relay(project.url, sent, page=100)
+    await publish("a", *range(2_000))
+    connection = await asyncpg.connect(project.url, server_settings=SESSION)
+    await relay._renew(connection)
+    while await relay.relay_once(connection):
+        pass
+    assert len(sent) == 2_000
+    await connection.execute("SELECT pg_stat_force_next_flush()")
+    read = await connection.fetchval(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'outbox'"
+    )
+    await connection.close()
+    # Once to find where the backlog begins, once to send it.
+    assert 2_000 <= read <= 4_000 + 2 * relay.page
+
+
+async def test_what_commits_while_a_backlog_is_being_paged_is_sent_after_it(
+    project: TestDatabase, db: Database, publish: Publish, thing_counted: Counted
+) -> None:
+    sent = Sent()
+    relay = Relay(project.url, sent, page=10)
+    connection = await asyncpg.connect(project.url)
+    await relay._renew(connection)
+    async with db.transaction() as slow:
+        row = outbox.row_of(thing_counted("slow", 1), Cause.of_request("slow"))
+        await outbox.write(slow.connection, [row])
+        await publish("a", *range(35))
+        assert await relay.relay_once(connection) == 10
+    while await relay.relay_once(connection):
+        pass
+    await connection.close()
+    assert [row.key for row in sent] == ["a"] * 35 + ["slow"]
 
 
 async def test_when_the_transport_comes_back_everything_is_sent(

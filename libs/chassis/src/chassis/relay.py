@@ -30,6 +30,8 @@ log = structlog.get_logger()
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 PAGE = 2_000
+# A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
+SESSION = SERVER_SETTINGS | dict.fromkeys(("synchronous_commit", "enable_seqscan", "enable_bitmapscan"), "off")
 
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""
@@ -66,10 +68,8 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled. Raises when the database or the transport is away: call it again."""
-        connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=SERVER_SETTINGS)
+        connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=SESSION)
         try:
-            # A cursor lost in a crash means duplicates. A sequential scan looks cheap without statistics; it never is.
-            await connection.execute("SET synchronous_commit = off; SET enable_seqscan = off")
             await connection.execute(_ADOPT, list(range(SHARDS)))
             await connection.add_listener(CHANNEL, lambda *_: self.wake())
             await self._work(connection)
