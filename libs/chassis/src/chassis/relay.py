@@ -31,7 +31,8 @@ LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 PAGE = 2_000
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
-SESSION = SERVER_SETTINGS | dict.fromkeys(("synchronous_commit", "enable_seqscan", "enable_bitmapscan"), "off")
+OFF = ("synchronous_commit", "enable_seqscan", "enable_bitmapscan")
+SESSION = SERVER_SETTINGS | dict.fromkeys(OFF, "off")
 
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""
@@ -91,21 +92,25 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
 
-    async def relay_once(self, connection: Driver) -> int:
-        """Send one page of each group of shards that stand at the same cursor; returns how many rows were sent."""
+    async def relay_once(self, connection: Driver) -> bool:
+        """Send one page of each group of shards that stand at the same cursor; returns whether there may be more.
+
+        What commits meanwhile is not meant: it wakes this relay by itself.
+        """
         groups: dict[Cursor, list[int]] = defaultdict(list)
         for shard, cursor in self.cursors.items():
             groups[cursor].append(shard)
-        return sum([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
+        return any([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
 
-    async def _relay(self, connection: Driver, shards: list[int], cursor: Cursor) -> int:
+    async def _relay(self, connection: Driver, shards: list[int], cursor: Cursor) -> bool:
         records = await connection.fetch(_UNSEEN, shards, *cursor, self.page)
         if not records and cursor.upper is None:
-            return 0
+            return False
         if records:
             await self.send([OutboxRow(*row) for _, _, *row in records])
         await self._advance(connection, shards, self._next(cursor, records))
-        return max(len(records), 1)  # a paged window's end is progress too: what came since is still unseen
+        # What came while a window was being paged was not looked for.
+        return len(records) == self.page or cursor.upper is not None
 
     def _next(self, cursor: Cursor, records: "Sequence[asyncpg.Record]") -> Cursor:
         upper = cursor.upper or records[0]["now"]

@@ -46,12 +46,12 @@ def jobs(
     return {
         "settle": Job(
             partial(settle, processor=processor, concurrency=concurrency, lease_seconds=lease_seconds),
-            every=0.5,
+            every=1.0,
             full=inf,  # it goes on by itself until nothing is left
         ),
         "refund": Job(
             partial(refund, processor=processor, concurrency=concurrency, lease_seconds=lease_seconds),
-            every=1.0,
+            every=2.0,
             full=inf,
         ),
         "forget": Job(partial(forget, seconds=forget_seconds), every=60.0),

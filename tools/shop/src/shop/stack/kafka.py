@@ -62,6 +62,8 @@ PROPERTIES = {
     "num.network.threads": "2",
     "num.io.threads": "2",
     "background.threads": "2",
+    # The controller writes that nothing happened, twice a second, so that its followers know. It has none.
+    "metadata.max.idle.interval.ms": "10000",
     "num.recovery.threads.per.data.dir": "1",
     "log.cleaner.dedupe.buffer.size": "4194304",
     "log.cleaner.io.buffer.size": "131072",
