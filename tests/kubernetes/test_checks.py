@@ -116,6 +116,15 @@ def test_a_deployment_that_is_not_at_its_number_is_seen(
     assert checks.replica_faults(changed, 2) == [fault]
 
 
+def test_a_drain_that_took_the_last_pod_is_seen() -> None:
+    gone = copy.deepcopy(DEPLOYMENT)
+    del gone["status"]["readyReplicas"]
+    assert checks.drain_faults(DEPLOYMENT, held=True, nodes=1) == []
+    assert checks.drain_faults(DEPLOYMENT, held=False, nodes=2) == []
+    assert checks.drain_faults(gone, held=True, nodes=1) == ["nobody is left of orders-api"]
+    assert checks.drain_faults(DEPLOYMENT, held=False, nodes=1) == ["every pod had nowhere to go, and went"]
+
+
 def pod(name: str = "orders-api-1", restarts: int = 0, **status: Any) -> dict[str, Any]:
     containers = [{"restartCount": restarts, "state": {"running": {}}, "lastState": {}}]
     return {"metadata": {"name": name}, "status": {"containerStatuses": containers, **status}}

@@ -124,6 +124,13 @@ def replica_faults(deployment: Seen, wanted: int) -> list[str]:
     return [f"{count} {what}, not {wanted}" for what, count in counts.items() if count != wanted]
 
 
+def drain_faults(deployment: Seen, *, held: bool, nodes: int) -> list[str]:
+    """What a drain must not have done to a Deployment; `held`: whether a disruption budget stood in its way."""
+    name = deployment["metadata"]["name"]
+    nobody = [] if deployment["status"].get("readyReplicas") else [f"nobody is left of {name}"]
+    return nobody + ([] if held or nodes > 1 else ["every pod had nowhere to go, and went"])
+
+
 def reading_faults(committed: Mapping[int, int], ends: Mapping[int, int], new: Collection[int]) -> list[str]:
     """What a group has not read of a topic; `committed` and `ends` are offsets by partition, `new` those added."""
     behind = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+import asyncpg
 import pytest
 
 from chassis.testing import eventually
@@ -19,6 +21,7 @@ from shop.oracle.gather import gather
 from shop.oracle.history import History, read_histories
 from shop.oracle.report import judge
 from shop.stack import kubernetes, places
+from shop.stack.trouble import Trouble
 from shop.target import Target
 from tests.kubernetes.drills.checks import Sales, replica_faults, verdict_faults
 
@@ -58,10 +61,27 @@ class Floor:
     async def pods_of(self, service: str, role: str) -> list[dict[str, Any]]:
         return await self.all("pods", f"app.kubernetes.io/name={service},app.kubernetes.io/component={role}")
 
+    async def password_of(self, role: str) -> str:
+        """The password of a database role, as its Secret has it."""
+        secret = await self.get("secret", f"{role}-database")
+        return base64.b64decode(secret["data"]["password"]).decode()
+
     async def scale(self, deployment: str, replicas: int) -> None:
         """Have this many replicas, and wait until they are there and ready."""
         await self.kubectl("scale", f"deployment/{deployment}", f"--replicas={replicas}")
         await eventually(lambda: self.has_replicas(deployment, replicas), READY)
+
+    async def drain(self, node: str) -> bool:
+        """Drain a node of the services' pods; True if a disruption budget held the last of them."""
+        try:
+            await self.kubectl(
+                "drain", node, "--pod-selector", OURS, "--delete-emptydir-data", "--timeout=40s"
+            )
+        except Trouble as trouble:
+            if "disruption budget" not in str(trouble) and "timeout" not in str(trouble):
+                raise
+            return True
+        return False
 
     async def has_replicas(self, deployment: str, wanted: int) -> None:
         assert replica_faults(await self.get("deployment", deployment), wanted) == []
@@ -119,6 +139,17 @@ class Floor:
             "failed requests": len(sales.failed),
             **more,
         }
+
+
+async def is_refused(target: Target, role: str, password: str) -> bool:
+    """Whether PostgreSQL lets nobody in as this role with this password."""
+    address = target.database_urls[role].rpartition("@")[2]
+    try:
+        connection = await asyncpg.connect(f"postgresql://{role}:{password}@{address}")
+    except asyncpg.InvalidPasswordError:
+        return True
+    await connection.close()
+    return False
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
-"""What would end a drill: an order that is lost, a piece that is sold twice. Planted on the cluster, and taken back."""
+"""What would end a drill, an order that is lost for one: planted on the cluster, seen, and taken back."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,7 +8,8 @@ import asyncpg
 import pytest
 
 from shop.load import Scenario
-from tests.kubernetes.drills.conftest import Floor
+from tests.kubernetes.drills import checks
+from tests.kubernetes.drills.conftest import Floor, is_refused
 
 
 @asynccontextmanager
@@ -55,3 +57,37 @@ async def test_a_piece_that_is_sold_twice_would_be_seen(floor: Floor) -> None:
         with pytest.raises(AssertionError, match=f"sku {sku}"):
             await floor.judge()
     await floor.judge()
+
+
+@asynccontextmanager
+async def without_budget(floor: Floor, deployment: str) -> AsyncIterator[None]:
+    """Until the block ends, nothing keeps an eviction from the last pod of a Deployment."""
+    budget = await floor.get("poddisruptionbudget", deployment)
+    kept = {"name": deployment, "labels": budget["metadata"]["labels"]}
+    await floor.kubectl("delete", "poddisruptionbudget", deployment)
+    try:
+        yield
+    finally:
+        again = {name: budget[name] for name in ("apiVersion", "kind", "spec")} | {"metadata": kept}
+        await floor.kubectl("apply", "--filename=-", stdin=json.dumps(again))
+
+
+async def test_a_drain_that_no_budget_holds_would_be_seen(floor: Floor) -> None:
+    nodes = (await floor.get("nodes"))["items"]
+    (node, *_) = [pod["spec"]["nodeName"] for pod in await floor.pods_of("orders", "api")]
+    async with without_budget(floor, "orders-api"):
+        try:
+            held = await floor.drain(node)
+            left = await floor.get("deployment", "orders-api")
+        finally:
+            await floor.kubectl("uncordon", node)
+    await floor.ready()
+    assert len(nodes) > 1 or "nobody is left of orders-api" in checks.drain_faults(
+        left, held=held, nodes=len(nodes)
+    )
+
+
+async def test_a_password_that_lets_in_is_told_from_one_that_does_not(floor: Floor) -> None:
+    password = await floor.password_of("orders")
+    assert not await is_refused(floor.target, "orders", password)
+    assert await is_refused(floor.target, "orders", f"not-{password}")
