@@ -36,8 +36,8 @@ class ServiceSettings(BaseSettings):
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
-    # A name that a replica keeps over restarts: after a crash it has its partitions back at once, and only those. It gets
-    # none that were added meanwhile, until the group is divided anew: stay away for longer than the session's timeout.
+    # A name that a replica keeps over restarts: after a crash it has its partitions back at once, and only those. Of
+    # what was added meanwhile it gets none, unless it stays away for longer than the session's timeout.
     kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
     inbox_retention: timedelta = Field(timedelta(days=8), description="at least that of every topic it reads")

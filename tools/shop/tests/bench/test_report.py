@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
+from rich.console import Console
 
 from shop.bench import plan
-from shop.bench.bench import QUICK
-from shop.bench.figure import Bars, Lines, Result, Value
+from shop.bench.bench import QUICK, Bench
+from shop.bench.figure import Bars, Figure, Lines, Result, Value
 from shop.bench.figures import FIGURES
 from shop.bench.figures.round_trips import ASKED
 from shop.bench.page import bars, lines, write_page
 from shop.bench.plan import Report
 from shop.bench.samples import percentiles, pooled
+from shop.bench.stage import Stage
+from shop.bench.table import print_report
 from shop.stack.trouble import Trouble
 
 
@@ -82,3 +87,37 @@ def test_every_figure_has_a_name_of_its_own() -> None:
 def test_a_round_trip_is_counted_where_the_client_waits(line: str, database: str | None) -> None:
     found = ASKED.match(line)
     assert (found and found[1]) == database
+
+
+async def _measured(_: Bench) -> Result:
+    return Result([Value("cost", 2.0, must=3, aim=1.5)])
+
+
+async def _stuck(_: Bench) -> Result:
+    raise Trouble("Only 3 of 9 orders [came] to their end.")
+
+
+async def test_a_figure_that_fails_takes_no_other_with_it_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def build(_: Stage) -> None: ...
+
+    monkeypatch.setattr(plan.floor, "build", build)
+    figures = [
+        Figure("cpu", "CPU", _measured),
+        Figure("scaling", "Scaling", _stuck),
+        Figure("idle", "", _measured),
+    ]
+    found = await plan.carry_out(cast(Stage, None), figures, QUICK, lambda _: None, lambda: None)
+    assert found.results.keys() == {"cpu"}
+    assert found.missing == {
+        "scaling": "Only 3 of 9 orders [came] to their end.",
+        "idle": "left out after that",
+    }
+    assert not found.holds
+    assert found.as_json()["missing"] == found.missing
+    write_page(found, tmp_path / "bench.html")
+    assert "scaling was not measured: Only 3 of 9" in (tmp_path / "bench.html").read_text()
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_report(found, console)
+    assert "scaling was not measured: Only 3 of 9 orders [came]" in console.export_text()

@@ -61,7 +61,12 @@ def _table(report: Report) -> str:
         f"<td>{escape(limit(value, value.must))}</td><td>{escape(limit(value, value.aim))}</td></tr>"
         for value in values
     )
-    return f"<table><tr><th>figure</th><th>measured</th><th>must</th><th>aim</th></tr>{rows}</table>"
+    missing = "".join(
+        f'<p class="fails">{escape(name)} was not measured: {escape(why)}</p>'
+        for name, why in report.missing.items()
+    )
+    head = "<tr><th>figure</th><th>measured</th><th>must</th><th>aim</th></tr>"
+    return f"<table>{head}{rows}</table>{missing}"
 
 
 def _class(value: Value) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,11 +28,15 @@ class Report:
     effort: Effort
     results: dict[str, Result]
     """Name of a figure → its result."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Name of a figure that could not be measured → why."""
 
     @property
     def holds(self) -> bool:
-        """Whether everything is what it must be."""
-        return all(value.holds for result in self.results.values() for value in result.values)
+        """Whether everything was measured, and is what it must be."""
+        return not self.missing and all(
+            value.holds for result in self.results.values() for value in result.values
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -47,6 +51,7 @@ class Report:
                 }
                 for name, result in self.results.items()
             },
+            "missing": self.missing,
         }
 
 
@@ -77,15 +82,21 @@ async def carry_out(
     say: Callable[[str], None],
     done: Callable[[], None],
 ) -> Report:
-    """Measure figures on a stage."""
+    """Measure figures on a stage. After one that fails the stage is not what it was: the rest is left out, and told."""
     report = Report(datetime.now(UTC), machine(), effort, {})
     bench = Bench(stage, effort, say, done)
     say("building the floor")
     await floor.build(stage)
     await bench.run_loaded({variant for figure in figures for variant in figure.needs})
     for figure in figures:
+        if report.missing:
+            report.missing[figure.name] = "left out after that"
+            continue
         say(figure.title)
-        report.results[figure.name] = await figure.measure(bench)
+        try:
+            report.results[figure.name] = await figure.measure(bench)
+        except Trouble as trouble:
+            report.missing[figure.name] = str(trouble)
         done()
     return report
 

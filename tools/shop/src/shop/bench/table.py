@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shop.bench.figure import Value
@@ -18,6 +19,8 @@ def print_report(report: Report, console: Console) -> None:
         for value in result.values:
             table.add_row(value.name, coloured(value), limit(value, value.must), limit(value, value.aim))
     console.print(table)
+    for name, why in report.missing.items():
+        console.print(f"[red]{name} was not measured[/]: {escape(why)}", highlight=False)
     console.print(_circumstances(report), style="dim", highlight=False)
 
 

@@ -121,7 +121,7 @@ async def _digested(stage: Stage, orders: int, began: UUID) -> None:
                 seen, since = done, time.monotonic()
             if time.monotonic() - since > PATIENCE:
                 raise Trouble(
-                    f"Only {done} of {orders} orders came to their end: see the logs in {stage.stack.state}."
+                    f"Only {done} of {orders} orders came to their end, and for {PATIENCE:.0f} s none more."
                 )
             await asyncio.sleep(LOOK_SECONDS)
 

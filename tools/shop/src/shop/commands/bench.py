@@ -44,7 +44,8 @@ def bench(
     """Measure what an order costs, as ratios to what PostgreSQL and Kafka cost by themselves.
 
     Runs on a stack of its own, beside a shop that runs; but nothing else should work the machine meanwhile.
-    The exit code is 1 if a figure is not what it must be.
+    The exit code is 1 if a figure is not what it must be, or could not be measured: then it says why, and what was
+    measured before it stands.
 
     With --target compose or k8s the shop that runs there is measured from outside: orders per second, how long
     customers and orders wait. No ratios: its processes, and what they stand on, are not ours to measure.
