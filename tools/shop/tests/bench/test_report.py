@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from shop.bench import plan
+from shop.bench import floor, plan
 from shop.bench.bench import QUICK, Bench
 from shop.bench.figure import Bars, Figure, Lines, Result, Value
 from shop.bench.figures import FIGURES
@@ -102,7 +102,7 @@ async def test_a_figure_that_fails_takes_no_other_with_it_and_says_why(
 ) -> None:
     async def build(_: Stage) -> None: ...
 
-    monkeypatch.setattr(plan.floor, "build", build)
+    monkeypatch.setattr(floor, "build", build)
     figures = [
         Figure("cpu", "CPU", _measured),
         Figure("scaling", "Scaling", _stuck),
