@@ -31,7 +31,7 @@ async def test_a_topic_gets_more_partitions_in_business(floor: Floor) -> None:
         try:
             await eventually(lambda: everything_is_read(floor, topic.readers), READY)
             await widen(floor.target.kafka, 2 * old)
-            # A consumer looks for new partitions every five minutes; one that starts sees them.
+            # A consumer looks for new partitions every ten seconds; one that starts sees them at once.
             for group in topic.readers:
                 await floor.kubectl("rollout", "restart", f"deployment/{group}-worker")
             await floor.ready()

@@ -9,15 +9,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shop.bench.replicas import SETTLING
 from shop.bench.stage import Stage
 from shop.stack import topics
 from shop.stack.topics import Topic
 
 PARTITIONS = 12
 LOOKS = 4
-FORGETTING = 12.0
-"""Seconds after which a group has forgotten its members: more than a session's timeout. One that comes back before, by
-the name that it has in the group, gets the partitions that it had, and none of the new ones."""
 ORDER_TOPICS = frozenset(
     {
         "orders.order.v1",
@@ -68,7 +66,8 @@ async def divide(stage: Stage, partitions: int | None) -> None:
         if topic.name in ORDER_TOPICS
     ]
     async with stage.without_services():
-        await asyncio.sleep(FORGETTING)
+        # A member that comes back by its name while its session lasts gets the partitions that it had and no others.
+        await asyncio.sleep(SETTLING)
         admin = AIOKafkaAdminClient(bootstrap_servers=stage.target.kafka)
         await admin.start()
         await admin.delete_topics(list(ORDER_TOPICS))
