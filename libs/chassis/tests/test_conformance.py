@@ -87,7 +87,7 @@ class KafkaTransport:
         try:
             yield consumer
         finally:
-            consumer.stop()
+            consumer.stopping.set()
             await task
 
     async def put(self, message: RawMessage) -> None:

@@ -17,7 +17,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
 from pydantic import SecretStr
 
 from chassis import consumer as consuming
-from chassis import publisher as publishing
+from chassis import telemetry
 from chassis.consumer import Consumer
 from chassis.database import Unavailable
 from chassis.envelope import Cause, PublishedEvent
@@ -151,7 +151,7 @@ async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
     async with asyncio.timeout(1):
         await consumer.on_partitions_revoked([PARTITION])
     assert not step.done()
-    consumer.stop()
+    consumer.stopping.set()
     await step
 
 
@@ -177,7 +177,7 @@ async def test_after_a_batch_that_was_not_full_more_may_gather(
     await taken.wait()
     await asyncio.wait([step], timeout=0.05)
     assert step.done() is not rests
-    consumer.stop()
+    consumer.stopping.set()
     await step
 
 
@@ -203,7 +203,7 @@ async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(
     await eventually(lambda: _divided(consumer, 2), 20)
     await client.delete_topics([topic])
     await client.close()
-    consumer.stop()
+    consumer.stopping.set()
     await running
 
 
@@ -217,7 +217,7 @@ async def test_a_publisher_begins_anew_after_a_record_was_not_taken_and_ends_its
     thing_counted: Callable[[str, int], PublishedEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     span = Mock(NonRecordingSpan(INVALID_SPAN_CONTEXT))
-    monkeypatch.setattr(publishing, "_publish_span", lambda row: span)
+    monkeypatch.setattr(telemetry, "message_span", lambda *_: span)
     span.get_span_context.return_value = INVALID_SPAN_CONTEXT
 
     class Producer:

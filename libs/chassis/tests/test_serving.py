@@ -2,7 +2,11 @@
 
 import asyncio
 import signal
+import socket
+from collections.abc import Callable
 
+import pytest
+import uvloop
 from fastapi import FastAPI
 from uvicorn import Config
 
@@ -12,26 +16,62 @@ from chassis.testing import eventually
 REQUEST = b"GET /here HTTP/1.1\r\nHost: things\r\n\r\n"
 
 
-async def test_who_was_connected_when_the_end_was_asked_for_gets_an_answer() -> None:
+def server() -> Server:
     app = FastAPI()
     app.get("/here")(lambda: {"is": "an answer"})
-    server = Server(Config(app, "127.0.0.1", 0, log_config=None))
-    serving = asyncio.create_task(server._serve())
+    return Server(Config(app, "127.0.0.1", 0, log_config=None))
+
+
+def port_of(server: Server) -> int:
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port
+
+
+async def test_who_was_connected_when_the_end_was_asked_for_gets_an_answer() -> None:
+    ending = server()
+    serving = asyncio.create_task(ending._serve())
 
     async def listens() -> int:
-        assert server.started
-        port: int = server.servers[0].sockets[0].getsockname()[1]
-        return port
+        assert ending.started
+        return port_of(ending)
 
     port = await eventually(listens)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    server.handle_exit(signal.SIGTERM, None)
+    ending.handle_exit(signal.SIGTERM, None)
 
     async def shut() -> None:
-        assert not server.servers[0].is_serving()
+        assert not ending.servers[0].is_serving()
 
     await eventually(shut)
     writer.write(REQUEST)
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     writer.close()
     await serving
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_whom_the_kernel_had_let_in_and_nobody_had_taken_gets_an_answer(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def end_with_somebody_at_the_door() -> tuple[bytes, int]:
+        ending = server()
+        ending.config.load()
+        ending.lifespan = ending.config.lifespan_class(ending.config)
+        await ending.startup()
+        port = port_of(ending)
+        # The loop does not turn between here and the closing of the door, so nobody can have taken them.
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+        for client in clients:
+            client.sendall(REQUEST)
+        await ending.shutdown()
+        answers = [client.recv(15) for client in clients]
+        for client in clients:
+            client.close()
+        assert len(set(answers)) == 1
+        return answers[0], port
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        answer, port = runner.run(end_with_somebody_at_the_door())
+    assert answer == b"HTTP/1.1 200 OK"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

@@ -64,7 +64,8 @@ async def list_dead_letters(
 ) -> list[DeadLetter]:
     """`state`: open, all, or one state's name."""
     async with db.reading() as connection:
-        rows = await connection.rows(_LIST, {"state": state, "key": key, "limit": limit})
+        which = {"state": state, "key": key, "limit": limit}
+        rows = await connection.rows(sql.statement("list_letters"), which)
         return [DeadLetter(**row) for row in rows]
 
 
@@ -89,7 +90,7 @@ async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     ended, errors = 0, []
     for topic, key, _ in await _selected(db, selection):
         which = {"topic": topic, "key": key, "id": selection.id, "after": 0}
-        while letter := await _first(db, _NEXT, which):
+        while letter := await _first(db, sql.statement("next_letter"), which):
             which["after"] = letter["id"]
             try:
                 ended += await _redrive(inbox, db, letter)
@@ -111,7 +112,7 @@ async def discard(selection: Selection, db: Db) -> Outcome:
     async with db.transaction() as tx:
         for topic, key, _ in await _selected(db, selection):
             await dead_letters.lock_key(tx, topic, key)
-        ended = await tx.connection.value(_DISCARD, selection.model_dump())
+        ended = await tx.connection.value(sql.statement("discard_letters"), selection.model_dump())
     return Outcome(ended=ended, still_open=await _still_open(db, selection))
 
 
@@ -123,14 +124,14 @@ async def republish(db: Db) -> dict[str, int]:
     Taking the shards from their relays makes these read the cursor again.
     """
     async with db.transaction() as tx:
-        return {"events": await tx.connection.value(_REPUBLISH)}
+        return {"events": await tx.connection.value(sql.statement("republish"))}
 
 
 async def _redrive(inbox: Inbox, db: Db, letter: Row) -> int:
     """Handle a letter in a transaction of its own. Returns 1, or 0 if somebody has ended it in the meantime."""
     async with db.transaction() as tx:
         await dead_letters.lock_key(tx, letter["topic"], letter["key"])
-        if await tx.connection.row(_REDRIVEN, {"id": letter["id"]}) is None:
+        if await tx.connection.row(sql.statement("redriven"), {"id": letter["id"]}) is None:
             return 0
         await inbox.handle_held(tx, dead_letters.message_of(letter))
     return 1
@@ -146,7 +147,7 @@ async def _selected(db: Db, selection: Selection) -> list[Row]:
     if selection.id is None and selection.key is None:
         raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
     async with db.reading() as connection:
-        keys = await connection.rows(_SELECTED, selection.model_dump())
+        keys = await connection.rows(sql.statement("selected_keys"), selection.model_dump())
     if not keys and selection.id is not None:
         raise _unknown(selection.id)
     return keys
@@ -161,10 +162,4 @@ def _unknown(letter_id: int) -> Problem:
     return Problem(404, "unknown-dead-letter", "There is no such dead letter", detail)
 
 
-_LIST = sql.statement("list_letters")
 _SHOW = text("SELECT * FROM dead_letters WHERE id = :id")
-_SELECTED = sql.statement("selected_keys")
-_NEXT = sql.statement("next_letter")
-_REDRIVEN = sql.statement("redriven")
-_DISCARD = sql.statement("discard_letters")
-_REPUBLISH = sql.statement("republish")

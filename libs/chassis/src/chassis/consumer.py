@@ -44,7 +44,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._failures, self._unanswered = 0, 0
 
     async def run(self) -> None:
-        """Consume until `stop()`. Raises KafkaError or Unavailable when the broker is away: call it again."""
+        """Consume until `stopping` is set; then finish the batch in hand, commit its offsets and leave the group.
+
+        Raises KafkaError or Unavailable when the broker is away: call it again.
+        """
         # aiokafka's own defaults lose data: they start at the end and commit offsets by the clock.
         self._consumer = consumer = AIOKafkaConsumer(
             **self.settings.kafka,
@@ -70,10 +73,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._commit()
             # Not longer than it takes: a client that lost its coordinator may never end.
             await asyncio.wait([asyncio.create_task(consumer.stop())], timeout=COMMIT_SECONDS)
-
-    def stop(self) -> None:
-        """Have `run()` finish the batch in hand, commit its offsets, leave the group and return."""
-        self.stopping.set()
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Wait for the batch in hand, then commit: whoever gets the partitions goes on right behind it."""

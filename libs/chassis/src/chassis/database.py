@@ -11,12 +11,12 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import Depends, Request
-from opentelemetry.trace import Span
 
 from chassis import outbox, telemetry
 from chassis.connection import CONNECT_SECONDS, Connection, Pool, pool
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import OutboxRow
+from chassis.telemetry import AnySpan
 
 Write = Callable[[Connection, Sequence[Any]], Awaitable[None]]
 
@@ -32,7 +32,7 @@ class Transaction:
         self.connection = connection
         self.rows: list[OutboxRow] = []
         self.wakes: set[str] = set()
-        self.spans: list[Span] = []
+        self.spans: list[AnySpan] = []
         self.answer = outbox.NO_ANSWER
         self._collected: defaultdict[Write, list[Any]] = defaultdict(list)
 

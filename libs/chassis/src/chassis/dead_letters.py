@@ -52,7 +52,7 @@ async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None
     """
     key = {"group": group, "topic": message.topic, "key": key_of(message)}
     await lock_key(tx, key["topic"], key["key"])
-    if not await tx.connection.value(_IS_HELD, key):
+    if not await tx.connection.value(sql.statement("is_held"), key):
         raise Unavailable("the key was released just now")
     waits = Dead(message, "key-held", "an earlier event of this key is a dead letter", holds=False)
     await _keep(tx, group, waits, "WAITING")
@@ -60,7 +60,7 @@ async def queue_behind(tx: Transaction, group: str, message: RawMessage) -> None
 
 async def count_open(connection: Connection) -> None:
     """Count the open letters of each group that ever had one, for whoever watches."""
-    for group, letters in await connection.rows(_COUNT_OPEN):
+    for group, letters in await connection.rows(sql.statement("count_open_letters")):
         telemetry.DEAD_LETTERS_OPEN.labels(group).set(letters)
 
 
@@ -70,9 +70,6 @@ async def lock_key(tx: Transaction, topic: str, key: str) -> None:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_IS_HELD = sql.statement("is_held")
-_COUNT_OPEN = sql.statement("count_open_letters")
-_KEEP = sql.statement("keep_letter")
 
 
 def message_of(letter: Row) -> RawMessage:
@@ -99,7 +96,7 @@ async def _keep(tx: Transaction, group: str, dead: Dead, state: str) -> dict[str
         "headers": headers,
     }
     row = letter | {"headers": json.dumps(headers), "value": message.value}
-    return letter if await tx.connection.row(_KEEP, row) is not None else None
+    return letter if await tx.connection.row(sql.statement("keep_letter"), row) is not None else None
 
 
 def _copy(letter: dict[str, Any], value: bytes | None) -> OutboxRow:

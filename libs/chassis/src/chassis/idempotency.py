@@ -28,7 +28,8 @@ async def replay(tx: Transaction, key: str | None, request: object) -> JSONRespo
         return None
     canonical = json.dumps(jsonable_encoder(request), sort_keys=True, separators=(",", ":"))
     request_hash = hashlib.sha256(canonical.encode()).digest()
-    (claim,) = await tx.connection.rows(_CLAIM, {"key": key, "hash": request_hash})
+    claimed = {"key": key, "hash": request_hash}
+    (claim,) = await tx.connection.rows(sql.statement("claim_idempotency_key"), claimed)
     if claim.request_hash != request_hash:
         cure = "Use a new key for a new request; repeat a request with exactly the same body."
         title = "This Idempotency-Key was used for another request"
@@ -43,6 +44,3 @@ def remember(
     if key is not None:
         answer = {"body": json.dumps(jsonable_encoder(body)), "headers": json.dumps(headers)}
         tx.answer = {"answered_key": key, "status": status, **answer}
-
-
-_CLAIM = sql.statement("claim_idempotency_key")

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple, cast, get_args, get_type_hints
 from uuid import UUID
 
 import structlog
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from chassis import dead_letters, envelope, sql, telemetry
 from chassis.database import Database, Transaction, is_unavailable
 from chassis.dead_letters import Dead
 from chassis.envelope import ConsumedEvent, RawMessage, Received, Undecodable
+from chassis.telemetry import AnySpan
 
 log = structlog.get_logger()
 
@@ -121,7 +122,7 @@ class Inbox:
         if event is None:
             return
         which = {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
-        if await tx.connection.row(_CLAIM_ONE, which) is not None:
+        if await tx.connection.row(sql.statement("claim_event"), which) is not None:
             await self._dispatch(tx, [event])
 
     def read(self, message: RawMessage) -> Accepted | None:
@@ -148,9 +149,8 @@ class Inbox:
             try:
                 event = self.read(message)
             except Undecodable as error:
-                log.warning(
-                    "dead letter", topic=message.topic, position=message.position, reason=error.reason
-                )
+                at = {"topic": message.topic, "position": message.position}
+                log.warning("dead letter", reason=error.reason, **at)
                 # What we do not subscribe to cannot be missed by what follows it. What we do, and cannot read, can.
                 letter = Dead(message, error.reason, str(error), holds=error.reason == "schema-violation")
                 dead.append(letter)
@@ -178,9 +178,9 @@ class Inbox:
 
     async def _dispatch(self, tx: Transaction, events: Sequence[Accepted]) -> None:
         for handler, calls in waves(events):
-            spans = [_process_span(event, self.group) for event in calls]
-            tx.spans += spans
-            await handler(tx, [_received(event, span) for event, span in zip(calls, spans, strict=True)])
+            traced = [_traced(event) for event in calls]
+            tx.spans += [span for _, span in traced]
+            await handler(tx, [received for received, _ in traced])
 
     async def _claim(self, tx: Transaction, events: Sequence[Accepted]) -> dict[tuple[str, UUID], bool]:
         """Enter events into the inbox. Returns those that are not there yet, and whether their key is held."""
@@ -193,7 +193,8 @@ class Inbox:
             "topics": [event.message.topic for event in events],
             "keys": [event.envelope.subject for event in events],
         }
-        return {(source, id): held for source, id, held in await tx.connection.rows(_CLAIM, columns)}
+        claimed = await tx.connection.rows(sql.statement("claim_events"), columns)
+        return {(source, id): held for source, id, held in claimed}
 
     async def _take_one_by_one(self, events: Sequence[Accepted]) -> None:
         """Find the events that fail, try them again with growing pauses, then let each hold its key.
@@ -225,10 +226,6 @@ class Inbox:
         await self._take(events, [])
 
 
-_CLAIM = sql.statement("claim_events")
-_CLAIM_ONE = sql.statement("claim_event")
-
-
 def waves(events: Iterable[Accepted]) -> list[tuple[Handler, list[Accepted]]]:
     """Divide a batch into handler calls: the nth event of a key is in the nth wave, a wave is divided by type.
 
@@ -243,14 +240,10 @@ def waves(events: Iterable[Accepted]) -> list[tuple[Handler, list[Accepted]]]:
     return [calls[call] for call in sorted(calls)]
 
 
-def _received(event: Accepted, span: Span) -> Received[Any]:
-    head = event.envelope
-    cause = head.cause._replace(traceparent=telemetry.traceparent_of(span) or head.cause.traceparent)
-    return head._replace(cause=cause)
-
-
-def _process_span(event: Accepted, group: str) -> Span:
-    topic, head, cause = event.message.topic, event.envelope, event.envelope.cause
-    about = telemetry.message_attributes("process", topic, head.id, cause.correlation_id)
-    about["messaging.consumer.group.name"] = group
-    return telemetry.start_span(f"process {head.type}", SpanKind.CONSUMER, cause.traceparent, about)
+def _traced(event: Accepted) -> tuple[Received[Any], AnySpan]:
+    """The event as its handler gets it, and the span that what it publishes will continue."""
+    head, cause = event.envelope, event.envelope.cause
+    message = (event.message.topic, head.id, cause.correlation_id)
+    span = telemetry.message_span(SpanKind.CONSUMER, head.type, message, cause.traceparent)
+    here = telemetry.traceparent_of(span) or cause.traceparent
+    return head._replace(cause=cause._replace(traceparent=here)), span

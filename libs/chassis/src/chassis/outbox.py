@@ -63,12 +63,10 @@ def shard_of(key: str) -> int:
     return zlib.crc32(key.encode()) % SHARDS
 
 
-_WRITE = sql.statement("write_outbox")
-
-
 async def write(connection: Connection, rows: Sequence[OutboxRow], answer: Answer = NO_ANSWER) -> None:
     """Write rows in one statement, however many they are, and with them the answer of a request that may come again."""
     if not rows and answer is NO_ANSWER:
         return
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in OutboxRow._fields}
-    await connection.execute(_WRITE, {**columns, **answer, "shard": [shard_of(row.key) for row in rows]})
+    columns["shard"] = [shard_of(row.key) for row in rows]
+    await connection.execute(sql.statement("write_outbox"), {**columns, **answer})

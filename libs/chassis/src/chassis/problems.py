@@ -18,6 +18,7 @@ from chassis.database import AWAY, is_unavailable
 log = structlog.get_logger()
 
 RETRY_LATER = {"Retry-After": "1"}
+REPEAT_LATER = "Nothing was changed. Repeat it after Retry-After's seconds, with the same Idempotency-Key."
 
 
 class ProblemType(NamedTuple):
@@ -100,10 +101,7 @@ class EdgeMiddleware:
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, backlog: Backlog | None = None) -> None:
         self.app, self.max_body_bytes, self.backlog = app, max_body_bytes, backlog
-        detail = (
-            "Nothing was changed: repeat it after the seconds in Retry-After, with the same Idempotency-Key."
-        )
-        self.refusal = problem_response(OVERLOADED, detail=detail)
+        self.refusal = problem_response(OVERLOADED, detail=REPEAT_LATER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limited = _at_most(self.max_body_bytes, receive)

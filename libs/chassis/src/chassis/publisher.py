@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
 from chassis import envelope, telemetry
 from chassis.database import Unavailable
@@ -65,7 +65,10 @@ class KafkaPublisher:
         return self._producer
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
-        span = _publish_span(row)
+        # Its span is from the moment of the write to the broker's acknowledgement: the time in the outbox shows in it.
+        written = int(row.time.timestamp() * 1_000_000) * 1_000  # in nanoseconds
+        message = (row.topic, row.event_id, row.correlation_id)
+        span = telemetry.message_span(SpanKind.PRODUCER, row.type, message, row.traceparent, written)
         traceparent = telemetry.traceparent_of(span) or row.traceparent
         cause = envelope.Cause(row.causation_id, row.correlation_id, traceparent)
         headers = envelope.encode(row.event_id, self._source, row.type, row.key, row.time, cause)
@@ -74,10 +77,3 @@ class KafkaPublisher:
         # Also when it fails, or another of its page does: the broker may have it, and its readers continue the span.
         delivery.add_done_callback(lambda _: span.end())
         return delivery
-
-
-def _publish_span(row: OutboxRow) -> Span:
-    """A span from the moment of the write to the broker's acknowledgement: the time in the outbox shows in it."""
-    written = int(row.time.timestamp() * 1_000_000) * 1_000  # in nanoseconds
-    about = telemetry.message_attributes("send", row.topic, row.event_id, row.correlation_id)
-    return telemetry.start_span(f"publish {row.type}", SpanKind.PRODUCER, row.traceparent, about, written)

@@ -48,7 +48,7 @@ class Cursor(NamedTuple):
 
 @dataclass(slots=True)
 class Relay:
-    """One process's relay. `run()` works until it is cancelled; `wake()` tells it that rows were written here."""
+    """One process's relay. `run()` works until it is cancelled; set `woken`, and it looks for rows at once."""
 
     url: str
     send: Send
@@ -56,28 +56,24 @@ class Relay:
     page: int = PAGE
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def owns_everything(self) -> bool:
         """Whether no other process has to be told of new rows."""
         return len(self.cursors) == SHARDS
 
-    def wake(self) -> None:
-        """Look for rows now rather than at the next poll."""
-        self._woken.set()
-
     async def run(self) -> None:
         """Relay until cancelled. Raises when the database or the transport is away: call it again."""
         connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=SESSION)
         try:
-            await connection.execute(_ADOPT, list(range(SHARDS)))
-            await connection.add_listener(CHANNEL, lambda *_: self.wake())
+            await connection.execute(sql.read("adopt_restored_rows"), list(range(SHARDS)))
+            await connection.add_listener(CHANNEL, lambda *_: self.woken.set())
             await self._work(connection)
         finally:
             self.cursors = {}
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(connection.execute(_LEAVE, self.owner), 1.0)
+                await asyncio.wait_for(connection.execute(sql.read("leave_shards"), self.owner), 1.0)
             connection.terminate()
 
     async def _work(self, connection: Driver) -> None:
@@ -87,10 +83,10 @@ class Relay:
             if loop.time() >= renew_at:
                 await self._renew(connection)
                 renew_at = loop.time() + RENEW_SECONDS
-            self._woken.clear()
+            self.woken.clear()
             if not await self.relay_once(connection):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
+                    await asyncio.wait_for(self.woken.wait(), self.poll_seconds)
 
     async def relay_once(self, connection: Driver) -> bool:
         """Send one page of each group of shards that stand at the same cursor; returns whether there may be more.
@@ -103,7 +99,7 @@ class Relay:
         return any([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
 
     async def _relay(self, connection: Driver, shards: list[int], cursor: Cursor) -> bool:
-        records = await connection.fetch(_UNSEEN, shards, *cursor, self.page)
+        records = await connection.fetch(sql.read("unseen_rows"), shards, *cursor, self.page)
         if not records and cursor.upper is None:
             return False
         if records:
@@ -113,26 +109,18 @@ class Relay:
         return len(records) == self.page or cursor.upper is not None
 
     def _next(self, cursor: Cursor, records: "Sequence[asyncpg.Record]") -> Cursor:
-        upper = cursor.upper or records[0]["now"]
-        whole = len(records) < self.page
+        upper, whole = cursor.upper or records[0]["now"], len(records) < self.page
         return Cursor(upper) if whole else Cursor(cursor.snapshot, upper, records[-1]["id"])
 
     async def _advance(self, connection: Driver, shards: list[int], cursor: Cursor) -> None:
-        kept = await connection.fetch(_ADVANCE, *cursor, self.owner, shards)
+        kept = await connection.fetch(sql.read("advance_cursor"), *cursor, self.owner, shards)
         others = {shard: at for shard, at in self.cursors.items() if shard not in shards}
         self.cursors = others | {record["shard"]: cursor for record in kept}
 
     async def _renew(self, connection: Driver) -> None:
         """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
-        records = await connection.fetch(_RENEW, self.owner, LEASE_SECONDS, SHARDS)
+        records = await connection.fetch(sql.read("renew_leases"), self.owner, LEASE_SECONDS, SHARDS)
         mine = {shard: Cursor(*cursor) for shard, *cursor in records}
         if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))
         self.cursors = mine
-
-
-_UNSEEN = sql.read("unseen_rows")
-_RENEW = sql.read("renew_leases")
-_ADOPT = sql.read("adopt_restored_rows")
-_LEAVE = sql.read("leave_shards")
-_ADVANCE = sql.read("advance_cursor")

@@ -15,6 +15,7 @@ from chassis import sql
 from chassis.database import Database, Unavailable
 
 BATCH = 5_000
+CURE = "The inbox must remember longer: set INBOX_RETENTION to more, or retention.ms to less."
 
 
 class RetentionTooShort(Exception):
@@ -27,7 +28,8 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
     Returns how many rows went. Small batches: no long locks, and vacuum keeps up. Replicas pass over each other's.
     """
     async with database.transaction() as tx:
-        return int(await tx.connection.value(_PRUNE, {"outbox": outbox, "inbox": inbox, "batch": BATCH}))
+        limits = {"outbox": outbox, "inbox": inbox, "batch": BATCH}
+        return int(await tx.connection.value(sql.statement("prune"), limits))
 
 
 async def check(kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta) -> None:
@@ -50,10 +52,4 @@ async def check(kafka: Mapping[str, Any], topics: Collection[str], inbox: timede
             kept = int(config["retention.ms"])  # -1: for ever
             compacted = "compact" in config["cleanup.policy"]
             if not compacted and not 0 <= kept <= inbox / timedelta(milliseconds=1):
-                raise RetentionTooShort(
-                    f"{topic} has retention.ms={kept}, but the inbox forgets events after {inbox}:"
-                    f" set INBOX_RETENTION to at least as much, or the topic's retention to less."
-                )
-
-
-_PRUNE = sql.statement("prune")
+                raise RetentionTooShort(f"{topic} has retention.ms={kept}, the inbox {inbox}. {CURE}")

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 import aiohttp
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from chassis.database import Unavailable
-from chassis.telemetry import start_span, traceparent_of
 from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
+
+_TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropagator()
 
 
 class ProcessorUnavailable(Unavailable):
@@ -68,11 +70,11 @@ class Processor:
         self, path: str, what: str, body: Mapping[str, object], key: str, traceparent: str | None
     ) -> tuple[int, bytes]:
         # The span continues the fact that made this due; the token is in the body and nowhere else.
-        span = start_span(what, SpanKind.CLIENT, traceparent, {"idempotency.key": key})
+        context = _TRACE_CONTEXT.extract({"traceparent": traceparent or ""})
         headers = {"Idempotency-Key": key}
-        if parent := traceparent_of(span):
-            headers["traceparent"] = parent
-        with trace.use_span(span, end_on_exit=True):
+        about = {"idempotency.key": key}
+        with _TRACER.start_as_current_span(what, context, SpanKind.CLIENT, about) as span:
+            _TRACE_CONTEXT.inject(headers)
             try:
                 async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                     content = await answer.read()

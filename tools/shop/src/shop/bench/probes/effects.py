@@ -73,7 +73,7 @@ async def consume(database: str, bootstrap: str, topic: str, effects: int) -> di
         if running.done():
             running.result()
         await asyncio.sleep(0.05)
-    consumer.stop()
+    consumer.stopping.set()
     with contextlib.suppress(asyncio.CancelledError):
         await running
     entered = await connection.fetchval("SELECT count(*) FROM inbox")

@@ -1,0 +1,120 @@
+"""A message's span says what the SDK's own would say, and is left out where the SDK would leave it out."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode, set_span_in_context
+
+from chassis import telemetry
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+NOT_SAMPLED = PARENT[:-1] + "0"
+MESSAGE = ("things.thing.v1", UUID(int=7), "order-1")
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor := SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_provider", provider)
+    monkeypatch.setattr(telemetry, "_exporting", processor, raising=False)
+    monkeypatch.setattr(telemetry, "_TRACER", provider.get_tracer("chassis"))
+    yield exporter
+    provider.shutdown()
+
+
+def on_the_wire(span: ReadableSpan) -> Span:
+    """The span as it is sent, without what differs from one span to the next."""
+    (resource,) = encode_spans([span]).resource_spans
+    (scope,) = resource.scope_spans
+    assert scope.scope.name == "chassis"
+    (sent,) = scope.spans
+    assert len(sent.span_id) == 8
+    assert 0 < sent.start_time_unix_nano <= sent.end_time_unix_nano
+    for field in ("span_id", "start_time_unix_nano", "end_time_unix_nano"):
+        sent.ClearField(field)
+    return sent
+
+
+@pytest.mark.parametrize("kind", [SpanKind.PRODUCER, SpanKind.CONSUMER])
+def test_a_messages_span_is_sent_as_the_sdks_own_would_be(
+    kind: SpanKind, exported: InMemorySpanExporter
+) -> None:
+    span = telemetry.message_span(kind, "things.counted.v1", MESSAGE, PARENT)
+    span.set_status(Status(StatusCode.ERROR, "Boom"))
+    span.end()
+    (ours,) = exported.get_finished_spans()
+    exported.clear()
+
+    context = set_span_in_context(NonRecordingSpan(telemetry._span_context(PARENT)))
+    theirs = telemetry._TRACER.start_span(ours.name, context, kind, ours.attributes)
+    theirs.set_status(Status(StatusCode.ERROR, "Boom"))
+    theirs.end()
+
+    assert on_the_wire(ours) == on_the_wire(*exported.get_finished_spans())
+    assert ours.attributes == {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "send" if kind is SpanKind.PRODUCER else "process",
+        "messaging.destination.name": "things.thing.v1",
+        "messaging.message.id": str(UUID(int=7)),
+        "messaging.message.conversation_id": "order-1",
+    }
+
+
+def test_what_follows_a_message_continues_its_span(exported: InMemorySpanExporter) -> None:
+    span = telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, PARENT)
+    traceparent = telemetry.traceparent_of(span)
+    assert traceparent is not None
+    version, trace_id, span_id, flags = traceparent.split("-")
+    assert (version, trace_id, flags) == ("00", PARENT.split("-")[1], "01")
+    assert span_id != PARENT.split("-")[2]
+
+
+def test_a_trace_that_is_not_sampled_costs_no_span_and_goes_on(exported: InMemorySpanExporter) -> None:
+    span = telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, NOT_SAMPLED)
+    span.end()
+    assert exported.get_finished_spans() == ()
+    assert telemetry.traceparent_of(span) == NOT_SAMPLED
+
+
+@pytest.mark.parametrize("parent", [None, "", "00-zz-zz-01"])
+def test_a_message_without_a_trace_begins_one(parent: str | None, exported: InMemorySpanExporter) -> None:
+    telemetry.message_span(SpanKind.PRODUCER, "things.counted.v1", MESSAGE, parent).end()
+    (span,) = exported.get_finished_spans()
+    assert span.parent is None
+    assert (span.name, span.kind) == ("publish things.counted.v1", SpanKind.PRODUCER)
+
+
+def test_with_links_a_consumer_begins_a_trace_that_points_back(
+    exported: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "_LINKS", True)
+    telemetry.message_span(SpanKind.PRODUCER, "things.counted.v1", MESSAGE, PARENT).end()
+    telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, PARENT).end()
+    published, processed = exported.get_finished_spans()
+    remote = telemetry._span_context(PARENT)
+    assert (published.parent, list(published.links)) == (remote, [])
+    assert processed.parent is None
+    assert [link.context for link in processed.links] == [remote]
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"OTEL_SDK_DISABLED": "TRUE", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://nowhere"}]
+)
+def test_without_a_receiver_or_with_the_sdk_disabled_no_span_is_recorded(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    telemetry.configure_tracing("things")
+    assert telemetry._provider is None
+    span = telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, PARENT)
+    assert not isinstance(span, telemetry.MessageSpan)
