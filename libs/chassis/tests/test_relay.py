@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 import asyncpg
@@ -12,7 +12,7 @@ import pytest
 from chassis import outbox
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
-from chassis.outbox import SHARDS, OutboxRow
+from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
 from chassis.relay import PAGE, SESSION, Cursor, Relay
 from chassis.testing import eventually
 from shop.testing import TestDatabase
@@ -48,8 +48,8 @@ def publish(db: Database, thing_counted: Counted) -> Publish:
 class Running(AsyncExitStack):
     """Relays that run until the test ends."""
 
-    async def start(self, url: str, sent: Sent, page: int = PAGE) -> Relay:
-        relay = Relay(url, sent, poll_seconds=0.02, page=page)
+    async def start(self, url: str, sent: Sent, page: int = PAGE, poll_seconds: float = 0.02) -> Relay:
+        relay = Relay(url, sent, poll_seconds, page)
         await self.enter_async_context(_Task(relay))
         return relay
 
@@ -71,6 +71,13 @@ class _Task:
         self.task.cancel()
         with suppress(asyncio.CancelledError):
             await self.task
+
+
+@asynccontextmanager
+async def connected(project: TestDatabase) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(project.url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture
@@ -224,9 +231,39 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
         assert len(sent) == 40
 
     async def taken_over() -> None:
-        assert first.owns_everything
+        assert first.cursors.keys() == set(range(SHARDS))
 
     await eventually(taken_over)
+
+
+@pytest.mark.parametrize("told", ["", str(shard_of("a")), f"{(shard_of('a') + 1) % SHARDS} {shard_of('a')}"])
+async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_shards(
+    told: str, project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    sent = Sent()
+    relay = await relays.start(project.url, sent, poll_seconds=3_600)
+
+    async def waits() -> None:
+        assert relay.cursors
+        assert not relay._woken.is_set()
+
+    await eventually(waits)
+    await publish("a", 1)
+    async with connected(project) as connection:
+
+        async def heard() -> None:
+            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, told)
+            await _all(sent, 1)
+
+        await eventually(heard)
+
+
+async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None:
+    relay = Relay("postgresql://nowhere", Sent(), cursors={2: Cursor("1:1:"), 5: Cursor("1:1:")})
+    relay.wake({0, 1, 7})
+    assert not relay._woken.is_set()
+    relay.wake({1, 5})
+    assert relay._woken.is_set()
 
 
 async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_ends(
@@ -241,7 +278,7 @@ async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_end
     await publish("a", 1)
     relay = await relays.start(project.url, sent)
     await eventually(lambda: _all(sent, 1))
-    assert relay.owns_everything
+    assert relay.cursors.keys() == set(range(SHARDS))
 
 
 async def test_tables_restored_into_a_younger_cluster_are_sent_again_rather_than_never(
@@ -278,7 +315,7 @@ async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(project: TestD
     relay = Relay(project.url, sent)
     connection = await asyncpg.connect(project.url)
     await relay._renew(connection)
-    assert relay.owns_everything
+    assert relay.cursors.keys() == set(range(SHARDS))
     await connection.execute("UPDATE relay_cursor SET owner = gen_random_uuid() WHERE shard = 3")
     await relay._advance(connection, [2, 3], Cursor("77:77:"))
     moved = await connection.fetch("SELECT shard FROM relay_cursor WHERE snapshot::text = '77:77:'")

@@ -25,7 +25,7 @@ from chassis.consumer import Consumer
 from chassis.database import Database, Transaction
 from chassis.inbox import Handler, Inbox, subscriptions_of
 from chassis.jobs import Job, Work, keep_going
-from chassis.outbox import CHANNEL
+from chassis.outbox import CHANNEL, shard_of
 from chassis.pages import Cursors
 from chassis.problems import EdgeMiddleware, ProblemType, install
 from chassis.publisher import KafkaPublisher
@@ -39,6 +39,7 @@ DRAIN_SECONDS, LAST_REQUESTS_SECONDS = 4.0, 0.5
 COLLECT_AFTER = (20_000, 20, 50)
 
 Jobs = Mapping[str, Job]
+_NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :shards)")
 
 
 def build_app(
@@ -130,7 +131,7 @@ class Runtime:
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         consumes = settings.role != "api" and inbox.subscriptions
         self.consumer = Consumer(inbox, settings) if consumes else None
-        self._notify = asyncio.Event()
+        self._notify, self._elsewhere = asyncio.Event(), set[int]()
         self.database.on_commit = self._committed
 
     @asynccontextmanager
@@ -176,17 +177,19 @@ class Runtime:
             self.jobs[name].woken.set()
         if unknown := tx.wakes - self.jobs.keys():  # too late to refuse it: the transaction stands
             log.error("woken, but there is no such job", jobs=sorted(unknown))
-        if tx.rows:
-            self.relay.woken.set()
-            if not self.relay.owns_everything:
-                self._notify.set()
+        if shards := {shard_of(row.key) for row in tx.rows}:
+            self.relay.wake(shards)
+        if elsewhere := shards - self.relay.cursors.keys():
+            self._elsewhere |= elsewhere
+            self._notify.set()
 
     async def _notify_others(self) -> None:
         # Outside of the business transaction: NOTIFY takes a lock on the whole cluster at commit. One for many.
         while True:
             await self._notify.wait()
             self._notify.clear()
+            told, self._elsewhere = {"shards": " ".join(map(str, self._elsewhere))}, set()
             # If it fails, the relays' polling finds the rows.
             async with self.database.reading() as connection:
-                await connection.execute(text(f"NOTIFY {CHANNEL}"))
+                await connection.execute(_NOTIFY, told)
             await asyncio.sleep(0.005)

@@ -18,8 +18,9 @@ Driver: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 Pool: TypeAlias = "asyncpg.Pool[Row]"
 
 CONNECT_SECONDS = 3.0
-# JIT costs more than it gains on statements this short.
-SERVER_SETTINGS = {"jit": "off"}
+# JIT costs more than it gains on statements this short. So does planning them anew for each batch, which PostgreSQL
+# would choose for most of them: it also reads the dead ends of their indexes each time, and grows with the tables.
+SERVER_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
 
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 

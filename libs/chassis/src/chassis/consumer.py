@@ -38,10 +38,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self.assigned = False
         self.stopping = asyncio.Event()
         self._busy = asyncio.Lock()
-        self._generation = 0
         self._done: dict[TopicPartition, int] = {}
         self._progress = asyncio.Event()
-        self._failures, self._unanswered = 0, 0
+        self._generation, self._failures, self._unanswered = 0, 0, 0
 
     async def run(self) -> None:
         """Consume until `stopping` is set; then finish the batch in hand, commit its offsets and leave the group.

@@ -73,8 +73,7 @@ def _model_of(type_: str, handler: Handler) -> type[ConsumedEvent]:
         (received,) = get_args(hints[1])
         (model,) = get_args(received)
     except (IndexError, ValueError) as error:
-        name = getattr(handler, "__name__", str(handler))
-        raise TypeError(f"{name} must be (tx: Transaction, events: Batch[SomeConsumedEvent])") from error
+        raise TypeError(f"{handler} must be (tx: Transaction, events: Batch[SomeConsumedEvent])") from error
     if not (isinstance(model, type) and issubclass(model, ConsumedEvent) and model.event_type == type_):
         raise TypeError(f"{handler} reads {model}, which is not the model of {type_}")
     return model

@@ -18,7 +18,7 @@ SHARDS = 8
 """Into how many parts the relays of a service's replicas divide the outbox. A key always falls into one shard."""
 
 CHANNEL = "chassis_outbox"
-"""The NOTIFY channel that tells relays in other processes of new rows."""
+"""The NOTIFY channel that tells relays in other processes in which shards there are new rows."""
 
 
 LARGEST_EVENT = 240_000

@@ -13,7 +13,7 @@ within LEASE_SECONDS + RENEW_SECONDS the others take its parts.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -48,7 +48,7 @@ class Cursor(NamedTuple):
 
 @dataclass(slots=True)
 class Relay:
-    """One process's relay. `run()` works until it is cancelled; set `woken`, and it looks for rows at once."""
+    """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows."""
 
     url: str
     send: Send
@@ -56,19 +56,19 @@ class Relay:
     page: int = PAGE
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def owns_everything(self) -> bool:
-        """Whether no other process has to be told of new rows."""
-        return len(self.cursors) == SHARDS
+    def wake(self, shards: Collection[int]) -> None:
+        """Look for rows now rather than at the next poll, if these shards are its own; of none, it is not known."""
+        if not shards or not self.cursors.keys().isdisjoint(shards):
+            self._woken.set()
 
     async def run(self) -> None:
         """Relay until cancelled. Raises when the database or the transport is away: call it again."""
         connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=SESSION)
         try:
             await connection.execute(sql.read("adopt_restored_rows"), list(range(SHARDS)))
-            await connection.add_listener(CHANNEL, lambda *_: self.woken.set())
+            await connection.add_listener(CHANNEL, lambda *heard: self.wake([*map(int, heard[-1].split())]))
             await self._work(connection)
         finally:
             self.cursors = {}
@@ -83,10 +83,10 @@ class Relay:
             if loop.time() >= renew_at:
                 await self._renew(connection)
                 renew_at = loop.time() + RENEW_SECONDS
-            self.woken.clear()
+            self._woken.clear()
             if not await self.relay_once(connection):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self.poll_seconds)
+                    await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
 
     async def relay_once(self, connection: Driver) -> bool:
         """Send one page of each group of shards that stand at the same cursor; returns whether there may be more.

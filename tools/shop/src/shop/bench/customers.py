@@ -14,6 +14,7 @@ import asyncio
 import json
 import random
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,7 +63,8 @@ class Sent:
 class Customers:
     """`orders` orders at `rate` per second, by a Poisson process; a rate of 0 sends them all at once."""
 
-    port: int
+    ports: Sequence[int]
+    """Of the replicas of orders: the connections are divided among them, as a load balancer would."""
     orders: int
     rate: float
     seed: int
@@ -75,8 +77,8 @@ class Customers:
         due: asyncio.Queue[Due | None] = asyncio.Queue()
         windows = min(self.connections, self.orders)
         async with asyncio.TaskGroup() as group:
-            for _ in range(windows):
-                group.create_task(self._window(due, sent))
+            for number in range(windows):
+                group.create_task(self._window(self.ports[number % len(self.ports)], due, sent))
             await self._arrive(due)
             for _ in range(windows):
                 due.put_nowait(None)
@@ -91,9 +93,9 @@ class Customers:
                 await asyncio.sleep(max(0.0, moment - time.time()))
             due.put_nowait((moment, f"{self.seed}-{number}", self._request(dice, number)))
 
-    async def _window(self, due: asyncio.Queue[Due | None], sent: Sent) -> None:
+    async def _window(self, port: int, due: asyncio.Queue[Due | None], sent: Sent) -> None:
         """Takes the next order that is due, waits for its answer."""
-        line = Line(self.port)
+        line = Line(port)
         try:
             while (order := await due.get()) is not None:
                 moment, key, request = order
@@ -175,7 +177,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m shop.bench.customers", description="Place orders by the clock."
     )
-    parser.add_argument("--port", type=int, required=True, help="where orders answers HTTP")
+    parser.add_argument(
+        "--port",
+        type=int,
+        required=True,
+        action="append",
+        dest="ports",
+        help="where orders answers HTTP; once for each of its replicas",
+    )
     parser.add_argument("--orders", type=int, required=True, help="how many orders")
     parser.add_argument("--rate", type=float, required=True, help="orders per second; 0: all at once")
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")

@@ -36,6 +36,8 @@ class Stage:
     target: Target
     replicas: list[tuple[str, Daemon]] = field(default_factory=list)
     """Services that run more than once: whose, and the process."""
+    doors: list[int] = field(default_factory=list)
+    """Ports of the further replicas of orders."""
 
     def clock(self) -> Clock:
         """The CPU of every part until now."""

@@ -106,7 +106,7 @@ class Outbox:
                 tx.publish(Happened(thing=f"key-{number % KEYS}", number=number), cause=cause)
         self.written += rows
         if self._relay is not None:
-            self._relay.woken.set()
+            self._relay.wake([])
 
     async def _all_sent(self) -> None:
         async with asyncio.timeout(SENT_SECONDS):
