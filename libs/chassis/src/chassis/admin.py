@@ -158,7 +158,7 @@ async def _still_open(db: Db, selection: Selection) -> int:
 
 
 def _unknown(letter_id: int) -> Problem:
-    return Problem(404, "unknown-dead-letter", f"There is no dead letter {letter_id}")
+    return Problem(404, "unknown-dead-letter", "No such dead letter", f"None has the id {letter_id}.")
 
 
 _SHOW = text("SELECT * FROM dead_letters WHERE id = :id")

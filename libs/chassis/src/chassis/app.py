@@ -17,9 +17,8 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from sqlalchemy import text
 
-from chassis import admin, health, retention, telemetry
+from chassis import admin, health, retention, sql, telemetry
 from chassis.backlog import Backlog
 from chassis.consumer import Consumer
 from chassis.database import Database, Transaction
@@ -35,11 +34,8 @@ from chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 DRAIN_SECONDS, LAST_REQUESTS_SECONDS = 4.0, 0.5
-# Spans and messages come and go by the thousand and hold no cycles: looking for some every 700 objects found nothing.
-COLLECT_AFTER = (20_000, 20, 50)
 
 Jobs = Mapping[str, Job]
-_NOTIFY = text(f"SELECT pg_notify('{CHANNEL}', :shards)")
 
 
 def build_app(
@@ -87,7 +83,8 @@ def serve(create_app: Callable[[], FastAPI]) -> None:
     """Run a service until SIGTERM; then it answers what it has taken, drains its consumer, and ends."""
     app = create_app()
     settings: ServiceSettings = app.state.settings
-    gc.set_threshold(*COLLECT_AFTER)
+    # Spans and messages come and go by the thousand and hold no cycles: looking for some at each 700 finds nothing.
+    gc.set_threshold(20_000, 20, 50)
     gc.freeze()  # what was imported lives as long as the process; the collector need not look at it again
     config = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
     config.timeout_graceful_shutdown = int(DRAIN_SECONDS)
@@ -100,7 +97,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in any more, answer those who are inside or just behind the door, then end."""
-        behind = [os.dup(door.fileno()) for server in self.servers for door in server.sockets]
+        behind: list[int] = []
+        with suppress(OSError):  # no descriptor is left: who is behind the door is lost, nobody else
+            behind += [os.dup(door.fileno()) for server in self.servers for door in server.sockets]
         for server in self.servers:
             server.close()
         await asyncio.sleep(0)  # from here on only `behind` holds the doors open
@@ -114,7 +113,7 @@ class Server(uvicorn.Server):
 
 def _come_in(door: int) -> Iterator[socket.socket]:
     """Whom the kernel has let in and nobody has taken: closing the last hold on the door would hang up on them."""
-    with socket.socket(fileno=door) as queue, suppress(BlockingIOError):
+    with socket.socket(fileno=door) as queue, suppress(OSError):  # BlockingIOError: the queue is empty
         queue.setblocking(False)
         while True:
             yield queue.accept()[0]
@@ -187,9 +186,10 @@ class Runtime:
         # Outside of the business transaction: NOTIFY takes a lock on the whole cluster at commit. One for many.
         while True:
             await self._notify.wait()
-            self._notify.clear()
-            told, self._elsewhere = {"shards": " ".join(map(str, self._elsewhere))}, set()
             # If it fails, the relays' polling finds the rows.
             async with self.database.reading() as connection:
-                await connection.execute(_NOTIFY, told)
+                self._notify.clear()
+                told = {"channel": CHANNEL, "shards": " ".join(map(str, self._elsewhere))}
+                self._elsewhere.clear()
+                await connection.execute(sql.statement("notify_relays"), told)
             await asyncio.sleep(0.005)

@@ -101,5 +101,5 @@ def _compile(statement: ClauseElement) -> tuple[str, list[str], Mapping[str, Any
     return found.string, found.positiontup or [], found.params
 
 
-# Texts are written once, at the top of a module; what is put together for each call is compiled each time.
+# Texts are made once; what is put together for each call is compiled each time.
 _text = lru_cache(maxsize=1_000)(_compile)

@@ -25,13 +25,13 @@ log = structlog.get_logger()
 POLL_MS = 1_000
 OFFSETS_EVERY, COMMIT_SECONDS, MOST_UNANSWERED = 1.0, 3.0, 3
 # A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
-LONGEST_FETCH_MS = 2_000
+LONGEST_FETCH_MS = 5_000
 # Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
 METADATA_MS = 10_000
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """Feeds one inbox from its topics. `run()` works until it is cancelled, and drains before it ends."""
+    """Feeds one inbox from its topics. `run()` works until `stopping` is set, and drains before it ends."""
 
     def __init__(self, inbox: Inbox, settings: ServiceSettings) -> None:
         self.inbox, self.settings = inbox, settings

@@ -117,8 +117,7 @@ class Inbox:
 
         A duplicate or an ignored type has no effect. Raises Undecodable or the handler's error if it fails again.
         """
-        event = self.read(message)
-        if event is None:
+        if (event := self.read(message)) is None:
             return
         which = {"group": self.group, "source": event.envelope.source, "id": event.envelope.id}
         if await tx.connection.row(sql.statement("claim_event"), which) is not None:
@@ -148,8 +147,7 @@ class Inbox:
             try:
                 event = self.read(message)
             except Undecodable as error:
-                at = {"topic": message.topic, "position": message.position}
-                log.warning("dead letter", reason=error.reason, **at)
+                log.warning("dead letter", reason=error.reason, topic=message.topic, at=message.position)
                 # What we do not subscribe to cannot be missed by what follows it. What we do, and cannot read, can.
                 letter = Dead(message, error.reason, str(error), holds=error.reason == "schema-violation")
                 dead.append(letter)

@@ -7,7 +7,7 @@ while some transaction stays open. Rows of one key are in the order of their ids
 lock on their aggregate.
 
 The outbox has `SHARDS` parts. The relays of all replicas share them by leases: a relay that dies stops renewing, and
-within LEASE_SECONDS + RENEW_SECONDS the others take its parts.
+within LEASE_SECONDS + RENEW_SECONDS and a poll the others take its parts.
 """
 
 import asyncio
@@ -104,13 +104,11 @@ class Relay:
             return False
         if records:
             await self.send([OutboxRow(*row) for _, _, *row in records])
-        await self._advance(connection, shards, self._next(cursor, records))
-        # What came while a window was being paged was not looked for.
-        return len(records) == self.page or cursor.upper is not None
-
-    def _next(self, cursor: Cursor, records: "Sequence[asyncpg.Record]") -> Cursor:
         upper, whole = cursor.upper or records[0]["now"], len(records) < self.page
-        return Cursor(upper) if whole else Cursor(cursor.snapshot, upper, records[-1]["id"])
+        reached = Cursor(upper) if whole else Cursor(cursor.snapshot, upper, records[-1]["id"])
+        await self._advance(connection, shards, reached)
+        # What came while a window was being paged was not looked for.
+        return not whole or cursor.upper is not None
 
     async def _advance(self, connection: Driver, shards: list[int], cursor: Cursor) -> None:
         kept = await connection.fetch(sql.read("advance_cursor"), *cursor, self.owner, shards)

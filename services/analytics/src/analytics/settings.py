@@ -5,4 +5,4 @@ from chassis.settings import ServiceSettings
 
 class Settings(ServiceSettings):
     service_name: str = "analytics"
-    linger_seconds: float = 0.5
+    linger_seconds: float = 1.0

@@ -13,7 +13,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     service_name: str = "notifications"
-    linger_seconds: float = 0.5
+    linger_seconds: float = 1.0
     smtp_url: SecretStr | None = Field(
         None, description="smtp://user:password@host:port or smtps://…; unset: the log"
     )
