@@ -1,13 +1,17 @@
 """A service is asked to end by SIGTERM: who is connected gets an answer, nobody else is let in."""
 
 import asyncio
+import errno
+import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 import uvloop
 from fastapi import FastAPI
+from starlette.types import Lifespan
 from uvicorn import Config
 
 from chassis.app import Server
@@ -16,10 +20,16 @@ from chassis.testing import eventually
 REQUEST = b"GET /here HTTP/1.1\r\nHost: things\r\n\r\n"
 
 
-def server() -> Server:
-    app = FastAPI()
+def server(lifespan: Lifespan[FastAPI] | None = None) -> Server:
+    app = FastAPI(lifespan=lifespan)
     app.get("/here")(lambda: {"is": "an answer"})
     return Server(Config(app, "127.0.0.1", 0, log_config=None))
+
+
+async def started(server: Server) -> None:
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
 
 
 def port_of(server: Server) -> int:
@@ -49,15 +59,31 @@ async def test_who_was_connected_when_the_end_was_asked_for_gets_an_answer() -> 
     await serving
 
 
+async def test_an_end_with_no_descriptor_left_is_orderly_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        seen.append("drained")
+
+    def none_left(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    ending = server(lifespan)
+    await started(ending)
+    monkeypatch.setattr(os, "dup", none_left)
+    await ending.shutdown()
+    assert seen == ["drained"]
+
+
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_whom_the_kernel_had_let_in_and_nobody_had_taken_gets_an_answer(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     async def end_with_somebody_at_the_door() -> tuple[bytes, int]:
         ending = server()
-        ending.config.load()
-        ending.lifespan = ending.config.lifespan_class(ending.config)
-        await ending.startup()
+        await started(ending)
         port = port_of(ending)
         # The loop does not turn between here and the closing of the door, so nobody can have taken them.
         clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
