@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import asyncpg
@@ -71,13 +71,6 @@ class _Task:
         self.task.cancel()
         with suppress(asyncio.CancelledError):
             await self.task
-
-
-@asynccontextmanager
-async def connected(project: TestDatabase) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    connection = await asyncpg.connect(project.url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -245,13 +238,14 @@ async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_s
     await relays.start(project.url, sent, poll_seconds=3_600)
     await eventually(lambda: _all(sent, 1))  # found by its first look; the next is an hour away
     await publish("a", 2)
-    async with connected(project) as connection:
+    connection = await asyncpg.connect(project.url)
 
-        async def heard() -> None:
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, told)
-            await _all(sent, 2)
+    async def heard() -> None:
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, told)
+        await _all(sent, 2)
 
-        await eventually(heard)
+    await eventually(heard)
+    await connection.close()
 
 
 async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None:

@@ -16,7 +16,6 @@ from chassis import outbox, telemetry
 from chassis.connection import CONNECT_SECONDS, Connection, Pool, pool
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import OutboxRow
-from chassis.telemetry import AnySpan
 
 Write = Callable[[Connection, Sequence[Any]], Awaitable[None]]
 
@@ -32,7 +31,7 @@ class Transaction:
         self.connection = connection
         self.rows: list[OutboxRow] = []
         self.wakes: set[str] = set()
-        self.spans: list[AnySpan] = []
+        self.spans: list[telemetry.AnySpan] = []
         self.answer = outbox.NO_ANSWER
         self._collected: defaultdict[Write, list[Any]] = defaultdict(list)
 

@@ -22,7 +22,6 @@ from chassis import dead_letters, envelope, sql, telemetry
 from chassis.database import Database, Transaction, is_unavailable
 from chassis.dead_letters import Dead
 from chassis.envelope import ConsumedEvent, RawMessage, Received, Undecodable
-from chassis.telemetry import AnySpan
 
 log = structlog.get_logger()
 
@@ -237,7 +236,7 @@ def waves(events: Iterable[Accepted]) -> list[tuple[Handler, list[Accepted]]]:
     return [calls[call] for call in sorted(calls)]
 
 
-def _traced(event: Accepted) -> tuple[Received[Any], AnySpan]:
+def _traced(event: Accepted) -> tuple[Received[Any], telemetry.AnySpan]:
     """The event as its handler gets it, and the span that what it publishes will continue."""
     head, cause = event.envelope, event.envelope.cause
     message = (event.message.topic, head.id, cause.correlation_id)

@@ -67,8 +67,7 @@ def beside(stack: Stack, count: int) -> list[Replica]:
 async def running(stage: Stage, count: int) -> AsyncIterator[list[Replica]]:
     """`count` processes of each service in all; their CPU is counted with their service's."""
     more = beside(stage.stack, count - 1)
-    stage.replicas.extend((replica.service, replica.daemon) for replica in more)
-    stage.doors.extend(replica.port for replica in more if replica.service == "orders")
+    stage.replicas.extend(more)
     try:
         await asyncio.gather(*(replica.start() for replica in more))
         await asyncio.sleep(SETTLING)
@@ -76,5 +75,4 @@ async def running(stage: Stage, count: int) -> AsyncIterator[list[Replica]]:
     finally:
         await asyncio.gather(*(replica.stop() for replica in more))
         stage.replicas.clear()
-        stage.doors.clear()
         await asyncio.sleep(SETTLING if more else 0)

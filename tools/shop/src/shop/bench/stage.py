@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -18,8 +19,10 @@ from shop.oracle.history import History
 from shop.stack import embedded, places
 from shop.stack.parts import POSTGRES, Stack
 from shop.stack.ports import base_from_environment
-from shop.stack.process import Daemon
 from shop.target import Target
+
+if TYPE_CHECKING:
+    from shop.bench.replicas import Replica
 
 PORTS_ABOVE = 200
 """The benchmark's ports lie this far above the shop's own, so that a shop that runs is left alone."""
@@ -34,14 +37,18 @@ class Stage:
 
     stack: Stack
     target: Target
-    replicas: list[tuple[str, Daemon]] = field(default_factory=list)
-    """Services that run more than once: whose, and the process."""
-    doors: list[int] = field(default_factory=list)
-    """Ports of the further replicas of orders."""
+    replicas: list[Replica] = field(default_factory=list)
+    """Services that run more than once: the processes beside the stack's own."""
+
+    @property
+    def doors(self) -> list[int]:
+        """The ports at which orders is asked, of each of its replicas."""
+        more = [replica.port for replica in self.replicas if replica.service == "orders"]
+        return [self.stack.ports.service("orders"), *more]
 
     def clock(self) -> Clock:
         """The CPU of every part until now."""
-        return cpu.read(self.stack, self.replicas)
+        return cpu.read(self.stack, [(replica.service, replica.daemon) for replica in self.replicas])
 
     async def dress(self, settings: Mapping[str, str]) -> None:
         """Have the services run with these settings; those that do already stay as they are."""

@@ -97,7 +97,7 @@ async def send(stage: Stage, orders: int, rate: float, *more: str) -> Sent:
     }
     argv = [sys.executable, "-m", "shop.bench.customers", "--out", str(out)]
     argv += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    argv += [f"--port={port}" for port in (stage.stack.ports.service("orders"), *stage.doors)]
+    argv += [f"--port={port}" for port in stage.doors]
     argv += more
     code, output = await run(argv, env=os.environ)
     if code != 0:
