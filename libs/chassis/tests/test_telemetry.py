@@ -1,9 +1,11 @@
 """A message's span says what the SDK's own would say, and is left out where the SDK would leave it out."""
 
+import os
 from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -120,3 +122,18 @@ def test_without_a_receiver_or_with_the_sdk_disabled_no_span_is_recorded(
     span = telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, PARENT)
     assert isinstance(span, NonRecordingSpan)
     assert telemetry.traceparent_of(span) == PARENT
+
+
+def test_who_sets_the_size_of_the_queue_gets_batches_that_fit_into_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry, "_provider", None)
+    monkeypatch.setattr(telemetry, "_exporting", None, raising=False)
+    monkeypatch.setattr(trace, "set_tracer_provider", lambda _: None)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "things")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1000")
+    telemetry.configure_tracing("things")
+    assert telemetry._provider is not None
+    assert "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" not in os.environ
+    telemetry.end_tracing()

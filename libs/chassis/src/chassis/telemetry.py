@@ -71,7 +71,9 @@ def configure_tracing(service: str) -> None:
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if disabled or _provider is not None or not any(map(os.environ.get, endpoints)):
         return
-    os.environ.update({"OTEL_SERVICE_NAME": service, **MANY_SPANS, **os.environ})
+    many = {} if MANY_SPANS.keys() & os.environ.keys() else MANY_SPANS  # a batch has to fit into the queue
+    for name, value in {"OTEL_SERVICE_NAME": service, **many}.items():
+        os.environ.setdefault(name, value)
     _provider, _exporting = TracerProvider(shutdown_on_exit=False), BatchSpanProcessor(OTLPSpanExporter())
     _provider.add_span_processor(_exporting)
     trace.set_tracer_provider(_provider)
@@ -140,15 +142,14 @@ def message_span(
         "messaging.message.id": str(message[1]),
         "messaging.message.conversation_id": message[2],
     }
+    name = f"{verb} {type}"
     linked = _LINKS and remote.is_valid and kind is SpanKind.CONSUMER
     if _provider is None or not remote.is_valid or linked:
         before = Context() if linked else trace.set_span_in_context(NonRecordingSpan(remote))
-        return _TRACER.start_span(
-            f"{verb} {type}", before, kind, about, [Link(remote)] if linked else [], began
-        )
+        return _TRACER.start_span(name, before, kind, about, [Link(remote)] if linked else [], began)
     own = SpanContext(remote.trace_id, _IDS.generate_span_id(), False, remote.trace_flags)
     when: Any = {"start_time": began or time.time_ns(), "instrumentation_scope": _SCOPE}
-    return MessageSpan(f"{verb} {type}", own, remote, _provider.resource, about, (), (), kind, **when)
+    return MessageSpan(name, own, remote, _provider.resource, about, (), (), kind, **when)
 
 
 @contextmanager
