@@ -281,5 +281,5 @@ async def test_kafka_carries_the_attributes_of_cloudevents_in_binary_mode(
     assert {"ce_id", "ce_time"} <= headers.keys()
     assert "ce_causationid" not in headers
     assert [header for header, _ in record.headers].count("traceparent") == (
-        1 if telemetry.current_traceparent() else 0
+        1 if telemetry.traceparent_of() else 0
     )

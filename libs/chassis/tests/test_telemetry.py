@@ -1,17 +1,19 @@
 """A message's span says what the SDK's own would say, and is left out where the SDK would leave it out."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode
 
 from chassis import telemetry
 
@@ -55,8 +57,9 @@ def test_a_messages_span_is_sent_as_the_sdks_own_would_be(
     (ours,) = exported.get_finished_spans()
     exported.clear()
 
-    context = set_span_in_context(NonRecordingSpan(telemetry._span_context(PARENT)))
-    theirs = telemetry._TRACER.start_span(ours.name, context, kind, ours.attributes)
+    theirs = telemetry._TRACER.start_span(
+        ours.name, telemetry._W3C.extract({"traceparent": PARENT}), kind, ours.attributes
+    )
     theirs.set_status(Status(StatusCode.ERROR, "Boom"))
     theirs.end()
 
@@ -68,6 +71,52 @@ def test_a_messages_span_is_sent_as_the_sdks_own_would_be(
         "messaging.message.id": str(UUID(int=7)),
         "messaging.message.conversation_id": "order-1",
     }
+
+
+def test_a_batch_of_spans_is_sent_as_the_sdk_would_send_it(exported: InMemorySpanExporter) -> None:
+    for number, kind in enumerate(
+        [SpanKind.PRODUCER, SpanKind.CONSUMER, SpanKind.CONSUMER, SpanKind.CONSUMER]
+    ):
+        message = (f"things.thing.v{number}", UUID(int=number), f"order-{number}")
+        span = telemetry.message_span(kind, "things.counted.v1", message, PARENT, None if number else 1_000)
+        if number == 1:
+            span.set_status(Status(StatusCode.ERROR, "Boom"))
+        span.end()
+        telemetry._TRACER.start_span("process things.counted.v1").end()
+        trace.get_tracer("another", tracer_provider=telemetry._provider).start_span(f"GET {number}").end()
+    spans = exported.get_finished_spans()
+    assert len(spans) == 12
+    assert sorted(sent(encode_spans(spans))) == sorted(sent(telemetry.encode(spans)))
+    assert telemetry.encode(spans[1:3]) == encode_spans(spans[1:3])
+
+
+def sent(request: Any) -> list[bytes]:
+    """Each span of a request, with the resource and the scope that it is of."""
+    return [
+        resource.resource.SerializeToString() + scope.scope.SerializeToString() + span.SerializeToString()
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+def test_the_exporter_asks_for_each_name_of_messages_once(
+    exported: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    def counting(spans: Sequence[ReadableSpan]) -> Any:
+        encoded.append(len(spans))
+        return encode_spans(spans)
+
+    monkeypatch.setattr(telemetry, "encode_spans", counting)
+    for _ in range(10):
+        telemetry.message_span(SpanKind.PRODUCER, "things.counted.v1", MESSAGE, PARENT).end()
+        telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, PARENT).end()
+    spans = exported.get_finished_spans()
+    # What it then finds is no receiver.
+    OTLPSpanExporter("http://127.0.0.1:1", timeout=0.01).export(spans)
+    assert encoded == [2]
 
 
 def test_what_follows_a_message_continues_its_span(exported: InMemorySpanExporter) -> None:
@@ -101,7 +150,7 @@ def test_with_links_a_consumer_begins_a_trace_that_points_back(
     telemetry.message_span(SpanKind.PRODUCER, "things.counted.v1", MESSAGE, PARENT).end()
     telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, PARENT).end()
     published, processed = exported.get_finished_spans()
-    remote = telemetry._span_context(PARENT)
+    remote = trace.get_current_span(telemetry._W3C.extract({"traceparent": PARENT})).get_span_context()
     assert (published.parent, list(published.links)) == (remote, [])
     assert processed.parent is None
     assert [link.context for link in processed.links] == [remote]

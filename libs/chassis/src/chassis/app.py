@@ -5,7 +5,6 @@ A service's main.py says what it has (router, subscriptions, jobs); everything t
 
 import asyncio
 import gc
-import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -24,7 +23,7 @@ from chassis.consumer import Consumer
 from chassis.database import Database, Transaction
 from chassis.inbox import Handler, Inbox, subscriptions_of
 from chassis.jobs import Job, Work, keep_going
-from chassis.outbox import CHANNEL, shard_of
+from chassis.outbox import CHANNEL
 from chassis.pages import Cursors
 from chassis.problems import EdgeMiddleware, ProblemType, install
 from chassis.publisher import KafkaPublisher
@@ -65,7 +64,7 @@ def build_app(
     native = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=native)
     app.state.settings, app.state.inbox, app.state.database = settings, inbox, database
-    app.state.cursors = Cursors(hashlib.sha256(f"cursors:{url}".encode()).digest())
+    app.state.cursors = Cursors(url)
     app.state.consumer = runtime.consumer
     # The service's own first: routes are tried in their order, and looked through once more to name the span.
     for routes in (*([router] if settings.role != "worker" else []), health.router, admin.router):
@@ -176,7 +175,7 @@ class Runtime:
             self.jobs[name].woken.set()
         if unknown := tx.wakes - self.jobs.keys():  # too late to refuse it: the transaction stands
             log.error("woken, but there is no such job", jobs=sorted(unknown))
-        if shards := {shard_of(row.key) for row in tx.rows}:
+        if shards := {row.shard for row in tx.rows}:
             self.relay.wake(shards)
         if elsewhere := shards - self.relay.cursors.keys():
             self._elsewhere |= elsewhere

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from chassis.connection import Connection
 from chassis.database import Database
 
-SAMPLE_SECONDS = 0.25
-
 
 @dataclass(slots=True)
 class Backlog:
@@ -45,4 +43,4 @@ class Backlog:
             self.asked.clear()
             async with database.reading() as connection:
                 self.waiting = await self.count(connection)
-            await asyncio.sleep(SAMPLE_SECONDS)
+            await asyncio.sleep(0.25)  # seconds from one sample to the next

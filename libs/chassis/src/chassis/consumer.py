@@ -24,8 +24,6 @@ log = structlog.get_logger()
 
 POLL_MS = 1_000
 OFFSETS_EVERY, COMMIT_SECONDS, MOST_UNANSWERED = 1.0, 3.0, 3
-# A record that comes is answered at once; this only bounds how long an idle broker may say nothing.
-LONGEST_FETCH_MS = 5_000
 # Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
 METADATA_MS = 10_000
 
@@ -56,7 +54,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             enable_auto_commit=False,
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=self.settings.kafka_session_timeout_ms // 4,
-            fetch_max_wait_ms=LONGEST_FETCH_MS,
+            # What comes is answered at once; this only bounds how long an idle broker may say nothing.
+            fetch_max_wait_ms=5_000,
             metadata_max_age_ms=METADATA_MS,
         )
         consumer.subscribe(sorted(self.inbox.topics), listener=self)

@@ -75,7 +75,7 @@ class Cause(NamedTuple):
     @classmethod
     def of_request(cls, correlation_id: str) -> "Cause":
         """The cause is a request or a clock, not an event: continue the span that is current."""
-        return cls(None, correlation_id, telemetry.current_traceparent())
+        return cls(None, correlation_id, telemetry.traceparent_of())
 
 
 class Received(NamedTuple, Generic[T]):

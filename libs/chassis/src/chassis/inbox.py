@@ -182,14 +182,9 @@ class Inbox:
         """Enter events into the inbox. Returns those that are not there yet, and whether their key is held."""
         if not events:
             return {}
-        columns = {
-            "group": self.group,
-            "ids": [event.envelope.id for event in events],
-            "sources": [event.envelope.source for event in events],
-            "topics": [event.message.topic for event in events],
-            "keys": [event.envelope.subject for event in events],
-        }
-        claimed = await tx.connection.rows(sql.statement("claim_events"), columns)
+        columns = zip(*[(*event.id, *event.key) for event in events], strict=True)
+        batch = dict(zip(("sources", "ids", "topics", "keys"), columns, strict=True))
+        claimed = await tx.connection.rows(sql.statement("claim_events"), {"group": self.group, **batch})
         return {(source, id): held for source, id, held in claimed}
 
     async def _take_one_by_one(self, events: Sequence[Accepted]) -> None:
@@ -215,8 +210,8 @@ class Inbox:
             if not (events := waiting):
                 return
         for event, error in failed.values():
-            what = {"type": event.envelope.type, "key": event.envelope.subject}
-            log.error("dead letter, its key waits", **what, error=repr(error))
+            type_, key = event.envelope.type, event.envelope.subject
+            log.error("dead letter, its key waits", type=type_, key=key, error=repr(error))
             await self._take([], [Dead(event.message, "handler-failed", repr(error), holds=True)])
         # What waited behind them finds the key held. They themselves are there already.
         await self._take(events, [])

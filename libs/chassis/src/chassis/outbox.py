@@ -33,6 +33,7 @@ NO_ANSWER: Answer = {"answered_key": None, "status": None, "body": None, "header
 class OutboxRow(NamedTuple):
     """One event on its way out."""
 
+    shard: int
     event_id: UUID
     topic: str
     key: str
@@ -55,7 +56,7 @@ def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
 def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxRow:
     """A row of this moment, with an id of its own."""
     why = (cause.correlation_id, cause.event_id, cause.traceparent)
-    return OutboxRow(new_id(), topic, key, type, datetime.now(UTC), *why, data)
+    return OutboxRow(shard_of(key), new_id(), topic, key, type, datetime.now(UTC), *why, data)
 
 
 def shard_of(key: str) -> int:
@@ -68,5 +69,4 @@ async def write(connection: Connection, rows: Sequence[OutboxRow], answer: Answe
     if not rows and answer is NO_ANSWER:
         return
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in OutboxRow._fields}
-    columns["shard"] = [shard_of(row.key) for row in rows]
     await connection.execute(sql.statement("write_outbox"), {**columns, **answer})

@@ -13,8 +13,6 @@ from chassis import envelope, telemetry
 from chassis.database import Unavailable
 from chassis.outbox import OutboxRow
 
-SEND_SECONDS = 30
-
 
 class KafkaPublisher:
     """Sends outbox rows to Kafka; connects when it is first used, and again after an error.
@@ -59,7 +57,7 @@ class KafkaPublisher:
                 acks="all",
                 enable_idempotence=True,
                 max_batch_size=256 * 1024,
-                request_timeout_ms=SEND_SECONDS * 1000,
+                request_timeout_ms=30_000,
             )
             await self._producer.start()
         return self._producer

@@ -18,7 +18,7 @@ WITH unseen AS (
      ORDER BY id LIMIT $5)
 )
 SELECT id, pg_current_snapshot()::text AS now,
-       event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data
+       shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data
 FROM unseen
 ORDER BY id + 0
 LIMIT $5
