@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import MagicMock
 from uuid import UUID
 
 import pytest
@@ -16,6 +18,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode
 
 from chassis import telemetry
+from chassis.envelope import Cause, RawMessage, Received
+from chassis.inbox import Accepted, _traced
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOT_SAMPLED = PARENT[:-1] + "0"
@@ -128,11 +132,19 @@ def test_what_follows_a_message_continues_its_span(exported: InMemorySpanExporte
     assert span_id != PARENT.split("-")[2]
 
 
-def test_a_trace_that_is_not_sampled_costs_no_span_and_goes_on(exported: InMemorySpanExporter) -> None:
+def test_a_trace_that_is_not_sampled_costs_no_span(exported: InMemorySpanExporter) -> None:
     span = telemetry.message_span(SpanKind.CONSUMER, "things.counted.v1", MESSAGE, NOT_SAMPLED)
     span.end()
     assert exported.get_finished_spans() == ()
-    assert telemetry.traceparent_of(span) == NOT_SAMPLED
+    assert telemetry.traceparent_of(span) is None
+
+
+def test_what_follows_a_message_that_is_not_sampled_is_not_sampled_either() -> None:
+    message = RawMessage(MESSAGE[0], (0, 0), b"a", b"{}", [])
+    cause = Cause(None, MESSAGE[2], NOT_SAMPLED)
+    head = Received(MESSAGE[1], "/things", "things.counted.v1", "a", datetime.now(UTC), None, cause)
+    received, _ = _traced(Accepted(message, head, MagicMock()))
+    assert received.cause == cause
 
 
 @pytest.mark.parametrize("parent", [None, "", "00-zz-zz-01"])

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge
 
@@ -160,12 +160,12 @@ def message_span(
     """A span of one message, PRODUCER's or CONSUMER's, by OpenTelemetry's conventions for messaging.
 
     `message` is (topic, id, correlation id), `parent` the traceparent that it came with, `began`, if it was not now,
-    nanoseconds since the epoch.
+    nanoseconds since the epoch. A message that is not sampled gets a span of no trace, and keeps its traceparent.
     """
+    if parent and len(parent) == 55 and parent[-1] in "02468ace":
+        return trace.INVALID_SPAN
     before = _W3C.extract({"traceparent": parent or ""})
     remote = trace.get_current_span(before).get_span_context()
-    if remote.is_valid and not remote.trace_flags.sampled:
-        return NonRecordingSpan(remote)
     verb, operation = ("process", "process") if kind is SpanKind.CONSUMER else ("publish", "send")
     about = {
         "messaging.system": "kafka",
