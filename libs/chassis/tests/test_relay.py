@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Any
 
 import asyncpg
 import pytest
@@ -14,7 +13,7 @@ from chassis import outbox
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
-from chassis.relay import SESSION, Cursor, Relay
+from chassis.relay import PAGE, SESSION, Cursor, Relay
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -26,13 +25,11 @@ class Sent(list[OutboxRow]):
     """A transport that keeps what it is given; `away` makes it refuse."""
 
     away = False
-    pages = 0
 
     async def __call__(self, rows: Sequence[OutboxRow]) -> None:
         if self.away:
             raise Unavailable("no broker")
         self.extend(rows)
-        self.pages += 1
 
     def numbers(self) -> list[str]:
         return [row.data for row in self]
@@ -51,10 +48,8 @@ def publish(db: Database, thing_counted: Counted) -> Publish:
 class Running(AsyncExitStack):
     """Relays that run until the test ends."""
 
-    async def start(
-        self, url: str, sent: Sent, page: int = 2_000, poll_seconds: float = 0.02, linger_seconds: float = 0
-    ) -> Relay:
-        relay = Relay(url, sent, linger_seconds, poll_seconds, page)
+    async def start(self, url: str, sent: Sent, page: int = PAGE, poll_seconds: float = 0.02) -> Relay:
+        relay = Relay(url, sent, poll_seconds, page)
         await self.enter_async_context(_Task(relay))
         return relay
 
@@ -234,8 +229,9 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
     await eventually(taken_over)
 
 
+@pytest.mark.parametrize("told", ["", str(shard_of("a")), f"{(shard_of('a') + 1) % SHARDS} {shard_of('a')}"])
 async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_shards(
-    project: TestDatabase, publish: Publish, relays: Running
+    told: str, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
     sent = Sent()
     await publish("a", 1)
@@ -245,51 +241,19 @@ async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_s
     connection = await asyncpg.connect(project.url)
 
     async def heard() -> None:
-        await connection.execute("SELECT pg_notify($1, '')", f"{CHANNEL}{shard_of('a')}")
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, told)
         await _all(sent, 2)
 
     await eventually(heard)
     await connection.close()
 
 
-async def test_a_relay_listens_to_its_own_shards_only(project: TestDatabase) -> None:
-    relay = Relay(project.url, Sent())
-    connection = await asyncpg.connect(project.url)
-    listened = "SELECT channel FROM pg_listening_channels() AS channel ORDER BY channel"
-    await relay._renew(connection)
-    assert [*map(tuple, await connection.fetch(listened))] == [(f"{CHANNEL}{n}",) for n in range(SHARDS)]
-    await connection.execute(
-        "UPDATE relay_cursor SET owner = gen_random_uuid(), lease_until = now() + interval '1 hour'"
-        " WHERE shard <> ALL($1)",
-        [2, 5],
-    )
-    await relay._renew(connection)
-    assert [*map(tuple, await connection.fetch(listened))] == [(f"{CHANNEL}2",), (f"{CHANNEL}5",)]
-    await connection.close()
-
-
-async def test_a_relay_that_lingers_lets_rows_gather(
-    project: TestDatabase, publish: Publish, relays: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lingers, enough, sleep = asyncio.Event(), asyncio.Event(), asyncio.sleep
-
-    async def until_enough(seconds: float, result: Any = None) -> Any:
-        if seconds == 3_600:
-            lingers.set()
-            await enough.wait()
-            return result
-        return await sleep(seconds, result)
-
-    monkeypatch.setattr(asyncio, "sleep", until_enough)
-    sent = Sent()
-    relay = await relays.start(project.url, sent, linger_seconds=3_600)
-    await asyncio.wait_for(lingers.wait(), 10)
-    for n in range(10):
-        await publish("a", n)
-        relay.wake()
-    enough.set()
-    await eventually(lambda: _all(sent, 10))
-    assert sent.pages == 1
+async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None:
+    relay = Relay("postgresql://nowhere", Sent(), cursors={2: Cursor("1:1:"), 5: Cursor("1:1:")})
+    relay.wake({0, 1, 7})
+    assert not relay._woken.is_set()
+    relay.wake({1, 5})
+    assert relay._woken.is_set()
 
 
 async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_ends(

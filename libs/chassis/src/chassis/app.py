@@ -126,8 +126,7 @@ class Runtime:
         prune = partial(retention.prune, outbox=settings.outbox_retention, inbox=settings.inbox_retention)
         self.jobs = {**jobs, "prune": Job(prune, every=60)}
         self.publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
-        url, linger = settings.database_url.get_secret_value(), settings.linger_seconds
-        self.relay = Relay(url, self.publisher.send, linger)
+        self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         consumes = settings.role != "api" and inbox.subscriptions
         self.consumer = Consumer(inbox, settings) if consumes else None
         self._notify, self._elsewhere = asyncio.Event(), set[int]()
@@ -176,9 +175,8 @@ class Runtime:
             self.jobs[name].woken.set()
         if unknown := tx.wakes - self.jobs.keys():  # too late to refuse it: the transaction stands
             log.error("woken, but there is no such job", jobs=sorted(unknown))
-        shards = {row.shard for row in tx.rows}
-        if shards & self.relay.cursors.keys():
-            self.relay.wake()
+        if shards := {row.shard for row in tx.rows}:
+            self.relay.wake(shards)
         if elsewhere := shards - self.relay.cursors.keys():
             self._elsewhere |= elsewhere
             self._notify.set()
@@ -190,7 +188,7 @@ class Runtime:
             # If it fails, the relays' polling finds the rows.
             async with self.database.reading() as connection:
                 self._notify.clear()
-                told = [f"{CHANNEL}{shard}" for shard in self._elsewhere]
+                told = {"channel": CHANNEL, "shards": " ".join(map(str, self._elsewhere))}
                 self._elsewhere.clear()
-                await connection.execute(sql.statement("notify_relays"), {"channels": told})
+                await connection.execute(sql.statement("notify_relays"), told)
             await asyncio.sleep(0.005)

@@ -17,8 +17,8 @@ from chassis.envelope import Cause, PublishedEvent, new_id
 SHARDS = 8
 """Into how many parts the relays of a service's replicas divide the outbox. A key always falls into one shard."""
 
-CHANNEL = "chassis_outbox_"
-"""The NOTIFY channel, with the shard behind it, that tells its relay in another process that there are new rows."""
+CHANNEL = "chassis_outbox"
+"""The NOTIFY channel that tells relays in other processes in which shards there are new rows."""
 
 
 LARGEST_EVENT = 240_000

@@ -13,7 +13,7 @@ within LEASE_SECONDS + RENEW_SECONDS and a poll the others take its parts.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -27,7 +27,9 @@ from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
 log = structlog.get_logger()
 
-LEASE_SECONDS, RENEW_SECONDS = 6.0, 2.0
+LEASE_SECONDS = 6.0
+RENEW_SECONDS = 2.0
+PAGE = 2_000
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
 OFF = ("synchronous_commit", "enable_seqscan", "enable_bitmapscan")
 SESSION = SERVER_SETTINGS | dict.fromkeys(OFF, "off")
@@ -46,27 +48,27 @@ class Cursor(NamedTuple):
 
 @dataclass(slots=True)
 class Relay:
-    """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows, which it lets gather for
-    `linger_seconds`."""
+    """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows."""
 
     url: str
     send: Send
-    linger_seconds: float = 0
     poll_seconds: float = 2.0
-    page: int = 2_000
+    page: int = PAGE
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def wake(self, *_: object) -> None:
-        """Look for rows now rather than at the next poll."""
-        self._woken.set()
+    def wake(self, shards: Collection[int]) -> None:
+        """Look for rows now rather than at the next poll, if these shards are its own; of none, it is not known."""
+        if not shards or not self.cursors.keys().isdisjoint(shards):
+            self._woken.set()
 
     async def run(self) -> None:
         """Relay until cancelled. Raises when the database or the transport is away: call it again."""
         connection = await asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=SESSION)
         try:
             await connection.execute(sql.read("adopt_restored_rows"), list(range(SHARDS)))
+            await connection.add_listener(CHANNEL, lambda *heard: self.wake([*map(int, heard[-1].split())]))
             await self._work(connection)
         finally:
             self.cursors = {}
@@ -75,7 +77,8 @@ class Relay:
             connection.terminate()
 
     async def _work(self, connection: Driver) -> None:
-        loop, renew_at = asyncio.get_running_loop(), 0.0
+        loop = asyncio.get_running_loop()
+        renew_at = 0.0
         while True:
             if loop.time() >= renew_at:
                 await self._renew(connection)
@@ -84,7 +87,6 @@ class Relay:
             if not await self.relay_once(connection):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
-                await asyncio.sleep(self.linger_seconds)
 
     async def relay_once(self, connection: Driver) -> bool:
         """Send one page of each group of shards that stand at the same cursor; returns whether there may be more.
@@ -117,9 +119,6 @@ class Relay:
         """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
         records = await connection.fetch(sql.read("renew_leases"), self.owner, LEASE_SECONDS, SHARDS)
         mine = {shard: Cursor(*cursor) for shard, *cursor in records}
-        if changed := mine.keys() ^ self.cursors.keys():
+        if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))
-        for shard in changed:  # on a channel each, so that it wakes for its own only
-            heed = connection.add_listener if shard in mine else connection.remove_listener
-            await heed(f"{CHANNEL}{shard}", self.wake)
         self.cursors = mine

@@ -1,1 +1,1 @@
-SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) AS channel
+SELECT pg_notify(:channel, :shards)
