@@ -13,7 +13,7 @@ from chassis import outbox
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
-from chassis.relay import PAGE, SESSION, Cursor, Relay
+from chassis.relay import SESSION, Cursor, Relay
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -48,7 +48,7 @@ def publish(db: Database, thing_counted: Counted) -> Publish:
 class Running(AsyncExitStack):
     """Relays that run until the test ends."""
 
-    async def start(self, url: str, sent: Sent, page: int = PAGE, poll_seconds: float = 0.02) -> Relay:
+    async def start(self, url: str, sent: Sent, page: int = 2_000, poll_seconds: float = 0.02) -> Relay:
         relay = Relay(url, sent, poll_seconds, page)
         await self.enter_async_context(_Task(relay))
         return relay

@@ -1,4 +1,4 @@
-"""Cursor pagination: a cursor is a signed position, so that a tampered one is told from a valid one."""
+"""Cursor pagination: a cursor is a signed position, so that nobody makes one up."""
 
 from typing import Annotated, Any, cast
 

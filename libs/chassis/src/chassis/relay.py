@@ -29,7 +29,6 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
-PAGE = 2_000
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
 OFF = ("synchronous_commit", "enable_seqscan", "enable_bitmapscan")
 SESSION = SERVER_SETTINGS | dict.fromkeys(OFF, "off")
@@ -53,7 +52,7 @@ class Relay:
     url: str
     send: Send
     poll_seconds: float = 2.0
-    page: int = PAGE
+    page: int = 2_000
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,8 +76,7 @@ class Relay:
             connection.terminate()
 
     async def _work(self, connection: Driver) -> None:
-        loop = asyncio.get_running_loop()
-        renew_at = 0.0
+        loop, renew_at = asyncio.get_running_loop(), 0.0
         while True:
             if loop.time() >= renew_at:
                 await self._renew(connection)

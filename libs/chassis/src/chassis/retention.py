@@ -14,7 +14,6 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from chassis import sql
 from chassis.database import Database, Unavailable
 
-BATCH = 5_000
 CURE = "The inbox must remember longer: set INBOX_RETENTION to more, or retention.ms to less."
 
 
@@ -28,7 +27,7 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
     Returns how many rows went. Small batches: no long locks, and vacuum keeps up. Replicas pass over each other's.
     """
     async with database.transaction() as tx:
-        limits = {"outbox": outbox, "inbox": inbox, "batch": BATCH}
+        limits = {"outbox": outbox, "inbox": inbox, "batch": 5_000}
         return int(await tx.connection.value(sql.statement("prune"), limits))
 
 
@@ -49,7 +48,7 @@ async def check(kafka: Mapping[str, Any], topics: Collection[str], inbox: timede
             config = {entry[0]: entry[1] for entry in entries}
             if "retention.ms" not in config:
                 raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
-            kept = int(config["retention.ms"])  # -1: for ever
-            compacted = "compact" in config["cleanup.policy"]
+            # A retention of -1 is for ever.
+            compacted, kept = "compact" in config["cleanup.policy"], int(config["retention.ms"])
             if not compacted and not 0 <= kept <= inbox / timedelta(milliseconds=1):
                 raise RetentionTooShort(f"{topic} has retention.ms={kept}, the inbox {inbox}. {CURE}")
