@@ -1,6 +1,7 @@
 """Everything that was committed is sent, in the order of its key, once where nothing fails."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -9,7 +10,7 @@ from functools import partial
 import asyncpg
 import pytest
 
-from chassis import outbox
+from chassis import outbox, sql
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
@@ -312,3 +313,25 @@ async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(project: TestD
     await connection.close()
     assert [record["shard"] for record in moved] == [2]
     assert 3 not in relay.cursors
+
+
+async def test_a_transaction_that_stays_open_does_not_make_the_cursor_harder_to_find(
+    project: TestDatabase,
+) -> None:
+    relay = Relay(project.url, Sent())
+    connection = await asyncpg.connect(project.url, server_settings=SESSION)
+    held = await asyncpg.connect(project.url)
+    shards = [*range(SHARDS)]
+    async with held.transaction(isolation="repeatable_read"):
+        await held.execute("SELECT FROM relay_cursor")
+        await relay._renew(connection)
+        for moved in range(300):  # none of these versions goes away
+            await relay._advance(connection, shards, Cursor(f"{moved + 10}:{moved + 10}:"))
+        where = (relay.owner, shards, [relay._rows[shard] for shard in shards])
+        question = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.read("advance_cursor")
+        (plan,) = json.loads(await connection.fetchval(question, *Cursor("400:400:"), *where))
+    await held.close()
+    await connection.close()
+    (find,) = plan["Plan"]["Plans"]
+    assert find["Actual Rows"] == SHARDS
+    assert find["Shared Hit Blocks"] + find["Shared Read Blocks"] == SHARDS

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 
 from chassis import dead_letters, sql
 from chassis.connection import Row
@@ -72,7 +72,7 @@ async def list_dead_letters(
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
 async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], db: Db) -> DeadLetterDetail:
     """Headers and data as they came."""
-    row = await _first(db, _SHOW, {"id": letter_id})
+    row = await _first(db, sql.statement("show_letter"), {"id": letter_id})
     if row is None:
         raise _unknown(letter_id)
     value = row["value"].decode(errors="replace") if row["value"] is not None else None
@@ -159,6 +159,3 @@ async def _still_open(db: Db, selection: Selection) -> int:
 
 def _unknown(letter_id: int) -> Problem:
     return Problem(404, "unknown-dead-letter", "No such dead letter", f"None has the id {letter_id}.")
-
-
-_SHOW = text("SELECT * FROM dead_letters WHERE id = :id")

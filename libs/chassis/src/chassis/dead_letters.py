@@ -10,8 +10,6 @@ import json
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
-
 from chassis import sql, telemetry
 from chassis.connection import Connection, Row
 from chassis.database import Transaction, Unavailable
@@ -66,10 +64,7 @@ async def count_open(connection: Connection) -> None:
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
     """Serialize those who queue behind a held key with those who release it."""
-    await tx.connection.execute(_LOCK, {"name": f"{topic}/{key}"})
-
-
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+    await tx.connection.execute(sql.statement("lock_key"), {"name": f"{topic}/{key}"})
 
 
 def message_of(letter: Row) -> RawMessage:

@@ -27,8 +27,7 @@ from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
 log = structlog.get_logger()
 
-LEASE_SECONDS = 6.0
-RENEW_SECONDS = 2.0
+LEASE_SECONDS, RENEW_SECONDS = 6.0, 2.0
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
 OFF = ("synchronous_commit", "enable_seqscan", "enable_bitmapscan")
 SESSION = SERVER_SETTINGS | dict.fromkeys(OFF, "off")
@@ -55,6 +54,7 @@ class Relay:
     page: int = 2_000
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
+    _rows: dict[int, tuple[int, int]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self, shards: Collection[int]) -> None:
@@ -109,14 +109,17 @@ class Relay:
         return not whole or cursor.upper is not None
 
     async def _advance(self, connection: Driver, shards: list[int], cursor: Cursor) -> None:
-        kept = await connection.fetch(sql.read("advance_cursor"), *cursor, self.owner, shards)
+        rows = [self._rows[shard] for shard in shards]
+        kept = await connection.fetch(sql.read("advance_cursor"), *cursor, self.owner, shards, rows)
+        self._rows |= {record["shard"]: record["ctid"] for record in kept}
         others = {shard: at for shard, at in self.cursors.items() if shard not in shards}
         self.cursors = others | {record["shard"]: cursor for record in kept}
 
     async def _renew(self, connection: Driver) -> None:
         """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
         records = await connection.fetch(sql.read("renew_leases"), self.owner, LEASE_SECONDS, SHARDS)
-        mine = {shard: Cursor(*cursor) for shard, *cursor in records}
+        mine = {shard: Cursor(*cursor) for shard, _, *cursor in records}
+        self._rows = {record["shard"]: record["ctid"] for record in records}
         if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))
         self.cursors = mine

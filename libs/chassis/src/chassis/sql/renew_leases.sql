@@ -26,6 +26,6 @@ WITH me AS (
     FROM locked
     WHERE c.shard = locked.shard AND (c.owner IS NULL OR c.owner = $1 OR c.lease_until < now())
       AND (keep OR c.owner = $1)
-    RETURNING c.shard, c.snapshot::text, c.upper::text, c.after_id, c.owner
+    RETURNING c.shard, c.ctid AS place, c.snapshot::text, c.upper::text, c.after_id, c.owner
 )
-SELECT shard, snapshot, upper, after_id FROM changed WHERE owner = $1
+SELECT shard, place AS ctid, snapshot, upper, after_id FROM changed WHERE owner = $1
