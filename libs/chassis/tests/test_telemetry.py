@@ -61,12 +61,8 @@ def test_a_messages_span_is_sent_as_the_sdks_own_would_be(
     (ours,) = exported.get_finished_spans()
     exported.clear()
 
-    theirs = telemetry._TRACER.start_span(
-        ours.name,
-        set_span_in_context(NonRecordingSpan(telemetry._span_context(PARENT))),
-        kind,
-        ours.attributes,
-    )
+    context = set_span_in_context(NonRecordingSpan(telemetry._span_context(PARENT)))
+    theirs = telemetry._TRACER.start_span(ours.name, context, kind, ours.attributes)
     theirs.set_status(Status(StatusCode.ERROR, "Boom"))
     theirs.end()
 

@@ -76,7 +76,8 @@ class Relay:
             connection.terminate()
 
     async def _work(self, connection: Driver) -> None:
-        loop, renew_at = asyncio.get_running_loop(), 0.0
+        loop = asyncio.get_running_loop()
+        renew_at = 0.0
         while True:
             if loop.time() >= renew_at:
                 await self._renew(connection)

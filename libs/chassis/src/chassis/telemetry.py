@@ -60,7 +60,8 @@ class MessageSpan(ReadableSpan):
 
     def encoded(self: Any, like: trace_pb2.Span) -> trace_pb2.Span:
         """As protobuf: `like`, which is another of the same name, with what is this one's own put in."""
-        (span := trace_pb2.Span()).CopyFrom(like)
+        span = trace_pb2.Span()
+        span.CopyFrom(like)
         span.trace_id, span.span_id = self._context.trace_id.to_bytes(16), self._context.span_id.to_bytes(8)
         span.parent_span_id = self._parent.span_id.to_bytes(8)
         span.start_time_unix_nano, span.end_time_unix_nano = self._start_time, self._end_time
@@ -80,13 +81,13 @@ def encode(spans: Sequence[ReadableSpan]) -> Any:
     each name, and the others are made from that. They are of one resource and one scope and stand first, so that the
     first spans of the request are theirs.
     """
-    last = {span.name: span for span in spans if isinstance(span, MessageSpan)}
-    left = [span for span in spans if last.get(span.name) is not span]
-    request = encode_spans([*last.values(), *(span for span in left if not isinstance(span, MessageSpan))])
-    if last:
+    messages = [span for span in spans if isinstance(span, MessageSpan)]
+    last = {span.name: span for span in messages}
+    request = encode_spans([*last.values(), *(span for span in spans if not isinstance(span, MessageSpan))])
+    if messages:
         encoded = request.resource_spans[0].scope_spans[0].spans
         likes = dict(zip(last, encoded, strict=False))
-        encoded.extend(span.encoded(likes[span.name]) for span in left if isinstance(span, MessageSpan))
+        encoded.extend(span.encoded(likes[span.name]) for span in messages if span is not last[span.name])
     return request
 
 
@@ -108,10 +109,8 @@ def configure_tracing(service: str) -> None:
     many = {} if MANY_SPANS.keys() & os.environ.keys() else MANY_SPANS  # a batch has to fit into the queue
     for name, value in {"OTEL_SERVICE_NAME": service, **many}.items():
         os.environ.setdefault(name, value)
-    _provider, _exporting = (
-        TracerProvider(shutdown_on_exit=False),
-        BatchSpanProcessor(otlp.OTLPSpanExporter()),
-    )
+    _provider = TracerProvider(shutdown_on_exit=False)
+    _exporting = BatchSpanProcessor(otlp.OTLPSpanExporter())
     _provider.add_span_processor(_exporting)
     trace.set_tracer_provider(_provider)
 
