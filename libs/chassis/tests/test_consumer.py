@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
@@ -20,7 +20,7 @@ from chassis import consumer as consuming
 from chassis import telemetry
 from chassis.consumer import Consumer
 from chassis.database import Unavailable
-from chassis.envelope import Cause, PublishedEvent
+from chassis.envelope import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox
 from chassis.outbox import row_of
 from chassis.publisher import KafkaPublisher
@@ -211,6 +211,48 @@ async def _divided(consumer: Consumer, partitions: int) -> None:
     """The group has divided its topics, and this consumer has so many partitions of them."""
     assert consumer.assigned
     assert len(consumer._consumer.assignment()) == partitions
+
+
+async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_which_nothing_comes(
+    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "FETCH_MS", 30_000)  # longer than anything here is waited for
+    busy, idle = (f"things.{uuid4().hex[:8]}.v1" for _ in range(2))
+    monkeypatch.setattr(Inbox, "topics", {busy, idle})
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers=kafka
+    )
+    taken: list[bytes | None] = []
+    goes_on = asyncio.Event()
+
+    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
+        taken.extend(message.value for message in messages)
+        await goes_on.wait()
+
+    monkeypatch.setattr(Inbox, "process", take)
+    consumer = Consumer(replace(inbox, group=busy), settings)
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    await client.create_topics([NewTopic(busy, 1, 1), NewTopic(idle, 1, 1)])
+    await client.close()
+    running = asyncio.create_task(consumer.run())
+    await eventually(lambda: _divided(consumer, 2), 20)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        await producer.send_and_wait(busy, b"in hand")
+        await eventually(lambda: _taken(taken, 1))
+        await producer.send_and_wait(busy, b"behind it")
+        await asyncio.sleep(0.3)  # aiokafka has it, and its own pause is over
+        goes_on.set()
+        await eventually(lambda: _taken(taken, 2))
+        await producer.send_and_wait(busy, b"later")
+        await eventually(lambda: _taken(taken, 3))
+    consumer.stopping.set()
+    await running
+    assert taken == [b"in hand", b"behind it", b"later"]
+
+
+async def _taken(messages: Sequence[bytes | None], count: int) -> None:
+    assert len(messages) == count
 
 
 async def test_a_publisher_begins_anew_after_a_record_was_not_taken_and_ends_its_span(

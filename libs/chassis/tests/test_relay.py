@@ -1,7 +1,7 @@
 """Everything that was committed is sent, in the order of its key, once where nothing fails."""
 
 import asyncio
-import json
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from chassis import outbox, sql
+from chassis import relay as relaying
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
@@ -93,6 +94,17 @@ async def test_rows_are_sent_in_the_order_in_which_their_transactions_wrote_them
 
 async def _all(sent: Sent, count: int) -> None:
     assert len(sent) >= count, f"{len(sent)} of {count} sent"
+
+
+async def saved(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, str]:
+    """The snapshot that each shard's cursor has in the database."""
+    rows = await connection.fetch("SELECT shard, snapshot::text FROM relay_cursor")
+    return {row["shard"]: row["snapshot"] for row in rows}
+
+
+async def _safe(connection: "asyncpg.Connection[asyncpg.Record]", relay: Relay) -> None:
+    assert relay.cursors
+    assert set((await saved(connection)).values()) == {relay.cursors[0].snapshot} != {"3:3:"}
 
 
 async def test_a_transaction_that_commits_late_is_not_skipped_and_holds_up_nobody(
@@ -235,11 +247,13 @@ async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_s
     told: str, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
     sent = Sent()
-    await publish("a", 1)
-    await relays.start(project.url, sent, poll_seconds=3_600)
-    await eventually(lambda: _all(sent, 1))  # found by its first look; the next is an hour away
-    await publish("a", 2)
     connection = await asyncpg.connect(project.url)
+    await publish("a", 1)
+    relay = await relays.start(project.url, sent, poll_seconds=3_600)
+    await eventually(
+        partial(_safe, connection, relay)
+    )  # by its first look; from here the next is an hour away
+    await publish("a", 2)
 
     async def heard() -> None:
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, told)
@@ -255,6 +269,13 @@ async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None
     assert not relay._woken.is_set()
     relay.wake({1, 5})
     assert relay._woken.is_set()
+
+
+async def test_a_relay_that_is_told_of_no_shards_looks_which_are_its_own() -> None:
+    relay = Relay("postgresql://nowhere", Sent(), _renew_at=math.inf)
+    relay.wake([])
+    assert relay._woken.is_set()
+    assert relay._renew_at == 0
 
 
 async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_ends(
@@ -302,36 +323,98 @@ async def test_rows_restored_into_a_younger_cluster_are_not_sent_for_ever(
 
 
 async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(project: TestDatabase) -> None:
-    sent = Sent()
-    relay = Relay(project.url, sent)
+    relay = Relay(project.url, Sent())
     connection = await asyncpg.connect(project.url)
     await relay._renew(connection)
     assert relay.cursors.keys() == set(range(SHARDS))
-    await connection.execute("UPDATE relay_cursor SET owner = gen_random_uuid() WHERE shard = 3")
-    await relay._advance(connection, [2, 3], Cursor("77:77:"))
-    moved = await connection.fetch("SELECT shard FROM relay_cursor WHERE snapshot::text = '77:77:'")
+    await connection.execute(
+        "UPDATE relay_cursor SET owner = gen_random_uuid(), lease_until = now() + interval '1 hour' WHERE shard = 3"
+    )
+    relay.cursors |= dict.fromkeys([2, 3], Cursor("77:77:"))
+    await relay._renew(connection)
+    cursors = await saved(connection)
     await connection.close()
-    assert [record["shard"] for record in moved] == [2]
-    assert 3 not in relay.cursors
+    assert {shard for shard, cursor in cursors.items() if cursor == "77:77:"} == {2}
+    assert relay.cursors.keys() == set(range(SHARDS)) - {3}
 
 
-async def test_a_transaction_that_stays_open_does_not_make_the_cursor_harder_to_find(
+async def test_a_shard_that_was_rewound_is_read_from_its_beginning_and_not_from_where_its_relay_was(
     project: TestDatabase,
 ) -> None:
     relay = Relay(project.url, Sent())
-    connection = await asyncpg.connect(project.url, server_settings=SESSION)
-    held = await asyncpg.connect(project.url)
-    shards = [*range(SHARDS)]
-    async with held.transaction(isolation="repeatable_read"):
-        await held.execute("SELECT FROM relay_cursor")
-        await relay._renew(connection)
-        for moved in range(300):  # none of these versions goes away
-            await relay._advance(connection, shards, Cursor(f"{moved + 10}:{moved + 10}:"))
-        where = (relay.owner, shards, [relay._rows[shard] for shard in shards])
-        question = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql.read("advance_cursor")
-        (plan,) = json.loads(await connection.fetchval(question, *Cursor("400:400:"), *where))
-    await held.close()
+    connection = await asyncpg.connect(project.url)
+    await relay._renew(connection)
+    relay.cursors |= dict.fromkeys(range(SHARDS), Cursor("77:77:"))
+    await relay._renew(connection)
+    told: list[object] = []
+    await connection.add_listener(CHANNEL, lambda *heard: told.append(heard[-1]))
+    await connection.fetch(sql.read("republish").replace(":channel", "$1"), CHANNEL)
+    await relay._renew(connection)
     await connection.close()
-    (find,) = plan["Plan"]["Plans"]
-    assert find["Actual Rows"] == SHARDS
-    assert find["Shared Hit Blocks"] + find["Shared Read Blocks"] == SHARDS
+    assert relay.cursors == dict.fromkeys(range(SHARDS), Cursor("3:3:"))
+    assert told == [""]  # so that each relay does this at once
+
+
+async def test_how_far_a_relay_is_it_saves_with_its_leases_and_when_it_leaves(
+    project: TestDatabase, publish: Publish
+) -> None:
+    sent = Sent()
+    relay = Relay(project.url, sent, page=10)
+    connection = await asyncpg.connect(project.url)
+    await relay._renew(connection)
+    before = await saved(connection)
+    await publish("a", *range(15))
+    await relay.relay_once(connection)
+    assert len(sent) == 10
+    assert await saved(connection) == before
+    await relay._renew(connection)
+    at = await connection.fetchrow(
+        "SELECT snapshot::text, upper::text, after_id FROM relay_cursor WHERE shard = 0"
+    )
+    assert at is not None
+    assert Cursor(*at) == relay.cursors[0]
+    while await relay.relay_once(connection):
+        pass
+    reached = {cursor.snapshot for cursor in relay.cursors.values()}
+    await relay._renew(connection, seconds=0.0)
+    assert set((await saved(connection)).values()) == reached
+    other = Relay(project.url, sent)
+    await other._renew(connection)
+    assert other.cursors == relay.cursors
+    assert not await other.relay_once(connection)
+    await connection.close()
+    assert len(sent) == 15
+
+
+async def test_a_relay_that_ends_leaves_nothing_to_be_sent_again(
+    project: TestDatabase, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "SAVE_SECONDS", 3_600)
+    sent = Sent()
+    await publish("a", 1)
+    for _ in range(2):
+        async with Running() as short:
+            await short.start(project.url, sent, poll_seconds=3_600)
+            await eventually(lambda: _all(sent, 1))
+    await publish("a", 2)
+    async with Running() as short:
+        await short.start(project.url, sent, poll_seconds=3_600)
+        await eventually(lambda: _all(sent, 2))
+    assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in (1, 2)]
+
+
+async def test_a_relay_that_has_sent_something_soon_saves_how_far_it_is(
+    project: TestDatabase, publish: Publish, relays: Running
+) -> None:
+    sent = Sent()
+    connection = await asyncpg.connect(project.url)
+    relay = await relays.start(project.url, sent, poll_seconds=3_600)
+    await publish("a", 1)
+
+    async def told() -> None:
+        relay.wake([*range(SHARDS)])
+        await _all(sent, 1)
+
+    await eventually(told)
+    await eventually(partial(_safe, connection, relay))
+    await connection.close()

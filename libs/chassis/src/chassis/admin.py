@@ -13,6 +13,7 @@ from chassis import dead_letters, sql
 from chassis.connection import Row
 from chassis.database import Db, is_unavailable
 from chassis.inbox import Inbox
+from chassis.outbox import CHANNEL
 from chassis.problems import Problem
 
 router = APIRouter(prefix="/admin", tags=["admin"])
@@ -124,7 +125,7 @@ async def republish(db: Db) -> dict[str, int]:
     Taking the shards from their relays makes these read the cursor again.
     """
     async with db.transaction() as tx:
-        return {"events": await tx.connection.value(sql.statement("republish"))}
+        return {"events": await tx.connection.value(sql.statement("republish"), {"channel": CHANNEL})}
 
 
 async def _redrive(inbox: Inbox, db: Db, letter: Row) -> int:

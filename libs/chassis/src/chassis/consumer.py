@@ -22,7 +22,7 @@ from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
-POLL_MS = 1_000
+POLL_MS, FETCH_MS = 1_000, 5_000
 OFFSETS_EVERY, COMMIT_SECONDS, MOST_UNANSWERED = 1.0, 3.0, 3
 # Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
 METADATA_MS = 10_000
@@ -55,7 +55,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=self.settings.kafka_session_timeout_ms // 4,
             # What comes is answered at once; this only bounds how long an idle broker may say nothing.
-            fetch_max_wait_ms=5_000,
+            fetch_max_wait_ms=FETCH_MS,
+            consumer_timeout_ms=FETCH_MS,
             metadata_max_age_ms=METADATA_MS,
         )
         consumer.subscribe(sorted(self.inbox.topics), listener=self)
@@ -63,6 +64,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         committing = asyncio.create_task(self._commit_regularly())
         try:
             await consumer.start()
+            # Else, while a batch takes longer than 0.1 s, it asks for the partitions that have nothing in hand, and for
+            # as long as these stay empty, FETCH_MS, for no other.
+            consumer._fetcher._prefetch_backoff = 60.0
             while not self.stopping.is_set():
                 await self._step(consumer)
         finally:

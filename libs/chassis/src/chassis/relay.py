@@ -7,12 +7,14 @@ while some transaction stays open. Rows of one key are in the order of their ids
 lock on their aggregate.
 
 The outbox has `SHARDS` parts. The relays of all replicas share them by leases: a relay that dies stops renewing, and
-within LEASE_SECONDS + RENEW_SECONDS and a poll the others take its parts.
+within LEASE_SECONDS and a poll the others take its parts. How far it is a relay saves with its leases, SAVE_SECONDS
+after it sent something: so much, and a page, is sent again if it dies.
 """
 
 import asyncio
 import contextlib
-from collections import defaultdict
+import json
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -27,7 +29,7 @@ from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
 log = structlog.get_logger()
 
-LEASE_SECONDS, RENEW_SECONDS = 6.0, 2.0
+LEASE_SECONDS, SAVE_SECONDS = 6.0, 0.5
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
 OFF = ("synchronous_commit", "enable_seqscan", "enable_bitmapscan")
 SESSION = SERVER_SETTINGS | dict.fromkeys(OFF, "off")
@@ -46,7 +48,10 @@ class Cursor(NamedTuple):
 
 @dataclass(slots=True)
 class Relay:
-    """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows."""
+    """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
+
+    Every `poll_seconds` it renews its leases and looks for rows that nobody told it of.
+    """
 
     url: str
     send: Send
@@ -54,11 +59,13 @@ class Relay:
     page: int = 2_000
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
-    _rows: dict[int, tuple[int, int]] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _renew_at: float = 0.0
 
     def wake(self, shards: Collection[int]) -> None:
-        """Look for rows now rather than at the next poll, if these shards are its own; of none, it is not known."""
+        """Look for rows now rather than at the next poll, if these shards are its own; of none, look for shards too."""
+        if not shards:
+            self._renew_at = 0.0
         if not shards or not self.cursors.keys().isdisjoint(shards):
             self._woken.set()
 
@@ -70,57 +77,47 @@ class Relay:
             await connection.add_listener(CHANNEL, lambda *heard: self.wake([*map(int, heard[-1].split())]))
             await self._work(connection)
         finally:
+            with contextlib.suppress(Exception):  # the others need not wait for its leases to end
+                await asyncio.wait_for(self._renew(connection, seconds=0.0), 1.0)
             self.cursors = {}
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(connection.execute(sql.read("leave_shards"), self.owner), 1.0)
             connection.terminate()
 
     async def _work(self, connection: Driver) -> None:
-        loop = asyncio.get_running_loop()
-        renew_at = 0.0
+        self._renew_at = 0.0
         while True:
-            if loop.time() >= renew_at:
+            if time.monotonic() >= self._renew_at:
                 await self._renew(connection)
-                renew_at = loop.time() + RENEW_SECONDS
             self._woken.clear()
             if not await self.relay_once(connection):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
+                    await asyncio.wait_for(self._woken.wait(), self._renew_at - time.monotonic())
 
     async def relay_once(self, connection: Driver) -> bool:
         """Send one page of each group of shards that stand at the same cursor; returns whether there may be more.
 
         What commits meanwhile is not meant: it wakes this relay by itself.
         """
-        groups: dict[Cursor, list[int]] = defaultdict(list)
-        for shard, cursor in self.cursors.items():
-            groups[cursor].append(shard)
-        return any([await self._relay(connection, shards, cursor) for cursor, shards in groups.items()])
+        return any([await self._relay(connection, cursor) for cursor in set(self.cursors.values())])
 
-    async def _relay(self, connection: Driver, shards: list[int], cursor: Cursor) -> bool:
+    async def _relay(self, connection: Driver, cursor: Cursor) -> bool:
+        shards = [shard for shard, at in self.cursors.items() if at == cursor]
         records = await connection.fetch(sql.read("unseen_rows"), shards, *cursor, self.page)
         if not records and cursor.upper is None:
             return False
-        if records:
-            await self.send([OutboxRow(*row) for _, _, *row in records])
+        await self.send([OutboxRow(*row) for _, _, *row in records])
         upper, whole = cursor.upper or records[0]["now"], len(records) < self.page
         reached = Cursor(upper) if whole else Cursor(cursor.snapshot, upper, records[-1]["id"])
-        await self._advance(connection, shards, reached)
+        self.cursors |= dict.fromkeys(shards, reached)
+        self._renew_at = min(self._renew_at, time.monotonic() + SAVE_SECONDS)
         # What came while a window was being paged was not looked for.
         return not whole or cursor.upper is not None
 
-    async def _advance(self, connection: Driver, shards: list[int], cursor: Cursor) -> None:
-        rows = [self._rows[shard] for shard in shards]
-        kept = await connection.fetch(sql.read("advance_cursor"), *cursor, self.owner, shards, rows)
-        self._rows |= {record["shard"]: record["ctid"] for record in kept}
-        others = {shard: at for shard, at in self.cursors.items() if shard not in shards}
-        self.cursors = others | {record["shard"]: cursor for record in kept}
-
-    async def _renew(self, connection: Driver) -> None:
-        """Renew this relay's leases, give up what is more than its share, take what nobody holds."""
-        records = await connection.fetch(sql.read("renew_leases"), self.owner, LEASE_SECONDS, SHARDS)
-        mine = {shard: Cursor(*cursor) for shard, _, *cursor in records}
-        self._rows = {record["shard"]: record["ctid"] for record in records}
+    async def _renew(self, connection: Driver, seconds: float = LEASE_SECONDS) -> None:
+        """Save how far it is, renew its leases, give up what is more than its share, take what nobody holds."""
+        self._renew_at = time.monotonic() + self.poll_seconds
+        reached = json.dumps([{"shard": shard, **cursor._asdict()} for shard, cursor in self.cursors.items()])
+        records = await connection.fetch(sql.read("renew_leases"), self.owner, seconds, SHARDS, reached)
+        mine = {shard: Cursor(*cursor) for shard, *cursor in records}
         if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))
         self.cursors = mine

@@ -1,7 +1,7 @@
 """A relay at work, before, while and after a transaction is held open in its database: how fast, and whether complete.
 
-Rows come in small transactions all the time, as in business, so that the relay moves its cursor many times a second;
-and every few seconds as a backlog, on which its speed is measured.
+Rows come in small transactions all the time, as in business, so that the relay reads many small pages a second; and
+every few seconds as a backlog, on which its speed is measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncpg
 
 from chassis.database import Database
 from chassis.envelope import Cause
-from chassis.outbox import OutboxRow
+from chassis.outbox import SHARDS, OutboxRow
 from chassis.publisher import KafkaPublisher
 from chassis.relay import Relay
 from shop.bench.probes import events, main
@@ -106,7 +106,7 @@ class Outbox:
                 tx.publish(Happened(thing=f"key-{number % KEYS}", number=number), cause=cause)
         self.written += rows
         if self._relay is not None:
-            self._relay.wake([])
+            self._relay.wake(range(SHARDS))
 
     async def _all_sent(self) -> None:
         async with asyncio.timeout(SENT_SECONDS):
