@@ -187,7 +187,8 @@ class Runtime:
             self._notify.set()
 
     async def _notify_others(self) -> None:
-        # Outside of the business transaction: NOTIFY takes a lock on the whole cluster at commit. One for many.
+        # Outside of the business transaction: NOTIFY takes a lock on the whole cluster at commit. One for many, as each
+        # wakes a backend and a process of every replica.
         while True:
             await self._notify.wait()
             # If it fails, the relays' polling finds the rows.

@@ -60,16 +60,17 @@ class Bench:
     floors: list[Floor] = field(default_factory=list)
 
     async def run_loaded(self, variants: Iterable[str]) -> None:
-        """Run the loaded variants in turn, round by round, and the first once more at the end.
+        """Run the loaded variants in turn, every other round backwards, and the first once more at the end.
 
-        So a machine that grows slower or faster meanwhile does it to all of them.
+        So a machine that grows slower or faster meanwhile does it to all of them, and none always has to bear what
+        PostgreSQL puts off until the run before it is over.
         """
         order = [name for name in (FLOOR, SHOP, NAIVE, UNTRACED, SAMPLED) if name in set(variants)]
         if not order:
             return
         await self._warm_up()
         for number in range(self.effort.rounds):
-            for name in order:
+            for name in order if number % 2 == 0 else reversed(order):
                 self.say(f"round {number + 1}: {name}")
                 await self._run(name)
                 self.done()
