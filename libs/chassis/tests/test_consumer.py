@@ -51,12 +51,16 @@ class Broker:
         self.sought.append(offset)
 
 
+def settings(kafka: str = "127.0.0.1:1", **more: Any) -> ServiceSettings:
+    """Of a service whose database is not asked; without `kafka`, neither is a broker."""
+    return ServiceSettings(
+        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers=kafka, **more
+    )
+
+
 @pytest.fixture
 def consumer(inbox: Inbox) -> Consumer:
-    settings = ServiceSettings(
-        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers="127.0.0.1:1"
-    )
-    return Consumer(inbox, settings)
+    return Consumer(inbox, settings())
 
 
 def committing(consumer: Consumer, broker: Broker) -> asyncio.Task[None]:
@@ -159,20 +163,13 @@ async def test_a_rebalance_need_not_wait_for_the_pause_after_an_outage(
 async def test_after_a_batch_that_was_not_full_more_may_gather(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch, batch_size: int, rests: bool
 ) -> None:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr(""),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        batch_size=batch_size,
-        linger_seconds=1_000,
-    )
     taken = asyncio.Event()
 
     async def take(self: Inbox, messages: Any) -> None:
         taken.set()
 
     monkeypatch.setattr(Inbox, "process", take)
-    consumer = Consumer(inbox, settings)
+    consumer = Consumer(inbox, settings(batch_size=batch_size, linger_seconds=1_000))
     step = asyncio.create_task(consumer._step(Broker()))
     await taken.wait()
     await asyncio.wait([step], timeout=0.05)
@@ -187,10 +184,7 @@ async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(
     monkeypatch.setattr(consuming, "METADATA_MS", 200)
     topic = f"things.{uuid4().hex[:8]}.v1"
     monkeypatch.setattr(Inbox, "topics", {topic})
-    settings = ServiceSettings(
-        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers=kafka
-    )
-    consumer = Consumer(replace(inbox, group=topic), settings)
+    consumer = Consumer(replace(inbox, group=topic), settings(kafka))
     client = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await client.start()
     again = NewTopic(topic, num_partitions=2, replication_factor=1)
@@ -219,9 +213,6 @@ async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_wh
     monkeypatch.setattr(consuming, "FETCH_MS", 30_000)  # longer than anything here is waited for
     busy, idle = (f"things.{uuid4().hex[:8]}.v1" for _ in range(2))
     monkeypatch.setattr(Inbox, "topics", {busy, idle})
-    settings = ServiceSettings(
-        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers=kafka
-    )
     taken: list[bytes | None] = []
     goes_on = asyncio.Event()
 
@@ -230,7 +221,7 @@ async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_wh
         await goes_on.wait()
 
     monkeypatch.setattr(Inbox, "process", take)
-    consumer = Consumer(replace(inbox, group=busy), settings)
+    consumer = Consumer(replace(inbox, group=busy), settings(kafka))
     client = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await client.start()
     await client.create_topics([NewTopic(busy, 1, 1), NewTopic(idle, 1, 1)])

@@ -12,6 +12,7 @@ import pytest
 
 from chassis import outbox, sql
 from chassis import relay as relaying
+from chassis.connection import Driver
 from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
@@ -70,15 +71,30 @@ class _Task:
             await asyncio.sleep(0.02)
 
     async def __aexit__(self, *_: object) -> None:
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
+        # Again and again, as a service does it: before Python 3.12, wait_for may swallow a cancellation.
+        while not self.task.done():
+            self.task.cancel()
+            await asyncio.wait([self.task], timeout=1)
 
 
 @pytest.fixture
 async def relays() -> AsyncIterator[Running]:
     async with Running() as running:
         yield running
+
+
+@pytest.fixture
+async def connection(project: TestDatabase) -> AsyncIterator[Driver]:
+    opened = await asyncpg.connect(project.url, server_settings=SESSION)
+    yield opened
+    await opened.close()
+
+
+async def _by_hand(connection: Driver, sent: Sent, page: int = 2_000) -> Relay:
+    """A relay that has taken its shards, on a connection, and does no more by itself."""
+    relay = Relay("postgresql://not-asked", sent, page=page)
+    await relay._renew(connection)
+    return relay
 
 
 async def test_rows_are_sent_in_the_order_in_which_their_transactions_wrote_them(
@@ -96,15 +112,16 @@ async def _all(sent: Sent, count: int) -> None:
     assert len(sent) >= count, f"{len(sent)} of {count} sent"
 
 
-async def saved(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[int, str]:
-    """The snapshot that each shard's cursor has in the database."""
-    rows = await connection.fetch("SELECT shard, snapshot::text FROM relay_cursor")
-    return {row["shard"]: row["snapshot"] for row in rows}
+async def _saved(connection: Driver) -> dict[int, Cursor]:
+    """Each shard's cursor as the database has it."""
+    rows = await connection.fetch("SELECT shard, snapshot::text, upper::text, after_id FROM relay_cursor")
+    return {shard: Cursor(*cursor) for shard, *cursor in rows}
 
 
-async def _safe(connection: "asyncpg.Connection[asyncpg.Record]", relay: Relay) -> None:
+async def _safe(connection: Driver, relay: Relay) -> None:
     assert relay.cursors
-    assert set((await saved(connection)).values()) == {relay.cursors[0].snapshot} != {"3:3:"}
+    assert await _saved(connection) == relay.cursors
+    assert set(relay.cursors.values()) != {Cursor("3:3:")}
 
 
 async def test_a_transaction_that_commits_late_is_not_skipped_and_holds_up_nobody(
@@ -152,13 +169,11 @@ async def test_a_backlog_is_sent_page_by_page_completely_and_in_order(
 
 
 async def test_each_row_of_a_backlog_is_read_twice_at_most_however_many_pages_it_has(
-    project: TestDatabase, publish: Publish
+    connection: Driver, publish: Publish
 ) -> None:
     sent = Sent()
-    relay = Relay(project.url, sent, page=100)
     await publish("a", *range(2_000))
-    connection = await asyncpg.connect(project.url, server_settings=SESSION)
-    await relay._renew(connection)
+    relay = await _by_hand(connection, sent, page=100)
     while await relay.relay_once(connection):
         pass
     assert len(sent) == 2_000
@@ -166,33 +181,27 @@ async def test_each_row_of_a_backlog_is_read_twice_at_most_however_many_pages_it
     read = await connection.fetchval(
         "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'outbox'"
     )
-    await connection.close()
     # Once to find where the backlog begins, once to send it.
     assert 2_000 <= read <= 4_000 + 2 * relay.page
 
 
 async def test_behind_a_page_that_is_not_full_nobody_looks_again(
-    project: TestDatabase, publish: Publish
+    connection: Driver, publish: Publish
 ) -> None:
     sent = Sent()
-    relay = Relay(project.url, sent, page=10)
-    connection = await asyncpg.connect(project.url)
-    await relay._renew(connection)
+    relay = await _by_hand(connection, sent, page=10)
     await publish("a", *range(15))
     more = [await relay.relay_once(connection) for _ in range(4)]
-    await connection.close()
     # The first page was full; the second ends the window, what came since is unseen; then a look that finds nothing.
     assert more == [True, True, False, False]
     assert len(sent) == 15
 
 
 async def test_what_commits_while_a_backlog_is_being_paged_is_sent_after_it(
-    project: TestDatabase, db: Database, publish: Publish, thing_counted: Counted
+    connection: Driver, db: Database, publish: Publish, thing_counted: Counted
 ) -> None:
     sent = Sent()
-    relay = Relay(project.url, sent, page=10)
-    connection = await asyncpg.connect(project.url)
-    await relay._renew(connection)
+    relay = await _by_hand(connection, sent, page=10)
     async with db.transaction() as slow:
         row = outbox.row_of(thing_counted("slow", 1), Cause.of_request("slow"))
         await outbox.write(slow.connection, [row])
@@ -201,7 +210,6 @@ async def test_what_commits_while_a_backlog_is_being_paged_is_sent_after_it(
         assert len(sent) == 10
     while await relay.relay_once(connection):
         pass
-    await connection.close()
     assert [row.key for row in sent] == ["a"] * 35 + ["slow"]
 
 
@@ -244,10 +252,9 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
 
 @pytest.mark.parametrize("told", ["", str(shard_of("a")), f"{(shard_of('a') + 1) % SHARDS} {shard_of('a')}"])
 async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_shards(
-    told: str, project: TestDatabase, publish: Publish, relays: Running
+    connection: Driver, told: str, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
     sent = Sent()
-    connection = await asyncpg.connect(project.url)
     await publish("a", 1)
     relay = await relays.start(project.url, sent, poll_seconds=3_600)
     await eventually(
@@ -260,7 +267,6 @@ async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_s
         await _all(sent, 2)
 
     await eventually(heard)
-    await connection.close()
 
 
 async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None:
@@ -279,13 +285,11 @@ async def test_a_relay_that_is_told_of_no_shards_looks_which_are_its_own() -> No
 
 
 async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_ends(
-    project: TestDatabase, publish: Publish, relays: Running
+    connection: Driver, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
-    connection = await asyncpg.connect(project.url)
     await connection.execute(
         "UPDATE relay_cursor SET owner = gen_random_uuid(), lease_until = now() + interval '1 second'"
     )
-    await connection.close()
     sent = Sent()
     await publish("a", 1)
     relay = await relays.start(project.url, sent)
@@ -294,11 +298,9 @@ async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_end
 
 
 async def test_tables_restored_into_a_younger_cluster_are_sent_again_rather_than_never(
-    project: TestDatabase, publish: Publish, relays: Running
+    connection: Driver, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
-    connection = await asyncpg.connect(project.url)
     await connection.execute("UPDATE relay_cursor SET snapshot = '900000000000:900000000000:'")
-    await connection.close()
     await publish("a", 1)
     sent = Sent()
     await relays.start(project.url, sent)
@@ -306,13 +308,11 @@ async def test_tables_restored_into_a_younger_cluster_are_sent_again_rather_than
 
 
 async def test_rows_restored_into_a_younger_cluster_are_not_sent_for_ever(
-    project: TestDatabase, publish: Publish, relays: Running
+    connection: Driver, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
     await publish("a", 1)
-    connection = await asyncpg.connect(project.url)
     await connection.execute("UPDATE outbox SET xid = '900000000000'")
     await connection.execute("UPDATE relay_cursor SET snapshot = '900000000001:900000000001:'")
-    await connection.close()
     sent = Sent()
     await relays.start(project.url, sent)
     await eventually(lambda: _all(sent, 1))
@@ -322,67 +322,54 @@ async def test_rows_restored_into_a_younger_cluster_are_not_sent_for_ever(
     assert sent.numbers() == [f'{{"name":"a","number":{n}}}' for n in range(1, 5)]
 
 
-async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(project: TestDatabase) -> None:
-    relay = Relay(project.url, Sent())
-    connection = await asyncpg.connect(project.url)
-    await relay._renew(connection)
+async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(connection: Driver) -> None:
+    relay = await _by_hand(connection, Sent())
     assert relay.cursors.keys() == set(range(SHARDS))
     await connection.execute(
         "UPDATE relay_cursor SET owner = gen_random_uuid(), lease_until = now() + interval '1 hour' WHERE shard = 3"
     )
     relay.cursors |= dict.fromkeys([2, 3], Cursor("77:77:"))
     await relay._renew(connection)
-    cursors = await saved(connection)
-    await connection.close()
-    assert {shard for shard, cursor in cursors.items() if cursor == "77:77:"} == {2}
+    cursors = await _saved(connection)
+    assert {shard for shard, cursor in cursors.items() if cursor == Cursor("77:77:")} == {2}
     assert relay.cursors.keys() == set(range(SHARDS)) - {3}
 
 
 async def test_a_shard_that_was_rewound_is_read_from_its_beginning_and_not_from_where_its_relay_was(
-    project: TestDatabase,
+    connection: Driver, db: Database
 ) -> None:
-    relay = Relay(project.url, Sent())
-    connection = await asyncpg.connect(project.url)
-    await relay._renew(connection)
+    relay = await _by_hand(connection, Sent())
     relay.cursors |= dict.fromkeys(range(SHARDS), Cursor("77:77:"))
     await relay._renew(connection)
     told: list[object] = []
     await connection.add_listener(CHANNEL, lambda *heard: told.append(heard[-1]))
-    await connection.fetch(sql.read("republish").replace(":channel", "$1"), CHANNEL)
+    async with db.reading() as other:
+        await other.execute(sql.statement("republish"), {"channel": CHANNEL})
     await relay._renew(connection)
-    await connection.close()
     assert relay.cursors == dict.fromkeys(range(SHARDS), Cursor("3:3:"))
     assert told == [""]  # so that each relay does this at once
 
 
 async def test_how_far_a_relay_is_it_saves_with_its_leases_and_when_it_leaves(
-    project: TestDatabase, publish: Publish
+    connection: Driver, publish: Publish
 ) -> None:
     sent = Sent()
-    relay = Relay(project.url, sent, page=10)
-    connection = await asyncpg.connect(project.url)
-    await relay._renew(connection)
-    before = await saved(connection)
+    relay = await _by_hand(connection, sent, page=10)
+    before = await _saved(connection)
     await publish("a", *range(15))
     await relay.relay_once(connection)
     assert len(sent) == 10
-    assert await saved(connection) == before
+    assert await _saved(connection) == before
     await relay._renew(connection)
-    at = await connection.fetchrow(
-        "SELECT snapshot::text, upper::text, after_id FROM relay_cursor WHERE shard = 0"
-    )
-    assert at is not None
-    assert Cursor(*at) == relay.cursors[0]
+    assert await _saved(connection) == relay.cursors
     while await relay.relay_once(connection):
         pass
-    reached = {cursor.snapshot for cursor in relay.cursors.values()}
+    reached = relay.cursors
     await relay._renew(connection, seconds=0.0)
-    assert set((await saved(connection)).values()) == reached
-    other = Relay(project.url, sent)
-    await other._renew(connection)
+    assert await _saved(connection) == reached
+    other = await _by_hand(connection, sent)
     assert other.cursors == relay.cursors
     assert not await other.relay_once(connection)
-    await connection.close()
     assert len(sent) == 15
 
 
@@ -404,10 +391,9 @@ async def test_a_relay_that_ends_leaves_nothing_to_be_sent_again(
 
 
 async def test_a_relay_that_has_sent_something_soon_saves_how_far_it_is(
-    project: TestDatabase, publish: Publish, relays: Running
+    connection: Driver, project: TestDatabase, publish: Publish, relays: Running
 ) -> None:
     sent = Sent()
-    connection = await asyncpg.connect(project.url)
     relay = await relays.start(project.url, sent, poll_seconds=3_600)
     await publish("a", 1)
 
@@ -417,4 +403,3 @@ async def test_a_relay_that_has_sent_something_soon_saves_how_far_it_is(
 
     await eventually(told)
     await eventually(partial(_safe, connection, relay))
-    await connection.close()

@@ -54,7 +54,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             enable_auto_commit=False,
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=self.settings.kafka_session_timeout_ms // 4,
-            # What comes is answered at once; this only bounds how long an idle broker may say nothing.
+            # What comes is answered at once; this only bounds how long an idle broker may say nothing, and how long the
+            # client rests that waits for it.
             fetch_max_wait_ms=FETCH_MS,
             consumer_timeout_ms=FETCH_MS,
             metadata_max_age_ms=METADATA_MS,
