@@ -242,6 +242,40 @@ async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_wh
     assert taken == [b"in hand", b"behind it", b"later"]
 
 
+async def test_who_ends_while_it_waits_to_join_holds_up_nobody(
+    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Inbox, "topics", {topic := f"things.{uuid4().hex[:8]}.v1"})
+    inbox = replace(inbox, group=topic)
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    await client.create_topics([NewTopic(topic, 2, 1)])
+    await client.close()
+    # The guest's session is over long after this test has given up.
+    host, guest = (Consumer(inbox, settings(kafka, kafka_session_timeout_ms=ms)) for ms in (6_000, 120_000))
+    staying = asyncio.create_task(host.run())
+    await eventually(lambda: _divided(host, 2), 20)
+
+    async def asks_to_join() -> None:
+        coordinator = getattr(getattr(guest, "_consumer", None), "_coordinator", None)
+        assert getattr(coordinator, "member_id", "")
+
+    async def divides_anew(generation: int = host._generation) -> None:
+        assert host._generation > generation
+
+    async with host._busy:  # a batch is in hand: nobody joins before it is done
+        coming = asyncio.create_task(guest.run())
+        await eventually(asks_to_join, 20)
+        await asyncio.sleep(0.5)  # the broker has it
+        coming.cancel()
+        await asyncio.wait([coming])
+        await guest._consumer._client.close()  # as the end of its process would
+    await eventually(divides_anew, 20)
+    await eventually(lambda: _divided(host, 2), 20)
+    host.stopping.set()
+    await staying
+
+
 async def _taken(messages: Sequence[bytes | None], count: int) -> None:
     assert len(messages) == count
 

@@ -66,8 +66,7 @@ async def list_dead_letters(
     """`state`: open, all, or one state's name."""
     async with db.reading() as connection:
         which = {"state": state, "key": key, "limit": limit}
-        rows = await connection.rows(sql.statement("list_letters"), which)
-        return [DeadLetter(**row) for row in rows]
+        return [DeadLetter(**row) for row in await connection.rows(sql.statement("list_letters"), which)]
 
 
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")

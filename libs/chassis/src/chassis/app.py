@@ -64,8 +64,7 @@ def build_app(
     native = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=native)
     app.state.settings, app.state.inbox, app.state.database = settings, inbox, database
-    app.state.cursors = Cursors(url)
-    app.state.consumer = runtime.consumer
+    app.state.cursors, app.state.consumer = Cursors(url), runtime.consumer
     # The service's own first: routes are tried in their order, and looked through once more to name the span.
     for routes in (*([router] if settings.role != "worker" else []), health.router, admin.router):
         app.include_router(routes)
@@ -132,8 +131,7 @@ class Runtime:
         self.jobs = {**jobs, "prune": Job(prune, every=60)}
         self.publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
-        consumes = settings.role != "api" and inbox.subscriptions
-        self.consumer = Consumer(inbox, settings) if consumes else None
+        self.consumer = Consumer(inbox, settings) if settings.role != "api" and inbox.subscriptions else None
         self._notify, self._elsewhere = asyncio.Event(), set[int]()
         self.database.on_commit = self._committed
 

@@ -12,20 +12,20 @@ from collections.abc import Collection, Sequence
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.structs import ConsumerRecord
 
 from chassis.database import Unavailable, is_unavailable
 from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
-from chassis.jobs import pause
+from chassis.jobs import pause, wait
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
-POLL_MS, FETCH_MS = 1_000, 5_000
+# Topics that were away when the group was last divided are noticed after METADATA_MS; aiokafka's own is five minutes.
+POLL_MS, FETCH_MS, METADATA_MS = 1_000, 2_000, 10_000
 OFFSETS_EVERY, COMMIT_SECONDS, MOST_UNANSWERED = 1.0, 3.0, 3
-# Topics that were away when the group was last divided are noticed after so long; aiokafka's own five minutes are long.
-METADATA_MS = 10_000
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -35,9 +35,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self.inbox, self.settings = inbox, settings
         self.assigned = False
         self.stopping = asyncio.Event()
-        self._busy = asyncio.Lock()
+        self._busy, self._progress = asyncio.Lock(), asyncio.Event()
         self._done: dict[TopicPartition, int] = {}
-        self._progress = asyncio.Event()
         self._generation, self._failures, self._unanswered = 0, 0, 0
 
     async def run(self) -> None:
@@ -54,8 +53,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             enable_auto_commit=False,
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
             heartbeat_interval_ms=self.settings.kafka_session_timeout_ms // 4,
-            # What comes is answered at once; this only bounds how long an idle broker may say nothing, and how long the
-            # client rests that waits for it.
+            # What comes is answered at once; this only bounds how long an idle broker may say nothing, how long the
+            # client rests that waits for it, and how long partitions wait that a rebalance brings: the broker answers
+            # first what was asked for before it.
             fetch_max_wait_ms=FETCH_MS,
             consumer_timeout_ms=FETCH_MS,
             metadata_max_age_ms=METADATA_MS,
@@ -74,8 +74,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self.assigned = False
             committing.cancel()
             await self._commit()
-            # Not longer than it takes: a client that lost its coordinator may never end.
-            await asyncio.wait([asyncio.create_task(consumer.stop())], timeout=COMMIT_SECONDS)
+            await self._leave(consumer)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Wait for the batch in hand, then commit: whoever gets the partitions goes on right behind it."""
@@ -88,6 +87,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Ready from now on, also where there are fewer partitions than replicas."""
         self.assigned = True
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        """Leave the group, and end the client; not longer than it takes, as one without a coordinator may never end.
+
+        While it waits to join, aiokafka would leave by the connection on which it waits, and there the broker answers
+        one request after the other: the process would be gone first. Whoever is gone without leaving holds up the whole
+        group until its session is over.
+        """
+        ending = [asyncio.create_task(consumer.stop())]
+        await asyncio.wait(ending, timeout=0.2)
+        if not ending[0].done() and consumer._coordinator and not self.settings.kafka_group_instance_id:
+            leave = LeaveGroupRequest(self.inbox.group, consumer._coordinator.member_id)
+            sending = consumer._client.send(consumer._coordinator.coordinator_id, leave, group="leaving")
+            ending.append(asyncio.create_task(sending))
+        await asyncio.wait(ending, timeout=COMMIT_SECONDS)
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
         if self._unanswered >= MOST_UNANSWERED:  # seen after a broker's restart: aiokafka never answers again
@@ -106,8 +120,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 self._failures += 1
                 rest = pause(self._failures)
         if rest:  # no batch is in hand: a rebalance may go on
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), rest)
+            await wait(self.stopping, rest)
 
     async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> bool:
         """Whether the inbox took the records; if not, they will be fetched again."""
@@ -121,8 +134,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             log.warning("a dependency is away, the batch waits", events=len(records), error=repr(error))
             return False
         self._failures = 0
-        for record in records:
-            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self._done |= {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         self._progress.set()
         return True
 
@@ -145,13 +157,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         lost = trying.cancel() or trying.cancelled()
         self._unanswered = self._unanswered + 1 if lost else 0
         error = TimeoutError("no answer") if lost else trying.exception()
-        if error is not None and not isinstance(error, CommitFailedError | IllegalStateError):
-            log.warning("offsets not committed yet", error=repr(error))
-            return False
         if error is not None:
-            log.info("offsets not committed, the partitions have moved on", error=repr(error))
-        self._done = {at: offset for at, offset in self._done.items() if done.get(at) != offset}
-        return True
+            log.warning("offsets not committed", error=repr(error))
+        # Of partitions that have moved on somebody else commits.
+        if settled := error is None or isinstance(error, CommitFailedError | IllegalStateError):
+            self._done = {at: offset for at, offset in self._done.items() if done.get(at) != offset}
+        return settled
 
 
 def _give_back(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:

@@ -27,10 +27,9 @@ async def replay(tx: Transaction, key: str | None, request: object) -> JSONRespo
     if key is None:
         return None
     canonical = json.dumps(jsonable_encoder(request), sort_keys=True, separators=(",", ":"))
-    request_hash = hashlib.sha256(canonical.encode()).digest()
-    claimed = {"key": key, "hash": request_hash}
-    (claim,) = await tx.connection.rows(sql.statement("claim_idempotency_key"), claimed)
-    if claim.request_hash != request_hash:
+    digest = hashlib.sha256(canonical.encode()).digest()
+    (claim,) = await tx.connection.rows(sql.statement("claim_idempotency_key"), {"key": key, "hash": digest})
+    if claim.request_hash != digest:
         cure = "Use a new key for a new request; repeat a request with exactly the same body."
         title = "This Idempotency-Key was used for another request"
         raise Problem(422, "idempotency-key-reused", title, cure)

@@ -138,10 +138,8 @@ class Inbox:
 
     def _sort(self, messages: Sequence[RawMessage]) -> tuple[list[Accepted], list[Dead], list[Accepted]]:
         """What to handle, what cannot be, and what stands behind the latter in the order of its key."""
-        events: list[Accepted] = []
-        dead: list[Dead] = []
-        behind: list[Accepted] = []
-        held: set[tuple[str, str]] = set()
+        events, dead, behind = list[Accepted](), list[Dead](), list[Accepted]()
+        held = set[tuple[str, str]]()
         for message in messages:
             try:
                 event = self.read(message)

@@ -37,8 +37,7 @@ class Job:
             done = await self.run(database)
             telemetry.JOB_RUNS.labels(name).inc(done)
             if done < self.full:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self.every)
+                await wait(self.woken, self.every)
 
 
 async def keep_going(name: str, work: Work, ended: Callable[[], bool] = lambda: False) -> None:
@@ -56,6 +55,13 @@ async def keep_going(name: str, work: Work, ended: Callable[[], bool] = lambda: 
             else:
                 log.error("failed, starts again", work=name, exc_info=error)
             await asyncio.sleep(pause(failures))
+
+
+async def wait(woken: asyncio.Event, seconds: float) -> None:
+    """Wait until woken, or for so long. Not by `wait_for`: before Python 3.12 it may swallow a cancellation."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken.wait()
 
 
 def pause(failures: int) -> float:

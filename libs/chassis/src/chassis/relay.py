@@ -25,6 +25,7 @@ import structlog
 
 from chassis import sql
 from chassis.connection import CONNECT_SECONDS, SERVER_SETTINGS, Driver
+from chassis.jobs import wait
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow
 
 log = structlog.get_logger()
@@ -89,8 +90,7 @@ class Relay:
                 await self._renew(connection)
             self._woken.clear()
             if not await self.relay_once(connection):
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._renew_at - time.monotonic())
+                await wait(self._woken, self._renew_at - time.monotonic())
 
     async def relay_once(self, connection: Driver) -> bool:
         """Send one page of each group of shards that stand at the same cursor; returns whether there may be more.

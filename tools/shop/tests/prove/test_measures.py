@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from shop.kafka_log import Entry
 from shop.prove import duplicates, stalls, visitors
+from shop.prove.churn import Churn
 from shop.prove.takeover import taken_over
 from shop.prove.visitors import Visitor
 from shop.stack.ports import free_port
@@ -26,7 +28,7 @@ def taken(**moments: float) -> stalls.Taken:
 def test_a_partition_stalls_from_its_last_progress_until_the_next() -> None:
     entries = [entry("a", 0, 0, 10.0), entry("b", 0, 1, 10.0), entry("c", 0, 2, 11.0)]
     stall = stalls.longest(entries, taken(a=10.5, b=22.5, c=22.5))
-    assert (stall.seconds, stall.until) == (12.0, "t[0]@1")
+    assert (stall.seconds, stall.until, stall.since) == (12.0, "t[0]@1", 10.5)
 
 
 def test_another_partition_that_goes_on_hides_no_stall() -> None:
@@ -45,6 +47,41 @@ def test_an_empty_partition_does_not_stall() -> None:
 def test_an_event_that_was_sent_twice_counts_once() -> None:
     entries = [entry("a", 0, 0, 10.0), entry("a", 0, 1, 50.0), entry("b", 0, 2, 50.0)]
     assert stalls.longest(entries, taken(a=11.0, b=50.5)).seconds == 1.0
+
+
+class Guest:
+    """A process that does what it is told, at once."""
+
+    name = "guest"
+
+    async def start(self) -> None:
+        """Is there."""
+
+    async def stop(self) -> None:
+        """Is not."""
+
+    async def kill(self) -> None:
+        """Is not either."""
+
+
+@pytest.mark.parametrize(
+    ("crash_share", "end"), [(0.0, ["was asked to leave", "had left"]), (1.0, ["crashed"])]
+)
+async def test_what_happened_in_a_stall_is_told(
+    monkeypatch: pytest.MonkeyPatch, crash_share: float, end: list[str]
+) -> None:
+    monkeypatch.setattr("shop.prove.churn.LONGEST_STAY", 0.0)
+    monkeypatch.setattr("shop.prove.churn.BEFORE", 1.0)
+    monkeypatch.setattr("shop.prove.churn.time.time", itertools.count(100).__next__)
+    churn = Churn(crash_share)
+    await churn.come_and_go(Guest(), iter([True, True, False]).__next__)
+    told = ["started", "was ready", *end]
+    assert [what for _, what in churn.story] == [f"guest {what}" for what in told * 2]
+    assert churn.told(101, 102) == [
+        "-1.0 s guest started",
+        "+0.0 s guest was ready",
+        f"+1.0 s guest {end[0]}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,14 @@ class Replica:
     port: int
 
     @property
+    def name(self) -> str:
+        """What its process and its log are called."""
+        return f"{self.service}-replica-{self.port}"
+
+    @property
     def daemon(self) -> Daemon:
         """Its operating-system process."""
-        return Daemon(f"{self.service}-replica-{self.port}", self.stack.state)
+        return Daemon(self.name, self.stack.state)
 
     async def start(self) -> None:
         """Start it and return when it has joined its group. Raises Trouble if it takes too long."""

@@ -75,8 +75,8 @@ def prove_rebalances(
     One process of the service stays, two more come and go, one in twenty by
     kill -9. A stall is the time in which nothing is taken from a partition
     although there is something: it may last as long as a session (10 s, after
-    a crash the broker waits so long) and two seconds. The oracle judges
-    everything.
+    a crash the broker waits so long) and two seconds. What happened during
+    the longest one is told. The oracle judges everything.
 
     Examples:
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,16 @@ from shop.stack.parts import Stack
 
 LONGEST_STAY = 2.0
 """Seconds between a process's start and its end, and between its end and its next start, at most."""
+BEFORE = 3.0
+"""Seconds before a moment in which its cause is looked for."""
 
 
 class Process(Protocol):
     """One process of a service."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
 
     async def start(self) -> None:
         """Start it and return when it has joined its group."""
@@ -59,13 +66,15 @@ class Churn:
     def __post_init__(self) -> None:
         self.counts: Counter[str] = Counter()
         """``joined``, ``left``, ``crashed`` → how often."""
+        self.story: list[tuple[float, str]] = []
+        """When, in seconds since the epoch, and what: that a process started, was ready, left or crashed."""
         self._dice = random.Random(self.seed)
 
     async def come_and_go(self, process: Process, goes_on: Callable[[], bool]) -> None:
         """Have a process that does not run join and leave until `goes_on` says no."""
         while goes_on():
             self.counts["joined"] += 1  # before it has: several come at a time, and their number is given
-            await process.start()
+            await self._start(process)
             await self._wait()
             await self._end(process)
 
@@ -78,17 +87,33 @@ class Churn:
             process = self._dice.choice(processes)
             await self._end(process)
             await self._wait()
-            await process.start()
+            await self._start(process)
             self.counts["joined"] += 1
             await self._wait()
+
+    def told(self, since: float, until: float) -> list[str]:
+        """What happened between two moments, each with its seconds after the first, and just before, as causes do."""
+        begin = since - BEFORE
+        return [f"{at - since:+.1f} s {what}" for at, what in self.story if begin <= at <= until]
+
+    async def _start(self, process: Process) -> None:
+        self._tell(process, "started")
+        await process.start()
+        self._tell(process, "was ready")
 
     async def _end(self, process: Process) -> None:
         if self._dice.random() < self.crash_share:
             self.counts["crashed"] += 1
+            self._tell(process, "crashed")
             await process.kill()
         else:
             self.counts["left"] += 1
+            self._tell(process, "was asked to leave")
             await process.stop()
+            self._tell(process, "had left")
+
+    def _tell(self, process: Process, what: str) -> None:
+        self.story.append((time.time(), f"{process.name} {what}"))
 
     async def _wait(self) -> None:
         await asyncio.sleep(self._dice.uniform(0, LONGEST_STAY))

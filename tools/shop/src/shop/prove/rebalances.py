@@ -49,6 +49,7 @@ async def run(ground: Ground, service: str, joins: int) -> Outcome:
         "orders": len(placed),
         "seconds": round(took),
         **churn.counts,
+        "during the longest stall": churn.told(stall.since, stall.since + stall.seconds),
     }
     return verdict_on(joins, churn.counts["joined"], stall, verdict, detail)
 

@@ -19,6 +19,8 @@ class Stall:
     seconds: float
     until: str
     """The message that ended it, such as ``orders.order.v1[3]@17``; empty if nothing was taken at all."""
+    since: float = 0.0
+    """When it began, in seconds since the epoch."""
 
 
 def longest(entries: Iterable[Entry], taken: Taken) -> Stall:
@@ -35,7 +37,7 @@ def longest(entries: Iterable[Entry], taken: Taken) -> Stall:
         partition = entry.topic, entry.partition
         since = max(entry.sent_ms / 1000, latest.get(partition, 0.0))
         if at - since > found.seconds or not found.until:
-            found = Stall(at - since, entry.place)
+            found = Stall(at - since, entry.place, since)
         latest[partition] = max(at, latest.get(partition, 0.0))
     return found
 
