@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 from uuid import uuid4
 
 import pytest
@@ -274,6 +274,18 @@ async def test_who_ends_while_it_waits_to_join_holds_up_nobody(
     await eventually(lambda: _divided(host, 2), 20)
     host.stopping.set()
     await staying
+
+
+@pytest.mark.parametrize(("name", "asked"), [(None, 1), ("things-0", 0)])
+async def test_who_has_a_name_in_the_group_keeps_its_place_for_when_it_comes_again(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, name: str | None, asked: int
+) -> None:
+    monkeypatch.setattr(consuming, "COMMIT_SECONDS", 0.01)
+    waits_to_join = Mock(stop=asyncio.Event().wait)
+    waits_to_join._coordinator.member_id = "things-0-7"
+    waits_to_join._client.send = AsyncMock()
+    await Consumer(inbox, settings(kafka_group_instance_id=name))._leave(waits_to_join)
+    assert waits_to_join._client.send.await_count == asked
 
 
 async def _taken(messages: Sequence[bytes | None], count: int) -> None:

@@ -101,7 +101,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             leave = LeaveGroupRequest(self.inbox.group, consumer._coordinator.member_id)
             sending = consumer._client.send(consumer._coordinator.coordinator_id, leave, group="leaving")
             ending.append(asyncio.create_task(sending))
-        await asyncio.wait(ending, timeout=COMMIT_SECONDS)
+        await asyncio.wait([asyncio.gather(*ending, return_exceptions=True)], timeout=COMMIT_SECONDS)
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
         if self._unanswered >= MOST_UNANSWERED:  # seen after a broker's restart: aiokafka never answers again
