@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from shop.bench import floor, plan
-from shop.bench.bench import QUICK, Bench
+from shop.bench.bench import QUICK, Bench, there_and_back
 from shop.bench.figure import Bars, Figure, Lines, Result, Value
 from shop.bench.figures import FIGURES
 from shop.bench.figures.round_trips import ASKED
@@ -121,3 +121,8 @@ async def test_a_figure_that_fails_takes_no_other_with_it_and_says_why(
     console = Console(record=True, width=200, file=io.StringIO())
     print_report(found, console)
     assert "scaling was not measured: Only 3 of 9 orders [came]" in console.export_text()
+
+
+def test_every_other_round_is_backwards() -> None:
+    turns = [(1, "a"), (1, "b"), (2, "b"), (2, "a"), (3, "a"), (3, "b")]
+    assert list(there_and_back(("a", "b"), 3)) == turns

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import TypeVar
 
 from shop.bench import floor, trial
 from shop.bench.floor import Floor
 from shop.bench.stage import TRACED, Stage
 from shop.bench.trial import Trial
+
+T = TypeVar("T")
 
 SHOP, NAIVE, UNTRACED, SAMPLED, FLOOR = "shop", "naive", "untraced", "sampled", "floor"
 SETTINGS: Mapping[str, Mapping[str, str]] = {
@@ -69,11 +72,10 @@ class Bench:
         if not order:
             return
         await self._warm_up()
-        for number in range(self.effort.rounds):
-            for name in order if number % 2 == 0 else reversed(order):
-                self.say(f"round {number + 1}: {name}")
-                await self._run(name)
-                self.done()
+        for number, name in there_and_back(order, self.effort.rounds):
+            self.say(f"round {number}: {name}")
+            await self._run(name)
+            self.done()
         self.say(f"closing: {order[0]}")
         await self._run(order[0])
         self.done()
@@ -116,3 +118,10 @@ class Bench:
 
     def _runs(self, variant: str) -> list[Trial] | list[Floor]:
         return self.floors if variant == FLOOR else self.trials[variant]
+
+
+def there_and_back(variants: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
+    """The number of a round, from 1, and whose turn it is: every other round is backwards."""
+    for number in range(1, rounds + 1):
+        for variant in variants if number % 2 else reversed(variants):
+            yield number, variant

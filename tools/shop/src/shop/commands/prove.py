@@ -117,10 +117,11 @@ def prove_open_transaction(minutes: Minutes = 10, as_json: AsJson = False) -> No
 def prove_overload(minutes: Minutes = 3, as_json: AsJson = False) -> None:
     """Ten times as many orders as the shop can do.
 
-    First the sustainable rate is looked for. Then ten times as many come, by
-    the clock; who is answered 429 (with Retry-After) goes away. Of the sustainable rate at least
-    80 % are confirmed meanwhile, the queue has drained a minute after the
-    end, memory stays bounded, and the oracle misses no order that was taken.
+    First the sustainable rate is looked for, three times; the median counts.
+    Then ten times as many come, by the clock; who is answered 429 (with
+    Retry-After) goes away. Of the sustainable rate at least 80 % are confirmed
+    meanwhile, the queue has drained a minute after the end, memory stays
+    bounded, and the oracle misses no order that was taken.
 
     Example:
 

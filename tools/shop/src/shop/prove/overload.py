@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from statistics import median
 
 from shop.bench import trial
 from shop.bench.customers import Sent
@@ -17,7 +18,8 @@ from shop.prove.outcome import Outcome, at_least, at_most
 from shop.stack.ports import SERVICES
 
 TIMES = 10
-PEAK_ORDERS = 3_000
+PEAK_ORDERS, PEAK_TRIES = 3_000, 3
+"""One try says little: on one machine they lay between 180 and 244 orders a second."""
 WARM_UP_ORDERS = 1_500
 GOODPUT = 0.8
 DRAIN_SECONDS = 60.0
@@ -46,7 +48,7 @@ async def run(ground: Ground, minutes: float) -> Outcome:
     ground.say("warming up")
     await trial.place(ground.stage, WARM_UP_ORDERS, 0)
     ground.say("looking for the sustainable rate")
-    peak = (await trial.place(ground.stage, PEAK_ORDERS, 0)).rate
+    peak = median([(await trial.place(ground.stage, PEAK_ORDERS, 0)).rate for _ in range(PEAK_TRIES)])
     rush = await _rush(ground, peak, 60 * minutes)
     _, verdict = await ground.judged()
     return verdict_on(rush, verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from shop.bench import replicas, scratch, trial
-from shop.bench.bench import SHOP, Bench
+from shop.bench.bench import SHOP, Bench, there_and_back
 from shop.bench.figure import Bars, Figure, Result, Value
 
 PARTITIONS = (1, 48)
@@ -22,14 +22,12 @@ async def measure(bench: Bench) -> Result:
         cost = (await trial.place(bench.stage, bench.effort.orders // 2, rate)).cpu_ms
         found.setdefault(name, []).append(cost)
 
-    for _ in range(bench.effort.rounds):
-        for count in REPLICAS:
-            async with replicas.running(bench.stage, count):
-                await run(f"{count} replicas")
-    for _ in range(bench.effort.rounds):
-        for count in PARTITIONS:
-            await scratch.divide(bench.stage, count)
-            await run(f"{count} partitions")
+    for _, count in there_and_back(REPLICAS, bench.effort.rounds):
+        async with replicas.running(bench.stage, count):
+            await run(f"{count} replicas")
+    for _, count in there_and_back(PARTITIONS, bench.effort.rounds):
+        await scratch.divide(bench.stage, count)
+        await run(f"{count} partitions")
     await scratch.divide(bench.stage, None)
     cost = {name: median(costs) for name, costs in found.items()}
     few_replicas, many_replicas, few_partitions, many_partitions = cost.values()
