@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 
 from chassis.database import Database, Transaction
@@ -106,6 +107,15 @@ async def db(project: TestDatabase) -> AsyncIterator[Database]:
     opened = Database(project.url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def kafka_admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Makes and deletes topics."""
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    yield client
+    await client.close()
 
 
 @pytest.fixture

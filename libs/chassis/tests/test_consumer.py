@@ -179,24 +179,21 @@ async def test_after_a_batch_that_was_not_full_more_may_gather(
 
 
 async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(
-    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, kafka: str, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consuming, "METADATA_MS", 200)
     topic = f"things.{uuid4().hex[:8]}.v1"
     monkeypatch.setattr(Inbox, "topics", {topic})
     consumer = Consumer(replace(inbox, group=topic), settings(kafka))
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
     again = NewTopic(topic, num_partitions=2, replication_factor=1)
-    await client.create_topics([again])
+    await kafka_admin.create_topics([again])
     running = asyncio.create_task(consumer.run())
     await eventually(lambda: _divided(consumer, 2), 20)
-    await client.delete_topics([topic])
+    await kafka_admin.delete_topics([topic])
     await eventually(lambda: _divided(consumer, 0), 20)
-    await client.create_topics([again])
+    await kafka_admin.create_topics([again])
     await eventually(lambda: _divided(consumer, 2), 20)
-    await client.delete_topics([topic])
-    await client.close()
+    await kafka_admin.delete_topics([topic])
     consumer.stopping.set()
     await running
 
@@ -208,7 +205,7 @@ async def _divided(consumer: Consumer, partitions: int) -> None:
 
 
 async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_which_nothing_comes(
-    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, kafka: str, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consuming, "FETCH_MS", 30_000)  # longer than anything here is waited for
     busy, idle = (f"things.{uuid4().hex[:8]}.v1" for _ in range(2))
@@ -222,10 +219,7 @@ async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_wh
 
     monkeypatch.setattr(Inbox, "process", take)
     consumer = Consumer(replace(inbox, group=busy), settings(kafka))
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    await client.create_topics([NewTopic(busy, 1, 1), NewTopic(idle, 1, 1)])
-    await client.close()
+    await kafka_admin.create_topics([NewTopic(busy, 1, 1), NewTopic(idle, 1, 1)])
     running = asyncio.create_task(consumer.run())
     await eventually(lambda: _divided(consumer, 2), 20)
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
@@ -243,14 +237,11 @@ async def test_what_comes_behind_a_long_batch_does_not_wait_for_partitions_in_wh
 
 
 async def test_who_ends_while_it_waits_to_join_holds_up_nobody(
-    inbox: Inbox, kafka: str, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, kafka: str, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Inbox, "topics", {topic := f"things.{uuid4().hex[:8]}.v1"})
     inbox = replace(inbox, group=topic)
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    await client.create_topics([NewTopic(topic, 2, 1)])
-    await client.close()
+    await kafka_admin.create_topics([NewTopic(topic, 2, 1)])
     # The guest's session is over long after this test has given up.
     host, guest = (Consumer(inbox, settings(kafka, kafka_session_timeout_ms=ms)) for ms in (6_000, 120_000))
     staying = asyncio.create_task(host.run())

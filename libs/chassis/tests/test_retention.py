@@ -163,12 +163,10 @@ async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
     ],
 )
 async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
-    kafka: str, config: dict[str, str], fits: bool
+    kafka: str, kafka_admin: AIOKafkaAdminClient, config: dict[str, str], fits: bool
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    await client.create_topics(
+    await kafka_admin.create_topics(
         [NewTopic(topic, num_partitions=1, replication_factor=1, topic_configs=config)]
     )
     await eventually(lambda: known(topic, kafka))
@@ -177,5 +175,4 @@ async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
     else:
         with pytest.raises(retention.RetentionTooShort, match="INBOX_RETENTION"):
             await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
-    await client.delete_topics([topic])
-    await client.close()
+    await kafka_admin.delete_topics([topic])

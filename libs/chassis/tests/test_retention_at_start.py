@@ -49,6 +49,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
     project: TestDatabase,
     kafka: str,
+    kafka_admin: AIOKafkaAdminClient,
     effects: Any,
     outcomes: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -56,9 +57,7 @@ async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
     outcome: str,
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
-    broker = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await broker.start()
-    await broker.create_topics([NewTopic(topic, 1, 1, topic_configs=A_DAY)])
+    await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs=A_DAY)])
     monkeypatch.setattr(Inbox, "topics", {topic})
     settings = ServiceSettings(
         service_name="things",
@@ -75,5 +74,4 @@ async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
 
     async with client(app):
         await eventually(came_out, 20)
-    await broker.delete_topics([topic])
-    await broker.close()
+    await kafka_admin.delete_topics([topic])

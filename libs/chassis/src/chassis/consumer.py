@@ -93,7 +93,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
         While it waits to join, aiokafka would leave by the connection on which it waits, and there the broker answers
         one request after the other: the process would be gone first. Whoever is gone without leaving holds up the whole
-        group until its session is over.
+        group until its session is over; who has a name in it is meant to, and comes back to its partitions.
         """
         ending = [asyncio.create_task(consumer.stop())]
         await asyncio.wait(ending, timeout=0.2)
@@ -157,11 +157,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         lost = trying.cancel() or trying.cancelled()
         self._unanswered = self._unanswered + 1 if lost else 0
         error = TimeoutError("no answer") if lost else trying.exception()
-        if error is not None:
-            log.warning("offsets not committed", error=repr(error))
-        # Of partitions that have moved on somebody else commits.
+        # Of partitions that have moved on somebody else commits: no warning, and not again.
         if settled := error is None or isinstance(error, CommitFailedError | IllegalStateError):
             self._done = {at: offset for at, offset in self._done.items() if done.get(at) != offset}
+        if error is not None:
+            (log.info if settled else log.warning)("offsets not committed", error=repr(error))
         return settled
 
 

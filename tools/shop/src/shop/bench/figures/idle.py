@@ -40,7 +40,8 @@ async def _catch_up(bench: Bench) -> None:
     for service in bench.stage.stack.services:
         async with bench.stage.database(service) as database:
             await database.execute("VACUUM (ANALYZE)")
-            await database.execute("CHECKPOINT")
+    async with bench.stage.stack.server.connected() as cluster:
+        await cluster.execute("CHECKPOINT")
 
 
 FIGURE = Figure("idle", "The whole system idle", measure)
