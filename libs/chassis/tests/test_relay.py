@@ -250,6 +250,57 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
     await eventually(taken_over)
 
 
+async def test_a_relay_has_the_shards_whose_keys_its_process_consumes(connection: Driver) -> None:
+    first, second = await _by_hand(connection, Sent()), await _by_hand(connection, Sent())
+    first.consumed = lambda: range(4)
+    second.consumed = lambda: range(
+        3 + SHARDS, 8 + SHARDS
+    )  # of a topic of more partitions than there are shards
+    for relay in (second, first, second):
+        await relay._renew(connection)
+    # The shard that both consume stays where it was; those that nobody does are divided.
+    assert set(range(4)) < first.cursors.keys()
+    assert set(range(4, 8)) < second.cursors.keys()
+    assert len(first.cursors) == len(second.cursors) == SHARDS // 2
+
+
+async def test_shards_that_are_given_up_are_taken_at_once(
+    connection: Driver, project: TestDatabase, relays: Running
+) -> None:
+    relay = await _by_hand(connection, Sent())
+    other = await relays.start(project.url, Sent(), poll_seconds=3_600)
+    await eventually(partial(_member, connection, other))
+    await relay._renew(connection)
+
+    async def taken() -> None:
+        assert other.cursors.keys() == set(range(SHARDS)) - relay.cursors.keys() != set()
+
+    await eventually(taken)
+    await relay._renew(connection, seconds=0.0)
+
+    async def all_taken() -> None:
+        assert other.cursors.keys() == set(range(SHARDS))
+
+    await eventually(all_taken)
+
+
+async def _member(connection: Driver, relay: Relay) -> None:
+    assert await connection.fetchval("SELECT count(*) FROM relay_member WHERE owner = $1", relay.owner) == 1
+
+
+async def test_what_a_dead_process_consumed_is_not_kept_for_it(connection: Driver) -> None:
+    dead = await _by_hand(connection, Sent())
+    dead.consumed = lambda: range(SHARDS)
+    await dead._renew(connection, seconds=0.01)
+    relay = Relay("postgresql://not-asked", Sent())
+
+    async def taken_over() -> None:
+        await relay._renew(connection)
+        assert relay.cursors.keys() == set(range(SHARDS))
+
+    await eventually(taken_over)
+
+
 @pytest.mark.parametrize("told", ["", str(shard_of("a")), f"{(shard_of('a') + 1) % SHARDS} {shard_of('a')}"])
 async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_shards(
     connection: Driver, told: str, project: TestDatabase, publish: Publish, relays: Running
@@ -368,7 +419,7 @@ async def test_how_far_a_relay_is_it_saves_with_its_leases_and_when_it_leaves(
     await relay._renew(connection, seconds=0.0)
     assert await _saved(connection) == reached
     other = await _by_hand(connection, sent)
-    assert other.cursors == relay.cursors
+    assert other.cursors == reached
     assert not await other.relay_once(connection)
     assert len(sent) == 15
 

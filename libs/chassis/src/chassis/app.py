@@ -130,8 +130,9 @@ class Runtime:
         prune = partial(retention.prune, outbox=settings.outbox_retention, inbox=settings.inbox_retention)
         self.jobs = {**jobs, "prune": Job(prune, every=60)}
         self.publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
-        self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         self.consumer = Consumer(inbox, settings) if settings.role != "api" and inbox.subscriptions else None
+        self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
+        self.relay.consumed = lambda: self.consumer.partitions if self.consumer else ()
         self._notify, self._elsewhere = asyncio.Event(), set[int]()
         self.database.on_commit = self._committed
 

@@ -33,7 +33,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def __init__(self, inbox: Inbox, settings: ServiceSettings) -> None:
         self.inbox, self.settings = inbox, settings
-        self.assigned = False
+        self.assigned, self.partitions = False, frozenset[int]()
         self.stopping = asyncio.Event()
         self._busy, self._progress = asyncio.Lock(), asyncio.Event()
         self._done: dict[TopicPartition, int] = {}
@@ -86,7 +86,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Ready from now on, also where there are fewer partitions than replicas."""
-        self.assigned = True
+        self.assigned, self.partitions = True, frozenset(at.partition for at in assigned)
 
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         """Leave the group, and end the client; not longer than it takes, as one without a coordinator may never end.

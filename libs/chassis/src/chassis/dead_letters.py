@@ -33,8 +33,7 @@ def topic_of(group: str) -> str:
 
 def key_of(message: RawMessage) -> str:
     """The key whose order counts; a message without one has none."""
-    subject = dict(message.headers).get("ce_subject") or message.key or b""
-    return _printable(subject)[:LONGEST_NAME]
+    return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:LONGEST_NAME]
 
 
 async def bury(tx: Transaction, group: str, dead: Dead) -> None:
@@ -78,18 +77,9 @@ async def _keep(tx: Transaction, group: str, dead: Dead, state: str) -> dict[str
     """The letter without the message's value; None if it was kept before."""
     message, (partition, offset) = dead.message, dead.message.position
     headers = {_clean(name): _printable(value) for name, value in message.headers if value is not None}
-    letter = {
-        "group": group,
-        "topic": message.topic,
-        "partition": partition,
-        "offset": offset,
-        "key": key_of(message),
-        "event_id": _uuid_or_none(headers.get("ce_id")),
-        "state": state,
-        "reason": dead.reason,
-        "error": _clean(dead.error[:4000]),
-        "headers": headers,
-    }
+    where = {"group": group, "topic": message.topic, "partition": partition, "offset": offset}
+    what = {"key": key_of(message), "event_id": _uuid_or_none(headers.get("ce_id")), "headers": headers}
+    letter = where | what | {"state": state, "reason": dead.reason, "error": _clean(dead.error[:4000])}
     row = letter | {"headers": json.dumps(headers), "value": message.value}
     return letter if await tx.connection.row(sql.statement("keep_letter"), row) is not None else None
 

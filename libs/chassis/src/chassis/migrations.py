@@ -1,7 +1,7 @@
 """The chassis' own tables, and Alembic's environment for a service.
 
-A service's first migration calls `upgrade_0001()`; a later release of the chassis adds upgrade_0002, and so on, and
-each service takes it up in a migration of its own when it takes up that release.
+A service's first migration calls `upgrade_0001()`; a later release of the chassis adds files 0002, and so on, and each
+service runs them in a migration of its own, by `execute`, when it takes up that release.
 """
 
 import asyncio
@@ -19,13 +19,18 @@ TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "id
 
 def upgrade_0001() -> None:
     """Create the chassis' tables."""
-    for statement in sql.read("migrations_0001").split(";\n"):
-        op.execute(statement)
+    execute("0001")
 
 
 def downgrade_0001() -> None:
     """Drop the chassis' tables with all that is in them."""
     op.execute(f"DROP TABLE {', '.join(TABLES)}")
+
+
+def execute(release: str) -> None:
+    """Run the statements of `sql/migrations_<release>.sql`."""
+    for statement in sql.read(f"migrations_{release}").split(";\n"):
+        op.execute(statement)
 
 
 def run_env(target_metadata: MetaData) -> None:

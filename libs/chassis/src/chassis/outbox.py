@@ -4,18 +4,21 @@ The table is append-only. Nothing is updated or deleted when a row is sent, so a
 bloats nothing; the relay remembers what it has seen as a PostgreSQL snapshot (see relay.py).
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from aiokafka.partitioner import murmur2
 
 from chassis import sql
 from chassis.connection import Connection
 from chassis.envelope import Cause, PublishedEvent, new_id
 
-SHARDS = 8
-"""Into how many parts the relays of a service's replicas divide the outbox. A key always falls into one shard."""
+SHARDS = 12
+"""Into how many parts the relays of a service's replicas divide the outbox. A key always falls into one shard: for a
+topic of twelve partitions it is the partition's number, so that who consumes a key relays it (docs/decisions/0014)."""
 
 CHANNEL = "chassis_outbox"
 """The NOTIFY channel that tells relays in other processes in which shards there are new rows."""
@@ -60,8 +63,14 @@ def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxR
 
 
 def shard_of(key: str) -> int:
-    """The shard of a key, the same in every process and release."""
-    return zlib.crc32(key.encode()) % SHARDS
+    """The shard of a key, the same in every process of a release."""
+    return hash_of(key.encode()) % SHARDS
+
+
+@lru_cache(maxsize=2_000)
+def hash_of(key: bytes) -> int:
+    """Kafka's hash of a key: modulo the partitions of a topic it is the key's partition."""
+    return int(murmur2(key)) & 0x7FFF_FFFF
 
 
 async def write(connection: Connection, rows: Sequence[OutboxRow], answer: Answer = NO_ANSWER) -> None:

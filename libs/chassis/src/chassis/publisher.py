@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from chassis import envelope, telemetry
 from chassis.database import Unavailable
-from chassis.outbox import OutboxRow
+from chassis.outbox import OutboxRow, hash_of
 
 
 class KafkaPublisher:
@@ -58,6 +58,8 @@ class KafkaPublisher:
                 enable_idempotence=True,
                 max_batch_size=256 * 1024,
                 request_timeout_ms=30_000,
+                # aiokafka's own, but a hash that the outbox has made already is not made again.
+                partitioner=lambda key, every, _: every[hash_of(key) % len(every)],
             )
             await self._producer.start()
         return self._producer

@@ -6,9 +6,10 @@ snapshot could not see: `xid >= xmax`, or `xid` among those then in progress. Bo
 while some transaction stays open. Rows of one key are in the order of their ids, because whoever writes them holds the
 lock on their aggregate.
 
-The outbox has `SHARDS` parts. The relays of all replicas share them by leases: a relay that dies stops renewing, and
-within LEASE_SECONDS and a poll the others take its parts. How far it is a relay saves with its leases, SAVE_SECONDS
-after it sent something: so much, and a page, is sent again if it dies.
+The outbox has `SHARDS` parts. The relays of all replicas share them by leases: each has those whose keys its own
+process consumes, as most of their rows are written there, and of what nobody consumes its fair share. A relay that dies
+stops renewing, and within LEASE_SECONDS and a poll the others take its parts. How far it is a relay saves with its
+leases, SAVE_SECONDS after it sent something: so much, and a page, is sent again if it dies.
 """
 
 import asyncio
@@ -51,13 +52,15 @@ class Cursor(NamedTuple):
 class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
-    Every `poll_seconds` it renews its leases and looks for rows that nobody told it of.
+    Every `poll_seconds` it renews its leases and looks for rows that nobody told it of. `consumed` tells which
+    partitions its process has.
     """
 
     url: str
     send: Send
     poll_seconds: float = 2.0
     page: int = 2_000
+    consumed: Callable[[], Collection[int]] = tuple
     owner: UUID = field(default_factory=uuid4)
     cursors: dict[int, Cursor] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,10 +116,11 @@ class Relay:
         return not whole or cursor.upper is not None
 
     async def _renew(self, connection: Driver, seconds: float = LEASE_SECONDS) -> None:
-        """Save how far it is, renew its leases, give up what is more than its share, take what nobody holds."""
+        """Save how far it is, renew its leases, give up what is another's, take what nobody holds."""
         self._renew_at = time.monotonic() + self.poll_seconds
         reached = json.dumps([{"shard": shard, **cursor._asdict()} for shard, cursor in self.cursors.items()])
-        records = await connection.fetch(sql.read("renew_leases"), self.owner, seconds, SHARDS, reached)
+        asked = (self.owner, seconds, {at % SHARDS for at in self.consumed()}, reached, CHANNEL)
+        records = await connection.fetch(sql.read("renew_leases"), *asked)
         mine = {shard: Cursor(*cursor) for shard, *cursor in records}
         if mine.keys() != self.cursors.keys():
             log.info("relay shards", shards=sorted(mine))

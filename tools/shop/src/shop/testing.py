@@ -222,7 +222,7 @@ def _digest(project: Path) -> str:
     files = sorted((project / "migrations").rglob("*.py"))
     chassis = importlib.util.find_spec("chassis")
     if chassis is not None and chassis.origin is not None:
-        files += sorted(Path(chassis.origin).parent.glob("migrations*"))
+        files += sorted(Path(chassis.origin).parent.rglob("migrations*.*"))
     digest = hashlib.sha256(str(project).encode())
     for file in files:
         if file.is_file():

@@ -88,7 +88,7 @@ class Bench:
         """Kafka's JVM compiles what it does often, and a database's first pages have to be made."""
         self.say("warming up")
         await self.dress(SHOP)
-        await trial.place(self.stage, max(200, self.effort.orders // 2), 0)
+        await trial.place(self.stage, max(200, 2 * self.effort.orders), 0)
         await floor.measure(self.stage, max(100, self.effort.orders // 4))
 
     async def _run(self, variant: str) -> None:

@@ -15,7 +15,10 @@ async def measure(bench: Bench) -> Result:
             Value("CPU of telemetry, every order traced", added[SHOP], 20, 10, unit="%"),
             Value("CPU of telemetry, 1 % traced", added[SAMPLED], 5, 2, unit="%"),
         ],
-        {"cpu_ms_per_order": cost},
+        {
+            "cpu_ms_per_order": cost,
+            "of_each_round": {variant: [run.cpu_ms for run in bench.trials[variant]] for variant in cost},
+        },
         [Bars("CPU per order", "ms", {variant: bench.cpu_ms_by_part(variant) for variant in cost})],
     )
 
