@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -252,6 +253,8 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
 
 async def test_a_relay_has_the_shards_whose_keys_its_process_consumes(connection: Driver) -> None:
     first, second = await _by_hand(connection, Sent()), await _by_hand(connection, Sent())
+    assert first.cursors.keys() == set(range(SHARDS))
+    second.owner = UUID(int=0)  # whose id is less must make no difference
     first.consumed = lambda: range(4)
     second.consumed = lambda: range(
         3 + SHARDS, 8 + SHARDS
