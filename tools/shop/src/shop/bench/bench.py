@@ -24,6 +24,9 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 }
 """Variant of the shop → what its services are told."""
 
+TURN = (FLOOR, SHOP, NAIVE, UNTRACED, SAMPLED, UNTRACED, SAMPLED)
+"""A round. The two whose difference is the least go twice: single runs of one variant lie a tenth apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -68,7 +71,7 @@ class Bench:
         So a machine that grows slower or faster meanwhile does it to all of them, and none always has to bear what
         PostgreSQL puts off until the run before it is over.
         """
-        order = [name for name in (FLOOR, SHOP, NAIVE, UNTRACED, SAMPLED) if name in set(variants)]
+        order = in_turn(variants)
         if not order:
             return
         await self._warm_up()
@@ -118,6 +121,11 @@ class Bench:
 
     def _runs(self, variant: str) -> list[Trial] | list[Floor]:
         return self.floors if variant == FLOOR else self.trials[variant]
+
+
+def in_turn(variants: Iterable[str]) -> list[str]:
+    """What of these variants is run in a round."""
+    return [name for name in TURN if name in set(variants)]
 
 
 def there_and_back(variants: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:

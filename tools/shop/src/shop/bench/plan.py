@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from shop.bench import floor
-from shop.bench.bench import Bench, Effort
+from shop.bench.bench import Bench, Effort, in_turn
 from shop.bench.figure import Figure, Result
 from shop.bench.figures import FIGURES
 from shop.bench.stage import Stage
@@ -72,7 +72,7 @@ def with_rounds(effort: Effort, rounds: int) -> Effort:
 def steps(figures: Sequence[Figure], effort: Effort) -> int:
     """How many times `done` will be called."""
     variants = {variant for figure in figures for variant in figure.needs}
-    return len(figures) + (len(variants) * effort.rounds + 1 if variants else 0)
+    return len(figures) + (len(in_turn(variants)) * effort.rounds + 1 if variants else 0)
 
 
 async def carry_out(

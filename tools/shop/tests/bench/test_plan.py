@@ -1,0 +1,48 @@
+"""What a benchmark does in which order."""
+
+from typing import Any, cast
+
+import pytest
+
+from shop.bench import bench, plan
+from shop.bench.bench import QUICK, SAMPLED, SHOP, TURN, UNTRACED, Bench
+from shop.bench.figures import FIGURES
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The variants that were run; none of them really is."""
+    names: list[str] = []
+
+    async def run(_: Bench, name: str) -> None:
+        names.append(name)
+
+    async def warm_up(_: Bench) -> None:
+        pass
+
+    monkeypatch.setattr(Bench, "_run", run)
+    monkeypatch.setattr(Bench, "_warm_up", warm_up)
+    return names
+
+
+@pytest.mark.parametrize("chosen", [[], ["idle"], ["telemetry"], ["cpu", "scaling"]])
+async def test_the_progress_bar_ends_at_its_end(chosen: list[str], ran: list[str]) -> None:
+    figures, effort = plan.chosen(chosen), plan.with_rounds(QUICK, 2)
+    done: list[None] = []
+    bench = Bench(cast(Any, None), effort, lambda _: None, lambda: done.append(None))
+    await bench.run_loaded({variant for figure in figures for variant in figure.needs})
+    assert len(done) + len(figures) == plan.steps(figures, effort)
+
+
+async def test_every_other_round_is_backwards_and_the_least_difference_is_looked_at_twice(
+    ran: list[str],
+) -> None:
+    bench = Bench(cast(Any, None), plan.with_rounds(QUICK, 2), lambda _: None, lambda: None)
+    await bench.run_loaded([SHOP, UNTRACED, SAMPLED])
+    one = [SHOP, UNTRACED, SAMPLED, UNTRACED, SAMPLED]
+    assert ran == [*one, *reversed(one), SHOP]
+
+
+def test_every_variant_that_a_figure_needs_is_run() -> None:
+    assert {variant for figure in FIGURES for variant in figure.needs} == set(TURN)
+    assert set(TURN) - {bench.FLOOR} == set(bench.SETTINGS)
