@@ -1,7 +1,7 @@
 """The chassis' own tables, and Alembic's environment for a service.
 
-A service's first migration calls `upgrade_0001()`; a later release of the chassis adds files 0002, and so on, and each
-service runs them in a migration of its own, by `execute`, when it takes up that release.
+A release of the chassis that changes its tables adds `sql/migrations_<number>.sql`, and `_down`; each service runs them
+by `execute`, in a migration of its own, when it takes up that release.
 """
 
 import asyncio
@@ -17,18 +17,8 @@ from chassis import sql
 TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "idempotency_keys")
 
 
-def upgrade_0001() -> None:
-    """Create the chassis' tables."""
-    execute("0001")
-
-
-def downgrade_0001() -> None:
-    """Drop the chassis' tables with all that is in them."""
-    op.execute(f"DROP TABLE {', '.join(TABLES)}")
-
-
 def execute(release: str) -> None:
-    """Run the statements of `sql/migrations_<release>.sql`."""
+    """Run the statements of `sql/migrations_<release>.sql`; a semicolon at the end of a line divides them."""
     for statement in sql.read(f"migrations_{release}").split(";\n"):
         op.execute(statement)
 

@@ -1,6 +1,6 @@
 """The tables of the chassis: outbox, inbox and their kin."""
 
-from chassis.migrations import downgrade_0001, upgrade_0001
+from chassis.migrations import execute
 
 revision = "0001"
 down_revision = None
@@ -9,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    upgrade_0001()
+    execute("0001")
 
 
 def downgrade() -> None:
-    downgrade_0001()
+    execute("0001_down")

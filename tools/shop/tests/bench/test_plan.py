@@ -4,8 +4,8 @@ from typing import Any, cast
 
 import pytest
 
-from shop.bench import bench, plan
-from shop.bench.bench import FLOOR, QUICK, SAMPLED, SHOP, TURN, UNTRACED, Bench
+from shop.bench import plan
+from shop.bench.bench import FLOOR, QUICK, SAMPLED, SETTINGS, SHOP, TURN, UNTRACED, Bench
 from shop.bench.figures import FIGURES
 
 
@@ -45,4 +45,4 @@ async def test_every_other_round_is_backwards_and_the_least_difference_is_looked
 
 def test_every_variant_that_a_figure_needs_is_run() -> None:
     assert {variant for figure in FIGURES for variant in figure.needs} == set(TURN)
-    assert set(TURN) - {FLOOR} == set(bench.SETTINGS)
+    assert set(TURN) - {FLOOR} == set(SETTINGS)

@@ -1,5 +1,5 @@
 -- $1 this relay, $2 seconds a lease lasts (0: it gives up all), $3 the shards whose keys its process consumes, $4 how far
--- it is in its own.
+-- it is in its own, $5 the channel on which relays are told.
 -- One statement, so that two relays that renew at once cannot take the same shard: the row locks decide, and the
 -- UPDATE looks at each row again. A shard goes to a living relay whose process consumes its keys, if there are several to
 -- the one that has it; of the others a relay keeps at most its fair share. What is given up is told, so that it is taken

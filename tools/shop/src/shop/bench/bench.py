@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeVar
@@ -66,7 +66,7 @@ class Bench:
     trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
     floors: list[Floor] = field(default_factory=list)
 
-    async def run_loaded(self, variants: Iterable[str]) -> None:
+    async def run_loaded(self, variants: Collection[str]) -> None:
         """Run the loaded variants in turn, every other round backwards, and the first once more at the end.
 
         So a machine that grows slower or faster meanwhile does it to all of them, and none always has to bear what
@@ -124,9 +124,9 @@ class Bench:
         return self.floors if variant == FLOOR else self.trials[variant]
 
 
-def in_turn(variants: Iterable[str]) -> list[str]:
+def in_turn(variants: Collection[str]) -> list[str]:
     """What of these variants is run in a round."""
-    return [name for name in TURN if name in set(variants)]
+    return [name for name in TURN if name in variants]
 
 
 def there_and_back(variants: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:

@@ -2,14 +2,14 @@
 
 from alembic import op
 
-from chassis.migrations import downgrade_0001, upgrade_0001
+from chassis.migrations import execute
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    upgrade_0001()
+    execute("0001")
     op.execute(
         "CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, name text NOT NULL, number int NOT NULL,"
         " in_call int NOT NULL)"
@@ -18,4 +18,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TABLE effects")
-    downgrade_0001()
+    execute("0001_down")
