@@ -20,7 +20,8 @@ Pool: TypeAlias = "asyncpg.Pool[Row]"
 CONNECT_SECONDS = 3.0
 # JIT costs more than it gains on statements this short. So does planning them anew for each batch, which PostgreSQL
 # would choose for most of them: it also reads the dead ends of their indexes each time, and grows with the tables.
-SERVER_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan"}
+# A plan that is made while a table is empty would read the whole of it, and go on doing so until somebody analyzes it.
+SERVER_SETTINGS = {"jit": "off", "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
