@@ -147,7 +147,7 @@ async def test_a_request_that_was_accepted_and_never_answered_is_a_failure() -> 
     async with server:
         visitor = Visitor([server.sockets[0].getsockname()[1]])
         await visitor.ask(GET)
-    assert (visitor.answers, dict(visitor.failures)) == (1, {"IncompleteReadError": 1})
+    assert (visitor.answers, dict(visitor.failures)) == (1, {"ConnectionAbortedError": 1})
 
 
 async def test_an_answer_of_the_services_own_trouble_is_a_failure() -> None:

@@ -1,8 +1,8 @@
 """The load: orders that arrive by the clock, whether or not the shop keeps up.
 
-A process of its own, so that what it burns is told apart; and a small HTTP client of its own, for a comfortable one
-would burn more than the shop. An order that the shop sheds (429, 503) comes back when it was asked to, unless customers
-are impatient: then it is given up.
+A process of its own, so that what it burns is told apart; and a small HTTP client of its own on uvloop, for a
+comfortable one would burn more than the shop. An order that the shop sheds (429, 503) comes back when it was asked to,
+unless customers are impatient: then it is given up.
 
     python -m shop.bench.customers --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
 """
@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import uvloop
 
 CONNECTIONS = 64
 LONGEST_QUEUE = 1.0
@@ -106,7 +108,7 @@ class Customers:
                     sent.answered.append(time.time() - moment)
                     sent.orders[order_id], sent.keys[order_id] = moment, key
         finally:
-            await line.close()
+            line.close()
 
     async def _place(self, line: Line, request: bytes, sent: Sent) -> str | None:
         """Send a request until it is taken; returns the order's id, None if the customer gave up."""
@@ -140,37 +142,49 @@ class Customers:
         return head.encode() + body
 
 
-@dataclass
-class Line:
+class Line(asyncio.Protocol):
     """One connection, opened when it is needed: a server closes those that are idle for long."""
 
-    port: int
-    streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+    def __init__(self, port: int) -> None:
+        self.port, self.received = port, b""
+        self.transport: asyncio.Transport | None = None
+        self.answer: asyncio.Future[Answer] | None = None
 
     async def ask(self, request: bytes) -> Answer:
         """The answer to a request. One that met a closed connection is sent again: its key makes that harmless."""
-        if self.streams is not None:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                return await self._exchange(*self.streams, request)
-            await self.close()
-        self.streams = await asyncio.open_connection("127.0.0.1", self.port)
-        return await self._exchange(*self.streams, request)
+        if self.transport is not None:
+            with suppress(ConnectionError):
+                return await self._exchange(self.transport, request)
+        loop = asyncio.get_running_loop()
+        self.transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.port)
+        return await self._exchange(self.transport, request)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection, if there is one."""
-        if self.streams is not None:
-            self.streams[1].close()
-            with suppress(OSError):
-                await self.streams[1].wait_closed()
-            self.streams = None
+        if self.transport is not None:
+            self.transport.close()
 
-    async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
-    ) -> Answer:
-        writer.write(request)
-        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    async def _exchange(self, transport: asyncio.Transport, request: bytes) -> Answer:
+        self.received, self.answer = b"", asyncio.get_running_loop().create_future()
+        transport.write(request)
+        return await self.answer
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of the answer; most come in one."""
+        self.received += data
+        head, whole, body = self.received.partition(b"\r\n\r\n")
+        if not whole or self.answer is None:
+            return
+        first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+        if len(body) >= int(headers["content-length"]):
+            self.answer.set_result((int(first.split()[1]), headers, body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The shop has closed the connection: whoever waits for an answer gets none on it."""
+        self.transport = None
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(error or ConnectionAbortedError("closed without an answer"))
 
 
 def main() -> None:
@@ -194,7 +208,7 @@ def main() -> None:
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}
     try:
-        sent = asyncio.run(Customers(**options).come())
+        sent = uvloop.run(Customers(**options).come())
     except* Refused as refused:
         raise SystemExit(str(refused.exceptions[0])) from None
     sent.cpu_seconds = time.process_time()

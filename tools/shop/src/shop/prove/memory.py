@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from shop.bench.stage import Stage
 
-EVERY_SECONDS = 2.0
+SAMPLES = 36
+"""So many are enough, and one is dear: the pages that PostgreSQL's processes share are counted page by page."""
 MEGABYTE = 2**20
 
 Sample = Mapping[str, float]
@@ -39,8 +40,8 @@ class Memory:
 
 
 @asynccontextmanager
-async def watched(stage: Stage) -> AsyncIterator[Memory]:
-    """Sample a stack's memory for as long as the context lasts."""
+async def watched(stage: Stage, seconds: float) -> AsyncIterator[Memory]:
+    """Sample a stack's memory for as long as the context lasts, about SAMPLES times in so many seconds."""
     memory = Memory()
 
     async def sample() -> None:
@@ -49,7 +50,7 @@ async def watched(stage: Stage) -> AsyncIterator[Memory]:
             memory.samples.append(
                 {name: used.proportional / MEGABYTE for name, used in found.items() if used is not None}
             )
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(seconds / SAMPLES)
 
     sampling = asyncio.create_task(sample())
     try:

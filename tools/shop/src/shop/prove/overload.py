@@ -58,7 +58,7 @@ async def _rush(ground: Ground, peak: float, seconds: float) -> Rush:
     stage, began = ground.stage, trial.first_id()
     ground.say(f"{TIMES} × {peak:.0f} orders a second")
     orders, options = int(TIMES * peak * seconds), ("--impatient", f"--connections={CONNECTIONS}")
-    async with memory.watched(stage) as watched, ground.clock(seconds):
+    async with memory.watched(stage, seconds) as watched, ground.clock(seconds):
         sent = await trial.send(stage, orders, TIMES * peak, *options)
         ended = time.time()
         ground.say("draining")

@@ -43,7 +43,7 @@ class Visitor:
             except ConnectionRefusedError:
                 self.refused += 1
                 await asyncio.sleep(PAUSE if turn % len(self.doors) else 0)
-            except (ConnectionError, asyncio.IncompleteReadError) as error:
+            except ConnectionError as error:
                 self.failures[type(error).__name__] += 1
             else:
                 if answer[0] < 500:
@@ -51,7 +51,7 @@ class Visitor:
                     return answer
                 self.failures[str(answer[0])] += 1
             finally:
-                await line.close()
+                line.close()
         raise Trouble(f"None of the ports {self.doors} answers: see `shop status`.")
 
 
