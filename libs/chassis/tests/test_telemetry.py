@@ -82,7 +82,7 @@ def test_a_batch_of_spans_is_sent_as_the_sdk_would_send_it(exported: InMemorySpa
     ):
         message = (f"things.thing.v{number}", UUID(int=number), f"order-{number}")
         parent = f"00-{number + 1:032x}-{number + 1:016x}-01"
-        span = telemetry.message_span(kind, "things.counted.v1", message, parent, None if number else 1_000)
+        span = telemetry.message_span(kind, "things.counted.v1", message, parent, 0 if number else 1_000)
         if number in (1, 3):
             span.set_status(Status(StatusCode.ERROR, "Boom"))
         span.end()

@@ -25,7 +25,7 @@ from chassis.inbox import Handler, Inbox, subscriptions_of
 from chassis.jobs import Job, Work, keep_going
 from chassis.outbox import CHANNEL
 from chassis.pages import Cursors
-from chassis.problems import EdgeMiddleware, ProblemType, install
+from chassis.problems import Door, EdgeMiddleware, ProblemType, install
 from chassis.publisher import KafkaPublisher
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
@@ -64,7 +64,7 @@ def build_app(
     native = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=native)
     app.state.settings, app.state.inbox, app.state.database = settings, inbox, database
-    app.state.cursors, app.state.consumer = Cursors(url), runtime.consumer
+    app.state.cursors, app.state.consumer, app.state.backlog = Cursors(url), runtime.consumer, backlog
     # The service's own first: routes are tried in their order, and looked through once more to name the span.
     for routes in (*([router] if settings.role != "worker" else []), health.router, admin.router):
         app.include_router(routes)
@@ -85,7 +85,7 @@ def serve(create_app: Callable[[], FastAPI]) -> None:
     gc.set_threshold(20_000, 20, 50)
     gc.freeze()  # what was imported lives as long as the process; the collector need not look at it again
     config = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
-    config.timeout_graceful_shutdown = int(DRAIN_SECONDS)
+    config.http, config.timeout_graceful_shutdown = Door, int(DRAIN_SECONDS)
     with suppress(KeyboardInterrupt):
         Server(config).run()
 

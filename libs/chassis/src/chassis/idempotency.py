@@ -13,9 +13,8 @@ from chassis.database import Transaction
 from chassis.problems import Problem
 
 PROMISE = "Repeat a request with the same key, and it has no second effect: you get the first answer again."
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, description=PROMISE)
-]
+_HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, description=PROMISE)
+IdempotencyKey = Annotated[str | None, _HEADER]
 
 
 async def replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
@@ -31,8 +30,7 @@ async def replay(tx: Transaction, key: str | None, request: object) -> JSONRespo
     (claim,) = await tx.connection.rows(sql.statement("claim_idempotency_key"), {"key": key, "hash": digest})
     if claim.request_hash != digest:
         cure = "Use a new key for a new request; repeat a request with exactly the same body."
-        title = "This Idempotency-Key was used for another request"
-        raise Problem(422, "idempotency-key-reused", title, cure)
+        raise Problem(422, "idempotency-key-reused", "This key was used for another request", cure)
     return JSONResponse(claim.body, claim.status, claim.headers) if claim.status else None
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from chassis.backlog import Backlog
 from chassis.database import AWAY, is_unavailable
@@ -18,7 +19,6 @@ from chassis.database import AWAY, is_unavailable
 log = structlog.get_logger()
 
 RETRY_LATER = {"Retry-After": "1"}
-REPEAT_LATER = "Nothing was changed. Repeat it after Retry-After's seconds, with the same Idempotency-Key."
 
 
 class ProblemType(NamedTuple):
@@ -49,6 +49,7 @@ OVERLOADED = ProblemType(429, "overloaded", "More is waiting than can be done so
 UNEXPECTED = ProblemType(500, "internal-error", "Something went wrong here; it has been logged")
 MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
 INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
+REFUSED = problem_response(OVERLOADED, detail="Nothing was changed; repeat it with its Idempotency-Key.")
 BY_STATUS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
 
 
@@ -95,25 +96,41 @@ async def _failed(request: Request, error: Exception) -> Response:
 class EdgeMiddleware:
     """Refuses more work than the backlog bears, and bodies above a limit, also those that hide their length.
 
-    It is the outermost of all, so that refusing work costs next to nothing: no span, no routing, and its bytes are made
-    once. At many times what can be done, refusing is most of what there is to do.
+    It is the outermost of all, so that refusing work costs little: no span, no routing.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, backlog: Backlog | None = None) -> None:
         self.app, self.max_body_bytes, self.backlog = app, max_body_bytes, backlog
-        self.refusal = problem_response(OVERLOADED, detail=REPEAT_LATER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limited = _at_most(self.max_body_bytes, receive)
         if scope["type"] != "http" or self.backlog is None:
             return await self.app(scope, limited, send)
         if self.backlog.refuses(scope["method"], scope["path"]):
-            return await self.refusal(scope, receive, send)
+            return await REFUSED(scope, receive, send)
         self.backlog.in_flight += 1
         try:
             await self.app(scope, limited, send)
         finally:
             self.backlog.in_flight -= 1
+
+
+class Door(HttpToolsProtocol):
+    """uvicorn's HTTP, by which most refusals cost no task and no call of the app.
+
+    At many times what can be done, refusing is most of what there is to do. Nothing depends on it: a connection's first
+    request, and those that come before the last one's answer, it leaves to the app.
+    """
+
+    def on_headers_complete(self) -> None:
+        """Answer a refusal. The last request has its answer, so that uvicorn does not listen to this one's body."""
+        backlog: Backlog | None = self.config.app.state.backlog  # type: ignore[union-attr]
+        again = self.cycle and self.cycle.response_complete and self.parser.should_keep_alive()
+        if not (again and backlog and backlog.refuses(self.parser.get_method().decode(), self.url.decode())):
+            return super().on_headers_complete()
+        lines = [b"%b: %b" % header for header in (*self.server_state.default_headers, *REFUSED.raw_headers)]
+        self.transport.write(b"\r\n".join((STATUS_LINE[429][:-2], *lines, b"", REFUSED.body)))
+        return self.on_response_complete()
 
 
 def _at_most(size: int, receive: Receive) -> Receive:
@@ -125,8 +142,7 @@ def _at_most(size: int, receive: Receive) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            detail = f"At most {size} bytes are taken."
-            raise Problem(413, "body-too-large", "The request's body is too large", detail)
+            raise Problem(413, "body-too-large", "The body is too large", f"At most {size} bytes are taken.")
         return message
 
     return limited

@@ -33,8 +33,7 @@ log = structlog.get_logger()
 
 LEASE_SECONDS, SAVE_SECONDS = 6.0, 1.0
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
-OFF = ("synchronous_commit", "enable_bitmapscan")
-SESSION = SERVER_SETTINGS | dict.fromkeys(OFF, "off")
+SESSION = SERVER_SETTINGS | {"synchronous_commit": "off", "enable_bitmapscan": "off"}
 
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""

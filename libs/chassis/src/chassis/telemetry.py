@@ -73,6 +73,9 @@ class MessageSpan(ReadableSpan):
 
 AnySpan = Span | MessageSpan
 
+About = tuple[str, UUID, str]
+"""What a message is about: its topic, its id, its correlation id."""
+
 
 def encode(spans: Sequence[ReadableSpan]) -> Any:
     """What the exporter sends: the same as of the SDK's `encode_spans`, in another order.
@@ -154,13 +157,10 @@ def traceparent_of(span: AnySpan | None = None) -> str | None:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-def message_span(
-    kind: SpanKind, type: str, message: tuple[str, UUID, str], parent: str | None, began: int | None = None
-) -> AnySpan:
+def message_span(kind: SpanKind, type: str, message: About, parent: str | None, began: int = 0) -> AnySpan:
     """A span of one message, PRODUCER's or CONSUMER's, by OpenTelemetry's conventions for messaging.
 
-    `message` is (topic, id, correlation id), `parent` the traceparent that it came with, `began`, if it was not now,
-    nanoseconds since the epoch.
+    `parent` is the traceparent that it came with, `began`, if it was not now, nanoseconds since the epoch.
     """
     remote = _span_context(parent)
     if remote.is_valid and not remote.trace_flags.sampled:
@@ -177,7 +177,7 @@ def message_span(
     linked = _LINKS and remote.is_valid and kind is SpanKind.CONSUMER
     if _provider is None or not remote.is_valid or linked:
         before = Context() if linked else trace.set_span_in_context(NonRecordingSpan(remote))
-        return _TRACER.start_span(name, before, kind, about, [Link(remote)] if linked else [], began)
+        return _TRACER.start_span(name, before, kind, about, [Link(remote)] if linked else [], began or None)
     own = SpanContext(remote.trace_id, _IDS.generate_span_id(), False, remote.trace_flags)
     when: Any = {"start_time": began or time.time_ns(), "instrumentation_scope": _SCOPE}
     return MessageSpan(name, own, remote, _provider.resource, about, (), (), kind, **when)
