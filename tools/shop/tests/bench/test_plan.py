@@ -6,7 +6,10 @@ import pytest
 
 from shop.bench import plan
 from shop.bench.bench import FLOOR, QUICK, SAMPLED, SETTINGS, SHOP, TURN, UNTRACED, Bench
+from shop.bench.cpu import Spent
 from shop.bench.figures import FIGURES
+from shop.bench.trial import Trial
+from shop.stack.parts import PROCESSOR
 
 
 @pytest.fixture
@@ -46,3 +49,17 @@ async def test_every_other_round_is_backwards_and_the_least_difference_is_looked
 def test_every_variant_that_a_figure_needs_is_run() -> None:
     assert {variant for figure in FIGURES for variant in figure.needs} == set(TURN)
     assert set(TURN) - {FLOOR} == set(SETTINGS)
+
+
+def trial(cost_ms: float, speed: float) -> Trial:
+    """Of one order, on a machine that needs `speed` times as long for everything."""
+    seconds = {"orders": cost_ms * speed / 1000, PROCESSOR: 0.4 * speed / 1000}
+    return Trial(1, 1.0, Spent(1.0, seconds), [1.0], [1.0], 0, 0.1 * speed / 1000)
+
+
+def test_a_machine_that_is_slower_at_times_is_no_cost_of_the_variant_that_ran_then() -> None:
+    bench = Bench(cast(Any, None), QUICK, lambda _: None, lambda: None)
+    bench.trials[UNTRACED] = [trial(5.0, speed) for speed in (1.0, 1.0, 2.0)]
+    bench.trials[SHOP] = [trial(6.0, speed) for speed in (1.0, 2.0, 2.0)]
+    assert bench.cpu_ms(SHOP) == pytest.approx(12.0)
+    assert bench.cpu_ms_at_one_speed([SHOP, UNTRACED]) == pytest.approx({SHOP: 9.0, UNTRACED: 7.5})

@@ -111,6 +111,18 @@ class Bench:
         """CPU milliseconds of an order, the median over the rounds."""
         return median(run.cpu_ms for run in self._runs(variant))
 
+    def cpu_ms_at_one_speed(self, variants: Collection[str]) -> dict[str, float]:
+        """The same, as if the machine had had one speed: each run by its own yardstick, times the median of them all.
+
+        For differences that are smaller than what the machine's speed adds to single runs, a fifth and more.
+        """
+        runs = {variant: self.trials[variant] for variant in variants}
+        usual = median(run.yardstick_ms for trials in runs.values() for run in trials)
+        return {
+            variant: usual * median(run.cpu_ms / run.yardstick_ms for run in trials)
+            for variant, trials in runs.items()
+        }
+
     def rate(self, variant: str) -> float:
         """Orders per second, the median over the rounds."""
         return median(run.rate for run in self._runs(variant))

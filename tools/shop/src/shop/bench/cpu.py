@@ -49,6 +49,11 @@ class Spent:
         """CPU seconds of all that is an order's cost."""
         return sum(seconds for name, seconds in self.parts.items() if name not in APART)
 
+    @property
+    def apart(self) -> float:
+        """CPU seconds of all that is not."""
+        return sum(seconds for name, seconds in self.parts.items() if name in APART)
+
 
 def read(stack: Stack, replicas: Sequence[tuple[str, Daemon]] = ()) -> Clock:
     """The clock of every part of a stack that runs now; a replica's time is its service's."""
