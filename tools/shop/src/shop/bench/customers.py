@@ -173,7 +173,7 @@ class Line(asyncio.Protocol):
         """A piece of the answer; most come in one."""
         self.received += data
         head, whole, body = self.received.partition(b"\r\n\r\n")
-        if not whole or self.answer is None:
+        if not whole or self.answer is None or self.answer.done():
             return
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
