@@ -99,6 +99,7 @@ def test_a_relay_that_an_open_transaction_slows_down_is_seen(
 CALM = Rush(
     seconds=10.0,
     sent=Sent(asked=9_000, left=1_000, shed=8_000, vague=0),
+    sought=100.0,
     peak=100.0,
     goodput=80.0,
     drained=60.0,
@@ -114,6 +115,7 @@ def test_a_rush_that_is_borne_holds(green: Verdict) -> None:
     "rush",
     [
         replace(CALM, goodput=79.0),
+        replace(CALM, peak=101.0),
         replace(CALM, drained=61.0),
         replace(CALM, sent=replace(CALM.sent, asked=1_000)),  # no rush at all
         replace(CALM, sent=replace(CALM.sent, shed=0)),
