@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 from shop.bench import trial
@@ -50,9 +50,7 @@ async def run(ground: Ground, minutes: float) -> Outcome:
     """Look for the rate that the shop can sustain, then send ten times as many; who is refused goes away for good."""
     ground.say("warming up")
     await trial.place(ground.stage, WARM_UP_ORDERS, 0)
-    before = await _rates(ground)
-    rush = await _rush(ground, median(before), 60 * minutes)
-    rush = replace(rush, peak=median(before + await _rates(ground)))
+    rush = await _rush(ground, await _rates(ground), 60 * minutes)
     _, verdict = await ground.judged()
     return verdict_on(rush, verdict)
 
@@ -62,12 +60,12 @@ async def _rates(ground: Ground) -> list[float]:
     return [(await trial.place(ground.stage, PEAK_ORDERS, 0)).rate for _ in range(PEAK_TRIES)]
 
 
-async def _rush(ground: Ground, peak: float, seconds: float) -> Rush:
-    stage, began = ground.stage, trial.first_id()
-    ground.say(f"{TIMES} × {peak:.0f} orders a second")
-    orders, options = int(TIMES * peak * seconds), ("--impatient", f"--connections={CONNECTIONS}")
+async def _rush(ground: Ground, before: list[float], seconds: float) -> Rush:
+    stage, began, sought = ground.stage, trial.first_id(), median(before)
+    ground.say(f"{TIMES} × {sought:.0f} orders a second")
+    orders, options = int(TIMES * sought * seconds), ("--impatient", f"--connections={CONNECTIONS}")
     async with memory.watched(stage, seconds) as watched, ground.clock(seconds):
-        sent = await trial.send(stage, orders, TIMES * peak, *options)
+        sent = await trial.send(stage, orders, TIMES * sought, *options)
         ended = time.time()
         ground.say("draining")
         await _drained(stage)
@@ -75,7 +73,8 @@ async def _rush(ground: Ground, peak: float, seconds: float) -> Rush:
     took = ended - sent.began
     confirmed = await trial.confirmations(stage, began)
     done = sum(at <= ended for at in confirmed.values())
-    return Rush(took, sent, peak, peak, done / took, drained, watched)
+    peak = median(before + await _rates(ground))
+    return Rush(took, sent, sought, peak, done / took, drained, watched)
 
 
 async def _drained(stage: Stage) -> None:
