@@ -25,6 +25,7 @@ class Said:
     ignored: frozenset[str]
     published: Mapping[str, tuple[str, str | None]]
     read: Mapping[str, tuple[str, str | None]]
+    patient: frozenset[str] = frozenset()
 
 
 def said_by(service: str) -> Said:
@@ -41,6 +42,7 @@ def said_by(service: str) -> Said:
             for m in events
             if issubclass(m, ConsumedEvent) and hasattr(m, "event_type")
         },
+        frozenset(getattr(consumers, "PATIENT", ())),
     )
 
 
@@ -50,7 +52,10 @@ def topics() -> list[Topic]:
 
 
 def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
-    """Where SUBSCRIPTIONS and IGNORED are not exactly the events on the topics that the service reads."""
+    """Where SUBSCRIPTIONS and IGNORED are not exactly the events on the topics that the service reads.
+
+    And where PATIENT names what no handler takes.
+    """
     arriving = {event: t["name"] for t in declared if said.service in t["readers"] for event in t["events"]}
     answered = said.handled | said.ignored
     faults = [
@@ -62,6 +67,7 @@ def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
         for event in sorted(answered - arriving.keys())
     ]
     faults += [f"{event} is both handled and ignored" for event in sorted(said.handled & said.ignored)]
+    faults += [f"{event} is patient and not handled" for event in sorted(said.patient - said.handled)]
     faults += [
         f"{event} is handled without a read model" for event in sorted(said.handled - said.read.keys())
     ]
@@ -126,6 +132,12 @@ def test_a_wrong_subscription_is_seen(
 ) -> None:
     said = Said("b", frozenset(handled), frozenset(ignored), {}, read)
     assert any(complaint in fault for fault in consuming_faults(said, [TOPIC]))
+
+
+def test_a_patient_event_that_nobody_handles_is_seen() -> None:
+    handled, ignored = frozenset({"a.one.v1"}), frozenset({"a.two.v1"})
+    said = Said("b", handled, ignored, {}, MODEL, patient=handled | ignored)
+    assert consuming_faults(said, [TOPIC]) == ["a.two.v1 is patient and not handled"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 from chassis import telemetry
 from chassis.consumer import Consumer
 from chassis.database import Database, Unavailable
-from chassis.dead_letters import topic_of
 from chassis.envelope import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox, subscriptions_of
 from chassis.jobs import keep_going
@@ -101,7 +100,7 @@ class KafkaTransport:
 async def kafka_transport(servers: str, group: str) -> Transport:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
-    missing = {TOPIC, topic_of(group)} - set(await admin.list_topics())
+    missing = {TOPIC, f"{group}.dead-letters"} - set(await admin.list_topics())
     await admin.create_topics([NewTopic(name, num_partitions=4, replication_factor=1) for name in missing])
     await admin.close()
     return KafkaTransport(servers)

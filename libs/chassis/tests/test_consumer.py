@@ -43,7 +43,9 @@ class Broker:
             raise self.failures.pop(0)
         self.committed |= offsets
 
-    async def getmany(self, **_: Any) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+    async def getmany(
+        self, *, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
         record = ConsumerRecord("things.thing.v1", 0, 7, 0, 0, None, b"", None, 0, 0, ())
         return {PARTITION: [record]}
 
@@ -67,7 +69,6 @@ def committing(consumer: Consumer, broker: Broker) -> asyncio.Task[None]:
     """The consumer's regular commits, with an offset of 5 to commit."""
     consumer._consumer = broker
     consumer._done[PARTITION] = 5
-    consumer._progress.set()
     return asyncio.create_task(consumer._commit_regularly())
 
 
@@ -130,7 +131,7 @@ async def test_a_client_that_answers_no_commit_any_more_is_given_up_for_a_new_on
     consumer._consumer = broker = Mute()
     consumer._done[PARTITION] = 5
     for _ in range(consuming.MOST_UNANSWERED):
-        assert not await consumer._commit()
+        await consumer._commit()
     with pytest.raises(Unavailable):
         await consumer._step(broker)
     assert consumer._done == {PARTITION: 5}
@@ -176,6 +177,80 @@ async def test_after_a_batch_that_was_not_full_more_may_gather(
     assert step.done() is not rests
     consumer.stopping.set()
     await step
+
+
+COUNTED, RENAMED, IGNORED = "things.thing-counted.v1", "things.thing-renamed.v1", "things.thing-ignored.v1"
+
+
+class Arriving(Broker):
+    """Each of `batches` comes by itself, as much of it as is asked for; then nothing more."""
+
+    def __init__(self, *batches: Sequence[str]) -> None:
+        super().__init__()
+        self.batches = list(batches)
+
+    async def getmany(
+        self, *, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        if not self.batches:
+            await asyncio.sleep(timeout_ms / 1_000)
+            return {}
+        types = self.batches.pop(0)[:max_records]
+        return {PARTITION: [_record(offset, type_) for offset, type_ in enumerate(types)]}
+
+
+def _record(offset: int, type_: str) -> ConsumerRecord[bytes, bytes]:
+    headers = (("ce_type", type_.encode()),) if type_ else ()
+    return ConsumerRecord("things.thing.v1", 0, offset, 0, 0, None, b"", None, 0, 0, headers)
+
+
+@pytest.mark.parametrize(
+    ("arriving", "together"),
+    [
+        ([[COUNTED], [RENAMED]], 1),  # somebody waits for the first
+        ([[RENAMED, COUNTED], [RENAMED]], 2),
+        ([[RENAMED], [IGNORED], [RENAMED, COUNTED], [RENAMED]], 4),
+        ([["things.thing-unknown.v1"], [RENAMED]], 1),
+        ([[""], [RENAMED]], 1),
+        ([[RENAMED] * 5, [RENAMED] * 9], 10),  # a full batch
+        ([[RENAMED], [IGNORED]], 2),  # nobody waits for anything: until patience ends
+    ],
+)
+async def test_what_nobody_waits_for_is_taken_with_what_somebody_waits_for(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, arriving: list[list[str]], together: int
+) -> None:
+    batches: list[int] = []
+
+    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
+        batches.append(len(messages))
+
+    monkeypatch.setattr(Inbox, "process", take)
+    monkeypatch.setattr(consuming, "POLL_MS", 0)
+    patient = replace(inbox, patient=[RENAMED])
+    await Consumer(patient, settings(batch_size=10, patience_seconds=0.1))._step(Arriving(*arriving))
+    assert batches == [together]
+
+
+async def test_what_was_gathered_around_a_rebalance_is_given_back_from_its_first(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    class Rebalanced(Arriving):
+        async def getmany(self, **how: Any) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+            if len(self.batches) == 1:
+                await gathering.on_partitions_revoked([PARTITION])
+            return await super().getmany(**how)
+
+    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
+        taken.append(len(messages))
+
+    monkeypatch.setattr(Inbox, "process", take)
+    gathering = Consumer(replace(inbox, patient=[RENAMED]), settings())
+    broker = Rebalanced([RENAMED, RENAMED], [COUNTED])
+    await gathering._step(broker)
+    assert taken == []
+    assert broker.sought[-1] == 0
 
 
 async def test_a_topic_that_was_away_is_noticed_when_it_is_made_anew(

@@ -44,13 +44,14 @@ def build_app(
     problems: Mapping[type[Exception], ProblemType] | None = None,
     subscriptions: Mapping[str, Handler] | None = None,
     ignored: Collection[str] = (),
+    patient: Collection[str] = (),
     jobs: Jobs | None = None,
     backlog: Backlog | None = None,
 ) -> FastAPI:
     """A service's FastAPI app; its lifespan runs the consumer, the relay and the jobs, as far as the role has them.
 
     `problems` maps domain errors to problem types; `subscriptions` maps event types to handlers; `ignored` are the
-    other types on the same topics; `backlog` says when to refuse new work.
+    other types on the same topics; `patient` are those that nobody waits for; `backlog` says when to refuse new work.
     Raises TypeError where a handler does not fit its event type.
     """
     telemetry.configure_logging(settings.service_name, settings.log_level)
@@ -58,7 +59,7 @@ def build_app(
     url = settings.database_url.get_secret_value()
     database, subscribed = Database(url, settings.database_pool_size), subscriptions_of(subscriptions or {})
     tries = (settings.max_attempts, settings.retry_seconds)
-    inbox = Inbox(database, settings.service_name, subscribed, ignored, *tries)
+    inbox = Inbox(database, settings.service_name, subscribed, ignored, patient, *tries)
     runtime = Runtime(settings, inbox, jobs or {}, backlog)
     # FastAPI can trace by itself; once around each request is enough, and the instrumentor does it.
     native = TelemetryConfig(tracing=False, metrics=False, logs=False)

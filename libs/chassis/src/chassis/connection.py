@@ -15,7 +15,6 @@ from sqlalchemy import ClauseElement, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 Driver: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
-Pool: TypeAlias = "asyncpg.Pool[Row]"
 
 CONNECT_SECONDS = 3.0
 # JIT costs more than it gains on statements this short. So does planning them anew for each batch, which PostgreSQL
@@ -61,7 +60,7 @@ class Connection:
         return None if row is None else row[0]
 
 
-def pool(url: str, size: int) -> Pool:
+def pool(url: str, size: int) -> "asyncpg.Pool[Row]":
     """A pool that connects when somebody asks; awaiting it is still to be done, in the loop that it belongs to."""
     return asyncpg.create_pool(
         url,

@@ -7,13 +7,13 @@ commits what another replica is reading.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Collection, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.protocol.group import LeaveGroupRequest
-from aiokafka.structs import ConsumerRecord
 
 from chassis.database import Unavailable, is_unavailable
 from chassis.envelope import RawMessage
@@ -34,8 +34,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def __init__(self, inbox: Inbox, settings: ServiceSettings) -> None:
         self.inbox, self.settings = inbox, settings
         self.assigned, self.partitions = False, frozenset[int]()
-        self.stopping = asyncio.Event()
-        self._busy, self._progress = asyncio.Lock(), asyncio.Event()
+        self.stopping, self._busy = asyncio.Event(), asyncio.Lock()
         self._done: dict[TopicPartition, int] = {}
         self._generation, self._failures, self._unanswered = 0, 0, 0
 
@@ -107,11 +106,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._unanswered >= MOST_UNANSWERED:  # seen after a broker's restart: aiokafka never answers again
             raise Unavailable("the client commits no offsets any more: connect anew")
         generation, most = self._generation, self.settings.batch_size
-        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=most)
-        records = [record for partition in fetched.values() for record in partition]
-        if not records:
-            return
-        rest = self.settings.linger_seconds if len(records) < most else 0
+        records = await _fetched(consumer, POLL_MS, most)
+        until = time.monotonic() + self.settings.patience_seconds
+        while 0 < len(records) < most and self.inbox.can_wait(records) and (now := time.monotonic()) < until:
+            records += await _fetched(consumer, int(1_000 * (until - now)) + 1, most - len(records))
+        rest = self.settings.linger_seconds if 0 < len(records) < most else 0
         async with self._busy:
             # Fetched around a rebalance: by the old assignment, or by the new.
             if generation != self._generation:
@@ -135,22 +134,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return False
         self._failures = 0
         self._done |= {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
-        self._progress.set()
         return True
 
     async def _commit_regularly(self) -> None:
         # Not once a batch: the inbox makes redelivery harmless, and a commit costs a round trip and a log record.
         while True:
-            await self._progress.wait()
-            self._progress.clear()
             await asyncio.sleep(OFFSETS_EVERY)
-            if not await self._commit():
-                self._progress.set()
+            await self._commit()
 
-    async def _commit(self) -> bool:
+    async def _commit(self) -> None:
         """Commit how far each partition was taken; what could not be committed is kept for the next time."""
         if not (done := dict(self._done)):
-            return True
+            return
         # In a task of its own: whatever becomes of it in aiokafka, also that it never ends, is one failed try.
         trying = asyncio.create_task(self._consumer.commit(done))
         await asyncio.wait([trying], timeout=COMMIT_SECONDS)
@@ -162,7 +157,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._done = {at: offset for at, offset in self._done.items() if done.get(at) != offset}
         if error is not None:
             (log.info if settled else log.warning)("offsets not committed", error=repr(error))
-        return settled
+
+
+async def _fetched(consumer: AIOKafkaConsumer, within_ms: int, most: int) -> list[ConsumerRecord]:
+    fetched = await consumer.getmany(timeout_ms=within_ms, max_records=most)
+    return [record for partition in fetched.values() for record in partition]
 
 
 def _give_back(consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 from fastapi import Depends, Request
 
 from chassis import outbox, telemetry
-from chassis.connection import CONNECT_SECONDS, Connection, Pool, pool
+from chassis.connection import CONNECT_SECONDS, Connection, Row, pool
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import OutboxRow
 
@@ -69,7 +69,7 @@ class Database:
     def __init__(self, url: str, pool_size: int = 8) -> None:
         self.on_commit: Callable[[Transaction], None] = lambda tx: None
         self._url, self._size = url, pool_size
-        self._pool: Pool | None = None
+        self._pool: asyncpg.Pool[Row] | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

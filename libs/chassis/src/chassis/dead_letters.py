@@ -26,11 +26,6 @@ class Dead(NamedTuple):
     holds: bool
 
 
-def topic_of(group: str) -> str:
-    """The topic with the copies of a consumer group's dead letters."""
-    return f"{group}.dead-letters"
-
-
 def key_of(message: RawMessage) -> str:
     """The key whose order counts; a message without one has none."""
     return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:LONGEST_NAME]
@@ -92,7 +87,7 @@ def _copy(letter: dict[str, Any], value: bytes | None) -> OutboxRow:
     headers, group, key = letter["headers"], letter["group"], letter["key"]
     correlation_id = headers.get("ce_correlationid", key)[:LONGEST_NAME]
     cause = Cause(letter["event_id"], correlation_id, headers.get("traceparent", "")[:LONGEST_NAME] or None)
-    return new_row(topic_of(group), key, f"{group}.dead-lettered.v1", cause, data)
+    return new_row(f"{group}.dead-letters", key, f"{group}.dead-lettered.v1", cause, data)
 
 
 def _printable(value: bytes) -> str:

@@ -80,12 +80,16 @@ def _model_of(type_: str, handler: Handler) -> type[ConsumedEvent]:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """One consumer group's inbox. `ignored` are the types on its topics that it knows and does not need."""
+    """One consumer group's inbox. `ignored` are the types on its topics that it knows and does not need.
+
+    `patient` are the types that nobody waits for: they may wait until something comes that somebody waits for.
+    """
 
     database: Database
     group: str
     subscriptions: Mapping[str, Subscription]
     ignored: Collection[str] = ()
+    patient: Collection[str] = ()
     max_attempts: int = 4
     retry_seconds: float = 0.1
 
@@ -93,6 +97,13 @@ class Inbox:
     def topics(self) -> set[str]:
         """The topics to read."""
         return {subscription.model.topic for subscription in self.subscriptions.values()}
+
+    def can_wait(self, messages: Iterable[RawMessage]) -> bool:
+        """Whether nobody waits for any of these messages. Only their headers are looked at."""
+        types = {
+            (dict(message.headers).get("ce_type") or b"").decode(errors="replace") for message in messages
+        }
+        return types <= {*self.patient, *self.ignored}
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
         """Take a batch, all of it: when this returns each message was handled, was a duplicate, or is a dead letter.

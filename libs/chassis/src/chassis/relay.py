@@ -35,9 +35,6 @@ LEASE_SECONDS, SAVE_SECONDS = 6.0, 1.0
 # A cursor lost in a crash means duplicates, no loss. Without statistics, scans out of the index's order look cheap.
 SESSION = SERVER_SETTINGS | {"synchronous_commit": "off", "enable_bitmapscan": "off"}
 
-Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
-"""Sends rows in order and returns when all are durable; raises if it cannot say so of every one."""
-
 
 class Cursor(NamedTuple):
     """How far one shard was sent: all that `snapshot` sees, and of what `upper` sees all up to `after_id`."""
@@ -51,12 +48,13 @@ class Cursor(NamedTuple):
 class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
+    `send` sends rows in order and returns when all are durable; it raises if it cannot say so of every one.
     Every `poll_seconds` it renews its leases and looks for rows that nobody told it of. `consumed` tells which
     partitions its process has.
     """
 
     url: str
-    send: Send
+    send: Callable[[Sequence[OutboxRow]], Awaitable[None]]
     poll_seconds: float = 2.0
     page: int = 2_000
     consumed: Callable[[], Collection[int]] = tuple

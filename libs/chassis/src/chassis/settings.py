@@ -33,6 +33,7 @@ class ServiceSettings(BaseSettings):
     max_body_bytes: int = 64 * 1024
     batch_size: int = Field(500, ge=1, description="most messages in one transaction of the consumer")
     linger_seconds: float = Field(0, ge=0, description="pause after a batch, in which more gathers")
+    patience_seconds: float = Field(0.1, ge=0, description="what nobody waits for waits so long for company")
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000

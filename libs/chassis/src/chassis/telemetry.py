@@ -36,8 +36,7 @@ DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait f
 # A request to the receiver costs a millisecond, whatever is in it; the SDK's own 512 and 2,048 are for fewer spans.
 MANY_SPANS = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2048", "OTEL_BSP_MAX_QUEUE_SIZE": "16384"}
 
-_SCOPE = InstrumentationScope("chassis")
-_TRACER, _IDS = trace.get_tracer(_SCOPE.name), RandomIdGenerator()
+_SCOPE, _TRACER, _IDS = InstrumentationScope("chassis"), trace.get_tracer("chassis"), RandomIdGenerator()
 _LINKS = os.environ.get("SHOP_TRACE_MODE") == "links"
 _provider: TracerProvider | None = None
 _exporting: BatchSpanProcessor

@@ -15,6 +15,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         problems=api.PROBLEMS,
         subscriptions=consumers.SUBSCRIPTIONS,
         ignored=consumers.IGNORED,
+        patient=consumers.PATIENT,
     )
 
 

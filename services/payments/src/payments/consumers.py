@@ -21,6 +21,9 @@ SUBSCRIPTIONS: Mapping[str, Handler] = {
     "orders.order-cancelled.v1": handlers.refund_payment,
 }
 
+# What is to be charged can be learned together with the fact that it may be: the stock is reserved.
+PATIENT = ("orders.order-placed.v1",)
+
 # On the same topics, but nothing to a payment: anything else there is unknown, and dead-lettered.
 IGNORED = (
     "orders.order-confirmed.v1",

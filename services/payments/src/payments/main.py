@@ -24,6 +24,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         problems=api.PROBLEMS,
         subscriptions=consumers.SUBSCRIPTIONS,
         ignored=consumers.IGNORED,
+        patient=consumers.PATIENT,
         jobs=consumers.jobs(
             processor,
             concurrency=settings.payments_concurrency,
