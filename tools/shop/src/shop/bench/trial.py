@@ -7,8 +7,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from shop.bench.cpu import Spent
@@ -38,6 +38,8 @@ class Trial:
     """Seconds from when an order's request was due to its 202, shortest first."""
     shed: int
     generator_cpu: float
+    due: Mapping[str, float] = field(default_factory=dict, repr=False)
+    """Order id → when its request was due, seconds since the epoch."""
 
     @property
     def rate(self) -> float:
@@ -83,6 +85,7 @@ async def place(stage: Stage, orders: int, rate: float) -> Trial:
         answered=sorted(sent.answered),
         shed=sent.shed,
         generator_cpu=sent.cpu_seconds,
+        due=sent.orders,
     )
 
 

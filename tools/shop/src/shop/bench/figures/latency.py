@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from shop.bench import floor, programs, trial
+from shop.bench import floor, programs, stages, trial
 from shop.bench.bench import SHOP, Bench
-from shop.bench.figure import Figure, Lines, Result, Value
+from shop.bench.figure import Bars, Figure, Lines, Result, Value
 from shop.bench.samples import percentiles, pooled
 from shop.bench.stage import Stage
+
+SHARES = {"middle fifth": (0.4, 0.6), "slowest 2 %": (0.98, 1.0)}
+"""Name → between which shares of all orders, the quickest first."""
 
 
 async def measure(bench: Bench) -> Result:
@@ -18,12 +21,15 @@ async def measure(bench: Bench) -> Result:
     shop: list[list[float]] = []
     bare: list[list[float]] = []
     cpu = []
+    came: list[stages.Moments] = []
     for _ in range(bench.effort.rounds):
         run = await trial.place(bench.stage, bench.effort.orders, rate)
         shop.append(list(run.latencies))
         cpu.append(run.cpu_ms)
+        came += await stages.moments(bench.stage, run.due)
         async with bench.stage.without_services():
             bare.append((await _bare_path(bench.stage, bench.effort.samples))["seconds"])
+    by_stage = {name: stages.share(came, *which) for name, which in SHARES.items()}
     ours, theirs = percentiles(shop), percentiles(bare)
     return Result(
         [
@@ -34,8 +40,17 @@ async def measure(bench: Bench) -> Result:
                 "place → confirmed at half load, p99, of the bare path's", ours["p99"] / theirs["p99"], 5, 3
             ),
         ],
-        {"orders_per_second": rate, "shop_ms": ours, "bare_path_ms": theirs, "cpu_ms_per_order": cpu},
-        [Lines("Place → confirmed", "ms", {"shop": pooled(shop), "bare path": pooled(bare)})],
+        {
+            "orders_per_second": rate,
+            "shop_ms": ours,
+            "bare_path_ms": theirs,
+            "cpu_ms_per_order": cpu,
+            "by_stage_ms": by_stage,
+        },
+        [
+            Lines("Place → confirmed", "ms", {"shop": pooled(shop), "bare path": pooled(bare)}),
+            Bars("Place → confirmed, by what the order has come to", "ms", by_stage),
+        ],
     )
 
 
