@@ -231,6 +231,18 @@ async def test_what_nobody_waits_for_is_taken_with_what_somebody_waits_for(
     assert batches == [together]
 
 
+async def test_where_nothing_comes_nothing_is_taken(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[Sequence[RawMessage]] = []
+
+    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
+        batches.append(messages)
+
+    monkeypatch.setattr(Inbox, "process", take)
+    monkeypatch.setattr(consuming, "POLL_MS", 0)
+    await Consumer(inbox, settings(linger_seconds=1_000))._step(Arriving())
+    assert batches == []
+
+
 async def test_what_was_gathered_around_a_rebalance_is_given_back_from_its_first(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

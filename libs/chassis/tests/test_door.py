@@ -15,6 +15,7 @@ from chassis.app import Server
 from chassis.backlog import Backlog
 from chassis.connection import Connection
 from chassis.problems import Door, EdgeMiddleware
+from chassis.testing import listening
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"
 
@@ -65,11 +66,8 @@ class House:
 async def house() -> AsyncIterator[House]:
     house = House()
     server = Server(Config(house.app(), "127.0.0.1", 0, http=Door, log_config=None, timeout_keep_alive=3600))
-    server.config.load()
-    server.lifespan = server.config.lifespan_class(server.config)
-    await server.startup()
+    house.port = await listening(server)
     await server.on_tick(0)  # makes the Date header
-    house.port = server.servers[0].sockets[0].getsockname()[1]
     yield house
     await server.shutdown()
 

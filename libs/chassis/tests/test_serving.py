@@ -15,7 +15,7 @@ from starlette.types import Lifespan
 from uvicorn import Config
 
 from chassis.app import Server
-from chassis.testing import eventually
+from chassis.testing import eventually, listening
 
 REQUEST = b"GET /here HTTP/1.1\r\nHost: things\r\n\r\n"
 
@@ -26,24 +26,14 @@ def server(lifespan: Lifespan[FastAPI] | None = None) -> Server:
     return Server(Config(app, "127.0.0.1", 0, log_config=None))
 
 
-async def started(server: Server) -> None:
-    server.config.load()
-    server.lifespan = server.config.lifespan_class(server.config)
-    await server.startup()
-
-
-def port_of(server: Server) -> int:
-    port: int = server.servers[0].sockets[0].getsockname()[1]
-    return port
-
-
 async def test_who_was_connected_when_the_end_was_asked_for_gets_an_answer() -> None:
     ending = server()
     serving = asyncio.create_task(ending._serve())
 
     async def listens() -> int:
         assert ending.started
-        return port_of(ending)
+        port: int = ending.servers[0].sockets[0].getsockname()[1]
+        return port
 
     port = await eventually(listens)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -71,7 +61,7 @@ async def test_an_end_with_no_descriptor_left_is_orderly_too(monkeypatch: pytest
         raise OSError(errno.EMFILE, "Too many open files")
 
     ending = server(lifespan)
-    await started(ending)
+    await listening(ending)
     monkeypatch.setattr(os, "dup", none_left)
     await ending.shutdown()
     assert seen == ["drained"]
@@ -83,8 +73,7 @@ def test_whom_the_kernel_had_let_in_and_nobody_had_taken_gets_an_answer(
 ) -> None:
     async def end_with_somebody_at_the_door() -> tuple[bytes, int]:
         ending = server()
-        await started(ending)
-        port = port_of(ending)
+        port = await listening(ending)
         # The loop does not turn between here and the closing of the door, so nobody can have taken them.
         clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
         for client in clients:

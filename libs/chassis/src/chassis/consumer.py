@@ -115,7 +115,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             # Fetched around a rebalance: by the old assignment, or by the new.
             if generation != self._generation:
                 _give_back(consumer, records)
-            elif not await self._process(consumer, records):
+            elif records and not await self._process(consumer, records):
                 self._failures += 1
                 rest = pause(self._failures)
         if rest:  # no batch is in hand: a rebalance may go on

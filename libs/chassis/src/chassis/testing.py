@@ -9,6 +9,7 @@ from unittest import mock
 from uuid import UUID
 
 import httpx
+import uvicorn
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from fastapi import FastAPI
@@ -48,6 +49,15 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
             yield http
+
+
+async def listening(server: uvicorn.Server) -> int:
+    """Have a server listen as `serve` would, without its main loop; returns its port. End it by `shutdown`."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port
 
 
 def received(
