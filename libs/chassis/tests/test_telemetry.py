@@ -185,16 +185,20 @@ def test_without_a_receiver_or_with_the_sdk_disabled_no_span_is_recorded(
     assert telemetry.traceparent_of(span) == PARENT
 
 
-def test_who_sets_the_size_of_the_queue_gets_batches_that_fit_into_it(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("told", "size"), [(None, 16_384), ("1000", 1_000)])
+def test_the_queue_of_spans_is_long_unless_somebody_says_how_long(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, size: int
 ) -> None:
     monkeypatch.setattr(telemetry, "_provider", None)
     monkeypatch.setattr(telemetry, "_exporting", None, raising=False)
     monkeypatch.setattr(trace, "set_tracer_provider", lambda _: None)
     monkeypatch.setenv("OTEL_SERVICE_NAME", "things")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1000")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", told or "")
+    if told is None:
+        monkeypatch.delenv("OTEL_BSP_MAX_QUEUE_SIZE")
     telemetry.configure_tracing("things")
     assert telemetry._provider is not None
+    assert telemetry._exporting._batch_processor._queue.maxlen == size
     assert "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" not in os.environ
     telemetry.end_tracing()
