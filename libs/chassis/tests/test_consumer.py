@@ -46,8 +46,7 @@ class Broker:
     async def getmany(
         self, *, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
-        record = ConsumerRecord("things.thing.v1", 0, 7, 0, 0, None, b"", None, 0, 0, ())
-        return {PARTITION: [record]}
+        return {PARTITION: [_record(7, "")]}
 
     def seek(self, _: TopicPartition, offset: int) -> None:
         self.sought.append(offset)
@@ -63,6 +62,18 @@ def settings(kafka: str = "127.0.0.1:1", **more: Any) -> ServiceSettings:
 @pytest.fixture
 def consumer(inbox: Inbox) -> Consumer:
     return Consumer(inbox, settings())
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages each batch had that an inbox was given; it does nothing with them."""
+    sizes: list[int] = []
+
+    async def take(_: Inbox, messages: Sequence[RawMessage]) -> None:
+        sizes.append(len(messages))
+
+    monkeypatch.setattr(Inbox, "process", take)
+    return sizes
 
 
 def committing(consumer: Consumer, broker: Broker) -> asyncio.Task[None]:
@@ -217,51 +228,39 @@ def _record(offset: int, type_: str) -> ConsumerRecord[bytes, bytes]:
     ],
 )
 async def test_what_nobody_waits_for_is_taken_with_what_somebody_waits_for(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, arriving: list[list[str]], together: int
+    inbox: Inbox,
+    batches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    arriving: list[list[str]],
+    together: int,
 ) -> None:
-    batches: list[int] = []
-
-    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
-        batches.append(len(messages))
-
-    monkeypatch.setattr(Inbox, "process", take)
     monkeypatch.setattr(consuming, "POLL_MS", 0)
     patient = replace(inbox, patient=[RENAMED])
     await Consumer(patient, settings(batch_size=10, patience_seconds=0.1))._step(Arriving(*arriving))
     assert batches == [together]
 
 
-async def test_where_nothing_comes_nothing_is_taken(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    batches: list[Sequence[RawMessage]] = []
-
-    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
-        batches.append(messages)
-
-    monkeypatch.setattr(Inbox, "process", take)
+async def test_where_nothing_comes_nothing_is_taken(
+    inbox: Inbox, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(consuming, "POLL_MS", 0)
     await Consumer(inbox, settings(linger_seconds=1_000))._step(Arriving())
     assert batches == []
 
 
 async def test_what_was_gathered_around_a_rebalance_is_given_back_from_its_first(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    inbox: Inbox, batches: list[int]
 ) -> None:
-    taken: list[int] = []
-
     class Rebalanced(Arriving):
         async def getmany(self, **how: Any) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
             if len(self.batches) == 1:
                 await gathering.on_partitions_revoked([PARTITION])
             return await super().getmany(**how)
 
-    async def take(self: Inbox, messages: Sequence[RawMessage]) -> None:
-        taken.append(len(messages))
-
-    monkeypatch.setattr(Inbox, "process", take)
     gathering = Consumer(replace(inbox, patient=[RENAMED]), settings())
     broker = Rebalanced([RENAMED, RENAMED], [COUNTED])
     await gathering._step(broker)
-    assert taken == []
+    assert batches == []
     assert broker.sought[-1] == 0
 
 

@@ -105,12 +105,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
         if self._unanswered >= MOST_UNANSWERED:  # seen after a broker's restart: aiokafka never answers again
             raise Unavailable("the client commits no offsets any more: connect anew")
-        generation, most = self._generation, self.settings.batch_size
-        records = await _fetched(consumer, POLL_MS, most)
-        until = time.monotonic() + self.settings.patience_seconds
-        while 0 < len(records) < most and self.inbox.can_wait(records) and (now := time.monotonic()) < until:
-            records += await _fetched(consumer, int(1_000 * (until - now)) + 1, most - len(records))
-        rest = self.settings.linger_seconds if 0 < len(records) < most else 0
+        generation, records = self._generation, await self._gather(consumer, self.settings.batch_size)
+        rest = self.settings.linger_seconds if 0 < len(records) < self.settings.batch_size else 0
         async with self._busy:
             # Fetched around a rebalance: by the old assignment, or by the new.
             if generation != self._generation:
@@ -120,6 +116,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 rest = pause(self._failures)
         if rest:  # no batch is in hand: a rebalance may go on
             await wait(self.stopping, rest)
+
+    async def _gather(self, consumer: AIOKafkaConsumer, most: int) -> list[ConsumerRecord]:
+        """What comes next; while nobody waits for any of it, also what comes behind it within `patience_seconds`."""
+        records = await _fetched(consumer, POLL_MS, most)
+        until = time.monotonic() + self.settings.patience_seconds
+        while 0 < len(records) < most and self.inbox.can_wait(records) and (now := time.monotonic()) < until:
+            records += await _fetched(consumer, int(1_000 * (until - now)) + 1, most - len(records))
+        return records
 
     async def _process(self, consumer: AIOKafkaConsumer, records: Sequence[ConsumerRecord]) -> bool:
         """Whether the inbox took the records; if not, they will be fetched again."""

@@ -100,10 +100,8 @@ class Inbox:
 
     def can_wait(self, messages: Iterable[RawMessage]) -> bool:
         """Whether nobody waits for any of these messages. Only their headers are looked at."""
-        types = {
-            (dict(message.headers).get("ce_type") or b"").decode(errors="replace") for message in messages
-        }
-        return types <= {*self.patient, *self.ignored}
+        quiet = {type_.encode() for type_ in (*self.patient, *self.ignored)}
+        return all(dict(message.headers).get("ce_type") in quiet for message in messages)
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
         """Take a batch, all of it: when this returns each message was handled, was a duplicate, or is a dead letter.

@@ -54,7 +54,7 @@ def test_every_variant_that_a_figure_needs_is_run() -> None:
 def trial(cost_ms: float, speed: float) -> Trial:
     """Of one order, on a machine that needs `speed` times as long for everything."""
     seconds = {"orders": cost_ms * speed / 1000, PROCESSOR: 0.4 * speed / 1000}
-    return Trial(1, 1.0, Spent(1.0, seconds), [1.0], [1.0], 0, 0.1 * speed / 1000)
+    return Trial(1, 1.0, Spent(1.0, seconds), {"o": 0.0}, {"o": 1.0}, [1.0], 0, 0.1 * speed / 1000)
 
 
 def test_a_machine_that_is_slower_at_times_is_no_cost_of_the_variant_that_ran_then() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import mean
 
 from shop.bench.stage import Stage
+from shop.bench.trial import COMMITTED_AT, Trial
 
 STAGES = ("placed", "stock reserved", "payment due", "charged", "confirmed")
 """What an order comes to, in this order; each is a commit of the service that does it."""
@@ -15,24 +16,24 @@ Moments = Sequence[float]
 """When an order's request was due, then when it came to each of STAGES; seconds since the epoch."""
 
 
-async def moments(stage: Stage, due: Mapping[str, float]) -> list[Moments]:
-    """Of each confirmed order of `due`, which says when its request was due."""
-    placed = await _published(stage, "orders", "orders.order-placed.v1", due)
-    reserved = await _published(stage, "inventory", "inventory.stock-reserved.v1", due)
-    charged = await _published(stage, "payments", "payments.payment-captured.v1", due)
-    confirmed = await _published(stage, "orders", "orders.order-confirmed.v1", due)
+async def moments(stage: Stage, run: Trial) -> list[Moments]:
+    """Of each order of a run."""
+    orders = list(run.due)
+    placed = await _published(stage, "orders", "orders.order-placed.v1", orders)
+    reserved = await _published(stage, "inventory", "inventory.stock-reserved.v1", orders)
+    charged = await _published(stage, "payments", "payments.payment-captured.v1", orders)
     heard = await _heard(stage, [id for facts in (placed, reserved) for id, _ in facts.values()])
     return [
         (
-            due[order],
+            due,
             placed[order][1],
             reserved[order][1],
             # It is due when payments knows both facts, whichever comes last.
             max(heard[placed[order][0]], heard[reserved[order][0]]),
             charged[order][1],
-            at,
+            run.confirmed[order],
         )
-        for order, (_, at) in confirmed.items()
+        for order, due in run.due.items()
     ]
 
 
@@ -45,11 +46,11 @@ def share(orders: Sequence[Moments], low: float, high: float) -> dict[str, float
 
 
 async def _published(
-    stage: Stage, service: str, event: str, orders: Mapping[str, float]
+    stage: Stage, service: str, event: str, orders: Sequence[str]
 ) -> dict[str, tuple[str, float]]:
     """Order → the event's id, and when it was committed."""
     async with stage.database(service) as connection:
-        rows = await connection.fetch(_PUBLISHED, event, list(orders))
+        rows = await connection.fetch(_PUBLISHED, event, orders)
     return {order: (id, at) for order, id, at in rows}
 
 
@@ -59,6 +60,7 @@ async def _heard(stage: Stage, ids: Sequence[str]) -> dict[str, float]:
         return {row["id"]: row["at"] for row in await connection.fetch(_HEARD, ids)}
 
 
-_AT = "extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8"
-_PUBLISHED = f"SELECT key, event_id::text, {_AT} FROM outbox WHERE type = $1 AND key = ANY($2::text[])"
-_HEARD = f"SELECT event_id::text AS id, {_AT} AS at FROM inbox WHERE event_id = ANY($1::uuid[])"
+_PUBLISHED = (
+    f"SELECT key, event_id::text, {COMMITTED_AT} FROM outbox WHERE type = $1 AND key = ANY($2::text[])"
+)
+_HEARD = f"SELECT event_id::text AS id, {COMMITTED_AT} AS at FROM inbox WHERE event_id = ANY($1::uuid[])"

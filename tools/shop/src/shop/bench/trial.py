@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from shop.bench.cpu import Spent
@@ -32,14 +32,19 @@ class Trial:
     """Seconds from the first request to the last confirmation's commit."""
     spent: Spent
     """CPU until the last event of the last order had been digested."""
-    latencies: Sequence[float]
-    """Seconds from when an order's request was due to the commit of its confirmation, shortest first."""
+    due: Mapping[str, float]
+    """Order id → when its request was due, seconds since the epoch."""
+    confirmed: Mapping[str, float]
+    """Order id → when its confirmation was committed."""
     answered: Sequence[float]
     """Seconds from when an order's request was due to its 202, shortest first."""
     shed: int
     generator_cpu: float
-    due: Mapping[str, float] = field(default_factory=dict, repr=False)
-    """Order id → when its request was due, seconds since the epoch."""
+
+    @property
+    def latencies(self) -> list[float]:
+        """Seconds from when an order's request was due to the commit of its confirmation, shortest first."""
+        return sorted(self.confirmed[order_id] - due for order_id, due in self.due.items())
 
     @property
     def rate(self) -> float:
@@ -81,11 +86,11 @@ async def place(stage: Stage, orders: int, rate: float) -> Trial:
         orders=orders,
         wall=max(confirmed.values()) - sent.began,
         spent=spent,
-        latencies=sorted(confirmed[order_id] - due for order_id, due in sent.orders.items()),
+        due=sent.orders,
+        confirmed=confirmed,
         answered=sorted(sent.answered),
         shed=sent.shed,
         generator_cpu=sent.cpu_seconds,
-        due=sent.orders,
     )
 
 
@@ -143,6 +148,9 @@ async def confirmations(stage: Stage, began: UUID) -> dict[str, float]:
         return {row["id"]: row["at"] for row in await orders.fetch(_CONFIRMED, began)}
 
 
+COMMITTED_AT = "extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8"
+"""When a row's transaction was committed, in a query of its table."""
+
 # An order's id is a UUIDv7: those since a moment are a range of the primary key, which costs the shop next to nothing.
 _DIGESTED = """
     SELECT count(*) FROM order_facts
@@ -150,7 +158,7 @@ _DIGESTED = """
       AND order_id >= $1 AND order_state = 'CONFIRMED' AND reservation_state = 'COMMITTED'
       AND captured_at IS NOT NULL AND notified_at IS NOT NULL
 """
-_CONFIRMED = """
-    SELECT id::text, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at FROM orders
+_CONFIRMED = f"""
+    SELECT id::text, {COMMITTED_AT} AS at FROM orders
     WHERE id >= $1 AND state = 'CONFIRMED'
 """

@@ -24,9 +24,9 @@ async def measure(bench: Bench) -> Result:
     came: list[stages.Moments] = []
     for _ in range(bench.effort.rounds):
         run = await trial.place(bench.stage, bench.effort.orders, rate)
-        shop.append(list(run.latencies))
+        shop.append(run.latencies)
         cpu.append(run.cpu_ms)
-        came += await stages.moments(bench.stage, run.due)
+        came += await stages.moments(bench.stage, run)
         async with bench.stage.without_services():
             bare.append((await _bare_path(bench.stage, bench.effort.samples))["seconds"])
     by_stage = {name: stages.share(came, *which) for name, which in SHARES.items()}
