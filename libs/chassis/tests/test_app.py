@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
@@ -75,6 +76,34 @@ async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_err
     db: Database = app.state.database
     async with client(app), db.transaction() as tx:
         tx.wake("nobody")
+
+
+async def test_requests_that_have_all_their_connections_keep_nothing_else_waiting(
+    project: TestDatabase,
+) -> None:
+    settings = ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(project.url),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        database_pool_size=2,
+    )
+    worked = asyncio.Event()
+
+    async def works(database: Database) -> int:
+        async with database.transaction():
+            worked.set()
+        return 0
+
+    app = build_app(settings, router=APIRouter(), jobs={"works": Job(works, every=0.01)})
+    async with client(app) as http, AsyncExitStack() as rush:
+        for _ in range(settings.database_pool_size):
+            await rush.enter_async_context(app.state.database.reading())
+        worked.clear()
+        async with asyncio.timeout(30):
+            await worked.wait()
+        async with app.state.inbox.database.transaction():
+            pass
+        assert (await http.get("/readyz")).json()["checks"]["database"] == "ok"
 
 
 async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(project: TestDatabase) -> None:

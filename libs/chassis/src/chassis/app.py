@@ -64,7 +64,7 @@ def build_app(
     # FastAPI can trace by itself; once around each request is enough, and the instrumentor does it.
     native = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=native)
-    app.state.settings, app.state.inbox, app.state.database = settings, inbox, database
+    app.state.settings, app.state.inbox, app.state.database = settings, inbox, runtime.requests
     app.state.cursors, app.state.consumer, app.state.backlog = Cursors(url), runtime.consumer, backlog
     # The service's own first: routes are tried in their order, and looked through once more to name the span.
     for routes in (*([router] if settings.role != "worker" else []), health.router, admin.router):
@@ -128,6 +128,8 @@ class Runtime:
 
     def __init__(self, settings: ServiceSettings, inbox: Inbox, jobs: Jobs, backlog: Backlog | None) -> None:
         self.settings, self.inbox, self.backlog, self.database = settings, inbox, backlog, inbox.database
+        # Under a rush requests wait for each other's connections. What was promised to others does not wait with them.
+        self.requests = Database(settings.database_url.get_secret_value(), settings.database_pool_size)
         prune = partial(retention.prune, outbox=settings.outbox_retention, inbox=settings.inbox_retention)
         self.jobs = {**jobs, "prune": Job(prune, every=60)}
         self.publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
@@ -135,7 +137,7 @@ class Runtime:
         self.relay = Relay(settings.database_url.get_secret_value(), self.publisher.send)
         self.relay.consumed = lambda: self.consumer.partitions if self.consumer else ()
         self._notify, self._elsewhere = asyncio.Event(), set[int]()
-        self.database.on_commit = self._committed
+        self.requests.on_commit = self.database.on_commit = self._committed
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
@@ -158,7 +160,7 @@ class Runtime:
                     task.cancel()
                 _, left = await asyncio.wait(left, timeout=1)
             await self.publisher.close()
-            await self.database.close()
+            await asyncio.gather(self.requests.close(), self.database.close())
             await asyncio.to_thread(telemetry.end_tracing)
 
     def _work(self) -> dict[str, Work]:

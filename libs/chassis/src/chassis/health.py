@@ -29,7 +29,9 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """200 if every check passes, otherwise 503 with what is wrong."""
     consumer: Consumer | None = request.app.state.consumer
-    checks = {"database": await _ask(request.app.state.database, lambda db: db.execute(text("SELECT 1")))}
+    checks = {
+        "database": await _ask(request.app.state.inbox.database, lambda db: db.execute(text("SELECT 1")))
+    }
     if consumer is not None:
         checks["consumer"] = "ok" if consumer.assigned else "no partitions assigned yet"
     status = "ready" if set(checks.values()) == {"ok"} else "not ready"
@@ -39,7 +41,7 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters in Prometheus' text format. What must be asked of the database is left as it was while that is away."""
-    await _ask(request.app.state.database, dead_letters.count_open)
+    await _ask(request.app.state.inbox.database, dead_letters.count_open)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

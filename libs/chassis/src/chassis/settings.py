@@ -29,7 +29,7 @@ class ServiceSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     log_level: str = "info"
-    database_pool_size: int = Field(8, ge=2)
+    database_pool_size: int = Field(8, ge=2, description="for requests, and as many for all else")
     max_body_bytes: int = 64 * 1024
     batch_size: int = Field(500, ge=1, description="most messages in one transaction of the consumer")
     linger_seconds: float = Field(0, ge=0, description="pause after a batch, in which more gathers")

@@ -19,7 +19,7 @@ RATE = 12.0
 CRASH_SHARE = 0.3
 AT_A_TIME = 2
 TAKEOVER_SECONDS = 10.0
-SETTINGS = {"DATABASE_POOL_SIZE": "3"}
+SETTINGS = {"DATABASE_POOL_SIZE": "2"}
 """PostgreSQL takes a hundred connections, and there are twenty processes."""
 
 
