@@ -18,7 +18,7 @@ from shop.oracle.report import Verdict, judge
 from shop.prove import open_transaction, overload, rebalances, replicas, republish, shutdown
 from shop.prove.memory import Memory
 from shop.prove.outcome import Outcome, at_least, at_most, print_outcome
-from shop.prove.overload import Rush
+from shop.prove.overload import Pace, Rush
 from shop.prove.shutdown import Ending
 from shop.prove.stalls import Stall
 from shop.prove.visitors import Visitor
@@ -100,8 +100,8 @@ CALM = Rush(
     seconds=10.0,
     sent=Sent(asked=9_000, left=1_000, shed=8_000, vague=0),
     sought=100.0,
-    peak=100.0,
-    goodput=80.0,
+    tries=[Pace(90.0, 0.5), Pace(100.0, 0.5), Pace(110.0, 0.5)],
+    goodput=Pace(80.0, 0.5),
     drained=60.0,
     memory=Memory([dict.fromkeys(SERVICES, 50.0)] * 9),
 )
@@ -114,8 +114,9 @@ def test_a_rush_that_is_borne_holds(green: Verdict) -> None:
 @pytest.mark.parametrize(
     "rush",
     [
-        replace(CALM, goodput=79.0),
-        replace(CALM, peak=101.0),
+        replace(CALM, goodput=Pace(79.0, 0.5)),
+        replace(CALM, goodput=Pace(100.0, 0.39)),  # on a machine that was faster meanwhile
+        replace(CALM, tries=[Pace(101.0, 0.5)]),
         replace(CALM, drained=61.0),
         replace(CALM, sent=replace(CALM.sent, asked=1_000)),  # no rush at all
         replace(CALM, sent=replace(CALM.sent, shed=0)),
@@ -125,6 +126,13 @@ def test_a_rush_that_is_borne_holds(green: Verdict) -> None:
 )
 def test_a_rush_that_is_not_borne_is_seen(green: Verdict, rush: Rush) -> None:
     assert not overload.verdict_on(rush, green).holds
+
+
+def test_a_rush_on_a_machine_that_was_slower_meanwhile_holds(green: Verdict) -> None:
+    slow = replace(CALM, goodput=Pace(60.0, 0.67))
+    outcome = overload.verdict_on(slow, green)
+    assert outcome.holds
+    assert outcome.detail["their share by the clock alone"] == 0.6
 
 
 def test_memory_may_fill_in_the_beginning_and_not_grow_after_it() -> None:

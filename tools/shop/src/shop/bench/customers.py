@@ -1,8 +1,8 @@
 """The load: orders that arrive by the clock, whether or not the shop keeps up.
 
-A process of its own, so that what it burns is told apart; and a small HTTP client of its own on uvloop, for a
-comfortable one would burn more than the shop. An order that the shop sheds (429, 503) comes back when it was asked to,
-unless customers are impatient: then it is given up.
+A process of its own, so that what it burns is told apart; and a small HTTP client of its own on bare sockets, for a
+comfortable one would burn more than the shop, and one on an event loop twice as much as this. An order that the shop
+sheds (429, 503) comes back when it was asked to, unless customers are impatient: then it is given up.
 
     python -m shop.bench.customers --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
 """
@@ -10,16 +10,18 @@ unless customers are impatient: then it is given up.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import random
+import selectors
+import socket
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from heapq import heappop, heappush
 from pathlib import Path
-
-import uvloop
+from typing import NamedTuple
 
 CONNECTIONS = 64
 LONGEST_QUEUE = 1.0
@@ -28,11 +30,20 @@ SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 """So many that no two orders of a moment need to fight for one product."""
 
 
-Due = tuple[float, str, bytes]
-"""When an order is due (seconds since the epoch), its Idempotency-Key, and its request."""
+class Order(NamedTuple):
+    """When an order is due (seconds since the epoch), its Idempotency-Key, and its request."""
 
-Answer = tuple[int, dict[str, str], bytes]
-"""Status, headers with their names in lower case, body."""
+    moment: float
+    key: str
+    request: bytes
+
+
+class Answer(NamedTuple):
+    """Status, headers with their names in lower case, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class Refused(Exception):
@@ -61,7 +72,56 @@ class Sent:
     cpu_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+class Window:
+    """One connection, at which one order at a time is placed."""
+
+    def __init__(self, port: int, ready: selectors.BaseSelector) -> None:
+        self.order: Order | None = None
+        """What is being asked for; None when it was answered."""
+        self._port, self._ready = port, ready
+        self._line: socket.socket | None = None
+        self._new, self._received = False, b""
+
+    def ask(self, order: Order) -> None:
+        """Send an order's request; on a new connection if there is none, as a server closes those that are idle."""
+        self.order, self._received = order, b""
+        self._new = self._line is None
+        if self._line is None:
+            self._line = socket.create_connection(("127.0.0.1", self._port))
+            self._ready.register(self._line, selectors.EVENT_READ, self)
+        with suppress(ConnectionError):  # it is closed, as reading it will show
+            self._line.sendall(order.request)
+
+    def look(self) -> Answer | None:
+        """The answer, None while it is not there. A request that met a closed connection is sent again.
+
+        Its key makes that harmless. Raises Refused if a new connection is closed as well.
+        """
+        assert self._line is not None
+        piece = b""
+        with suppress(ConnectionError):
+            piece = self._line.recv(65_536)
+        if piece:
+            self._received += piece
+            if (answer := answer_in(self._received)) is not None:
+                self.order = None
+            return answer
+        self.close()
+        if self.order is not None:
+            if self._new:
+                raise Refused("The shop closed a new connection and gave no answer.")
+            self.ask(self.order)
+        return None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._line is not None:
+            self._ready.unregister(self._line)
+            self._line.close()
+            self._line = None
+
+
+@dataclass
 class Customers:
     """`orders` orders at `rate` per second, by a Poisson process; a rate of 0 sends them all at once."""
 
@@ -72,119 +132,104 @@ class Customers:
     seed: int
     connections: int = CONNECTIONS
     impatient: bool = False
+    sent: Sent = field(default_factory=Sent, init=False)
+    _free: deque[Window] = field(default_factory=deque, init=False)
+    _later: list[tuple[float, Order, Window]] = field(default_factory=list, init=False)
+    """Who waits to ask again, where, and until when; soonest first."""
 
-    async def come(self) -> Sent:
-        """Place all orders; returns when each was taken or given up. Raises a group of Refused if one is refused."""
-        sent = Sent(began=time.time())
-        due: asyncio.Queue[Due | None] = asyncio.Queue()
-        windows = min(self.connections, self.orders)
-        async with asyncio.TaskGroup() as group:
-            for number in range(windows):
-                group.create_task(self._window(self.ports[number % len(self.ports)], due, sent))
-            await self._arrive(due)
-            for _ in range(windows):
-                due.put_nowait(None)
-        return sent
+    def come(self) -> Sent:
+        """Place all orders; returns when each was taken or given up. Raises Refused if one is refused."""
+        self.sent.began = time.time()
+        with selectors.DefaultSelector() as ready, ExitStack() as evening:
+            for number in range(self.connections):
+                window = Window(self.ports[number % len(self.ports)], ready)
+                evening.callback(window.close)
+                self._free.append(window)
+            self._serve(ready)
+        return self.sent
 
-    async def _arrive(self, due: asyncio.Queue[Due | None]) -> None:
+    def _serve(self, ready: selectors.BaseSelector) -> None:
+        coming = self._arrivals(self.sent.began)
+        due, windows = next(coming, None), len(self._free)
+        while due is not None or len(self._free) < windows:
+            for key, _ in ready.select(self._pause(due)):
+                self._look(key.data)
+            while due is not None and self._free and due.moment <= time.time():
+                self._first(due)
+                due = next(coming, None)
+            while self._later and self._later[0][0] <= time.time():
+                _, order, window = heappop(self._later)
+                window.ask(order)
+
+    def _arrivals(self, moment: float) -> Iterator[Order]:
         dice = random.Random(self.seed)
-        moment = time.time()
         for number in range(self.orders):
-            if self.rate:
-                moment += dice.expovariate(self.rate)
-                await asyncio.sleep(max(0.0, moment - time.time()))
-            due.put_nowait((moment, f"{self.seed}-{number}", self._request(dice, number)))
+            moment += dice.expovariate(self.rate) if self.rate else 0.0
+            key = f"{self.seed}-{number}"
+            yield Order(moment, key, _request(dice, key))
 
-    async def _window(self, port: int, due: asyncio.Queue[Due | None], sent: Sent) -> None:
-        """Takes the next order that is due, waits for its answer."""
-        line = Line(port)
-        try:
-            while (order := await due.get()) is not None:
-                moment, key, request = order
-                if self.impatient and time.time() > moment + LONGEST_QUEUE:
-                    sent.left += 1
-                    continue
-                if (order_id := await self._place(line, request, sent)) is not None:
-                    sent.answered.append(time.time() - moment)
-                    sent.orders[order_id], sent.keys[order_id] = moment, key
-        finally:
-            line.close()
+    def _first(self, order: Order) -> None:
+        """An order is due and a window free."""
+        if self.impatient and time.time() > order.moment + LONGEST_QUEUE:
+            self.sent.left += 1
+        else:
+            self._free.popleft().ask(order)
 
-    async def _place(self, line: Line, request: bytes, sent: Sent) -> str | None:
-        """Send a request until it is taken; returns the order's id, None if the customer gave up."""
-        while True:
-            status, headers, body = await line.ask(request)
-            sent.asked += 1
-            if status == 202:
-                return str(json.loads(body)["order_id"])
-            if status not in (429, 503):
-                raise Refused(f"An order was answered with {status}: {body[:300].decode()}")
-            sent.shed += 1
-            sent.vague += "retry-after" not in headers
-            if self.impatient:
-                return None
-            await asyncio.sleep(float(headers.get("retry-after", "1")))
+    def _pause(self, due: Order | None) -> float | None:
+        """Seconds until there is something to do, whatever the shop answers; None if there is nothing."""
+        moments = [until for until, _, _ in self._later[:1]]
+        if due is not None and self._free:
+            moments.append(due.moment)
+        return max(0.0, min(moments) - time.time()) if moments else None
 
-    def _request(self, dice: random.Random, number: int) -> bytes:
-        lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
-        order = {
-            "customer_id": f"customer-{dice.randrange(1000):03d}",
-            "lines": lines,
-            "currency": "EUR",
-            "payment_token": "tok_ok",
-            "deadline_seconds": 3600,  # a backlog is measured here, and not cancelled
-        }
-        body = json.dumps(order, separators=(",", ":")).encode()
-        head = (
-            f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            f"Idempotency-Key: {self.seed}-{number}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
-
-
-class Line(asyncio.Protocol):
-    """One connection, opened when it is needed: a server closes those that are idle for long."""
-
-    def __init__(self, port: int) -> None:
-        self.port, self.received = port, b""
-        self.transport: asyncio.Transport | None = None
-        self.answer: asyncio.Future[Answer] | None = None
-
-    async def ask(self, request: bytes) -> Answer:
-        """The answer to a request. One that met a closed connection is sent again: its key makes that harmless."""
-        if self.transport is not None:
-            with suppress(ConnectionError):
-                return await self._exchange(self.transport, request)
-        loop = asyncio.get_running_loop()
-        self.transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.port)
-        return await self._exchange(self.transport, request)
-
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self.transport is not None:
-            self.transport.close()
-
-    async def _exchange(self, transport: asyncio.Transport, request: bytes) -> Answer:
-        self.received, self.answer = b"", asyncio.get_running_loop().create_future()
-        transport.write(request)
-        return await self.answer
-
-    def data_received(self, data: bytes) -> None:
-        """A piece of the answer; most come in one."""
-        self.received += data
-        head, whole, body = self.received.partition(b"\r\n\r\n")
-        if not whole or self.answer is None or self.answer.done():
+    def _look(self, window: Window) -> None:
+        order, answer = window.order, window.look()
+        if answer is None or order is None:
             return
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if len(body) >= int(headers["content-length"]):
-            self.answer.set_result((int(first.split()[1]), headers, body))
+        self.sent.asked += 1
+        if answer.status == 202:
+            order_id = str(json.loads(answer.body)["order_id"])
+            self.sent.answered.append(time.time() - order.moment)
+            self.sent.orders[order_id], self.sent.keys[order_id] = order.moment, order.key
+        elif answer.status not in (429, 503):
+            raise Refused(f"An order was answered with {answer.status}: {answer.body[:300].decode()}")
+        else:
+            self.sent.shed += 1
+            self.sent.vague += "retry-after" not in answer.headers
+            if not self.impatient:
+                until = time.time() + float(answer.headers.get("retry-after", "1"))
+                heappush(self._later, (until, order, window))
+                return
+        self._free.append(window)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """The shop has closed the connection: whoever waits for an answer gets none on it."""
-        self.transport = None
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_exception(error or ConnectionAbortedError("closed without an answer"))
+
+def _request(dice: random.Random, key: str) -> bytes:
+    lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
+    order = {
+        "customer_id": f"customer-{dice.randrange(1000):03d}",
+        "lines": lines,
+        "currency": "EUR",
+        "payment_token": "tok_ok",
+        "deadline_seconds": 3600,  # a backlog is measured here, and not cancelled
+    }
+    body = json.dumps(order, separators=(",", ":")).encode()
+    head = (
+        f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def answer_in(received: bytes) -> Answer | None:
+    """The answer that was received, None while a piece of it is missing."""
+    head, whole, body = received.partition(b"\r\n\r\n")
+    if not whole:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return (
+        Answer(int(first.split()[1]), headers, body) if len(body) >= int(headers["content-length"]) else None
+    )
 
 
 def main() -> None:
@@ -208,9 +253,9 @@ def main() -> None:
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}
     try:
-        sent = uvloop.run(Customers(**options).come())
-    except* Refused as refused:
-        raise SystemExit(str(refused.exceptions[0])) from None
+        sent = Customers(**options).come()
+    except Refused as refused:
+        raise SystemExit(str(refused)) from None
     sent.cpu_seconds = time.process_time()
     out.write_text(json.dumps(asdict(sent)))
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shop.bench.customers import Answer, Line
+from shop.bench.customers import Answer, answer_in
 from shop.load import Plan
 from shop.oracle.history import History
 from shop.stack.trouble import Trouble
@@ -37,22 +37,32 @@ class Visitor:
     async def ask(self, request: bytes) -> Answer:
         """The answer to a request, which is repeated until there is one. Raises Trouble if no door ever opens."""
         for turn in range(TRIES):
-            line = Line(self.doors[turn % len(self.doors)])
             try:
-                answer = await line.ask(request)
+                answer = await _exchange(self.doors[turn % len(self.doors)], request)
             except ConnectionRefusedError:
                 self.refused += 1
                 await asyncio.sleep(PAUSE if turn % len(self.doors) else 0)
             except ConnectionError as error:
                 self.failures[type(error).__name__] += 1
             else:
-                if answer[0] < 500:
+                if answer.status < 500:
                     self.answers += 1
                     return answer
-                self.failures[str(answer[0])] += 1
-            finally:
-                line.close()
+                self.failures[str(answer.status)] += 1
         raise Trouble(f"None of the ports {self.doors} answers: see `shop status`.")
+
+
+async def _exchange(door: int, request: bytes) -> Answer:
+    """The answer of whoever is behind a door. Raises ConnectionError if there is none, or not the whole of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door)
+    try:
+        writer.write(request)
+        answer = answer_in(await reader.read())
+    finally:
+        writer.close()
+    if answer is None:
+        raise ConnectionAbortedError("closed without an answer")
+    return answer
 
 
 async def look_around(visitor: Visitor, path: str, goes_on: Callable[[], bool], pause: float) -> None:
