@@ -107,3 +107,9 @@ async def test_a_connection_that_the_shop_has_closed_costs_no_order() -> None:
     async with shop([], patience=3) as (port, _):
         sent = await asyncio.to_thread(Customers([port], orders=200, rate=0, seed=1).come)
     assert len(sent.orders) == 200
+
+
+async def test_a_shop_that_closes_each_connection_at_once_is_not_asked_for_ever() -> None:
+    async with shop([], patience=0) as (port, _):
+        with pytest.raises(Refused, match="gave no answer"):
+            await asyncio.to_thread(Customers([port], orders=1, rate=0, seed=1).come)

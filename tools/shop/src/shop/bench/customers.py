@@ -1,7 +1,7 @@
 """The load: orders that arrive by the clock, whether or not the shop keeps up.
 
 A process of its own, so that what it burns is told apart; and a small HTTP client of its own on bare sockets, for a
-comfortable one would burn more than the shop, and one on an event loop twice as much as this. An order that the shop
+comfortable one would burn more than the shop, and one on an event loop a third more than this. An order that the shop
 sheds (429, 503) comes back when it was asked to, unless customers are impatient: then it is given up.
 
     python -m shop.bench.customers --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
