@@ -14,7 +14,7 @@ from sqlalchemy import text
 from chassis import dead_letters
 from chassis.connection import Connection
 from chassis.consumer import Consumer
-from chassis.database import Database, is_unavailable
+from chassis.database import is_unavailable
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
@@ -29,9 +29,7 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """200 if every check passes, otherwise 503 with what is wrong."""
     consumer: Consumer | None = request.app.state.consumer
-    checks = {
-        "database": await _ask(request.app.state.inbox.database, lambda db: db.execute(text("SELECT 1")))
-    }
+    checks = {"database": await _ask(request, lambda db: db.execute(text("SELECT 1")))}
     if consumer is not None:
         checks["consumer"] = "ok" if consumer.assigned else "no partitions assigned yet"
     status = "ready" if set(checks.values()) == {"ok"} else "not ready"
@@ -41,14 +39,14 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters in Prometheus' text format. What must be asked of the database is left as it was while that is away."""
-    await _ask(request.app.state.inbox.database, dead_letters.count_open)
+    await _ask(request, dead_letters.count_open)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _ask(database: Database, question: Callable[[Connection], Awaitable[object]]) -> str:
+async def _ask(request: Request, question: Callable[[Connection], Awaitable[object]]) -> str:
     """Whether the database answers: `ok`, or that it is away."""
     try:
-        async with asyncio.timeout(2.0), database.reading() as connection:
+        async with asyncio.timeout(2.0), request.app.state.inbox.database.reading() as connection:
             await question(connection)
     except Exception as error:
         if not is_unavailable(error):
