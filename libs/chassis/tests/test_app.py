@@ -22,18 +22,22 @@ from chassis.testing import client, eventually
 from shop.testing import TestDatabase
 
 
+def things(project: TestDatabase, **more: Any) -> ServiceSettings:
+    """The settings of a service whose broker is away."""
+    return ServiceSettings(
+        service_name="things",
+        database_url=SecretStr(project.url),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        **more,
+    )
+
+
 async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
     project: TestDatabase,
     thing_counted: Callable[[str, int], PublishedEvent],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr(project.url),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        SHOP_ROLE="api",
-    )
-    app = build_app(settings, router=APIRouter())
+    app = build_app(things(project, SHOP_ROLE="api"), router=APIRouter())
     db: Database = app.state.database
     execute, failed, told = Connection.execute, asyncio.Event(), set[str]()
 
@@ -66,13 +70,7 @@ async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
 async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_error(
     project: TestDatabase,
 ) -> None:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr(project.url),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        SHOP_ROLE="api",
-    )
-    app = build_app(settings, router=APIRouter())
+    app = build_app(things(project, SHOP_ROLE="api"), router=APIRouter())
     db: Database = app.state.database
     async with client(app), db.transaction() as tx:
         tx.wake("nobody")
@@ -81,12 +79,7 @@ async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_err
 async def test_requests_that_have_all_their_connections_keep_nothing_else_waiting(
     project: TestDatabase,
 ) -> None:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr(project.url),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        database_pool_size=2,
-    )
+    settings = things(project, database_pool_size=2)
     worked = asyncio.Event()
 
     async def works(database: Database) -> int:
@@ -107,9 +100,6 @@ async def test_requests_that_have_all_their_connections_keep_nothing_else_waitin
 
 
 async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(project: TestDatabase) -> None:
-    settings = ServiceSettings(
-        service_name="things", database_url=SecretStr(project.url), kafka_bootstrap_servers="127.0.0.1:1"
-    )
     begun, asked = asyncio.Event(), 0
 
     async def stubborn(_: Database) -> int:
@@ -123,7 +113,7 @@ async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(pro
                 raise
         return 0
 
-    app = build_app(settings, router=APIRouter(), jobs={"stubborn": Job(stubborn, every=0.01)})
+    app = build_app(things(project), router=APIRouter(), jobs={"stubborn": Job(stubborn, every=0.01)})
     async with asyncio.timeout(30):
         async with client(app):
             await begun.wait()

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from shop.bench import customers
-from shop.bench.customers import Customers, Refused
+from shop.bench.customers import Customers, Refused, Sent
 
 
 @asynccontextmanager
@@ -54,9 +55,14 @@ async def shop(
         server.close()
 
 
+async def come(ports: list[int], **how: Any) -> Sent:
+    """All customers at once. Beside the loop, in which the shop answers them."""
+    return await asyncio.to_thread(Customers(ports, rate=0, seed=1, **how).come)
+
+
 async def test_every_order_is_placed_once() -> None:
     async with shop([]) as (port, keys):
-        sent = await asyncio.to_thread(Customers([port], orders=20, rate=0, seed=1).come)
+        sent = await come([port], orders=20)
     assert len(sent.orders) == len(sent.answered) == 20
     assert len(set(keys)) == 20
     assert sent.shed == 0
@@ -64,7 +70,7 @@ async def test_every_order_is_placed_once() -> None:
 
 async def test_the_replicas_of_orders_share_the_customers() -> None:
     async with shop([]) as (one, ones_keys), shop([]) as (other, others_keys):
-        sent = await asyncio.to_thread(Customers([one, other], orders=20, rate=0, seed=1, connections=4).come)
+        sent = await come([one, other], orders=20, connections=4)
     assert len(sent.answered) == 20
     assert ones_keys
     assert others_keys
@@ -73,7 +79,7 @@ async def test_the_replicas_of_orders_share_the_customers() -> None:
 
 async def test_an_order_that_is_shed_comes_back_with_its_key() -> None:
     async with shop([(429, "Retry-After: 0\r\n"), (503, "Retry-After: 0\r\n")]) as (port, keys):
-        sent = await asyncio.to_thread(Customers([port], orders=1, rate=0, seed=1).come)
+        sent = await come([port], orders=1)
     assert len(sent.orders) == 1
     assert sent.shed == 2
     assert keys == [keys[0]] * 3
@@ -82,9 +88,7 @@ async def test_an_order_that_is_shed_comes_back_with_its_key() -> None:
 async def test_an_impatient_customer_who_is_shed_does_not_come_back() -> None:
     answers = [(429, "Retry-After: 1\r\n"), (429, "")]
     async with shop(answers) as (port, keys):
-        sent = await asyncio.to_thread(
-            Customers([port], orders=3, rate=0, seed=1, connections=1, impatient=True).come
-        )
+        sent = await come([port], orders=3, connections=1, impatient=True)
     assert len(keys) == sent.asked == 3
     assert (len(sent.orders), sent.shed, sent.vague, sent.left) == (1, 2, 1, 0)
     assert list(sent.keys.values()) == ["1-2"]
@@ -93,23 +97,23 @@ async def test_an_impatient_customer_who_is_shed_does_not_come_back() -> None:
 async def test_an_impatient_customer_does_not_queue_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(customers, "LONGEST_QUEUE", -1.0)
     async with shop([]) as (port, keys):
-        sent = await asyncio.to_thread(Customers([port], orders=3, rate=0, seed=1, impatient=True).come)
+        sent = await come([port], orders=3, impatient=True)
     assert (sent.left, sent.asked, keys) == (3, 0, [])
 
 
 async def test_an_answer_that_is_a_mistake_ends_the_run() -> None:
     async with shop([(422, "")]) as (port, _):
         with pytest.raises(Refused, match="422"):
-            await asyncio.to_thread(Customers([port], orders=1, rate=0, seed=1).come)
+            await come([port], orders=1)
 
 
 async def test_a_connection_that_the_shop_has_closed_costs_no_order() -> None:
     async with shop([], patience=3) as (port, _):
-        sent = await asyncio.to_thread(Customers([port], orders=200, rate=0, seed=1).come)
+        sent = await come([port], orders=200)
     assert len(sent.orders) == 200
 
 
 async def test_a_shop_that_closes_each_connection_at_once_is_not_asked_for_ever() -> None:
     async with shop([], patience=0) as (port, _):
         with pytest.raises(Refused, match="gave no answer"):
-            await asyncio.to_thread(Customers([port], orders=1, rate=0, seed=1).come)
+            await come([port], orders=1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from shop.bench import trial
+from shop.bench.cpu import Spent
 from shop.bench.customers import Sent
 from shop.bench.stage import Stage
 from shop.oracle.report import Verdict
@@ -16,7 +17,6 @@ from shop.prove import memory
 from shop.prove.ground import Ground
 from shop.prove.memory import Memory
 from shop.prove.outcome import Outcome, at_least, at_most
-from shop.stack.parts import PROCESSOR
 from shop.stack.ports import SERVICES
 
 TIMES = 10
@@ -85,7 +85,11 @@ async def run(ground: Ground, minutes: float) -> Outcome:
 async def _tries(ground: Ground) -> list[Pace]:
     ground.say("looking for the sustainable rate")
     tries = [await trial.place(ground.stage, PEAK_ORDERS, 0) for _ in range(PEAK_TRIES)]
-    return [Pace(one.rate, one.cpu_ms_by_part[PROCESSOR]) for one in tries]
+    return [_pace(one.orders, one.wall, one.spent) for one in tries]
+
+
+def _pace(orders: int, seconds: float, spent: Spent) -> Pace:
+    return Pace(orders / seconds, 1000 * spent.apart / orders)
 
 
 async def _rush(ground: Ground, before: list[Pace], seconds: float) -> Rush:
@@ -102,8 +106,8 @@ async def _rush(ground: Ground, before: list[Pace], seconds: float) -> Rush:
     took = ended - sent.began
     confirmed = await trial.confirmations(stage, began)
     done = sum(at <= ended for at in confirmed.values())
-    goodput = Pace(done / took, 1000 * spent.parts[PROCESSOR] / done)
-    return Rush(took, sent, sought, before + await _tries(ground), goodput, drained, watched)
+    tries, goodput = before + await _tries(ground), _pace(done, took, spent)
+    return Rush(took, sent, sought, tries, goodput, drained, watched)
 
 
 async def _drained(stage: Stage) -> None:
