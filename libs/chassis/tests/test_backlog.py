@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -20,6 +21,11 @@ from shop.testing import TestDatabase
 
 async def none_waiting(connection: Connection) -> int:
     return int(await connection.value(text("SELECT count(*) FROM effects")))
+
+
+def refusals() -> float:
+    """How many /metrics tells of."""
+    return REGISTRY.get_sample_value("chassis_requests_refused_total") or 0
 
 
 def http_with(backlog: Backlog) -> httpx.AsyncClient:
@@ -74,8 +80,21 @@ async def test_no_more_is_answered_at_a_time_than_the_limit() -> None:
         assert (await http.post("/things")).status_code == 429
 
 
-async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> None:
+async def test_refusals_are_counted_and_nothing_else_is() -> None:
+    backlog = Backlog(none_waiting, limit=10, sheds={"/things"})
+    before = refusals()
+    async with http_with(backlog) as http:
+        await http.post("/things")
+        assert refusals() == before
+        backlog.waiting = 10
+        await http.get("/things")
+        assert refusals() == before
+        await http.post("/things")
+        await http.post("/things")
+        assert refusals() == before + 2
 
+
+async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> None:
     db = Database(project.url)
     backlog = Backlog(none_waiting, limit=1, sheds={"/things"})
     task = asyncio.create_task(keep_going("backlog", lambda: backlog.sample(db)))

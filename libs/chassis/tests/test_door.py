@@ -8,6 +8,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Body, FastAPI
+from prometheus_client import REGISTRY
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 
@@ -79,10 +80,12 @@ def without_date(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
 
 async def test_the_door_gives_the_answer_of_the_app_without_asking_it(house: House) -> None:
     house.fill()
+    before = REGISTRY.get_sample_value("chassis_requests_refused_total") or 0
     async with house.client() as http:
         of_the_app = await http.post("/things", json="1")
         of_the_door = await http.post("/things", json="1")
     assert house.came_in == ["POST"]
+    assert REGISTRY.get_sample_value("chassis_requests_refused_total") == before + 2
     assert of_the_app.status_code == 429
     assert without_date(of_the_door) == without_date(of_the_app)
 

@@ -6,13 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
 from chassis import retention
 from chassis.app import build_app
-from chassis.consumer import Consumer
+from chassis.database import Unavailable
 from chassis.inbox import Inbox
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
@@ -34,12 +35,12 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append("refused")
             raise
 
-    async def run(self: Consumer) -> None:
+    async def start(_: AIOKafkaConsumer) -> None:
         seen.append("run")
-        await self.stopping.wait()
+        raise Unavailable("this far, and no further")
 
     monkeypatch.setattr(retention, "check", watched)
-    monkeypatch.setattr(Consumer, "run", run)
+    monkeypatch.setattr(AIOKafkaConsumer, "start", start)
     return seen
 
 

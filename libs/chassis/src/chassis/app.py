@@ -144,14 +144,13 @@ class Runtime:
         """Run everything that this role has; on leaving, drain."""
         tasks = {asyncio.create_task(keep_going(name, work)) for name, work in self._work().items()}
         consuming: set[asyncio.Task[None]] = set()
-        if self.consumer is not None:
-            consume, ended = partial(self._consume, self.consumer), self.consumer.stopping.is_set
-            consuming.add(asyncio.create_task(keep_going("consumer", consume, ended)))
+        if consumer := self.consumer:
+            consuming.add(asyncio.create_task(keep_going("consumer", consumer.run, consumer.stopping.is_set)))
         try:
             yield
         finally:
-            if self.consumer is not None:
-                self.consumer.stopping.set()
+            if consumer:
+                consumer.stopping.set()
                 await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
             # Again and again: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
             left = tasks | consuming
@@ -172,10 +171,6 @@ class Runtime:
         if self.backlog is not None and self.settings.role != "worker":
             work["backlog"] = partial(self.backlog.sample, self.database)
         return work
-
-    async def _consume(self, consumer: Consumer) -> None:
-        await retention.check(self.settings.kafka, self.inbox.topics, self.settings.inbox_retention)
-        await consumer.run()
 
     def _committed(self, tx: Transaction) -> None:
         for name in tx.wakes & self.jobs.keys():

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
+from chassis import telemetry
 from chassis.connection import Connection
 from chassis.database import Database
 
@@ -29,11 +30,13 @@ class Backlog:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def refuses(self, method: str, path: str) -> bool:
-        """Whether a request is to be refused just now."""
+        """Whether a request is to be refused just now; counts those that are."""
         if method != "POST" or path not in self.sheds:
             return False
         self.asked.set()
-        return self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
+        refused = self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
+        telemetry.REFUSED.inc(refused)
+        return refused
 
     async def sample(self, database: Database) -> None:
         """Count again and again while requests come, until cancelled."""

@@ -56,8 +56,7 @@ class Connection:
 
     async def value(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row, or None."""
-        row = await self.row(statement, values)
-        return None if row is None else row[0]
+        return next(iter(await self.row(statement, values) or ()), None)
 
 
 def pool(url: str, size: int) -> "asyncpg.Pool[Row]":

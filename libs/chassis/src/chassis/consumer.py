@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.protocol.group import LeaveGroupRequest
 
+from chassis import retention
 from chassis.database import Unavailable, is_unavailable
 from chassis.envelope import RawMessage
 from chassis.inbox import Inbox
@@ -41,8 +42,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def run(self) -> None:
         """Consume until `stopping` is set; then finish the batch in hand, commit its offsets and leave the group.
 
-        Raises KafkaError or Unavailable when the broker is away: call it again.
+        Raises RetentionTooShort where the inbox would forget too early; KafkaError or Unavailable when the broker is
+        away: call it again.
         """
+        await retention.check(self.settings.kafka, self.inbox.topics, self.settings.inbox_retention)
         # aiokafka's own defaults lose data: they start at the end and commit offsets by the clock.
         self._consumer = consumer = AIOKafkaConsumer(
             **self.settings.kafka,

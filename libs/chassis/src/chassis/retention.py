@@ -43,12 +43,11 @@ async def check(kafka: Mapping[str, Any], topics: Collection[str], inbox: timede
         answers = await admin.describe_configs(wanted)
     finally:
         await admin.close()
-    for answer in answers:
-        for _, _, _, topic, entries in answer.resources:
-            config = {entry[0]: entry[1] for entry in entries}
-            if "retention.ms" not in config:
-                raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
-            # A retention of -1 is for ever.
-            compacted, kept = "compact" in config["cleanup.policy"], int(config["retention.ms"])
-            if not compacted and not 0 <= kept <= inbox / timedelta(milliseconds=1):
-                raise RetentionTooShort(f"{topic} has retention.ms={kept}, the inbox {inbox}. {CURE}")
+    for _, _, _, topic, entries in (resource for answer in answers for resource in answer.resources):
+        config = {entry[0]: entry[1] for entry in entries}
+        if "retention.ms" not in config:
+            raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
+        # A retention of -1 is for ever.
+        compacted, kept = "compact" in config["cleanup.policy"], int(config["retention.ms"])
+        if not compacted and not 0 <= kept <= inbox / timedelta(milliseconds=1):
+            raise RetentionTooShort(f"{topic} has retention.ms={kept}, the inbox {inbox}. {CURE}")

@@ -30,6 +30,7 @@ from prometheus_client import Counter, Gauge
 
 CONSUMED = Counter("chassis_events_consumed_total", "Events taken from the transport", ["type", "outcome"])
 PUBLISHED = Counter("chassis_events_published_total", "Events acknowledged by the broker", ["topic"])
+REFUSED = Counter("chassis_requests_refused_total", "Requests shed because too much was waiting")
 JOB_RUNS = Counter("chassis_job_done_total", "Pieces of work done by a job", ["job"])
 DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait for a person", ["group"])
 
