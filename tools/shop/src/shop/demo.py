@@ -9,14 +9,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress
 from rich.table import Table
 
 from shop import timeline, traces
@@ -72,17 +65,6 @@ async def demonstrate(
     verdict = judge(evidence)
     progress.remove_task(step)
     return Demonstration(placed, evidence, verdict)
-
-
-def progress_on(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
 
 
 def seconds_taken(orders: Sequence[Order]) -> list[float]:

@@ -10,14 +10,6 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from shop.bench import outside, plan, stage
 from shop.bench.bench import FULL, QUICK, Effort
@@ -28,6 +20,7 @@ from shop.bench.table import print_report
 from shop.reach import Where, chosen, reached
 from shop.stack import places
 from shop.stack.trouble import Trouble
+from shop.steps import Steps
 
 
 def bench(
@@ -98,14 +91,7 @@ def end(*_: object) -> NoReturn:
 
 
 async def run(figures: list[Figure], effort: Effort, console: Console) -> Report:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with Steps(console) as progress:
         task = progress.add_task("starting", total=plan.steps(figures, effort))
 
         def tell(what: str) -> None:

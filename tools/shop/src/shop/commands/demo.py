@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shop.demo import Demonstration, as_json, demonstrate, print_demonstration, progress_on
+from shop.demo import Demonstration, as_json, demonstrate, print_demonstration
 from shop.reach import Where, chosen, reached
 from shop.stack import embedded
+from shop.steps import Steps
 from shop.target import Target
 
 
@@ -50,7 +51,7 @@ async def run(
     orders: int, concurrency: int, seed: int, keep: bool, json_: bool, console: Console
 ) -> Demonstration:
     async with running_shop(keep, console) as target:
-        with progress_on(console) as progress:
+        with Steps(console) as progress:
             shown = await demonstrate(target, orders, concurrency, seed, progress)
         if json_:
             typer.echo(json.dumps(as_json(shown), indent=2))

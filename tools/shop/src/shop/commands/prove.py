@@ -10,14 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import TaskProgressColumn
 
 from shop.commands.bench import end
 from shop.prove import (
@@ -33,6 +26,7 @@ from shop.prove.ground import Ground
 from shop.prove.outcome import Outcome, print_outcome
 from shop.stack.ports import SERVICES
 from shop.stack.trouble import Trouble
+from shop.steps import Steps
 
 app = typer.Typer(
     help="Try under load what the chassis promises, each on a fresh stack of its own. The exit code is the verdict.",
@@ -184,14 +178,7 @@ def carry_out(
 
 
 async def _carried_out(title: str, experiment: Experiment, settings: Mapping[str, str]) -> Outcome:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Steps(Console(stderr=True), TaskProgressColumn()) as progress:
         task = progress.add_task(title, total=1.0)
         try:
             async with ground.opened(

@@ -1,0 +1,35 @@
+"""Long work tells how far it is, with and without a terminal."""
+
+import io
+
+from rich.console import Console
+
+from shop.steps import LINE_SECONDS, Steps
+
+
+def told(*happenings: tuple[float, str], terminal: bool = False) -> list[str]:
+    """What is written while things happen at these seconds, a quarter of the way being behind."""
+    out, clock = io.StringIO(), [0.0]
+    steps = Steps(Console(file=out, force_terminal=terminal))
+    steps.get_time = lambda: clock[0]
+    task = steps.add_task("starting", total=4)
+    steps.advance(task)
+    for clock[0], what in happenings:
+        steps.update(task, description=what)
+    return out.getvalue().splitlines()
+
+
+def test_without_a_terminal_a_step_is_a_line_that_says_when_and_how_far() -> None:
+    assert told((0, "warming up"), (75, "round 1: [shop]")) == [
+        "0:00:00  25 % warming up",
+        "0:01:15  25 % round 1: [shop]",
+    ]
+
+
+def test_what_changes_all_the_time_does_not_fill_a_log() -> None:
+    quick = [(tenth / 10, f"{tenth} of 200 joins") for tenth in range(200)]
+    assert len(told(*quick)) == 20 / LINE_SECONDS
+
+
+def test_on_a_terminal_there_is_the_bar_and_no_line() -> None:
+    assert told((0, "warming up"), (75, "round 1: shop"), terminal=True) == []
