@@ -10,6 +10,7 @@ import pytest
 from fastapi import APIRouter
 from pydantic import SecretStr
 from sqlalchemy import ClauseElement
+from structlog.testing import capture_logs
 
 from chassis.app import build_app
 from chassis.connection import Connection
@@ -97,6 +98,22 @@ async def test_requests_that_have_all_their_connections_keep_nothing_else_waitin
         async with app.state.inbox.database.transaction():
             pass
         assert (await http.get("/readyz")).json()["checks"]["database"] == "ok"
+
+
+async def test_a_consumer_waits_for_a_broker_that_is_away_and_calls_it_no_error(
+    project: TestDatabase, effects: Any
+) -> None:
+    app = build_app(
+        things(project), router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
+    )
+    with capture_logs() as lines:
+
+        async def tried() -> None:
+            assert any(line.get("work") == "consumer" for line in lines)
+
+        async with client(app):
+            await eventually(tried)
+    assert {line["event"] for line in lines if line.get("work") == "consumer"} == {"waits for a dependency"}
 
 
 async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(project: TestDatabase) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
-from sqlalchemy import TextClause
 
 from chassis import dead_letters, sql
 from chassis.connection import Row
@@ -72,7 +71,7 @@ async def list_dead_letters(
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
 async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], db: Db) -> DeadLetterDetail:
     """Headers and data as they came."""
-    row = await _first(db, sql.statement("show_letter"), {"id": letter_id})
+    row = await _first(db, "show_letter", {"id": letter_id})
     if row is None:
         raise _unknown(letter_id)
     value = row["value"].decode(errors="replace") if row["value"] is not None else None
@@ -90,7 +89,7 @@ async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     ended, errors = 0, []
     for topic, key, _ in await _selected(db, selection):
         which = {"topic": topic, "key": key, "id": selection.id, "after": 0}
-        while letter := await _first(db, sql.statement("next_letter"), which):
+        while letter := await _first(db, "next_letter", which):
             which["after"] = letter["id"]
             try:
                 ended += await _redrive(inbox, db, letter)
@@ -137,9 +136,9 @@ async def _redrive(inbox: Inbox, db: Db, letter: Row) -> int:
     return 1
 
 
-async def _first(db: Db, statement: TextClause, which: Mapping[str, Any]) -> Row | None:
+async def _first(db: Db, name: str, which: Mapping[str, Any]) -> Row | None:
     async with db.reading() as connection:
-        return await connection.row(statement, which)
+        return await connection.row(sql.statement(name), which)
 
 
 async def _selected(db: Db, selection: Selection) -> list[Row]:

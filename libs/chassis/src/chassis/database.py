@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import asyncpg
+from aiokafka.errors import KafkaConnectionError
 from fastapi import Depends, Request
 
 from chassis import outbox, telemetry
@@ -97,7 +98,7 @@ class Database:
             self._pool = None
 
 
-AWAY = (Unavailable, OSError, TimeoutError, asyncpg.InterfaceError)
+AWAY = (Unavailable, OSError, TimeoutError, asyncpg.InterfaceError, KafkaConnectionError)
 TRY_AGAIN = ("08", "25006", "40", "53", "57P", "58")
 """SQLSTATEs by their beginning: connection, a standby, serialization, deadlock, disk or memory full, shutdown, I/O."""
 
