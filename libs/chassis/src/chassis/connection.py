@@ -56,7 +56,7 @@ class Connection:
 
     async def value(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row, or None."""
-        return next(iter(await self.row(statement, values) or ()), None)
+        return (await self.row(statement, values) or (None,))[0]
 
 
 def pool(url: str, size: int) -> "asyncpg.Pool[Row]":

@@ -32,6 +32,5 @@ class Steps(Progress):
         super().update(task_id, description=description, **more)
         if new and not self.console.is_terminal:
             took = timedelta(seconds=int(task.elapsed or 0))
-            self.console.print(
-                f"{took} {task.percentage:3.0f} % {description}", markup=False, highlight=False
-            )
+            far = "" if task.total is None else f"{task.percentage:3.0f} % "
+            self.console.print(f"{took} {far}{description}", markup=False, highlight=False)
