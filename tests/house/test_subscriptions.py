@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.envelope import ConsumedEvent, PublishedEvent
+from chassis.events import ConsumedEvent, PublishedEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))

@@ -11,17 +11,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 
-from chassis.database import Database, Transaction
-from chassis.envelope import (
-    Batch,
-    Cause,
-    ConsumedEvent,
-    PublishedEvent,
-    RawMessage,
-    encode,
-    new_id,
-)
-from chassis.inbox import Handler, Inbox, subscriptions_of
+from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, encode, new_id
+from chassis.inbox import Handler, Inbox, Subscriptions
+from chassis.outbox import Database, Transaction
 from shop.testing import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
@@ -129,7 +121,7 @@ def inbox(db: Database, effects: Effects) -> Inbox:
         "things.thing-counted.v1": effects.count,
         "things.thing-renamed.v1": effects.rename,
     }
-    return Inbox(db, "things", subscriptions_of(handlers), ["things.thing-ignored.v1"], retry_seconds=0)
+    return Inbox(db, "things", Subscriptions(handlers), ["things.thing-ignored.v1"], retry_seconds=0)
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ from sqlalchemy import ClauseElement
 from structlog.testing import CapturingLogger
 
 from chassis import jobs
-from chassis.app import build_app
-from chassis.connection import Connection
-from chassis.database import Database
-from chassis.envelope import Cause, PublishedEvent
+from chassis.events import Cause, PublishedEvent
 from chassis.jobs import Job
-from chassis.outbox import CHANNEL, shard_of
+from chassis.outbox import CHANNEL, Database, shard_of
+from chassis.postgres import Connection
+from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
 from shop.testing import TestDatabase
@@ -39,7 +38,7 @@ async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
     thing_counted: Callable[[str, int], PublishedEvent],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    app = build_app(things(project, SHOP_ROLE="api"), router=APIRouter())
+    app = build_service(things(project, SHOP_ROLE="api"), router=APIRouter())
     db: Database = app.state.database
     execute, failed, told = Connection.execute, asyncio.Event(), set[str]()
 
@@ -72,7 +71,7 @@ async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
 async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_error(
     project: TestDatabase,
 ) -> None:
-    app = build_app(things(project, SHOP_ROLE="api"), router=APIRouter())
+    app = build_service(things(project, SHOP_ROLE="api"), router=APIRouter())
     db: Database = app.state.database
     async with client(app), db.transaction() as tx:
         tx.wake("nobody")
@@ -89,7 +88,7 @@ async def test_requests_that_have_all_their_connections_keep_nothing_else_waitin
             worked.set()
         return 0
 
-    app = build_app(settings, router=APIRouter(), jobs={"works": Job(works, every=0.01)})
+    app = build_service(settings, router=APIRouter(), jobs={"works": Job(works, every=0.01)})
     async with client(app) as http, AsyncExitStack() as rush:
         for _ in range(settings.database_pool_size):
             await rush.enter_async_context(app.state.database.reading())
@@ -107,7 +106,7 @@ async def test_a_consumer_waits_for_a_broker_that_is_away_and_calls_it_no_error(
     # In the module itself: a logger keeps the processors of the first app that was built in this process.
     log = CapturingLogger()
     monkeypatch.setattr(jobs, "log", log)
-    app = build_app(
+    app = build_service(
         things(project), router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
     )
 
@@ -136,7 +135,7 @@ async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(pro
                 raise
         return 0
 
-    app = build_app(things(project), router=APIRouter(), jobs={"stubborn": Job(stubborn, every=0.01)})
+    app = build_service(things(project), router=APIRouter(), jobs={"stubborn": Job(stubborn, every=0.01)})
     async with asyncio.timeout(30):
         async with client(app):
             await begun.wait()

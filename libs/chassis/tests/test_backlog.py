@@ -8,14 +8,13 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from chassis.app import build_app
-from chassis.backlog import Backlog
-from chassis.connection import Connection
-from chassis.database import Database
-from chassis.jobs import keep_going
-from chassis.problems import EdgeMiddleware
+from chassis.outbox import Database
+from chassis.postgres import Connection
+from chassis.service import build_service
 from chassis.settings import ServiceSettings
+from chassis.supervisor import supervise
 from chassis.testing import eventually
+from chassis.web import LoadShedding
 from shop.testing import TestDatabase
 
 
@@ -28,7 +27,7 @@ def refusals() -> float:
     return REGISTRY.get_sample_value("chassis_requests_refused_total") or 0
 
 
-def http_with(backlog: Backlog) -> httpx.AsyncClient:
+def http_with(backlog: LoadShedding) -> httpx.AsyncClient:
     app = FastAPI()
 
     @app.post("/things", status_code=202)
@@ -45,7 +44,7 @@ def http_with(backlog: Backlog) -> httpx.AsyncClient:
 
 
 async def test_new_work_is_refused_while_too_much_waits_and_reading_goes_on() -> None:
-    backlog = Backlog(none_waiting, limit=10, sheds={"/things"})
+    backlog = LoadShedding(none_waiting, limit=10, sheds={"/things"})
     async with http_with(backlog) as http:
         assert (await http.post("/things")).status_code == 202
         backlog.waiting = 10
@@ -61,8 +60,8 @@ async def test_nothing_stands_around_the_shedding_and_makes_it_dear(project: Tes
     settings = ServiceSettings(
         service_name="things", database_url=SecretStr(project.url), kafka_bootstrap_servers="127.0.0.1:1"
     )
-    backlog = Backlog(none_waiting, limit=0, sheds={"/things"})
-    app = build_app(settings, router=APIRouter(), backlog=backlog)
+    backlog = LoadShedding(none_waiting, limit=0, sheds={"/things"})
+    app = build_service(settings, router=APIRouter(), backlog=backlog)
     assert isinstance(app.build_middleware_stack(), EdgeMiddleware)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
         assert (await http.post("/things")).status_code == 429
@@ -71,7 +70,7 @@ async def test_nothing_stands_around_the_shedding_and_makes_it_dear(project: Tes
 
 
 async def test_no_more_is_answered_at_a_time_than_the_limit() -> None:
-    backlog = Backlog(none_waiting, limit=10, sheds={"/things"}, in_flight_limit=2)
+    backlog = LoadShedding(none_waiting, limit=10, sheds={"/things"}, in_flight_limit=2)
     async with http_with(backlog) as http:
         backlog.in_flight = 1
         assert (await http.post("/things")).json() == 2
@@ -81,7 +80,7 @@ async def test_no_more_is_answered_at_a_time_than_the_limit() -> None:
 
 
 async def test_refusals_are_counted_and_nothing_else_is() -> None:
-    backlog = Backlog(none_waiting, limit=10, sheds={"/things"})
+    backlog = LoadShedding(none_waiting, limit=10, sheds={"/things"})
     before = refusals()
     async with http_with(backlog) as http:
         await http.post("/things")
@@ -96,8 +95,8 @@ async def test_refusals_are_counted_and_nothing_else_is() -> None:
 
 async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> None:
     db = Database(project.url)
-    backlog = Backlog(none_waiting, limit=1, sheds={"/things"})
-    task = asyncio.create_task(keep_going("backlog", lambda: backlog.sample(db)))
+    backlog = LoadShedding(none_waiting, limit=1, sheds={"/things"})
+    task = asyncio.create_task(supervise("backlog", lambda: backlog.sample(db)))
     async with db.transaction() as tx:
         await tx.connection.execute(text("INSERT INTO effects (name, number, in_call) VALUES ('a', 1, 1)"))
 
@@ -112,8 +111,8 @@ async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> N
 
 async def test_after_a_rush_nobody_has_to_ask_before_work_is_taken_again(project: TestDatabase) -> None:
     db = Database(project.url)
-    backlog = Backlog(none_waiting, limit=1, sheds={"/things"}, waiting=1)
-    task = asyncio.create_task(keep_going("backlog", lambda: backlog.sample(db)))
+    backlog = LoadShedding(none_waiting, limit=1, sheds={"/things"}, waiting=1)
+    task = asyncio.create_task(supervise("backlog", lambda: backlog.sample(db)))
 
     async def open_again() -> None:
         assert backlog.waiting == 0

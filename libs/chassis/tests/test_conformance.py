@@ -16,15 +16,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
 
-from chassis import telemetry
-from chassis.consumer import Consumer
-from chassis.database import Database, Unavailable
-from chassis.envelope import Cause, PublishedEvent, RawMessage
-from chassis.inbox import Inbox, subscriptions_of
-from chassis.jobs import keep_going
-from chassis.publisher import KafkaPublisher
-from chassis.relay import Relay
+from chassis.errors import Unavailable
+from chassis.events import Cause, PublishedEvent, RawMessage
+from chassis.inbox import Inbox, Subscriptions
+from chassis.kafka import Consumer, KafkaPublisher
+from chassis.outbox import Database, Relay
 from chassis.settings import ServiceSettings
+from chassis.supervisor import supervise
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -64,7 +62,7 @@ class KafkaTransport:
     async def relaying(self, url: str) -> AsyncIterator[Relay]:
         publisher = KafkaPublisher({"bootstrap_servers": self.servers}, "/things")
         relay = Relay(url, publisher.send)
-        task = asyncio.create_task(keep_going("relay", relay.run))
+        task = asyncio.create_task(supervise("relay", relay.run))
         try:
             yield relay
         finally:
@@ -82,7 +80,7 @@ class KafkaTransport:
             batch_size=50,
         )
         consumer = Consumer(inbox, settings)
-        task = asyncio.create_task(keep_going("consumer", consumer.run, consumer.stopping.is_set))
+        task = asyncio.create_task(supervise("consumer", consumer.run, consumer.stopping.is_set))
         try:
             yield consumer
         finally:
@@ -123,7 +121,7 @@ async def transport(request: pytest.FixtureRequest, kafka: str, group: str) -> T
 @pytest.fixture
 def own_inbox(db: Database, effects: Any, group: str) -> Inbox:
     handlers = {"things.thing-counted.v1": effects.count}
-    return Inbox(db, group, subscriptions_of(handlers), ["things.thing-renamed.v1"], retry_seconds=0)
+    return Inbox(db, group, Subscriptions(handlers), ["things.thing-renamed.v1"], retry_seconds=0)
 
 
 async def publish(db: Database, events: list[PublishedEvent]) -> None:

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text
 
-from chassis.connection import compiled
-from chassis.database import Database
+from chassis.outbox import Database
+from chassis.postgres.connection import compiled
 from chassis.testing import eventually
 
 EFFECTS = Table(

@@ -17,13 +17,11 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
 from pydantic import SecretStr
 
 from chassis import consumer as consuming
-from chassis import telemetry
-from chassis.consumer import Consumer
-from chassis.database import Unavailable
-from chassis.envelope import Cause, PublishedEvent, RawMessage
+from chassis.errors import Unavailable
+from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox
-from chassis.outbox import row_of
-from chassis.publisher import KafkaPublisher
+from chassis.kafka import Consumer, KafkaPublisher
+from chassis.outbox.rows import row_of
 from chassis.settings import ServiceSettings
 from chassis.testing import eventually
 

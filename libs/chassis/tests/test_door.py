@@ -12,11 +12,9 @@ from prometheus_client import REGISTRY
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 
-from chassis.app import Server
-from chassis.backlog import Backlog
-from chassis.connection import Connection
-from chassis.problems import Door, EdgeMiddleware
+from chassis.postgres import Connection
 from chassis.testing import listening
+from chassis.web import LoadShedding
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"
 
@@ -33,7 +31,7 @@ def take(thing: Annotated[str, Body()]) -> dict[str, str]:
 class House:
     """A server with a door, and what came in by it."""
 
-    backlog: Backlog = field(default_factory=lambda: Backlog(nothing, limit=10, sheds={"/things"}))
+    backlog: LoadShedding = field(default_factory=lambda: LoadShedding(nothing, limit=10, sheds={"/things"}))
     came_in: list[str] = field(default_factory=list)
     port: int = 0
 

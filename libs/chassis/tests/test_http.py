@@ -13,13 +13,11 @@ from sqlalchemy import text
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from chassis.app import build_app
-from chassis.database import Database, Db
-from chassis.idempotency import IdempotencyKey, remember, replay
-from chassis.pages import PageCursors
-from chassis.problems import EdgeMiddleware, ProblemType
+from chassis.outbox import Database
+from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
+from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
 from shop.testing import TestDatabase
 
 
@@ -76,7 +74,9 @@ def app_on(url: str) -> FastAPI:
         kafka_bootstrap_servers="127.0.0.1:1",
         SHOP_ROLE="api",
     )
-    return build_app(settings, router=router, problems={Broken: ProblemType(409, "broken", "It is broken")})
+    return build_service(
+        settings, router=router, problems={Broken: ProblemType(409, "broken", "It is broken")}
+    )
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from chassis import admin, dead_letters
-from chassis.connection import Connection
-from chassis.database import Database, Unavailable
-from chassis.envelope import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
-from chassis.inbox import Inbox, subscriptions_of
-from chassis.problems import install
+from chassis.errors import Unavailable
+from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
+from chassis.inbox import Inbox, Subscriptions
+from chassis.outbox import Database
+from chassis.postgres import Connection
 from chassis.testing import statements
 
 Message = Callable[..., RawMessage]
@@ -378,6 +378,6 @@ async def test_a_handler_must_read_the_event_that_it_is_subscribed_to() -> None:
         raise AssertionError
 
     with pytest.raises(TypeError, match="not the model of"):
-        subscriptions_of({"things.thing-counted.v1": handler})
+        Subscriptions({"things.thing-counted.v1": handler})
     with pytest.raises(TypeError, match="Batch"):
-        subscriptions_of({"things.thing-counted.v1": no_batch})  # type: ignore[dict-item]
+        Subscriptions({"things.thing-counted.v1": no_batch})  # type: ignore[dict-item]

@@ -4,8 +4,6 @@ import asyncio
 
 import pytest
 
-from chassis.jobs import wait
-
 
 @pytest.mark.parametrize("turns", range(5))
 async def test_a_cancellation_that_comes_together_with_the_wake_is_not_swallowed(turns: int) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from chassis import outbox, sql
 from chassis import relay as relaying
-from chassis.connection import Driver
-from chassis.database import Database, Unavailable
-from chassis.envelope import Cause, PublishedEvent
-from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
-from chassis.relay import SESSION, Cursor, Relay
+from chassis.errors import Unavailable
+from chassis.events import Cause, PublishedEvent
+from chassis.outbox import CHANNEL, SHARDS, Database, OutboxRow, Relay, shard_of
+from chassis.outbox.relay import SESSION
+from chassis.postgres import Driver
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 

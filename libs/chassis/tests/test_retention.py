@@ -13,11 +13,10 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from chassis import admin, retention
-from chassis.database import Database, Unavailable
-from chassis.envelope import Cause, PublishedEvent, RawMessage
+from chassis.errors import Unavailable
+from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox
-from chassis.outbox import OutboxRow
-from chassis.relay import Relay
+from chassis.outbox import Database, OutboxRow, Relay
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 

@@ -12,9 +12,9 @@ from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
 from chassis import retention
-from chassis.app import build_app
-from chassis.database import Unavailable
+from chassis.errors import Unavailable
 from chassis.inbox import Inbox
+from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
 from shop.testing import TestDatabase
@@ -66,7 +66,7 @@ async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
         kafka_bootstrap_servers=kafka,
         inbox_retention=remembers,
     )
-    app: FastAPI = build_app(
+    app: FastAPI = build_service(
         settings, router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
     )
 

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from chassis import sql
-from chassis.app import build_app
-from chassis.database import Database
-from chassis.envelope import Cause
+from chassis.events import Cause
 from chassis.inbox import Inbox
-from chassis.outbox import SHARDS, hash_of, shard_of
-from chassis.publisher import KafkaPublisher
+from chassis.kafka import KafkaPublisher
+from chassis.outbox import SHARDS, Database, key_hash, shard_of
+from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
 from shop.testing import TestDatabase
@@ -28,7 +27,7 @@ from shop.testing import TestDatabase
 @given(st.text(), st.integers(1, 100))
 def test_keys_are_divided_as_kafka_divides_them(key: str, partitions: int) -> None:
     every = list(range(partitions))
-    assert hash_of(key.encode()) % partitions == DefaultPartitioner()(key.encode(), every, every)
+    assert key_hash(key.encode()) % partitions == DefaultPartitioner()(key.encode(), every, every)
 
 
 async def test_a_record_goes_into_the_partition_of_its_shard(kafka: str) -> None:
@@ -53,7 +52,9 @@ async def test_a_service_relays_the_keys_that_it_consumes(
     settings = ServiceSettings(
         service_name=topic, database_url=SecretStr(project.url), kafka_bootstrap_servers=kafka
     )
-    app = build_app(settings, router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count})
+    app = build_service(
+        settings, router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
+    )
     database = await asyncpg.connect(project.url)
     async with client(app):
         await eventually(partial(_consumed, database, [0, 1, 2, 3, 4]), 20)

@@ -17,9 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanKind, Status, StatusCode, set_span_in_context
 
-from chassis import telemetry
-from chassis.envelope import Cause, RawMessage, Received
-from chassis.inbox import Accepted, _traced
+from chassis.events import Cause, Envelope, RawMessage
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOT_SAMPLED = PARENT[:-1] + "0"
@@ -142,7 +140,7 @@ def test_a_trace_that_is_not_sampled_costs_no_span_and_goes_on(exported: InMemor
 def test_what_follows_a_message_that_is_not_sampled_is_not_sampled_either() -> None:
     message = RawMessage(MESSAGE[0], (0, 0), b"a", b"{}", [])
     cause = Cause(None, MESSAGE[2], NOT_SAMPLED)
-    head = Received(MESSAGE[1], "/things", "things.counted.v1", "a", datetime.now(UTC), None, cause)
+    head = Envelope(MESSAGE[1], "/things", "things.counted.v1", "a", datetime.now(UTC), None, cause)
     received, _ = _traced(Accepted(message, head, MagicMock()))
     assert received.cause == cause
 

@@ -1,6 +1,6 @@
 """Alembic's entry: the chassis knows how to connect, this service knows its tables."""
 
-from chassis.migrations import run_env
+from chassis.postgres.migrations import run_env
 from inventory.db import metadata
 
 run_env(metadata)

@@ -1,4 +1,4 @@
-from chassis.migrations import run_env
+from chassis.postgres.migrations import run_env
 from orders.db import metadata
 
 run_env(metadata)

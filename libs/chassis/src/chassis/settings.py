@@ -1,4 +1,4 @@
-"""What every service is told by its environment."""
+"""Settings of every service, from its environment."""
 
 import ssl
 from datetime import timedelta
@@ -29,32 +29,38 @@ class ServiceSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     log_level: str = "info"
-    database_pool_size: int = Field(8, ge=2, description="for requests, and as many for all else")
+    database_pool_size: int = Field(8, ge=2, description="connections for requests, and as many for the rest")
     max_body_bytes: int = 64 * 1024
+    tuning_off: str = Field("", description="names of files of chassis.tuning, by commas, or all")
     batch_size: int = Field(500, ge=1, description="most messages in one transaction of the consumer")
-    linger_seconds: float = Field(0, ge=0, description="pause after a batch, in which more gathers")
-    patience_seconds: float = Field(0.1, ge=0, description="what nobody waits for waits so long for company")
+    linger_seconds: float = Field(0, ge=0, description="pause after a batch that was not full")
+    defer_seconds: float = Field(0.1, ge=0, description="how long deferrable events wait for an urgent one")
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
-    # A name that a replica keeps over restarts: after a crash it has its partitions back at once, and only those. Of
-    # what was added meanwhile it gets none, unless it stays away for longer than the session's timeout.
+    # A static member keeps its partitions over a crash and a restart, and gets only those. It gets none of the
+    # partitions that were added meanwhile, unless it stays away for longer than the session timeout.
     kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
     inbox_retention: timedelta = Field(timedelta(days=8), description="at least that of every topic it reads")
 
     @model_validator(mode="after")
-    def _a_login_is_whole(self) -> Self:
-        protocol, whole = self.kafka_security_protocol, self.kafka_sasl_username and self.kafka_sasl_password
-        if protocol.startswith("SASL") and not whole:
-            raise ValueError(f"{protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+    def _sasl_needs_a_login(self) -> Self:
+        has_login = self.kafka_sasl_username and self.kafka_sasl_password
+        if self.kafka_security_protocol.startswith("SASL") and not has_login:
+            raise ValueError(
+                f"{self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+            )
         return self
 
     @property
     def kafka(self) -> dict[str, Any]:
-        """Where the broker is and how to get in: arguments of any of aiokafka's clients."""
-        access: dict[str, Any] = {"bootstrap_servers": self.kafka_bootstrap_servers}
-        access["security_protocol"] = protocol = self.kafka_security_protocol
+        """Address of the broker and login: arguments of any of aiokafka's clients."""
+        protocol = self.kafka_security_protocol
+        access: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": protocol,
+        }
         if protocol.endswith("SSL"):
             access["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
         if protocol.startswith("SASL"):

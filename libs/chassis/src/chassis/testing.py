@@ -12,15 +12,15 @@ import httpx
 import uvicorn
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from fastapi import FastAPI
 from sqlalchemy import ClauseElement, MetaData
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chassis import connection
-from chassis.database import Transaction
-from chassis.envelope import Cause, ConsumedEvent, PublishedEvent, Received, new_id
+from chassis.events import Cause, ConsumedEvent, Envelope, PublishedEvent, new_id
+from chassis.outbox import Transaction
+from chassis.postgres import connection as _connection
+from chassis.service import Service
 
 T = TypeVar("T")
 E = TypeVar("E", bound=ConsumedEvent)
@@ -43,10 +43,10 @@ async def eventually(check: Callable[[], Awaitable[T]], deadline: float = 10.0) 
 
 
 @asynccontextmanager
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client on the app, in this process, with its lifespan running. Unexpected errors are answered 500."""
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client on a service, in this process, with its lifespan running. Unexpected errors are answered 500."""
+    async with service.runtime.running(service.app):
+        transport = httpx.ASGITransport(service.asgi, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
             yield http
 
@@ -68,26 +68,26 @@ def received(
     subject: str | None = None,
     correlation_id: str | None = None,
     time: datetime | None = None,
-) -> Received[E]:
+) -> Envelope[E]:
     """An event as the inbox would give it to a handler; the subject is its order_id or sku unless told."""
     event_id = id or new_id()
     about = subject or str(getattr(event, "order_id", None) or getattr(event, "sku", "subject"))
     cause = Cause(event_id, correlation_id or about, None)
-    return Received(event_id, source, event.event_type, about, time or datetime.now(UTC), event, cause)
+    return Envelope(event_id, source, event.event_type, about, time or datetime.now(UTC), event, cause)
 
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
     """The SQL statements that are sent inside the block; BEGIN and COMMIT are not among them."""
     sent: list[str] = []
-    compiled = connection.compiled
+    compiled = _connection.compiled
 
     def note(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         query, arguments = compiled(statement, values)
         sent.append(query)
         return query, arguments
 
-    with mock.patch.object(connection, "compiled", note):
+    with mock.patch.object(_connection, "compiled", note):
         yield sent
 
 

@@ -10,9 +10,7 @@ from pydantic import BaseModel, Field
 from analytics import handlers
 from analytics.db import Generation
 from analytics.domain import GenerationState, OrderState, RebuildAlreadyRunning, UnknownRebuild
-from chassis.database import Db
-from chassis.idempotency import IdempotencyKey, remember, replay
-from chassis.problems import ProblemType
+from chassis.web import Db, IdempotencyKey, ProblemType, remember, replay
 
 router = APIRouter()
 PROBLEMS: dict[type[Exception], ProblemType] = {
@@ -154,7 +152,7 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
             return first
         generation = await handlers.open_rebuild(tx)
         body, headers = {"generation": generation}, {"Location": f"/rebuilds/{generation}"}
-        remember(tx, idempotency_key, 202, body, headers)
+        await remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 

@@ -27,8 +27,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from analytics.domain import GUARDED_BY, MOMENTS, VERSIONS, Fact, GenerationState, join_by
-from chassis.connection import Connection
-from chassis.database import Database
+from chassis.outbox import Database
+from chassis.postgres import Connection
 
 metadata = MetaData()
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from analytics.domain import Fact, OrderState, PaymentState, ReservationState
-from chassis.envelope import ConsumedEvent, Money
+from chassis.events import ConsumedEvent, Money
 
 
 class Line(BaseModel):

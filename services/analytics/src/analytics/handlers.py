@@ -1,6 +1,6 @@
 """One function per use case. None of them commits.
 
-The projecting ones are alike on purpose: an event states a fact, and facts join in any order (see domain.py).
+An event states a fact, and facts join in any order (see domain.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,91 +11,20 @@ from sqlalchemy import Table
 from analytics import db
 from analytics.db import Generation
 from analytics.domain import Fact, GenerationState, RebuildAlreadyRunning, UnknownRebuild, join_by
-from analytics.events import (
-    NotificationSent,
-    OrderCancelled,
-    OrderConfirmed,
-    OrderEvent,
-    OrderPlaced,
-    OrderRejected,
-    PaymentCaptured,
-    PaymentDeclined,
-    PaymentRefunded,
-    ProductEvent,
-    ProductListed,
-    ProductPriced,
-    StockCommitted,
-    StockRejected,
-    StockReleased,
-    StockReserved,
-)
-from chassis.connection import Connection
-from chassis.database import Transaction
-from chassis.envelope import Batch
+from analytics.events import OrderEvent, ProductEvent
+from chassis.events import Batch
+from chassis.outbox import Transaction
+from chassis.postgres import Connection
 
 
-async def project_order_placed(tx: Transaction, events: Batch[OrderPlaced]) -> None:
-    await _project_orders(tx, events)
+async def project_order_facts(tx: Transaction, events: Batch[OrderEvent]) -> None:
+    """Join what events say about orders into the projections. An order may occur several times."""
+    await db.join_order_facts(tx.connection, [event.data.fact() for event in events])
 
 
-async def project_order_confirmed(tx: Transaction, events: Batch[OrderConfirmed]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_order_rejected(tx: Transaction, events: Batch[OrderRejected]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_order_cancelled(tx: Transaction, events: Batch[OrderCancelled]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_stock_rejected(tx: Transaction, events: Batch[StockRejected]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_stock_committed(tx: Transaction, events: Batch[StockCommitted]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_stock_released(tx: Transaction, events: Batch[StockReleased]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_payment_captured(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_payment_declined(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_payment_refunded(tx: Transaction, events: Batch[PaymentRefunded]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_notification_sent(tx: Transaction, events: Batch[NotificationSent]) -> None:
-    await _project_orders(tx, events)
-
-
-async def project_product_listed(tx: Transaction, events: Batch[ProductListed]) -> None:
-    await _project_products(tx, events)
-
-
-async def project_product_priced(tx: Transaction, events: Batch[ProductPriced]) -> None:
-    await _project_products(tx, events)
-
-
-async def _project_orders(tx: Transaction, events: Batch[Any]) -> None:
-    tx.collect(db.join_order_facts, [event.data.fact() for event in events])
-
-
-async def _project_products(tx: Transaction, events: Batch[Any]) -> None:
-    tx.collect(db.join_product_facts, [event.data.fact() for event in events])
+async def project_product_facts(tx: Transaction, events: Batch[ProductEvent]) -> None:
+    """Join what events say about products into the projections. A product may occur several times."""
+    await db.join_product_facts(tx.connection, [event.data.fact() for event in events])
 
 
 async def open_rebuild(tx: Transaction) -> int:

@@ -1,24 +1,24 @@
-"""Wiring only."""
+"""Wiring only: settings, routes, subscriptions and jobs become a service."""
 
-from fastapi import FastAPI
-
-from analytics import api, consumers
+from analytics import api
+from analytics.jobs import jobs
 from analytics.settings import Settings
-from chassis.app import build_app, serve
+from analytics.subscriptions import SUBSCRIPTIONS
+from chassis.server import serve
+from chassis.service import Service, build_service
 
 
-def create_app() -> FastAPI:
-    """The service, from its environment."""
-    settings = Settings()
-    return build_app(
+def create_service(settings: Settings | None = None) -> Service:
+    """The analytics service, with settings from the environment unless `settings` are given."""
+    settings = settings or Settings()
+    return build_service(
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=consumers.SUBSCRIPTIONS,
-        ignored=consumers.IGNORED,
-        jobs=consumers.jobs(settings.kafka),
+        subscriptions=SUBSCRIPTIONS,
+        jobs=jobs(settings.kafka),
     )
 
 
 if __name__ == "__main__":
-    serve(create_app)
+    serve(create_service)

@@ -11,8 +11,8 @@ import pytest
 
 from analytics.consumers import MODELS, SUBSCRIPTIONS
 from analytics.main import create_app
-from chassis.database import Database
-from chassis.envelope import ConsumedEvent, new_id
+from chassis.events import ConsumedEvent, new_id
+from chassis.outbox import Database
 from chassis.testing import client, received
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from analytics import handlers
 from analytics.consumers import MODELS
 from analytics.domain import join
-from chassis.envelope import new_id
+from chassis.events import new_id
 from chassis.testing import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]

@@ -10,7 +10,7 @@ import yaml
 from analytics import consumers
 from analytics.consumers import MODELS
 from analytics.db import order_facts, product_facts
-from chassis.envelope import ConsumedEvent
+from chassis.events import ConsumedEvent
 
 
 def find_contracts() -> Path:

@@ -9,10 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from chassis.database import Db
-from chassis.idempotency import IdempotencyKey, remember, replay
-from chassis.pages import PageCursors
-from chassis.problems import ProblemType
+from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
 from inventory import domain, handlers
 from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
 
@@ -169,7 +166,7 @@ async def list_product(
             on_hand=new.on_hand,
         )
         body = Product.of(product)
-        remember(tx, idempotency_key, 201, body.model_dump(mode="json"), headers)
+        await remember(tx, idempotency_key, 201, body.model_dump(mode="json"), headers)
     response.headers.update(headers)
     return body
 
@@ -209,7 +206,7 @@ async def replenish_product(
             return first
         product = await handlers.replenish_product(tx, sku=sku, quantity=replenishment.quantity)
         body = Product.of(product)
-        remember(tx, idempotency_key, 200, body.model_dump(mode="json"))
+        await remember(tx, idempotency_key, 200, body.model_dump(mode="json"))
     return body
 
 

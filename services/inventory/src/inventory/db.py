@@ -19,7 +19,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from chassis.connection import Connection, Row
+from chassis.postgres import Connection, Row
 from inventory.domain import EFFECTS, Act, Line, Product, Request, Reservation, State, StockWouldNotHold
 
 metadata = sa.MetaData()

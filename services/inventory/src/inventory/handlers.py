@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
-from chassis.connection import Connection
-from chassis.database import Transaction
-from chassis.envelope import Batch, Cause, Money
+from chassis.events import Batch, Cause, Money
+from chassis.outbox import Transaction
+from chassis.postgres import Connection
 from inventory import db, domain
 from inventory.domain import Act, Line, Product, Reservation
 from inventory.events import (
@@ -168,7 +168,7 @@ async def list_product(
     if not await db.insert_product(tx.connection, product):
         raise domain.ProductAlreadyListed(sku)
     event = ProductListed(sku=sku, version=product.version, name=name, price=_price(product))
-    tx.publish(event, cause=Cause.of_request(sku))
+    tx.publish(event, cause=tx.cause_of_request(sku))
     return product
 
 
@@ -180,7 +180,7 @@ async def price_product(tx: Transaction, *, sku: str, price_minor: int, currency
     if product is None:
         raise domain.UnknownProduct(sku)
     event = ProductPriced(sku=sku, version=product.version, name=product.name, price=_price(product))
-    tx.publish(event, cause=Cause.of_request(sku))
+    tx.publish(event, cause=tx.cause_of_request(sku))
     return product
 
 

@@ -1,23 +1,23 @@
-"""Wiring only: settings, routes and subscriptions become the app."""
+"""Wiring only: settings, routes, subscriptions and jobs become a service."""
 
-from fastapi import FastAPI
-
-from chassis.app import build_app, serve
-from inventory import api, consumers
+from chassis.server import serve
+from chassis.service import Service, build_service
+from inventory import api
+from inventory.jobs import JOBS
 from inventory.settings import Settings
+from inventory.subscriptions import SUBSCRIPTIONS
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The inventory service, ready to be served; its settings come from the environment unless given."""
-    return build_app(
+def create_service(settings: Settings | None = None) -> Service:
+    """The inventory service, with settings from the environment unless `settings` are given."""
+    return build_service(
         settings or Settings(),
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=consumers.SUBSCRIPTIONS,
-        ignored=consumers.IGNORED,
-        patient=consumers.PATIENT,
+        subscriptions=SUBSCRIPTIONS,
+        jobs=JOBS,
     )
 
 
 if __name__ == "__main__":
-    serve(create_app)
+    serve(create_service)

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from chassis.database import Database
-from chassis.envelope import PublishedEvent
+from chassis.events import PublishedEvent
+from chassis.outbox import Database
 from chassis.testing import client, published, received
 from inventory import handlers
 from inventory.db import lock_reservations, product, reservation

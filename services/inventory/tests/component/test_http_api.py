@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 
 MUG = {"sku": "mug", "name": "Mug, blue", "price": {"amount_minor": 1250, "currency": "EUR"}, "on_hand": 5}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from chassis.database import Database
+from chassis.outbox import Database
 from chassis.testing import differences
 from inventory.db import metadata
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 from chassis.testing import published, received, statements
 from inventory import db, handlers
 from inventory.domain import Act, IllegalTransition, State, StockWouldNotHold, UnknownReservation

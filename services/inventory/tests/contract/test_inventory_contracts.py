@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent
 from inventory import events
 from inventory.consumers import IGNORED, SUBSCRIPTIONS
 

@@ -1,6 +1,6 @@
 """The tables of the chassis: outbox, inbox and their kin."""
 
-from chassis.migrations import execute
+from chassis.postgres.migrations import execute
 
 revision = "0001"
 down_revision = None

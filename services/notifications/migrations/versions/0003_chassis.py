@@ -1,6 +1,6 @@
 """The chassis' second release: a shard for each partition."""
 
-from chassis.migrations import execute
+from chassis.postgres.migrations import execute
 
 revision = "0003"
 down_revision = "0002"

@@ -8,9 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chassis.database import Db
-from chassis.pages import PageCursors
-from chassis.problems import ProblemType
+from chassis.web import Db, PageCursors, ProblemType
 from notifications import handlers
 from notifications.domain import Kind, State
 

@@ -23,8 +23,8 @@ from sqlalchemy import (
     text,
 )
 
-from chassis.connection import Connection, Row
-from chassis.envelope import Cause
+from chassis.events import Cause
+from chassis.postgres import Connection, Row
 from notifications.domain import Kind, Letter
 
 metadata = MetaData()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent
 from notifications.domain import Kind
 
 

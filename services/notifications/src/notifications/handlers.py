@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from chassis.connection import Connection
-from chassis.database import Transaction
-from chassis.envelope import Batch, Money, Received, new_id
+from chassis.events import Batch, Envelope, Money, new_id
+from chassis.outbox import Transaction
+from chassis.postgres import Connection
 from notifications import db, domain
 from notifications.domain import Kind, Letter
 from notifications.events import (
@@ -75,10 +75,10 @@ async def _announce(tx: Transaction, announcements: Iterable[db.Announcement]) -
 
 
 def _about(
-    event: Received[OrderConfirmed]
-    | Received[OrderRejected]
-    | Received[OrderCancelled]
-    | Received[PaymentRefunded],
+    event: Envelope[OrderConfirmed]
+    | Envelope[OrderRejected]
+    | Envelope[OrderCancelled]
+    | Envelope[PaymentRefunded],
     kind: Kind,
     amount: Money,
     reason: str | None,

@@ -1,28 +1,28 @@
-"""Wiring only."""
+"""Wiring only: settings, routes, subscriptions and jobs become a service."""
 
-from fastapi import FastAPI
-
-from chassis.app import build_app, serve
-from notifications import api, consumers
+from chassis.server import serve
+from chassis.service import Service, build_service
+from notifications import api
 from notifications.channels import Channel, LogChannel, SmtpChannel
+from notifications.jobs import jobs
 from notifications.settings import Settings
+from notifications.subscriptions import SUBSCRIPTIONS
 
 
-def create_app() -> FastAPI:
-    """The service, from its environment."""
-    settings = Settings()
-    return build_app(
+def create_service(settings: Settings | None = None) -> Service:
+    """The notifications service, with settings from the environment unless `settings` are given."""
+    settings = settings or Settings()
+    return build_service(
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=consumers.SUBSCRIPTIONS,
-        ignored=consumers.IGNORED,
-        jobs=consumers.jobs(channel_of(settings)),
+        subscriptions=SUBSCRIPTIONS,
+        jobs=jobs(channel_of(settings)),
     )
 
 
 def channel_of(settings: Settings) -> Channel:
-    """How customers are told: by e-mail if SMTP_URL is set, else by a line in the log."""
+    """How messages reach customers: by e-mail if SMTP_URL is set, otherwise as a line in the log."""
     if settings.smtp_url is None:
         return LogChannel()
     url = settings.smtp_url.get_secret_value()
@@ -30,4 +30,4 @@ def channel_of(settings: Settings) -> Channel:
 
 
 if __name__ == "__main__":
-    serve(create_app)
+    serve(create_service)

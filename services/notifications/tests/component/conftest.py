@@ -13,8 +13,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlalchemy import text
 
-from chassis.database import Database
-from chassis.envelope import Money, PublishedEvent, new_id
+from chassis.events import Money, PublishedEvent, new_id
+from chassis.outbox import Database
 from chassis.testing import client, published, received
 from notifications import handlers
 from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from chassis.envelope import Cause, Money, new_id
+from chassis.events import Cause, Money, new_id
 from chassis.testing import received, statements
 from notifications import handlers
 from notifications.events import OrderConfirmed

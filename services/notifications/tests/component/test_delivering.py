@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 from chassis.testing import statements
 from notifications import handlers
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable

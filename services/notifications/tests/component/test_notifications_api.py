@@ -5,7 +5,7 @@ from uuid import UUID
 
 import httpx
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 from notifications.channels import LogChannel
 from notifications.consumers import deliver
 

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from chassis.envelope import ConsumedEvent
+from chassis.events import ConsumedEvent
 from notifications import consumers, events
 from notifications.domain import Kind
 

@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
 
-from chassis.connection import Row
-from chassis.database import Db
-from chassis.envelope import Money
-from chassis.idempotency import IdempotencyKey, remember, replay
-from chassis.pages import PageCursors
-from chassis.problems import Problem, ProblemType
+from chassis.events import Money
+from chassis.postgres import Row
+from chassis.web import Db, IdempotencyKey, PageCursors, Problem, ProblemType, context_of, remember, replay
 from orders import db as tables
 from orders import domain, handlers
 from orders.domain import OrderState
+from orders.settings import Settings
 
 router = APIRouter()
 
@@ -165,9 +163,9 @@ class ProblemView(BaseModel):
 
 
 async def time_allowed_by_default(request: Request) -> timedelta:
-    """How long an order may take when its customer names no deadline; set by `main`."""
-    allowed: timedelta = request.app.state.time_allowed
-    return allowed
+    """How long an order may take when its customer names no deadline."""
+    settings = cast(Settings, context_of(request).settings)
+    return timedelta(seconds=settings.orders_deadline_seconds)
 
 
 def _answers(**slugs: str) -> dict[int | str, dict[str, Any]]:
@@ -214,7 +212,7 @@ async def place_order(
         placed = await handlers.place_order(tx, command)
         body = _accepted(placed).model_dump(mode="json")
         headers = {"Location": f"/orders/{placed.order_id}"}
-        remember(tx, idempotency_key, 202, body, headers)
+        await remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 

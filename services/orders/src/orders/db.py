@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.connection import Connection, Row
+from chassis.postgres import Connection, Row
 from orders.domain import Basket, OrderState, Price
 from orders.events import ProductListed, ProductPriced
 

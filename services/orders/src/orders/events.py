@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent
 from orders.domain import CancellationReason, RejectionReason
 
 ORDERS = "orders.order.v1"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from chassis.database import Transaction
-from chassis.envelope import Batch, Cause, Money, new_id
+from chassis.events import Batch, Cause, Money, new_id
+from chassis.outbox import Transaction
 from orders import db, domain
 from orders.domain import CancellationReason, OrderState, RejectionReason
 from orders.events import (
@@ -52,7 +52,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         raise domain.PriceListMissing
     basket = domain.price_items(order.items, order.currency, price_list)
     order_id = new_id()
-    cause = Cause.of_request(str(order_id))
+    cause = tx.cause_of_request(str(order_id))
     placed = OrderPlaced(
         order_id=order_id,
         version=1,

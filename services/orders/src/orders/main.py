@@ -1,32 +1,29 @@
 """Wiring only: settings and the other modules become one process."""
 
-from datetime import timedelta
 from functools import partial
 
-from fastapi import FastAPI
-
-from chassis.app import build_app, serve
-from chassis.backlog import Backlog
-from orders import api, consumers, db
+from chassis.server import serve
+from chassis.service import Service, build_service
+from chassis.web import LoadShedding
+from orders import api, db
+from orders.jobs import JOBS
 from orders.settings import Settings
+from orders.subscriptions import SUBSCRIPTIONS
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The orders service, set by the environment unless `settings` are given."""
+def create_service(settings: Settings | None = None) -> Service:
+    """The orders service, with settings from the environment unless `settings` are given."""
     settings = settings or Settings()
-    most = settings.orders_max_pending
-    app = build_app(
+    limit = settings.orders_max_pending
+    return build_service(
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=consumers.SUBSCRIPTIONS,
-        ignored=consumers.IGNORED,
-        jobs=consumers.JOBS,
-        backlog=Backlog(partial(db.pending_orders, at_most=most), limit=most, sheds={"/orders"}),
+        subscriptions=SUBSCRIPTIONS,
+        jobs=JOBS,
+        load_shedding=LoadShedding(partial(db.pending_orders, at_most=limit), limit, paths={"/orders"}),
     )
-    app.state.time_allowed = timedelta(seconds=settings.orders_deadline_seconds)
-    return app
 
 
 if __name__ == "__main__":
-    serve(create_app)
+    serve(create_service)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from chassis.database import Database
-from chassis.envelope import Money, PublishedEvent
+from chassis.events import Money, PublishedEvent
+from chassis.outbox import Database
 from chassis.testing import client, published, received
 from orders import db as tables
 from orders import handlers

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from chassis.database import Database
+from chassis.outbox import Database
 from chassis.testing import client, eventually, statements
 from orders.main import create_app
 from orders.settings import Settings

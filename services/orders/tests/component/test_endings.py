@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from chassis.envelope import PublishedEvent
+from chassis.events import PublishedEvent
 from chassis.testing import published, received, statements
 from orders import consumers, domain, handlers
 from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured

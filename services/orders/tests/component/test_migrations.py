@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from chassis.database import Database
+from chassis.outbox import Database
 from chassis.testing import differences
 from orders.db import metadata
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.envelope import Money
+from chassis.events import Money
 from chassis.testing import received, statements
 from orders import db as tables
 from orders import handlers

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent
 from orders import consumers, events
 from orders.domain import CancellationReason, RejectionReason
 

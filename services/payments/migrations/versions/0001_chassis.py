@@ -1,6 +1,6 @@
 """The chassis' own tables: outbox, inbox, dead letters, idempotency keys."""
 
-from chassis.migrations import execute
+from chassis.postgres.migrations import execute
 
 revision = "0001"
 down_revision = None

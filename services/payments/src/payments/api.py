@@ -7,9 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from chassis.database import Db
-from chassis.envelope import Money
-from chassis.problems import ProblemType
+from chassis.events import Money
+from chassis.web import Db, ProblemType
 from payments import handlers
 from payments.domain import Reason, RefundState, State, UnknownPayment
 

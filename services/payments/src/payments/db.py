@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from chassis.connection import Connection, Row
-from chassis.envelope import Cause, Money, Received
+from chassis.events import Cause, Envelope, Money
+from chassis.postgres import Connection, Row
 from payments.domain import (
     CLAIMABLE,
     FIRST,
@@ -156,7 +156,7 @@ _OPEN = text(f"""
 """)
 
 
-async def open_payments(db: Connection, events: Sequence[tuple[UUID, Received[OrderPlaced]]]) -> int:
+async def open_payments(db: Connection, events: Sequence[tuple[UUID, Envelope[OrderPlaced]]]) -> int:
     """Take in what to charge; each event comes with the payment id to use. Returns how many became DUE."""
     rows = await db.rows(
         _OPEN,
@@ -187,7 +187,7 @@ _STOCK = text(f"""
 """)
 
 
-async def note_stock(db: Connection, events: Sequence[tuple[UUID, Received[StockReserved]]]) -> int:
+async def note_stock(db: Connection, events: Sequence[tuple[UUID, Envelope[StockReserved]]]) -> int:
     """Take in that the stock is reserved, like `open_payments`. Returns how many became DUE."""
     rows = await db.rows(
         _STOCK,
@@ -216,7 +216,7 @@ _CANCEL = text(f"""
 
 
 async def cancel_payments(
-    db: Connection, events: Sequence[tuple[UUID, Received[OrderCancelled]]]
+    db: Connection, events: Sequence[tuple[UUID, Envelope[OrderCancelled]]]
 ) -> list[UUID]:
     """Stop what was not charged, like `open_payments`. Returns the orders whose money has to go back."""
     rows = await db.rows(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent
 from payments.domain import Reason
 
 TOPIC = "payments.payment.v1"

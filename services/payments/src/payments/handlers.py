@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from chassis.connection import Connection
-from chassis.database import Transaction
-from chassis.envelope import Batch, new_id
+from chassis.events import Batch, new_id
+from chassis.outbox import Transaction
+from chassis.postgres import Connection
 from payments import db
 from payments.domain import (
     Charge,
@@ -29,22 +29,22 @@ from payments.events import (
     StockReserved,
 )
 
-FORGET_AT_ONCE = 500
+EXPIRE_BATCH = 500
 
 
 async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
     """Learn what to charge. With the stock reserved already, the payment is due."""
     if await db.open_payments(tx.connection, [(new_id(), event) for event in events]):
-        tx.wake("settle")
+        tx.wake("charge-due-payments")
 
 
-async def capture_payment(tx: Transaction, events: Batch[StockReserved]) -> None:
+async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> None:
     """Learn that the stock is reserved. With the amount known already, the payment is due.
 
-    Due is a durable intent: the charge itself is made outside of any transaction, by the job `settle`.
+    Due is a durable intent: the charge itself is made outside of any transaction, by the job `charge-due-payments`.
     """
     if await db.note_stock(tx.connection, [(new_id(), event) for event in events]):
-        tx.wake("settle")
+        tx.wake("charge-due-payments")
 
 
 async def refund_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
@@ -93,9 +93,9 @@ async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refund
         tx.publish(refunded, cause=payment.cause)
 
 
-async def forget_payments(tx: Transaction, seconds: float) -> int:
+async def expire_unpaid_payments(tx: Transaction, seconds: float) -> int:
     """Void what was never due though its order's deadline passed `seconds` ago. Returns how many."""
-    return await db.forget_payments(tx.connection, seconds, FORGET_AT_ONCE)
+    return await db.forget_payments(tx.connection, seconds, EXPIRE_BATCH)
 
 
 async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:
@@ -109,7 +109,7 @@ async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]
 async def _give_back(tx: Transaction, order_ids: Sequence[UUID]) -> None:
     if order_ids:
         await db.add_refunds(tx.connection, order_ids, [new_id() for _ in order_ids])
-        tx.wake("refund")
+        tx.wake("refund-due-payments")
 
 
 def _columns(charge: Charge, answer: Charged | Declined) -> tuple[UUID, str | None, str | None]:

@@ -1,48 +1,39 @@
-"""Wiring only: settings and the other modules become one process."""
+"""Wiring only: settings, routes, subscriptions and jobs become a service."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from fastapi import FastAPI
-
-from chassis.app import build_app, serve
-from payments import api, consumers
+from chassis.server import serve
+from chassis.service import Service, build_service
+from payments import api
+from payments.jobs import jobs
 from payments.processor import Processor
 from payments.settings import Settings
+from payments.subscriptions import SUBSCRIPTIONS
+
+JOBS_THAT_CALL = 2
+"""Charges and refunds share the connections to the processor."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The payments service, set by the environment unless `settings` are given."""
+def create_service(settings: Settings | None = None) -> Service:
+    """The payments service, with settings from the environment unless `settings` are given."""
     settings = settings or Settings()
-    # Two jobs share the connections.
-    connections = 2 * settings.payments_concurrency
-    processor = Processor(settings.processor_url, settings.processor_timeout_seconds, connections)
-
-    app = build_app(
+    processor = Processor(
+        settings.processor_url,
+        settings.processor_timeout_seconds,
+        connections=JOBS_THAT_CALL * settings.payments_concurrency,
+    )
+    return build_service(
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=consumers.SUBSCRIPTIONS,
-        ignored=consumers.IGNORED,
-        patient=consumers.PATIENT,
-        jobs=consumers.jobs(
+        subscriptions=SUBSCRIPTIONS,
+        jobs=jobs(
             processor,
             concurrency=settings.payments_concurrency,
             lease_seconds=settings.payments_lease_seconds,
             forget_seconds=settings.payments_forget_seconds,
         ),
+        resources=[processor],
     )
-    service = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with service(app):
-            yield
-        await processor.close()  # the jobs have stopped
-
-    app.router.lifespan_context = lifespan
-    return app
 
 
 if __name__ == "__main__":
-    serve(create_app)
+    serve(create_service)

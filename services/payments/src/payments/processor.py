@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from chassis.database import Unavailable
+from chassis.errors import Unavailable
 from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
 
 _TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropagator()

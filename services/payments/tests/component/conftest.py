@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from chassis.database import Database
-from chassis.envelope import Money, new_id
+from chassis.events import Money, new_id
+from chassis.outbox import Database
 from chassis.testing import eventually, received
 from payments import consumers, handlers
 from payments.events import OrderCancelled, OrderPlaced, StockReserved

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 from chassis.testing import client
 from payments.main import create_app
 from payments.settings import Settings

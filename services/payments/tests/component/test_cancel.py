@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 from payments import handlers
 from payments.domain import Charge, Charged
 from payments.processor import Processor

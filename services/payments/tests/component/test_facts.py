@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from chassis.envelope import new_id
+from chassis.events import new_id
 from chassis.testing import statements
 from payments import db as tables
 from payments import handlers

@@ -9,8 +9,8 @@ import pytest
 import structlog.testing
 from sqlalchemy import text
 
-from chassis.database import Database
-from chassis.envelope import Cause, Received, new_id
+from chassis.events import Cause, Envelope, new_id
+from chassis.outbox import Database
 from chassis.testing import eventually
 from payments import consumers, handlers
 from payments.domain import Charged
@@ -36,7 +36,7 @@ async def test_what_is_published_continues_the_trace_of_the_fact_that_made_it_du
     order_id = await floor.place()
     cause = Cause(new_id(), str(order_id), TRACEPARENT)
     fact = StockReserved(order_id=order_id)
-    reserved = Received(
+    reserved = Envelope(
         new_id(), "/inventory", fact.event_type, str(order_id), datetime.now(UTC), fact, cause
     )
     async with floor.db.transaction() as tx:

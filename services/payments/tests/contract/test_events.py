@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from chassis.envelope import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent
 from payments.consumers import IGNORED, SUBSCRIPTIONS
 from payments.domain import Reason
 from payments.events import (

@@ -1,5 +1,5 @@
 from sqlalchemy import MetaData
 
-from chassis.migrations import run_env
+from chassis.postgres.migrations import run_env
 
 run_env(MetaData())

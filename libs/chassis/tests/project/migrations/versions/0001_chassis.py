@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from chassis.migrations import execute
+from chassis.postgres.migrations import execute
 
 revision = "0001"
 down_revision = None

@@ -13,11 +13,10 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from sqlalchemy import text
 
-from chassis import envelope
-from chassis.consumer import Consumer
-from chassis.database import Database, Transaction
-from chassis.envelope import Batch, RawMessage
-from chassis.inbox import Inbox, subscriptions_of
+from chassis.events import Batch, RawMessage
+from chassis.inbox import Inbox, Subscriptions
+from chassis.kafka import Consumer
+from chassis.outbox import Database, Transaction
 from shop.bench.probes import events as vocabulary
 from shop.bench.probes import main
 from shop.bench.probes.events import TYPE, Answered, Seen, settings
@@ -65,7 +64,7 @@ async def consume(database: str, bootstrap: str, topic: str, effects: int) -> di
     await connection.execute("TRUNCATE effects, inbox, outbox")
     group = f"effects-{time.time_ns()}"
     db = Database(database)
-    inbox = Timed(db, group, subscriptions_of({TYPE: happen}))
+    inbox = Timed(db, group, Subscriptions({TYPE: happen}))
     consumer = Consumer(inbox, settings(group, database, bootstrap))
     await _send(bootstrap, effects)
     running = asyncio.create_task(consumer.run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from chassis.envelope import ConsumedEvent, PublishedEvent
+from chassis.events import ConsumedEvent, PublishedEvent
 from chassis.settings import ServiceSettings
 
 TYPE = "bench.thing-happened.v1"

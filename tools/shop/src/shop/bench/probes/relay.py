@@ -13,12 +13,10 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from chassis import envelope
-from chassis.database import Database
-from chassis.envelope import Cause
-from chassis.outbox import OutboxRow
-from chassis.publisher import KafkaPublisher
-from chassis.relay import Relay
+from chassis import events
+from chassis.events import Cause
+from chassis.kafka import KafkaPublisher
+from chassis.outbox import Database, OutboxRow, Relay
 from shop.bench.probes import events, main
 from shop.bench.probes.events import Happened
 

@@ -12,9 +12,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from fastapi import APIRouter
 
-from chassis.app import build_app
-from chassis.database import Database, Transaction
-from chassis.envelope import Batch, Cause
+from chassis.events import Batch, Cause
+from chassis.outbox import Database, Transaction
+from chassis.service import build_service
 from shop.bench.probes import events as vocabulary
 from shop.bench.probes import main
 from shop.bench.probes.events import TYPE, Happened, Seen, settings
@@ -79,7 +79,7 @@ async def _received(consumer: AIOKafkaConsumer, key: bytes) -> float:
 async def _chassis(url: str, bootstrap: str) -> AsyncIterator[Database]:
     """A whole service with one subscription, ready."""
     service = settings(f"visible-{time.time_ns()}", url, bootstrap)
-    app = build_app(service, router=APIRouter(), subscriptions={TYPE: note})
+    app = build_service(service, router=APIRouter(), subscriptions={TYPE: note})
     async with app.router.lifespan_context(app):
         while not app.state.consumer.assigned:  # noqa: ASYNC110  as a probe asks
             await asyncio.sleep(0.1)

@@ -14,11 +14,9 @@ from typing import Any
 
 import asyncpg
 
-from chassis.database import Database
-from chassis.envelope import Cause
-from chassis.outbox import SHARDS, OutboxRow
-from chassis.publisher import KafkaPublisher
-from chassis.relay import Relay
+from chassis.events import Cause
+from chassis.kafka import KafkaPublisher
+from chassis.outbox import SHARDS, Database, OutboxRow, Relay
 from shop.bench.probes import events, main
 from shop.bench.probes.events import Happened
 from shop.bench.probes.relay import KEYS, TRACEPARENT, check_order

@@ -1,0 +1,35 @@
+"""What travels between services. This room is pure: no input, no output, no tracing.
+
+A service declares each event that it publishes as a `PublishedEvent`, and of each event that it reads the fields that
+it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`, `decode`). A
+handler gets a `Batch` of `Envelope`s, and passes each one's `cause` on with what it publishes.
+"""
+
+from chassis.events.envelope import (
+    Batch,
+    Cause,
+    Envelope,
+    Headers,
+    RawMessage,
+    Undecodable,
+    decode,
+    describe,
+    encode,
+)
+from chassis.events.model import ConsumedEvent, Money, PublishedEvent, new_id
+
+__all__ = [
+    "Batch",
+    "Cause",
+    "ConsumedEvent",
+    "Envelope",
+    "Headers",
+    "Money",
+    "PublishedEvent",
+    "RawMessage",
+    "Undecodable",
+    "decode",
+    "describe",
+    "encode",
+    "new_id",
+]

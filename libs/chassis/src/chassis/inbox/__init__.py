@@ -1,0 +1,12 @@
+"""The inbox: each event has its effect once, in the order of its key; an event that fails becomes a dead letter.
+
+`Inbox.process` takes a batch of messages in one transaction: a row of the inbox for each event, the handlers' changes,
+and the rows of the outbox. A duplicate finds its inbox row and is dropped. `Subscriptions` is a service's table of
+event → handler. Dead letters hold back the later events of their key, until an operator redrives or discards them.
+"""
+
+from chassis.inbox.dead_letters import DeadLetter
+from chassis.inbox.inbox import Inbox
+from chassis.inbox.subscriptions import Handler, Subscriptions, WholeBatch
+
+__all__ = ["DeadLetter", "Handler", "Inbox", "Subscriptions", "WholeBatch"]

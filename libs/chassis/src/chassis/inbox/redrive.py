@@ -1,0 +1,129 @@
+"""What operators do with dead letters: look, have them handled again in the order of their key, or give them up."""
+
+from dataclasses import asdict, dataclass
+
+from chassis.errors import is_unavailable
+from chassis.inbox.dead_letters import lock_key, message_of, statements
+from chassis.inbox.inbox import Inbox
+from chassis.observability import tracing
+from chassis.observability.tracing import MessageSpan
+from chassis.outbox import Database
+from chassis.postgres import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which open letters: one by its id, or all of a key (on one topic, or on all)."""
+
+    id: int | None = None
+    topic: str | None = None
+    key: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How many letters were ended, how many of the selection are still open, and why."""
+
+    ended: int = 0
+    still_open: int = 0
+    error: str | None = None
+
+
+class UnknownDeadLetter(Exception):
+    """No letter has the id that was asked for."""
+
+    def __init__(self, id: int) -> None:
+        super().__init__(f"No dead letter has the id {id}.")
+
+
+async def letters(connection: Connection, state: str, key: str | None, limit: int) -> list[Row]:
+    """Letters without headers and value, oldest first. `state` is `open`, `all`, or the name of a state."""
+    which = {"state": state, "key": key, "limit": limit}
+    return await connection.rows(statements.named("list_letters"), which)
+
+
+async def letter(connection: Connection, id: int) -> Row:
+    """One whole letter. Raises UnknownDeadLetter."""
+    row = await connection.row(statements.named("show_letter"), {"id": id})
+    if row is None:
+        raise UnknownDeadLetter(id)
+    return row
+
+
+async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Outcome:
+    """Handle letters again, each in a transaction of its own, in the order of their keys.
+
+    By id: that letter, and before it those that it waits behind. A letter that fails again stops those of its key that
+    wait behind it, and no others. An event that was handled in the meantime is a duplicate and has no effect.
+
+    Raises UnknownDeadLetter, or what `is_unavailable` recognises when a dependency is away.
+    """
+    outcome = Outcome()
+    errors: list[str] = []
+    for topic, key, _ in await _selected_keys(database, selection):
+        outcome.ended += await _redrive_key(database, inbox, selection.id, topic, key, errors)
+    outcome.still_open = await _count_open(database, selection)
+    outcome.error = "; ".join(errors) or None
+    return outcome
+
+
+async def discard(database: Database, selection: Selection) -> Outcome:
+    """Give letters up. By id: that letter alone. By key: all open letters of the key.
+
+    A discarded event has no effect when it is delivered again. Raises UnknownDeadLetter.
+    """
+    async with database.transaction() as tx:
+        for topic, key, _ in await _selected_keys(database, selection):
+            await lock_key(tx, topic, key)
+        ended = await tx.connection.value(statements.named("discard_letters"), asdict(selection))
+    return Outcome(ended=ended, still_open=await _count_open(database, selection))
+
+
+async def _redrive_key(
+    database: Database, inbox: Inbox, id: int | None, topic: str, key: str, errors: list[str]
+) -> int:
+    """Redrive the letters of one key, in order. Returns how many were ended; adds to `errors`."""
+    ended = 0
+    after = 0
+    while row := await _next_letter(database, id, topic, key, after):
+        after = row["id"]
+        try:
+            ended += await _redrive_one(database, inbox, row)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            errors.append(repr(error))
+            if row["state"] != "PARKED":
+                break
+    return ended
+
+
+async def _redrive_one(database: Database, inbox: Inbox, row: Row) -> int:
+    """Handle one letter. Returns 1, or 0 if the letter was ended in the meantime."""
+    spans: list[MessageSpan] = []
+    with tracing.ended_together(spans):
+        async with database.transaction() as tx:
+            await lock_key(tx, row["topic"], row["key"])
+            if await tx.connection.row(statements.named("redriven"), {"id": row["id"]}) is None:
+                return 0
+            await inbox.redrive(tx, message_of(row), spans)
+    return 1
+
+
+async def _next_letter(database: Database, id: int | None, topic: str, key: str, after: int) -> Row | None:
+    which = {"topic": topic, "key": key, "id": id, "after": after}
+    async with database.reading() as connection:
+        return await connection.row(statements.named("next_letter"), which)
+
+
+async def _selected_keys(database: Database, selection: Selection) -> list[Row]:
+    """(topic, key, number of open letters of the selection) for each key of a selection."""
+    async with database.reading() as connection:
+        keys = await connection.rows(statements.named("selected_keys"), asdict(selection))
+    if not keys and selection.id is not None:
+        raise UnknownDeadLetter(selection.id)
+    return keys
+
+
+async def _count_open(database: Database, selection: Selection) -> int:
+    return sum(key.open for key in await _selected_keys(database, selection))

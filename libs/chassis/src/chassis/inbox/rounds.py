@@ -1,0 +1,60 @@
+"""Rounds: how a batch becomes few calls of handlers, and each key keeps its order."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from chassis.events import Envelope, RawMessage
+from chassis.inbox.subscriptions import Handler, Subscription
+
+
+class InboxEvent(NamedTuple):
+    """An event that was decoded, the message that it came in, and what the service does with it."""
+
+    message: RawMessage
+    envelope: Envelope[Any]
+    subscription: Subscription
+
+    @property
+    def identity(self) -> tuple[str, UUID]:
+        """Source and id: what has its effect once."""
+        return self.envelope.source, self.envelope.id
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Topic and subject: what has an order."""
+        return self.message.topic, self.envelope.subject
+
+
+class HandlerCall(NamedTuple):
+    """One call of a handler."""
+
+    handler: Handler
+    events: list[InboxEvent]
+
+
+def calls_of(events: Iterable[InboxEvent]) -> list[HandlerCall]:
+    """Divide a batch into calls: the nth event of a key belongs to the nth round, a round has one call per handler.
+
+    So each call has each key once, the order of a key is kept, and a batch of many keys is a few calls. A handler that
+    takes whole batches is called once, in the first round. Within a round the calls are in the order of the handlers'
+    names, so that replicas take their locks in one order.
+    """
+    events_of_key: defaultdict[tuple[str, str], int] = defaultdict(int)
+    calls: dict[tuple[int, Handler], HandlerCall] = {}
+    for event in events:
+        handler = event.subscription.handler
+        round_number = 0
+        if not event.subscription.takes_whole_batch:
+            round_number = events_of_key[event.key]
+            events_of_key[event.key] += 1
+        if (round_number, handler) not in calls:
+            calls[round_number, handler] = HandlerCall(handler, [])
+        calls[round_number, handler].events.append(event)
+    return [calls[place] for place in sorted(calls, key=_round_and_name)]
+
+
+def _round_and_name(place: tuple[int, Any]) -> tuple[int, str, str]:
+    round_number, handler = place
+    return round_number, getattr(handler, "__module__", ""), getattr(handler, "__qualname__", "")

@@ -1,0 +1,84 @@
+"""What a service does with each event on the topics that it reads."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from chassis.events import ConsumedEvent, Envelope
+from chassis.outbox import Transaction
+
+Handler = Callable[[Transaction, Sequence[Envelope[Any]]], Awaitable[None]]
+"""`async def reserve_stock(tx: Transaction, events: Batch[OrderPlaced]) -> None`
+
+The use case for a batch of events, in which each key occurs at most once. It never commits.
+"""
+
+
+class WholeBatch(NamedTuple):
+    """A handler that takes all its events of a batch in one call, in the order in which they came.
+
+    A key may occur several times in one call. It is for projections, which join facts in any order.
+    """
+
+    handler: Handler
+
+
+class Subscription(NamedTuple):
+    """What a service does with one event type."""
+
+    model: type[ConsumedEvent]
+    handler: Handler
+    takes_whole_batch: bool
+
+
+class HasHeaders(Protocol):
+    """A message, as far as its headers."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values, in the order of the message."""
+
+
+class Subscriptions:
+    """A service's table of event → handler.
+
+    `handlers` has the read model of each event that the service reacts to. `ignored` are the other event types on the
+    same topics: each other type is unknown, and becomes a dead letter. `deferrable` are those of the models that no
+    customer waits for: they may wait for a short time until an urgent event comes along.
+    """
+
+    def __init__(
+        self,
+        handlers: Mapping[type[ConsumedEvent], Handler | WholeBatch],
+        *,
+        ignored: Iterable[str] = (),
+        deferrable: Iterable[type[ConsumedEvent]] = (),
+    ) -> None:
+        """Raises ValueError where a type has two models, is handled and ignored, or is deferrable and not handled."""
+        self.by_type = {model.event_type: _subscription(model, handlers[model]) for model in handlers}
+        self.ignored = frozenset(ignored)
+        self.deferrable = frozenset(model.event_type for model in deferrable)
+        if len(self.by_type) != len(handlers):
+            raise ValueError("two models have the same event type")
+        if both := self.ignored & self.by_type.keys():
+            raise ValueError(f"both handled and ignored: {', '.join(sorted(both))}")
+        if missing := self.deferrable - self.by_type.keys():
+            raise ValueError(f"deferrable, but without a handler: {', '.join(sorted(missing))}")
+        self._not_urgent = frozenset(type.encode() for type in self.deferrable | self.ignored)
+
+    @property
+    def topics(self) -> Collection[str]:
+        """The topics to read."""
+        return {subscription.model.topic for subscription in self.by_type.values()}
+
+    def all_deferrable(self, messages: Iterable[HasHeaders]) -> bool:
+        """Whether no message is urgent. Only the headers are looked at."""
+        return all(dict(message.headers).get("ce_type") in self._not_urgent for message in messages)
+
+
+NO_SUBSCRIPTIONS = Subscriptions({})
+
+
+def _subscription(model: type[ConsumedEvent], handler: Handler | WholeBatch) -> Subscription:
+    if isinstance(handler, WholeBatch):
+        return Subscription(model, handler.handler, takes_whole_batch=True)
+    return Subscription(model, handler, takes_whole_batch=False)

@@ -1,0 +1,38 @@
+"""A job: one piece of work, repeated."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from chassis.backoff import wait_for_event
+from chassis.observability import metrics
+from chassis.outbox import Database
+
+
+@dataclass(slots=True)
+class Job:
+    """`run(database)` does a piece of work and returns how many items it did.
+
+    It is called again at once if it did `batch_limit` items or more, because there may be more to do. Otherwise it is
+    called when a transaction with `tx.wake(name)` commits, or after `interval` seconds. Any replica may run it, so it
+    must lock what it takes.
+    """
+
+    run: Callable[[Database], Awaitable[int]]
+    interval: float
+    batch_limit: float = 1
+    wake_event: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Jobs = Mapping[str, Job]
+"""A service's jobs by their names."""
+
+
+async def run_job(name: str, job: Job, database: Database) -> None:
+    """Run a job until cancelled. Raises what the job raises."""
+    while True:
+        job.wake_event.clear()
+        done = await job.run(database)
+        metrics.JOB_ITEMS_DONE.labels(name).inc(done)
+        if done < job.batch_limit:
+            await wait_for_event(job.wake_event, job.interval)

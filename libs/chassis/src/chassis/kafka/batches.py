@@ -1,0 +1,66 @@
+"""Batches: the records that the inbox takes in one transaction."""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from chassis.events import RawMessage
+from chassis.inbox import Subscriptions
+
+Record: TypeAlias = "ConsumerRecord[Any, Any]"
+
+
+class BatchFetcher:
+    """Fetches batches of at most `limit` records.
+
+    A batch that has deferrable events alone is held back for up to `defer_seconds`, until an urgent event comes along
+    (docs/decisions/0015).
+    """
+
+    def __init__(
+        self,
+        client: AIOKafkaConsumer,
+        subscriptions: Subscriptions,
+        *,
+        limit: int,
+        poll_ms: int,
+        defer_seconds: float,
+    ) -> None:
+        self._client = client
+        self._subscriptions = subscriptions
+        self._limit = limit
+        self._poll_ms = poll_ms
+        self._defer_seconds = defer_seconds
+
+    async def next_batch(self) -> list[Record]:
+        """The next records; none if nothing came within `poll_ms` milliseconds."""
+        records = await self._fetch(self._poll_ms, self._limit)
+        deadline = time.monotonic() + self._defer_seconds
+        while 0 < len(records) < self._limit and self._subscriptions.all_deferrable(records):
+            seconds_left = deadline - time.monotonic()
+            if seconds_left <= 0:
+                break
+            records += await self._fetch(int(1_000 * seconds_left) + 1, self._limit - len(records))
+        return records
+
+    def give_back(self, records: Sequence[Record]) -> None:
+        """Have records fetched again. Those of partitions that have moved are fetched by their new owner."""
+        for record in reversed(records):  # so that each partition ends at its first record
+            with contextlib.suppress(IllegalStateError):
+                self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
+
+    async def _fetch(self, timeout_ms: int, limit: int) -> list[Record]:
+        fetched = await self._client.getmany(timeout_ms=timeout_ms, max_records=limit)
+        return [record for partition in fetched.values() for record in partition]
+
+
+def messages_of(records: Sequence[Record]) -> list[RawMessage]:
+    """Records as the inbox takes them."""
+    return [
+        RawMessage(record.topic, (record.partition, record.offset), record.key, record.value, record.headers)
+        for record in records
+    ]

@@ -1,0 +1,205 @@
+"""Kafka's receiving side: batches for the inbox, and offsets only after its commit.
+
+Before partitions go to another replica, the batch in hand is finished and its offsets are committed. A batch that was
+fetched around a rebalance is given back.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from chassis.backoff import Backoff, wait_for_event
+from chassis.errors import Unavailable, is_unavailable
+from chassis.inbox import Inbox
+from chassis.kafka.batches import BatchFetcher, Record, messages_of
+from chassis.kafka.offsets import OffsetCommitter
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSettings:
+    """How a consumer reads. `kafka` is `ServiceSettings.kafka`."""
+
+    kafka: Mapping[str, Any]
+    batch_size: int = 500
+    """Most records of a batch, which is one transaction."""
+    linger_seconds: float = 0.0
+    """Pause after a batch that was not full, in which more events arrive (docs/decisions/0012)."""
+    defer_seconds: float = 0.1
+    """How long a batch of deferrable events alone is held back (docs/decisions/0015)."""
+    session_timeout_ms: int = 10_000
+    group_instance_id: str | None = None
+    """The name of a static member. It keeps its partitions over a restart."""
+    poll_ms: int = 1_000
+    """How long one fetch waits for a record."""
+    fetch_max_wait_ms: int = 2_000
+    """How long the broker may leave a fetch without records unanswered. Records are answered at once.
+
+    New partitions after a rebalance wait as long, because the broker answers the open fetch first.
+    """
+    metadata_max_age_ms: int = 10_000
+    """A topic that was missing when the group was divided is noticed within this time."""
+    commit_interval_seconds: float = 1.0
+    commit_timeout_seconds: float = 3.0
+
+
+@dataclass(slots=True)
+class Assignment:
+    """What the group has assigned to this process."""
+
+    is_assigned: bool = False
+    """Whether the consumer is a member of the group, also where the group has fewer partitions than members."""
+    partitions: frozenset[int] = frozenset()
+    """Numbers of its partitions, over all topics."""
+
+
+def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
+    """A Kafka client that is not started yet."""
+    # aiokafka's own defaults lose data: they start at the end of a topic and commit offsets by the clock.
+    return AIOKafkaConsumer(
+        **settings.kafka,
+        group_id=group,
+        group_instance_id=settings.group_instance_id,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.session_timeout_ms // 4,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        consumer_timeout_ms=settings.fetch_max_wait_ms,
+        metadata_max_age_ms=settings.metadata_max_age_ms,
+    )
+
+
+async def stop_client(client: AIOKafkaConsumer, group: str) -> None:
+    """Leave the group and close the client's connections."""
+    await client.stop()
+
+
+def leave_as_is(client: AIOKafkaConsumer) -> None:
+    """A client that has started stays as it is."""
+
+
+async def accept_topics() -> None:
+    """Nothing is checked before the consumer starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHooks:
+    """What happens to a client. The defaults are aiokafka's own way."""
+
+    create: Callable[[ConsumerSettings, str], AIOKafkaConsumer] = create_client
+    started: Callable[[AIOKafkaConsumer], None] = leave_as_is
+    stop: Callable[[AIOKafkaConsumer, str], Coroutine[Any, Any, None]] = stop_client
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """Feeds one inbox from its topics. `run()` works until `stopping` is set, and drains before it ends.
+
+    `check_topics` runs before each start of a client, and raises where the consumer must not run. `assignment` is kept
+    up to date.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        settings: ConsumerSettings,
+        *,
+        assignment: Assignment | None = None,
+        check_topics: Callable[[], Awaitable[None]] = accept_topics,
+        hooks: ClientHooks | None = None,
+    ) -> None:
+        self.assignment = assignment or Assignment()
+        self.stopping = asyncio.Event()
+        self._inbox = inbox
+        self._settings = settings
+        self._check_topics = check_topics
+        self._hooks = hooks or ClientHooks()
+        self._backoff = Backoff()
+        self._batch_in_hand = asyncio.Lock()
+        self._offsets: OffsetCommitter
+        self._assignment_generation = 0  # grows with each revocation; an older batch is given back
+        self._failed_batches = 0  # in a row; sets the pause before the next fetch
+
+    async def run(self) -> None:
+        """Consume until `stopping` is set. Then finish the batch in hand, commit its offsets and leave the group.
+
+        Raises what `check_topics` raises; KafkaError or Unavailable when the broker is away: call it again.
+        """
+        await self._check_topics()
+        client = self._hooks.create(self._settings, self._inbox.group)
+        client.subscribe(sorted(self._inbox.subscriptions.topics), listener=self)
+        self._offsets = OffsetCommitter(
+            client, self._settings.commit_timeout_seconds, self._settings.commit_interval_seconds
+        )
+        fetcher = BatchFetcher(
+            client,
+            self._inbox.subscriptions,
+            limit=self._settings.batch_size,
+            poll_ms=self._settings.poll_ms,
+            defer_seconds=self._settings.defer_seconds,
+        )
+        committing = asyncio.create_task(self._offsets.commit_regularly())
+        try:
+            await client.start()
+            self._hooks.started(client)
+            while not self.stopping.is_set():
+                await self._take_next_batch(fetcher)
+        finally:
+            self.assignment.is_assigned = False
+            committing.cancel()
+            await self._offsets.commit()
+            await self._stop(client)
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Wait for the batch in hand and commit its offsets: the new owner goes on right behind it."""
+        async with self._batch_in_hand:
+            self._assignment_generation += 1
+            self.assignment.is_assigned = False
+            await self._offsets.commit()
+            self._offsets.forget()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """The consumer is ready from now on, also with no partition."""
+        self.assignment.is_assigned = True
+        self.assignment.partitions = frozenset(at.partition for at in assigned)
+
+    async def _take_next_batch(self, fetcher: BatchFetcher) -> None:
+        if self._offsets.is_stuck:
+            raise Unavailable("the client commits no offsets any more: connect anew")
+        generation = self._assignment_generation
+        records = await fetcher.next_batch()
+        pause = 0.0
+        async with self._batch_in_hand:
+            if generation != self._assignment_generation:
+                # The records were fetched around a rebalance, by the old assignment or by the new one.
+                fetcher.give_back(records)
+            elif records:
+                pause = await self._take(fetcher, records)
+        if pause:  # no batch is in hand, so a rebalance may go on
+            await wait_for_event(self.stopping, pause)
+
+    async def _take(self, fetcher: BatchFetcher, records: Sequence[Record]) -> float:
+        """Hand a batch to the inbox. Returns seconds to wait before the next fetch."""
+        try:
+            await self._inbox.process(messages_of(records))
+        except Exception as error:
+            fetcher.give_back(records)
+            if not is_unavailable(error):
+                raise
+            self._failed_batches += 1
+            pause = self._backoff.pause(self._failed_batches)
+            log.warning("consumer.waiting", events=len(records), error=repr(error), retry_in=round(pause, 2))
+            return pause
+        self._failed_batches = 0
+        self._offsets.mark_taken(records)
+        return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0
+
+    async def _stop(self, client: AIOKafkaConsumer) -> None:
+        # A client without a coordinator may never end.
+        stopping = asyncio.create_task(self._hooks.stop(client, self._inbox.group))
+        await asyncio.wait([stopping], timeout=self._settings.commit_timeout_seconds)

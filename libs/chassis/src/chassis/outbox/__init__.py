@@ -1,0 +1,28 @@
+"""The transactional outbox: transactions that publish, and the relay that sends what they published.
+
+`async with database.transaction() as tx` opens a transaction. `tx.publish(event, cause=…)` makes the event a row of it,
+so that the event exists if and only if the transaction commits. After the commit the `Relay` takes the row out, in the
+order of its key, and hands it to the transport. A row may be sent twice and is never lost.
+
+The table is append-only. Nothing is updated when a row is sent: the relay remembers its position as a PostgreSQL
+snapshot (docs/decisions/0003). The table is divided into shards; the relays of a service's replicas share them by
+leases.
+"""
+
+from chassis.outbox.relay import Relay
+from chassis.outbox.rows import MAX_EVENT_LENGTH, OutboxRow, new_row
+from chassis.outbox.sharding import CHANNEL, SHARDS, key_hash, shard_of
+from chassis.outbox.transactions import Database, Transaction
+
+__all__ = [
+    "CHANNEL",
+    "MAX_EVENT_LENGTH",
+    "SHARDS",
+    "Database",
+    "OutboxRow",
+    "Relay",
+    "Transaction",
+    "key_hash",
+    "new_row",
+    "shard_of",
+]

@@ -1,0 +1,76 @@
+"""Leases: which relay has which shards of the outbox, and the position that it has reached in each.
+
+A shard goes to a relay whose process consumes the shard's keys. A shard whose keys no process consumes goes to any
+relay, so that each has its fair share of those.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+from uuid import uuid4
+
+import structlog
+
+from chassis.outbox.sharding import CHANNEL
+from chassis.postgres import Driver, Statements
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 6.0
+
+_statements = Statements(__package__)
+
+
+class RelayPosition(NamedTuple):
+    """How far one shard was sent: every row that `snapshot` sees.
+
+    While a window is sent page by page, also those rows up to `after_id` that `window_end` sees.
+    """
+
+    snapshot: str
+    window_end: str | None = None
+    after_id: int = 0
+
+
+class ShardLeases:
+    """The leases of one relay. `preferred_shards()` returns the shards whose keys its process consumes."""
+
+    def __init__(self, preferred_shards: Callable[[], Collection[int]]) -> None:
+        self.owner = uuid4()
+        self.positions: dict[int, RelayPosition] = {}
+        self._preferred_shards = preferred_shards
+
+    def shards_at(self, position: RelayPosition) -> list[int]:
+        """The shards that stand at `position`."""
+        return [shard for shard, at in self.positions.items() if at == position]
+
+    def advance(self, shards: Iterable[int], position: RelayPosition) -> None:
+        """Everything up to `position` was sent of these shards. It is saved with the next renewal."""
+        self.positions |= dict.fromkeys(shards, position)
+
+    async def renew(self, connection: Driver, seconds: float = LEASE_SECONDS) -> None:
+        """Save the positions, renew the leases, give up shards that another relay should have, take free ones."""
+        reached = [
+            {"shard": shard, "snapshot": at.snapshot, "upper": at.window_end, "after_id": at.after_id}
+            for shard, at in self.positions.items()
+        ]
+        records = await connection.fetch(
+            _statements.raw("renew_leases"),
+            self.owner,
+            seconds,
+            sorted(self._preferred_shards()),
+            json.dumps(reached),
+            CHANNEL,
+        )
+        positions = {shard: RelayPosition(*position) for shard, *position in records}
+        if positions.keys() != self.positions.keys():
+            log.info("relay.shards_changed", shards=sorted(positions))
+        self.positions = positions
+
+    async def give_up(self, connection: Driver) -> None:
+        """Save the positions and give up all shards, so that other relays take them at once."""
+        await self.renew(connection, seconds=0.0)
+
+    def forget(self) -> None:
+        """The connection is gone: this relay has no shards any more."""
+        self.positions = {}

@@ -1,0 +1,41 @@
+"""Relays in other processes are told of new rows by NOTIFY."""
+
+import asyncio
+from collections.abc import Collection
+
+from chassis.outbox.sharding import CHANNEL
+from chassis.outbox.transactions import Database
+from chassis.postgres import Statements
+
+PAUSE_SECONDS = 0.05
+"""Between two notifications. Each wakes a backend and a process of every replica, so one tells of many rows."""
+
+_statements = Statements(__package__)
+
+
+class RelayNotifier:
+    """Collects the shards with new rows, and sends one notification for many.
+
+    NOTIFY takes a lock on the whole cluster when it commits, so it stays outside of the business transaction.
+    """
+
+    def __init__(self) -> None:
+        self._shards: set[int] = set()
+        self._has_shards = asyncio.Event()
+
+    def add(self, shards: Collection[int]) -> None:
+        """There are new rows in these shards."""
+        if shards:
+            self._shards.update(shards)
+            self._has_shards.set()
+
+    async def run(self, database: Database) -> None:
+        """Notify until cancelled. If a notification fails, the relays' polling finds the rows."""
+        while True:
+            await self._has_shards.wait()
+            async with database.reading() as connection:
+                self._has_shards.clear()
+                notification = {"channel": CHANNEL, "shards": " ".join(map(str, self._shards))}
+                self._shards.clear()
+                await connection.execute(_statements.named("notify_relays"), notification)
+            await asyncio.sleep(PAUSE_SECONDS)

@@ -1,0 +1,138 @@
+"""The relay: takes rows out of the outbox, in order, and hands them to the transport.
+
+What was sent is remembered as a PostgreSQL snapshot, not as a highest id. A sequence hands out ids before transactions
+commit, so a cursor over ids skips the rows of transactions that commit late. Unseen are exactly the rows whose
+transaction the saved snapshot could not see: `xid >= xmax`, or `xid` among those then in progress. Both are index
+ranges, and neither grows while some transaction stays open. Rows of one key are in the order of their ids, because each
+writer holds the lock on its aggregate.
+
+A relay that dies stops renewing its leases, and within LEASE_SECONDS and a poll the other relays take its shards. A
+relay saves its positions with its leases, at most SAVE_SECONDS after it sent something. The rows of that time, and a
+page, are sent again if it dies.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+
+from chassis.backoff import wait_for_event
+from chassis.outbox.leases import RelayPosition, ShardLeases
+from chassis.outbox.rows import OutboxRow
+from chassis.outbox.sharding import CHANNEL, SHARDS
+from chassis.postgres import CONNECT_SECONDS, Driver, Statements
+
+log = structlog.get_logger()
+
+SAVE_SECONDS = 1.0
+GIVE_UP_SECONDS = 1.0
+"""How long an ending relay tries to give up its leases. If it fails, they end by themselves."""
+
+# A position that is lost in a crash means duplicates and no loss.
+SESSION = {"synchronous_commit": "off"}
+
+_statements = Statements(__package__)
+
+Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
+"""Sends rows in order and returns when all of them are durable. Raises if it cannot say so of each row."""
+
+
+class Relay:
+    """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
+
+    `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
+    leases and looks for rows that it was not told of. `page` is how many rows it reads at a time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        send: Send,
+        *,
+        poll_seconds: float = 2.0,
+        page: int = 2_000,
+        preferred_shards: Callable[[], Collection[int]] = tuple,
+        server_settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.leases = ShardLeases(preferred_shards)
+        self._url = url
+        self._send = send
+        self._poll_seconds = poll_seconds
+        self._page = page
+        self._session = {**(server_settings or {}), **SESSION}
+        self._woken = asyncio.Event()
+        self._renew_at = 0.0
+
+    @property
+    def shards(self) -> Collection[int]:
+        """The shards that this relay has now."""
+        return self.leases.positions.keys()
+
+    def wake(self, shards: Collection[int]) -> None:
+        """Look for rows now and not at the next poll, if one of these shards is this relay's.
+
+        Without shards: leases have been given up; look for shards, too.
+        """
+        if not shards:
+            self._renew_at = 0.0
+            self._woken.set()
+        elif not self.leases.positions.keys().isdisjoint(shards):
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled. Raises when the database or the transport is away: call it again."""
+        connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=self._session)
+        try:
+            await connection.execute(_statements.raw("adopt_restored_rows"), list(range(SHARDS)))
+            await connection.add_listener(CHANNEL, self._on_notification)
+            await self._relay_until_cancelled(connection)
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self.leases.give_up(connection), GIVE_UP_SECONDS)
+            self.leases.forget()
+            connection.terminate()
+
+    def _on_notification(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+        self.wake([int(shard) for shard in str(payload).split()])
+
+    async def _relay_until_cancelled(self, connection: Driver) -> None:
+        self._renew_at = 0.0
+        while True:
+            if time.monotonic() >= self._renew_at:
+                self._renew_at = time.monotonic() + self._poll_seconds
+                await self.leases.renew(connection)
+            self._woken.clear()
+            if not await self.relay_once(connection):
+                await wait_for_event(self._woken, self._renew_at - time.monotonic())
+
+    async def relay_once(self, connection: Driver) -> bool:
+        """Send one page of each group of shards that stand at the same position. Returns whether there may be more.
+
+        Rows that commit during this call are not included; their commit wakes the relay again.
+        """
+        may_be_more = False
+        for position in set(self.leases.positions.values()):
+            if await self._relay_page(connection, position):
+                may_be_more = True
+        return may_be_more
+
+    async def _relay_page(self, connection: Driver, position: RelayPosition) -> bool:
+        shards = self.leases.shards_at(position)
+        records = await connection.fetch(_statements.raw("unseen_rows"), shards, *position, self._page)
+        if not records and position.window_end is None:
+            return False
+        await self._send([OutboxRow(*row) for _, _, *row in records])
+        is_last_page = len(records) < self._page
+        window_end = position.window_end or records[0]["read_snapshot"]
+        if is_last_page:
+            reached = RelayPosition(window_end)
+        else:
+            reached = RelayPosition(position.snapshot, window_end, records[-1]["id"])
+        self.leases.advance(shards, reached)
+        self._renew_at = min(self._renew_at, time.monotonic() + SAVE_SECONDS)
+        # While a window is paged, later rows are not looked for.
+        return not is_last_page or position.window_end is not None

@@ -1,0 +1,64 @@
+"""Rows of the outbox: one event each, on its way to the transport."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from chassis.events import Cause, PublishedEvent, new_id
+from chassis.outbox.sharding import shard_of
+from chassis.postgres import Connection, Statements
+
+MAX_EVENT_LENGTH = 240_000
+"""Characters of an event's data, of at most four bytes each: Kafka takes records of one megabyte.
+
+A larger row would never be accepted, and would hold up all rows behind it.
+"""
+
+_statements = Statements(__package__)
+
+
+class OutboxRow(NamedTuple):
+    """One event that is to be sent."""
+
+    shard: int
+    event_id: UUID
+    topic: str
+    key: str
+    type: str
+    time: datetime
+    correlation_id: str
+    causation_id: UUID | None
+    traceparent: str | None
+    data: str
+
+
+def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
+    """The row of an event that is published because of `cause`. Raises ValueError if the event is too large."""
+    data = event.model_dump_json()
+    if len(data) > MAX_EVENT_LENGTH:
+        raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")
+    return new_row(event.topic, event.subject, event.event_type, cause, data)
+
+
+def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxRow:
+    """A row with the present time and an id of its own. `data` is JSON."""
+    return OutboxRow(
+        shard=shard_of(key),
+        event_id=new_id(),
+        topic=topic,
+        key=key,
+        type=type,
+        time=datetime.now(UTC),
+        correlation_id=cause.correlation_id,
+        causation_id=cause.event_id,
+        traceparent=cause.traceparent,
+        data=data,
+    )
+
+
+async def write(connection: Connection, rows: Sequence[OutboxRow]) -> None:
+    """Write rows in one statement, however many they are. Their ids are in the order of `rows`."""
+    if rows:
+        columns = {name: [getattr(row, name) for row in rows] for name in OutboxRow._fields}
+        await connection.execute(_statements.named("write_outbox"), columns)

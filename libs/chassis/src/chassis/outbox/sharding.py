@@ -1,0 +1,26 @@
+"""Shards: the parts of the outbox that the relays of a service's replicas share."""
+
+from functools import lru_cache
+
+from aiokafka.partitioner import murmur2
+
+SHARDS = 12
+"""How many parts the outbox has. A key is always in one shard.
+
+Topics have twelve partitions, and a key's shard has the number of its partition, so that the process that consumes a
+key also relays it (docs/decisions/0014).
+"""
+
+CHANNEL = "chassis_outbox"
+"""The NOTIFY channel. Its payload is the numbers of the shards that have new rows, or nothing when leases are free."""
+
+
+def shard_of(key: str) -> int:
+    """The shard of a key, the same in every process of a release."""
+    return key_hash(key.encode()) % SHARDS
+
+
+@lru_cache(maxsize=2_000)
+def key_hash(key: bytes) -> int:
+    """Kafka's hash of a key. Modulo the number of a topic's partitions it is the key's partition."""
+    return int(murmur2(key)) & 0x7FFF_FFFF

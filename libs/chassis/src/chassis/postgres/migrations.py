@@ -1,0 +1,56 @@
+"""The chassis' own tables, and Alembic's environment for a service.
+
+A release of the chassis that changes its tables adds `sql/migrations_<number>.sql`, and `_down`. Each service runs
+them by `execute`, in a migration of its own, when it takes up that release.
+"""
+
+import asyncio
+import os
+
+from alembic import context, op
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from chassis.postgres.statements import Statements
+
+_statements = Statements(__package__)
+
+TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "idempotency_keys")
+
+
+def execute(release: str) -> None:
+    """Run the statements of `sql/migrations_<release>.sql`; a semicolon at the end of a line divides them."""
+    for statement in _statements.raw(f"migrations_{release}").split(";\n"):
+        op.execute(statement)
+
+
+def run_env(target_metadata: MetaData) -> None:
+    """The body of a service's migrations/env.py: run its migrations over asyncpg.
+
+    The database is MIGRATION_DATABASE_URL (a role that may change tables) or else DATABASE_URL. Replicas that start
+    together queue for an advisory lock, so that one migrates and the others find it done.
+    """
+    url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if not url:
+        raise SystemExit("Set MIGRATION_DATABASE_URL to postgresql://user:password@host:port/database")
+    asyncio.run(_migrate(url, target_metadata))
+
+
+async def _migrate(url: str, target_metadata: MetaData) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        await connection.run_sync(_run, target_metadata)
+    await engine.dispose()
+
+
+def _run(connection: Connection, target_metadata: MetaData) -> None:
+    context.configure(connection=connection, target_metadata=target_metadata, include_name=_is_own)
+    with context.begin_transaction():
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('chassis.migrations'))")
+        context.run_migrations()
+
+
+def _is_own(name: str | None, kind: str, _: object) -> bool:
+    """Whether Alembic compares a table with the service's models. The chassis' own tables are left out."""
+    return kind != "table" or name not in TABLES

@@ -1,0 +1,92 @@
+"""What runs beside HTTP in one process: consumer, relay, jobs. It starts them and, at the end, drains them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from fastapi import FastAPI
+
+from chassis.jobs import Jobs
+from chassis.kafka import Consumer
+from chassis.observability import tracing
+from chassis.outbox import Database, Relay, Transaction
+from chassis.outbox.notify import RelayNotifier
+from chassis.supervisor import Task, supervise
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 4.0
+"""How long the consumer may take to finish its batch at the end."""
+
+
+class Resource(Protocol):
+    """Something that a service opened, such as a client of an outside system."""
+
+    async def close(self) -> None:
+        """Close it; nothing uses it any more."""
+
+
+class Wakeups:
+    """What a commit wakes: jobs, this process's relay, and the relays of other processes."""
+
+    def __init__(self, relay: Relay, jobs: Jobs) -> None:
+        self.notifier = RelayNotifier()
+        self._relay = relay
+        self._jobs = jobs
+
+    def on_commit(self, tx: Transaction) -> None:
+        """Wake the jobs that the transaction asked for, and the relays of the shards that it wrote to."""
+        for name in tx.wakes & self._jobs.keys():
+            self._jobs[name].wake_event.set()
+        if unknown := tx.wakes - self._jobs.keys():  # too late to refuse it: the transaction is committed
+            log.error("job.unknown", jobs=sorted(unknown))
+        shards = {row.shard for row in tx.rows}
+        if shards:
+            self._relay.wake(shards)
+            self.notifier.add(shards - set(self._relay.shards))
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything that one process runs beside HTTP.
+
+    `tasks` run until the end, by their name in the log. The consumer ends first, then the tasks, then `resources` and
+    `databases` are closed.
+    """
+
+    consumer: Consumer | None
+    tasks: Mapping[str, Task]
+    resources: Sequence[Resource]
+    databases: Sequence[Database]
+
+    @asynccontextmanager
+    async def running(self, app: FastAPI) -> AsyncIterator[None]:
+        """Run everything. On leaving, drain."""
+        tasks = {asyncio.create_task(supervise(name, task)) for name, task in self.tasks.items()}
+        consuming: set[asyncio.Task[None]] = set()
+        if self.consumer is not None:
+            is_done = self.consumer.stopping.is_set
+            consuming.add(asyncio.create_task(supervise("consumer", self.consumer.run, is_done)))
+        try:
+            yield
+        finally:
+            if self.consumer is not None:
+                self.consumer.stopping.set()
+                await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
+            await _cancel(tasks | consuming)
+            for resource in self.resources:
+                await resource.close()
+            await asyncio.gather(*(database.close() for database in self.databases))
+            await asyncio.to_thread(tracing.end_tracing)
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    # More than once: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
+    left = tasks
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)

@@ -1,0 +1,216 @@
+"""One service in one process: HTTP, consumer, relay and jobs, put together from what its `main.py` says it has.
+
+service = build_service(settings, router=api.router, subscriptions=SUBSCRIPTIONS, …)
+service.app     the FastAPI app, whose lifespan runs everything beside HTTP
+service.asgi    the app as it is served: behind load shedding and the limit of bodies
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from starlette.types import ASGIApp
+
+from chassis.backoff import Backoff
+from chassis.inbox import Inbox, Subscriptions
+from chassis.inbox.subscriptions import NO_SUBSCRIPTIONS
+from chassis.jobs import Job, Jobs, run_job
+from chassis.jobs.prune import INTERVAL_SECONDS, prune
+from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
+from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
+from chassis.kafka.topic_retention import check_retention
+from chassis.observability import tracing
+from chassis.observability.logs import configure_logging
+from chassis.outbox import SHARDS, Database, Relay
+from chassis.runtime import Resource, Runtime, Wakeups
+from chassis.settings import ServiceSettings
+from chassis.supervisor import Task
+from chassis.tuning import (
+    Tuning,
+    fetch_together,
+    leave_while_joining,
+    message_spans,
+    planner,
+    span_encoding,
+)
+from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, probes
+from chassis.web.body_limit import BodyLimit
+from chassis.web.context import Check, set_context
+from chassis.web.error_handlers import install_error_handlers
+from chassis.web.load_shedding import LoadSheddingMiddleware
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that is put together and does not run yet."""
+
+    settings: ServiceSettings
+    tuning: Tuning
+    context: ServiceContext
+    runtime: Runtime
+    load_shedding: LoadShedding | None
+    app: FastAPI
+    asgi: ASGIApp
+
+
+def build_service(
+    settings: ServiceSettings,
+    *,
+    router: APIRouter,
+    problems: Mapping[type[Exception], ProblemType] | None = None,
+    subscriptions: Subscriptions = NO_SUBSCRIPTIONS,
+    jobs: Jobs | None = None,
+    load_shedding: LoadShedding | None = None,
+    resources: Sequence[Resource] = (),
+) -> Service:
+    """Put a service together. Which parts run in this process depends on `settings.role`.
+
+    `problems` maps domain errors to problem types. `resources` are closed when the jobs have ended.
+    """
+    tuning = Tuning(settings.tuning_off)
+    configure_logging(settings.service_name, settings.log_level)
+    _configure_tracing(settings, tuning)
+    all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
+    assignment = Assignment()
+    publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
+    relay = _build_relay(settings, tuning, publisher, assignment)
+    wakeups = Wakeups(relay, all_jobs)
+    context = _build_context(settings, tuning, subscriptions, wakeups, assignment)
+    has_consumer = settings.role != "api" and bool(subscriptions.by_type)
+    runtime = Runtime(
+        consumer=_build_consumer(settings, tuning, context.inbox, assignment) if has_consumer else None,
+        tasks=_tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding),
+        resources=(*resources, publisher),
+        databases=(context.database, context.background_database),
+    )
+    app = _build_app(settings, context, runtime, router, problems or {})
+    asgi: ASGIApp = BodyLimit(app, settings.max_body_bytes)
+    if load_shedding is not None:
+        asgi = LoadSheddingMiddleware(asgi, load_shedding)
+    return Service(settings, tuning, context, runtime, load_shedding, app, asgi)
+
+
+def _build_relay(
+    settings: ServiceSettings, tuning: Tuning, publisher: KafkaPublisher, assignment: Assignment
+) -> Relay:
+    return Relay(
+        settings.database_url.get_secret_value(),
+        publisher.send,
+        preferred_shards=lambda: {partition % SHARDS for partition in assignment.partitions},
+        server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
+    )
+
+
+def _build_context(
+    settings: ServiceSettings,
+    tuning: Tuning,
+    subscriptions: Subscriptions,
+    wakeups: Wakeups,
+    assignment: Assignment,
+) -> ServiceContext:
+    def connect() -> Database:
+        return Database(
+            settings.database_url.get_secret_value(),
+            settings.database_pool_size,
+            wakeups.on_commit,
+            planner.SERVER_SETTINGS if tuning.has("planner") else {},
+        )
+
+    background_database = connect()
+    inbox = Inbox(
+        background_database,
+        settings.service_name,
+        subscriptions,
+        max_attempts=settings.max_attempts,
+        backoff=Backoff(first=settings.retry_seconds),
+    )
+    readiness: dict[str, Check] = {}
+    if settings.role != "api" and subscriptions.by_type:
+        readiness["consumer"] = lambda: "ok" if assignment.is_assigned else "no partitions assigned yet"
+    return ServiceContext(settings, connect(), background_database, inbox, readiness)
+
+
+def _tasks(
+    role: str,
+    database: Database,
+    relay: Relay,
+    wakeups: Wakeups,
+    jobs: Jobs,
+    load_shedding: LoadShedding | None,
+) -> dict[str, Task]:
+    """What runs beside HTTP and the consumer, by its name in the log."""
+    tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database)}
+    if role != "api":
+        tasks["relay"] = relay.run
+        tasks |= {name: partial(run_job, name, job, database) for name, job in jobs.items()}
+    if load_shedding is not None and role != "worker":
+        tasks["load_shedding"] = partial(load_shedding.sample, database)
+    return tasks
+
+
+def _build_consumer(
+    settings: ServiceSettings, tuning: Tuning, inbox: Inbox, assignment: Assignment
+) -> Consumer:
+    leaves_early = tuning.has("leave_while_joining") and settings.kafka_group_instance_id is None
+    hooks = ClientHooks(
+        started=fetch_together.fetch_together if tuning.has("fetch_together") else leave_as_is,
+        stop=leave_while_joining.stop_and_leave if leaves_early else stop_client,
+    )
+    return Consumer(
+        inbox,
+        ConsumerSettings(
+            kafka=settings.kafka,
+            batch_size=settings.batch_size,
+            linger_seconds=settings.linger_seconds,
+            defer_seconds=settings.defer_seconds,
+            session_timeout_ms=settings.kafka_session_timeout_ms,
+            group_instance_id=settings.kafka_group_instance_id,
+        ),
+        assignment=assignment,
+        check_topics=partial(
+            check_retention, settings.kafka, inbox.subscriptions.topics, settings.inbox_retention
+        ),
+        hooks=hooks,
+    )
+
+
+def _build_app(
+    settings: ServiceSettings,
+    context: ServiceContext,
+    runtime: Runtime,
+    router: APIRouter,
+    problems: Mapping[type[Exception], ProblemType],
+) -> FastAPI:
+    # FastAPI can trace by itself. The instrumentor does it, and once around each request is enough.
+    untraced = TelemetryConfig(tracing=False, metrics=False, logs=False)
+    app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=untraced)
+    set_context(app, context)
+    # The service's own routes come first: routes are tried in their order.
+    if settings.role != "worker":
+        app.include_router(router)
+    app.include_router(probes.router)
+    app.include_router(admin.router)
+    install_error_handlers(app, {**admin.PROBLEMS, **problems})
+    FastAPIInstrumentor.instrument_app(
+        app, excluded_urls=",".join(probes.PATHS), exclude_spans=["receive", "send"]
+    )
+    return app
+
+
+def _configure_tracing(settings: ServiceSettings, tuning: Tuning) -> None:
+    pipeline = tracing.configure_tracing(settings.service_name)
+    if pipeline is None or not tuning.has("message_spans"):
+        return
+    tracing.start_message_spans_with(message_spans.whole_spans(pipeline))
+    if tuning.has("span_encoding"):
+        span_encoding.encode_by_copies()
+
+
+def _prune_job(settings: ServiceSettings) -> Job:
+    return Job(
+        partial(prune, outbox=settings.outbox_retention, inbox=settings.inbox_retention),
+        interval=INTERVAL_SECONDS,
+    )

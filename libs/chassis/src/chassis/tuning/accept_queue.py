@@ -1,0 +1,62 @@
+"""Graceful shutdown answers also the connections that wait in the accept queue.
+
+What it does: before uvicorn closes its listening sockets it duplicates their descriptors, accepts every connection that
+is still in the accept queue, and hands it to uvicorn's protocol class with uvicorn's own state.
+Why: closing a listening socket resets the connections in its accept queue. Seen as 3 failed requests of 30,000 at an
+end under load.
+What it saves: no CPU; it guards the claim that no request fails when a service ends.
+Waits for: uvicorn to drain the accept queue in `Server.shutdown`. Seen with uvicorn 0.38.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import uvicorn
+
+LAST_REQUESTS_SECONDS = 0.5
+"""How long connections without a request yet are given to send one."""
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn's server, with a shutdown in four steps: stop accepting, drain the accept queue, finish, close."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no new connections, answer those that exist, then end."""
+        duplicates = self._duplicate_listeners()
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)  # now the duplicates alone keep the listening sockets open
+        for descriptor in duplicates:
+            await self._serve_accept_queue(descriptor)
+        await asyncio.sleep(LAST_REQUESTS_SECONDS)
+        await super().shutdown(sockets)
+
+    def _duplicate_listeners(self) -> list[int]:
+        duplicates: list[int] = []
+        with suppress(OSError):  # no descriptor is left: connections in the accept queue are reset
+            for server in self.servers:
+                for listener in server.sockets:
+                    duplicates.append(os.dup(listener.fileno()))  # noqa: PERF401  those made before an error count
+        return duplicates
+
+    async def _serve_accept_queue(self, descriptor: int) -> None:
+        protocol: Any = self.config.http_protocol_class
+        create_protocol = partial(protocol, self.config, self.server_state, self.lifespan.state)
+        for connection in list(_accepted(descriptor)):
+            await asyncio.get_running_loop().connect_accepted_socket(create_protocol, connection)
+
+
+def _accepted(descriptor: int) -> Iterator[socket.socket]:
+    """Every connection in the accept queue. Closes the descriptor, and with it the listening socket."""
+    with (
+        socket.socket(fileno=descriptor) as listener,
+        suppress(OSError),
+    ):  # BlockingIOError: the queue is empty
+        listener.setblocking(False)
+        while True:
+            yield listener.accept()[0]

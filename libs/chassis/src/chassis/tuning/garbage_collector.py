@@ -1,0 +1,18 @@
+"""Fewer runs of Python's cycle collector.
+
+What it does: the collector looks for cycles after 20,000 new objects and not after 700, and never looks at what was
+imported before the service started.
+Why: spans and messages come and go by the thousand and hold no cycles.
+What it saves: see docs/performance.md; measure again with `TUNING_OFF=garbage_collector shop bench --only cpu`.
+Waits for: nothing; it uses public functions of Python.
+"""
+
+import gc
+
+THRESHOLDS = (20_000, 20, 50)
+
+
+def collect_seldom() -> None:
+    """Call it once, when everything is imported."""
+    gc.set_threshold(*THRESHOLDS)
+    gc.freeze()

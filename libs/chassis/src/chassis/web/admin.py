@@ -1,0 +1,114 @@
+"""The admin API: the dead letters of a service, and its outbox sent again."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel
+
+from chassis.inbox import redrive as letters
+from chassis.inbox.redrive import UnknownDeadLetter
+from chassis.outbox.republish import republish_all
+from chassis.web.context import Db, context_of
+from chassis.web.problems import Problem, ProblemType
+
+router = APIRouter(prefix="/admin", tags=["admin"])
+
+PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    UnknownDeadLetter: ProblemType(404, "unknown-dead-letter", "No such dead letter")
+}
+
+
+class DeadLetter(BaseModel):
+    """A dead letter without its headers and data, which may be confidential."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    event_id: UUID | None
+    type: str | None
+    state: str
+    reason: str
+    error: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class DeadLetterDetail(DeadLetter):
+    """A dead letter with its headers and its data."""
+
+    headers: dict[str, str]
+    value: str | None
+
+
+class Selection(BaseModel):
+    """Which letters: one by its id, or all open ones of a key (on one topic or on all)."""
+
+    id: int | None = None
+    topic: str | None = None
+    key: str | None = None
+
+    def checked(self) -> letters.Selection:
+        """Raises Problem 422 `empty-selection` where neither an id nor a key is named."""
+        if self.id is None and self.key is None:
+            raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
+        return letters.Selection(self.id, self.topic, self.key)
+
+
+class Outcome(BaseModel):
+    """How many letters were ended, and how many are still open because the first of their key failed again."""
+
+    ended: int
+    still_open: int
+    error: str | None = None
+
+
+@router.get("/dead-letters", summary="List dead letters, oldest first")
+async def list_dead_letters(
+    db: Db, state: str = "open", key: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+) -> list[DeadLetter]:
+    """`state`: open, all, or one state's name."""
+    async with db.reading() as connection:
+        return [DeadLetter(**row) for row in await letters.letters(connection, state, key, limit)]
+
+
+@router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
+async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], db: Db) -> DeadLetterDetail:
+    """Headers and data as they came."""
+    async with db.reading() as connection:
+        row = await letters.letter(connection, letter_id)
+    value = row["value"].decode(errors="replace") if row["value"] is not None else None
+    return DeadLetterDetail(**{**row, "value": value})
+
+
+@router.post("/dead-letters/redrive", summary="Handle dead letters again, in the order of their keys")
+async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
+    """Safe to repeat: an event that was handled in the meantime is a duplicate, and has no effect.
+
+    A letter that fails again stops those of its key that wait behind it, and nothing else. By id: that letter, and
+    before it those that it waits behind.
+    """
+    outcome = await letters.redrive(db, context_of(request).inbox, selection.checked())
+    return Outcome(ended=outcome.ended, still_open=outcome.still_open, error=outcome.error)
+
+
+@router.post("/dead-letters/discard", summary="Give up dead letters")
+async def discard(selection: Selection, db: Db) -> Outcome:
+    """By id: that letter alone; what waits behind it is then redriven with its key. By key: all of the key.
+
+    A discarded event has no effect either when it is delivered again.
+    """
+    outcome = await letters.discard(db, selection.checked())
+    return Outcome(ended=outcome.ended, still_open=outcome.still_open)
+
+
+@router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
+async def republish(db: Db) -> dict[str, int]:
+    """For topics that were lost. Consumers that had an event before take it as a duplicate, without an effect.
+    Answers how many `events` are going to be sent.
+    """
+    return {"events": await republish_all(db)}

@@ -1,0 +1,44 @@
+"""What an endpoint needs of its service: one typed object, set by `build_service`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, FastAPI, Request
+
+from chassis.inbox import Inbox
+from chassis.outbox import Database
+from chassis.settings import ServiceSettings
+
+Check = Callable[[], str]
+"""A readiness check that asks nothing of the network: `ok`, or what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """What the endpoints of one process share."""
+
+    settings: ServiceSettings
+    database: Database
+    """For requests. In a rush they wait for each other's connections."""
+    background_database: Database
+    """For everything else: probes, consumer and jobs do not wait behind requests."""
+    inbox: Inbox
+    readiness: Mapping[str, Check] = field(default_factory=dict)
+
+
+def set_context(app: FastAPI, context: ServiceContext) -> None:
+    """Make `context` known to the endpoints of `app`."""
+    app.state.context = context
+
+
+def context_of(request: Request) -> ServiceContext:
+    """The context of the service that answers this request."""
+    return cast(ServiceContext, request.app.state.context)
+
+
+async def _database(request: Request) -> Database:
+    return context_of(request).database
+
+
+Db = Annotated[Database, Depends(_database)]

@@ -1,0 +1,73 @@
+"""Which answer each error becomes: problem details for all of them."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import asyncpg
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from chassis.errors import UNAVAILABLE_ERRORS, is_unavailable
+from chassis.web.problems import (
+    INVALID,
+    MALFORMED,
+    UNAVAILABLE,
+    UNEXPECTED,
+    Problem,
+    ProblemType,
+    problem_response,
+)
+
+log = structlog.get_logger()
+
+SLUGS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
+"""Slugs of the errors that the framework raises, by their status."""
+
+
+def install_error_handlers(app: FastAPI, problems: Mapping[type[Exception], ProblemType]) -> None:
+    """Answer every error of an app as a problem. `problems` says which domain error is which.
+
+    The public attributes of a domain error become members of its problem.
+    """
+    # Starlette logs and raises again an error that is left to `Exception`. A dependency that is away is no bug.
+    failures: tuple[type[Exception], ...] = (*UNAVAILABLE_ERRORS, asyncpg.PostgresError, Exception)
+    for error in failures:
+        app.add_exception_handler(error, _answer_failure)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    for domain_error, kind in problems.items():
+        app.add_exception_handler(domain_error, partial(_answer_domain_error, kind))
+
+
+async def _answer_domain_error(kind: ProblemType, _: Request, error: Exception) -> Response:
+    return problem_response(kind, **vars(error) | {"detail": str(error)})
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return problem_response(MALFORMED, detail=str(faults[0].get("ctx", {}).get("error", "")))
+    # The values themselves stay out of the answer: they may be a card token.
+    errors = [{"at": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in faults]
+    detail = "; ".join(f"{fault['at']}: {fault['message']}" for fault in errors)
+    return problem_response(INVALID, detail=detail, errors=errors)
+
+
+async def _answer_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error, Problem):
+        return problem_response(error.type, detail=error.detail)
+    slug = SLUGS.get(error.status_code, "http-error")
+    return problem_response(ProblemType(error.status_code, slug, str(error.detail), error.headers))
+
+
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    if is_unavailable(error):
+        log.warning("request.dependency_away", path=request.url.path, error=type(error).__name__)
+        detail = "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
+        return problem_response(UNAVAILABLE, detail=detail)
+    log.error("request.failed", path=request.url.path, exc_info=error)
+    return problem_response(UNEXPECTED)

@@ -1,0 +1,54 @@
+"""`Idempotency-Key` on POST: the first answer is kept in its transaction, and each repetition gets it again."""
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from fastapi import Header
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse
+
+from chassis.outbox import Transaction
+from chassis.postgres import Statements
+from chassis.web.problems import Problem
+
+PROMISE = "Repeat a request with the same key, and it has no second effect: you get the first answer again."
+_HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, description=PROMISE)
+IdempotencyKey = Annotated[str | None, _HEADER]
+
+_statements = Statements(__package__)
+
+
+async def replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
+    """Claim a key for this transaction, or find the answer that it got before.
+
+    Of two requests with one key at the same time, the second waits here until the first has committed, and then gets
+    the first one's answer. `request` is what makes two requests the same; only its hash is kept.
+
+    Raises:
+        Problem: 422 `idempotency-key-reused`, if the key came with another request before.
+    """
+    if key is None:
+        return None
+    canonical = json.dumps(jsonable_encoder(request), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(canonical.encode()).digest()
+    claim_key = _statements.named("claim_idempotency_key")
+    (claim,) = await tx.connection.rows(claim_key, {"key": key, "hash": digest})
+    if claim.request_hash != digest:
+        cure = "Use a new key for a new request; repeat a request with exactly the same body."
+        raise Problem(422, "idempotency-key-reused", "This key was used for another request", cure)
+    return JSONResponse(claim.body, claim.status, claim.headers) if claim.status else None
+
+
+async def remember(
+    tx: Transaction, key: str | None, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> None:
+    """Keep the answer for a key that `replay` claimed."""
+    if key is not None:
+        answer = {
+            "key": key,
+            "status": status,
+            "body": json.dumps(jsonable_encoder(body)),
+            "headers": json.dumps(headers),
+        }
+        await tx.connection.execute(_statements.named("store_answer"), answer)

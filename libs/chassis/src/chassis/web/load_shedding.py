@@ -1,0 +1,78 @@
+"""Load shedding: while more work is waiting than can be done soon, new work is refused with 429 and `Retry-After`.
+
+Without it a queue grows: each request in it waits longer, memory grows, and after the rush the queue has to drain. A
+refusal is cheap, and the client knows of it at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.observability import metrics
+from chassis.outbox import Database
+from chassis.postgres import Connection
+from chassis.web.problems import OVERLOADED, problem_response
+
+SAMPLE_SECONDS = 0.25
+
+REFUSAL = problem_response(OVERLOADED, detail="Nothing was changed; repeat it with its Idempotency-Key.")
+
+
+@dataclass(slots=True)
+class LoadShedding:
+    """When to refuse a POST on one of `paths`.
+
+    `count(connection)` counts the waiting work, and at `limit` new work is refused. `in_flight_limit` bounds the
+    requests that are answered at the same time, for bursts that are faster than the sampling.
+    """
+
+    count: Callable[[Connection], Awaitable[int]]
+    limit: int
+    paths: Collection[str]
+    in_flight_limit: int = 200
+    waiting: int = 0
+    in_flight: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def refuses(self, method: str, path: str) -> bool:
+        """Whether to refuse a request now. Counts the refusals."""
+        if method != "POST" or path not in self.paths:
+            return False
+        self.asked.set()
+        is_refused = self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
+        if is_refused:
+            metrics.REQUESTS_REFUSED.inc()
+        return is_refused
+
+    async def sample(self, database: Database) -> None:
+        """Count the waiting work while requests come, until cancelled."""
+        while True:
+            if self.waiting < self.limit:  # at the limit no request gets far enough to ask
+                await self.asked.wait()
+            self.asked.clear()
+            async with database.reading() as connection:
+                self.waiting = await self.count(connection)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+
+class LoadSheddingMiddleware:
+    """The outermost part of the app, so that a refusal costs no span and no routing."""
+
+    def __init__(self, app: ASGIApp, shedding: LoadShedding) -> None:
+        self.app = app
+        self.shedding = shedding
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if self.shedding.refuses(scope["method"], scope["path"]):
+            await REFUSAL(scope, receive, send)
+            return
+        self.shedding.in_flight += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.shedding.in_flight -= 1

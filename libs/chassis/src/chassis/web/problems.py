@@ -1,0 +1,45 @@
+"""Problem details (RFC 9457): each kind of error has a `type` of its own, and says the cure where there is one."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fastapi import Response
+from starlette.exceptions import HTTPException
+
+RETRY_LATER = {"Retry-After": "1"}
+
+
+class ProblemType(NamedTuple):
+    """A kind of problem: HTTP status, slug of its `type`, title. `headers` go with every answer of this kind."""
+
+    status: int
+    slug: str
+    title: str
+    headers: Mapping[str, str] | None = None
+
+
+class Problem(HTTPException):
+    """Raise it anywhere under an endpoint to answer with problem details."""
+
+    def __init__(self, status: int, slug: str, title: str, detail: str = "") -> None:
+        super().__init__(status, detail)
+        self.type = ProblemType(status, slug, title)
+
+
+UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is away", RETRY_LATER)
+OVERLOADED = ProblemType(429, "overloaded", "Too much work is waiting", RETRY_LATER)
+UNEXPECTED = ProblemType(500, "internal-error", "An unexpected error; it has been logged")
+MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
+INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
+
+
+def problem_response(kind: ProblemType, /, **members: Any) -> Response:
+    """The answer for a problem, as application/problem+json. `members` are further members, such as `detail`."""
+    body = {
+        **members,
+        "type": f"urn:shopfloor:problem:{kind.slug}",
+        "title": kind.title,
+        "status": kind.status,
+    }
+    return Response(json.dumps(body, default=str), kind.status, kind.headers, "application/problem+json")

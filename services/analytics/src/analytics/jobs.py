@@ -1,0 +1,157 @@
+"""The job that rebuilds the projections from the beginning of the topics."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, get_args
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from pydantic import ValidationError
+
+from analytics import db, handlers
+from analytics.db import Generation
+from analytics.domain import GenerationState
+from analytics.events import OrderEvent, ProductEvent
+from chassis.events import ConsumedEvent, RawMessage, Undecodable, decode
+from chassis.jobs import Job, Jobs
+from chassis.outbox import Database
+
+log = structlog.get_logger("analytics")
+
+MODELS: Mapping[str, type[ConsumedEvent]] = {
+    model.event_type: model for model in (*get_args(OrderEvent), *get_args(ProductEvent))
+}
+TOPICS = sorted({model.topic for model in MODELS.values()})
+MESSAGES_AT_ONCE = 2_000
+
+
+def jobs(kafka: Mapping[str, Any]) -> Jobs:
+    """The jobs of this service."""
+    return {"rebuild": Job(partial(rebuild, kafka), interval=10.0)}
+
+
+async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
+    """Carry on the rebuild that is open, to its end, and clear away what it replaces.
+
+    Returns 1 if there was work, else 0. Everything that a crash can interrupt is in the database, so any
+    replica can carry on from there.
+    """
+    if await _work(database) is None:
+        return 0
+    async with db.rebuilding_alone(database) as mine:
+        # Asked again: another replica may have finished it before this one got the lock.
+        if not mine or (work := await _work(database)) is None:
+            return 0
+        if work.state is GenerationState.BUILDING:
+            async with _history(kafka) as history:
+                await _Replay(database, history, work).run()
+            async with database.transaction() as tx:
+                await handlers.activate_rebuild(tx, work.generation)
+            log.info("rebuild-active", generation=work.generation)
+        async with database.transaction() as tx:
+            await handlers.remove_retired(tx)
+    return 1
+
+
+async def _work(database: Database) -> Generation | None:
+    async with database.reading() as connection:
+        return await handlers.rebuild_to_work_on(connection)
+
+
+@asynccontextmanager
+async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of all partitions of all topics.
+
+    It is in no group: it disturbs nobody and commits nothing.
+    """
+    history = AIOKafkaConsumer(
+        *TOPICS,
+        **kafka,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    await history.start()
+    try:
+        yield history
+    finally:
+        await history.stop()
+
+
+class _Replay:
+    """Reads the topics from their beginning, or from where a replay before it came to, up to their end.
+
+    The end is taken after the generation was opened: whatever was consumed before the opening lies before
+    that end, whatever comes later is written into this generation by the live handlers. What both write is
+    joined, and no harm is done.
+    """
+
+    def __init__(self, database: Database, kafka: AIOKafkaConsumer, work: Generation) -> None:
+        self.database = database
+        self.kafka = kafka
+        self.generation = work.generation
+        self.saved = work.positions
+        self.skipped = work.messages_skipped
+        self.begins: dict[TopicPartition, int] = {}
+        self.ends: dict[TopicPartition, int] = {}
+        self.positions: dict[TopicPartition, int] = {}
+
+    async def run(self) -> None:
+        """Join all history into the generation, batch by batch."""
+        await self._find_the_way()
+        while unfinished := [p for p, position in self.positions.items() if position < self.ends[p]]:
+            records = await self.kafka.getmany(*unfinished, timeout_ms=500, max_records=MESSAGES_AT_ONCE)
+            for partition in unfinished:
+                self.positions[partition] = await self.kafka.position(partition)
+            await self._apply([record for batch in records.values() for record in batch])
+
+    async def _find_the_way(self) -> None:
+        partitions = sorted(self.kafka.assignment())
+        self.begins = await self.kafka.beginning_offsets(partitions)
+        self.ends = await self.kafka.end_offsets(partitions)
+        for partition in partitions:
+            begin, end = self.begins[partition], self.ends[partition]
+            saved = self.saved.get(_name(partition), begin)
+            # A position outside of the topic is from before the topic was lost: then it starts again.
+            self.positions[partition] = saved if begin <= saved <= end else begin
+            self.kafka.seek(partition, self.positions[partition])
+            if self.positions[partition] >= end:
+                self.kafka.pause(partition)
+
+    async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
+        events = [event for record in records if (event := self._read(record)) is not None]
+        products = [event for event in events if isinstance(event, ProductEvent)]
+        orders = [event for event in events if isinstance(event, OrderEvent)]
+        # Products in a transaction of their own: two locks held at once could deadlock with the live
+        # handlers.
+        if products:
+            async with self.database.transaction() as tx:
+                await handlers.rebuild_products(tx, self.generation, products)
+        async with self.database.transaction() as tx:
+            if orders:
+                await handlers.rebuild_orders(tx, self.generation, orders)
+            await handlers.save_progress(
+                tx,
+                self.generation,
+                positions={_name(partition): position for partition, position in self.positions.items()},
+                read=sum(min(self.positions[p], self.ends[p]) - self.begins[p] for p in self.ends),
+                total=sum(self.ends[p] - self.begins[p] for p in self.ends),
+                skipped=self.skipped,
+            )
+
+    def _read(self, record: ConsumerRecord) -> ConsumedEvent | None:
+        """What the live consumer dead-letters is skipped here and counted: it never became a fact."""
+        position = (record.partition, record.offset)
+        message = RawMessage(record.topic, position, record.key, record.value, record.headers)
+        try:
+            event = decode(message)
+            return MODELS[event.type].model_validate_json(event.data)
+        except (Undecodable, KeyError, ValidationError) as error:
+            self.skipped += 1
+            log.warning("rebuild-skips", topic=record.topic, position=position, reason=type(error).__name__)
+            return None
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}/{partition.partition}"

@@ -1,0 +1,16 @@
+"""What inventory does about the events of other services."""
+
+from chassis.inbox import Subscriptions
+from inventory import handlers
+from inventory.events import OrderCancelled, OrderConfirmed, OrderPlaced, OrderRejected
+
+SUBSCRIPTIONS = Subscriptions(
+    {
+        OrderPlaced: handlers.reserve_stock,
+        OrderConfirmed: handlers.commit_stock,
+        OrderRejected: handlers.release_stock_of_rejected,
+        OrderCancelled: handlers.release_stock_of_cancelled,
+    },
+    # No customer waits for stock to be sold or given back.
+    deferrable=(OrderConfirmed, OrderRejected, OrderCancelled),
+)

@@ -1,0 +1,22 @@
+"""What orders does about the events of other services."""
+
+from chassis.inbox import Subscriptions
+from orders import handlers
+from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, ProductPriced, StockRejected
+
+SUBSCRIPTIONS = Subscriptions(
+    {
+        ProductListed: handlers.list_product,
+        ProductPriced: handlers.update_price,
+        StockRejected: handlers.reject_unstocked_order,
+        PaymentCaptured: handlers.confirm_order,
+        PaymentDeclined: handlers.reject_unpaid_order,
+    },
+    # They change no order. Any other type on these topics is unknown, and becomes a dead letter.
+    ignored=(
+        "inventory.stock-reserved.v1",
+        "inventory.stock-committed.v1",
+        "inventory.stock-released.v1",
+        "payments.payment-refunded.v1",
+    ),
+)

@@ -1,0 +1,23 @@
+"""What payments does about the events of other services."""
+
+from chassis.inbox import Subscriptions
+from payments import handlers
+from payments.events import OrderCancelled, OrderPlaced, StockReserved
+
+SUBSCRIPTIONS = Subscriptions(
+    {
+        OrderPlaced: handlers.open_payment,
+        StockReserved: handlers.note_stock_reserved,
+        OrderCancelled: handlers.refund_payment,
+    },
+    # The charge waits for StockReserved. What is to be charged may be learned together with it.
+    deferrable=(OrderPlaced,),
+    # They change no payment. Any other type on these topics is unknown, and becomes a dead letter.
+    ignored=(
+        "orders.order-confirmed.v1",
+        "orders.order-rejected.v1",
+        "inventory.stock-rejected.v1",
+        "inventory.stock-committed.v1",
+        "inventory.stock-released.v1",
+    ),
+)
