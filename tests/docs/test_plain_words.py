@@ -10,7 +10,10 @@ PAGES = sorted(
     [
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("services/*/README.md"),
-        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "contracts/README.md", "deploy/k8s/README.md")),
+        *(
+            ROOT / name
+            for name in ("README.md", "CONTRIBUTING.md", "contracts/README.md", "deploy/k8s/README.md")
+        ),
     ]
 )
 UNNAMED_SUBJECTS = (
@@ -60,7 +63,10 @@ def word_faults(text: str) -> list[str]:
         for word, instead in RETIRED_WORDS.items()
         if re.search(rf"\b{word}(?:s|_\w+)?\b", plain, re.IGNORECASE)
     ]
-    faults += [f'a statement begins with "{found[1]}": name the subject' for found in SENTENCE_SUBJECTS.finditer(plain)]
+    faults += [
+        f'a statement begins with "{found[1]}": name the subject'
+        for found in SENTENCE_SUBJECTS.finditer(plain)
+    ]
     return faults
 
 
@@ -68,7 +74,9 @@ def paragraphs(text: str) -> list[str]:
     """Paragraphs and list items of a page, without tables and code blocks."""
     blocks = re.split(r"\n\s*\n", prose(text))
     pieces = [piece for block in blocks for piece in LIST_ITEM.split(block)]
-    lines = [[line.strip() for line in piece.splitlines() if not line.lstrip().startswith("|")] for piece in pieces]
+    lines = [
+        [line.strip() for line in piece.splitlines() if not line.lstrip().startswith("|")] for piece in pieces
+    ]
     return [" ".join(line for line in piece if line) for piece in lines]
 
 
