@@ -2,7 +2,9 @@
 
 import importlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,8 +36,14 @@ def subscribed() -> set[Reaction]:
     return {
         (event, f"services/{service}/src/{handler.__module__.replace('.', '/')}.py::{handler.__name__}")
         for service in SERVICES
-        for event, handler in importlib.import_module(f"{service}.consumers").SUBSCRIPTIONS.items()
+        for event, (_, handler, _) in subscriptions_of(service).items()
     }
+
+
+def subscriptions_of(service: str) -> Mapping[str, Any]:
+    """Event type → subscription."""
+    by_type: Mapping[str, Any] = importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type
+    return by_type
 
 
 def differences(page: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
-MODULES = {"main", "settings", "api", "consumers", "handlers", "db", "events", "domain"}
+MODULES = {"main", "settings", "api", "subscriptions", "jobs", "handlers", "db", "events", "domain"}
 # The outside world that is neither HTTP in nor Kafka: docs/decisions/0002.
 NINTH = {"notifications": {"channels"}, "payments": {"processor"}}
 FILES = (

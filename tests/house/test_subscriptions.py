@@ -4,12 +4,14 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
 
-from chassis.events import ConsumedEvent, PublishedEvent
+from chassis.events import Batch, ConsumedEvent, PublishedEvent
+from chassis.inbox import Subscriptions
+from chassis.outbox import Transaction
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
@@ -25,24 +27,24 @@ class Said:
     ignored: frozenset[str]
     published: Mapping[str, tuple[str, str | None]]
     read: Mapping[str, tuple[str, str | None]]
-    patient: frozenset[str] = frozenset()
+    deferrable: frozenset[str] = frozenset()
 
 
 def said_by(service: str) -> Said:
-    consumers = importlib.import_module(f"{service}.consumers")
+    subscriptions = importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS
     models = vars(importlib.import_module(f"{service}.events")).values()
     events = [m for m in models if isinstance(m, type) and m.__module__ == f"{service}.events"]
     return Said(
         service,
-        frozenset(consumers.SUBSCRIPTIONS),
-        frozenset(consumers.IGNORED),
+        frozenset(subscriptions.by_type),
+        subscriptions.ignored,
         {m.event_type: (m.topic, m.key) for m in events if issubclass(m, PublishedEvent)},
         {
             m.event_type: (m.topic, None)
             for m in events
             if issubclass(m, ConsumedEvent) and hasattr(m, "event_type")
         },
-        frozenset(getattr(consumers, "PATIENT", ())),
+        subscriptions.deferrable,
     )
 
 
@@ -52,14 +54,14 @@ def topics() -> list[Topic]:
 
 
 def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
-    """Where SUBSCRIPTIONS and IGNORED are not exactly the events on the topics that the service reads.
+    """Where handled and ignored are not exactly the events on the topics that the service reads.
 
-    And where PATIENT names what no handler takes.
+    And where deferrable names an event without a handler.
     """
     arriving = {event: t["name"] for t in declared if said.service in t["readers"] for event in t["events"]}
     answered = said.handled | said.ignored
     faults = [
-        f"{event} arrives on {arriving[event]} and is in neither SUBSCRIPTIONS nor IGNORED: a dead letter"
+        f"{event} arrives on {arriving[event]} and is neither handled nor ignored: a dead letter"
         for event in sorted(arriving.keys() - answered)
     ]
     faults += [
@@ -67,7 +69,7 @@ def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
         for event in sorted(answered - arriving.keys())
     ]
     faults += [f"{event} is both handled and ignored" for event in sorted(said.handled & said.ignored)]
-    faults += [f"{event} is patient and not handled" for event in sorted(said.patient - said.handled)]
+    faults += [f"{event} is deferrable and not handled" for event in sorted(said.deferrable - said.handled)]
     faults += [
         f"{event} is handled without a read model" for event in sorted(said.handled - said.read.keys())
     ]
@@ -113,6 +115,41 @@ def test_a_service_publishes_what_it_owns_where_it_should(service: str) -> None:
     assert publishing_faults(said_by(service), topics()) == []
 
 
+def annotation_faults(service: str, subscriptions: Subscriptions) -> list[str]:
+    """Where a handler's `events: Batch[Model]` is not the model that it is subscribed with."""
+    faults = []
+    for type_, subscription in subscriptions.by_type.items():
+        hints = [hint for name, hint in get_type_hints(subscription.handler).items() if name != "return"]
+        (envelope,) = get_args(hints[1])
+        (models,) = get_args(envelope)
+        if subscription.model not in (get_args(models) or (models,)):
+            faults.append(
+                f"{service}: {subscription.handler.__name__} reads {models}, not the model of {type_}"
+            )
+    return faults
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_handler_reads_the_event_that_it_is_subscribed_to(service: str) -> None:
+    subscriptions = importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS
+    assert annotation_faults(service, subscriptions) == []
+
+
+def test_a_handler_of_another_event_is_seen() -> None:
+    class One(ConsumedEvent, type="a.one.v1", topic="a.x.v1"):
+        pass
+
+    class Two(ConsumedEvent, type="a.two.v1", topic="a.x.v1"):
+        pass
+
+    async def read_two(tx: Transaction, events: Batch[Two]) -> None:
+        """A handler of the wrong event."""
+
+    read_two.__annotations__["events"] = Batch[Two]
+    (fault,) = annotation_faults("a", Subscriptions({One: read_two}))
+    assert "not the model of a.one.v1" in fault
+
+
 TOPIC = {"name": "a.x.v1", "owner": "a", "key": "id", "readers": ["b"], "events": ["a.one.v1", "a.two.v1"]}
 MODEL = {"a.one.v1": ("a.x.v1", None)}
 
@@ -120,7 +157,7 @@ MODEL = {"a.one.v1": ("a.x.v1", None)}
 @pytest.mark.parametrize(
     ("handled", "ignored", "read", "complaint"),
     [
-        ({"a.one.v1"}, set(), MODEL, "a.two.v1 arrives on a.x.v1 and is in neither"),
+        ({"a.one.v1"}, set(), MODEL, "a.two.v1 arrives on a.x.v1 and is neither"),
         ({"a.one.v1"}, {"a.two.v1", "a.three.v1"}, MODEL, "a.three.v1 is on no topic"),
         ({"a.one.v1"}, {"a.one.v1", "a.two.v1"}, MODEL, "both handled and ignored"),
         ({"a.one.v1"}, {"a.two.v1"}, {}, "without a read model"),
@@ -134,10 +171,10 @@ def test_a_wrong_subscription_is_seen(
     assert any(complaint in fault for fault in consuming_faults(said, [TOPIC]))
 
 
-def test_a_patient_event_that_nobody_handles_is_seen() -> None:
+def test_a_deferrable_event_without_a_handler_is_seen() -> None:
     handled, ignored = frozenset({"a.one.v1"}), frozenset({"a.two.v1"})
-    said = Said("b", handled, ignored, {}, MODEL, patient=handled | ignored)
-    assert consuming_faults(said, [TOPIC]) == ["a.two.v1 is patient and not handled"]
+    said = Said("b", handled, ignored, {}, MODEL, deferrable=handled | ignored)
+    assert consuming_faults(said, [TOPIC]) == ["a.two.v1 is deferrable and not handled"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import yaml
 from prometheus_client import REGISTRY
 
-import chassis.telemetry
+import chassis.observability.metrics
 from tests.kubernetes import policies
 from tests.kubernetes.rendered import ROOT, SERVICES, Object, of_kind, rendered
 
@@ -19,7 +19,7 @@ FROM_OTHERS = {"up", "kafka_consumergroup_lag"}
 
 def measured() -> set[str]:
     """The names of what the chassis measures, as Prometheus sees them."""
-    assert chassis.telemetry
+    assert chassis.observability.metrics
     return {
         name + suffix
         for metric in REGISTRY.collect()

@@ -28,13 +28,13 @@ def openapi(service: str) -> Document:
     os.environ.setdefault("DATABASE_URL", f"postgresql://{service}@localhost/{service}")
     os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
-    document: Document = importlib.import_module(f"{service}.main").create_app().openapi()
+    document: Document = importlib.import_module(f"{service}.main").create_service().app.openapi()
     return document
 
 
 def subscriptions(service: str) -> frozenset[str]:
     """The event types that the service reacts to."""
-    return frozenset(importlib.import_module(f"{service}.consumers").SUBSCRIPTIONS)
+    return frozenset(importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type)
 
 
 def asyncapi(service: str, topics: Iterable[Mapping[str, Any]], handled: frozenset[str]) -> Document:

@@ -7,17 +7,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import text
 
+from chassis.backoff import Backoff
 from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, encode, new_id
-from chassis.inbox import Handler, Inbox, Subscriptions
+from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database, Transaction
+from chassis.settings import ServiceSettings
+from chassis.tuning import planner
+from chassis.web import ServiceContext, admin
+from chassis.web.context import set_context
+from chassis.web.error_handlers import install_error_handlers
 from shop.testing import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
 TOPIC = "things.thing.v1"
+NO_PAUSE = Backoff(first=0)
 
 
 class ThingCounted(PublishedEvent, type="things.thing-counted.v1", topic=TOPIC, key="name"):
@@ -96,7 +106,7 @@ async def project(database: MakeDatabase) -> TestDatabase:
 
 @pytest.fixture
 async def db(project: TestDatabase) -> AsyncIterator[Database]:
-    opened = Database(project.url)
+    opened = Database(project.url, server_settings=planner.SERVER_SETTINGS)
     yield opened
     await opened.close()
 
@@ -116,12 +126,29 @@ def effects() -> Effects:
 
 
 @pytest.fixture
-def inbox(db: Database, effects: Effects) -> Inbox:
-    handlers: dict[str, Handler] = {
-        "things.thing-counted.v1": effects.count,
-        "things.thing-renamed.v1": effects.rename,
-    }
-    return Inbox(db, "things", Subscriptions(handlers), ["things.thing-ignored.v1"], retry_seconds=0)
+def inbox(db: Database, subscriptions: Subscriptions) -> Inbox:
+    return Inbox(db, "things", subscriptions, backoff=NO_PAUSE)
+
+
+@pytest.fixture
+def subscriptions(effects: Effects) -> Subscriptions:
+    return Subscriptions(
+        {Counted: effects.count, Renamed: effects.rename}, ignored=["things.thing-ignored.v1"]
+    )
+
+
+@pytest.fixture
+async def operator(db: Database, inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client on the admin API of a service that has `db` and `inbox`."""
+    app = FastAPI()
+    app.include_router(admin.router)
+    settings = ServiceSettings(
+        service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers="127.0.0.1:1"
+    )
+    set_context(app, ServiceContext(settings, db, db, inbox))
+    install_error_handlers(app, admin.PROBLEMS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
+        yield http
 
 
 @pytest.fixture

@@ -14,16 +14,19 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from pydantic import SecretStr
 
+from chassis.backoff import Backoff
 from chassis.errors import Unavailable
 from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox, Subscriptions
-from chassis.kafka import Consumer, KafkaPublisher
+from chassis.kafka import Consumer, ConsumerSettings, KafkaPublisher
+from chassis.kafka.consumer import ClientHooks
+from chassis.observability import tracing
 from chassis.outbox import Database, Relay
-from chassis.settings import ServiceSettings
 from chassis.supervisor import supervise
 from chassis.testing import eventually
+from chassis.tuning.fetch_together import fetch_together
+from chassis.tuning.leave_while_joining import stop_and_leave
 from shop.testing import TestDatabase
 
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
@@ -35,7 +38,7 @@ class Receiving(Protocol):
     """The receiving end while it runs."""
 
     @property
-    def assigned(self) -> bool:
+    def is_assigned(self) -> bool:
         """Whether it gets messages."""
 
 
@@ -72,17 +75,12 @@ class KafkaTransport:
             await publisher.close()
 
     @asynccontextmanager
-    async def receiving(self, inbox: Inbox) -> AsyncIterator[Consumer]:
-        settings = ServiceSettings(
-            service_name=inbox.group,
-            database_url=SecretStr(""),
-            kafka_bootstrap_servers=self.servers,
-            batch_size=50,
-        )
-        consumer = Consumer(inbox, settings)
+    async def receiving(self, inbox: Inbox) -> AsyncIterator[Receiving]:
+        settings = ConsumerSettings({"bootstrap_servers": self.servers}, batch_size=50)
+        consumer = Consumer(inbox, settings, hooks=ClientHooks(started=fetch_together, stop=stop_and_leave))
         task = asyncio.create_task(supervise("consumer", consumer.run, consumer.stopping.is_set))
         try:
-            yield consumer
+            yield consumer.assignment
         finally:
             consumer.stopping.set()
             await task
@@ -119,15 +117,20 @@ async def transport(request: pytest.FixtureRequest, kafka: str, group: str) -> T
 
 
 @pytest.fixture
-def own_inbox(db: Database, effects: Any, group: str) -> Inbox:
-    handlers = {"things.thing-counted.v1": effects.count}
-    return Inbox(db, group, Subscriptions(handlers), ["things.thing-renamed.v1"], retry_seconds=0)
+def own_inbox(db: Database, subscriptions: Subscriptions, group: str) -> Inbox:
+    counted, renamed = subscriptions.by_type.values()
+    return Inbox(
+        db,
+        group,
+        Subscriptions({counted.model: counted.handler}, ignored=[renamed.model.event_type]),
+        backoff=Backoff(first=0),
+    )
 
 
 async def publish(db: Database, events: list[PublishedEvent]) -> None:
     async with db.transaction() as tx:
         for event in events:
-            tx.publish(event, cause=Cause.of_request(event.subject))
+            tx.publish(event, cause=Cause(None, event.subject, None))
 
 
 async def numbers_of(name: str, effects: list[tuple[str, int]]) -> list[int]:
@@ -237,7 +240,7 @@ async def test_replicas_that_join_and_leave_handle_each_event_once_and_in_order(
             async with transport.receiving(own_inbox) as joined:
 
                 async def assigned(joined: Receiving = joined) -> None:
-                    assert joined.assigned
+                    assert joined.is_assigned
 
                 await eventually(assigned, 20)
                 await publish(db, [thing_counted(name, 100 + n) for name in names])
@@ -278,5 +281,5 @@ async def test_kafka_carries_the_attributes_of_cloudevents_in_binary_mode(
     assert {"ce_id", "ce_time"} <= headers.keys()
     assert "ce_causationid" not in headers
     assert [header for header, _ in record.headers].count("traceparent") == (
-        1 if telemetry.traceparent_of() else 0
+        1 if tracing.current_traceparent() else 0
     )

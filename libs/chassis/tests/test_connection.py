@@ -86,18 +86,3 @@ async def test_ids_come_as_uuids(db: Database) -> None:
     it = "0190a6f0-0000-7000-8000-000000000000"
     async with db.reading() as connection:
         assert await connection.value(text("SELECT CAST(:it AS uuid)"), {"it": it}) == UUID(it)
-
-
-async def test_a_plan_that_was_made_while_a_table_was_empty_reads_no_more_of_it_when_it_is_full(
-    db: Database,
-) -> None:
-    async with db.reading() as connection:
-        await connection.driver.execute(
-            "PREPARE parked (bigint[]) AS"
-            " WITH locked AS (SELECT id FROM dead_letters WHERE id = ANY($1) ORDER BY id FOR UPDATE)"
-            " UPDATE dead_letters d SET state = 'PARKED' FROM locked l WHERE d.id = l.id"
-        )
-        lines = await connection.driver.fetch("EXPLAIN EXECUTE parked ('{}')")
-    plan = "\n".join(line for (line,) in lines)
-    assert plan.count("Index Cond") == 2, plan
-    assert "Seq Scan" not in plan, plan

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, SecretStr
 from sqlalchemy import text
@@ -14,10 +14,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.outbox import Database
-from chassis.service import build_service
+from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
 from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
+from chassis.web.body_limit import BodyLimit
 from shop.testing import TestDatabase
 
 
@@ -46,7 +47,7 @@ async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONRespons
             text("INSERT INTO effects (name, number, in_call) VALUES (:name, :number, 0)"), thing.model_dump()
         )
         body = {"counted": thing.number}
-        remember(tx, key, 201, body, {"Location": "/things/1"})
+        await remember(tx, key, 201, body, {"Location": "/things/1"})
     return JSONResponse(body, 201, {"Location": "/things/1"})
 
 
@@ -67,7 +68,7 @@ async def wrong_statement(db: Db) -> None:
         await connection.execute(text("SELECT secret FROM nowhere"))
 
 
-def app_on(url: str) -> FastAPI:
+def service_on(url: str) -> Service:
     settings = ServiceSettings(
         service_name="things",
         database_url=SecretStr(url),
@@ -81,7 +82,7 @@ def app_on(url: str) -> FastAPI:
 
 @pytest.fixture
 async def http(project: TestDatabase) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app_on(project.url)) as opened:
+    async with client(service_on(project.url)) as opened:
         yield opened
 
 
@@ -147,7 +148,7 @@ async def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
     headers = [(b"transfer-encoding", b"chunked")]
     scope = {"type": "http", "method": "POST", "path": "/things", "headers": headers}
     with pytest.raises(ClientDisconnect):
-        await EdgeMiddleware(app, max_body_bytes=1000)(scope, receive, send)
+        await BodyLimit(app, max_bytes=1000)(scope, receive, send)
 
 
 async def test_an_invalid_value_is_not_repeated_in_the_answer(http: httpx.AsyncClient) -> None:
@@ -168,7 +169,7 @@ async def test_a_bug_is_a_500_that_tells_nothing(http: httpx.AsyncClient, path: 
 
 
 async def test_without_its_database_a_service_answers_503_and_when_to_come_back() -> None:
-    async with client(app_on("postgresql://things:x@127.0.0.1:1/things")) as http:
+    async with client(service_on("postgresql://things:x@127.0.0.1:1/things")) as http:
         answer = await http.post("/things", json={"name": "a", "number": 1})
         await problem(answer, 503, "database-unavailable")
         assert int(answer.headers["retry-after"]) >= 1
@@ -177,7 +178,7 @@ async def test_without_its_database_a_service_answers_503_and_when_to_come_back(
 
 
 async def test_a_database_that_is_away_is_answered_and_not_raised_to_the_server() -> None:
-    transport = httpx.ASGITransport(app_on("postgresql://things:x@127.0.0.1:1/things"))
+    transport = httpx.ASGITransport(service_on("postgresql://things:x@127.0.0.1:1/things").asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://things") as http:
         answer = await http.post("/things", json={"name": "a", "number": 1})
     await problem(answer, 503, "database-unavailable")

@@ -2,22 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from chassis import admin, dead_letters
 from chassis.errors import Unavailable
 from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
-from chassis.inbox import Inbox, Subscriptions
+from chassis.inbox import Inbox, Subscriptions, WholeBatch, dead_letters
 from chassis.outbox import Database
-from chassis.postgres import Connection
 from chassis.testing import statements
 
 Message = Callable[..., RawMessage]
@@ -28,16 +25,6 @@ async def letters(db: Database) -> list[tuple[str, str, str]]:
     async with db.reading() as connection:
         rows = await connection.rows(text("SELECT key, state, reason FROM dead_letters ORDER BY id"))
         return [(key, state, reason) for key, state, reason in rows]
-
-
-@pytest.fixture
-async def operator(db: Database, inbox: Inbox) -> Any:
-    app = FastAPI()
-    app.include_router(admin.router)
-    app.state.database, app.state.inbox = db, inbox
-    install(app, {})
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
-        yield http
 
 
 async def test_a_batch_of_many_keys_is_one_call_of_its_handler(
@@ -56,19 +43,6 @@ async def test_a_batch_costs_the_same_number_of_statements_however_large_it_is(
     with statements() as large:
         await inbox.process([message(f"thing-{n}", n) for n in range(200)])
     assert len(large) == len(small) == 2  # the claim, and the handler's own
-
-
-async def test_what_handlers_collect_is_written_once_before_the_commit(db: Database) -> None:
-    written: list[list[int]] = []
-
-    async def write(connection: Connection, rows: Sequence[int]) -> None:
-        written.append(list(rows))
-
-    async with db.transaction() as tx:
-        tx.collect(write, [1, 2])
-        tx.collect(write, [3])
-        assert written == []
-    assert written == [[1, 2, 3]]
 
 
 async def test_events_of_one_key_are_handled_in_their_order(
@@ -169,7 +143,7 @@ async def test_an_event_that_kafka_would_never_take_is_refused_when_it_is_publis
 ) -> None:
     with pytest.raises(ValueError, match="too large"):
         async with db.transaction() as tx:
-            tx.publish(thing_counted("a" * 1_000_000, 1), cause=Cause.of_request("a"))
+            tx.publish(thing_counted("a" * 1_000_000, 1), cause=Cause(None, "a", None))
 
 
 async def test_a_type_that_is_ignored_leaves_no_trace(inbox: Inbox, db: Database, message: Message) -> None:
@@ -199,7 +173,7 @@ async def test_an_event_that_keeps_failing_holds_its_key_and_no_other(
         ("a", "WAITING", "key-held"),
         ("a", "WAITING", "key-held"),
     ]
-    assert len(tries) == 1 + inbox.max_attempts
+    assert len(tries) == 1 + 4  # in the batch, then max_attempts times alone
 
 
 async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(
@@ -367,17 +341,43 @@ async def test_what_a_handler_publishes_continues_the_conversation_of_its_cause(
     assert tuple(row) == ("b", "a", cause)
 
 
-async def test_a_handler_must_read_the_event_that_it_is_subscribed_to() -> None:
-    class Other(ConsumedEvent, type="things.other.v1", topic="t"):
-        pass
+async def test_a_handler_of_whole_batches_is_called_once_with_every_event_of_a_key(
+    db: Database, subscriptions: Subscriptions, message: Message
+) -> None:
+    counted, renamed = (subscription.model for subscription in subscriptions.by_type.values())
+    calls: list[list[str]] = []
 
-    async def handler(tx: Any, events: Batch[Other]) -> None:
-        raise AssertionError
+    async def project(tx: Any, events: Batch[Any]) -> None:
+        calls.append([event.type for event in events])
 
-    async def no_batch(tx: Any) -> None:
-        raise AssertionError
+    whole = Subscriptions({counted: WholeBatch(project), renamed: WholeBatch(project)})
+    rename = "things.thing-renamed.v1"
+    await Inbox(db, "things", whole).process([message("a", 1), message("a", 2, type=rename), message("a", 3)])
+    assert calls == [[counted.event_type, renamed.event_type, counted.event_type]]
 
-    with pytest.raises(TypeError, match="not the model of"):
-        Subscriptions({"things.thing-counted.v1": handler})
-    with pytest.raises(TypeError, match="Batch"):
-        Subscriptions({"things.thing-counted.v1": no_batch})  # type: ignore[dict-item]
+
+class Other(ConsumedEvent, type="things.other.v1", topic="t"):
+    """An event of these tests alone."""
+
+
+class SameType(ConsumedEvent, type="things.other.v1", topic="t"):
+    """A second model of the same event."""
+
+
+async def do_nothing(tx: Any, events: Batch[Any]) -> None:
+    """A handler that is never called."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (lambda: Subscriptions({Other: do_nothing, SameType: do_nothing}), "same event type"),
+        (lambda: Subscriptions({Other: do_nothing}, ignored=["things.other.v1"]), "both handled and ignored"),
+        (lambda: Subscriptions({}, deferrable=[Other]), "without a handler"),
+    ],
+)
+def test_a_table_of_subscriptions_that_contradicts_itself_is_refused(
+    wrong: Callable[[], Subscriptions], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        wrong()

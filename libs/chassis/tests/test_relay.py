@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from uuid import UUID
@@ -11,14 +11,16 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from chassis import outbox, sql
-from chassis import relay as relaying
 from chassis.errors import Unavailable
 from chassis.events import Cause, PublishedEvent
-from chassis.outbox import CHANNEL, SHARDS, Database, OutboxRow, Relay, shard_of
+from chassis.outbox import CHANNEL, SHARDS, Database, OutboxRow, Relay, rows, shard_of, shards_of_partitions
+from chassis.outbox import relay as relay_module
+from chassis.outbox.leases import RelayPosition
 from chassis.outbox.relay import SESSION
+from chassis.outbox.republish import republish_all
 from chassis.postgres import Driver
 from chassis.testing import eventually
+from chassis.tuning import planner
 from shop.testing import TestDatabase
 
 Counted = Callable[[str, int], PublishedEvent]
@@ -44,7 +46,7 @@ def publish(db: Database, thing_counted: Counted) -> Publish:
     async def publish(name: str, *numbers: int) -> None:
         async with db.transaction() as tx:
             for number in numbers:
-                tx.publish(thing_counted(name, number), cause=Cause.of_request(name))
+                tx.publish(thing_counted(name, number), cause=Cause(None, name, None))
 
     return publish
 
@@ -53,7 +55,7 @@ class Running(AsyncExitStack):
     """Relays that run until the test ends."""
 
     async def start(self, url: str, sent: Sent, page: int = 2_000, poll_seconds: float = 0.02) -> Relay:
-        relay = Relay(url, sent, poll_seconds, page)
+        relay = Relay(url, sent, poll_seconds=poll_seconds, page=page, server_settings=planner.RELAY_SETTINGS)
         await self.enter_async_context(_Task(relay))
         return relay
 
@@ -86,15 +88,17 @@ async def relays() -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def connection(project: TestDatabase) -> AsyncIterator[Driver]:
-    opened = await asyncpg.connect(project.url, server_settings=SESSION)
+    opened = await asyncpg.connect(project.url, server_settings=planner.RELAY_SETTINGS | SESSION)
     yield opened
     await opened.close()
 
 
-async def _by_hand(connection: Driver, sent: Sent, page: int = 2_000) -> Relay:
+async def _by_hand(
+    connection: Driver, sent: Sent, page: int = 2_000, preferred: Collection[int] = ()
+) -> Relay:
     """A relay that has taken its shards, on a connection, and does no more by itself."""
-    relay = Relay("postgresql://not-asked", sent, page=page)
-    await relay._renew(connection)
+    relay = Relay("postgresql://not-asked", sent, page=page, preferred_shards=lambda: preferred)
+    await relay.leases.renew(connection)
     return relay
 
 
@@ -113,16 +117,16 @@ async def _all(sent: Sent, count: int) -> None:
     assert len(sent) >= count, f"{len(sent)} of {count} sent"
 
 
-async def _saved(connection: Driver) -> dict[int, Cursor]:
+async def _saved(connection: Driver) -> dict[int, RelayPosition]:
     """Each shard's cursor as the database has it."""
     rows = await connection.fetch("SELECT shard, snapshot::text, upper::text, after_id FROM relay_cursor")
-    return {shard: Cursor(*cursor) for shard, *cursor in rows}
+    return {shard: RelayPosition(*cursor) for shard, *cursor in rows}
 
 
 async def _safe(connection: Driver, relay: Relay) -> None:
-    assert relay.cursors
-    assert await _saved(connection) == relay.cursors
-    assert set(relay.cursors.values()) != {Cursor("3:3:")}
+    assert relay.leases.positions
+    assert await _saved(connection) == relay.leases.positions
+    assert set(relay.leases.positions.values()) != {RelayPosition("3:3:")}
 
 
 async def test_a_transaction_that_commits_late_is_not_skipped_and_holds_up_nobody(
@@ -131,8 +135,8 @@ async def test_a_transaction_that_commits_late_is_not_skipped_and_holds_up_nobod
     sent = Sent()
     await relays.start(project.url, sent)
     async with db.transaction() as slow:
-        row = outbox.row_of(thing_counted("slow", 1), Cause.of_request("slow"))
-        await outbox.write(slow.connection, [row])
+        row = rows.row_of(thing_counted("slow", 1), Cause(None, "slow", None))
+        await rows.write(slow.connection, [row])
         for n in range(30):
             await publish(f"quick-{n}", n)
         await eventually(lambda: _all(sent, 30))
@@ -148,8 +152,8 @@ async def test_a_transaction_that_rolls_back_is_never_sent(
     sent = Sent()
     with suppress(RuntimeError):
         async with db.transaction() as undone:
-            row = outbox.row_of(thing_counted("gone", 1), Cause.of_request("gone"))
-            await outbox.write(undone.connection, [row])
+            row = rows.row_of(thing_counted("gone", 1), Cause(None, "gone", None))
+            await rows.write(undone.connection, [row])
             raise RuntimeError
     await publish("stays", 1)
     await relays.start(project.url, sent)
@@ -183,7 +187,7 @@ async def test_each_row_of_a_backlog_is_read_twice_at_most_however_many_pages_it
         "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'outbox'"
     )
     # Once to find where the backlog begins, once to send it.
-    assert 2_000 <= read <= 4_000 + 2 * relay.page
+    assert 2_000 <= read <= 4_000 + 2 * 100
 
 
 async def test_behind_a_page_that_is_not_full_nobody_looks_again(
@@ -204,8 +208,8 @@ async def test_what_commits_while_a_backlog_is_being_paged_is_sent_after_it(
     sent = Sent()
     relay = await _by_hand(connection, sent, page=10)
     async with db.transaction() as slow:
-        row = outbox.row_of(thing_counted("slow", 1), Cause.of_request("slow"))
-        await outbox.write(slow.connection, [row])
+        row = rows.row_of(thing_counted("slow", 1), Cause(None, "slow", None))
+        await rows.write(slow.connection, [row])
         await publish("a", *range(35))
         assert await relay.relay_once(connection)
         assert len(sent) == 10
@@ -236,8 +240,8 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
         second = await short.start(project.url, sent)
 
         async def fairly_divided() -> None:
-            assert len(first.cursors) == len(second.cursors) == SHARDS // 2
-            assert not first.cursors.keys() & second.cursors.keys()
+            assert len(first.leases.positions) == len(second.leases.positions) == SHARDS // 2
+            assert not first.leases.positions.keys() & second.leases.positions.keys()
 
         await eventually(fairly_divided)
         for n in range(40):
@@ -246,25 +250,25 @@ async def test_relays_divide_the_shards_and_take_over_those_of_one_that_ends(
         assert len(sent) == 40
 
     async def taken_over() -> None:
-        assert first.cursors.keys() == set(range(SHARDS))
+        assert first.leases.positions.keys() == set(range(SHARDS))
 
     await eventually(taken_over)
 
 
 async def test_a_relay_has_the_shards_whose_keys_its_process_consumes(connection: Driver) -> None:
-    first, second = await _by_hand(connection, Sent()), await _by_hand(connection, Sent())
-    assert first.cursors.keys() == set(range(SHARDS))
-    second.owner = UUID(int=0)  # whose id is less must make no difference
-    first.consumed = lambda: range(4)
-    second.consumed = lambda: range(
-        3 + SHARDS, 8 + SHARDS
-    )  # of a topic of more partitions than there are shards
+    preferred: list[set[int]] = [set(), set()]
+    first, second = [await _by_hand(connection, Sent(), preferred=shards) for shards in preferred]
+    assert first.leases.positions.keys() == set(range(SHARDS))
+    second.leases.owner = UUID(int=0)  # the order of the owners' ids must make no difference
+    preferred[0].update(range(4))
+    # The second consumes a topic of more partitions than there are shards.
+    preferred[1].update(shards_of_partitions(range(3 + SHARDS, 8 + SHARDS)))
     for relay in (second, first, second):
-        await relay._renew(connection)
+        await relay.leases.renew(connection)
     # The shard that both consume stays where it was; those that nobody does are divided.
-    assert set(range(4)) < first.cursors.keys()
-    assert set(range(4, 8)) < second.cursors.keys()
-    assert len(first.cursors) == len(second.cursors) == SHARDS // 2
+    assert set(range(4)) < first.leases.positions.keys()
+    assert set(range(4, 8)) < second.leases.positions.keys()
+    assert len(first.leases.positions) == len(second.leases.positions) == SHARDS // 2
 
 
 async def test_shards_that_are_given_up_are_taken_at_once(
@@ -273,33 +277,37 @@ async def test_shards_that_are_given_up_are_taken_at_once(
     relay = await _by_hand(connection, Sent())
     other = await relays.start(project.url, Sent(), poll_seconds=3_600)
     await eventually(partial(_member, connection, other))
-    await relay._renew(connection)
+    await relay.leases.renew(connection)
 
     async def taken() -> None:
-        assert other.cursors.keys() == set(range(SHARDS)) - relay.cursors.keys() != set()
+        assert other.leases.positions.keys() == set(range(SHARDS)) - relay.leases.positions.keys() != set()
 
     await eventually(taken)
-    await relay._renew(connection, seconds=0.0)
+    await relay.leases.give_up(connection)
 
     async def all_taken() -> None:
-        assert other.cursors.keys() == set(range(SHARDS))
+        assert other.leases.positions.keys() == set(range(SHARDS))
 
     await eventually(all_taken)
 
 
 async def _member(connection: Driver, relay: Relay) -> None:
-    assert await connection.fetchval("SELECT count(*) FROM relay_member WHERE owner = $1", relay.owner) == 1
+    assert (
+        await connection.fetchval("SELECT count(*) FROM relay_member WHERE owner = $1", relay.leases.owner)
+        == 1
+    )
 
 
 async def test_what_a_dead_process_consumed_is_not_kept_for_it(connection: Driver) -> None:
-    dead = await _by_hand(connection, Sent())
-    dead.consumed = lambda: range(SHARDS)
-    await dead._renew(connection, seconds=0.01)
+    preferred: set[int] = set()
+    dead = await _by_hand(connection, Sent(), preferred=preferred)
+    preferred.update(range(SHARDS))
+    await dead.leases.renew(connection, seconds=0.01)
     relay = Relay("postgresql://not-asked", Sent())
 
     async def taken_over() -> None:
-        await relay._renew(connection)
-        assert relay.cursors.keys() == set(range(SHARDS))
+        await relay.leases.renew(connection)
+        assert relay.leases.positions.keys() == set(range(SHARDS))
 
     await eventually(taken_over)
 
@@ -324,7 +332,8 @@ async def test_a_relay_looks_at_once_when_another_process_tells_of_rows_in_its_s
 
 
 async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None:
-    relay = Relay("postgresql://nowhere", Sent(), cursors={2: Cursor("1:1:"), 5: Cursor("1:1:")})
+    relay = Relay("postgresql://nowhere", Sent())
+    relay.leases.advance({2, 5}, RelayPosition("1:1:"))
     relay.wake({0, 1, 7})
     assert not relay._woken.is_set()
     relay.wake({1, 5})
@@ -332,7 +341,8 @@ async def test_a_relay_does_not_look_for_rows_in_the_shards_of_another() -> None
 
 
 async def test_a_relay_that_is_told_of_no_shards_looks_which_are_its_own() -> None:
-    relay = Relay("postgresql://nowhere", Sent(), _renew_at=math.inf)
+    relay = Relay("postgresql://nowhere", Sent())
+    relay._renew_at = math.inf
     relay.wake([])
     assert relay._woken.is_set()
     assert relay._renew_at == 0
@@ -348,7 +358,7 @@ async def test_the_shards_of_a_relay_that_died_are_taken_over_when_its_lease_end
     await publish("a", 1)
     relay = await relays.start(project.url, sent)
     await eventually(lambda: _all(sent, 1))
-    assert relay.cursors.keys() == set(range(SHARDS))
+    assert relay.leases.positions.keys() == set(range(SHARDS))
 
 
 async def test_tables_restored_into_a_younger_cluster_are_sent_again_rather_than_never(
@@ -378,29 +388,28 @@ async def test_rows_restored_into_a_younger_cluster_are_not_sent_for_ever(
 
 async def test_a_relay_that_lost_a_shard_does_not_move_its_cursor(connection: Driver) -> None:
     relay = await _by_hand(connection, Sent())
-    assert relay.cursors.keys() == set(range(SHARDS))
+    assert relay.leases.positions.keys() == set(range(SHARDS))
     await connection.execute(
         "UPDATE relay_cursor SET owner = gen_random_uuid(), lease_until = now() + interval '1 hour' WHERE shard = 3"
     )
-    relay.cursors |= dict.fromkeys([2, 3], Cursor("77:77:"))
-    await relay._renew(connection)
+    relay.leases.positions |= dict.fromkeys([2, 3], RelayPosition("77:77:"))
+    await relay.leases.renew(connection)
     cursors = await _saved(connection)
-    assert {shard for shard, cursor in cursors.items() if cursor == Cursor("77:77:")} == {2}
-    assert relay.cursors.keys() == set(range(SHARDS)) - {3}
+    assert {shard for shard, cursor in cursors.items() if cursor == RelayPosition("77:77:")} == {2}
+    assert relay.leases.positions.keys() == set(range(SHARDS)) - {3}
 
 
 async def test_a_shard_that_was_rewound_is_read_from_its_beginning_and_not_from_where_its_relay_was(
     connection: Driver, db: Database
 ) -> None:
     relay = await _by_hand(connection, Sent())
-    relay.cursors |= dict.fromkeys(range(SHARDS), Cursor("77:77:"))
-    await relay._renew(connection)
+    relay.leases.positions |= dict.fromkeys(range(SHARDS), RelayPosition("77:77:"))
+    await relay.leases.renew(connection)
     told: list[object] = []
     await connection.add_listener(CHANNEL, lambda *heard: told.append(heard[-1]))
-    async with db.reading() as other:
-        await other.execute(sql.statement("republish"), {"channel": CHANNEL})
-    await relay._renew(connection)
-    assert relay.cursors == dict.fromkeys(range(SHARDS), Cursor("3:3:"))
+    await republish_all(db)
+    await relay.leases.renew(connection)
+    assert relay.leases.positions == dict.fromkeys(range(SHARDS), RelayPosition("3:3:"))
     assert told == [""]  # so that each relay does this at once
 
 
@@ -414,15 +423,15 @@ async def test_how_far_a_relay_is_it_saves_with_its_leases_and_when_it_leaves(
     await relay.relay_once(connection)
     assert len(sent) == 10
     assert await _saved(connection) == before
-    await relay._renew(connection)
-    assert await _saved(connection) == relay.cursors
+    await relay.leases.renew(connection)
+    assert await _saved(connection) == relay.leases.positions
     while await relay.relay_once(connection):
         pass
-    reached = relay.cursors
-    await relay._renew(connection, seconds=0.0)
+    reached = relay.leases.positions
+    await relay.leases.give_up(connection)
     assert await _saved(connection) == reached
     other = await _by_hand(connection, sent)
-    assert other.cursors == reached
+    assert other.leases.positions == reached
     assert not await other.relay_once(connection)
     assert len(sent) == 15
 
@@ -430,7 +439,7 @@ async def test_how_far_a_relay_is_it_saves_with_its_leases_and_when_it_leaves(
 async def test_a_relay_that_ends_leaves_nothing_to_be_sent_again(
     project: TestDatabase, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relaying, "SAVE_SECONDS", 3_600)
+    monkeypatch.setattr(relay_module, "SAVE_SECONDS", 3_600)
     sent = Sent()
     await publish("a", 1)
     for _ in range(2):

@@ -9,14 +9,15 @@ from uuid import uuid4
 import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from fastapi import FastAPI
 from sqlalchemy import text
 
-from chassis import admin, retention
 from chassis.errors import Unavailable
 from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox
+from chassis.jobs.prune import prune
+from chassis.kafka.topic_retention import RetentionTooShort, check_retention
 from chassis.outbox import Database, OutboxRow, Relay
+from chassis.outbox.republish import republish_all
 from chassis.testing import eventually
 from shop.testing import TestDatabase
 
@@ -31,7 +32,7 @@ async def count(db: Database, table: str) -> int:
 
 async def publish(db: Database, event: PublishedEvent) -> None:
     async with db.transaction() as tx:
-        tx.publish(event, cause=Cause.of_request(event.subject))
+        tx.publish(event, cause=Cause(None, event.subject, None))
 
 
 # What the cursor is not past is not yet known to be sent, even if it was.
@@ -62,10 +63,10 @@ async def test_rows_that_were_not_sent_are_kept_however_old_they_are(
     db: Database, project: TestDatabase, thing_counted: Callable[[str, int], PublishedEvent]
 ) -> None:
     await publish(db, thing_counted("a", 1))
-    assert await retention.prune(db, NOTHING, LONG) == 0
+    assert await prune(db, NOTHING, LONG) == 0
     await relay_until_sent(db, project, [], 1)
-    assert await retention.prune(db, LONG, LONG) == 0
-    assert await retention.prune(db, NOTHING, LONG) == 1
+    assert await prune(db, LONG, LONG) == 0
+    assert await prune(db, NOTHING, LONG) == 1
     assert await count(db, "outbox") == 0
 
 
@@ -73,8 +74,8 @@ async def test_inbox_rows_go_when_their_time_has_passed_and_not_before(
     db: Database, inbox: Inbox, message: Callable[..., RawMessage]
 ) -> None:
     await inbox.process([message(f"thing-{n}", n) for n in range(10)])
-    assert await retention.prune(db, LONG, LONG) == 0
-    assert await retention.prune(db, LONG, NOTHING) == 10
+    assert await prune(db, LONG, LONG) == 0
+    assert await prune(db, LONG, NOTHING) == 10
     assert await count(db, "inbox") == 0
 
 
@@ -86,9 +87,9 @@ async def test_dead_letters_go_long_after_they_were_ended_and_open_ones_stay(
         await tx.connection.execute(
             text("UPDATE dead_letters SET state = 'DISCARDED', ended_at = now() WHERE key = 'a'")
         )
-    await retention.prune(db, LONG, LONG)
+    await prune(db, LONG, LONG)
     assert await count(db, "dead_letters") == 2
-    await retention.prune(db, LONG, NOTHING)
+    await prune(db, LONG, NOTHING)
     assert await count(db, "dead_letters") == 1
 
 
@@ -96,6 +97,7 @@ async def test_republishing_sends_what_is_retained_once_more_and_has_no_second_e
     db: Database,
     project: TestDatabase,
     inbox: Inbox,
+    operator: httpx.AsyncClient,
     message: Callable[..., RawMessage],
     thing_counted: Callable[[str, int], PublishedEvent],
     effects_in: Callable[[Database], Awaitable[list[tuple[str, int]]]],
@@ -104,11 +106,7 @@ async def test_republishing_sends_what_is_retained_once_more_and_has_no_second_e
         await publish(db, thing_counted("a", n))
     sent: list[OutboxRow] = []
     await relay_until_sent(db, project, sent, 3)
-    app = FastAPI()
-    app.include_router(admin.router)
-    app.state.database = db
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
-        answer = await http.post("/admin/republish")
+    answer = await operator.post("/admin/republish")
     assert (answer.status_code, answer.json()) == (202, {"events": 3})
     await relay_until_sent(db, project, sent, 6)
     assert [row.event_id for row in sent[:3]] == [row.event_id for row in sent[3:]]
@@ -131,7 +129,7 @@ async def test_a_running_relay_notices_that_everything_is_to_be_sent_again(
         assert len(sent) == times
 
     await eventually(lambda: sent_times(1))
-    await admin.republish(db)
+    await republish_all(db)
     await eventually(lambda: sent_times(2))
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -140,16 +138,16 @@ async def test_a_running_relay_notices_that_everything_is_to_be_sent_again(
 
 async def known(topic: str, kafka: str) -> None:
     try:
-        await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
+        await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
     except Unavailable as error:
         raise AssertionError from error
-    except retention.RetentionTooShort:
+    except RetentionTooShort:
         return
 
 
 async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
     with pytest.raises(Unavailable):
-        await retention.check({"bootstrap_servers": kafka}, ["things.nowhere.v1"], LONG)
+        await check_retention({"bootstrap_servers": kafka}, ["things.nowhere.v1"], LONG)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +168,8 @@ async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
     )
     await eventually(lambda: known(topic, kafka))
     if fits:
-        await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
+        await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
     else:
-        with pytest.raises(retention.RetentionTooShort, match="INBOX_RETENTION"):
-            await retention.check({"bootstrap_servers": kafka}, [topic], LONG)
+        with pytest.raises(RetentionTooShort, match="INBOX_RETENTION"):
+            await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
     await kafka_admin.delete_topics([topic])

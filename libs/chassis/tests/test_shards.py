@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from chassis import sql
-from chassis.events import Cause
-from chassis.inbox import Inbox
+from chassis.events import Cause, ConsumedEvent
+from chassis.inbox import Subscriptions
 from chassis.kafka import KafkaPublisher
 from chassis.outbox import SHARDS, Database, key_hash, shard_of
+from chassis.postgres import Statements
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.testing import client, eventually
 from shop.testing import TestDatabase
+
+STATEMENTS = Statements("chassis.postgres")
 
 
 @given(st.text(), st.integers(1, 100))
@@ -44,19 +46,21 @@ async def test_a_service_relays_the_keys_that_it_consumes(
     kafka: str,
     kafka_admin: AIOKafkaAdminClient,
     effects: Any,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, num_partitions=5, replication_factor=1)])
-    monkeypatch.setattr(Inbox, "topics", {topic})
     settings = ServiceSettings(
         service_name=topic, database_url=SecretStr(project.url), kafka_bootstrap_servers=kafka
     )
-    app = build_service(
-        settings, router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
+
+    class Counted(ConsumedEvent, type="things.thing-counted.v1", topic=topic):
+        name: str
+
+    service = build_service(
+        settings, router=APIRouter(), subscriptions=Subscriptions({Counted: effects.count})
     )
     database = await asyncpg.connect(project.url)
-    async with client(app):
+    async with client(service):
         await eventually(partial(_consumed, database, [0, 1, 2, 3, 4]), 20)
     await database.close()
     await kafka_admin.delete_topics([topic])
@@ -70,11 +74,11 @@ async def _consumed(database: Any, shards: list[int]) -> None:
 async def test_keys_do_not_change_their_shards_while_events_are_to_be_sent(
     migration: str, project: TestDatabase, db: Database, thing_counted: Any
 ) -> None:
-    look = sql.read(migration).split(";\n")[0]
+    look = STATEMENTS.raw(migration).split(";\n")[0]
     owner = await asyncpg.connect(project.owner_url)
     await owner.execute(look)
     async with db.transaction() as tx:
-        tx.publish(thing_counted("a", 1), cause=Cause.of_request("a"))
+        tx.publish(thing_counted("a", 1), cause=Cause(None, "a", None))
     with pytest.raises(asyncpg.RaiseError, match="let it send them"):
         await owner.execute(look)
     await owner.execute("UPDATE relay_cursor SET snapshot = pg_current_snapshot()")

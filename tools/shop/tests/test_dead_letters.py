@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner
 
-from inventory.main import create_app
+from inventory.main import create_service
 from inventory.settings import Settings
 from shop.commands import dead_letters
 from shop.stack.ports import SERVICES, free_base
@@ -35,7 +35,7 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
     made = await database("inventory")
     port = free_base() + 2
     settings = Settings(database_url=made.url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_service(settings).asgi, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     yield made, f"http://127.0.0.1:{port}"

@@ -24,7 +24,7 @@ from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
 from chassis.kafka.topic_retention import check_retention
 from chassis.observability import tracing
 from chassis.observability.logs import configure_logging
-from chassis.outbox import SHARDS, Database, Relay
+from chassis.outbox import Database, Relay, shards_of_partitions
 from chassis.runtime import Resource, Runtime, Wakeups
 from chassis.settings import ServiceSettings
 from chassis.supervisor import Task
@@ -99,7 +99,7 @@ def _build_relay(
     return Relay(
         settings.database_url.get_secret_value(),
         publisher.send,
-        preferred_shards=lambda: {partition % SHARDS for partition in assignment.partitions},
+        preferred_shards=lambda: shards_of_partitions(assignment.partitions),
         server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
     )
 

@@ -9,8 +9,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from analytics.consumers import MODELS, SUBSCRIPTIONS
-from analytics.main import create_app
+from analytics.jobs import MODELS
+from analytics.main import create_service
+from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import ConsumedEvent, new_id
 from chassis.outbox import Database
 from chassis.testing import client, received
@@ -97,7 +98,7 @@ class Ledger:
         """Give events of one type, each of another key, to their handler."""
         (type_,) = {type_ for type_, _, _ in events}
         async with self.database.transaction() as tx:
-            await SUBSCRIPTIONS[type_](tx, [received(model_of(told)) for told in events])
+            await SUBSCRIPTIONS.by_type[type_].handler(tx, [received(model_of(told)) for told in events])
 
     async def project_each(self, events: Sequence[Any]) -> None:
         for told in events:
@@ -143,5 +144,5 @@ async def http(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("SHOP_ROLE", "api")
-    async with client(create_app()) as asking:
+    async with client(create_service()) as asking:
         yield asking

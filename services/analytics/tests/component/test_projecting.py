@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from analytics import handlers
-from analytics.consumers import MODELS
 from analytics.domain import join
+from analytics.jobs import MODELS
 from chassis.events import new_id
 from chassis.testing import statements
 

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sqlalchemy import text
 
-from analytics import consumers, handlers
-from analytics.consumers import MODELS, rebuild
+from analytics import handlers, jobs
+from analytics.jobs import MODELS, rebuild
 from chassis.events import Cause, encode, new_id
 from chassis.testing import statements
 
@@ -35,13 +35,13 @@ async def history(ledger: Any, story: Any, kafka: str) -> list[Any]:
 @pytest.fixture
 async def in_twenty_batches(history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rebuild in some twenty batches, however much other tests have left on the topics."""
-    consumer = AIOKafkaConsumer(*consumers.TOPICS, bootstrap_servers=kafka, group_id=None)
+    consumer = AIOKafkaConsumer(*jobs.TOPICS, bootstrap_servers=kafka, group_id=None)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(list(consumer.assignment()))
     finally:
         await consumer.stop()
-    monkeypatch.setattr(consumers, "MESSAGES_AT_ONCE", 1 + sum(ends.values()) // 20)
+    monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 1 + sum(ends.values()) // 20)
 
 
 async def publish(kafka: str, events: Sequence[Any]) -> None:
@@ -107,7 +107,7 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     ledger: Any, history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = (await ledger.orders(1), await ledger.products(1))
-    monkeypatch.setattr(consumers, "MESSAGES_AT_ONCE", 10)
+    monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 10)
     saves = 0
     save = handlers.save_progress
 
@@ -128,7 +128,7 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     assert 0 < left.messages_read < (left.messages_total or 0)
     assert await state(ledger, generation) == "BUILDING"
 
-    monkeypatch.setattr(consumers, "MESSAGES_AT_ONCE", 2_000)
+    monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 2_000)
     assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
     await same_as(ledger, generation, history, expected)
 
@@ -149,7 +149,7 @@ async def test_positions_of_a_topic_that_was_lost_are_not_trusted(
 ) -> None:
     expected = (await ledger.orders(1), await ledger.products(1))
     generation = await open_rebuild(ledger)
-    positions = {f"{topic}/{n}": 10**9 for topic in consumers.TOPICS for n in range(12)}
+    positions = {f"{topic}/{n}": 10**9 for topic in jobs.TOPICS for n in range(12)}
     async with ledger.database.transaction() as tx:
         await tx.connection.execute(
             text("UPDATE projection_state SET positions = CAST(:p AS jsonb) WHERE generation = 2"),

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from analytics import consumers
-from analytics.consumers import MODELS
+from analytics import jobs
 from analytics.db import order_facts, product_facts
+from analytics.jobs import MODELS
+from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import ConsumedEvent
 
 
@@ -61,9 +62,9 @@ def test_a_read_model_asks_for_nothing_that_its_schema_does_not_promise(model: t
 
 def test_every_type_on_every_topic_is_projected_and_can_be_rebuilt() -> None:
     topics = {name: topic for name, topic in TOPICS.items() if "analytics" in topic["readers"]}
-    assert set(consumers.TOPICS) == set(topics)
+    assert set(jobs.TOPICS) == set(topics)
     declared = {name for topic in topics.values() for name in topic["events"]}
-    assert set(consumers.SUBSCRIPTIONS) == set(MODELS) == declared
-    assert not consumers.IGNORED
+    assert set(SUBSCRIPTIONS.by_type) == set(MODELS) == declared
+    assert not SUBSCRIPTIONS.ignored
     for model in MODELS.values():
         assert model.event_type in TOPICS[model.topic]["events"]

@@ -9,8 +9,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.consumers import MODELS
 from analytics.domain import Fact, join, join_by
+from analytics.jobs import MODELS
 
 ORDER = UUID("01980000-0000-7000-8000-00000000000a")
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

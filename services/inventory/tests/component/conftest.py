@@ -14,7 +14,7 @@ from inventory import handlers
 from inventory.db import lock_reservations, product, reservation
 from inventory.domain import Product, Reservation
 from inventory.events import OrderCancelled, OrderConfirmed, OrderedLine, OrderPlaced
-from inventory.main import create_app
+from inventory.main import create_service
 from inventory.settings import Settings
 
 
@@ -106,5 +106,5 @@ async def floor(url: str) -> AsyncIterator[Floor]:
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
     """The API of an inventory process that answers HTTP only, on a fresh database."""
     settings = Settings(database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    async with client(create_app(settings)) as asking:
+    async with client(create_service(settings)) as asking:
         yield asking

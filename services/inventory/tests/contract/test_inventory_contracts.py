@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
 from inventory import events
-from inventory.consumers import IGNORED, SUBSCRIPTIONS
+from inventory.subscriptions import SUBSCRIPTIONS
 
 NOW = datetime.now(UTC)
 LINES = (events.StockLine(sku="mug", quantity=2), events.StockLine(sku="cup", quantity=1))
@@ -95,8 +95,8 @@ def test_every_example_of_a_consumed_event_can_be_read(model: type[ConsumedEvent
 
 def test_every_event_of_the_orders_topic_is_handled_or_knowingly_ignored() -> None:
     types = {f"{path.name}.v1" for path in (contracts() / "events").glob("orders.*")}
-    assert types == SUBSCRIPTIONS.keys() | IGNORED
-    assert {model.event_type for model in CONSUMED} == set(SUBSCRIPTIONS)
+    assert types == SUBSCRIPTIONS.by_type.keys() | SUBSCRIPTIONS.ignored
+    assert {model.event_type for model in CONSUMED} == set(SUBSCRIPTIONS.by_type)
 
 
 def test_every_event_that_inventory_owns_is_published() -> None:

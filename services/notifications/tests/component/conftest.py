@@ -18,7 +18,7 @@ from chassis.outbox import Database
 from chassis.testing import client, published, received
 from notifications import handlers
 from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
-from notifications.main import create_app
+from notifications.main import create_service
 
 TOTAL = Money(amount_minor=2598, currency="EUR")
 
@@ -155,5 +155,5 @@ async def http(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("SHOP_ROLE", "api")
-    async with client(create_app()) as asking:
+    async with client(create_service()) as asking:
         yield asking

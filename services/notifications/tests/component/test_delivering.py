@@ -14,8 +14,8 @@ from chassis.events import new_id
 from chassis.testing import statements
 from notifications import handlers
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
-from notifications.consumers import deliver
 from notifications.domain import Letter
+from notifications.jobs import deliver
 
 SENDER = "Shopfloor <orders@shopfloor.example>"
 TEMPLATE = "{customer_id}@customers.example"

@@ -7,7 +7,7 @@ import httpx
 
 from chassis.events import new_id
 from notifications.channels import LogChannel
-from notifications.consumers import deliver
+from notifications.jobs import deliver
 
 
 def slug(answer: httpx.Response) -> str:

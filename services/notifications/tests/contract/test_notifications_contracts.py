@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from chassis.events import ConsumedEvent
-from notifications import consumers, events
+from notifications import events
 from notifications.domain import Kind
+from notifications.subscriptions import SUBSCRIPTIONS
 
 
 def find_contracts() -> Path:
@@ -115,6 +116,6 @@ def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> Non
     topics = {model.topic for model in CONSUMED}
     assert all("notifications" in TOPICS[topic]["readers"] for topic in topics)
     on_topics = {name for topic in topics for name in TOPICS[topic]["events"]}
-    assert set(consumers.SUBSCRIPTIONS) == {model.event_type for model in CONSUMED}
-    assert set(consumers.SUBSCRIPTIONS) | consumers.IGNORED == on_topics
-    assert not set(consumers.SUBSCRIPTIONS) & consumers.IGNORED
+    assert set(SUBSCRIPTIONS.by_type) == {model.event_type for model in CONSUMED}
+    assert set(SUBSCRIPTIONS.by_type) | SUBSCRIPTIONS.ignored == on_topics
+    assert not set(SUBSCRIPTIONS.by_type) & SUBSCRIPTIONS.ignored

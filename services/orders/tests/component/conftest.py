@@ -17,7 +17,7 @@ from orders import db as tables
 from orders import handlers
 from orders.domain import Item
 from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, StockRejected
-from orders.main import create_app
+from orders.main import create_service
 from orders.settings import Settings
 
 
@@ -122,5 +122,5 @@ async def floor(empty_floor: Floor) -> Floor:
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
     """The service's API, in a process that answers HTTP only."""
     settings = Settings(database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    async with client(create_app(settings)) as asking:
+    async with client(create_service(settings)) as asking:
         yield asking

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from chassis.events import PublishedEvent
 from chassis.testing import published, received, statements
-from orders import consumers, domain, handlers
+from orders import domain, handlers, jobs
 from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured
 
 
@@ -74,7 +74,7 @@ async def test_two_sweepers_at_once_cancel_every_overdue_order_once(floor: Any) 
 
 async def test_the_job_says_how_much_it_swept_so_that_a_backlog_is_swept_at_once(floor: Any) -> None:
     await floor.place(seconds=-1)
-    sweep = consumers.JOBS["expire"].run
+    sweep = jobs.JOBS["cancel-overdue-orders"].run
     assert await sweep(floor.database) == 1
     assert await sweep(floor.database) == 0
 

@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
-from orders import consumers, events
+from orders import events
 from orders.domain import CancellationReason, RejectionReason
+from orders.subscriptions import SUBSCRIPTIONS
 
 
 def find_contracts() -> Path:
@@ -140,7 +141,7 @@ def test_a_reason_that_nobody_has_heard_of_can_be_read(model: type[ConsumedEvent
 def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> None:
     topics = {model.topic for model in CONSUMED}
     on_topics = {name for topic in topics for name in TOPICS[topic]["events"]}
-    handled, skipped = set(consumers.SUBSCRIPTIONS), set(consumers.IGNORED)
+    handled, skipped = set(SUBSCRIPTIONS.by_type), set(SUBSCRIPTIONS.ignored)
     assert handled == {model.event_type for model in CONSUMED}
     assert handled | skipped == on_topics
     assert not handled & skipped

@@ -383,7 +383,7 @@ _FORGET = text(f"""
 """)
 
 
-async def forget_payments(db: Connection, seconds: float, room: int) -> int:
+async def void_unpaid_payments(db: Connection, seconds: float, room: int) -> int:
     """Void at most `room` OPENED payments `seconds` after their order's deadline. Returns how many."""
     return len(await db.rows(_FORGET, {"seconds": seconds, "room": room}))
 

@@ -95,7 +95,7 @@ async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refund
 
 async def expire_unpaid_payments(tx: Transaction, seconds: float) -> int:
     """Void what was never due though its order's deadline passed `seconds` ago. Returns how many."""
-    return await db.forget_payments(tx.connection, seconds, EXPIRE_BATCH)
+    return await db.void_unpaid_payments(tx.connection, seconds, EXPIRE_BATCH)
 
 
 async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from sqlalchemy import text
 from chassis.events import Money, new_id
 from chassis.outbox import Database
 from chassis.testing import eventually, received
-from payments import consumers, handlers
+from payments import handlers, jobs
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
 from payments.processor import Processor
 
@@ -34,6 +34,8 @@ class Floor:
     db: Database
     cards: httpx.AsyncClient
     processor: Processor
+    woken: list[set[str]] = field(default_factory=list)
+    """Per committed transaction, the jobs that it woke."""
 
     async def place(
         self, order_id: UUID | None = None, token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
@@ -66,7 +68,7 @@ class Floor:
         """StockReserved arrives, in one batch. Returns the ids of the events."""
         batch = [received(StockReserved(order_id=order_id)) for order_id in order_ids]
         async with self.db.transaction() as tx:
-            await handlers.capture_payment(tx, batch)
+            await handlers.note_stock_reserved(tx, batch)
         return [event.id for event in batch]
 
     async def cancel(self, *order_ids: UUID) -> list[UUID]:
@@ -89,14 +91,14 @@ class Floor:
         return order_id
 
     async def settle(self, processor: Processor | None = None) -> int:
-        """The job `settle`, run once."""
-        return await consumers.settle(
+        """The job `charge-due-payments`, run once."""
+        return await jobs.charge_due_payments(
             self.db, processor=processor or self.processor, concurrency=8, lease_seconds=FOREVER
         )
 
     async def refund(self, processor: Processor | None = None) -> int:
-        """The job `refund`, run once."""
-        return await consumers.refund(
+        """The job `refund-due-payments`, run once."""
+        return await jobs.refund_due_payments(
             self.db, processor=processor or self.processor, concurrency=8, lease_seconds=FOREVER
         )
 
@@ -169,7 +171,8 @@ def card_processor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) -> AsyncIterator[Floor]:
     """Payments over a fresh database, beside the card processor."""
     url = str((await database("payments")).url)
-    db = Database(url)
+    woken: list[set[str]] = []
+    db = Database(url, on_commit=lambda tx: woken.append(tx.wakes))
     processor = Processor(card_processor, FOREVER, 32)
     async with httpx.AsyncClient(base_url=card_processor, trust_env=False) as cards:
 
@@ -180,6 +183,6 @@ async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) 
                 raise AssertionError("the card processor does not answer yet") from error
 
         await eventually(is_ready, deadline=30)
-        yield Floor(url, db, cards, processor)
+        yield Floor(url, db, cards, processor, woken)
     await processor.close()
     await db.close()

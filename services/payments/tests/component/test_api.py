@@ -9,7 +9,7 @@ import pytest
 
 from chassis.events import new_id
 from chassis.testing import client
-from payments.main import create_app
+from payments.main import create_service
 from payments.settings import Settings
 
 Floor = Any
@@ -19,7 +19,7 @@ Floor = Any
 async def http(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
     """The service's API over the floor's database."""
     settings = {"database_url": floor.url, "kafka_bootstrap_servers": "127.0.0.1:1", "SHOP_ROLE": "api"}
-    async with client(create_app(Settings.model_validate(settings))) as asking:
+    async with client(create_service(Settings.model_validate(settings))) as asking:
         yield asking
 
 

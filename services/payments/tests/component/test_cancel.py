@@ -151,10 +151,9 @@ async def test_a_refund_waits_for_a_processor_that_is_away(
 
 async def test_a_cancellation_wakes_the_refund(floor: Floor) -> None:
     order_id = await floor.captured()
-    woken: list[set[str]] = []
-    floor.db.on_commit = lambda tx: woken.append(tx.wakes)
+    floor.woken.clear()
     await floor.cancel(order_id)
-    assert woken == [{"refund"}]
+    assert floor.woken == [{"refund-due-payments"}]
 
 
 @pytest.mark.parametrize("seed", range(4))

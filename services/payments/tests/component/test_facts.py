@@ -78,7 +78,7 @@ def settle(fact: Fact) -> Callable[[Any, list[UUID]], Awaitable[object]]:
         case Fact.GIVEN_BACK:
             return tables.settle_refunds
         case Fact.FORGOTTEN:
-            return lambda connection, order_ids: tables.forget_payments(connection, 0, 100)
+            return lambda connection, order_ids: tables.void_unpaid_payments(connection, 0, 100)
     raise AssertionError(fact)
 
 
@@ -138,12 +138,10 @@ async def test_facts_that_come_again_change_nothing(floor: Floor) -> None:
 
 
 async def test_the_fact_that_was_missing_wakes_the_job(floor: Floor) -> None:
-    woken: list[set[str]] = []
-    floor.db.on_commit = lambda tx: woken.append(tx.wakes)
     order_id = await floor.place()
     await floor.reserve(order_id)
     await floor.cancel(order_id)
-    assert woken == [set(), {"settle"}, set()]
+    assert floor.woken == [set(), {"charge-due-payments"}, set()]
 
 
 async def test_a_payment_that_was_never_due_forgets_its_card_token_after_the_orders_deadline(
@@ -153,7 +151,7 @@ async def test_a_payment_that_was_never_due_forgets_its_card_token_after_the_ord
     live = await floor.place()
     due = await floor.due()
     async with floor.db.transaction() as tx:
-        assert await handlers.forget_payments(tx, 3600) == 1
+        assert await handlers.expire_unpaid_payments(tx, 3600) == 1
     row = await floor.payment(late)
     assert (row.state, row.token) == ("VOIDED", None)
     assert (await floor.state(live), await floor.state(due)) == ("OPENED", "DUE")

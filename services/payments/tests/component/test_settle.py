@@ -12,7 +12,7 @@ from sqlalchemy import text
 from chassis.events import Cause, Envelope, new_id
 from chassis.outbox import Database
 from chassis.testing import eventually
-from payments import consumers, handlers
+from payments import handlers, jobs
 from payments.domain import Charged
 from payments.events import StockReserved
 from payments.processor import Processor
@@ -40,7 +40,7 @@ async def test_what_is_published_continues_the_trace_of_the_fact_that_made_it_du
         new_id(), "/inventory", fact.event_type, str(order_id), datetime.now(UTC), fact, cause
     )
     async with floor.db.transaction() as tx:
-        await handlers.capture_payment(tx, [reserved])
+        await handlers.note_stock_reserved(tx, [reserved])
     await floor.settle()
     [row] = await floor.published(order_id)
     assert row.causation_id == cause.event_id
@@ -194,11 +194,11 @@ async def test_a_request_that_times_out_is_asked_for_again_and_charged_once(
 
 async def test_no_card_token_is_logged_or_kept(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     logged = structlog.testing.LogCapture()
-    monkeypatch.setattr(consumers, "log", structlog.wrap_logger(None, processors=[logged]))
+    monkeypatch.setattr(jobs, "log", structlog.wrap_logger(None, processors=[logged]))
     flaky = await floor.due("tok_flaky")
     unknown = await floor.due("tok_of_ada")
     await floor.settle_everything()
-    assert [entry["event"] for entry in logged.entries] == ["charge unanswered"] * 2
+    assert [entry["event"] for entry in logged.entries] == ["charge.unanswered"] * 2
     assert "tok_" not in str(logged.entries)
     for order_id in (flaky, unknown):
         assert "tok_" not in str(await floor.payment(order_id))

@@ -10,7 +10,6 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
-from payments.consumers import IGNORED, SUBSCRIPTIONS
 from payments.domain import Reason
 from payments.events import (
     OrderCancelled,
@@ -20,6 +19,7 @@ from payments.events import (
     PaymentRefunded,
     StockReserved,
 )
+from payments.subscriptions import SUBSCRIPTIONS
 
 CONTRACTS = next(
     folder / "contracts" for folder in Path(__file__).parents if (folder / "contracts/events").is_dir()
@@ -75,5 +75,5 @@ def test_an_event_that_breaks_its_schema_is_seen(event: PublishedEvent) -> None:
 
 
 def test_what_is_subscribed_has_a_model_and_what_is_ignored_has_a_contract() -> None:
-    assert set(SUBSCRIPTIONS) == {model.event_type for model in CONSUMED}
-    assert all(folder_of(event_type).is_dir() for event_type in IGNORED)
+    assert set(SUBSCRIPTIONS.by_type) == {model.event_type for model in CONSUMED}
+    assert all(folder_of(event_type).is_dir() for event_type in SUBSCRIPTIONS.ignored)

@@ -26,7 +26,7 @@ def test_variables_become_numbered_parameters_and_casts_stay() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_it_takes_in_each_event_that_a_service_subscribes_to(service: str) -> None:
-    subscriptions = import_module(f"{service}.consumers").SUBSCRIPTIONS
+    subscriptions = import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type
     entered = floor.SCRIPT.read_text().count(f"INSERT INTO {service}.inbox ")
     assert entered == len(CONFIRMED & set(subscriptions))
 

@@ -11,7 +11,7 @@ leases.
 
 from chassis.outbox.relay import Relay
 from chassis.outbox.rows import MAX_EVENT_LENGTH, OutboxRow, new_row
-from chassis.outbox.sharding import CHANNEL, SHARDS, key_hash, shard_of
+from chassis.outbox.sharding import CHANNEL, SHARDS, key_hash, shard_of, shards_of_partitions
 from chassis.outbox.transactions import Database, Transaction
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "key_hash",
     "new_row",
     "shard_of",
+    "shards_of_partitions",
 ]

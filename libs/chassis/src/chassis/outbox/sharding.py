@@ -1,5 +1,6 @@
 """Shards: the parts of the outbox that the relays of a service's replicas share."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
@@ -24,3 +25,8 @@ def shard_of(key: str) -> int:
 def key_hash(key: bytes) -> int:
     """Kafka's hash of a key. Modulo the number of a topic's partitions it is the key's partition."""
     return int(murmur2(key)) & 0x7FFF_FFFF
+
+
+def shards_of_partitions(partitions: Iterable[int]) -> set[int]:
+    """The shards of the keys in these partitions, for topics of SHARDS partitions or a multiple of that."""
+    return {partition % SHARDS for partition in partitions}

@@ -13,10 +13,13 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 from sqlalchemy import text
 
-from chassis.events import Batch, RawMessage
+from chassis.events import Batch, Cause, RawMessage, encode, new_id
 from chassis.inbox import Inbox, Subscriptions
-from chassis.kafka import Consumer
+from chassis.kafka import Consumer, ConsumerSettings
+from chassis.kafka.consumer import ClientHooks
 from chassis.outbox import Database, Transaction
+from chassis.tuning import planner
+from chassis.tuning.fetch_together import fetch_together
 from shop.bench.probes import events as vocabulary
 from shop.bench.probes import main
 from shop.bench.probes.events import TYPE, Answered, Seen, settings
@@ -48,10 +51,10 @@ class Timed(Inbox):
     taken: int = 0
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
-        object.__setattr__(self, "began", self.began or time.perf_counter())
+        self.began = self.began or time.perf_counter()
         await super().process(messages)
-        object.__setattr__(self, "taken", self.taken + len(messages))
-        object.__setattr__(self, "ended", time.perf_counter())
+        self.taken += len(messages)
+        self.ended = time.perf_counter()
 
 
 async def consume(database: str, bootstrap: str, topic: str, effects: int) -> dict[str, Any]:
@@ -63,9 +66,10 @@ async def consume(database: str, bootstrap: str, topic: str, effects: int) -> di
     )
     await connection.execute("TRUNCATE effects, inbox, outbox")
     group = f"effects-{time.time_ns()}"
-    db = Database(database)
-    inbox = Timed(db, group, Subscriptions({TYPE: happen}))
-    consumer = Consumer(inbox, settings(group, database, bootstrap))
+    db = Database(database, server_settings=planner.SERVER_SETTINGS)
+    inbox = Timed(db, group, Subscriptions({Seen: happen}))
+    access = settings(group, database, bootstrap).kafka
+    consumer = Consumer(inbox, ConsumerSettings(access), hooks=ClientHooks(started=fetch_together))
     await _send(bootstrap, effects)
     running = asyncio.create_task(consumer.run())
     while inbox.taken < effects:
@@ -100,8 +104,8 @@ async def _send(bootstrap: str, effects: int) -> None:
 
 async def _sent(producer: AIOKafkaProducer, number: int, now: datetime) -> asyncio.Future[object]:
     thing = f"thing-{number % KEYS}"
-    cause = envelope.Cause(None, thing, None)
-    headers = envelope.encode(envelope.new_id(), "/bench", TYPE, thing, now, cause)
+    cause = Cause(None, thing, None)
+    headers = encode(new_id(), "/bench", TYPE, thing, now, cause)
     value = f'{{"thing":"{thing}","number":{number},"padding":"{"x" * 120}"}}'
     delivery: asyncio.Future[object] = await producer.send(
         Seen.topic, value=value.encode(), key=thing.encode(), headers=headers

@@ -13,10 +13,10 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from chassis import events
-from chassis.events import Cause
+from chassis.events import Cause, Headers, encode, new_id
 from chassis.kafka import KafkaPublisher
 from chassis.outbox import Database, OutboxRow, Relay
+from chassis.tuning import planner
 from shop.bench.probes import events, main
 from shop.bench.probes.events import Happened
 
@@ -68,7 +68,7 @@ async def _drained(url: str, bootstrap: str, rows: int) -> float:
             all_sent.set()
 
     began = time.perf_counter()
-    running = asyncio.create_task(Relay(url, send).run())
+    running = asyncio.create_task(Relay(url, send, server_settings=planner.RELAY_SETTINGS).run())
     done, _ = await asyncio.wait(
         {running, asyncio.create_task(all_sent.wait())}, return_when=asyncio.FIRST_COMPLETED
     )
@@ -103,10 +103,10 @@ async def _bare(bootstrap: str, topic: str, rows: int) -> float:
     return rows / taken
 
 
-def _message(number: int, now: datetime) -> tuple[bytes, bytes, envelope.Headers]:
+def _message(number: int, now: datetime) -> tuple[bytes, bytes, Headers]:
     event = Happened(thing=f"key-{number % KEYS}", number=number)
-    cause = envelope.Cause(None, event.subject, TRACEPARENT)
-    headers = envelope.encode(envelope.new_id(), "/bench", event.event_type, event.subject, now, cause)
+    cause = Cause(None, event.subject, TRACEPARENT)
+    headers = encode(new_id(), "/bench", event.event_type, event.subject, now, cause)
     return event.subject.encode(), event.model_dump_json().encode(), headers
 
 

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from fastapi import APIRouter
 
 from chassis.events import Batch, Cause
+from chassis.inbox import Subscriptions
 from chassis.outbox import Database, Transaction
 from chassis.service import build_service
 from shop.bench.probes import events as vocabulary
@@ -78,12 +79,15 @@ async def _received(consumer: AIOKafkaConsumer, key: bytes) -> float:
 @asynccontextmanager
 async def _chassis(url: str, bootstrap: str) -> AsyncIterator[Database]:
     """A whole service with one subscription, ready."""
-    service = settings(f"visible-{time.time_ns()}", url, bootstrap)
-    app = build_service(service, router=APIRouter(), subscriptions={TYPE: note})
-    async with app.router.lifespan_context(app):
-        while not app.state.consumer.assigned:  # noqa: ASYNC110  as a probe asks
+    service = build_service(
+        settings(f"visible-{time.time_ns()}", url, bootstrap),
+        router=APIRouter(),
+        subscriptions=Subscriptions({Seen: note}),
+    )
+    async with service.runtime.running(service.app):
+        while service.context.readiness["consumer"]() != "ok":  # noqa: ASYNC110  as a probe asks
             await asyncio.sleep(0.1)
-        yield app.state.database
+        yield service.context.database
 
 
 @asynccontextmanager

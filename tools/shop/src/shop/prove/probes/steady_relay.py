@@ -17,6 +17,7 @@ import asyncpg
 from chassis.events import Cause
 from chassis.kafka import KafkaPublisher
 from chassis.outbox import SHARDS, Database, OutboxRow, Relay
+from chassis.tuning import planner
 from shop.bench.probes import events, main
 from shop.bench.probes.events import Happened
 from shop.bench.probes.relay import KEYS, TRACEPARENT, check_order
@@ -64,7 +65,7 @@ class Outbox:
 
     async def relay(self, url: str) -> None:
         """Relay until cancelled."""
-        self._relay = Relay(url, self._send)
+        self._relay = Relay(url, self._send, server_settings=planner.RELAY_SETTINGS)
         try:
             await self._relay.run()
         finally:

@@ -1,4 +1,4 @@
-"""What runs behind the HTTP of a process goes on, whatever happens to one piece of it."""
+"""The background tasks of a process go on when one of them fails."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from sqlalchemy import ClauseElement
 from structlog.testing import CapturingLogger
 
-from chassis import jobs
+from chassis import supervisor
 from chassis.events import Cause, PublishedEvent
+from chassis.inbox import Subscriptions
 from chassis.jobs import Job
 from chassis.outbox import CHANNEL, Database, shard_of
 from chassis.postgres import Connection
@@ -33,13 +34,13 @@ def things(project: TestDatabase, **more: Any) -> ServiceSettings:
     )
 
 
-async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
+async def test_an_error_does_not_end_the_notifications_of_other_relays(
     project: TestDatabase,
     thing_counted: Callable[[str, int], PublishedEvent],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    app = build_service(things(project, SHOP_ROLE="api"), router=APIRouter())
-    db: Database = app.state.database
+    service = build_service(things(project, SHOP_ROLE="api"), router=APIRouter())
+    db = service.context.database
     execute, failed, told = Connection.execute, asyncio.Event(), set[str]()
 
     async def fails_once(self: Connection, statement: ClauseElement, *values: Any) -> None:
@@ -54,9 +55,9 @@ async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
 
     async def publish() -> None:
         async with db.transaction() as tx:
-            tx.publish(thing_counted("a", 1), cause=Cause.of_request("a"))
+            tx.publish(thing_counted("a", 1), cause=Cause(None, "a", None))
 
-    async with client(app):
+    async with client(service):
         await publish()
         await asyncio.wait_for(failed.wait(), 10)
 
@@ -68,16 +69,16 @@ async def test_an_error_does_not_end_telling_other_processes_of_new_rows(
     await listener.close()
 
 
-async def test_waking_a_job_that_is_not_there_does_not_turn_a_commit_into_an_error(
+async def test_waking_an_unknown_job_does_not_turn_a_commit_into_an_error(
     project: TestDatabase,
 ) -> None:
-    app = build_service(things(project, SHOP_ROLE="api"), router=APIRouter())
-    db: Database = app.state.database
-    async with client(app), db.transaction() as tx:
+    service = build_service(things(project, SHOP_ROLE="api"), router=APIRouter())
+    db = service.context.database
+    async with client(service), db.transaction() as tx:
         tx.wake("nobody")
 
 
-async def test_requests_that_have_all_their_connections_keep_nothing_else_waiting(
+async def test_requests_that_use_all_their_connections_delay_nothing_else(
     project: TestDatabase,
 ) -> None:
     settings = things(project, database_pool_size=2)
@@ -88,40 +89,40 @@ async def test_requests_that_have_all_their_connections_keep_nothing_else_waitin
             worked.set()
         return 0
 
-    app = build_service(settings, router=APIRouter(), jobs={"works": Job(works, every=0.01)})
-    async with client(app) as http, AsyncExitStack() as rush:
+    service = build_service(settings, router=APIRouter(), jobs={"works": Job(works, interval=0.01)})
+    async with client(service) as http, AsyncExitStack() as rush:
         for _ in range(settings.database_pool_size):
-            await rush.enter_async_context(app.state.database.reading())
+            await rush.enter_async_context(service.context.database.reading())
         worked.clear()
         async with asyncio.timeout(30):
             await worked.wait()
-        async with app.state.inbox.database.transaction():
+        async with service.context.inbox.database.transaction():
             pass
         assert (await http.get("/readyz")).json()["checks"]["database"] == "ok"
 
 
-async def test_a_consumer_waits_for_a_broker_that_is_away_and_calls_it_no_error(
-    project: TestDatabase, effects: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_consumer_logs_a_broker_that_is_away_as_a_warning(
+    project: TestDatabase, subscriptions: Subscriptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In the module itself: a logger keeps the processors of the first app that was built in this process.
     log = CapturingLogger()
-    monkeypatch.setattr(jobs, "log", log)
-    app = build_service(
-        things(project), router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
-    )
+    monkeypatch.setattr(supervisor, "log", log)
+    service = build_service(things(project), router=APIRouter(), subscriptions=subscriptions)
 
     def of_the_consumer() -> set[str]:
-        return {call.method_name for call in log.calls if call.kwargs["work"] == "consumer"}
+        return {call.method_name for call in log.calls if call.kwargs["task"] == "consumer"}
 
     async def tried() -> None:
         assert of_the_consumer()
 
-    async with client(app):
+    async with client(service):
         await eventually(tried)
     assert of_the_consumer() == {"warning"}
 
 
-async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(project: TestDatabase) -> None:
+async def test_a_job_that_swallows_its_cancellation_does_not_delay_the_shutdown(
+    project: TestDatabase,
+) -> None:
     begun, asked = asyncio.Event(), 0
 
     async def stubborn(_: Database) -> int:
@@ -135,8 +136,9 @@ async def test_a_job_that_swallows_its_cancellation_does_not_hold_up_the_end(pro
                 raise
         return 0
 
-    app = build_service(things(project), router=APIRouter(), jobs={"stubborn": Job(stubborn, every=0.01)})
+    jobs = {"stubborn": Job(stubborn, interval=0.01)}
+    service = build_service(things(project), router=APIRouter(), jobs=jobs)
     async with asyncio.timeout(30):
-        async with client(app):
+        async with client(service):
             await begun.wait()
     assert asked == 2

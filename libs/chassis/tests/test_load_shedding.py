@@ -1,4 +1,4 @@
-"""Who cannot be served soon is told so at once."""
+"""Load shedding refuses new work while too much is waiting."""
 
 import asyncio
 
@@ -15,6 +15,7 @@ from chassis.settings import ServiceSettings
 from chassis.supervisor import supervise
 from chassis.testing import eventually
 from chassis.web import LoadShedding
+from chassis.web.load_shedding import LoadSheddingMiddleware
 from shop.testing import TestDatabase
 
 
@@ -23,69 +24,71 @@ async def none_waiting(connection: Connection) -> int:
 
 
 def refusals() -> float:
-    """How many /metrics tells of."""
+    """The number that /metrics shows."""
     return REGISTRY.get_sample_value("chassis_requests_refused_total") or 0
 
 
-def http_with(backlog: LoadShedding) -> httpx.AsyncClient:
+def http_with(shedding: LoadShedding) -> httpx.AsyncClient:
     app = FastAPI()
 
     @app.post("/things", status_code=202)
     async def take() -> int:
-        return backlog.in_flight
+        return shedding.in_flight
 
     @app.get("/things")
     async def read() -> int:
         return 0
 
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(EdgeMiddleware(app, 1000, backlog)), base_url="http://things"
+        transport=httpx.ASGITransport(LoadSheddingMiddleware(app, shedding)), base_url="http://things"
     )
 
 
-async def test_new_work_is_refused_while_too_much_waits_and_reading_goes_on() -> None:
-    backlog = LoadShedding(none_waiting, limit=10, sheds={"/things"})
-    async with http_with(backlog) as http:
+async def test_new_work_is_refused_while_too_much_waits_and_reads_go_on() -> None:
+    shedding = LoadShedding(none_waiting, limit=10, paths={"/things"})
+    async with http_with(shedding) as http:
         assert (await http.post("/things")).status_code == 202
-        backlog.waiting = 10
+        shedding.waiting = 10
         refused = await http.post("/things")
         assert (refused.status_code, refused.json()["type"]) == (429, "urn:shopfloor:problem:overloaded")
         assert int(refused.headers["retry-after"]) >= 1
         assert (await http.get("/things")).status_code == 200
-        backlog.waiting = 9
+        shedding.waiting = 9
         assert (await http.post("/things")).status_code == 202
 
 
-async def test_nothing_stands_around_the_shedding_and_makes_it_dear(project: TestDatabase) -> None:
+async def test_load_shedding_is_the_outermost_part_of_the_app(project: TestDatabase) -> None:
     settings = ServiceSettings(
         service_name="things", database_url=SecretStr(project.url), kafka_bootstrap_servers="127.0.0.1:1"
     )
-    backlog = LoadShedding(none_waiting, limit=0, sheds={"/things"})
-    app = build_service(settings, router=APIRouter(), backlog=backlog)
-    assert isinstance(app.build_middleware_stack(), EdgeMiddleware)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
+    shedding = LoadShedding(none_waiting, limit=0, paths={"/things"})
+    service = build_service(settings, router=APIRouter(), load_shedding=shedding)
+    assert isinstance(service.asgi, LoadSheddingMiddleware)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(service.asgi), base_url="http://things"
+    ) as http:
         assert (await http.post("/things")).status_code == 429
         assert (await http.get("/things")).status_code == 404
-    await app.state.database.close()
+    await service.context.database.close()
 
 
-async def test_no_more_is_answered_at_a_time_than_the_limit() -> None:
-    backlog = LoadShedding(none_waiting, limit=10, sheds={"/things"}, in_flight_limit=2)
-    async with http_with(backlog) as http:
-        backlog.in_flight = 1
+async def test_no_more_requests_are_in_flight_than_the_limit() -> None:
+    shedding = LoadShedding(none_waiting, limit=10, paths={"/things"}, in_flight_limit=2)
+    async with http_with(shedding) as http:
+        shedding.in_flight = 1
         assert (await http.post("/things")).json() == 2
-        assert backlog.in_flight == 1
-        backlog.in_flight = 2
+        assert shedding.in_flight == 1
+        shedding.in_flight = 2
         assert (await http.post("/things")).status_code == 429
 
 
-async def test_refusals_are_counted_and_nothing_else_is() -> None:
-    backlog = LoadShedding(none_waiting, limit=10, sheds={"/things"})
+async def test_refusals_are_counted_and_no_other_answer_is() -> None:
+    shedding = LoadShedding(none_waiting, limit=10, paths={"/things"})
     before = refusals()
-    async with http_with(backlog) as http:
+    async with http_with(shedding) as http:
         await http.post("/things")
         assert refusals() == before
-        backlog.waiting = 10
+        shedding.waiting = 10
         await http.get("/things")
         assert refusals() == before
         await http.post("/things")
@@ -93,15 +96,15 @@ async def test_refusals_are_counted_and_nothing_else_is() -> None:
         assert refusals() == before + 2
 
 
-async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> None:
+async def test_the_waiting_work_is_counted_in_the_database(project: TestDatabase) -> None:
     db = Database(project.url)
-    backlog = LoadShedding(none_waiting, limit=1, sheds={"/things"})
-    task = asyncio.create_task(supervise("backlog", lambda: backlog.sample(db)))
+    shedding = LoadShedding(none_waiting, limit=1, paths={"/things"})
+    task = asyncio.create_task(supervise("shedding", lambda: shedding.sample(db)))
     async with db.transaction() as tx:
         await tx.connection.execute(text("INSERT INTO effects (name, number, in_call) VALUES ('a', 1, 1)"))
 
     async def counted() -> None:
-        assert backlog.refuses("POST", "/things")  # being asked is what makes it count
+        assert shedding.refuses("POST", "/things")  # being asked is what makes it count
 
     await eventually(counted)
     task.cancel()
@@ -109,13 +112,13 @@ async def test_what_waits_is_counted_in_the_database(project: TestDatabase) -> N
     await db.close()
 
 
-async def test_after_a_rush_nobody_has_to_ask_before_work_is_taken_again(project: TestDatabase) -> None:
+async def test_after_a_rush_work_is_taken_again_without_a_request(project: TestDatabase) -> None:
     db = Database(project.url)
-    backlog = LoadShedding(none_waiting, limit=1, sheds={"/things"}, waiting=1)
-    task = asyncio.create_task(supervise("backlog", lambda: backlog.sample(db)))
+    shedding = LoadShedding(none_waiting, limit=1, paths={"/things"}, waiting=1)
+    task = asyncio.create_task(supervise("shedding", lambda: shedding.sample(db)))
 
     async def open_again() -> None:
-        assert backlog.waiting == 0
+        assert shedding.waiting == 0
 
     await eventually(open_again, 5)
     task.cancel()
