@@ -1,0 +1,86 @@
+"""A file, a function and a room are small enough to be read in one go."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pytest
+
+import chassis
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(path for place in ("libs", "services") for path in (ROOT / place).glob("*/src/**/*.py"))
+FILE_LINES = 300
+FUNCTION_LINES = 40
+PARAMETERS = 6
+EXPORTS = 13
+"""Names in a room's `__all__`. The largest rooms are `outbox` and `events`."""
+
+REASONS = {
+    "services/analytics/src/analytics/db.py": "tables and queries of one database",
+    "services/orders/src/orders/api.py": "models and routes of one API",
+    "services/payments/src/payments/db.py": "tables and queries of one database",
+    "libs/chassis/src/chassis/service.py::build_service": "its keywords are all that a service can have",
+}
+"""What may be larger, and why."""
+
+
+def too_large(path: Path, source: str, reasons: Collection[str] = tuple(REASONS)) -> list[str]:
+    """What in a file is larger than it may be; `reasons` are the places that may be."""
+    name = str(path.relative_to(ROOT))
+    faults = []
+    lines = len(source.splitlines())
+    if lines > FILE_LINES:
+        faults.append((name, f"has {lines} lines"))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            where = f"{name}::{node.name}"
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES:
+                faults.append((where, f"has {length} lines"))
+            if len(parameters := list(parameters_of(node))) > PARAMETERS:
+                faults.append((where, f"has {len(parameters)} parameters"))
+    return [f"{where} {fault}" for where, fault in faults if where not in reasons]
+
+
+def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    arguments = function.args
+    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        if argument.arg not in ("self", "cls"):
+            yield argument.arg
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_and_its_functions_are_small_or_have_a_reason(path: Path) -> None:
+    assert too_large(path, path.read_text()) == []
+
+
+def test_what_is_too_large_is_seen() -> None:
+    long_function = "def f(a, b, c, d, e, g, h):\n" + "    a += 1\n" * 40
+    faults = too_large(ROOT / "long.py", long_function + "\n" * 300)
+    assert faults == [
+        "long.py has 341 lines",
+        "long.py::f has 41 lines",
+        "long.py::f has 7 parameters",
+    ]
+
+
+@pytest.mark.parametrize("where", REASONS)
+def test_every_reason_is_still_needed(where: str) -> None:
+    path = ROOT / where.partition("::")[0]
+    assert any(fault.startswith(where) for fault in too_large(path, path.read_text(), reasons=()))
+
+
+ROOMS = sorted(module.name for module in pkgutil.iter_modules(chassis.__path__) if module.ispkg)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_holds_and_exports_few_names(room: str) -> None:
+    package = importlib.import_module(f"chassis.{room}")
+    assert len((inspect.getdoc(package) or "").split()) >= 12, f"chassis/{room}/__init__.py explains nothing"
+    exported = getattr(package, "__all__", [])
+    assert len(exported) <= EXPORTS, f"chassis.{room} exports {len(exported)} names"
+    assert all(hasattr(package, name) for name in exported)
