@@ -1,4 +1,4 @@
--- Enters a batch into the inbox: which events are new, and which must wait behind a dead letter of their key.
+-- Enters a batch into the inbox. Returns the events that are new, and those that must wait behind a dead letter.
 -- ORDER BY in the INSERT: two replicas that hold the same events lock them in the same order.
 WITH batch AS (
     SELECT b.*, EXISTS (

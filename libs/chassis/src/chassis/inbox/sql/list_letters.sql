@@ -1,4 +1,4 @@
--- Without headers and value: they are large, and not for every eye.
+-- Headers and values are left out: they are large and may be confidential.
 SELECT id, topic, partition, "offset", key, event_id, type, state, reason, error, created_at, ended_at
 FROM dead_letters
 WHERE (CAST(:key AS text) IS NULL OR key = :key)

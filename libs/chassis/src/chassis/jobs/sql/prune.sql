@@ -1,6 +1,6 @@
--- A batch of each table; what another replica is deleting is passed over. Of the outbox only what every relay is past:
--- the shard's cursor sees its transaction. Only its oldest rows are looked at, so that it costs the same however much is
--- retained.
+-- A batch of each table. Rows that another replica is deleting are skipped. Outbox rows go when they were sent: the
+-- position of their shard sees their transaction. Only the oldest outbox rows are read, so the statement costs the same
+-- however many rows are retained.
 WITH of_outbox AS (
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT o.id
