@@ -20,7 +20,15 @@ PLANTED = [
     ("chassis/outbox.py", "import orders.events", "The chassis imports no service"),
     ("analytics/domain.py", "import pydantic", "A domain imports no framework"),
     ("inventory/handlers.py", "import fastapi", "Use cases know neither HTTP nor Kafka"),
-    ("shop/oracle/__init__.py", "import orders.db", "The tools look at services from outside"),
+    ("shop_oracle/__init__.py", "import orders.db", "The tools look at services from outside"),
+    ("shop_observe/traces.py", "import shop_oracle.evidence", "The tools import one way"),
+    ("shop_oracle/gather.py", "import shop_load.open_loop", "The tools import one way"),
+    (
+        "shop_lab/experiments/overload.py",
+        "import shop_lab.benchmarks.plan",
+        "Benchmarks and experiments stand beside each other on the lab",
+    ),
+    ("shop_lab/cpu.py", "import chassis.relay", "Of the tools, only probes import the chassis"),
 ]
 
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from chassis.testing import eventually
-from shop.stack import embedded, parts
-from shop.stack.ports import SERVICES
+from shop_stack import embedded, parts
+from shop_stack.ports import SERVICES
 
 ORDERS = 60
 

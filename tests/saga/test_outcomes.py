@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from chassis.testing import eventually
-from shop.load import Scenario
+from shop_load.closed_loop import Scenario
 
 ENDINGS = {
     Scenario.CONFIRMED: {("CONFIRMED", "")},

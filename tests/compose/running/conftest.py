@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from shop.load import Customers, Placed, Scenario, plan_run, serve_customers
-from shop.oracle.history import History
-from shop.stack import compose, places
-from shop.stack.ports import is_free
-from shop.target import Target
+from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, serve_customers
+from shop_observe.history import History
+from shop_stack import compose, places
+from shop_stack.ports import is_free
+from shop_stack.target import Target
 
 PROJECT = "shopfloor-test"
 PORTS = (*range(1, 6), 10, 32, 86, 92)

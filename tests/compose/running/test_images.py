@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from shop.stack import compose
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
+from shop_stack import compose
+from shop_stack.ports import SERVICES
+from shop_stack.trouble import Trouble
 
 from .conftest import Containers
 

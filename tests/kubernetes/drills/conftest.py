@@ -16,13 +16,13 @@ import asyncpg
 import pytest
 
 from chassis.testing import eventually
-from shop.load import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
-from shop.oracle.gather import gather
-from shop.oracle.history import History, read_histories
-from shop.oracle.report import judge
-from shop.stack import kubernetes, places
-from shop.stack.trouble import Trouble
-from shop.target import Target
+from shop_load.closed_loop import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
+from shop_observe.history import History, read_histories
+from shop_oracle.gather import gather
+from shop_oracle.report import judge
+from shop_stack import kubernetes, places
+from shop_stack.target import Target
+from shop_stack.trouble import Trouble
 from tests.kubernetes.drills.checks import Sales, replica_faults, verdict_faults
 
 READY = 600.0

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 import yaml
 
-from shop.stack.kubernetes import kubectl
-from shop.stack.trouble import Trouble
+from shop_stack.kubernetes import kubectl
+from shop_stack.trouble import Trouble
 from tests.kubernetes.definitions import definition
 from tests.kubernetes.rendered import OVERLAYS, Object, find, pod_of, rendered
 

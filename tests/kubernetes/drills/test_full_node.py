@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from chassis.testing import eventually
-from shop.stack import places
+from shop_stack import places
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 

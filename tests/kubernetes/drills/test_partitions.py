@@ -11,9 +11,9 @@ from dataclasses import replace
 from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.testing import eventually
-from shop.kafka_log import declared_topics, reader
-from shop.stack import places, topics
-from shop.target import Target
+from shop_observe.kafka_log import declared_topics, reader
+from shop_stack import places, topics
+from shop_stack.target import Target
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from chassis.testing import eventually
-from shop.stack import places
-from shop.target import Target
+from shop_stack import places
+from shop_stack.target import Target
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 

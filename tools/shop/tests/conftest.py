@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shop.stack.ports import free_base
+from shop_stack.ports import free_base
 
 
 @pytest.fixture

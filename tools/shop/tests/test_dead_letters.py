@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from inventory.main import create_app
 from inventory.settings import Settings
 from shop.commands import dead_letters
-from shop.stack.ports import SERVICES, free_base
-from shop.stack.trouble import Trouble
-from shop.target import Target
 from shop.testing import MakeDatabase, TestDatabase
+from shop_stack.ports import SERVICES, free_base
+from shop_stack.target import Target
+from shop_stack.trouble import Trouble
 
 LETTER = """
     INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,

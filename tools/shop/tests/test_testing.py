@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shop.stack import places, topics
 from shop.testing import MakeDatabase
+from shop_stack import places, topics
 
 NO_TABLES = Path(__file__).parent
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 
 from shop.commands import doctor
-from shop.stack import checks, embedded, kafka, parts, places, venvs
-from shop.stack.parts import Stack
-from shop.stack.trouble import Trouble
+from shop_stack import checks, embedded, kafka, parts, places, venvs
+from shop_stack.parts import Stack
+from shop_stack.trouble import Trouble
 
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that refuses every connection: a machine without network."""

@@ -24,9 +24,9 @@ from shop.commands.status import status
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
-from shop.reach import VARIABLE, Where, chosen
-from shop.stack.trouble import Trouble
-from shop.target import TargetMissing
+from shop_stack.reach import VARIABLE, Where, chosen
+from shop_stack.target import TargetMissing
+from shop_stack.trouble import Trouble
 
 app = typer.Typer(
     name="shop",

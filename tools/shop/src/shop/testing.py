@@ -33,12 +33,12 @@ from typing import Any, ClassVar, Protocol
 import pytest
 import pytest_asyncio
 
-from shop.stack import places, postgres, topics
-from shop.stack.bare import Bare, read_state
-from shop.stack.loops import in_own_loop
-from shop.stack.postgres import Roles, Server
-from shop.stack.process import run
-from shop.stack.trouble import Trouble
+from shop_stack import places, postgres, topics
+from shop_stack.bare import Bare, read_state
+from shop_stack.loops import in_own_loop
+from shop_stack.postgres import Roles, Server
+from shop_stack.process import run
+from shop_stack.trouble import Trouble
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _chosen_stack() -> Servers:
         case "embedded":
             return EmbeddedStack()
         case "containers":
-            from shop.stack.containers import ContainerStack
+            from shop_stack.containers import ContainerStack
 
             return ContainerStack()
         case other:

@@ -11,16 +11,17 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from shop.bench import outside, plan, stage
-from shop.bench.bench import FULL, QUICK, Effort
-from shop.bench.figure import Figure
-from shop.bench.page import write_page
-from shop.bench.plan import Report
-from shop.bench.table import print_report
-from shop.reach import Where, chosen, reached
-from shop.stack import places
-from shop.stack.trouble import Trouble
 from shop.steps import Steps
+from shop_lab import stage
+from shop_lab.benchmarks import outside, plan
+from shop_lab.benchmarks.bench import FULL, QUICK, Effort
+from shop_lab.benchmarks.figure import Figure
+from shop_lab.benchmarks.page import write_page
+from shop_lab.benchmarks.plan import Report
+from shop_lab.benchmarks.table import print_report
+from shop_stack import places
+from shop_stack.reach import Where, chosen, reached
+from shop_stack.trouble import Trouble
 
 
 def bench(

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shop.oracle.gather import gather
-from shop.oracle.report import judge, print_verdict
-from shop.reach import reached
+from shop_oracle.gather import gather
+from shop_oracle.report import judge, print_verdict
+from shop_stack.reach import reached
 
 UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
 

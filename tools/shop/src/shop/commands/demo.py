@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from shop.demo import Demonstration, as_json, demonstrate, print_demonstration
-from shop.reach import Where, chosen, reached
-from shop.stack import embedded
 from shop.steps import Steps
-from shop.target import Target
+from shop_stack import embedded
+from shop_stack.reach import Where, chosen, reached
+from shop_stack.target import Target
 
 
 def demo(

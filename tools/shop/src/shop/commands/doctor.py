@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shop.stack import checks, embedded, kafka, places, postgres, venvs
-from shop.stack.parts import Stack
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
+from shop_stack import checks, embedded, kafka, places, postgres, venvs
+from shop_stack.parts import Stack
+from shop_stack.ports import SERVICES
+from shop_stack.trouble import Trouble
 
 OLDEST_PYTHON = (3, 11)
 

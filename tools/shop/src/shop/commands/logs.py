@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from shop.stack import embedded
-from shop.stack.trouble import Trouble
+from shop_stack import embedded
+from shop_stack.trouble import Trouble
 
 
 def logs(

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from shop.load import Customers, Placed, Scenario, plan_run, run_name, serve_customers
-from shop.oracle.history import History
-from shop.reach import reached
-from shop.target import Target
+from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop_observe.history import History
+from shop_stack.reach import reached
+from shop_stack.target import Target
 
 
 def order(

@@ -13,20 +13,12 @@ from rich.console import Console
 from rich.progress import TaskProgressColumn
 
 from shop.commands.bench import end
-from shop.prove import (
-    ground,
-    open_transaction,
-    overload,
-    rebalances,
-    replicas,
-    republish,
-    shutdown,
-)
-from shop.prove.ground import Ground
-from shop.prove.outcome import Outcome, print_outcome
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
 from shop.steps import Steps
+from shop_lab.experiments import ground, open_transaction, overload, rebalances, replicas, republish, shutdown
+from shop_lab.experiments.ground import Ground
+from shop_lab.experiments.outcome import Outcome, print_outcome
+from shop_stack.ports import SERVICES
+from shop_stack.trouble import Trouble
 
 app = typer.Typer(
     help="Try under load what the chassis promises, each on a fresh stack of its own. The exit code is the verdict.",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from shop.stack.bare import Bare, read_state, write_state
-from shop.stack.trouble import Trouble
+from shop_stack.bare import Bare, read_state, write_state
+from shop_stack.trouble import Trouble
 
 DEFAULT_FILE = Path(tempfile.gettempdir()) / "shop-test-stack.json"
 

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from shop.commands.watch import order_id_of
-from shop.reach import reached_spans
-from shop.stack.trouble import Trouble
-from shop.traces import collect, title_of, traces_of_order, tree_of
+from shop_observe.traces import collect, title_of, traces_of_order, tree_of
+from shop_stack.reach import reached_spans
+from shop_stack.trouble import Trouble
 
 
 def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:

@@ -13,11 +13,11 @@ import httpx
 import typer
 from rich.console import Console
 
-from shop.kafka_log import Entry, declared_topics, follow
-from shop.reach import reached
-from shop.stack.trouble import Trouble
-from shop.target import Target
-from shop.timeline import has_ended, tell, timeline_line
+from shop_observe.kafka_log import Entry, declared_topics, follow
+from shop_observe.timeline import has_ended, tell, timeline_line
+from shop_stack.reach import reached
+from shop_stack.target import Target
+from shop_stack.trouble import Trouble
 
 SILENCE = 3.0
 """Seconds without news after the end of an order, then its story is over: messages and refunds follow late."""
