@@ -1,4 +1,4 @@
-"""What the tests of the embedded stack share."""
+"""What the tests of the command share."""
 
 from __future__ import annotations
 

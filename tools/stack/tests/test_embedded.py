@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import stat
@@ -15,9 +14,8 @@ import asyncpg
 import pytest
 
 from chassis.testing import eventually
-from shop.commands.status import facts, table
 from shop_stack import embedded, parts, passwords, target
-from shop_stack.parts import INFRASTRUCTURE, Stack
+from shop_stack.parts import Stack
 from shop_stack.trouble import Trouble
 
 
@@ -161,10 +159,3 @@ def test_a_service_is_told_its_own_database_as_the_role_that_changes_rows_only(t
     others = [value for role, value in stack.passwords.by_role.items() if role != "payments"]
     assert not any(other in value for other in others for value in environment.values())
     assert "PROCESSOR_URL" not in parts.service_environment(stack, "orders")
-
-
-async def test_the_status_of_a_stopped_stack_says_so_for_people_and_machines(tmp_path: Path) -> None:
-    found = await embedded.status(embedded.stack(tmp_path, 28000))
-    assert json.loads(json.dumps(facts(found)))["ready"] is False
-    assert [part["state"] for part in facts(found)["parts"]] == ["stopped"] * 9
-    assert table(found).row_count == len(INFRASTRUCTURE) + 5

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from typer.testing import CliRunner
 
-from shop.cli import app
 from shop_lab.benchmarks.outside import seen
 from shop_observe.history import Request
-from shop_stack.trouble import Trouble
 
 
 def placing(number: int, waited: float | None, status: int | None = 202) -> Request:
@@ -23,10 +20,3 @@ def test_the_figures_are_of_all_orders_and_of_answered_requests() -> None:
     assert found.orders_per_second == pytest.approx(2 / 10)
     assert found.answered_ms == pytest.approx({"p50": 500.0, "p90": 900.0, "p99": 990.0})
     assert found.confirmed_ms["p99"] == pytest.approx(9_000.0)
-
-
-def test_what_is_about_the_embedded_stack_alone_is_refused_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOP_TARGET", "compose")
-    result = CliRunner().invoke(app, ["bench", "--only", "cpu"])
-    assert isinstance(result.exception, Trouble)
-    assert "about the embedded stack" in str(result.exception)

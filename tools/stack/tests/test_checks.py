@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from shop.commands import doctor
 from shop_stack import checks, embedded, kafka, parts, places, venvs
 from shop_stack.parts import Stack
 from shop_stack.trouble import Trouble
@@ -45,43 +43,10 @@ def taken_port(base: int) -> Iterator[int]:
         yield base + 92
 
 
-def shop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "shop.cli", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def assert_one_sentence(result: subprocess.CompletedProcess[str], *parts_of_it: str) -> None:
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr + result.stdout
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    for part in parts_of_it:
-        assert part in result.stderr
-
-
-def test_a_taken_port_names_the_port_its_holder_and_the_cure(
-    tmp_path: Path, base: int, taken_port: int
-) -> None:
-    result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=str(base))
-    assert_one_sentence(result, f"Port {taken_port}, which kafka needs, is taken", "SHOP_PORT_BASE=28000")
-    assert f"process {os.getpid()}" in result.stderr
-
-
 def test_when_a_start_is_refused_nothing_was_started(stack: Stack, taken_port: int) -> None:
     with pytest.raises(Trouble):
         checks.before_start(stack)
     assert [name for name in stack.parts if stack.daemon(name).pid] == []
-
-
-@pytest.mark.parametrize("given", ["many", "80", "99999", ""])
-def test_a_port_base_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
-    result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=given)
-    assert_one_sentence(result, "SHOP_PORT_BASE", "from 1024 to 65000")
 
 
 def test_a_full_disk_says_how_much_is_free_and_where_else_to_go(
@@ -157,33 +122,11 @@ async def test_a_service_that_ends_at_once_is_told_with_its_last_words(stack: St
         await parts.ready(stack, "orders")
 
 
-def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
-    assert_one_sentence(shop("check", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
-    assert_one_sentence(shop("logs", "orders", SHOP_STATE=str(tmp_path)), "no log of 'orders'", "shop up")
-    assert_one_sentence(shop("restart", "orders", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
-
-
-def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    result = shop("restart", "warehouse", SHOP_STATE=str(tmp_path))
-    assert_one_sentence(result, "There is no 'warehouse' here: choose one of postgres, kafka")
-
-
 def test_outside_of_a_clone_it_says_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(places, "__file__", str(tmp_path / "places.py"))
     with pytest.raises(Trouble, match="not inside a clone of Shopfloor: change into the repository"):
         places.repository()
-
-
-def test_a_test_stack_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
-    result = shop("test-stack", "down", SHOP_TEST_STACK=str(tmp_path / "none.json"))
-    assert_one_sentence(result, "No test stack runs", "shop test-stack up")
-
-
-def test_the_doctor_finds_what_is_wrong_and_names_each_cure(stack: Stack, taken_port: int) -> None:
-    findings = {finding.what: finding for finding in doctor.examine(stack)}
-    assert f"Port {taken_port}" in findings["ports"].cure
-    assert findings["Java"].cure == findings["PostgreSQL"].cure == findings["disk"].cure == ""
 
 
 def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
