@@ -57,9 +57,9 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, module: str, line: str, rule
     package = module.partition("/")[0]
     sources = []
     for source in SOURCES:
-        sources.append(source if source.parent.name != package else tmp_path / "src")
-        if source.parent.name == package:
-            shutil.copytree(source, tmp_path / "src")
+        if (source / package).is_dir():
+            source = shutil.copytree(source, tmp_path / "src")
+        sources.append(source)
     with (tmp_path / "src" / module).open("a") as file:
         file.write(f"\n{line}\n")
     result = lint_imports(sources)

@@ -19,7 +19,7 @@ from shop_observe.traces import (
     traces_of_order,
     tree_of,
 )
-from shop_stack.otlp import Segments
+from shop_stack.otlp_receiver import Segments
 
 ONE, TWO, THREE = (bytes([number]) * 16 for number in (1, 2, 3))
 

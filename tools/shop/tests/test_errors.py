@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from shop.cli import app
 from shop.commands import doctor
 from shop_stack import embedded
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 
 @pytest.fixture
@@ -90,5 +90,5 @@ def test_the_doctor_finds_what_is_wrong_and_names_each_cure(
 def test_what_is_about_the_embedded_stack_alone_is_refused_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_TARGET", "compose")
     result = CliRunner().invoke(app, ["bench", "--only", "cpu"])
-    assert isinstance(result.exception, Trouble)
+    assert isinstance(result.exception, UserError)
     assert "about the embedded stack" in str(result.exception)

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shop.testing import MakeDatabase
-from shop_stack import places, topics
+from shop_stack import paths, topics
 
 NO_TABLES = Path(__file__).parent
 
@@ -62,5 +62,5 @@ async def test_the_broker_has_every_declared_topic(kafka: str) -> None:
     await admin.start()
     present = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
     await admin.close()
-    declared = {topic.name: topic.partitions for topic in topics.declared(places.contracts())}
+    declared = {topic.name: topic.partitions for topic in topics.declared(paths.contracts())}
     assert {name: present.get(name) for name in declared} == declared

@@ -15,8 +15,8 @@ import pytest
 
 from chassis.testing import eventually
 from shop_stack import embedded, parts, passwords, target
+from shop_stack.errors import UserError
 from shop_stack.parts import Stack
-from shop_stack.trouble import Trouble
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ async def test_a_start_that_fails_stops_what_it_had_started(
 ) -> None:
     async def fails(_: Stack) -> None:
         assert stack.daemon("postgres").pid is not None
-        raise Trouble("no")
+        raise UserError("no")
 
     monkeypatch.setattr(parts, "provision_databases", fails)
-    with pytest.raises(Trouble, match="no"):
+    with pytest.raises(UserError, match="no"):
         await embedded.up(stack)
     assert set(pids(stack).values()) == {None}
 
@@ -126,7 +126,7 @@ async def test_ctrl_c_while_the_stack_starts_leaves_nothing_running(tmp_path: Pa
 async def test_two_commands_do_not_change_one_stack_at_the_same_time(stack: Stack) -> None:
     with (
         embedded._alone(stack),
-        pytest.raises(Trouble, match="Another command is starting or stopping the stack in .*: wait"),
+        pytest.raises(UserError, match="Another command is starting or stopping the stack in .*: wait"),
     ):
         await embedded.up(stack)
 

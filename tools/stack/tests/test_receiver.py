@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shop_stack.otlp import LARGEST_BODY, Receiver, Segments, records, segment_files
+from shop_stack.otlp_receiver import LARGEST_BODY, Receiver, Segments, records, segment_files
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 

@@ -11,8 +11,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from chassis.testing import eventually
 from shop_stack import topics
+from shop_stack.errors import UserError
 from shop_stack.topics import Topic
-from shop_stack.trouble import Trouble
 
 
 def topic(partitions: int = 2, retention: str = "60000", name: str | None = None) -> Topic:
@@ -60,13 +60,13 @@ async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_p
 
 
 async def test_a_broker_that_does_not_answer_is_one_sentence_with_the_cure() -> None:
-    with pytest.raises(Trouble, match=r"could not be declared on 127\.0\.0\.1:1 .*shop logs kafka"):
+    with pytest.raises(UserError, match=r"could not be declared on 127\.0\.0\.1:1 .*shop logs kafka"):
         await topics.declare("127.0.0.1:1", [topic()], patience=0.3)
 
 
 def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(Trouble, match="missing: run the command inside the repository"):
+    with pytest.raises(UserError, match="missing: run the command inside the repository"):
         topics.declared(tmp_path)
     (tmp_path / "topics.yaml").write_text("topics:\n  - name: a.b.v1\n")
-    with pytest.raises(Trouble, match="does not declare topics as it should .*: correct it"):
+    with pytest.raises(UserError, match="does not declare topics as it should .*: correct it"):
         topics.declared(tmp_path)

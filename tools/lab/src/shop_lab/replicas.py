@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from shop_stack import parts, venvs
+from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.process import Daemon
-from shop_stack.trouble import Trouble
 
 PORTS_ABOVE = 94
 """A replica's port lies above all of the stack's own."""
@@ -37,7 +37,7 @@ class Replica:
         return Daemon(self.name, self.stack.state)
 
     async def start(self) -> None:
-        """Start it and return when it has joined its group. Raises Trouble if it takes too long."""
+        """Start it and return when it has joined its group. Raises UserError if it takes too long."""
         environment = {**parts.service_environment(self.stack, self.service), "HTTP_PORT": str(self.port)}
         # The stack's own process keeps its name in the group; another of that name would put it out.
         del environment["KAFKA_GROUP_INSTANCE_ID"]
@@ -46,7 +46,7 @@ class Replica:
         deadline = time.monotonic() + PATIENCE
         while await parts.http_status(self.port, "/readyz") != 200:
             if time.monotonic() > deadline:
-                raise Trouble(f"A replica on port {self.port} was not ready after {PATIENCE:.0f} s.")
+                raise UserError(f"A replica on port {self.port} was not ready after {PATIENCE:.0f} s.")
             await asyncio.sleep(0.2)
 
     async def stop(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shop_lab.replicas import SETTLING
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_stack import topics
 from shop_stack.topics import Topic
 
@@ -28,51 +28,51 @@ ORDER_TOPICS = frozenset(
 
 
 @asynccontextmanager
-async def database(stage: Stage) -> AsyncIterator[str]:
+async def database(testbed: Testbed) -> AsyncIterator[str]:
     """The URL of a database with the chassis' tables, empty, while the services are stopped; gone on leaving.
 
     It is a copy of the orders service's, so that its tables are what a service has now, whatever release that is.
     """
-    server = stage.stack.server
-    async with stage.without_services():
-        async with stage.database("postgres") as connection:
+    server = testbed.stack.server
+    async with testbed.without_services():
+        async with testbed.database("postgres") as connection:
             await connection.execute("CREATE DATABASE scratch TEMPLATE orders")
-        async with stage.database("scratch") as connection:
+        async with testbed.database("scratch") as connection:
             await connection.execute("TRUNCATE outbox, inbox")
             await connection.execute("UPDATE relay_cursor SET owner = NULL, lease_until = NULL")
         try:
             yield server.url("scratch", server.superuser, server.password)
         finally:
-            async with stage.database("postgres") as connection:
+            async with testbed.database("postgres") as connection:
                 await connection.execute("DROP DATABASE scratch WITH (FORCE)")
 
 
-async def topic(stage: Stage, name: str) -> str:
+async def topic(testbed: Testbed, name: str) -> str:
     """A topic of its own for a measurement; returns its whole name."""
     whole = f"bench.{name}-{time.time_ns()}"
     settings = {"cleanup.policy": "delete", "retention.ms": "3600000"}
-    await topics.declare(stage.target.kafka, [Topic(whole, PARTITIONS, settings)])
+    await topics.declare(testbed.target.kafka, [Topic(whole, PARTITIONS, settings)])
     return whole
 
 
-async def divide(stage: Stage, partitions: int | None) -> None:
+async def repartition(testbed: Testbed, partitions: int | None) -> None:
     """Make the topics of orders anew with so many partitions each, None for as many as the contracts say.
 
     What they held is gone, and so are the groups' offsets in them: everything in them must have been digested.
     """
     copies = [
         Topic(topic.name, partitions or topic.partitions, topic.settings)
-        for topic in topics.declared(stage.target.contracts)
+        for topic in topics.declared(testbed.target.contracts)
         if topic.name in ORDER_TOPICS
     ]
-    async with stage.without_services():
+    async with testbed.without_services():
         # A member that comes back by its name while its session lasts gets the partitions that it had and no others.
         await asyncio.sleep(SETTLING)
-        admin = AIOKafkaAdminClient(bootstrap_servers=stage.target.kafka)
+        admin = AIOKafkaAdminClient(bootstrap_servers=testbed.target.kafka)
         await admin.start()
         await admin.delete_topics(list(ORDER_TOPICS))
         await _becomes(admin, {})
-        await topics.declare(stage.target.kafka, copies)
+        await topics.declare(testbed.target.kafka, copies)
         await _becomes(admin, {topic.name: topic.partitions for topic in copies})
         await admin.close()
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shop_lab.cpu import Spent
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_load.open_loop import Sent
 from shop_observe.history import History
+from shop_stack.errors import UserError
 from shop_stack.process import run
-from shop_stack.trouble import Trouble
 
 PATIENCE = 300.0
 """Seconds that may pass without any progress before a run is given up."""
@@ -74,14 +74,14 @@ class Trial:
 _seeds = iter(range(int(time.time()), 2**62))
 
 
-async def place(stage: Stage, orders: int, rate: float) -> Trial:
+async def place(testbed: Testbed, orders: int, rate: float) -> Trial:
     """Place `orders` orders at `rate` per second (0: all at once) and wait for the end of all their events."""
     began = first_id()
-    before = stage.clock()
-    sent = await send(stage, orders, rate)
-    await _digested(stage, orders, began)
-    spent = stage.clock().since(before)
-    confirmed = await confirmations(stage, began)
+    before = testbed.clock()
+    sent = await send(testbed, orders, rate)
+    await _digested(testbed, orders, began)
+    spent = testbed.clock().since(before)
+    confirmed = await confirmations(testbed, began)
     return Trial(
         orders=orders,
         wall=max(confirmed.values()) - sent.began,
@@ -99,12 +99,12 @@ def first_id() -> UUID:
     return UUID(int=time.time_ns() // 1_000_000 << 80)
 
 
-async def send(stage: Stage, orders: int, rate: float, *more: str) -> Sent:
+async def send(testbed: Testbed, orders: int, rate: float, *more: str) -> Sent:
     """Have customers place orders; returns when all have been taken. `more` are further options of theirs.
 
     What they were told goes into the history, for the oracle.
     """
-    out = stage.stack.state / "sent.json"
+    out = testbed.stack.state / "sent.json"
     seed = next(_seeds)
     options = {
         "orders": orders,
@@ -113,22 +113,22 @@ async def send(stage: Stage, orders: int, rate: float, *more: str) -> Sent:
     }
     argv = [sys.executable, "-m", "shop_load.open_loop", "--out", str(out)]
     argv += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    argv += [f"--port={port}" for port in stage.doors]
+    argv += [f"--port={port}" for port in testbed.orders_ports]
     argv += more
     code, output = await run(argv, env=os.environ)
     if code != 0:
-        raise Trouble(f"The benchmark's customers gave up: {output[-400:]}")
+        raise UserError(f"The benchmark's customers gave up: {output[-400:]}")
     sent = Sent(**json.loads(out.read_text()))
-    with History(stage.target.state / "history", f"customers-{seed}") as history:
+    with History(testbed.target.state / "history", f"customers-{seed}") as history:
         for order_id, key in sent.keys.items():
             history.answered(history.asked("place-order", key=key), 202, order_id)
     return sent
 
 
-async def _digested(stage: Stage, orders: int, began: UUID) -> None:
+async def _digested(testbed: Testbed, orders: int, began: UUID) -> None:
     """Return when analytics, which hears of everything last, has every fact of every order."""
     seen, since = 0, time.monotonic()
-    async with stage.database("analytics") as analytics:
+    async with testbed.database("analytics") as analytics:
         while True:
             done = await analytics.fetchval(_DIGESTED, began)
             if done >= orders:
@@ -136,15 +136,15 @@ async def _digested(stage: Stage, orders: int, began: UUID) -> None:
             if done > seen:
                 seen, since = done, time.monotonic()
             if time.monotonic() - since > PATIENCE:
-                raise Trouble(
+                raise UserError(
                     f"Only {done} of {orders} orders came to their end, and for {PATIENCE:.0f} s none more."
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def confirmations(stage: Stage, began: UUID) -> dict[str, float]:
+async def confirmations(testbed: Testbed, began: UUID) -> dict[str, float]:
     """Order id → when its confirmation was committed, by PostgreSQL's clock, which is this machine's."""
-    async with stage.database("orders") as orders:
+    async with testbed.database("orders") as orders:
         return {row["id"]: row["at"] for row in await orders.fetch(_CONFIRMED, began)}
 
 

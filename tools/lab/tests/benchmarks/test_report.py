@@ -11,8 +11,8 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from shop_lab.benchmarks import floor, plan
-from shop_lab.benchmarks.bench import QUICK, Bench, there_and_back
+from shop_lab.benchmarks import baseline, plan
+from shop_lab.benchmarks.benchmark import QUICK, Benchmark, there_and_back
 from shop_lab.benchmarks.charts import Bars, Lines, bars, lines
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.benchmarks.figures import FIGURES
@@ -21,9 +21,9 @@ from shop_lab.benchmarks.page import write_page
 from shop_lab.benchmarks.plan import Report
 from shop_lab.benchmarks.table import print_report
 from shop_lab.samples import percentiles, pooled
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_lab.values import Value
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 
 def report(value: Value) -> Report:
@@ -65,7 +65,7 @@ def test_percentiles_are_medians_over_the_rounds() -> None:
 
 def test_a_figure_that_does_not_exist_is_named() -> None:
     assert [figure.name for figure in plan.chosen(["idle", "cpu"])] == ["cpu", "idle"]
-    with pytest.raises(Trouble, match="'speed'"):
+    with pytest.raises(UserError, match="'speed'"):
         plan.chosen(["speed"])
 
 
@@ -91,26 +91,26 @@ def test_a_round_trip_is_counted_where_the_client_waits(line: str, database: str
     assert (found and found[1]) == database
 
 
-async def _measured(_: Bench) -> Result:
+async def _measured(_: Benchmark) -> Result:
     return Result([Value("cost", 2.0, must=3, aim=1.5)])
 
 
-async def _stuck(_: Bench) -> Result:
-    raise Trouble("Only 3 of 9 orders [came] to their end.")
+async def _stuck(_: Benchmark) -> Result:
+    raise UserError("Only 3 of 9 orders [came] to their end.")
 
 
 async def test_a_figure_that_fails_takes_no_other_with_it_and_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def build(_: Stage) -> None: ...
+    async def build(_: Testbed) -> None: ...
 
-    monkeypatch.setattr(floor, "build", build)
+    monkeypatch.setattr(baseline, "build", build)
     figures = [
         Figure("cpu", "CPU", _measured),
         Figure("scaling", "Scaling", _stuck),
         Figure("idle", "", _measured),
     ]
-    found = await plan.carry_out(cast(Stage, None), figures, QUICK, lambda _: None, lambda: None)
+    found = await plan.carry_out(cast(Testbed, None), figures, QUICK, lambda _: None, lambda: None)
     assert found.results.keys() == {"cpu"}
     assert found.missing == {
         "scaling": "Only 3 of 9 orders [came] to their end.",

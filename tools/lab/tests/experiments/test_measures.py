@@ -151,11 +151,11 @@ async def test_a_request_that_was_accepted_and_never_answered_is_a_failure() -> 
 
 
 async def test_an_answer_of_the_services_own_trouble_is_a_failure() -> None:
-    troubles = [b"503 Unavailable", b"200 OK"]
+    user_errors = [b"503 Unavailable", b"200 OK"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 " + troubles.pop(0) + b"\r\nContent-Length: 0\r\n\r\n")
+        writer.write(b"HTTP/1.1 " + user_errors.pop(0) + b"\r\nContent-Length: 0\r\n\r\n")
         await hang_up(writer)
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)

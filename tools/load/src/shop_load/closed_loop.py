@@ -19,15 +19,15 @@ from typing import Any
 import aiohttp
 
 from shop_observe.history import History
+from shop_stack.errors import UserError
 from shop_stack.target import Target
-from shop_stack.trouble import Trouble
 
 CURRENCY = "EUR"
 PATIENCE = 120.0
 """Seconds for which a service may be away before the run is given up."""
 
 
-class LoadFailed(Trouble):
+class LoadFailed(UserError):
     """The run cannot go on; the message says why and what to do."""
 
 
@@ -237,14 +237,14 @@ class Shop:
             try:
                 answer = await attempt()
             except (aiohttp.ClientError, TimeoutError) as error:
-                trouble, wait = type(error).__name__, 0.0
+                reason, wait = type(error).__name__, 0.0
             else:
                 if answer.status < 500 and answer.status != 429:
                     return answer
-                trouble, wait = answer.refusal, answer.retry_after
+                reason, wait = answer.refusal, answer.retry_after
             if time.monotonic() > given_up:
                 raise LoadFailed(
-                    f"{url} did not take a request for {self._patience:.0f} s (last: {trouble}). "
+                    f"{url} did not take a request for {self._patience:.0f} s (last: {reason}). "
                     "See `shop status` and `shop logs`."
                 )
             await asyncio.sleep(max(wait, pause * self._dice.uniform(0.5, 1.5)))

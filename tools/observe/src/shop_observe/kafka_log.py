@@ -18,14 +18,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from shop_stack.errors import UserError
 from shop_stack.target import Target
-from shop_stack.trouble import Trouble
 
 # What goes wrong is told in one sentence of ours; the client's own lines would stand around it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
-class LogUnreadable(Trouble):
+class LogUnreadable(UserError):
     """The log cannot be read; the message says the cure."""
 
 

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from rich.text import Text
 from rich.tree import Tree
 
-from shop_stack.otlp import records, segment_files
+from shop_stack.otlp_receiver import records, segment_files
 
 ORDER = "messaging.message.conversation_id"
 """The attribute by which a span of a message names its order."""

@@ -33,9 +33,9 @@ from shop_oracle.evidence import (
 )
 from shop_oracle.invariants import one_trace_per_order
 from shop_oracle.quiet import Unrest, wait_for_rest
-from shop_stack.otlp import segment_files
+from shop_stack.errors import UserError
+from shop_stack.otlp_receiver import segment_files
 from shop_stack.target import Target
-from shop_stack.trouble import Trouble
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SAMPLED_TRACES = 60
@@ -58,7 +58,7 @@ REPORTS = {
 }
 
 
-class EvidenceMissing(Trouble):
+class EvidenceMissing(UserError):
     """Something that the oracle must read cannot be read; the message says the cure."""
 
 

@@ -33,12 +33,12 @@ from typing import Any, ClassVar, Protocol
 import pytest
 import pytest_asyncio
 
-from shop_stack import places, postgres, topics
-from shop_stack.bare import Bare, read_state
+from shop_stack import paths, postgres, topics
+from shop_stack.errors import UserError
 from shop_stack.loops import in_own_loop
 from shop_stack.postgres import Roles, Server
 from shop_stack.process import run
-from shop_stack.trouble import Trouble
+from shop_stack.servers import ServersOnly, read_state
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class SharedStack:
 
     @cached_property
     def kafka(self) -> str:
-        in_own_loop(topics.declare(self._bootstrap, topics.declared(places.contracts())))
+        in_own_loop(topics.declare(self._bootstrap, topics.declared(paths.contracts())))
         return self._bootstrap
 
     def close(self) -> None:
@@ -105,20 +105,20 @@ class EmbeddedStack:
     def __init__(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="shop-test-"))
         folder.chmod(0o711)  # PostgreSQL passes through as another user when root runs the tests.
-        self._bare = Bare(folder)
+        self._servers = ServersOnly(folder)
 
     @cached_property
     def server(self) -> Server:
-        return in_own_loop(self._bare.start_postgres())
+        return in_own_loop(self._servers.start_postgres())
 
     @cached_property
     def kafka(self) -> str:
-        bootstrap = in_own_loop(self._bare.start_kafka())
-        in_own_loop(topics.declare(bootstrap, topics.declared(places.contracts())))
+        bootstrap = in_own_loop(self._servers.start_kafka())
+        in_own_loop(topics.declare(bootstrap, topics.declared(paths.contracts())))
         return bootstrap
 
     def close(self) -> None:
-        in_own_loop(self._bare.stop())
+        in_own_loop(self._servers.stop())
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +147,7 @@ async def database(postgres_server: Server) -> AsyncIterator[MakeDatabase]:
     made: list[str] = []
 
     async def make(service: str, project: Path | None = None) -> TestDatabase:
-        fresh = await _clone(postgres_server, service, project or places.project(service))
+        fresh = await _clone(postgres_server, service, project or paths.project(service))
         made.append(fresh.name)
         return fresh
 
@@ -168,7 +168,7 @@ def _chosen_stack() -> Servers:
 
             return ContainerStack()
         case other:
-            raise Trouble(f"SHOP_STACK is {other!r}: set it to embedded or containers.")
+            raise UserError(f"SHOP_STACK is {other!r}: set it to embedded or containers.")
 
 
 def _test_roles(service: str) -> Roles:

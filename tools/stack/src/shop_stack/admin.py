@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
+from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
-from shop_stack.trouble import Trouble
 
 TIMEOUT_SECONDS = 60.0
 
@@ -18,19 +18,19 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
 
     `path` begins behind `/admin`; `request` goes to httpx as it is (`params`, `json`).
 
-    Raises Trouble if there is no such service, if it does not answer, or with the reason why it refuses.
+    Raises UserError if there is no such service, if it does not answer, or with the reason why it refuses.
     """
     require_service(service)
     url = f"{target.service_urls[service]}/admin{path}"
     try:
         answer = httpx.request(method, url, timeout=TIMEOUT_SECONDS, trust_env=False, **request)
     except httpx.HTTPError as error:
-        raise Trouble(
+        raise UserError(
             f"{service} does not answer ({error}): see `shop status`, then `shop restart {service}`."
         ) from error
     body = answer.json()
     if answer.is_error:
-        raise Trouble(f"{service} refuses: {body.get('detail') or body['title']}")
+        raise UserError(f"{service} refuses: {body.get('detail') or body['title']}")
     return body
 
 
@@ -41,6 +41,6 @@ def republish(target: Target, service: str) -> int:
 
 
 def require_service(name: str) -> None:
-    """Raise Trouble if there is no service of this name."""
+    """Raise UserError if there is no service of this name."""
     if name not in SERVICES:
-        raise Trouble(f"There is no service {name!r}: it is one of {', '.join(SERVICES)}.")
+        raise UserError(f"There is no service {name!r}: it is one of {', '.join(SERVICES)}.")

@@ -6,16 +6,16 @@ import shutil
 from pathlib import Path
 
 from shop_stack import kafka, postgres, venvs
+from shop_stack.errors import UserError
 from shop_stack.parts import KAFKA, POSTGRES, Stack
 from shop_stack.ports import require_free
-from shop_stack.trouble import Trouble
 
 LEAST_FREE = 1024**3
 """Bytes: the services' environments, Kafka's segments and PostgreSQL's log fit into it with room to spare."""
 
 
 def before_start(stack: Stack) -> None:
-    """Raise Trouble if the stack cannot start here."""
+    """Raise UserError if the stack cannot start here."""
     disk(stack.state)
     venvs.uv()
     postgres.binaries()
@@ -24,18 +24,18 @@ def before_start(stack: Stack) -> None:
 
 
 def disk(folder: Path) -> None:
-    """Raise Trouble if the disk under `folder` is nearly full."""
+    """Raise UserError if the disk under `folder` is nearly full."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < LEAST_FREE:
-        raise Trouble(
+        raise UserError(
             f"The disk of {folder} is full: {free / 1024**2:.0f} MiB are free and 1 GiB is needed. "
             "Make room, or keep the stack elsewhere with SHOP_STATE=/another/folder."
         )
 
 
 def ports(stack: Stack) -> None:
-    """Raise Trouble if somebody else listens where a part of the stack would."""
+    """Raise UserError if somebody else listens where a part of the stack would."""
     wanted = stack.ports.all()
     for name in stack.parts:
         if stack.daemon(name).process() is not None:

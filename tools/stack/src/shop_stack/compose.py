@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shop_stack.places import repository
+from shop_stack.errors import UserError
+from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
-from shop_stack.trouble import Trouble
 
 HTTP_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9092, 5432
 """Where the containers listen for those outside; Docker says which port of this machine leads there."""
@@ -25,7 +25,7 @@ START = "Start one with `docker compose up --build --wait`."
 
 
 def docker(*arguments: str) -> str:
-    """What docker prints when it is run in the repository. Raises Trouble with its own words."""
+    """What docker prints when it is run in the repository. Raises UserError with its own words."""
     program = shutil.which("docker")
     if program is None:
         raise TargetMissing("There is no docker on the PATH: install it, or choose another --target.")
@@ -33,12 +33,12 @@ def docker(*arguments: str) -> str:
         [program, *arguments], cwd=repository(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise Trouble(f"docker {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
+        raise UserError(f"docker {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
     return done.stdout
 
 
 @contextmanager
-def reached(state: Path, contracts: Path) -> Iterator[Target]:
+def connect(state: Path, contracts: Path) -> Iterator[Target]:
     """The shop in containers, for as long as the context lasts.
 
     Raises TargetMissing if there is no docker, no engine or no shop on it.
@@ -46,8 +46,8 @@ def reached(state: Path, contracts: Path) -> Iterator[Target]:
     try:
         ports = published_ports()
         config = json.loads(docker("compose", "config", "--format", "json"))
-    except Trouble as trouble:
-        raise TargetMissing(f"No container engine answers ({trouble}). Is it running?") from None
+    except UserError as error:
+        raise TargetMissing(f"No container engine answers ({error}). Is it running?") from None
     missing = [name for name in (*SERVICES, "processor", "kafka", "postgres") if name not in ports]
     if missing:
         raise TargetMissing(f"No whole shop runs in containers: {', '.join(missing)} lacks. {START}")
@@ -103,7 +103,7 @@ def _mirrored_spans(folder: Path) -> Iterator[None]:
     def copy() -> None:
         try:
             docker("compose", "cp", "spans:/spans/.", str(folder))
-        except (Trouble, TargetMissing):
+        except (UserError, TargetMissing):
             pass  # Where there is no receiver, or it is away, the copy stays as it is.
 
     def mirror() -> None:

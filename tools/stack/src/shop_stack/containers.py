@@ -13,7 +13,7 @@ from functools import cached_property
 import asyncpg
 from testcontainers.core.container import DockerContainer
 
-from shop_stack import places, postgres, topics
+from shop_stack import paths, postgres, topics
 from shop_stack.loops import in_own_loop
 
 POSTGRES_IMAGE = "postgres:18"
@@ -73,7 +73,7 @@ class ContainerStack:
         self._start(container)
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9092)}"
         container.exec(["sh", "-c", f"echo {address} > {ADVERTISED}"])
-        in_own_loop(topics.declare(address, topics.declared(places.contracts()), patience=300))
+        in_own_loop(topics.declare(address, topics.declared(paths.contracts()), patience=300))
         return address
 
     def _start(self, container: DockerContainer) -> None:

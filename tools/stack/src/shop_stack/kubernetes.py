@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from shop_stack.errors import UserError
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
-from shop_stack.trouble import Trouble
 
 KAFKA_PORT = 19192
 """The one that the broker advertises to those outside of the cluster."""
@@ -40,7 +40,7 @@ def namespace() -> str:
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
-    """What kubectl prints when it is asked about the shop's namespace. Raises Trouble with its own words."""
+    """What kubectl prints when it is asked about the shop's namespace. Raises UserError with its own words."""
     done = subprocess.run(
         [_program(), "--namespace", namespace(), *arguments],
         input=stdin,
@@ -49,12 +49,12 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise Trouble(f"kubectl {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
+        raise UserError(f"kubectl {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
     return done.stdout
 
 
 @contextmanager
-def reached(state: Path, contracts: Path) -> Iterator[Target]:
+def connect(state: Path, contracts: Path) -> Iterator[Target]:
     """The shop on the cluster, for as long as the context lasts. Ways that a lost pod closed are opened again.
 
     Raises TargetMissing if there is no kubectl, no cluster or no shop on it.
@@ -62,15 +62,15 @@ def reached(state: Path, contracts: Path) -> Iterator[Target]:
     passwords = _passwords()
     # A shop that is made anew knows nothing of what customers of the old one were told.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
-    with ExitStack() as ways:
-        proxy = ways.enter_context(_Way(["proxy", "--port=0"]))
-        postgres = ways.enter_context(
-            _Way(["port-forward", f"--address={HOST}", "service/postgres", ":5432"])
+    with ExitStack() as tunnels:
+        proxy = tunnels.enter_context(_Tunnel(["proxy", "--port=0"]))
+        postgres = tunnels.enter_context(
+            _Tunnel(["port-forward", f"--address={HOST}", "service/postgres", ":5432"])
         )
-        kafka = ways.enter_context(
-            _Way(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
+        kafka = tunnels.enter_context(
+            _Tunnel(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
         )
-        ways.enter_context(_mirrored_spans(state / "spans"))
+        tunnels.enter_context(_mirrored_spans(state / "spans"))
         services = f"http://{HOST}:{proxy.port}/api/v1/namespaces/{namespace()}/services"
         yield Target(
             name="k8s",
@@ -98,8 +98,8 @@ def _passwords() -> Mapping[str, tuple[str, str]]:
     """Service → name and password of its database's owner, who may read every table."""
     try:
         secrets = json.loads(kubectl("get", "secrets", "--output", "json"))["items"]
-    except Trouble as trouble:
-        raise TargetMissing(f"No cluster answers ({trouble}). Does KUBECONFIG name the right one?") from None
+    except UserError as error:
+        raise TargetMissing(f"No cluster answers ({error}). Does KUBECONFIG name the right one?") from None
     data = {secret["metadata"]["name"]: secret.get("data", {}) for secret in secrets}
     try:
         owners = {name: data[f"{name}-database-owner"] for name in SERVICES}
@@ -114,7 +114,7 @@ def _passwords() -> Mapping[str, tuple[str, str]]:
     }
 
 
-class _Way:
+class _Tunnel:
     """One kubectl that listens on this machine; started again, on the same port, whenever it ends."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ class _Way:
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
-    def __enter__(self) -> _Way:
+    def __enter__(self) -> _Tunnel:
         self._process = self._start()
         self.port = self._listening(self._process)
         local = f"{self.port}:"

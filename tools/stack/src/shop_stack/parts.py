@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shop_stack import kafka, passwords, places, postgres, topics, venvs
+from shop_stack import kafka, passwords, paths, postgres, topics, venvs
+from shop_stack.errors import UserError
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, require_free
 from shop_stack.process import Daemon, run
-from shop_stack.trouble import Trouble
 
 POSTGRES, KAFKA, SPANS, PROCESSOR = "postgres", "kafka", "spans", "processor"
 INFRASTRUCTURE = (POSTGRES, KAFKA, SPANS, PROCESSOR)
@@ -86,17 +86,25 @@ async def provision_databases(stack: Stack) -> None:
 
 
 async def start_kafka(stack: Stack) -> None:
-    await kafka.start(stack.daemon(KAFKA), stack.broker, places.cache_folder())
+    await kafka.start(stack.daemon(KAFKA), stack.broker, paths.cache_folder())
 
 
 async def declare_topics(stack: Stack) -> None:
-    await topics.declare(stack.broker.bootstrap, topics.declared(places.contracts()))
+    await topics.declare(stack.broker.bootstrap, topics.declared(paths.contracts()))
 
 
 async def start_spans(stack: Stack) -> None:
     port = stack.ports.spans
     require_free("the spans' receiver", port)
-    argv = [sys.executable, "-m", "shop_stack.otlp", "--port", str(port), "--folder", str(stack.spans)]
+    argv = [
+        sys.executable,
+        "-m",
+        "shop_stack.otlp_receiver",
+        "--port",
+        str(port),
+        "--folder",
+        str(stack.spans),
+    ]
     stack.daemon(SPANS).start(argv, env=child_environment())
     await ready(stack, SPANS)
 
@@ -141,7 +149,7 @@ async def migrate(stack: Stack, name: str) -> bool:
         log = stack.daemon(f"{name}-migrations").log
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(output)
-        raise Trouble(
+        raise UserError(
             f"The migrations of {name} failed: read {log}, mend services/{name}/migrations, try again."
         )
     stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -174,16 +182,16 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> None:
-    """Return when the part says that it is ready. Raises Trouble if it ends or takes too long."""
+    """Return when the part says that it is ready. Raises UserError if it ends or takes too long."""
     daemon = stack.daemon(name)
     deadline = time.monotonic() + patience
     while not await is_ready(stack, name):
         if daemon.process() is None:
-            raise Trouble(
+            raise UserError(
                 f"{name} ended right after its start ({_last_words(daemon)}): see `shop logs {name}`."
             )
         if time.monotonic() > deadline:
-            raise Trouble(f"{name} was not ready after {patience:.0f} s: see `shop logs {name}`.")
+            raise UserError(f"{name} was not ready after {patience:.0f} s: see `shop logs {name}`.")
         await asyncio.sleep(0.05)
 
 

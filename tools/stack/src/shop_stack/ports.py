@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 HOST = "127.0.0.1"
 SERVICES = ("orders", "inventory", "payments", "notifications", "analytics")
@@ -61,7 +61,7 @@ def base_from_environment() -> int:
     """SHOP_PORT_BASE, or 18000."""
     given = os.environ.get("SHOP_PORT_BASE", str(DEFAULT_BASE))
     if not given.isdigit() or not 1024 <= int(given) <= 65000:
-        raise Trouble(
+        raise UserError(
             f"SHOP_PORT_BASE is {given!r}, which is no port number: set it to one from 1024 to 65000."
         )
     return int(given)
@@ -87,9 +87,9 @@ def free_base() -> int:
 
 
 def require_free(name: str, port: int) -> None:
-    """Raise Trouble that names who listens on `port`, if anybody does."""
+    """Raise UserError that names who listens on `port`, if anybody does."""
     if not is_free(port):
-        raise Trouble(
+        raise UserError(
             f"Port {port}, which {name} needs, is taken{_holder(port)}: "
             "end that program, or choose other ports with SHOP_PORT_BASE (for example SHOP_PORT_BASE=28000)."
         )

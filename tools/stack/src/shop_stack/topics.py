@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 TOPIC_ALREADY_EXISTS = 36
 
@@ -33,15 +33,15 @@ class Topic:
 
 
 def declared(contracts: Path) -> list[Topic]:
-    """The topics of `contracts`/topics.yaml. Raises Trouble if the file is missing or wrong."""
+    """The topics of `contracts`/topics.yaml. Raises UserError if the file is missing or wrong."""
     file = contracts / "topics.yaml"
     try:
         entries = yaml.safe_load(file.read_text())["topics"]
         return [_topic(entry) for entry in entries]
     except FileNotFoundError:
-        raise Trouble(f"{file} is missing: run the command inside the repository.") from None
+        raise UserError(f"{file} is missing: run the command inside the repository.") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise Trouble(f"{file} does not declare topics as it should ({error!r}): correct it.") from None
+        raise UserError(f"{file} does not declare topics as it should ({error!r}): correct it.") from None
 
 
 def _topic(entry: Mapping[str, Any]) -> Topic:
@@ -62,7 +62,7 @@ async def declare(bootstrap: str, topics: Sequence[Topic], patience: float = 30.
             finally:
                 await admin.close()
     except (KafkaError, TimeoutError) as error:
-        raise Trouble(
+        raise UserError(
             f"The topics could not be declared on {bootstrap} ({error!r}): see `shop logs kafka`."
         ) from error
 
@@ -125,8 +125,8 @@ def main() -> None:
     try:
         topics = declared(Path("contracts"))
         asyncio.run(declare(os.environ["KAFKA_BOOTSTRAP_SERVERS"], topics, patience=120))
-    except Trouble as trouble:
-        sys.exit(str(trouble))
+    except UserError as error:
+        sys.exit(str(error))
     print(f"{len(topics)} topics are as they are declared")
 
 

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack.places import repository
+from shop_stack.errors import UserError
+from shop_stack.paths import repository
 from shop_stack.process import run
-from shop_stack.trouble import Trouble
 
 NETWORK_SIGNS = ("error sending request", "failed to fetch", "dns error", "connect", "timed out", "network")
 
@@ -54,12 +54,12 @@ def processor() -> Project:
 def uv() -> Path:
     """The program uv: the one that UV names, of the PATH, or the Makefile's private one.
 
-    Raises Trouble if there is none.
+    Raises UserError if there is none.
     """
     private = repository() / ".shop" / "uv" / "bin" / "uv"
     found = shutil.which(os.environ.get("UV") or "uv") or shutil.which(private)
     if found is None:
-        raise Trouble(
+        raise UserError(
             "uv is missing, and it builds the services' environments: run `make up`, which gets it."
         )
     return Path(found)
@@ -68,7 +68,7 @@ def uv() -> Path:
 async def ensure(project: Project) -> bool:
     """Build the project's environment unless it is up to date. True if something was built.
 
-    Raises Trouble if a package can neither be found in uv's cache nor downloaded.
+    Raises UserError if a package can neither be found in uv's cache nor downloaded.
     """
     stamp = project.venv / ".shop-stamp"
     wanted = _stamp(project)
@@ -107,17 +107,17 @@ async def _build(project: Project) -> None:
 async def _step(project: Project, argv: Sequence[str]) -> None:
     code, output = await run(argv, env=_environment(), cwd=project.folder)
     if code != 0:
-        raise _trouble(project, output)
+        raise _build_error(project, output)
 
 
-def _trouble(project: Project, output: str) -> Trouble:
+def _build_error(project: Project, output: str) -> UserError:
     reason = " ".join(line.strip(" ×│╰─▶├") for line in output.splitlines())[-400:]
     if any(sign in output.lower() for sign in NETWORK_SIGNS):
-        return Trouble(
+        return UserError(
             f"The packages of {project.name} could not be downloaded, and uv's cache lacks them: "
             f"connect to the network (or set HTTPS_PROXY) and try again. The reason was: {reason}"
         )
-    return Trouble(f"The environment of {project.name} could not be built from {project.lock}: {reason}")
+    return UserError(f"The environment of {project.name} could not be built from {project.lock}: {reason}")
 
 
 def _environment() -> Mapping[str, str]:
@@ -133,7 +133,7 @@ def _stamp(project: Project) -> str:
         try:
             digest.update(file.read_bytes())
         except FileNotFoundError:
-            raise Trouble(f"{file} is missing: restore it with `git checkout`.") from None
+            raise UserError(f"{file} is missing: restore it with `git checkout`.") from None
     return digest.hexdigest()
 
 

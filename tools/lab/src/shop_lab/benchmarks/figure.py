@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shop_lab.benchmarks.bench import Bench
+from shop_lab.benchmarks.benchmark import Benchmark
 from shop_lab.benchmarks.charts import Bars, Lines
 from shop_lab.values import Value
 
@@ -28,6 +28,6 @@ class Figure:
     name: str
     """For --only."""
     title: str
-    measure: Callable[[Bench], Awaitable[Result]]
+    measure: Callable[[Benchmark], Awaitable[Result]]
     needs: Sequence[str] = ()
     """Variants that must have been run under load before."""

@@ -1,4 +1,4 @@
--- The floor: every row that one confirmed order leaves in the five databases, by the plainest SQL there is.
+-- The baseline: every row that one confirmed order leaves in the five databases, by the plainest SQL there is.
 -- One event is one transaction, as a service without batches would do it; what relays and jobs look for is not here,
 -- only what they find. Run by pgbench -M prepared in a database with a copy of each service's tables.
 \set first random(0, 31)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_stack import postgres
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 CLIENTS = 16
 
@@ -27,13 +27,15 @@ class Run:
     """Of pgbench itself."""
 
 
-async def run(stage: Stage, script: Path, database: str, transactions: int, values: Mapping[str, str]) -> Run:
+async def run(
+    testbed: Testbed, script: Path, database: str, transactions: int, values: Mapping[str, str]
+) -> Run:
     """Run the script about `transactions` times by CLIENTS clients; `values` are its variables."""
-    return await asyncio.to_thread(_run, stage, script, database, max(1, transactions // CLIENTS), values)
+    return await asyncio.to_thread(_run, testbed, script, database, max(1, transactions // CLIENTS), values)
 
 
-def _run(stage: Stage, script: Path, database: str, per_client: int, values: Mapping[str, str]) -> Run:
-    server = stage.stack.server
+def _run(testbed: Testbed, script: Path, database: str, per_client: int, values: Mapping[str, str]) -> Run:
+    server = testbed.stack.server
     argv = [str(postgres.binaries() / "pgbench"), "-M", "prepared", "-n", "-f", str(script)]
     argv += ["-c", str(CLIENTS), "-j", "2", "-t", str(per_client)]
     argv += [word for name, value in values.items() for word in ("-D", f"{name}={value}")]
@@ -47,5 +49,5 @@ def _run(stage: Stage, script: Path, database: str, per_client: int, values: Map
     wall = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0 or "number of failed transactions: 0 " not in output:
-        raise Trouble(f"pgbench failed: {output[-600:]}")
+        raise UserError(f"pgbench failed: {output[-600:]}")
     return Run(per_client * CLIENTS, wall, usage.ru_utime + usage.ru_stime)

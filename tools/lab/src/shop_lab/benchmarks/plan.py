@@ -11,12 +11,12 @@ from typing import Any
 
 import psutil
 
-from shop_lab.benchmarks import floor
-from shop_lab.benchmarks.bench import Bench, Effort, in_turn
+from shop_lab.benchmarks import baseline
+from shop_lab.benchmarks.benchmark import Benchmark, Effort, in_turn
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.benchmarks.figures import FIGURES
-from shop_lab.stage import Stage
-from shop_stack.trouble import Trouble
+from shop_lab.testbed import Testbed
+from shop_stack.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Report:
 
 
 def chosen(only: Sequence[str]) -> list[Figure]:
-    """The figures of these names, all if there are none. Raises Trouble for a name that is no figure's."""
+    """The figures of these names, all if there are none. Raises UserError for a name that is no figure's."""
     known = {figure.name: figure for figure in FIGURES}
     for name in only:
         if name not in known:
-            raise Trouble(f"There is no figure {name!r}: choose from {', '.join(known)}.")
+            raise UserError(f"There is no figure {name!r}: choose from {', '.join(known)}.")
     return [figure for figure in FIGURES if not only or figure.name in only]
 
 
@@ -76,27 +76,27 @@ def steps(figures: Sequence[Figure], effort: Effort) -> int:
 
 
 async def carry_out(
-    stage: Stage,
+    testbed: Testbed,
     figures: Sequence[Figure],
     effort: Effort,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     done: Callable[[], None],
 ) -> Report:
-    """Measure figures on a stage. After one that fails the stage is not what it was: the rest is left out, and told."""
+    """Measure figures on a testbed. A figure that fails leaves the testbed changed: the rest is reported as missing."""
     report = Report(datetime.now(UTC), machine(), effort, {})
-    bench = Bench(stage, effort, say, done)
-    say("building the floor")
-    await floor.build(stage)
+    bench = Benchmark(testbed, effort, log, done)
+    log("building the baseline")
+    await baseline.build(testbed)
     await bench.run_loaded({variant for figure in figures for variant in figure.needs})
     for figure in figures:
         if report.missing:
             report.missing[figure.name] = "left out after that"
             continue
-        say(figure.title)
+        log(figure.title)
         try:
             report.results[figure.name] = await figure.measure(bench)
-        except Trouble as trouble:
-            report.missing[figure.name] = str(trouble)
+        except UserError as error:
+            report.missing[figure.name] = str(error)
         done()
     return report
 

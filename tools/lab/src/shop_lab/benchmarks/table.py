@@ -12,7 +12,7 @@ from shop_lab.values import coloured, limit
 
 def print_report(report: Report, console: Console) -> None:
     """One row per value: what it is, must be, should be."""
-    table = Table(title="Shopfloor against its floor", title_justify="left")
+    table = Table(title="Shopfloor against its baseline", title_justify="left")
     for column in ("figure", "measured", "must", "aim"):
         table.add_column(column, justify="left" if column == "figure" else "right")
     for result in report.results.values():

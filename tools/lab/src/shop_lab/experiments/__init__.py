@@ -1,7 +1,7 @@
 """`shop prove`: what the chassis promises, tried under load on a stack of its own, with a verdict.
 
 outcome.py   what an experiment found, held against what must be
-ground.py    what an experiment has in hand: the stage, the progress, the oracle
+experiment.py  what every experiment is given: a testbed, callbacks for its progress, the oracle
 business.py  customers of every kind, for as long as an experiment lasts
 churn.py     replicas that come, go and crash
 stalls.py, takeover.py, memory.py, duplicates.py, visitors.py  what is measured, one thing each

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 
 SAMPLES = 36
 """So many are enough, and one is dear: the pages that PostgreSQL's processes share are counted page by page."""
@@ -40,13 +40,13 @@ class Memory:
 
 
 @asynccontextmanager
-async def watched(stage: Stage, seconds: float) -> AsyncIterator[Memory]:
+async def watched(testbed: Testbed, seconds: float) -> AsyncIterator[Memory]:
     """Sample a stack's memory for as long as the context lasts, about SAMPLES times in so many seconds."""
     memory = Memory()
 
     async def sample() -> None:
         while True:
-            found = {name: stage.stack.daemon(name).resources() for name in stage.stack.parts}
+            found = {name: testbed.stack.daemon(name).resources() for name in testbed.stack.parts}
             memory.samples.append(
                 {name: used.proportional / MEGABYTE for name, used in found.items() if used is not None}
             )

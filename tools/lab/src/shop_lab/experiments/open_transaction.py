@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from shop_lab import programs, scratch
-from shop_lab.experiments.ground import Ground
+from shop_lab import probe_runner, scratch
+from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least
 
 SHARE = 0.9
@@ -20,16 +20,19 @@ OVERHEAD = 1.6
 """How much longer it takes than the times to measure: backlogs have to be written, and read again."""
 
 
-async def run(ground: Ground, minutes: float) -> Outcome:
+async def run(experiment: Experiment, minutes: float) -> Outcome:
     """Without, with, without, on one stack. The probe ends with an error if a row is missing or out of order."""
-    stage, seconds = ground.stage, 60 * minutes
-    ground.say(f"a relay at work, a transaction open for {minutes:g} minutes of it")
-    async with scratch.database(stage) as database, ground.clock(OVERHEAD * seconds * (1 + 2 * CALM_SHARE)):
-        found = await programs.probe(
+    testbed, seconds = experiment.testbed, 60 * minutes
+    experiment.log(f"a relay at work, a transaction open for {minutes:g} minutes of it")
+    async with (
+        scratch.database(testbed) as database,
+        experiment.clock(OVERHEAD * seconds * (1 + 2 * CALM_SHARE)),
+    ):
+        found = await probe_runner.run_probe(
             "steady_relay",
             database=database,
-            bootstrap=stage.target.kafka,
-            topic=await scratch.topic(stage, "steady"),
+            bootstrap=testbed.target.kafka,
+            topic=await scratch.topic(testbed, "steady"),
             calm_seconds=CALM_SHARE * seconds,
             open_seconds=seconds,
             every_seconds=EVERY_SECONDS,

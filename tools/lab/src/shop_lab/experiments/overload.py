@@ -11,10 +11,10 @@ from statistics import median
 from shop_lab import trial
 from shop_lab.cpu import Spent
 from shop_lab.experiments import memory
-from shop_lab.experiments.ground import Ground
+from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.memory import Memory
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_load.open_loop import Sent
 from shop_oracle.report import Verdict
 from shop_stack.ports import SERVICES
@@ -73,18 +73,18 @@ class Rush:
         return median(pace.rate for pace in self.tries)
 
 
-async def run(ground: Ground, minutes: float) -> Outcome:
+async def run(experiment: Experiment, minutes: float) -> Outcome:
     """Look for the rate that the shop can sustain, then send ten times as many; who is refused goes away for good."""
-    ground.say("warming up")
-    await trial.place(ground.stage, WARM_UP_ORDERS, 0)
-    rush = await _rush(ground, await _tries(ground), 60 * minutes)
-    _, verdict = await ground.judged()
+    experiment.log("warming up")
+    await trial.place(experiment.testbed, WARM_UP_ORDERS, 0)
+    rush = await _rush(experiment, await _tries(experiment), 60 * minutes)
+    _, verdict = await experiment.judge()
     return verdict_on(rush, verdict)
 
 
-async def _tries(ground: Ground) -> list[Pace]:
-    ground.say("looking for the sustainable rate")
-    tries = [await trial.place(ground.stage, PEAK_ORDERS, 0) for _ in range(PEAK_TRIES)]
+async def _tries(experiment: Experiment) -> list[Pace]:
+    experiment.log("looking for the sustainable rate")
+    tries = [await trial.place(experiment.testbed, PEAK_ORDERS, 0) for _ in range(PEAK_TRIES)]
     return [_pace(one.orders, one.wall, one.spent) for one in tries]
 
 
@@ -92,26 +92,26 @@ def _pace(orders: int, seconds: float, spent: Spent) -> Pace:
     return Pace(orders / seconds, 1000 * spent.apart / orders)
 
 
-async def _rush(ground: Ground, before: list[Pace], seconds: float) -> Rush:
-    stage, began, sought = ground.stage, trial.first_id(), median(pace.rate for pace in before)
-    ground.say(f"{TIMES} × {sought:.0f} orders a second")
+async def _rush(experiment: Experiment, before: list[Pace], seconds: float) -> Rush:
+    testbed, began, sought = experiment.testbed, trial.first_id(), median(pace.rate for pace in before)
+    experiment.log(f"{TIMES} × {sought:.0f} orders a second")
     orders, options = int(TIMES * sought * seconds), ("--impatient", f"--connections={CONNECTIONS}")
-    async with memory.watched(stage, seconds) as watched, ground.clock(seconds):
-        clock = stage.clock()
-        sent = await trial.send(stage, orders, TIMES * sought, *options)
-        ended, spent = time.time(), stage.clock().since(clock)
-        ground.say("draining")
-        await _drained(stage)
+    async with memory.watched(testbed, seconds) as watched, experiment.clock(seconds):
+        clock = testbed.clock()
+        sent = await trial.send(testbed, orders, TIMES * sought, *options)
+        ended, spent = time.time(), testbed.clock().since(clock)
+        experiment.log("draining")
+        await _drained(testbed)
         drained = time.time() - ended
     took = ended - sent.began
-    confirmed = await trial.confirmations(stage, began)
+    confirmed = await trial.confirmations(testbed, began)
     done = sum(at <= ended for at in confirmed.values())
-    tries, goodput = before + await _tries(ground), _pace(done, took, spent)
+    tries, goodput = before + await _tries(experiment), _pace(done, took, spent)
     return Rush(took, sent, sought, tries, goodput, drained, watched)
 
 
-async def _drained(stage: Stage) -> None:
-    async with stage.database("orders") as orders:
+async def _drained(testbed: Testbed) -> None:
+    async with testbed.database("orders") as orders:
         while await orders.fetchval("SELECT EXISTS (SELECT FROM orders WHERE state = 'PENDING')"):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
 

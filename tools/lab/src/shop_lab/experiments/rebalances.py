@@ -9,7 +9,7 @@ import time
 from shop_lab import replicas
 from shop_lab.experiments import business, stalls
 from shop_lab.experiments.churn import Churn
-from shop_lab.experiments.ground import Ground
+from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_lab.experiments.stalls import Stall
 from shop_lab.replicas import Replica
@@ -23,27 +23,27 @@ CRASH_SHARE = 0.05
 AT_A_TIME = 2
 
 
-async def run(ground: Ground, service: str, joins: int) -> Outcome:
+async def run(experiment: Experiment, service: str, joins: int) -> Outcome:
     """Two replicas of `service` come and go beside the one that stays, one in twenty by `kill -9`."""
-    stage = ground.stage
-    more = [one for one in replicas.beside(stage.stack, AT_A_TIME) if one.service == service]
+    testbed = experiment.testbed
+    more = [one for one in replicas.beside(testbed.stack, AT_A_TIME) if one.service == service]
     churn = Churn(CRASH_SHARE)
 
     def goes_on() -> bool:
-        ground.say(f"{churn.counts['joined']} of {joins} joins")
-        ground.went(churn.counts["joined"] / joins)
+        experiment.log(f"{churn.counts['joined']} of {joins} joins")
+        experiment.report_progress(churn.counts["joined"] / joins)
         return churn.counts["joined"] < joins
 
     began = time.monotonic()
     try:
-        async with business.going_on(stage.target, RATE) as placed:
+        async with business.going_on(testbed.target, RATE) as placed:
             await asyncio.gather(*(churn.come_and_go(one, goes_on) for one in more))
     finally:
         await _end(more)
     took = time.monotonic() - began
-    await business.calm_down(stage.stack, stage.target)
-    evidence, verdict = await ground.judged()
-    stall = stalls.longest(evidence.log.entries, await stalls.taken_by(stage, service))
+    await business.calm_down(testbed.stack, testbed.target)
+    evidence, verdict = await experiment.judge()
+    stall = stalls.longest(evidence.log.entries, await stalls.taken_by(testbed, service))
     detail: dict[str, object] = {
         "service": service,
         "orders": len(placed),

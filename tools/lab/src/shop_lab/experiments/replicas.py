@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from shop_lab.experiments import business, takeover
 from shop_lab.experiments.churn import Churn, First, Process
-from shop_lab.experiments.ground import Ground
+from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_most
 from shop_lab.replicas import Replica
 from shop_oracle.report import Verdict
@@ -22,20 +22,23 @@ SETTINGS = {"DATABASE_POOL_SIZE": "2"}
 """PostgreSQL takes a hundred connections, and there are twenty processes."""
 
 
-async def run(ground: Ground, minutes: float) -> Outcome:
+async def run(experiment: Experiment, minutes: float) -> Outcome:
     """First crashes in calm, to see how soon a relay's share is taken over; then `minutes` of coming and going."""
-    stage = ground.stage
+    testbed = experiment.testbed
     churn = Churn(CRASH_SHARE)
-    ground.say(f"starting {REPLICAS} replicas of every service")
-    async with stage.running_replicas(REPLICAS) as more:
-        first = stage.target.service_urls["orders"]
+    experiment.log(f"starting {REPLICAS} replicas of every service")
+    async with testbed.running_replicas(REPLICAS) as more:
+        first = testbed.target.service_urls["orders"]
         doors = [first, *(f"http://127.0.0.1:{one.port}" for one in more if one.service == "orders")]
-        async with business.going_on(stage.target, RATE, doors) as placed:
-            waits = [await _crash(ground, victim) for victim in _one_of_each(more)]
-            everybody: list[Process] = [*more, *(First(stage.stack, name) for name in stage.stack.services)]
-            await _churn(ground, churn, everybody, minutes)
-        await business.calm_down(stage.stack, stage.target)
-        _, verdict = await ground.judged()
+        async with business.going_on(testbed.target, RATE, doors) as placed:
+            waits = [await _crash(experiment, victim) for victim in _one_of_each(more)]
+            everybody: list[Process] = [
+                *more,
+                *(First(testbed.stack, name) for name in testbed.stack.services),
+            ]
+            await _churn(experiment, churn, everybody, minutes)
+        await business.calm_down(testbed.stack, testbed.target)
+        _, verdict = await experiment.judge()
     detail = {
         "orders": len(placed),
         "processes": len(everybody),
@@ -60,20 +63,22 @@ def _one_of_each(more: Sequence[Replica]) -> list[Replica]:
     return list({replica.service: replica for replica in more}.values())
 
 
-async def _crash(ground: Ground, victim: Replica) -> float:
-    ground.say(f"kill -9 of a replica of {victim.service}")
-    seconds = await takeover.seconds_after_crash(ground.stage, victim, REPLICAS)
+async def _crash(experiment: Experiment, victim: Replica) -> float:
+    experiment.log(f"kill -9 of a replica of {victim.service}")
+    seconds = await takeover.seconds_after_crash(experiment.testbed, victim, REPLICAS)
     await victim.start()
     return seconds
 
 
-async def _churn(ground: Ground, churn: Churn, everybody: Sequence[Process], minutes: float) -> None:
+async def _churn(experiment: Experiment, churn: Churn, everybody: Sequence[Process], minutes: float) -> None:
     began = time.monotonic()
 
     def goes_on() -> bool:
         share = (time.monotonic() - began) / (60 * minutes)
-        ground.say(", ".join(f"{count} {what}" for what, count in churn.counts.items()) or "coming and going")
-        ground.went(min(1.0, share))
+        experiment.log(
+            ", ".join(f"{count} {what}" for what, count in churn.counts.items()) or "coming and going"
+        )
+        experiment.report_progress(min(1.0, share))
         return share < 1
 
     async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 
 from shop_lab.experiments import business
-from shop_lab.experiments.ground import Ground
+from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_oracle.evidence import Evidence
 from shop_oracle.report import Verdict
@@ -21,27 +21,27 @@ IN_HAND_SECONDS = 31.0
 keys whose earlier ones are sent again: were there topics, it would go out first."""
 
 
-async def run(ground: Ground, orders: int) -> Outcome:
+async def run(experiment: Experiment, orders: int) -> Outcome:
     """A third of the orders before, a third while Kafka is away and republishing, a third after."""
-    stage = ground.stage
-    async with business.going_on(stage.target, RATE) as placed:
+    testbed = experiment.testbed
+    async with business.going_on(testbed.target, RATE) as placed:
 
         async def until(share: float) -> None:
             while len(placed) < share * orders:
-                ground.say(f"{len(placed)} of {orders} orders")
-                ground.went(len(placed) / orders)
+                experiment.log(f"{len(placed)} of {orders} orders")
+                experiment.report_progress(len(placed) / orders)
                 await asyncio.sleep(0.2)
 
         await until(1 / 3)
-        ground.say("destroying Kafka's volume")
-        await lose_everything_in_kafka(stage.stack)
-        sent = await republish(stage.target)
-        ground.say("waiting until no relay has an old page in hand")
+        experiment.log("destroying Kafka's volume")
+        await lose_everything_in_kafka(testbed.stack)
+        sent = await republish(testbed.target)
+        experiment.log("waiting until no relay has an old page in hand")
         await asyncio.sleep(IN_HAND_SECONDS)
-        await parts.declare_topics(stage.stack)
+        await parts.declare_topics(testbed.stack)
         lost_at = len(placed)
         await until(1)
-    evidence, verdict = await ground.judged()
+    evidence, verdict = await experiment.judge()
     detail = {"orders": len(placed), "placed before": lost_at, "events sent again": sent}
     return verdict_on(evidence, verdict, detail)
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shop_lab.experiments import duplicates, visitors
-from shop_lab.experiments.ground import Ground
+from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_lab.experiments.visitors import Visitor
 from shop_load.closed_loop import CATALOGUE, Customers, Plan, Shop, open_shop, plan_run, run_name
@@ -53,20 +53,20 @@ class Ending:
     """Service → events that were delivered to it again meanwhile."""
 
 
-async def run(ground: Ground, rounds: int) -> Outcome:
+async def run(experiment: Experiment, rounds: int) -> Outcome:
     """Two replicas of every service; the first of each is ended and started again, `rounds` times."""
-    stage = ground.stage
+    testbed = experiment.testbed
     endings: list[Ending] = []
-    ground.say("starting a second replica of every service")
-    async with stage.running_replicas(2) as more:
-        doors = {one.service: (stage.stack.ports.service(one.service), one.port) for one in more}
-        async with visited(stage.target, doors) as crowd:
+    experiment.log("starting a second replica of every service")
+    async with testbed.running_replicas(2) as more:
+        doors = {one.service: (testbed.stack.ports.service(one.service), one.port) for one in more}
+        async with visited(testbed.target, doors) as crowd:
             for turn in range(rounds):
                 for place, service in enumerate(doors):
-                    ground.say(f"SIGTERM to {service}")
-                    ground.went((turn + place / len(doors)) / rounds)
-                    endings.append(await end(stage.stack, service, doors))
-        _, verdict = await ground.judged()
+                    experiment.log(f"SIGTERM to {service}")
+                    experiment.report_progress((turn + place / len(doors)) / rounds)
+                    endings.append(await end(testbed.stack, service, doors))
+        _, verdict = await experiment.judge()
     return verdict_on(endings, crowd, verdict)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_observe.kafka_log import Entry
 
 Taken = Mapping[tuple[str, str], float]
@@ -42,9 +42,9 @@ def longest(entries: Iterable[Entry], taken: Taken) -> Stall:
     return found
 
 
-async def taken_by(stage: Stage, service: str) -> Taken:
+async def taken_by(testbed: Testbed, service: str) -> Taken:
     """What a service took, and when, by PostgreSQL's clock, which is this machine's."""
-    async with stage.database(service) as database:
+    async with testbed.database(service) as database:
         rows = await database.fetch(_TAKEN)
     return {(row["source"], row["id"]): row["at"] for row in rows}
 

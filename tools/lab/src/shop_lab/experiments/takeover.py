@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from shop_lab.replicas import Replica
-from shop_lab.stage import Stage
-from shop_stack.trouble import Trouble
+from shop_lab.testbed import Testbed
+from shop_stack.errors import UserError
 
 PATIENCE = 60.0
 LOOK_SECONDS = 0.05
@@ -19,9 +19,9 @@ Owners = Sequence[str | None]
 """Who holds each shard of an outbox, None for nobody."""
 
 
-async def seconds_after_crash(stage: Stage, victim: Replica, relays: int) -> float:
+async def seconds_after_crash(testbed: Testbed, victim: Replica, relays: int) -> float:
     """Kill a replica; seconds until every shard that it held is held by another. `relays` is how many there are."""
-    async with stage.database(victim.service) as database:
+    async with testbed.database(victim.service) as database:
         before = await _owners(database)
         since = time.monotonic()
         while None in before or len(set(before)) < relays:
@@ -40,7 +40,7 @@ def taken_over(before: Owners, now: Owners) -> bool:
 
 async def _wait(database: asyncpg.Connection[asyncpg.Record], since: float) -> Owners:
     if time.monotonic() - since > PATIENCE:
-        raise Trouble(f"The relays did not divide their outbox within {PATIENCE:.0f} s.")
+        raise UserError(f"The relays did not divide their outbox within {PATIENCE:.0f} s.")
     await asyncio.sleep(LOOK_SECONDS)
     return await _owners(database)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from shop_load.closed_loop import Plan
 from shop_load.open_loop import Answer, answer_in
 from shop_observe.history import History
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 TRIES = 200
 PAUSE = 0.05
@@ -35,7 +35,7 @@ class Visitor:
     """Doors that were found shut."""
 
     async def ask(self, request: bytes) -> Answer:
-        """The answer to a request, which is repeated until there is one. Raises Trouble if no door ever opens."""
+        """The answer to a request, which is repeated until there is one. Raises UserError if no door ever opens."""
         for turn in range(TRIES):
             try:
                 answer = await _exchange(self.doors[turn % len(self.doors)], request)
@@ -49,7 +49,7 @@ class Visitor:
                     self.answers += 1
                     return answer
                 self.failures[str(answer.status)] += 1
-        raise Trouble(f"None of the ports {self.doors} answers: see `shop status`.")
+        raise UserError(f"None of the ports {self.doors} answers: see `shop status`.")
 
 
 async def _exchange(door: int, request: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""The floor's Kafka half: an order's bytes through bare aiokafka, sent once and read by five groups."""
+"""The baseline's Kafka half: an order's bytes through bare aiokafka, sent once and read by five groups."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from shop_stack import admin
 from shop_stack.admin import ask, require_service
+from shop_stack.connect import connect
+from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
-from shop_stack.reach import reached
-from shop_stack.trouble import Trouble
 
 app = typer.Typer(
     help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
@@ -46,7 +46,7 @@ def list_letters(
 
         shop dead-letters list payments --state all --json
     """
-    with reached() as target:
+    with connect() as target:
         asked = {"state": state, **({"key": key} if key else {})}
         found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
     if as_json:
@@ -65,7 +65,7 @@ def show(service: Service, letter: Annotated[int, typer.Argument(help="Its id.",
 
         shop dead-letters show payments 7
     """
-    with reached() as target:
+    with connect() as target:
         typer.echo(json.dumps(ask(target, service, "GET", f"/dead-letters/{letter}"), indent=2))
 
 
@@ -106,7 +106,7 @@ def republish(service: Service) -> None:
 
         for service in orders inventory payments notifications; do shop republish $service; done
     """
-    with reached() as target:
+    with connect() as target:
         events = admin.republish(target, service)
     typer.echo(f"{service} sends {events} events again.")
 
@@ -114,8 +114,8 @@ def republish(service: Service) -> None:
 def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     """Redrive or discard, and say what came of it."""
     if (letter is None) == (key is None):
-        raise Trouble("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
-    with reached() as target:
+        raise UserError("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
+    with connect() as target:
         outcome = ask(target, service, "POST", f"/dead-letters/{verb}", json={"id": letter, "key": key})
     typer.echo(f"{outcome['ended']} ended, {outcome['still_open']} still open.")
     if outcome["error"]:
@@ -124,7 +124,7 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
 
 
 def chosen(service: str | None) -> tuple[str, ...]:
-    """All services, or the one that is named. Raises Trouble if there is none of that name."""
+    """All services, or the one that is named. Raises UserError if there is none of that name."""
     if service is None:
         return SERVICES
     require_service(service)

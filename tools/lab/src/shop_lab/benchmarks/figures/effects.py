@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import median
 
-from shop_lab import programs, scratch
+from shop_lab import probe_runner, scratch
 from shop_lab.benchmarks import pgbench
-from shop_lab.benchmarks.bench import Bench
+from shop_lab.benchmarks.benchmark import Benchmark
 from shop_lab.benchmarks.charts import Bars
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.values import Value
@@ -16,20 +16,20 @@ SCRIPT = Path(__file__).parent.parent / "effect.sql"
 DATA = '{"thing":"thing-4711","number":4711,"padding":"' + "x" * 120 + '"}'
 
 
-async def measure(bench: Bench) -> Result:
+async def measure(bench: Benchmark) -> Result:
     """In turn; pgbench has sixteen clients, the consumer is one process with one connection."""
     rates: dict[str, list[float]] = {"consumer": [], "pgbench": []}
-    async with scratch.database(bench.stage) as database:
+    async with scratch.database(bench.testbed) as database:
         for _ in range(bench.effort.rounds):
-            found = await programs.probe(
+            found = await probe_runner.run_probe(
                 "effects",
                 database=database,
-                bootstrap=bench.stage.target.kafka,
-                topic=await scratch.topic(bench.stage, "effects"),
+                bootstrap=bench.testbed.target.kafka,
+                topic=await scratch.topic(bench.testbed, "effects"),
                 effects=bench.effort.effects,
             )
             rates["consumer"].append(found["rate"])
-            run = await pgbench.run(bench.stage, SCRIPT, "scratch", bench.effort.effects, {"data": DATA})
+            run = await pgbench.run(bench.testbed, SCRIPT, "scratch", bench.effort.effects, {"data": DATA})
             rates["pgbench"].append(run.transactions / run.wall)
     typical = {name: median(found) for name, found in rates.items()}
     share = typical["consumer"] / typical["pgbench"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shop_lab.benchmarks.bench import SHOP, Bench
+from shop_lab.benchmarks.benchmark import SHOP, Benchmark
 from shop_lab.benchmarks.charts import Bars
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.values import Value
@@ -13,18 +13,18 @@ SETTLING = 10.0
 """Seconds after the start before anything is measured."""
 
 
-async def measure(bench: Bench) -> Result:
+async def measure(bench: Benchmark) -> Result:
     """Everything that `shop up` starts, the sandbox processor too; memory with shared pages counted once."""
-    await bench.dress(SHOP)
+    await bench.configure(SHOP)
     await _catch_up(bench)
     await asyncio.sleep(SETTLING)
-    before = bench.stage.clock()
+    before = bench.testbed.clock()
     await asyncio.sleep(bench.effort.idle_seconds)
-    spent = bench.stage.clock().since(before)
+    spent = bench.testbed.clock().since(before)
     share = {name: 100 * seconds / spent.wall for name, seconds in spent.parts.items()}
     memory = {}
-    for name in bench.stage.stack.parts:
-        if (resources := bench.stage.stack.daemon(name).resources()) is not None:
+    for name in bench.testbed.stack.parts:
+        if (resources := bench.testbed.stack.daemon(name).resources()) is not None:
             memory[name] = resources.proportional / 2**30
     return Result(
         [
@@ -36,13 +36,13 @@ async def measure(bench: Bench) -> Result:
     )
 
 
-async def _catch_up(bench: Bench) -> None:
+async def _catch_up(bench: Benchmark) -> None:
     """Have PostgreSQL do now what it put off while the figures before this one kept it busy."""
-    bench.say("vacuum and checkpoint")
-    for service in bench.stage.stack.services:
-        async with bench.stage.database(service) as database:
+    bench.log("vacuum and checkpoint")
+    for service in bench.testbed.stack.services:
+        async with bench.testbed.database(service) as database:
             await database.execute("VACUUM (ANALYZE)")
-    async with bench.stage.stack.server.connected() as cluster:
+    async with bench.testbed.stack.server.connected() as cluster:
         await cluster.execute("CHECKPOINT")
 
 

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from shop_lab import programs, trial
-from shop_lab.benchmarks import floor, stages
-from shop_lab.benchmarks.bench import SHOP, Bench
+from shop_lab import probe_runner, trial
+from shop_lab.benchmarks import baseline, latency_breakdown
+from shop_lab.benchmarks.benchmark import SHOP, Benchmark
 from shop_lab.benchmarks.charts import Bars, Lines
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.samples import percentiles, pooled
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_lab.values import Value
 
 SHARES = {"middle fifth": (0.4, 0.6), "slowest 2 %": (0.98, 1.0)}
 """Name → between which shares of all orders, the quickest first."""
 
 
-async def measure(bench: Bench) -> Result:
+async def measure(bench: Benchmark) -> Result:
     """In turn: orders that arrive at half of the rate that the loaded runs found, and the bare path."""
-    await bench.dress(SHOP)
+    await bench.configure(SHOP)
     rate = bench.rate(SHOP) / 2
     shop: list[list[float]] = []
     bare: list[list[float]] = []
     cpu = []
-    came: list[stages.Moments] = []
+    came: list[latency_breakdown.Moments] = []
     for _ in range(bench.effort.rounds):
-        run = await trial.place(bench.stage, bench.effort.orders, rate)
+        run = await trial.place(bench.testbed, bench.effort.orders, rate)
         shop.append(run.latencies)
         cpu.append(run.cpu_ms)
-        came += await stages.moments(bench.stage, run)
-        async with bench.stage.without_services():
-            bare.append((await _bare_path(bench.stage, bench.effort.samples))["seconds"])
-    by_stage = {name: stages.share(came, *which) for name, which in SHARES.items()}
+        came += await latency_breakdown.moments(bench.testbed, run)
+        async with bench.testbed.without_services():
+            bare.append((await _bare_path(bench.testbed, bench.effort.samples))["seconds"])
+    by_stage = {name: latency_breakdown.share(came, *which) for name, which in SHARES.items()}
     ours, theirs = percentiles(shop), percentiles(bare)
     return Result(
         [
@@ -57,15 +57,15 @@ async def measure(bench: Bench) -> Result:
     )
 
 
-async def _bare_path(stage: Stage, orders: int) -> dict[str, Any]:
-    server = stage.stack.server
-    return await programs.probe(
+async def _bare_path(testbed: Testbed, orders: int) -> dict[str, Any]:
+    server = testbed.stack.server
+    return await probe_runner.run_probe(
         "bare_path",
-        bootstrap=stage.target.kafka,
-        prefix=floor.PREFIX,
-        database=server.url(floor.DATABASE, server.superuser, server.password),
-        script=str(floor.SCRIPT),
-        values=floor.values(stage.target.contracts),
+        bootstrap=testbed.target.kafka,
+        prefix=baseline.PREFIX,
+        database=server.url(baseline.DATABASE, server.superuser, server.password),
+        script=str(baseline.SCRIPT),
+        values=baseline.values(testbed.target.contracts),
         orders=orders,
     )
 

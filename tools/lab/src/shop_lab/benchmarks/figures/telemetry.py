@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from shop_lab.benchmarks.bench import SAMPLED, SHOP, UNTRACED, Bench
+from shop_lab.benchmarks.benchmark import SAMPLED, SHOP, UNTRACED, Benchmark
 from shop_lab.benchmarks.charts import Bars
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.values import Value
 
 
-async def measure(bench: Bench) -> Result:
+async def measure(bench: Benchmark) -> Result:
     """The loaded runs have it all; what is added is told as a share of an order without any tracing."""
     cost = bench.cpu_ms_at_one_speed((SHOP, SAMPLED, UNTRACED))
     added = {variant: 100 * (cost[variant] / cost[UNTRACED] - 1) for variant in (SHOP, SAMPLED)}

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from shop_lab import programs, scratch
-from shop_lab.benchmarks.bench import Bench
+from shop_lab import probe_runner, scratch
+from shop_lab.benchmarks.benchmark import Benchmark
 from shop_lab.benchmarks.charts import Lines
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.samples import percentiles, pooled
 from shop_lab.values import Value
 
 
-async def measure(bench: Bench) -> Result:
+async def measure(bench: Benchmark) -> Result:
     """The probe takes turns itself."""
-    async with scratch.database(bench.stage) as database:
-        found = await programs.probe(
+    async with scratch.database(bench.testbed) as database:
+        found = await probe_runner.run_probe(
             "visible",
             database=database,
-            bootstrap=bench.stage.target.kafka,
-            topic=await scratch.topic(bench.stage, "visible"),
-            bare_topic=await scratch.topic(bench.stage, "visible-bare"),
+            bootstrap=bench.testbed.target.kafka,
+            topic=await scratch.topic(bench.testbed, "visible"),
+            bare_topic=await scratch.topic(bench.testbed, "visible-bare"),
             samples=bench.effort.samples,
             rounds=bench.effort.rounds,
         )

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from shop_stack import kafka, postgres
-from shop_stack.places import cache_folder
+from shop_stack.errors import UserError
+from shop_stack.paths import cache_folder
 from shop_stack.ports import HOST, free_port
 from shop_stack.process import Daemon
-from shop_stack.trouble import Trouble
 
 
 @dataclass(frozen=True)
-class Bare:
+class ServersOnly:
     """A stack without services whose files are in `state`."""
 
     state: Path
@@ -63,10 +63,10 @@ class Bare:
         shutil.rmtree(self.state, ignore_errors=True)
 
 
-def write_state(file: Path, bare: Bare, server: postgres.Server, bootstrap: str) -> None:
+def write_state(file: Path, servers: ServersOnly, server: postgres.Server, bootstrap: str) -> None:
     """Leave word of a running stack for the processes that want to use it (see SHOP_TEST_STACK)."""
     facts = {
-        "state": str(bare.state),
+        "state": str(servers.state),
         "kafka": bootstrap,
         "postgres": {"host": server.host, "port": server.port, "password": server.password},
     }
@@ -74,12 +74,12 @@ def write_state(file: Path, bare: Bare, server: postgres.Server, bootstrap: str)
     file.write_text(json.dumps(facts, indent=2))
 
 
-def read_state(file: Path) -> tuple[Bare, postgres.Server, str]:
-    """The stack that `file` tells of. Raises Trouble if there is none."""
+def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
+    """The stack that `file` tells of. Raises UserError if there is none."""
     try:
         facts: dict[str, Any] = json.loads(file.read_text())
     except (OSError, ValueError):
-        raise Trouble(
+        raise UserError(
             f"No test stack runs: {file} is missing. Start one with `shop test-stack up`."
         ) from None
-    return Bare(Path(facts["state"])), postgres.Server(**facts["postgres"]), facts["kafka"]
+    return ServersOnly(Path(facts["state"])), postgres.Server(**facts["postgres"]), facts["kafka"]

@@ -7,7 +7,7 @@ when somebody asks for a trace (`shop_observe.traces`).
 A segment is a row of records: four bytes of length (big endian), one byte that
 is 1 if the body is gzip, then the body, an `ExportTraceServiceRequest`.
 
-    python -m shop_stack.otlp --port 18018 --folder .shop/spans
+    python -m shop_stack.otlp_receiver --port 18018 --folder .shop/spans
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ async def serve(host: str, port: int, segments: Segments) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m shop_stack.otlp", description="Receive spans over OTLP/HTTP and keep them."
+        prog="python -m shop_stack.otlp_receiver", description="Receive spans over OTLP/HTTP and keep them."
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=18018)

@@ -16,7 +16,7 @@ from shop_lab.replicas import SETTLING, Replica
 from shop_load import closed_loop as load
 from shop_load.open_loop import SKUS
 from shop_observe.history import History
-from shop_stack import embedded, places
+from shop_stack import embedded, paths
 from shop_stack.parts import POSTGRES, Stack
 from shop_stack.ports import base_from_environment
 from shop_stack.target import Target
@@ -29,7 +29,7 @@ TRACED: Mapping[str, str] = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
 
 
 @dataclass
-class Stage:
+class Testbed:
     """A running stack, and the settings that its services run with now."""
 
     stack: Stack
@@ -38,7 +38,7 @@ class Stage:
     """Services that run more than once: the processes beside the stack's own."""
 
     @property
-    def doors(self) -> list[int]:
+    def orders_ports(self) -> list[int]:
         """The ports at which orders is asked, of each of its replicas."""
         more = [replica.port for replica in self.replicas if replica.service == "orders"]
         return [self.stack.ports.service("orders"), *more]
@@ -47,7 +47,7 @@ class Stage:
         """The CPU of every part until now."""
         return cpu.read(self.stack, [(replica.service, replica.daemon) for replica in self.replicas])
 
-    async def dress(self, settings: Mapping[str, str]) -> None:
+    async def configure(self, settings: Mapping[str, str]) -> None:
         """Have the services run with these settings; those that do already stay as they are."""
         if dict(self.stack.environment) == dict(settings):
             return
@@ -92,21 +92,21 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(
+async def fresh_testbed(
     report: embedded.Report,
     name: str = "bench",
     ports_above: int = PORTS_ABOVE,
     environment: Mapping[str, str] = TRACED,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[Testbed]:
     """A fresh stack in a folder `name` of its own, with its products listed; gone on leaving."""
-    folder = places.state_folder() / name
+    folder = paths.state_folder() / name
     stack = embedded.stack(folder, base_from_environment() + ports_above, environment=environment)
     await embedded.down(stack, wipe=True)
     try:
         await _remember_commit_times(stack, report)
         target = await embedded.up(stack, report)
         await _list_products(target)
-        yield Stage(stack, target)
+        yield Testbed(stack, target)
     finally:
         await embedded.down(stack, wipe=True, report=report)
         shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shop_stack.trouble import Trouble
+from shop_stack.errors import UserError
 
 
 def repository() -> Path:
@@ -14,7 +14,7 @@ def repository() -> Path:
         for folder in (start, *start.parents):
             if (folder / "services").is_dir() and (folder / "contracts").is_dir():
                 return folder
-    raise Trouble("This is not inside a clone of Shopfloor: change into the repository and try again.")
+    raise UserError("This is not inside a clone of Shopfloor: change into the repository and try again.")
 
 
 def state_folder() -> Path:

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Trouble(Exception):
+class UserError(Exception):
     """The stack cannot do what was asked: one sentence with the cure, shown without a traceback."""

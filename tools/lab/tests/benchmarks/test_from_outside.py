@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shop_lab.benchmarks.outside import seen
+from shop_lab.benchmarks.from_outside import seen
 from shop_observe.history import Request
 
 

@@ -19,8 +19,8 @@ from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_nam
 from shop_observe.history import History, Request, read_history
 from shop_observe.kafka_log import declared_topics
 from shop_oracle.quiet import wait_for_rest
+from shop_stack.errors import UserError
 from shop_stack.target import Target
-from shop_stack.trouble import Trouble
 
 QUICK, FULL = 200, 2_000
 """Orders."""
@@ -49,12 +49,12 @@ class Seen:
 
 
 async def measure(target: Target, orders: int) -> Seen:
-    """Place orders that come to be confirmed, wait for their ends. Raises Trouble if they do not come."""
+    """Place orders that come to be confirmed, wait for their ends. Raises UserError if they do not come."""
     run = plan_run(run_name(0), orders, seed=0, only=Scenario.CONFIRMED)
     with History(target.state / "history", run.name) as history:
         placed = await serve_customers(target, run, history, Customers(CONCURRENCY))
     if moving := await wait_for_rest(target, declared_topics(target.contracts), REST):
-        raise Trouble(f"After {REST:.0f} s the orders have not come to their end: {', '.join(moving)}.")
+        raise UserError(f"After {REST:.0f} s the orders have not come to their end: {', '.join(moving)}.")
     file = target.state / "history" / f"{run.name}.jsonl"
     asked = [one for one in read_history(run.name, file.read_text().splitlines()) if one.key]
     return seen(target.name, asked, await lives_of(target, placed))

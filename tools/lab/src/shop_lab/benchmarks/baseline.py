@@ -1,4 +1,4 @@
-"""The floor: what PostgreSQL and Kafka cost by themselves for an order, with no shop around them.
+"""The baseline: what PostgreSQL and Kafka cost by themselves for an order, with no shop around them.
 
 Its SQL is order.sql, run by `pgbench -M prepared` on copies of the services' tables; its messages go through bare
 aiokafka (probes/bare_kafka.py). Both run at once, as they do in the shop.
@@ -12,19 +12,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_lab import programs
+from shop_lab import probe_runner
 from shop_lab.benchmarks import pgbench
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_stack import postgres, topics
+from shop_stack.errors import UserError
 from shop_stack.parts import KAFKA, POSTGRES
 from shop_stack.ports import SERVICES
 from shop_stack.process import run
 from shop_stack.topics import Topic
-from shop_stack.trouble import Trouble
 
 SCRIPT = Path(__file__).with_name("order.sql")
-DATABASE = "floor"
-PREFIX = "floor."
+DATABASE = "baseline"
+PREFIX = "baseline."
 EVENTS = (
     ("orders.order-placed.v1", "orders.order.v1", "placed"),
     ("inventory.stock-reserved.v1", "inventory.reservation.v1", "reserved"),
@@ -39,7 +39,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class Baseline:
     """What so many orders cost without a shop."""
 
     orders: int
@@ -68,32 +68,32 @@ class Floor:
         return {name: 1000 * seconds / self.orders for name, seconds in parts.items()}
 
 
-async def build(stage: Stage) -> None:
-    """Make the floor's database (a copy of each service's tables, in a schema each) and its topics."""
-    async with stage.database("postgres") as connection:
+async def build(testbed: Testbed) -> None:
+    """Make the baseline's database (a copy of each service's tables, in a schema each) and its topics."""
+    async with testbed.database("postgres") as connection:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
-    async with stage.database(DATABASE) as connection:
+    async with testbed.database(DATABASE) as connection:
         for service in SERVICES:
             await connection.execute(f"CREATE SCHEMA {service}")
-            await connection.execute(await _tables(stage, service))
+            await connection.execute(await _tables(testbed, service))
         await connection.execute(_STOCK)
-    declared = topics.declared(stage.target.contracts)
+    declared = topics.declared(testbed.target.contracts)
     used = {topic for _, topic, _ in EVENTS}
     copies = [Topic(PREFIX + t.name, t.partitions, t.settings) for t in declared if t.name in used]
-    await topics.declare(stage.target.kafka, copies)
+    await topics.declare(testbed.target.kafka, copies)
 
 
-async def measure(stage: Stage, orders: int) -> Floor:
-    """Take the floor of about `orders` orders, with the services stopped."""
+async def measure(testbed: Testbed, orders: int) -> Baseline:
+    """Take the baseline of about `orders` orders, with the services stopped."""
     orders = orders // pgbench.CLIENTS * pgbench.CLIENTS
-    async with stage.without_services():
-        before = stage.clock()
+    async with testbed.without_services():
+        before = testbed.clock()
         sql, kafka = await asyncio.gather(
-            pgbench.run(stage, SCRIPT, DATABASE, orders, values(stage.target.contracts)),
-            _bare_kafka(stage, orders),
+            pgbench.run(testbed, SCRIPT, DATABASE, orders, values(testbed.target.contracts)),
+            _bare_kafka(testbed, orders),
         )
-        spent = stage.clock().since(before)
-    return Floor(
+        spent = testbed.clock().since(before)
+    return Baseline(
         orders=orders,
         wall=max(sql.wall, kafka["wall"]),
         sql=spent.parts[POSTGRES],
@@ -122,23 +122,25 @@ def _example(contracts: Path, type: str) -> str:
     return json.dumps(json.loads(file.read_text()), separators=(",", ":"))
 
 
-async def _tables(stage: Stage, service: str) -> str:
+async def _tables(testbed: Testbed, service: str) -> str:
     """The statements that make a service's tables again, in a schema of the service's name."""
     argv = [str(postgres.binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
-    code, output = await run([*argv, "--schema=public", stage.target.database_urls[service]], env=os.environ)
+    code, output = await run(
+        [*argv, "--schema=public", testbed.target.database_urls[service]], env=os.environ
+    )
     if code != 0:
-        raise Trouble(f"The tables of {service} could not be copied for the floor: {output[-300:]}")
+        raise UserError(f"The tables of {service} could not be copied for the baseline: {output[-300:]}")
     # What is for psql, for the session or about the schema itself is left out.
     unwanted = ("\\", "SET ", "SELECT pg_catalog.set_config", "CREATE SCHEMA", "COMMENT ON SCHEMA")
     kept = [line for line in output.splitlines() if not line.startswith(unwanted)]
     return "\n".join(kept).replace("public.", f"{service}.")
 
 
-async def _bare_kafka(stage: Stage, orders: int) -> dict[str, float]:
-    examples = values(stage.target.contracts)
-    return await programs.probe(
+async def _bare_kafka(testbed: Testbed, orders: int) -> dict[str, float]:
+    examples = values(testbed.target.contracts)
+    return await probe_runner.run_probe(
         "bare_kafka",
-        bootstrap=stage.target.kafka,
+        bootstrap=testbed.target.kafka,
         prefix=PREFIX,
         orders=orders,
         kinds=[[type, topic, examples[name]] for type, topic, name in EVENTS],

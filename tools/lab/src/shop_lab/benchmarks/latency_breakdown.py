@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import mean
 
-from shop_lab.stage import Stage
+from shop_lab.testbed import Testbed
 from shop_lab.trial import COMMITTED_AT, Trial
 
 STAGES = ("placed", "stock reserved", "payment due", "charged", "confirmed")
@@ -16,13 +16,13 @@ Moments = Sequence[float]
 """When an order's request was due, then when it came to each of STAGES; seconds since the epoch."""
 
 
-async def moments(stage: Stage, run: Trial) -> list[Moments]:
+async def moments(testbed: Testbed, run: Trial) -> list[Moments]:
     """Of each order of a run."""
     orders = list(run.due)
-    placed = await _published(stage, "orders", "orders.order-placed.v1", orders)
-    reserved = await _published(stage, "inventory", "inventory.stock-reserved.v1", orders)
-    charged = await _published(stage, "payments", "payments.payment-captured.v1", orders)
-    heard = await _heard(stage, [id for facts in (placed, reserved) for id, _ in facts.values()])
+    placed = await _published(testbed, "orders", "orders.order-placed.v1", orders)
+    reserved = await _published(testbed, "inventory", "inventory.stock-reserved.v1", orders)
+    charged = await _published(testbed, "payments", "payments.payment-captured.v1", orders)
+    heard = await _heard(testbed, [id for facts in (placed, reserved) for id, _ in facts.values()])
     return [
         (
             due,
@@ -46,17 +46,17 @@ def share(orders: Sequence[Moments], low: float, high: float) -> dict[str, float
 
 
 async def _published(
-    stage: Stage, service: str, event: str, orders: Sequence[str]
+    testbed: Testbed, service: str, event: str, orders: Sequence[str]
 ) -> dict[str, tuple[str, float]]:
     """Order → the event's id, and when it was committed."""
-    async with stage.database(service) as connection:
+    async with testbed.database(service) as connection:
         rows = await connection.fetch(_PUBLISHED, event, orders)
     return {order: (id, at) for order, id, at in rows}
 
 
-async def _heard(stage: Stage, ids: Sequence[str]) -> dict[str, float]:
+async def _heard(testbed: Testbed, ids: Sequence[str]) -> dict[str, float]:
     """Event id → when payments committed that it has it."""
-    async with stage.database("payments") as connection:
+    async with testbed.database("payments") as connection:
         return {row["id"]: row["at"] for row in await connection.fetch(_HEARD, ids)}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shop_lab.benchmarks.stages import STAGES, share
+from shop_lab.benchmarks.latency_breakdown import STAGES, share
 
 # Request, then each stage: the nth order takes n milliseconds for each, and three times as long to be charged.
 ORDERS = [

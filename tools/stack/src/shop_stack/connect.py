@@ -9,13 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from shop_stack import compose, kubernetes
-from shop_stack.places import contracts, state_folder
+from shop_stack.paths import contracts, state_folder
 from shop_stack.target import Target, embedded
 
 VARIABLE = "SHOP_TARGET"
 
 
-class Where(StrEnum):
+class TargetKind(StrEnum):
     """How a shop is run."""
 
     EMBEDDED = "embedded"
@@ -23,30 +23,30 @@ class Where(StrEnum):
     K8S = "k8s"
 
 
-def chosen() -> Where:
+def chosen_kind() -> TargetKind:
     """What SHOP_TARGET says, or the embedded stack."""
-    return Where(os.environ.get(VARIABLE, Where.EMBEDDED))
+    return TargetKind(os.environ.get(VARIABLE, TargetKind.EMBEDDED))
 
 
 @contextmanager
-def reached() -> Iterator[Target]:
+def connect() -> Iterator[Target]:
     """The shop that was chosen, for as long as the context lasts. Raises TargetMissing if it does not run."""
-    match chosen():
-        case Where.EMBEDDED:
+    match chosen_kind():
+        case TargetKind.EMBEDDED:
             yield embedded(state_folder())
-        case Where.COMPOSE:
-            with compose.reached(state_folder() / "compose", contracts()) as target:
+        case TargetKind.COMPOSE:
+            with compose.connect(state_folder() / "compose", contracts()) as target:
                 yield target
-        case Where.K8S:
-            with kubernetes.reached(state_folder() / "k8s", contracts()) as target:
+        case TargetKind.K8S:
+            with kubernetes.connect(state_folder() / "k8s", contracts()) as target:
                 yield target
 
 
 @contextmanager
-def reached_spans() -> Iterator[Path]:
+def connect_spans() -> Iterator[Path]:
     """The folder with the spans of the shop that was chosen. The embedded stack keeps its own when it is stopped."""
-    if chosen() is Where.EMBEDDED:
+    if chosen_kind() is TargetKind.EMBEDDED:
         yield state_folder() / "spans"
         return
-    with reached() as target:
+    with connect() as target:
         yield target.spans

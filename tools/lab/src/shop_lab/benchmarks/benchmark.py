@@ -1,4 +1,4 @@
-"""What all figures share: the stage, how much to do, and the loaded runs, interleaved."""
+"""What all figures share: the testbed, how much to do, and the loaded runs, interleaved."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from statistics import median
 from typing import TypeVar
 
 from shop_lab import trial
-from shop_lab.benchmarks import floor
-from shop_lab.benchmarks.floor import Floor
-from shop_lab.stage import TRACED, Stage
+from shop_lab.benchmarks import baseline
+from shop_lab.benchmarks.baseline import Baseline
+from shop_lab.testbed import TRACED, Testbed
 from shop_lab.trial import Trial
 
 T = TypeVar("T")
 
-SHOP, NAIVE, UNTRACED, SAMPLED, FLOOR = "shop", "naive", "untraced", "sampled", "floor"
+SHOP, NAIVE, UNTRACED, SAMPLED, BASELINE = "shop", "naive", "untraced", "sampled", "baseline"
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     SHOP: TRACED,
     NAIVE: {**TRACED, "BATCH_SIZE": "1"},
@@ -25,9 +25,9 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 }
 """Variant of the shop → what its services are told."""
 
-TURN = (FLOOR, NAIVE, *2 * (SHOP, UNTRACED, SAMPLED))
+TURN = (BASELINE, NAIVE, *2 * (SHOP, UNTRACED, SAMPLED))
 """A round. What differs least goes twice and side by side: single runs of one variant lie a tenth apart, and behind the
-floor and the naive variant PostgreSQL has to make up for what these have put off."""
+baseline and the naive variant PostgreSQL has to make up for what these have put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +55,17 @@ QUICK = Effort(rounds=1, orders=400, rows=10_000, effects=2_000, samples=60, idl
 
 
 @dataclass
-class Bench:
+class Benchmark:
     """A benchmark under way."""
 
-    stage: Stage
+    testbed: Testbed
     effort: Effort
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     """Told what is being done."""
     done: Callable[[], None]
     """Called after each step of `steps`."""
     trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
-    floors: list[Floor] = field(default_factory=list)
+    baselines: list[Baseline] = field(default_factory=list)
 
     async def run_loaded(self, variants: Collection[str]) -> None:
         """Run the loaded variants in turn, every other round backwards, and the first once more at the end.
@@ -78,31 +78,31 @@ class Bench:
             return
         await self._warm_up()
         for number, name in there_and_back(order, self.effort.rounds):
-            self.say(f"round {number}: {name}")
+            self.log(f"round {number}: {name}")
             await self._run(name)
             self.done()
-        self.say(f"closing: {order[0]}")
+        self.log(f"closing: {order[0]}")
         await self._run(order[0])
         self.done()
 
-    async def dress(self, variant: str) -> None:
+    async def configure(self, variant: str) -> None:
         """Have the services run as a variant."""
-        await self.stage.dress(SETTINGS[variant])
+        await self.testbed.configure(SETTINGS[variant])
 
     async def _warm_up(self) -> None:
         """Kafka's JVM compiles what it does often, and a database's first pages have to be made."""
-        self.say("warming up")
-        await self.dress(SHOP)
-        await trial.place(self.stage, max(200, 2 * self.effort.orders), 0)
-        await floor.measure(self.stage, max(100, self.effort.orders // 4))
+        self.log("warming up")
+        await self.configure(SHOP)
+        await trial.place(self.testbed, max(200, 2 * self.effort.orders), 0)
+        await baseline.measure(self.testbed, max(100, self.effort.orders // 4))
 
     async def _run(self, variant: str) -> None:
-        if variant == FLOOR:
-            self.floors.append(await floor.measure(self.stage, self.effort.orders))
+        if variant == BASELINE:
+            self.baselines.append(await baseline.measure(self.testbed, self.effort.orders))
             return
-        await self.dress(variant)
+        await self.configure(variant)
         orders = self.effort.orders // 4 if variant == NAIVE else self.effort.orders
-        self.trials[variant].append(await trial.place(self.stage, orders, 0))
+        self.trials[variant].append(await trial.place(self.testbed, orders, 0))
 
     def ran(self, variant: str) -> bool:
         """Whether a variant was run under load."""
@@ -133,8 +133,8 @@ class Bench:
         runs = [run.cpu_ms_by_part for run in self._runs(variant)]
         return {part: median(run[part] for run in runs) for part in runs[0]}
 
-    def _runs(self, variant: str) -> list[Trial] | list[Floor]:
-        return self.floors if variant == FLOOR else self.trials[variant]
+    def _runs(self, variant: str) -> list[Trial] | list[Baseline]:
+        return self.baselines if variant == BASELINE else self.trials[variant]
 
 
 def in_turn(variants: Collection[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an experiment has in hand: a stack of its own, somebody to tell how far it is, and the oracle."""
+"""What every experiment is given: a testbed of its own, callbacks for its progress, and the oracle."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shop_lab import stage
-from shop_lab.stage import Stage
+from shop_lab.testbed import TRACED, Testbed, fresh_testbed
 from shop_oracle.evidence import Evidence
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
@@ -30,19 +29,19 @@ class Judged(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Where an experiment takes place."""
+class Experiment:
+    """An experiment under way: its testbed, and two callbacks that say how far it is."""
 
-    stage: Stage
-    say: Callable[[str], None]
-    """Told what is being done."""
-    went: Callable[[float], None]
-    """Told which share of the experiment is done, 0 to 1."""
+    testbed: Testbed
+    log: Callable[[str], None]
+    """Called with what is being done now."""
+    report_progress: Callable[[float], None]
+    """Called with the share that is done, 0 to 1."""
 
-    async def judged(self) -> Judged:
-        """Wait for rest, then ask the oracle about everything that was done on this ground."""
-        evidence = await gather(self.stage.target, REST_SECONDS, self.say)
-        self.say("judging")
+    async def judge(self) -> Judged:
+        """Wait for rest, then ask the oracle about everything that was done on its testbed."""
+        evidence = await gather(self.testbed.target, REST_SECONDS, self.log)
+        self.log("judging")
         return Judged(evidence, judge(evidence))
 
     @asynccontextmanager
@@ -57,19 +56,24 @@ class Ground:
     async def _tick(self, seconds: float) -> None:
         began = time.monotonic()
         while True:
-            self.went(min(1.0, (time.monotonic() - began) / seconds))
+            self.report_progress(min(1.0, (time.monotonic() - began) / seconds))
             await asyncio.sleep(TICK_SECONDS)
 
 
 @asynccontextmanager
-async def opened(
-    say: Callable[[str], None], went: Callable[[float], None], more: Mapping[str, str] | None = None
-) -> AsyncIterator[Ground]:
-    """A ground on a fresh stack, every order traced; `more` is told to its services. Gone on leaving."""
+async def fresh_experiment(
+    log: Callable[[str], None],
+    report_progress: Callable[[float], None],
+    more: Mapping[str, str] | None = None,
+) -> AsyncIterator[Experiment]:
+    """An experiment on a fresh testbed, which is gone on leaving.
+
+    Every order is traced; `more` are further settings of the services.
+    """
 
     def report(part: str, what: str) -> None:
-        say(f"{part}: {what}")
+        log(f"{part}: {what}")
 
-    environment = {**stage.TRACED, **(more or {})}
-    async with stage.opened(report, "prove", PORTS_ABOVE, environment) as opened:
-        yield Ground(opened, say, went)
+    environment = {**TRACED, **(more or {})}
+    async with fresh_testbed(report, "prove", PORTS_ABOVE, environment) as testbed:
+        yield Experiment(testbed, log, report_progress)
