@@ -12,10 +12,10 @@ VENV := .venv
 READY := $(VENV)/.ready
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 TOOLS := $(addprefix tools/,processor stack observe oracle load lab shop)
-PROJECTS := $(dir libs/chassis/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
+PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis shop-stack shop-observe shop-oracle shop-load shop-lab
+OURS := chassis testkit processor shop-stack shop-observe shop-oracle shop-load shop-lab
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))

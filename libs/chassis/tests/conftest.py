@@ -22,7 +22,7 @@ from chassis.envelope import (
     new_id,
 )
 from chassis.inbox import Handler, Inbox, subscriptions_of
-from shop.testing import MakeDatabase, TestDatabase
+from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
 TOPIC = "things.thing.v1"

@@ -20,8 +20,8 @@ from chassis.envelope import Cause, PublishedEvent
 from chassis.jobs import Job
 from chassis.outbox import CHANNEL, shard_of
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
-from shop.testing import TestDatabase
+from testkit import client, eventually
+from testkit.databases import TestDatabase
 
 
 def things(project: TestDatabase, **more: Any) -> ServiceSettings:

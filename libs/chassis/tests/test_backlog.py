@@ -15,8 +15,8 @@ from chassis.database import Database
 from chassis.jobs import keep_going
 from chassis.problems import EdgeMiddleware
 from chassis.settings import ServiceSettings
-from chassis.testing import eventually
-from shop.testing import TestDatabase
+from testkit import eventually
+from testkit.databases import TestDatabase
 
 
 async def none_waiting(connection: Connection) -> int:

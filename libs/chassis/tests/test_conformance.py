@@ -25,8 +25,8 @@ from chassis.jobs import keep_going
 from chassis.publisher import KafkaPublisher
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
-from chassis.testing import eventually
-from shop.testing import TestDatabase
+from testkit import eventually
+from testkit.databases import TestDatabase
 
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
 Counted = Callable[[str, int], PublishedEvent]

@@ -25,7 +25,7 @@ from chassis.inbox import Inbox
 from chassis.outbox import row_of
 from chassis.publisher import KafkaPublisher
 from chassis.settings import ServiceSettings
-from chassis.testing import eventually
+from testkit import eventually
 
 PARTITION = TopicPartition("things.thing.v1", 0)
 

@@ -16,7 +16,7 @@ from chassis.app import Server
 from chassis.backlog import Backlog
 from chassis.connection import Connection
 from chassis.problems import Door, EdgeMiddleware
-from chassis.testing import listening
+from testkit import listening
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"
 

@@ -19,8 +19,8 @@ from chassis.idempotency import IdempotencyKey, remember, replay
 from chassis.pages import PageCursors
 from chassis.problems import EdgeMiddleware, ProblemType
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
-from shop.testing import TestDatabase
+from testkit import client, eventually
+from testkit.databases import TestDatabase
 
 
 class Broken(Exception):

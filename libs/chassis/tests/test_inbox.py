@@ -18,7 +18,7 @@ from chassis.database import Database, Unavailable
 from chassis.envelope import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
 from chassis.inbox import Inbox, subscriptions_of
 from chassis.problems import install
-from chassis.testing import statements
+from testkit import statements
 
 Message = Callable[..., RawMessage]
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]

@@ -18,8 +18,8 @@ from chassis.database import Database, Unavailable
 from chassis.envelope import Cause, PublishedEvent
 from chassis.outbox import CHANNEL, SHARDS, OutboxRow, shard_of
 from chassis.relay import SESSION, Cursor, Relay
-from chassis.testing import eventually
-from shop.testing import TestDatabase
+from testkit import eventually
+from testkit.databases import TestDatabase
 
 Counted = Callable[[str, int], PublishedEvent]
 Publish = Callable[..., Awaitable[None]]

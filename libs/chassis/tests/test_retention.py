@@ -18,8 +18,8 @@ from chassis.envelope import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox
 from chassis.outbox import OutboxRow
 from chassis.relay import Relay
-from chassis.testing import eventually
-from shop.testing import TestDatabase
+from testkit import eventually
+from testkit.databases import TestDatabase
 
 NOTHING = timedelta(0)
 LONG = timedelta(days=8)

@@ -21,8 +21,8 @@ from chassis.inbox import Inbox
 from chassis.outbox import SHARDS, hash_of, shard_of
 from chassis.publisher import KafkaPublisher
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
-from shop.testing import TestDatabase
+from testkit import client, eventually
+from testkit.databases import TestDatabase
 
 
 @given(st.text(), st.integers(1, 100))

@@ -15,7 +15,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chassis.testing import eventually
 from shop_load.closed_loop import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
 from shop_observe.history import History, read_histories
 from shop_oracle.gather import gather
@@ -23,6 +22,7 @@ from shop_oracle.report import judge
 from shop_stack import kubernetes, paths
 from shop_stack.errors import UserError
 from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills.checks import Sales, replica_faults, verdict_faults
 
 READY = 600.0

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.testing import eventually
 from shop_stack import paths
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis.testing import eventually
 from shop_observe.kafka_log import declared_topics, reader
 from shop_stack import paths, topics
 from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 

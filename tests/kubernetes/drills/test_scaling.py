@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 import yaml
 
-from chassis.testing import eventually
 from shop_stack import paths
 from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from inventory.main import create_app
 from inventory.settings import Settings
 from shop.commands import dead_letters
-from shop.testing import MakeDatabase, TestDatabase
 from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES, free_base
 from shop_stack.target import Target
+from testkit.databases import MakeDatabase, TestDatabase
 
 LETTER = """
     INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,

@@ -13,10 +13,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from chassis.testing import eventually
 from shop_stack import embedded, parts, passwords, target
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
+from testkit import eventually
 
 
 @pytest.fixture

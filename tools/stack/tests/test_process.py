@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from chassis.testing import eventually
 from shop_stack.process import Daemon, run
+from testkit import eventually
 
 WAITS = "import signal; print('waits', flush=True); signal.pause()"
 IS_DEAF = (

@@ -9,10 +9,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from chassis.testing import eventually
 from shop_stack import topics
 from shop_stack.errors import UserError
 from shop_stack.topics import Topic
+from testkit import eventually
 
 
 def topic(partitions: int = 2, retention: str = "60000", name: str | None = None) -> Topic:

@@ -13,7 +13,7 @@ from analytics.consumers import MODELS, SUBSCRIPTIONS
 from analytics.main import create_app
 from chassis.database import Database
 from chassis.envelope import ConsumedEvent, new_id
-from chassis.testing import client, received
+from testkit import client, received
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

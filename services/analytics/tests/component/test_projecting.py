@@ -12,7 +12,7 @@ from analytics import handlers
 from analytics.consumers import MODELS
 from analytics.domain import join
 from chassis.envelope import new_id
-from chassis.testing import statements
+from testkit import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 

@@ -9,13 +9,13 @@ import pytest
 
 from chassis.database import Database
 from chassis.envelope import PublishedEvent
-from chassis.testing import client, published, received
 from inventory import handlers
 from inventory.db import lock_reservations, product, reservation
 from inventory.domain import Product, Reservation
 from inventory.events import OrderCancelled, OrderConfirmed, OrderedLine, OrderPlaced
 from inventory.main import create_app
 from inventory.settings import Settings
+from testkit import client, published, received
 
 
 @pytest.fixture

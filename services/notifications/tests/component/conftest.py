@@ -15,10 +15,10 @@ from sqlalchemy import text
 
 from chassis.database import Database
 from chassis.envelope import Money, PublishedEvent, new_id
-from chassis.testing import client, published, received
 from notifications import handlers
 from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
 from notifications.main import create_app
+from testkit import client, published, received
 
 TOTAL = Money(amount_minor=2598, currency="EUR")
 

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.envelope import new_id
-from chassis.testing import statements
 from notifications import handlers
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
 from notifications.consumers import deliver
 from notifications.domain import Letter
+from testkit import statements
 
 SENDER = "Shopfloor <orders@shopfloor.example>"
 TEMPLATE = "{customer_id}@customers.example"

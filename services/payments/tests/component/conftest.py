@@ -17,10 +17,10 @@ from sqlalchemy import text
 
 from chassis.database import Database
 from chassis.envelope import Money, new_id
-from chassis.testing import eventually, received
 from payments import consumers, handlers
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
 from payments.processor import Processor
+from testkit import eventually, received
 
 AMOUNT = Money(amount_minor=1250, currency="EUR")
 FOREVER = 3600.0

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from chassis.envelope import new_id
-from chassis.testing import client
 from payments.main import create_app
 from payments.settings import Settings
+from testkit import client
 
 Floor = Any
 

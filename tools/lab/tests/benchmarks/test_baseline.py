@@ -8,12 +8,12 @@ from importlib import import_module
 import asyncpg
 import pytest
 
-from shop.testing import MakeDatabase
 from shop_lab.benchmarks import baseline
 from shop_lab.probes.bare_path import PATH
 from shop_lab.probes.sql import statement, transactions
 from shop_stack import paths
 from shop_stack.ports import SERVICES
+from testkit.databases import MakeDatabase
 
 CONFIRMED = {type for type, _, _ in baseline.EVENTS}
 

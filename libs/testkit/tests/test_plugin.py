@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shop.testing import MakeDatabase
 from shop_stack import paths, topics
+from testkit.databases import MakeDatabase
 
 NO_TABLES = Path(__file__).parent
 
