@@ -11,11 +11,14 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 READY := $(VENV)/.ready
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
-PROJECTS := $(dir libs/chassis/pyproject.toml $(SERVICES) tools/shop/pyproject.toml tools/processor/pyproject.toml)
+TOOLS := $(addprefix tools/,processor stack observe oracle load lab shop)
+PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
+# Projects of this repository: they are installed from here, and stand in no lock.
+OURS := chassis testkit processor shop-stack shop-observe shop-oracle shop-load shop-lab
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
-	--custom-compile-command "make lock" --no-emit-package chassis
+	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
 
 # One sentence with the cure, and where the rest is.
 sorry = echo "make: $(1)." >&2; exit 1
@@ -73,7 +76,7 @@ lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=
 	@for project in $(dir $(SERVICES)) tools/processor/; do \
 		(cd $$project && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt) || exit 1; \
 	done
-	@cd tools/shop && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
+	@cd tools/stack && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
 
 .PHONY: sbom

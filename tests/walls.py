@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from shop.stack.ports import SERVICES
+from shop_stack.ports import SERVICES
 
 Login = Callable[[str, str], str]
 """(service, database) → the URL with which a role of the service asks for the database."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shop.load import Placed, plan_run
-from shop.oracle.evidence import Evidence, Movement, Traces
-from shop.oracle.history import Request
-from shop.oracle.report import Verdict, judge
+from shop_load.closed_loop import Placed, plan_run
+from shop_observe.history import Request
+from shop_oracle.evidence import Evidence, Movement, Traces
+from shop_oracle.report import Verdict, judge
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.checks import Sales
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from shop.load import Customers, Placed, Run, Scenario, plan_run, serve_customers
-from shop.oracle.evidence import Evidence
-from shop.oracle.gather import gather
-from shop.oracle.history import History
-from shop.oracle.report import judge
-from shop.stack import embedded
-from shop.stack.loops import in_own_loop
-from shop.stack.parts import Stack
-from shop.stack.ports import free_base
-from shop.target import Target
+from shop_load.closed_loop import Customers, Placed, Run, Scenario, plan_run, serve_customers
+from shop_observe.history import History
+from shop_oracle.evidence import Evidence
+from shop_oracle.gather import gather
+from shop_oracle.report import judge
+from shop_stack import embedded
+from shop_stack.loops import in_own_loop
+from shop_stack.parts import Stack
+from shop_stack.ports import free_base
+from shop_stack.target import Target
 
 REST_SECONDS = 120.0
 

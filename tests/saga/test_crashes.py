@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.testing import eventually
-from shop.stack import embedded, parts
-from shop.stack.ports import SERVICES
+from shop_stack import embedded, parts
+from shop_stack.ports import SERVICES
+from testkit import eventually
 
 ORDERS = 60
 

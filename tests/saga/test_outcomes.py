@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.testing import eventually
-from shop.load import Scenario
+from shop_load.closed_loop import Scenario
+from testkit import eventually
 
 ENDINGS = {
     Scenario.CONFIRMED: {("CONFIRMED", "")},

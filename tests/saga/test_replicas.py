@@ -7,12 +7,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-from shop.bench.replicas import Replica
-from shop.prove import business, republish, shutdown
-from shop.prove.churn import Churn
-from shop.prove.shutdown import BATCH
-from shop.stack import parts
-from shop.stack.ports import free_port
+from shop_lab.experiments import business, republish, shutdown
+from shop_lab.experiments.churn import Churn
+from shop_lab.experiments.shutdown import BATCH
+from shop_lab.replicas import Replica
+from shop_stack import parts
+from shop_stack.ports import free_port
 
 ORDERS = 60
 

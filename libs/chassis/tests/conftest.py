@@ -23,7 +23,7 @@ from chassis.tuning import planner
 from chassis.web import ServiceContext, admin
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
-from shop.testing import MakeDatabase, TestDatabase
+from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
 TOPIC = "things.thing.v1"

@@ -24,10 +24,10 @@ from chassis.kafka.consumer import ClientHooks
 from chassis.observability import tracing
 from chassis.outbox import Database, Relay
 from chassis.supervisor import supervise
-from chassis.testing import eventually
+from testkit import eventually
 from chassis.tuning.fetch_together import fetch_together
 from chassis.tuning.leave_while_joining import stop_and_leave
-from shop.testing import TestDatabase
+from testkit.databases import TestDatabase
 
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
 Counted = Callable[[str, int], PublishedEvent]

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, t
 
 from chassis.outbox import Database
 from chassis.postgres.connection import compiled
-from chassis.testing import eventually
+from testkit import eventually
 
 EFFECTS = Table(
     "effects", MetaData(), Column("name", Text), Column("number", Integer), Column("in_call", Integer)

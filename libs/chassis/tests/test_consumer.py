@@ -23,7 +23,7 @@ from chassis.inbox import Inbox
 from chassis.kafka import Consumer, KafkaPublisher
 from chassis.outbox.rows import row_of
 from chassis.settings import ServiceSettings
-from chassis.testing import eventually
+from testkit import eventually
 
 PARTITION = TopicPartition("things.thing.v1", 0)
 

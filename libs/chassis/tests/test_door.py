@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 
 from chassis.postgres import Connection
-from chassis.testing import listening
+from testkit import listening
 from chassis.web import LoadShedding
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"

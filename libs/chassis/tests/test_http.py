@@ -16,10 +16,10 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
+from testkit import client, eventually
 from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
 from chassis.web.body_limit import BodyLimit
-from shop.testing import TestDatabase
+from testkit.databases import TestDatabase
 
 
 class Broken(Exception):

@@ -15,7 +15,7 @@ from chassis.errors import Unavailable
 from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
 from chassis.inbox import Inbox, Subscriptions, WholeBatch, dead_letters
 from chassis.outbox import Database
-from chassis.testing import statements
+from testkit import statements
 
 Message = Callable[..., RawMessage]
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]

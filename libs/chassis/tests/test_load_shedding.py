@@ -13,10 +13,10 @@ from chassis.postgres import Connection
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.supervisor import supervise
-from chassis.testing import eventually
+from testkit import eventually
 from chassis.web import LoadShedding
 from chassis.web.load_shedding import LoadSheddingMiddleware
-from shop.testing import TestDatabase
+from testkit.databases import TestDatabase
 
 
 async def none_waiting(connection: Connection) -> int:

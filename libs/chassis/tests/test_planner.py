@@ -2,7 +2,7 @@
 
 from chassis.outbox import Database
 from chassis.tuning import planner
-from shop.testing import TestDatabase
+from testkit.databases import TestDatabase
 
 PREPARE = (
     "PREPARE parked (bigint[]) AS"

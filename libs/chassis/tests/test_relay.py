@@ -19,9 +19,9 @@ from chassis.outbox.leases import RelayPosition
 from chassis.outbox.relay import SESSION
 from chassis.outbox.republish import republish_all
 from chassis.postgres import Driver
-from chassis.testing import eventually
+from testkit import eventually
 from chassis.tuning import planner
-from shop.testing import TestDatabase
+from testkit.databases import TestDatabase
 
 Counted = Callable[[str, int], PublishedEvent]
 Publish = Callable[..., Awaitable[None]]

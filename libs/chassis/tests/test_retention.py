@@ -18,8 +18,8 @@ from chassis.jobs.prune import prune
 from chassis.kafka.topic_retention import RetentionTooShort, check_retention
 from chassis.outbox import Database, OutboxRow, Relay
 from chassis.outbox.republish import republish_all
-from chassis.testing import eventually
-from shop.testing import TestDatabase
+from testkit import eventually
+from testkit.databases import TestDatabase
 
 NOTHING = timedelta(0)
 LONG = timedelta(days=8)

@@ -16,8 +16,8 @@ from chassis.errors import Unavailable
 from chassis.inbox import Inbox
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
-from shop.testing import TestDatabase
+from testkit import client, eventually
+from testkit.databases import TestDatabase
 
 A_DAY = {"retention.ms": str(24 * 3_600_000)}
 

@@ -20,8 +20,8 @@ from chassis.outbox import CHANNEL, Database, shard_of
 from chassis.postgres import Connection
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
-from shop.testing import TestDatabase
+from testkit import client, eventually
+from testkit.databases import TestDatabase
 
 
 def things(project: TestDatabase, **more: Any) -> ServiceSettings:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 from uvicorn import Config
 
-from chassis.testing import eventually, listening
+from testkit import eventually, listening
 
 REQUEST = b"GET /here HTTP/1.1\r\nHost: things\r\n\r\n"
 

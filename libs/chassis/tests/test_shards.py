@@ -20,8 +20,8 @@ from chassis.outbox import SHARDS, Database, key_hash, shard_of
 from chassis.postgres import Statements
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from chassis.testing import client, eventually
-from shop.testing import TestDatabase
+from testkit import client, eventually
+from testkit.databases import TestDatabase
 
 STATEMENTS = Statements("chassis.postgres")
 

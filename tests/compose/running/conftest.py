@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from shop.load import Customers, Placed, Scenario, plan_run, serve_customers
-from shop.oracle.history import History
-from shop.stack import compose, places
-from shop.stack.ports import is_free
-from shop.target import Target
+from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, serve_customers
+from shop_observe.history import History
+from shop_stack import compose, paths
+from shop_stack.ports import is_free
+from shop_stack.target import Target
 
 PROJECT = "shopfloor-test"
 PORTS = (*range(1, 6), 10, 32, 86, 92)
@@ -81,7 +81,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         try:
             up("--build")
             services = json.loads(compose.docker("compose", "config", "--format", "json"))["services"]
-            with compose.reached(state, places.contracts()) as target:
+            with compose.connect(state, paths.contracts()) as target:
                 yield Containers(target, services)
         finally:
             compose.docker("compose", "down", "--volumes", "--remove-orphans")

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from shop.stack import compose
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
+from shop_stack import compose
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES
 
 from .conftest import Containers
 
@@ -77,7 +77,7 @@ def test_a_container_that_is_not_locked_is_seen(containers: Containers) -> None:
 def test_an_image_holds_one_service_and_no_compiler(containers: Containers, name: str) -> None:
     image = containers.services[name]["image"]
     assert compose.docker("run", "--rm", image, "ls", "src").split() == sorted(["chassis", name])
-    with pytest.raises(Trouble):
+    with pytest.raises(UserError):
         compose.docker(
             "run", "--rm", image, "sh", "-c", "command -v cc || command -v gcc || command -v strip"
         )

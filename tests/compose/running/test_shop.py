@@ -4,12 +4,12 @@ import asyncio
 
 import httpx
 
-from chassis.testing import eventually
-from shop.load import Scenario
-from shop.oracle.gather import gather
-from shop.oracle.report import judge
-from shop.stack import compose
-from shop.stack.ports import SERVICES
+from shop_load.closed_loop import Scenario
+from shop_oracle.gather import gather
+from shop_oracle.report import judge
+from shop_stack import compose
+from shop_stack.ports import SERVICES
+from testkit import eventually
 
 from .conftest import Containers, place, up
 

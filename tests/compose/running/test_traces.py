@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.testing import eventually
-from shop.load import Scenario
-from shop.stack import compose
-from shop.stack.ports import SERVICES
-from shop.traces import ORDER
+from shop_load.closed_loop import Scenario
+from shop_observe.traces import ORDER
+from shop_stack import compose
+from shop_stack.ports import SERVICES
+from testkit import eventually
 
 from .conftest import Containers, place, up
 

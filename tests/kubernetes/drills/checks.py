@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shop.load import Placed
-from shop.oracle.history import Request
-from shop.oracle.report import Verdict
+from shop_load.closed_loop import Placed
+from shop_observe.history import Request
+from shop_oracle.report import Verdict
 
 Seen = Mapping[str, Any]
 """An object as the API server tells it."""

@@ -15,14 +15,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chassis.testing import eventually
-from shop.load import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
-from shop.oracle.gather import gather
-from shop.oracle.history import History, read_histories
-from shop.oracle.report import judge
-from shop.stack import kubernetes, places
-from shop.stack.trouble import Trouble
-from shop.target import Target
+from shop_load.closed_loop import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
+from shop_observe.history import History, read_histories
+from shop_oracle.gather import gather
+from shop_oracle.report import judge
+from shop_stack import kubernetes, paths
+from shop_stack.errors import UserError
+from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills.checks import Sales, replica_faults, verdict_faults
 
 READY = 600.0
@@ -77,8 +77,8 @@ class Floor:
             await self.kubectl(
                 "drain", node, "--pod-selector", OURS, "--delete-emptydir-data", "--timeout=40s"
             )
-        except Trouble as trouble:
-            if "disruption budget" not in str(trouble) and "timeout" not in str(trouble):
+        except UserError as error:
+            if "disruption budget" not in str(error) and "timeout" not in str(error):
                 raise
             return True
         return False
@@ -156,7 +156,7 @@ async def is_refused(target: Target, role: str, password: str) -> bool:
 def figures() -> Iterator[dict[str, Any]]:
     found: dict[str, Any] = {}
     yield found
-    file = places.state_folder() / "k8s" / "figures.json"
+    file = paths.state_folder() / "k8s" / "figures.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(file.read_text()) if file.exists() else {}
     file.write_text(json.dumps(known | found, indent=1))
@@ -166,5 +166,5 @@ def figures() -> Iterator[dict[str, Any]]:
 async def floor(figures: dict[str, Any]) -> AsyncIterator[Floor]:
     """A shop whose every pod is ready."""
     await asyncio.to_thread(kubernetes.wait_until_ready, READY)
-    with kubernetes.reached(places.state_folder() / "k8s", places.contracts()) as target:
+    with kubernetes.connect(paths.state_folder() / "k8s", paths.contracts()) as target:
         yield Floor(target, figures)

@@ -9,10 +9,10 @@ import time
 
 import asyncpg
 
-from chassis.testing import eventually
-from shop.load import Scenario
-from shop.stack.ports import SERVICES
-from shop.target import Target
+from shop_load.closed_loop import Scenario
+from shop_stack.ports import SERVICES
+from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor, is_refused
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 import yaml
 
-from shop.stack.kubernetes import kubectl
-from shop.stack.trouble import Trouble
+from shop_stack.errors import UserError
+from shop_stack.kubernetes import kubectl
 from tests.kubernetes.definitions import definition
 from tests.kubernetes.rendered import OVERLAYS, Object, find, pod_of, rendered
 
@@ -16,7 +16,7 @@ ELSEWHERE = "shopfloor-dry-run"
 
 
 def try_out(objects: Sequence[Object]) -> str:
-    """What the API server says when it is asked to take the objects; raises Trouble if it does not."""
+    """What the API server says when it is asked to take the objects; raises UserError if it does not."""
     moved = [one for one in copy.deepcopy(objects) if one["kind"] != "Namespace"]
     for one in moved:
         one["metadata"]["namespace"] = ELSEWHERE
@@ -71,5 +71,5 @@ def test_the_api_server_refuses_a_planted_fault(place: None, fault: str) -> None
             find(objects, "ScaledObject", "orders-worker")["spec"]["maxReplicaCount"] = "many"
         case "no selector":
             del worker["spec"]["selector"]
-    with pytest.raises(Trouble):
+    with pytest.raises(UserError):
         try_out(objects)

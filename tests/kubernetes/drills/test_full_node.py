@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.testing import eventually
-from shop.stack import places
+from shop_stack import paths
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 
-HOG = places.repository() / "docs" / "labs" / "kubernetes" / "memory-hog.yaml"
+HOG = paths.repository() / "docs" / "labs" / "kubernetes" / "memory-hog.yaml"
 MOST_MIB = 8 * 1024
 """A node with more than this left for pods is not filled: the machine below it has other things to do."""
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis.testing import eventually
-from shop.kafka_log import declared_topics, reader
-from shop.stack import places, topics
-from shop.target import Target
+from shop_observe.kafka_log import declared_topics, reader
+from shop_stack import paths, topics
+from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 
@@ -52,7 +52,7 @@ async def test_a_topic_gets_more_partitions_in_business(floor: Floor) -> None:
 
 async def widen(bootstrap: str, partitions: int) -> None:
     """To a multiple, so that a key stays where it is or goes to a partition that is new."""
-    (declared,) = [one for one in topics.declared(places.contracts()) if one.name == TOPIC]
+    (declared,) = [one for one in topics.declared(paths.contracts()) if one.name == TOPIC]
     await topics.declare(bootstrap, [replace(declared, partitions=partitions)])
 
 

@@ -8,15 +8,15 @@ import asyncpg
 import pytest
 import yaml
 
-from chassis.testing import eventually
-from shop.stack import places
-from shop.target import Target
+from shop_stack import paths
+from shop_stack.target import Target
+from testkit import eventually
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import READY, Floor
 
 LAG = 20
 """Messages unread per replica in this drill; the component's own number would need a larger shop."""
-COMPONENT = places.repository() / "deploy" / "k8s" / "components" / "keda"
+COMPONENT = paths.repository() / "deploy" / "k8s" / "components" / "keda"
 
 
 async def test_workers_follow_the_lag_from_one_to_four_and_back(floor: Floor) -> None:

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from shop.stack.ports import SERVICES
+from shop_stack.ports import SERVICES
 from tests.kubernetes.drills.conftest import Floor
 from tests.walls import PLANTED, PLANTED_BREACHES, Login, breaches, closed_to_its_own_service
 

@@ -1,10 +1,10 @@
-"""What the tests of the embedded stack share."""
+"""What the tests of the command share."""
 
 from __future__ import annotations
 
 import pytest
 
-from shop.stack.ports import free_base
+from shop_stack.ports import free_base
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from inventory.main import create_service
 from inventory.settings import Settings
 from shop.commands import dead_letters
-from shop.stack.ports import SERVICES, free_base
-from shop.stack.trouble import Trouble
-from shop.target import Target
-from shop.testing import MakeDatabase, TestDatabase
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES, free_base
+from shop_stack.target import Target
+from testkit.databases import MakeDatabase, TestDatabase
 
 LETTER = """
     INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,
@@ -53,10 +53,10 @@ async def shop(
     target = Target("test", urls, "", "", {}, Path(), Path(), Path())
 
     @contextmanager
-    def reached() -> Iterator[Target]:
+    def connect() -> Iterator[Target]:
         yield target
 
-    monkeypatch.setattr(dead_letters, "reached", reached)
+    monkeypatch.setattr(dead_letters, "connect", connect)
     connection = await asyncpg.connect(made.owner_url)
     yield connection
     await connection.close()
@@ -99,7 +99,7 @@ async def test_what_cannot_be_done_is_one_sentence_with_the_cure(
     shop: asyncpg.Connection[Any], arguments: tuple[str, ...], says: str
 ) -> None:
     outcome = run(*arguments)
-    assert isinstance(outcome.exception, Trouble)
+    assert isinstance(outcome.exception, UserError)
     assert says in str(outcome.exception)
 
 

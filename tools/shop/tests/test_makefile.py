@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+TOOLS = ("processor", "stack", "observe", "oracle", "load", "lab", "shop")
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that refuses every connection: a machine without network."""
 
@@ -20,7 +21,7 @@ def clone(tmp_path: Path) -> Path:
     """A clone as far as the Makefile looks at it before anything is installed."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "requirements-dev.txt", tmp_path)
-    for project in ("libs/chassis", "tools/shop", "tools/processor"):
+    for project in ("libs/chassis", "libs/testkit", *(f"tools/{name}" for name in TOOLS)):
         (tmp_path / project).mkdir(parents=True)
         shutil.copy(ROOT / project / "pyproject.toml", tmp_path / project)
     return tmp_path
@@ -64,7 +65,7 @@ def test_without_network_there_is_one_sentence_and_no_output_of_pip(clone: Path)
 
 
 def test_without_network_but_with_uv_there_is_one_sentence_too(clone: Path) -> None:
-    from shop.stack import venvs
+    from shop_stack import venvs
 
     result = make(clone, "up", UV=str(venvs.uv()), UV_HTTP_RETRIES="0")
     assert result.returncode != 0

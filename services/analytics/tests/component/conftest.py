@@ -14,7 +14,7 @@ from analytics.main import create_service
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import ConsumedEvent, new_id
 from chassis.outbox import Database
-from chassis.testing import client, received
+from testkit import client, received
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

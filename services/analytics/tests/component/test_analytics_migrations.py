@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from analytics.db import metadata
-from chassis.testing import differences
+from testkit import differences
 
 
 async def test_migrating_gives_exactly_the_tables_that_the_code_knows(

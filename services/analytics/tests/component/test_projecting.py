@@ -12,7 +12,7 @@ from analytics import handlers
 from analytics.domain import join
 from analytics.jobs import MODELS
 from chassis.events import new_id
-from chassis.testing import statements
+from testkit import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 

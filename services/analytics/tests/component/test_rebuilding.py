@@ -13,7 +13,7 @@ from sqlalchemy import text
 from analytics import handlers, jobs
 from analytics.jobs import MODELS, rebuild
 from chassis.events import Cause, encode, new_id
-from chassis.testing import statements
+from testkit import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 

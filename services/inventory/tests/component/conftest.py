@@ -9,7 +9,7 @@ import pytest
 
 from chassis.events import PublishedEvent
 from chassis.outbox import Database
-from chassis.testing import client, published, received
+from testkit import client, published, received
 from inventory import handlers
 from inventory.db import lock_reservations, product, reservation
 from inventory.domain import Product, Reservation

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from chassis.testing import differences
+from testkit import differences
 from inventory.db import metadata
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.events import new_id
-from chassis.testing import published, received, statements
+from testkit import published, received, statements
 from inventory import db, handlers
 from inventory.domain import Act, IllegalTransition, State, StockWouldNotHold, UnknownReservation
 from inventory.events import (

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from chassis.events import Money, PublishedEvent, new_id
 from chassis.outbox import Database
-from chassis.testing import client, published, received
+from testkit import client, published, received
 from notifications import handlers
 from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
 from notifications.main import create_service

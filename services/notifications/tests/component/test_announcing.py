@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.events import Cause, Money, new_id
-from chassis.testing import received, statements
+from testkit import received, statements
 from notifications import handlers
 from notifications.events import OrderConfirmed
 

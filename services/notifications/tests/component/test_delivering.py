@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
-from chassis.testing import statements
+from testkit import statements
 from notifications import handlers
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
 from notifications.domain import Letter

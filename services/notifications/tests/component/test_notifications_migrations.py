@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chassis.testing import differences
 from notifications.db import metadata
+from testkit import differences
 
 
 async def test_migrating_gives_exactly_the_tables_that_the_code_knows(

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from chassis.events import Money, PublishedEvent
 from chassis.outbox import Database
-from chassis.testing import client, published, received
+from testkit import client, published, received
 from orders import db as tables
 from orders import handlers
 from orders.domain import Item

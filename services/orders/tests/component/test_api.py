@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from chassis.testing import client, eventually, statements
+from testkit import client, eventually, statements
 from orders.main import create_service
 from orders.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.events import PublishedEvent
-from chassis.testing import published, received, statements
+from testkit import published, received, statements
 from orders import domain, handlers, jobs
 from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from chassis.testing import differences
+from testkit import differences
 from orders.db import metadata
 
 

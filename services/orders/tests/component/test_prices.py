@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from chassis.events import Money
-from chassis.testing import received, statements
+from testkit import received, statements
 from orders import db as tables
 from orders import handlers
 from orders.events import ProductPriced

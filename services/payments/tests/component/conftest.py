@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from chassis.events import Money, new_id
 from chassis.outbox import Database
-from chassis.testing import eventually, received
+from testkit import eventually, received
 from payments import handlers, jobs
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
 from payments.processor import Processor

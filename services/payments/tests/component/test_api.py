@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from chassis.events import new_id
-from chassis.testing import client
+from testkit import client
 from payments.main import create_service
 from payments.settings import Settings
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from chassis.events import Cause, Envelope, new_id
 from chassis.outbox import Database
-from chassis.testing import eventually
+from testkit import eventually
 from payments import handlers, jobs
 from payments.domain import Charged
 from payments.events import StockReserved

@@ -24,9 +24,9 @@ from shop.commands.status import status
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
-from shop.reach import VARIABLE, Where, chosen
-from shop.stack.trouble import Trouble
-from shop.target import TargetMissing
+from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
+from shop_stack.errors import UserError
+from shop_stack.target import TargetMissing
 
 app = typer.Typer(
     name="shop",
@@ -40,7 +40,7 @@ app = typer.Typer(
 @app.callback()
 def choose(
     target: Annotated[
-        Where | None,
+        TargetKind | None,
         typer.Option(
             help="Which running shop demo, order, watch, trace, check and bench are about (or SHOP_TARGET)."
         ),
@@ -48,7 +48,7 @@ def choose(
 ) -> None:
     """Runs, watches and judges Shopfloor."""
     # In the environment, so that whatever a command starts is about the same shop.
-    os.environ[VARIABLE] = target or chosen()
+    os.environ[VARIABLE] = target or chosen_kind()
 
 
 for command in (up, down, status, logs, restart, demo, order, watch, trace, check, republish, doctor, bench):
@@ -64,8 +64,8 @@ def main() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
-    except (Trouble, TargetMissing) as trouble:
-        Console(stderr=True, highlight=False).print(f"[bold red]shop:[/] {trouble}", soft_wrap=True)
+    except (UserError, TargetMissing) as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]shop:[/] {error}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from shop import timeline, traces
-from shop.load import Customers, Placed, Scenario, plan_run, run_name, serve_customers
-from shop.oracle.evidence import Evidence, Order
-from shop.oracle.gather import gather
-from shop.oracle.history import History
-from shop.oracle.quiet import Unrest
-from shop.oracle.replay import percentile
-from shop.oracle.report import Verdict, judge, print_verdict
-from shop.target import Target
+from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop_observe import timeline, traces
+from shop_observe.history import History
+from shop_oracle.evidence import Evidence, Order
+from shop_oracle.gather import gather
+from shop_oracle.quiet import Unrest
+from shop_oracle.replay import percentile
+from shop_oracle.report import Verdict, judge, print_verdict
+from shop_stack.target import Target
 
 REST_SECONDS = 180.0
 """How long the orders may take to come to rest after the last one was placed."""

@@ -11,16 +11,17 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from shop.bench import outside, plan, stage
-from shop.bench.bench import FULL, QUICK, Effort
-from shop.bench.figure import Figure
-from shop.bench.page import write_page
-from shop.bench.plan import Report
-from shop.bench.table import print_report
-from shop.reach import Where, chosen, reached
-from shop.stack import places
-from shop.stack.trouble import Trouble
 from shop.steps import Steps
+from shop_lab.benchmarks import from_outside, plan
+from shop_lab.benchmarks.benchmark import FULL, QUICK, Effort
+from shop_lab.benchmarks.figure import Figure
+from shop_lab.benchmarks.page import write_page
+from shop_lab.benchmarks.plan import Report
+from shop_lab.benchmarks.table import print_report
+from shop_lab.testbed import fresh_testbed
+from shop_stack import paths
+from shop_stack.connect import TargetKind, chosen_kind, connect
+from shop_stack.errors import UserError
 
 
 def bench(
@@ -52,14 +53,14 @@ def bench(
         shop --target compose bench --quick
     """
     console = Console(stderr=True)
-    if chosen() is not Where.EMBEDDED:
+    if chosen_kind() is not TargetKind.EMBEDDED:
         return _from_outside(only, rounds, out, quick=quick, json_=json_)
     effort = QUICK if quick else FULL
     if rounds is not None:
         effort = plan.with_rounds(effort, rounds)
     signal.signal(signal.SIGTERM, end)
     report = asyncio.run(run(plan.chosen(only or []), effort, console))
-    out = out or places.cache_folder().parent / "report"
+    out = out or paths.cache_folder().parent / "report"
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(json.dumps(report.as_json(), indent=2))
     write_page(report, out / "bench.html")
@@ -73,15 +74,15 @@ def bench(
 
 def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:
     if any(not_here):
-        raise Trouble(
+        raise UserError(
             "--only, --rounds and --out are about the embedded stack: leave them out, or the --target."
         )
-    with reached() as target:
-        found = asyncio.run(outside.measure(target, outside.QUICK if quick else outside.FULL))
+    with connect() as target:
+        found = asyncio.run(from_outside.measure(target, from_outside.QUICK if quick else from_outside.FULL))
     if json_:
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
-        outside.print_seen(found, Console())
+        from_outside.print_seen(found, Console())
 
 
 def end(*_: object) -> NoReturn:
@@ -97,5 +98,5 @@ async def run(figures: list[Figure], effort: Effort, console: Console) -> Report
         def tell(what: str) -> None:
             progress.update(task, description=what)
 
-        async with stage.opened(lambda part, what: tell(f"{part}: {what}")) as opened:
-            return await plan.carry_out(opened, figures, effort, tell, lambda: progress.advance(task))
+        async with fresh_testbed(lambda part, what: tell(f"{part}: {what}")) as testbed:
+            return await plan.carry_out(testbed, figures, effort, tell, lambda: progress.advance(task))

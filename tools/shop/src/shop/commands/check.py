@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shop.oracle.gather import gather
-from shop.oracle.report import judge, print_verdict
-from shop.reach import reached
+from shop_oracle.gather import gather
+from shop_oracle.report import judge, print_verdict
+from shop_stack.connect import connect
 
 UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
 
@@ -44,7 +44,7 @@ def check(
         shop check --wait 2m        after a long outage
     """
     patience = seconds(wait)
-    with reached() as target, Console(stderr=True).status("looking") as status:
+    with connect() as target, Console(stderr=True).status("looking") as status:
         evidence = asyncio.run(gather(target, patience, lambda what: status.update(what)))
         status.update("judging")
         verdict = judge(evidence)

@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from shop.reach import reached
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
-from shop.target import Target
+from shop_stack import admin
+from shop_stack.admin import ask, require_service
+from shop_stack.connect import connect
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES
 
 app = typer.Typer(
     help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
@@ -46,7 +46,7 @@ def list_letters(
 
         shop dead-letters list payments --state all --json
     """
-    with reached() as target:
+    with connect() as target:
         asked = {"state": state, **({"key": key} if key else {})}
         found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
     if as_json:
@@ -65,7 +65,7 @@ def show(service: Service, letter: Annotated[int, typer.Argument(help="Its id.",
 
         shop dead-letters show payments 7
     """
-    with reached() as target:
+    with connect() as target:
         typer.echo(json.dumps(ask(target, service, "GET", f"/dead-letters/{letter}"), indent=2))
 
 
@@ -106,16 +106,16 @@ def republish(service: Service) -> None:
 
         for service in orders inventory payments notifications; do shop republish $service; done
     """
-    with reached() as target:
-        sent = ask(target, service, "POST", "/republish")
-    typer.echo(f"{service} sends {sent['events']} events again.")
+    with connect() as target:
+        events = admin.republish(target, service)
+    typer.echo(f"{service} sends {events} events again.")
 
 
 def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     """Redrive or discard, and say what came of it."""
     if (letter is None) == (key is None):
-        raise Trouble("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
-    with reached() as target:
+        raise UserError("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
+    with connect() as target:
         outcome = ask(target, service, "POST", f"/dead-letters/{verb}", json={"id": letter, "key": key})
     typer.echo(f"{outcome['ended']} ended, {outcome['still_open']} still open.")
     if outcome["error"]:
@@ -123,28 +123,11 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     raise typer.Exit(1 if outcome["error"] else 0)
 
 
-def ask(target: Target, service: str, method: str, path: str, **request: Any) -> Any:
-    """What a service's admin API answers. Raises Trouble with what it says is wrong."""
-    (name,) = chosen(service)
-    url = f"{target.service_urls[name]}/admin{path}"
-    try:
-        answer = httpx.request(method, url, timeout=60.0, trust_env=False, **request)
-    except httpx.HTTPError as error:
-        raise Trouble(
-            f"{name} does not answer ({error}): see `shop status`, then `shop restart {name}`."
-        ) from error
-    body = answer.json()
-    if answer.is_error:
-        raise Trouble(f"{name} refuses: {body.get('detail') or body['title']}")
-    return body
-
-
 def chosen(service: str | None) -> tuple[str, ...]:
-    """All services, or the one that is named. Raises Trouble if there is none of that name."""
+    """All services, or the one that is named. Raises UserError if there is none of that name."""
     if service is None:
         return SERVICES
-    if service not in SERVICES:
-        raise Trouble(f"There is no service {service!r}: it is one of {', '.join(SERVICES)}.")
+    require_service(service)
     return (service,)
 
 

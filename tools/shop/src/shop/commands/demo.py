@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from shop.demo import Demonstration, as_json, demonstrate, print_demonstration
-from shop.reach import Where, chosen, reached
-from shop.stack import embedded
 from shop.steps import Steps
-from shop.target import Target
+from shop_stack import embedded
+from shop_stack.connect import TargetKind, chosen_kind, connect
+from shop_stack.target import Target
 
 
 def demo(
@@ -63,8 +63,8 @@ async def run(
 @asynccontextmanager
 async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
     """A shop for as long as the context lasts: the one that runs, or one of its own."""
-    if chosen() is not Where.EMBEDDED:
-        with reached() as target:
+    if chosen_kind() is not TargetKind.EMBEDDED:
+        with connect() as target:
             yield target
         return
     stack = embedded.stack()

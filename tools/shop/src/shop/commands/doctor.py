@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shop.stack import checks, embedded, kafka, places, postgres, venvs
-from shop.stack.parts import Stack
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
+from shop_stack import checks, embedded, kafka, paths, postgres, venvs
+from shop_stack.errors import UserError
+from shop_stack.parts import Stack
+from shop_stack.ports import SERVICES
 
 OLDEST_PYTHON = (3, 11)
 
@@ -58,8 +58,8 @@ def examine(stack: Stack) -> list[Finding]:
 def _check(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, look())
-    except Trouble as trouble:
-        return Finding(what, "", str(trouble))
+    except UserError as error:
+        return Finding(what, "", str(error))
 
 
 def _python() -> Finding:
@@ -80,7 +80,7 @@ def _ports(stack: Stack) -> str:
 
 
 def _jars() -> str:
-    jars = asyncio.run(kafka.classpath(places.cache_folder()))
+    jars = asyncio.run(kafka.classpath(paths.cache_folder()))
     return f"{len(jars.split(os.pathsep))} jars"
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from shop.commands.progress import Progress
-from shop.stack import embedded
+from shop_stack import embedded
 
 console = Console()
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from shop.stack import embedded
-from shop.stack.trouble import Trouble
+from shop_stack import embedded
+from shop_stack.errors import UserError
 
 
 def logs(
@@ -23,7 +23,7 @@ def logs(
     if not file.exists():
         known = sorted(path.stem for path in (stack.state / "logs").glob("*.log"))
         cure = f"choose one of {', '.join(known)}" if known else "start the shop with `shop up`"
-        raise Trouble(f"There is no log of {service!r}: {cure}.")
+        raise UserError(f"There is no log of {service!r}: {cure}.")
     end = file.stat().st_size
     if tail := stack.daemon(service).tail(lines):
         typer.echo(tail)

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from shop.load import Customers, Placed, Scenario, plan_run, run_name, serve_customers
-from shop.oracle.history import History
-from shop.reach import reached
-from shop.target import Target
+from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop_observe.history import History
+from shop_stack.connect import connect
+from shop_stack.target import Target
 
 
 def order(
@@ -31,7 +31,7 @@ def order(
 
         shop watch $(shop order --outcome declined | head -1)
     """
-    with reached() as target:
+    with connect() as target:
         placed = asyncio.run(place_one(target, outcome))
     typer.echo(placed.order_id)
     typer.echo(f"shop watch {placed.order_id}    what happens to it", err=True)

@@ -32,7 +32,7 @@ class Progress:
             self._live.stop()
 
     def report(self, part: str, happening: str) -> None:
-        """A `shop.stack.embedded.Report`."""
+        """A `shop_stack.embedded.Report`."""
         self._happenings[part] = happening
         if self._console.is_terminal:
             self._live.update(self._table())

@@ -13,20 +13,12 @@ from rich.console import Console
 from rich.progress import TaskProgressColumn
 
 from shop.commands.bench import end
-from shop.prove import (
-    ground,
-    open_transaction,
-    overload,
-    rebalances,
-    replicas,
-    republish,
-    shutdown,
-)
-from shop.prove.ground import Ground
-from shop.prove.outcome import Outcome, print_outcome
-from shop.stack.ports import SERVICES
-from shop.stack.trouble import Trouble
 from shop.steps import Steps
+from shop_lab.experiments import open_transaction, overload, rebalances, replicas, republish, shutdown
+from shop_lab.experiments.experiment import Experiment, fresh_experiment
+from shop_lab.experiments.outcome import Outcome, print_outcome
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES
 
 app = typer.Typer(
     help="Try under load what the chassis promises, each on a fresh stack of its own. The exit code is the verdict.",
@@ -35,7 +27,7 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 Minutes = Annotated[float, typer.Option(min=0.1, help="For how long.")]
-Experiment = Callable[[Ground], Awaitable[Outcome]]
+Run = Callable[[Experiment], Awaitable[Outcome]]
 
 
 @app.command("replicas")
@@ -79,7 +71,7 @@ def prove_rebalances(
         shop prove rebalances --joins 20 --service payments
     """
     if service not in SERVICES:
-        raise Trouble(f"There is no service {service!r}: it is one of {', '.join(SERVICES)}.")
+        raise UserError(f"There is no service {service!r}: it is one of {', '.join(SERVICES)}.")
     carry_out(
         f"{joins} joins and leaves of {service}", lambda on: rebalances.run(on, service, joins), as_json
     )
@@ -164,12 +156,10 @@ def prove_republish(
     carry_out("Kafka's volume destroyed", lambda on: republish.run(on, orders), as_json)
 
 
-def carry_out(
-    title: str, experiment: Experiment, as_json: bool, settings: Mapping[str, str] | None = None
-) -> None:
-    """Carry out an experiment on a ground of its own, tell what came of it, and exit with the verdict."""
+def carry_out(title: str, run: Run, as_json: bool, settings: Mapping[str, str] | None = None) -> None:
+    """Run an experiment on a testbed of its own, print its outcome, and exit with the verdict."""
     signal.signal(signal.SIGTERM, end)
-    outcome = asyncio.run(_carried_out(title, experiment, settings or {}))
+    outcome = asyncio.run(_carried_out(title, run, settings or {}))
     if as_json:
         typer.echo(json.dumps(outcome.as_json(), indent=2))
     else:
@@ -177,16 +167,16 @@ def carry_out(
     raise typer.Exit(0 if outcome.holds else 1)
 
 
-async def _carried_out(title: str, experiment: Experiment, settings: Mapping[str, str]) -> Outcome:
+async def _carried_out(title: str, run: Run, settings: Mapping[str, str]) -> Outcome:
     with Steps(Console(stderr=True), TaskProgressColumn()) as progress:
         task = progress.add_task(title, total=1.0)
         try:
-            async with ground.opened(
+            async with fresh_experiment(
                 lambda what: progress.update(task, description=what),
                 lambda share: progress.update(task, completed=share),
                 settings,
-            ) as opened:
-                return await experiment(opened)
+            ) as experiment:
+                return await run(experiment)
         except ExceptionGroup as group:
             raise _first(group) from group
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shop import target
-from shop.stack import embedded
+from shop_stack import embedded, target
 
 
 def restart(

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shop.stack import embedded
-from shop.stack.embedded import Status
+from shop_stack import embedded
+from shop_stack.embedded import Status
 
 MEGABYTE = 1_000_000
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from shop.stack.bare import Bare, read_state, write_state
-from shop.stack.trouble import Trouble
+from shop_stack.errors import UserError
+from shop_stack.servers import ServersOnly, read_state, write_state
 
 DEFAULT_FILE = Path(tempfile.gettempdir()) / "shop-test-stack.json"
 
@@ -36,27 +36,27 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop the two servers and delete all their data."""
-    bare, _, _ = read_state(_file())
-    asyncio.run(bare.stop())
+    servers, _, _ = read_state(_file())
+    asyncio.run(servers.stop())
     _file().unlink()
 
 
 def _runs(file: Path) -> bool:
     try:
-        bare, _, _ = read_state(file)
-    except Trouble:
+        servers, _, _ = read_state(file)
+    except UserError:
         return False
-    return bare.runs()
+    return servers.runs()
 
 
 async def _start(file: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="shop-test-stack-"))
     folder.chmod(0o711)  # PostgreSQL passes through as another user when root starts it.
-    bare = Bare(folder)
+    servers = ServersOnly(folder)
     try:
-        server, bootstrap = await asyncio.gather(bare.start_postgres(), bare.start_kafka())
+        server, bootstrap = await asyncio.gather(servers.start_postgres(), servers.start_kafka())
     except BaseException:
-        await bare.stop()
+        await servers.stop()
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    write_state(file, bare, server, bootstrap)
+    write_state(file, servers, server, bootstrap)

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from shop.commands.watch import order_id_of
-from shop.reach import reached_spans
-from shop.stack.trouble import Trouble
-from shop.traces import collect, title_of, traces_of_order, tree_of
+from shop_observe.traces import collect, title_of, traces_of_order, tree_of
+from shop_stack.connect import connect_spans
+from shop_stack.errors import UserError
 
 
 def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
@@ -28,11 +28,11 @@ def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
         shop trace $(shop order | head -1)      spans arrive a few seconds late
     """
     order_id = order_id_of(order)
-    with reached_spans() as folder:
+    with connect_spans() as folder:
         found = collect(folder, traces_of_order(folder, order_id))
     spans = {(span.trace_id, span.span_id): span for family in found.values() for span in family}
     if not spans:
-        raise Trouble(
+        raise UserError(
             f"No span of order {order_id} was received. Spans arrive some seconds after the order; "
             "if it is older, was tracing on?"
         )

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shop.commands.progress import Progress
-from shop.stack import embedded
-from shop.target import Target
+from shop_stack import embedded
+from shop_stack.target import Target
 
 console = Console()
 

@@ -13,11 +13,11 @@ import httpx
 import typer
 from rich.console import Console
 
-from shop.kafka_log import Entry, declared_topics, follow
-from shop.reach import reached
-from shop.stack.trouble import Trouble
-from shop.target import Target
-from shop.timeline import has_ended, tell, timeline_line
+from shop_observe.kafka_log import Entry, declared_topics, follow
+from shop_observe.timeline import has_ended, tell, timeline_line
+from shop_stack.connect import connect
+from shop_stack.errors import UserError
+from shop_stack.target import Target
 
 SILENCE = 3.0
 """Seconds without news after the end of an order, then its story is over: messages and refunds follow late."""
@@ -45,7 +45,7 @@ def watch(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
         shop watch $(shop order --outcome cancelled | head -1)
     """
     order_id = order_id_of(order)
-    with reached() as target:
+    with connect() as target:
         asyncio.run(tell_story(target, order_id, Console()))
 
 
@@ -73,7 +73,7 @@ async def when_placed(target: Target, order_id: str) -> datetime:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
             response = await client.get(url)
     except httpx.TransportError:
-        raise Trouble(f"{url} does not answer: is the shop up? See `shop status`.") from None
+        raise UserError(f"{url} does not answer: is the shop up? See `shop status`.") from None
     if response.status_code == 404:
-        raise Trouble(f"There is no order {order_id}: `shop order` places one and prints its id.")
+        raise UserError(f"There is no order {order_id}: `shop order` places one and prints its id.")
     return datetime.fromisoformat(response.raise_for_status().json()["placed_at"])

@@ -1,0 +1,29 @@
+"""A service's HTTP side in the process of the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import uvicorn
+
+from chassis.service import Service
+
+
+@asynccontextmanager
+async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client on a service, in this process, with its tasks running. Unexpected errors are answered 500."""
+    async with service.runtime.running(service.app):
+        transport = httpx.ASGITransport(service.asgi, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+            yield http
+
+
+async def listening(server: uvicorn.Server) -> int:
+    """Have a server listen as `serve` would, without its main loop; returns its port. End it by `shutdown`."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port

@@ -1,0 +1,65 @@
+"""A pytest plugin: real PostgreSQL and real Kafka for tests.
+
+Three fixtures:
+
+- `database`: `await database("orders")` gives a fresh, migrated database of that
+  service with its two roles, dropped when the test ends.
+- `kafka`: the bootstrap servers of a broker that has every topic of
+  contracts/topics.yaml. It is shared, so tests use keys and groups of their own.
+- `test_stack`: what the other two stand on.
+
+Where the two servers come from:
+
+- SHOP_TEST_STACK names the state file of a stack that runs (`shop test-stack up`): that one.
+- SHOP_STACK=containers: containers, through testcontainers.
+- otherwise the embedded stack, started when a test first asks and stopped after the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from shop_stack import paths
+from shop_stack.postgres import Server
+from testkit.databases import MakeDatabase, TestDatabase, clone
+from testkit.servers import TestServers, chosen_servers
+
+
+@pytest.fixture(scope="session")
+def test_stack() -> Iterator[TestServers]:
+    """The servers that this test run uses."""
+    stack = chosen_servers()
+    yield stack
+    stack.close()
+
+
+@pytest.fixture(scope="session")
+def kafka(test_stack: TestServers) -> str:
+    """Bootstrap servers of a broker with every declared topic."""
+    return test_stack.kafka
+
+
+@pytest.fixture(scope="session")
+def postgres_server(test_stack: TestServers) -> Server:
+    """The PostgreSQL server of this test run."""
+    return test_stack.server
+
+
+@pytest_asyncio.fixture
+async def database(postgres_server: Server) -> AsyncIterator[MakeDatabase]:
+    """Makes fresh, migrated databases; see MakeDatabase."""
+    made: list[str] = []
+
+    async def make(service: str, project: Path | None = None) -> TestDatabase:
+        fresh = await clone(postgres_server, service, project or paths.project(service))
+        made.append(fresh.name)
+        return fresh
+
+    yield make
+    async with postgres_server.connected() as connection:
+        for name in made:
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

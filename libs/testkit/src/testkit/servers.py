@@ -1,0 +1,86 @@
+"""Where the tests' PostgreSQL and Kafka come from."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from shop_stack import paths, topics
+from shop_stack.errors import UserError
+from shop_stack.loops import in_own_loop
+from shop_stack.postgres import Server
+from shop_stack.servers import ServersOnly, read_state
+
+
+class TestServers(Protocol):
+    """A PostgreSQL server and a Kafka broker, each started when it is first asked for."""
+
+    @property
+    def server(self) -> Server:
+        """The PostgreSQL server, with a superuser."""
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap servers; topics are declared."""
+
+    def close(self) -> None:
+        """Stop what was started for these tests."""
+
+
+class SharedStack:
+    """A stack that somebody else started and will stop."""
+
+    def __init__(self, file: Path) -> None:
+        _, self._server, self._bootstrap = read_state(file)
+
+    @property
+    def server(self) -> Server:
+        return self._server
+
+    @cached_property
+    def kafka(self) -> str:
+        in_own_loop(topics.declare(self._bootstrap, topics.declared(paths.contracts())))
+        return self._bootstrap
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class EmbeddedStack:
+    """A stack of this test run alone."""
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="shop-test-"))
+        folder.chmod(0o711)  # PostgreSQL passes through as another user when root runs the tests.
+        self._servers = ServersOnly(folder)
+
+    @cached_property
+    def server(self) -> Server:
+        return in_own_loop(self._servers.start_postgres())
+
+    @cached_property
+    def kafka(self) -> str:
+        bootstrap = in_own_loop(self._servers.start_kafka())
+        in_own_loop(topics.declare(bootstrap, topics.declared(paths.contracts())))
+        return bootstrap
+
+    def close(self) -> None:
+        in_own_loop(self._servers.stop())
+
+
+def chosen_servers() -> TestServers:
+    """The servers that SHOP_TEST_STACK or SHOP_STACK names; without them, a stack of this test run alone."""
+    if file := os.environ.get("SHOP_TEST_STACK"):
+        return SharedStack(Path(file))
+    match os.environ.get("SHOP_STACK", "embedded"):
+        case "embedded":
+            return EmbeddedStack()
+        case "containers":
+            from shop_stack.containers import ContainerStack
+
+            return ContainerStack()
+        case other:
+            raise UserError(f"SHOP_STACK is {other!r}: set it to embedded or containers.")

@@ -1,0 +1,30 @@
+"""All figures, in the order in which they are measured and told."""
+
+from shop_lab.benchmarks.figure import Figure
+from shop_lab.benchmarks.figures import (
+    catch_up,
+    cpu,
+    effects,
+    idle,
+    latency,
+    relay,
+    round_trips,
+    scaling,
+    telemetry,
+    throughput,
+    visible,
+)
+
+FIGURES: tuple[Figure, ...] = (
+    cpu.FIGURE,
+    throughput.FIGURE,
+    latency.FIGURE,
+    relay.FIGURE,
+    effects.FIGURE,
+    visible.FIGURE,
+    round_trips.FIGURE,
+    catch_up.FIGURE,
+    telemetry.FIGURE,
+    scaling.FIGURE,
+    idle.FIGURE,
+)

@@ -1,0 +1,42 @@
+"""How fast the relay empties an outbox, with every key's order kept, against a bare producer of the same messages."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from shop_lab import probe_runner, scratch
+from shop_lab.benchmarks.benchmark import Benchmark
+from shop_lab.benchmarks.charts import Bars
+from shop_lab.benchmarks.figure import Figure, Result
+from shop_lab.values import Value
+
+
+async def measure(bench: Benchmark) -> Result:
+    """The probe takes turns itself, and checks the order of what arrived."""
+    async with scratch.database(bench.testbed) as database:
+        rates = await probe_runner.run_probe(
+            "relay",
+            database=database,
+            bootstrap=bench.testbed.target.kafka,
+            topic=await scratch.topic(bench.testbed, "relay"),
+            bare_topic=await scratch.topic(bench.testbed, "relay-bare"),
+            rows=bench.effort.rows,
+            rounds=bench.effort.rounds,
+        )
+    typical = {name: median(found) for name, found in rates.items()}
+    return Result(
+        [
+            Value(
+                f"relay draining {bench.effort.rows:,} rows, share of bare sending",
+                typical["relay"] / typical["bare"],
+                must=0.4,
+                aim=0.7,
+                most=False,
+            )
+        ],
+        {"rows_per_second": rates},
+        [Bars("Rows per second", "1/s", {name: {"rows": rate} for name, rate in typical.items()})],
+    )
+
+
+FIGURE = Figure("relay", "The relay draining a full outbox", measure)

@@ -1,0 +1,60 @@
+"""Customers of every kind, for as long as an experiment lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+
+from shop_load.closed_loop import Customers, Placed, plan_run, run_name, serve_customers
+from shop_observe.history import History
+from shop_stack import embedded
+from shop_stack.parts import Stack
+from shop_stack.target import Target
+
+ROUND = 60
+"""Orders after which customers look whether it is closing time."""
+_seeds = count(1)
+
+
+@asynccontextmanager
+async def going_on(target: Target, rate: float, doors: Sequence[str] = ()) -> AsyncIterator[list[Placed]]:
+    """Orders of every outcome, `rate` a second in all, until the context ends; the list grows with each.
+
+    `doors` are the addresses of the replicas of orders, each with customers of its own; one that is away is waited for.
+    """
+    placed: list[Placed] = []
+    closing = asyncio.Event()
+    entrances = doors or [target.service_urls["orders"]]
+    async with asyncio.TaskGroup() as group:
+        for door in entrances:
+            there = replace(target, service_urls={**target.service_urls, "orders": door})
+            group.create_task(_come(there, rate / len(entrances), placed, closing))
+        try:
+            yield placed
+        finally:
+            closing.set()
+
+
+async def _come(target: Target, rate: float, placed: list[Placed], closing: asyncio.Event) -> None:
+    while not closing.is_set():
+        await serve(target, ROUND, Customers(concurrency=16, rate=rate, on_placed=placed.append))
+
+
+async def serve(target: Target, orders: int, customers: Customers) -> None:
+    """Some orders of every outcome; returns when they are placed."""
+    seed = next(_seeds)
+    run = plan_run(run_name(seed), orders, seed)
+    with History(target.state / "history", run.name) as history:
+        await serve_customers(target, run, history, customers)
+
+
+async def calm_down(stack: Stack, target: Target) -> None:
+    """Some more orders after the crashes. Who is killed takes spans along, so traces are judged from here on.
+
+    The oracle holds no order from before the last start of a service to be traced to its end.
+    """
+    await embedded.restart(stack, "notifications")
+    await serve(target, ROUND, Customers())

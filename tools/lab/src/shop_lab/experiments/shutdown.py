@@ -1,0 +1,136 @@
+"""SIGTERM to each service in turn, under load: it ends in time, fails no request, and hardly anything comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from shop_lab.experiments import duplicates, visitors
+from shop_lab.experiments.experiment import Experiment
+from shop_lab.experiments.outcome import Outcome, at_least, at_most
+from shop_lab.experiments.visitors import Visitor
+from shop_load.closed_loop import CATALOGUE, Customers, Plan, Shop, open_shop, plan_run, run_name
+from shop_observe.history import History
+from shop_oracle.report import Verdict
+from shop_stack import embedded
+from shop_stack.parts import Stack
+from shop_stack.target import Target
+
+END_SECONDS = 10.0
+BATCH = 500
+"""The most messages of one consumer's transaction: the chassis' default, which the services run with here."""
+BUYERS = 6
+LOOK_PAUSE = 0.05
+PATIENCE = 30.0
+SETTLING = 4.0
+"""Seconds in which a group goes on after a member has left, and what is delivered again arrives."""
+SIGHTS = {
+    "orders": "/prices?limit=5",
+    "inventory": f"/products/{CATALOGUE[0].sku}",
+    "payments": "/openapi.json",
+    "notifications": "/notifications?limit=5",
+    "analytics": "/reports/orders-by-state",
+}
+"""What is read of each service while it ends."""
+
+Doors = Mapping[str, Sequence[int]]
+"""Service → the ports of its two replicas."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What was seen of one service's end."""
+
+    service: str
+    seconds: float
+    """From SIGTERM until the process was gone."""
+    redelivered: Mapping[str, int]
+    """Service → events that were delivered to it again meanwhile."""
+
+
+async def run(experiment: Experiment, rounds: int) -> Outcome:
+    """Two replicas of every service; the first of each is ended and started again, `rounds` times."""
+    testbed = experiment.testbed
+    endings: list[Ending] = []
+    experiment.log("starting a second replica of every service")
+    async with testbed.running_replicas(2) as more:
+        doors = {one.service: (testbed.stack.ports.service(one.service), one.port) for one in more}
+        async with visited(testbed.target, doors) as crowd:
+            for turn in range(rounds):
+                for place, service in enumerate(doors):
+                    experiment.log(f"SIGTERM to {service}")
+                    experiment.report_progress((turn + place / len(doors)) / rounds)
+                    endings.append(await end(testbed.stack, service, doors))
+        _, verdict = await experiment.judge()
+    return verdict_on(endings, crowd, verdict)
+
+
+@asynccontextmanager
+async def visited(target: Target, doors: Doors) -> AsyncIterator[Sequence[Visitor]]:
+    """Somebody reads from each service, and some buy, all the time until the context ends."""
+    lookers = {service: Visitor(ports) for service, ports in doors.items()}
+    buyers = [Visitor(doors["orders"]) for _ in range(BUYERS)]
+    closing = asyncio.Event()
+
+    def open_still() -> bool:
+        return not closing.is_set()
+
+    with History(target.state / "history", run_name(0)) as history:
+        async with Shop(target, history, Customers()) as shop:
+            await open_shop(shop, CATALOGUE)
+        async with asyncio.TaskGroup() as group:
+            for service, looker in lookers.items():
+                group.create_task(visitors.look_around(looker, SIGHTS[service], open_still, LOOK_PAUSE))
+            for number, buyer in enumerate(buyers):
+                group.create_task(visitors.buy(buyer, _wishes(number), open_still, history))
+            try:
+                yield [*lookers.values(), *buyers]
+            finally:
+                closing.set()
+
+
+def _wishes(seed: int) -> list[Plan]:
+    """Orders without end, as far as an experiment goes; nobody waits to cancel, and nobody wants the last three."""
+    plans = plan_run(run_name(seed), 20_000, seed).plans
+    on_sale = {product.sku for product in CATALOGUE}
+    return [plan for plan in plans if plan.cancel_after is None and {sku for sku, _ in plan.lines} <= on_sale]
+
+
+async def end(stack: Stack, service: str, doors: Doors) -> Ending:
+    """SIGTERM to a service's first process, and a new one in its place."""
+    before = {name: await duplicates.read(ports) for name, ports in doors.items()}
+    began = time.monotonic()
+    await stack.daemon(service).stop(signal.SIGTERM, PATIENCE)
+    seconds = time.monotonic() - began
+    await asyncio.sleep(SETTLING)
+    await embedded.start(stack, service)
+    await asyncio.sleep(SETTLING)
+    after = {name: await duplicates.read(ports) for name, ports in doors.items()}
+    return Ending(service, seconds, {name: duplicates.between(before[name], after[name]) for name in doors})
+
+
+def verdict_on(endings: Sequence[Ending], crowd: Sequence[Visitor], verdict: Verdict) -> Outcome:
+    """Hold what was seen against what must be."""
+    failures = sum((visitor.failures for visitor in crowd), Counter[str]())
+    values = [
+        at_least("requests that were answered", sum(visitor.answers for visitor in crowd), 1),
+        at_most("accepted requests that failed", failures.total(), 0),
+        at_most("SIGTERM to end, the slowest", max(ending.seconds for ending in endings), END_SECONDS, "s"),
+        at_most(
+            "events delivered again to one service by one end",
+            max(count for ending in endings for count in ending.redelivered.values()),
+            BATCH,
+        ),
+    ]
+    detail = {
+        "how requests failed": dict(failures),
+        "doors found shut": sum(visitor.refused for visitor in crowd),
+        "seconds to end": [f"{ending.service} {ending.seconds:.1f}" for ending in endings],
+        "delivered again": [{k: v for k, v in ending.redelivered.items() if v} for ending in endings],
+    }
+    return Outcome(values, verdict, detail)

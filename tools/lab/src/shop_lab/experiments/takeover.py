@@ -1,0 +1,50 @@
+"""How long a dead relay's share of the outbox has nobody who sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import asyncpg
+
+from shop_lab.replicas import Replica
+from shop_lab.testbed import Testbed
+from shop_stack.errors import UserError
+
+PATIENCE = 60.0
+LOOK_SECONDS = 0.05
+
+Owners = Sequence[str | None]
+"""Who holds each shard of an outbox, None for nobody."""
+
+
+async def seconds_after_crash(testbed: Testbed, victim: Replica, relays: int) -> float:
+    """Kill a replica; seconds until every shard that it held is held by another. `relays` is how many there are."""
+    async with testbed.database(victim.service) as database:
+        before = await _owners(database)
+        since = time.monotonic()
+        while None in before or len(set(before)) < relays:
+            before = await _wait(database, since)
+        began = time.monotonic()
+        await victim.kill()
+        while not taken_over(before, await _owners(database)):
+            await _wait(database, began)
+        return time.monotonic() - began
+
+
+def taken_over(before: Owners, now: Owners) -> bool:
+    """Whether one of the owners is gone, and none of the shards is left without one."""
+    return None not in now and bool(set(before) - set(now))
+
+
+async def _wait(database: asyncpg.Connection[asyncpg.Record], since: float) -> Owners:
+    if time.monotonic() - since > PATIENCE:
+        raise UserError(f"The relays did not divide their outbox within {PATIENCE:.0f} s.")
+    await asyncio.sleep(LOOK_SECONDS)
+    return await _owners(database)
+
+
+async def _owners(database: asyncpg.Connection[asyncpg.Record]) -> Owners:
+    rows = await database.fetch("SELECT owner::text FROM relay_cursor ORDER BY shard")
+    return [row["owner"] for row in rows]

@@ -1,0 +1,23 @@
+"""Runs a probe (shop_lab.probes, shop_lab.experiments.probes) in a service's environment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from shop_stack import parts, paths, venvs
+from shop_stack.errors import UserError
+from shop_stack.process import run
+
+
+async def run_probe(name: str, **settings: object) -> dict[str, Any]:
+    """What the probe `name` finds with these settings."""
+    python = venvs.service("orders").python
+    environment = parts.child_environment({"PYTHONPATH": str(paths.repository() / "tools" / "lab" / "src")})
+    code, output = await run(
+        [str(python), "-m", f"shop_lab.probes.{name}", json.dumps(settings)], env=environment
+    )
+    if code != 0:
+        raise UserError(f"The probe {name} failed: {output[-600:]}")
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result

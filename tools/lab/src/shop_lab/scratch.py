@@ -1,0 +1,87 @@
+"""Databases and topics for one measurement."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shop_lab.replicas import SETTLING
+from shop_lab.testbed import Testbed
+from shop_stack import topics
+from shop_stack.topics import Topic
+
+PARTITIONS = 12
+LOOKS = 4
+ORDER_TOPICS = frozenset(
+    {
+        "orders.order.v1",
+        "inventory.reservation.v1",
+        "payments.payment.v1",
+        "notifications.notification.v1",
+    }
+)
+"""The topics whose key is an order."""
+
+
+@asynccontextmanager
+async def database(testbed: Testbed) -> AsyncIterator[str]:
+    """The URL of a database with the chassis' tables, empty, while the services are stopped; gone on leaving.
+
+    It is a copy of the orders service's, so that its tables are what a service has now, whatever release that is.
+    """
+    server = testbed.stack.server
+    async with testbed.without_services():
+        async with testbed.database("postgres") as connection:
+            await connection.execute("CREATE DATABASE scratch TEMPLATE orders")
+        async with testbed.database("scratch") as connection:
+            await connection.execute("TRUNCATE outbox, inbox")
+            await connection.execute("UPDATE relay_cursor SET owner = NULL, lease_until = NULL")
+        try:
+            yield server.url("scratch", server.superuser, server.password)
+        finally:
+            async with testbed.database("postgres") as connection:
+                await connection.execute("DROP DATABASE scratch WITH (FORCE)")
+
+
+async def topic(testbed: Testbed, name: str) -> str:
+    """A topic of its own for a measurement; returns its whole name."""
+    whole = f"bench.{name}-{time.time_ns()}"
+    settings = {"cleanup.policy": "delete", "retention.ms": "3600000"}
+    await topics.declare(testbed.target.kafka, [Topic(whole, PARTITIONS, settings)])
+    return whole
+
+
+async def repartition(testbed: Testbed, partitions: int | None) -> None:
+    """Make the topics of orders anew with so many partitions each, None for as many as the contracts say.
+
+    What they held is gone, and so are the groups' offsets in them: everything in them must have been digested.
+    """
+    copies = [
+        Topic(topic.name, partitions or topic.partitions, topic.settings)
+        for topic in topics.declared(testbed.target.contracts)
+        if topic.name in ORDER_TOPICS
+    ]
+    async with testbed.without_services():
+        # A member that comes back by its name while its session lasts gets the partitions that it had and no others.
+        await asyncio.sleep(SETTLING)
+        admin = AIOKafkaAdminClient(bootstrap_servers=testbed.target.kafka)
+        await admin.start()
+        await admin.delete_topics(list(ORDER_TOPICS))
+        await _becomes(admin, {})
+        await topics.declare(testbed.target.kafka, copies)
+        await _becomes(admin, {topic.name: topic.partitions for topic in copies})
+        await admin.close()
+
+
+async def _becomes(admin: AIOKafkaAdminClient, wanted: dict[str, int]) -> None:
+    """Return when the broker has said several times that the topics are so: it deletes at leisure."""
+    agreed = 0
+    while agreed < LOOKS:
+        found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        seen = {name: count for name, count in found.items() if name in ORDER_TOPICS and count}
+        agreed = agreed + 1 if seen == wanted else 0
+        await asyncio.sleep(0.3)

@@ -1,0 +1,127 @@
+"""The stack that everything is measured on: fresh, its own, and gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import asyncpg
+
+from shop_lab import cpu, replicas
+from shop_lab.cpu import Clock
+from shop_lab.replicas import SETTLING, Replica
+from shop_load import closed_loop as load
+from shop_load.open_loop import SKUS
+from shop_observe.history import History
+from shop_stack import embedded, paths
+from shop_stack.parts import POSTGRES, Stack
+from shop_stack.ports import base_from_environment
+from shop_stack.target import Target
+
+PORTS_ABOVE = 200
+"""The benchmark's ports lie this far above the shop's own, so that a shop that runs is left alone."""
+PRODUCTS = tuple(load.Product(sku, sku.capitalize(), 100 + number, 10**9) for number, sku in enumerate(SKUS))
+TRACED: Mapping[str, str] = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+"""What the services are told in the plain variant: every order is traced."""
+
+
+@dataclass
+class Testbed:
+    """A running stack, and the settings that its services run with now."""
+
+    stack: Stack
+    target: Target
+    replicas: list[Replica] = field(default_factory=list)
+    """Services that run more than once: the processes beside the stack's own."""
+
+    @property
+    def orders_ports(self) -> list[int]:
+        """The ports at which orders is asked, of each of its replicas."""
+        more = [replica.port for replica in self.replicas if replica.service == "orders"]
+        return [self.stack.ports.service("orders"), *more]
+
+    def clock(self) -> Clock:
+        """The CPU of every part until now."""
+        return cpu.read(self.stack, [(replica.service, replica.daemon) for replica in self.replicas])
+
+    async def configure(self, settings: Mapping[str, str]) -> None:
+        """Have the services run with these settings; those that do already stay as they are."""
+        if dict(self.stack.environment) == dict(settings):
+            return
+        await asyncio.gather(*(embedded.stop(self.stack, name) for name in self.stack.services))
+        self.stack = replace(self.stack, environment=dict(settings))
+        await self._start_services()
+
+    @asynccontextmanager
+    async def without_services(self) -> AsyncIterator[None]:
+        """The servers alone: what an idle service asks of them is not there."""
+        await asyncio.gather(*(embedded.stop(self.stack, name) for name in self.stack.services))
+        try:
+            yield
+        finally:
+            await self._start_services()
+
+    @asynccontextmanager
+    async def running_replicas(self, count: int) -> AsyncIterator[list[Replica]]:
+        """`count` processes of each service in all; their CPU is counted with their service's."""
+        more = replicas.beside(self.stack, count - 1)
+        self.replicas.extend(more)
+        try:
+            await asyncio.gather(*(replica.start() for replica in more))
+            await asyncio.sleep(SETTLING)
+            yield more
+        finally:
+            await asyncio.gather(*(replica.stop() for replica in more))
+            self.replicas.clear()
+            await asyncio.sleep(SETTLING if more else 0)
+
+    async def _start_services(self) -> None:
+        await asyncio.gather(*(embedded.start(self.stack, name) for name in self.stack.services))
+
+    @asynccontextmanager
+    async def database(self, name: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection of the superuser."""
+        async with self.stack.server.connected(name) as connection:
+            await connection.execute(
+                "SET log_min_duration_statement = -1"
+            )  # only the shop's statements are counted
+            yield connection
+
+
+@asynccontextmanager
+async def fresh_testbed(
+    report: embedded.Report,
+    name: str = "bench",
+    ports_above: int = PORTS_ABOVE,
+    environment: Mapping[str, str] = TRACED,
+) -> AsyncIterator[Testbed]:
+    """A fresh stack in a folder `name` of its own, with its products listed; gone on leaving."""
+    folder = paths.state_folder() / name
+    stack = embedded.stack(folder, base_from_environment() + ports_above, environment=environment)
+    await embedded.down(stack, wipe=True)
+    try:
+        await _remember_commit_times(stack, report)
+        target = await embedded.up(stack, report)
+        await _list_products(target)
+        yield Testbed(stack, target)
+    finally:
+        await embedded.down(stack, wipe=True, report=report)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _remember_commit_times(stack: Stack, report: embedded.Report) -> None:
+    """An order is confirmed when that is committed, and only PostgreSQL knows when that was."""
+    report(POSTGRES, "starting")
+    await embedded.start(stack, POSTGRES)
+    async with stack.server.connected() as connection:
+        await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+    await embedded.restart(stack, POSTGRES)
+
+
+async def _list_products(target: Target) -> None:
+    with History(target.state / "history", "products") as history:
+        async with load.Shop(target, history, load.Customers()) as shop:
+            await load.open_shop(shop, PRODUCTS)

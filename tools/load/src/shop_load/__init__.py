@@ -1,0 +1,1 @@
+"""Customers who place orders of every outcome, and the history of what they were told."""

@@ -1,0 +1,264 @@
+"""The load: orders that arrive by the clock, whether or not the shop keeps up.
+
+A process of its own, so that what it burns is told apart; and a small HTTP client of its own on bare sockets, for a
+comfortable one would burn more than the shop, and one on an event loop a third more than this. An order that the shop
+sheds (429, 503) comes back when it was asked to, unless customers are impatient: then it is given up.
+
+    python -m shop_load.open_loop --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import NamedTuple
+
+CONNECTIONS = 64
+LONGEST_QUEUE = 1.0
+"""Seconds that an impatient customer waits for a free connection."""
+SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
+"""So many that no two orders of a moment need to fight for one product."""
+
+
+class Order(NamedTuple):
+    """When an order is due (seconds since the epoch), its Idempotency-Key, and its request."""
+
+    moment: float
+    key: str
+    request: bytes
+
+
+class Answer(NamedTuple):
+    """Status, headers with their names in lower case, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Refused(Exception):
+    """The shop will never take this order."""
+
+
+@dataclass
+class Sent:
+    """What the customers did and saw."""
+
+    orders: dict[str, float] = field(default_factory=dict)
+    """Order id → when its request was due (seconds since the epoch)."""
+    answered: list[float] = field(default_factory=list)
+    """Seconds from when a request was due to its 202."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Order id → the Idempotency-Key that it was placed with."""
+    asked: int = 0
+    """Requests that were answered."""
+    shed: int = 0
+    """Answers that asked to come back later."""
+    vague: int = 0
+    """Those of them that did not say when."""
+    left: int = 0
+    """Impatient customers who went away before it was their turn to ask."""
+    began: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class Window:
+    """One connection, at which one order at a time is placed."""
+
+    def __init__(self, port: int, ready: selectors.BaseSelector) -> None:
+        self.order: Order | None = None
+        """What is being asked for; None when it was answered."""
+        self._port, self._ready = port, ready
+        self._line: socket.socket | None = None
+        self._new, self._received = False, b""
+
+    def ask(self, order: Order) -> None:
+        """Send an order's request; on a new connection if there is none, as a server closes those that are idle."""
+        self.order, self._received = order, b""
+        self._new = self._line is None
+        if self._line is None:
+            self._line = socket.create_connection(("127.0.0.1", self._port))
+            self._ready.register(self._line, selectors.EVENT_READ, self)
+        with suppress(ConnectionError):  # it is closed, as reading it will show
+            self._line.sendall(order.request)
+
+    def look(self) -> Answer | None:
+        """The answer, None while it is not there. A request that met a closed connection is sent again.
+
+        Its key makes that harmless. Raises Refused if a new connection is closed as well.
+        """
+        assert self._line is not None
+        piece = b""
+        with suppress(ConnectionError):
+            piece = self._line.recv(65_536)
+        if piece:
+            self._received += piece
+            if (answer := answer_in(self._received)) is not None:
+                self.order = None
+            return answer
+        self.close()
+        if self.order is not None:
+            if self._new:
+                raise Refused("The shop closed a new connection and gave no answer.")
+            self.ask(self.order)
+        return None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._line is not None:
+            self._ready.unregister(self._line)
+            self._line.close()
+            self._line = None
+
+
+@dataclass
+class Customers:
+    """`orders` orders at `rate` per second, by a Poisson process; a rate of 0 sends them all at once."""
+
+    ports: Sequence[int]
+    """Of the replicas of orders: the connections are divided among them, as a load balancer would."""
+    orders: int
+    rate: float
+    seed: int
+    connections: int = CONNECTIONS
+    impatient: bool = False
+    sent: Sent = field(default_factory=Sent, init=False)
+    _free: deque[Window] = field(default_factory=deque, init=False)
+    _later: list[tuple[float, Order, Window]] = field(default_factory=list, init=False)
+    """Who waits to ask again, where, and until when; soonest first."""
+
+    def come(self) -> Sent:
+        """Place all orders; returns when each was taken or given up. Raises Refused if one is refused."""
+        self.sent.began = time.time()
+        with selectors.DefaultSelector() as ready, ExitStack() as evening:
+            for number in range(self.connections):
+                window = Window(self.ports[number % len(self.ports)], ready)
+                evening.callback(window.close)
+                self._free.append(window)
+            self._serve(ready)
+        return self.sent
+
+    def _serve(self, ready: selectors.BaseSelector) -> None:
+        coming = self._arrivals(self.sent.began)
+        due, windows = next(coming, None), len(self._free)
+        while due is not None or len(self._free) < windows:
+            for key, _ in ready.select(self._pause(due)):
+                self._look(key.data)
+            while due is not None and self._free and due.moment <= time.time():
+                self._first(due)
+                due = next(coming, None)
+            while self._later and self._later[0][0] <= time.time():
+                _, order, window = heappop(self._later)
+                window.ask(order)
+
+    def _arrivals(self, moment: float) -> Iterator[Order]:
+        dice = random.Random(self.seed)
+        for number in range(self.orders):
+            moment += dice.expovariate(self.rate) if self.rate else 0.0
+            key = f"{self.seed}-{number}"
+            yield Order(moment, key, _request(dice, key))
+
+    def _first(self, order: Order) -> None:
+        """An order is due and a window free."""
+        if self.impatient and time.time() > order.moment + LONGEST_QUEUE:
+            self.sent.left += 1
+        else:
+            self._free.popleft().ask(order)
+
+    def _pause(self, due: Order | None) -> float | None:
+        """Seconds until there is something to do, whatever the shop answers; None if there is nothing."""
+        moments = [until for until, _, _ in self._later[:1]]
+        if due is not None and self._free:
+            moments.append(due.moment)
+        return max(0.0, min(moments) - time.time()) if moments else None
+
+    def _look(self, window: Window) -> None:
+        order, answer = window.order, window.look()
+        if answer is None or order is None:
+            return
+        self.sent.asked += 1
+        if answer.status == 202:
+            order_id = str(json.loads(answer.body)["order_id"])
+            self.sent.answered.append(time.time() - order.moment)
+            self.sent.orders[order_id], self.sent.keys[order_id] = order.moment, order.key
+        elif answer.status not in (429, 503):
+            raise Refused(f"An order was answered with {answer.status}: {answer.body[:300].decode()}")
+        else:
+            self.sent.shed += 1
+            self.sent.vague += "retry-after" not in answer.headers
+            if not self.impatient:
+                until = time.time() + float(answer.headers.get("retry-after", "1"))
+                heappush(self._later, (until, order, window))
+                return
+        self._free.append(window)
+
+
+def _request(dice: random.Random, key: str) -> bytes:
+    lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
+    order = {
+        "customer_id": f"customer-{dice.randrange(1000):03d}",
+        "lines": lines,
+        "currency": "EUR",
+        "payment_token": "tok_ok",
+        "deadline_seconds": 3600,  # a backlog is measured here, and not cancelled
+    }
+    body = json.dumps(order, separators=(",", ":")).encode()
+    head = (
+        f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def answer_in(received: bytes) -> Answer | None:
+    """The answer that was received, None while a piece of it is missing."""
+    head, whole, body = received.partition(b"\r\n\r\n")
+    if not whole:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return (
+        Answer(int(first.split()[1]), headers, body) if len(body) >= int(headers["content-length"]) else None
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m shop_load.open_loop", description="Place orders by the clock."
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        required=True,
+        action="append",
+        dest="ports",
+        help="where orders answers HTTP; once for each of its replicas",
+    )
+    parser.add_argument("--orders", type=int, required=True, help="how many orders")
+    parser.add_argument("--rate", type=float, required=True, help="orders per second; 0: all at once")
+    parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="how many requests at a time")
+    parser.add_argument("--impatient", action="store_true", help="an order that is shed is given up")
+    parser.add_argument("--out", type=Path, required=True, help="where to write what was sent, as JSON")
+    given = parser.parse_args()
+    out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}
+    try:
+        sent = Customers(**options).come()
+    except Refused as refused:
+        raise SystemExit(str(refused)) from None
+    sent.cpu_seconds = time.process_time()
+    out.write_text(json.dumps(asdict(sent)))
+
+
+if __name__ == "__main__":
+    main()

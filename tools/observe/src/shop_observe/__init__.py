@@ -1,0 +1,1 @@
+"""Reads what a running shop leaves behind, without a trace of its own."""

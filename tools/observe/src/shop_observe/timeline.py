@@ -1,0 +1,134 @@
+"""An order's story out of the Kafka log: what happened, who did it, because of what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from shop_observe.kafka_log import Entry
+from shop_observe.traces import COLOURS
+
+ENDINGS = {
+    "orders.order-confirmed.v1": "CONFIRMED",
+    "orders.order-rejected.v1": "REJECTED",
+    "orders.order-cancelled.v1": "CANCELLED",
+}
+"""Event type → the terminal state that it tells of."""
+
+COMPENSATIONS = frozenset({"inventory.stock-released.v1", "payments.payment-refunded.v1"})
+"""Event types that take back what an earlier step did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of an order."""
+
+    entry: Entry
+    offset_ms: float
+    """Milliseconds since the order was placed."""
+    cause: str
+    """What it is a reaction to, in words."""
+
+    @property
+    def service(self) -> str:
+        return self.entry.source.removeprefix("/")
+
+    @property
+    def event(self) -> str:
+        """The event's name without its service and version: ``order-placed``."""
+        return short(self.entry.type)
+
+
+def steps_of(entries: Iterable[Entry], order_id: str) -> list[Step]:
+    """The order's events in the order in which they happened, each once."""
+    events = {entry.id: entry for entry in entries if entry.key == order_id and entry.id}
+    return tell(sorted(events.values(), key=lambda entry: entry.moment), events)
+
+
+def tell(entries: Iterable[Entry], known: Mapping[str, Entry], begin: datetime | None = None) -> list[Step]:
+    """Steps for entries that are in order; `known` are the events that may have caused them, by id."""
+    steps: list[Step] = []
+    for entry in entries:
+        begin = begin or entry.moment
+        offset = (entry.moment - begin).total_seconds() * 1000
+        steps.append(Step(entry, offset, cause_of(entry, known)))
+    return steps
+
+
+def cause_of(entry: Entry, known: Mapping[str, Entry]) -> str:
+    if cause := known.get(entry.causation_id):
+        return short(cause.type)
+    if entry.data.get("reason") == "deadline":
+        return "the deadline"
+    return "a request" if not entry.causation_id else f"event {entry.causation_id}"
+
+
+def short(type_: str) -> str:
+    return type_.split(".")[1] if type_.count(".") == 2 else type_ or "?"
+
+
+def detail_of(entry: Entry) -> str:
+    """What is worth knowing of an event's data, in a few words."""
+    data = entry.data
+    parts: list[str] = []
+    if lines := data.get("lines"):
+        parts.append(", ".join(f"{line['quantity']} x {line['sku']}" for line in lines))
+    if shortages := data.get("shortages"):
+        parts.append(", ".join(f"{s['requested']} x {s['sku']}, {s['available']} left" for s in shortages))
+    parts += [money(data[field]) for field in ("total", "amount") if field in data]
+    parts += [str(data[field]) for field in ("reason", "kind", "channel") if field in data]
+    return " · ".join(parts)
+
+
+def money(amount: Mapping[str, Any]) -> str:
+    return f"{amount['amount_minor'] / 100:,.2f} {amount['currency']}"
+
+
+def is_compensated(steps: Iterable[Step]) -> bool:
+    """Whether both the stock and the money of the order were given back."""
+    return {step.entry.type for step in steps} >= COMPENSATIONS
+
+
+def has_ended(entries: Iterable[Entry]) -> bool:
+    return any(entry.type in ENDINGS for entry in entries)
+
+
+def event_text(step: Step) -> Text:
+    ending, given_back = step.entry.type in ENDINGS, step.entry.type in COMPENSATIONS
+    return Text(step.event, style="bold" if ending else "red" if given_back else "")
+
+
+def timeline_table(steps: Iterable[Step], title: str) -> Table:
+    """An order's story as a table."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("after", justify="right", style="dim", no_wrap=True)
+    table.add_column("who", no_wrap=True)
+    table.add_column("what happened", no_wrap=True)
+    table.add_column("because of", style="dim", no_wrap=True)
+    table.add_column("with", overflow="fold")
+    for step in steps:
+        table.add_row(
+            f"+{step.offset_ms:,.0f} ms",
+            Text(step.service, style=COLOURS.get(step.service, "")),
+            event_text(step),
+            step.cause,
+            detail_of(step.entry),
+        )
+    return table
+
+
+def timeline_line(step: Step) -> Text:
+    """One step as a line, for a story that is still going on."""
+    text = Text(f"{step.offset_ms:>+9,.0f} ms  ", style="dim")
+    text.append(f"{step.service:<14}", style=COLOURS.get(step.service, ""))
+    text.append_text(event_text(step))
+    text.append(f"  because of {step.cause}", style="dim")
+    if detail := detail_of(step.entry):
+        text.append(f"  {detail}")
+    return text

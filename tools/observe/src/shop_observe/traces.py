@@ -1,0 +1,218 @@
+"""The spans that the receiver kept, read only when somebody asks, and drawn as a tree."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1 import trace_pb2
+from rich.text import Text
+from rich.tree import Tree
+
+from shop_stack.otlp_receiver import records, segment_files
+
+ORDER = "messaging.message.conversation_id"
+"""The attribute by which a span of a message names its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span. Ids are lower-case hex, times nanoseconds since the epoch."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    """Empty for a root."""
+    links: tuple[tuple[str, str], ...]
+    """(trace id, span id) each."""
+    service: str
+    name: str
+    kind: str
+    """``server``, ``client``, ``producer``, ``consumer`` or ``internal``."""
+    start_ns: int
+    end_ns: int
+    failed: bool
+    attributes: Mapping[str, Any]
+
+
+Scoped = tuple[str, trace_pb2.Span]
+"""(service, span as it came)."""
+
+
+def requests(folder: Path, holding: bytes = b"") -> Iterator[ExportTraceServiceRequest]:
+    """Every export request that was kept, oldest first; only those that hold the bytes, if any are given.
+
+    A body that is no export request is passed over: the receiver does not look at what it keeps.
+    """
+    for file in segment_files(folder):
+        for body, zipped in records(file):
+            try:
+                plain = gzip.decompress(body) if zipped else body
+                if holding in plain:
+                    yield ExportTraceServiceRequest.FromString(plain)
+            except (DecodeError, OSError, EOFError, zlib.error):
+                continue
+
+
+def raw_spans(folder: Path, holding: bytes = b"") -> Iterator[Scoped]:
+    for request in requests(folder, holding):
+        for resource in request.resource_spans:
+            service = value_of(resource.resource.attributes, "service.name")
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    yield service, span
+
+
+def value_of(attributes: Iterable[KeyValue], name: str) -> str:
+    return next((pair.value.string_value for pair in attributes if pair.key == name), "")
+
+
+def to_span(service: str, span: trace_pb2.Span) -> Span:
+    kind = trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower()
+    return Span(
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
+        service=service,
+        name=span.name,
+        kind=kind,
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano,
+        failed=span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        attributes={pair.key: plain_value(pair) for pair in span.attributes},
+    )
+
+
+def plain_value(pair: KeyValue) -> Any:
+    kind = pair.value.WhichOneof("value")
+    return (
+        str(pair.value)
+        if kind in ("array_value", "kvlist_value")
+        else getattr(pair.value, kind)
+        if kind
+        else None
+    )
+
+
+def traces_of_order(folder: Path, order_id: str) -> set[str]:
+    """The ids of the traces in which a span names the order."""
+    return {
+        span.trace_id.hex()
+        for _, span in raw_spans(folder, order_id.encode())
+        if any(pair.key == ORDER and pair.value.string_value == order_id for pair in span.attributes)
+    }
+
+
+def collect(folder: Path, wanted: Iterable[str]) -> dict[str, list[Span]]:
+    """The spans of each wanted trace, and of the traces that link to it, directly or through others.
+
+    A trace without a span is not in the answer. With parents alone (`SHOP_TRACE_MODE=parent`)
+    nothing links and one reading is enough.
+    """
+    seeds = {bytes.fromhex(trace_id) for trace_id in wanted}
+    links: dict[bytes, set[bytes]] = defaultdict(set)
+    found: dict[bytes, list[Span]] = defaultdict(list)
+    for service, span in raw_spans(folder):
+        if span.trace_id in seeds:
+            found[span.trace_id].append(to_span(service, span))
+        for link in span.links:
+            links[link.trace_id].add(span.trace_id)
+    families = {seed: family_of(seed, links) for seed in seeds}
+    relatives = set().union(*families.values()) - seeds if families else set()
+    if relatives:
+        for service, span in raw_spans(folder):
+            if span.trace_id in relatives:
+                found[span.trace_id].append(to_span(service, span))
+    return {
+        seed.hex(): spans
+        for seed, family in families.items()
+        if (spans := [span for member in family for span in found.get(member, [])])
+    }
+
+
+def family_of(seed: bytes, links: Mapping[bytes, set[bytes]]) -> set[bytes]:
+    """A trace and all that link to it, directly or through others."""
+    family, edge = {seed}, [seed]
+    while edge:
+        for follower in links.get(edge.pop(), ()):
+            if follower not in family:
+                family.add(follower)
+                edge.append(follower)
+    return family
+
+
+def parent_of(span: Span, by_id: Mapping[tuple[str, str], Span]) -> Span | None:
+    """The span under which a span hangs: its parent, or else the first linked one; None for a root."""
+    if span.parent_id:
+        return by_id.get((span.trace_id, span.parent_id))
+    return next((by_id[link] for link in span.links if link in by_id), None)
+
+
+def roots_of(spans: Iterable[Span]) -> list[Span]:
+    """The spans that stand under no other, oldest first: exactly one if the trace is connected."""
+    by_id = {(span.trace_id, span.span_id): span for span in spans}
+    return sorted((s for s in by_id.values() if parent_of(s, by_id) is None), key=lambda span: span.start_ns)
+
+
+def tree_of(spans: Iterable[Span], title: str) -> Tree:
+    """A trace as a tree: service, span, offset from the beginning, and how long it took."""
+    by_id = {(span.trace_id, span.span_id): span for span in spans}
+    below: dict[tuple[str, str] | None, list[Span]] = defaultdict(list)
+    for span in by_id.values():
+        parent = parent_of(span, by_id)
+        below[(parent.trace_id, parent.span_id) if parent else None].append(span)
+    begin = min((span.start_ns for span in by_id.values()), default=0)
+    tree = Tree(title, guide_style="dim")
+
+    def hang(branch: Tree, key: tuple[str, str] | None) -> None:
+        for span in sorted(below[key], key=lambda span: span.start_ns):
+            hang(branch.add(label(span, begin)), (span.trace_id, span.span_id))
+
+    hang(tree, None)
+    return tree
+
+
+def title_of(spans: Iterable[Span], order_id: str) -> str:
+    """What a tree is headed by: the order, its trace ids, how many spans and services."""
+    listed = list(spans)
+    ids = sorted({span.trace_id for span in listed})
+    trace = f"trace {ids[0]}" if len(ids) == 1 else f"{len(ids)} linked traces"
+    services = len({span.service for span in listed})
+    return (
+        f"Order {order_id}: {trace}, {len(listed)} spans of {services} services  (▲ to Kafka, ▼ from Kafka)"
+    )
+
+
+COLOURS = {
+    "orders": "cyan",
+    "inventory": "yellow",
+    "payments": "magenta",
+    "notifications": "green",
+    "analytics": "blue",
+}
+SIGNS = {"producer": "▲ ", "consumer": "▼ ", "server": "● ", "client": "○ "}
+
+
+def label(span: Span, begin: int) -> Text:
+    """One line: ▲ to the broker, ▼ from it, ● a request served, ○ a request made; when it began, how long it took."""
+    text = Text(SIGNS.get(span.kind, ""), style="dim")
+    text.append(f"{span.service} ", style=COLOURS.get(span.service, "white"))
+    text.append(short_name(span.name), style="red" if span.failed else "")
+    text.append(f"  +{(span.start_ns - begin) / 1e6:,.0f} ms", style="dim")
+    text.append(f", {(span.end_ns - span.start_ns) / 1e6:,.1f} ms", style="bold")
+    return text
+
+
+def short_name(name: str) -> str:
+    """A span's name with event types shortened: their service stands before it already."""
+    return re.sub(r"\b[a-z]+\.([a-z-]+)\.v\d+$", r"\1", name)

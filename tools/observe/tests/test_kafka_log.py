@@ -1,0 +1,67 @@
+"""The log of a real Kafka, read from outside."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from shop_observe.kafka_log import Entry, LogUnreadable, Topic, declared_topics, follow, read_log
+from shop_stack.target import Target
+
+CONTRACTS = next(
+    p for parent in Path(__file__).parents if (p := parent / "contracts" / "topics.yaml").exists()
+).parent
+ORDERS = [topic for topic in declared_topics(CONTRACTS) if topic.name == "orders.order.v1"]
+
+
+def target_at(kafka: str, folder: Path) -> Target:
+    return Target("test", {}, "", kafka, {}, folder, CONTRACTS, folder)
+
+
+async def send(kafka: str, key: str, *values: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+        for value in values:
+            headers = [("ce_id", str(uuid.uuid4()).encode()), ("ce_type", b"orders.order-placed.v1")]
+            await producer.send_and_wait("orders.order.v1", value, key.encode(), headers=headers)
+
+
+def of(entries: list[Entry], key: str) -> list[bytes]:
+    return [entry.value for entry in entries if entry.key == key]
+
+
+async def test_everything_is_read_in_the_order_of_its_key(kafka: str, tmp_path: Path) -> None:
+    key = str(uuid.uuid4())
+    await send(kafka, key, b"1", b"2", b"not json \xff")
+    log = await read_log(target_at(kafka, tmp_path), ORDERS)
+    assert of(log.entries, key) == [b"1", b"2", b"not json \xff"]
+    assert log.remembers(datetime(2000, 1, 1, tzinfo=UTC))
+
+
+async def test_what_comes_later_is_followed(kafka: str, tmp_path: Path) -> None:
+    key, since = str(uuid.uuid4()), datetime.now(UTC)
+    await send(kafka, key, b"before")
+    found: list[bytes] = []
+    async with aclosing(follow(target_at(kafka, tmp_path), ORDERS, since)) as batches:
+        async for entries in batches:
+            found += of(entries, key)
+            if found == [b"before"]:
+                await send(kafka, key, b"after")
+            if found == [b"before", b"after"]:
+                break
+    assert found == [b"before", b"after"]
+
+
+async def test_a_topic_that_was_never_declared_is_named(kafka: str, tmp_path: Path) -> None:
+    missing = Topic("nobody.declared.this", "nobody", (), (), False)
+    with pytest.raises(LogUnreadable, match="shop up"):
+        await read_log(target_at(kafka, tmp_path), [missing])
+
+
+async def test_a_kafka_that_is_away_is_said_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(LogUnreadable, match="does not answer"):
+        await read_log(target_at("127.0.0.1:1", tmp_path), ORDERS)

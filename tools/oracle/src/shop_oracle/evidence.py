@@ -1,0 +1,180 @@
+"""What the oracle knows, as plain rows: nothing here knows how it was read.
+
+Ids are strings, amounts are minor units, times are aware datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from shop_observe.history import Request
+from shop_observe.kafka_log import Log, Topic
+from shop_observe.traces import Span
+
+ENDED = frozenset({"CONFIRMED", "REJECTED", "CANCELLED"})
+"""The terminal states of an order."""
+
+SAMPLED = 1
+"""The bit of a traceparent's flags that says that spans are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A row of orders.orders."""
+
+    id: str
+    state: str
+    reason: str
+    total_minor: int
+    currency: str
+    placed_at: datetime
+    deadline_at: datetime
+    ended_at: datetime | None
+    traceparent: str
+
+    @property
+    def trace_id(self) -> str:
+        """Of the trace that the order began in; empty if no spans of it are kept."""
+        version_trace_span_flags = self.traceparent.split("-")
+        if len(version_trace_span_flags) != 4 or not int(version_trace_span_flags[3], 16) & SAMPLED:
+            return ""
+        return version_trace_span_flags[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A row of inventory.products; counts are pieces."""
+
+    sku: str
+    initial: int
+    replenished: int
+    on_hand: int
+    reserved: int
+    sold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A row of inventory.reservations; `lines` are (SKU, pieces)."""
+
+    order_id: str
+    state: str
+    lines: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A row of payments.payments."""
+
+    order_id: str
+    payment_id: str
+    state: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A row of payments.refunds."""
+
+    refund_id: str
+    order_id: str
+    amount_minor: int
+    currency: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """An entry of the card processor's ledger; `reference` is the order that payments charged for."""
+
+    kind: str
+    """``charge`` or ``refund``."""
+    charge_id: str
+    reference: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A row of notifications.notifications."""
+
+    id: str
+    order_id: str
+    kind: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A row of a service's outbox."""
+
+    service: str
+    event_id: str
+    topic: str
+    key: str
+    type: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that a group gave up on, by where it stood in the log."""
+
+    group: str
+    place: tuple[str, int, int]
+    """(topic, partition, offset)."""
+    event_id: str
+
+
+@dataclass(slots=True)
+class Traces:
+    """The spans of some orders, and why there are no more of them."""
+
+    of_order: dict[str, list[Span]] = field(default_factory=dict)
+    """Order id → all spans of its trace, or of the traces that links connect with it."""
+    unjudged: str = ""
+    """Why no order could be sampled; empty if some were."""
+
+
+@dataclass(slots=True, repr=False)
+class Evidence:
+    """Everything that one judgement stands on. It has no repr: that would be megabytes in some error's message."""
+
+    taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    unrest: Sequence[str] = ()
+    """What was still moving when the wait for rest was over; empty at rest."""
+    topics: Sequence[Topic] = ()
+    subscriptions: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Service → the event types that it says it reacts to (contracts/asyncapi)."""
+    requests: Sequence[Request] = ()
+    orders: dict[str, Order] = field(default_factory=dict)
+    products: dict[str, Product] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    """By order id."""
+    refunds: list[Refund] = field(default_factory=list)
+    ledger: list[Movement] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    outbox: list[Written] = field(default_factory=list)
+    inbox: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """Group → (source, event id) of what it took."""
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    log: Log = field(default_factory=lambda: Log([], {}))
+    reports: dict[str, Any] = field(default_factory=dict)
+    """Name of an analytics report → its answer."""
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Order id → the row of analytics.order_facts that reports are made of."""
+    traces: Traces = field(default_factory=Traces)
+
+    def ended_orders(self) -> list[Order]:
+        """The orders that have reached a terminal state."""
+        return [order for order in self.orders.values() if order.state in ENDED]
+
+    def order_of(self, movement: Movement) -> str:
+        """The id of the order that a ledger entry is for; empty if there is no such order."""
+        return movement.reference if movement.reference in self.orders else ""

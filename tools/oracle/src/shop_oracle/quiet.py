@@ -1,0 +1,158 @@
+"""Rest: no order is under way, nothing waits to be sent, every consumer has read to the end.
+
+An invariant about all orders means nothing while some are between two services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from shop_observe.kafka_log import LogUnreadable, Topic, reader
+from shop_stack.target import Target
+
+AWAY = (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What is raised by something that may come back."""
+
+UNSENT = """
+    SELECT count(*) FROM relay_cursor AS c JOIN outbox AS o USING (shard)
+    WHERE o.xid >= pg_snapshot_xmin(c.snapshot) AND NOT pg_visible_in_snapshot(o.xid, c.snapshot)
+"""
+
+UNFINISHED = {
+    "orders": ("orders PENDING", "SELECT count(*) FROM orders WHERE state = 'PENDING'"),
+    "payments": (
+        "payments and refunds under way",
+        "SELECT (SELECT count(*) FROM payments WHERE due_at IS NOT NULL)"
+        " + (SELECT count(*) FROM refunds WHERE due_at IS NOT NULL)",
+    ),
+    "notifications": ("messages unsent", "SELECT count(*) FROM notifications WHERE state = 'PENDING'"),
+}
+"""Service → what it may still have to do by itself, and how to count it."""
+
+
+@dataclass(slots=True)
+class Unrest:
+    """What still moves. `ends` changes whenever something was published."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    """What → how many; zeros are left out."""
+    away: str = ""
+    """What could not be asked, empty if all could."""
+    ends: tuple[int, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        away = [self.away] if self.away else []
+        return [*away, *(f"{count} {what}" for what, count in self.counts.items())]
+
+
+class Watch:
+    """Open connections to everything that has to be asked, over and over."""
+
+    def __init__(self, target: Target, topics: Sequence[Topic]) -> None:
+        self._target = target
+        self._topics = topics
+        self._stack = AsyncExitStack()
+        self._databases: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def __aenter__(self) -> Watch:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._hang_up()
+
+    async def look(self) -> Unrest:
+        """What moves now. Whatever is away is said, not raised: it may come back while we wait."""
+        try:
+            if self._admin is None:
+                await self._connect()
+            unrest = Unrest()
+            for service, connection in self._databases.items():
+                await self._ask(service, connection, unrest)
+            await self._measure_lag(unrest)
+        except (*AWAY, LogUnreadable) as error:
+            await self._hang_up()
+            return Unrest(away=f"something does not answer ({error or type(error).__name__})")
+        unrest.counts = {what: count for what, count in unrest.counts.items() if count}
+        return unrest
+
+    async def _connect(self) -> None:
+        for service, url in self._target.database_urls.items():
+            self._databases[service] = await asyncpg.connect(url, timeout=5)
+            self._stack.push_async_callback(self._databases[service].close, timeout=2)
+        self._consumer = await self._stack.enter_async_context(
+            reader(self._target, [topic.name for topic in self._topics])
+        )
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._target.kafka)
+        self._stack.push_async_callback(self._admin.close)
+        await self._admin.start()
+
+    async def _hang_up(self) -> None:
+        stack, self._stack = self._stack, AsyncExitStack()
+        self._databases, self._consumer, self._admin = {}, None, None
+        try:
+            await stack.aclose()
+        except AWAY:
+            pass  # It was away already.
+
+    async def _ask(
+        self, service: str, connection: asyncpg.Connection[asyncpg.Record], unrest: Unrest
+    ) -> None:
+        unrest.counts[f"events unsent by {service}"] = await connection.fetchval(UNSENT)
+        if service in UNFINISHED:
+            what, query = UNFINISHED[service]
+            unrest.counts[what] = await connection.fetchval(query)
+
+    async def _measure_lag(self, unrest: Unrest) -> None:
+        assert self._consumer is not None
+        assert self._admin is not None
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(self._consumer.assignment()))
+        for group in {group for topic in self._topics for group in topic.readers}:
+            read = {topic.name for topic in self._topics if group in topic.readers}
+            committed = await self._admin.list_consumer_group_offsets(group)
+            unrest.counts[f"messages unread by {group}"] = sum(
+                max(0, end - max(0, committed[place].offset if place in committed else 0))
+                for place, end in ends.items()
+                if place.topic in read
+            )
+        unrest.ends = tuple(end for _, end in sorted(ends.items()))
+
+
+async def wait_for_rest(
+    target: Target,
+    topics: Sequence[Topic],
+    seconds: float,
+    on_look: Callable[[Unrest], None] = lambda _: None,
+    pause: float = 0.3,
+) -> list[str]:
+    """Wait until two looks in a row find nothing and nothing was published in between.
+
+    Returns what still moved when the time was over, [] at rest.
+    """
+    given_up = time.monotonic() + seconds
+    before: Unrest | None = None
+    async with Watch(target, topics) as watch:
+        while True:
+            now = await watch.look()
+            on_look(now)
+            calm = not now.sentences
+            if calm and before is not None and not before.sentences and before.ends == now.ends:
+                return []
+            if time.monotonic() > given_up:
+                return now.sentences or ["new events kept coming"]
+            before = now
+            await asyncio.sleep(pause)

@@ -1,0 +1,94 @@
+"""What can go wrong is one sentence with the cure on stderr, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shop.cli import app
+from shop.commands import doctor
+from shop_stack import embedded
+from shop_stack.errors import UserError
+
+
+@pytest.fixture
+def taken_port(base: int) -> Iterator[int]:
+    """The port of the stack's Kafka, on which somebody else listens."""
+    with socket.socket() as other:
+        # As a server does it: connections that ended a moment ago may still have the port in their names.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", base + 92))
+        other.listen()
+        yield base + 92
+
+
+def shop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "shop.cli", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def assert_one_sentence(result: subprocess.CompletedProcess[str], *parts_of_it: str) -> None:
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for part in parts_of_it:
+        assert part in result.stderr
+
+
+def test_a_taken_port_names_the_port_its_holder_and_the_cure(
+    tmp_path: Path, base: int, taken_port: int
+) -> None:
+    result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=str(base))
+    assert_one_sentence(result, f"Port {taken_port}, which kafka needs, is taken", "SHOP_PORT_BASE=28000")
+    assert f"process {os.getpid()}" in result.stderr
+
+
+@pytest.mark.parametrize("given", ["many", "80", "99999", ""])
+def test_a_port_base_that_is_none_is_refused(tmp_path: Path, given: str) -> None:
+    result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=given)
+    assert_one_sentence(result, "SHOP_PORT_BASE", "from 1024 to 65000")
+
+
+def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
+    assert_one_sentence(shop("check", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
+    assert_one_sentence(shop("logs", "orders", SHOP_STATE=str(tmp_path)), "no log of 'orders'", "shop up")
+    assert_one_sentence(shop("restart", "orders", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
+
+
+def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    result = shop("restart", "warehouse", SHOP_STATE=str(tmp_path))
+    assert_one_sentence(result, "There is no 'warehouse' here: choose one of postgres, kafka")
+
+
+def test_a_test_stack_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
+    result = shop("test-stack", "down", SHOP_TEST_STACK=str(tmp_path / "none.json"))
+    assert_one_sentence(result, "No test stack runs", "shop test-stack up")
+
+
+def test_the_doctor_finds_what_is_wrong_and_names_each_cure(
+    tmp_path: Path, base: int, taken_port: int
+) -> None:
+    stack = embedded.stack(tmp_path, base)
+    findings = {finding.what: finding for finding in doctor.examine(stack)}
+    assert f"Port {taken_port}" in findings["ports"].cure
+    assert findings["Java"].cure == findings["PostgreSQL"].cure == findings["disk"].cure == ""
+
+
+def test_what_is_about_the_embedded_stack_alone_is_refused_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TARGET", "compose")
+    result = CliRunner().invoke(app, ["bench", "--only", "cpu"])
+    assert isinstance(result.exception, UserError)
+    assert "about the embedded stack" in str(result.exception)

@@ -1,0 +1,46 @@
+"""The admin API of the services, as an operator calls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES
+from shop_stack.target import Target
+
+TIMEOUT_SECONDS = 60.0
+
+
+def ask(target: Target, service: str, method: str, path: str, **request: Any) -> Any:
+    """The answer of a service's admin API, read as JSON.
+
+    `path` begins behind `/admin`; `request` goes to httpx as it is (`params`, `json`).
+
+    Raises UserError if there is no such service, if it does not answer, or with the reason why it refuses.
+    """
+    require_service(service)
+    url = f"{target.service_urls[service]}/admin{path}"
+    try:
+        answer = httpx.request(method, url, timeout=TIMEOUT_SECONDS, trust_env=False, **request)
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"{service} does not answer ({error}): see `shop status`, then `shop restart {service}`."
+        ) from error
+    body = answer.json()
+    if answer.is_error:
+        raise UserError(f"{service} refuses: {body.get('detail') or body['title']}")
+    return body
+
+
+def republish(target: Target, service: str) -> int:
+    """Have a service send again everything that its outbox still has; how many events that is."""
+    sent: int = ask(target, service, "POST", "/republish")["events"]
+    return sent
+
+
+def require_service(name: str) -> None:
+    """Raise UserError if there is no service of this name."""
+    if name not in SERVICES:
+        raise UserError(f"There is no service {name!r}: it is one of {', '.join(SERVICES)}.")

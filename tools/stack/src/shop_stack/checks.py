@@ -1,0 +1,50 @@
+"""What must be true before a stack can start; each fault is one sentence with its cure."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from shop_stack import kafka, postgres, venvs
+from shop_stack.errors import UserError
+from shop_stack.parts import KAFKA, POSTGRES, Stack
+from shop_stack.ports import require_free
+
+LEAST_FREE = 1024**3
+"""Bytes: the services' environments, Kafka's segments and PostgreSQL's log fit into it with room to spare."""
+
+
+def before_start(stack: Stack) -> None:
+    """Raise UserError if the stack cannot start here."""
+    disk(stack.state)
+    venvs.uv()
+    postgres.binaries()
+    kafka.java()
+    ports(stack)
+
+
+def disk(folder: Path) -> None:
+    """Raise UserError if the disk under `folder` is nearly full."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < LEAST_FREE:
+        raise UserError(
+            f"The disk of {folder} is full: {free / 1024**2:.0f} MiB are free and 1 GiB is needed. "
+            "Make room, or keep the stack elsewhere with SHOP_STATE=/another/folder."
+        )
+
+
+def ports(stack: Stack) -> None:
+    """Raise UserError if somebody else listens where a part of the stack would."""
+    wanted = stack.ports.all()
+    for name in stack.parts:
+        if stack.daemon(name).process() is not None:
+            continue
+        require_free(name, wanted[name])
+        if name == KAFKA:
+            require_free("Kafka's controller", stack.ports.kafka_controller)
+
+
+def needed_programs() -> dict[str, Path]:
+    """The programs of the stack by name."""
+    return {"uv": venvs.uv(), POSTGRES: postgres.binaries() / "postgres", "java": kafka.java()}

@@ -1,0 +1,120 @@
+"""A shop in containers, reached through `docker compose` alone: the project of docker-compose.yml."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shop_stack.errors import UserError
+from shop_stack.paths import repository
+from shop_stack.ports import HOST, SERVICES
+from shop_stack.target import Target, TargetMissing
+
+HTTP_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9092, 5432
+"""Where the containers listen for those outside; Docker says which port of this machine leads there."""
+MIRRORED_EVERY = 3.0
+"""Seconds between two looks at the spans."""
+START = "Start one with `docker compose up --build --wait`."
+
+
+def docker(*arguments: str) -> str:
+    """What docker prints when it is run in the repository. Raises UserError with its own words."""
+    program = shutil.which("docker")
+    if program is None:
+        raise TargetMissing("There is no docker on the PATH: install it, or choose another --target.")
+    done = subprocess.run(
+        [program, *arguments], cwd=repository(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise UserError(f"docker {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+@contextmanager
+def connect(state: Path, contracts: Path) -> Iterator[Target]:
+    """The shop in containers, for as long as the context lasts.
+
+    Raises TargetMissing if there is no docker, no engine or no shop on it.
+    """
+    try:
+        ports = published_ports()
+        config = json.loads(docker("compose", "config", "--format", "json"))
+    except UserError as error:
+        raise TargetMissing(f"No container engine answers ({error}). Is it running?") from None
+    missing = [name for name in (*SERVICES, "processor", "kafka", "postgres") if name not in ports]
+    if missing:
+        raise TargetMissing(f"No whole shop runs in containers: {', '.join(missing)} lacks. {START}")
+    # A shop that is made anew knows nothing of what customers of the old one were told.
+    state = state / _age_of_data(config)
+    with _mirrored_spans(state / "spans"):
+        yield Target(
+            name="compose",
+            service_urls={name: f"http://{HOST}:{ports[name][HTTP_PORT]}" for name in SERVICES},
+            processor_url=f"http://{HOST}:{ports['processor'][HTTP_PORT]}",
+            kafka=f"{HOST}:{ports['kafka'][KAFKA_PORT]}",
+            database_urls={
+                name: _owner_url(config, name, ports["postgres"][POSTGRES_PORT]) for name in SERVICES
+            },
+            spans=state / "spans",
+            contracts=contracts,
+            state=state,
+        )
+
+
+def published_ports() -> dict[str, dict[int, int]]:
+    """Running service → its port inside of the container → the port of this machine that leads there."""
+    lines = docker("compose", "ps", "--format", "json").splitlines()
+    return {
+        container["Service"]: {
+            way["TargetPort"]: way["PublishedPort"]
+            for way in container["Publishers"] or ()
+            if way["PublishedPort"]
+        }
+        for container in map(json.loads, lines)
+        if container["State"] == "running"
+    }
+
+
+def _owner_url(config: Mapping[str, Any], name: str, port: int) -> str:
+    url: str = config["services"][f"{name}-migrations"]["environment"]["MIGRATION_DATABASE_URL"]
+    return url.replace("@postgres:5432/", f"@{HOST}:{port}/")
+
+
+def _age_of_data(config: Mapping[str, Any]) -> str:
+    """A name that changes when the databases are made anew."""
+    volume = config["volumes"]["postgres"]["name"]
+    made = docker("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", volume)
+    return hashlib.sha256(made.encode()).hexdigest()[:8]
+
+
+@contextmanager
+def _mirrored_spans(folder: Path) -> Iterator[None]:
+    """Keep a copy of the receiver's spans in `folder`, some seconds old, for as long as the context lasts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    closing = threading.Event()
+
+    def copy() -> None:
+        try:
+            docker("compose", "cp", "spans:/spans/.", str(folder))
+        except (UserError, TargetMissing):
+            pass  # Where there is no receiver, or it is away, the copy stays as it is.
+
+    def mirror() -> None:
+        while not closing.wait(MIRRORED_EVERY):
+            copy()
+
+    copy()
+    mirroring = threading.Thread(target=mirror, daemon=True)
+    mirroring.start()
+    try:
+        yield
+    finally:
+        closing.set()
+        mirroring.join()

