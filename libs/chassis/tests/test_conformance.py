@@ -24,9 +24,9 @@ from chassis.kafka.consumer import ClientHooks
 from chassis.observability import tracing
 from chassis.outbox import Database, Relay
 from chassis.supervisor import supervise
-from testkit import eventually
 from chassis.tuning.fetch_together import fetch_together
 from chassis.tuning.leave_while_joining import stop_and_leave
+from testkit import eventually
 from testkit.databases import TestDatabase
 
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]

@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 
 from chassis.postgres import Connection
-from testkit import listening
 from chassis.web import LoadShedding
+from testkit import listening
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"
 

@@ -16,9 +16,9 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from testkit import client, eventually
 from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
 from chassis.web.body_limit import BodyLimit
+from testkit import client, eventually
 from testkit.databases import TestDatabase
 
 

@@ -13,9 +13,9 @@ from chassis.postgres import Connection
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.supervisor import supervise
-from testkit import eventually
 from chassis.web import LoadShedding
 from chassis.web.load_shedding import LoadSheddingMiddleware
+from testkit import eventually
 from testkit.databases import TestDatabase
 
 

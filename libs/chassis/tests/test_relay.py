@@ -19,8 +19,8 @@ from chassis.outbox.leases import RelayPosition
 from chassis.outbox.relay import SESSION
 from chassis.outbox.republish import republish_all
 from chassis.postgres import Driver
-from testkit import eventually
 from chassis.tuning import planner
+from testkit import eventually
 from testkit.databases import TestDatabase
 
 Counted = Callable[[str, int], PublishedEvent]

@@ -9,13 +9,13 @@ import pytest
 
 from chassis.events import PublishedEvent
 from chassis.outbox import Database
-from testkit import client, published, received
 from inventory import handlers
 from inventory.db import lock_reservations, product, reservation
 from inventory.domain import Product, Reservation
 from inventory.events import OrderCancelled, OrderConfirmed, OrderedLine, OrderPlaced
 from inventory.main import create_service
 from inventory.settings import Settings
+from testkit import client, published, received
 
 
 @pytest.fixture

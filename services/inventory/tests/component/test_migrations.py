@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from testkit import differences
 from inventory.db import metadata
+from testkit import differences
 
 
 async def test_the_migrated_tables_are_those_of_the_queries(database: Any) -> None:

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import text
 
 from chassis.events import new_id
-from testkit import published, received, statements
 from inventory import db, handlers
 from inventory.domain import Act, IllegalTransition, State, StockWouldNotHold, UnknownReservation
 from inventory.events import (
@@ -25,6 +24,7 @@ from inventory.events import (
     StockReleased,
     StockReserved,
 )
+from testkit import published, received, statements
 
 
 async def test_a_placed_order_reserves_all_of_its_lines(floor: Any) -> None:

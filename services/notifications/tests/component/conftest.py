@@ -15,10 +15,10 @@ from sqlalchemy import text
 
 from chassis.events import Money, PublishedEvent, new_id
 from chassis.outbox import Database
-from testkit import client, published, received
 from notifications import handlers
 from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
 from notifications.main import create_service
+from testkit import client, published, received
 
 TOTAL = Money(amount_minor=2598, currency="EUR")
 

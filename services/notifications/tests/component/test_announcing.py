@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from chassis.events import Cause, Money, new_id
-from testkit import received, statements
 from notifications import handlers
 from notifications.events import OrderConfirmed
+from testkit import received, statements
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
-from testkit import statements
 from notifications import handlers
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
 from notifications.domain import Letter
 from notifications.jobs import deliver
+from testkit import statements
 
 SENDER = "Shopfloor <orders@shopfloor.example>"
 TEMPLATE = "{customer_id}@customers.example"

@@ -12,13 +12,13 @@ from sqlalchemy import text
 
 from chassis.events import Money, PublishedEvent
 from chassis.outbox import Database
-from testkit import client, published, received
 from orders import db as tables
 from orders import handlers
 from orders.domain import Item
 from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, StockRejected
 from orders.main import create_service
 from orders.settings import Settings
+from testkit import client, published, received
 
 
 @dataclass

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from testkit import client, eventually, statements
 from orders.main import create_service
 from orders.settings import Settings
+from testkit import client, eventually, statements
 
 TOKEN = "tok_secret_6f1d"
 

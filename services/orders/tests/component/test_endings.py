@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from chassis.events import PublishedEvent
-from testkit import published, received, statements
 from orders import domain, handlers, jobs
 from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured
+from testkit import published, received, statements
 
 
 async def test_a_captured_payment_confirms_the_order(floor: Any) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from testkit import differences
 from orders.db import metadata
+from testkit import differences
 
 
 async def test_migrating_gives_exactly_the_tables_that_the_code_knows(

@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from chassis.events import Money
-from testkit import received, statements
 from orders import db as tables
 from orders import handlers
 from orders.events import ProductPriced
+from testkit import received, statements
 
 
 async def price_of(floor: Any, sku: str) -> int:

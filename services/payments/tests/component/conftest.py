@@ -17,10 +17,10 @@ from sqlalchemy import text
 
 from chassis.events import Money, new_id
 from chassis.outbox import Database
-from testkit import eventually, received
 from payments import handlers, jobs
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
 from payments.processor import Processor
+from testkit import eventually, received
 
 AMOUNT = Money(amount_minor=1250, currency="EUR")
 FOREVER = 3600.0

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from chassis.events import new_id
-from testkit import client
 from payments.main import create_service
 from payments.settings import Settings
+from testkit import client
 
 Floor = Any
 

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from chassis.events import new_id
-from testkit import statements
 from payments import db as tables
 from payments import handlers
 from payments.domain import FIRST, NEEDS_TOKEN, TRANSITIONS, Fact, State
+from testkit import statements
 
 Floor = Any
 

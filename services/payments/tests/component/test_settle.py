@@ -11,12 +11,12 @@ from sqlalchemy import text
 
 from chassis.events import Cause, Envelope, new_id
 from chassis.outbox import Database
-from testkit import eventually
 from payments import handlers, jobs
 from payments.domain import Charged
 from payments.events import StockReserved
 from payments.processor import Processor
 from processor.cards import flaky_does_it_first
+from testkit import eventually
 
 Floor = Any
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
