@@ -59,7 +59,8 @@ async def test_a_client_that_answers_no_commits_is_replaced_by_a_new_one() -> No
     timings = settings(commit_interval_seconds=0.01, commit_timeout_seconds=0.01)
     consumer = Consumer(inbox, timings, hooks=hooks_for(silent, answering))
     with pytest.raises(Unavailable):
-        await consumer.run()
+        async with asyncio.timeout(10):
+            await consumer.run()
     assert silent.commits >= MAX_UNANSWERED
     assert silent.is_stopped
     async with running(consumer):

@@ -80,7 +80,7 @@ async def test_a_cancelled_task_is_not_started_again() -> None:
         started.set()
         await asyncio.Event().wait()
 
-    supervised = asyncio.create_task(supervise("things", wait))
+    supervised = asyncio.create_task(supervise("things", wait, lambda: runs > 0))
     await started.wait()
     supervised.cancel()
     await asyncio.wait([supervised])
