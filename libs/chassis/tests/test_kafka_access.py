@@ -27,12 +27,12 @@ def settings(**more: str) -> ServiceSettings:
     )
 
 
-def test_an_open_broker_is_told_nothing() -> None:
-    open_to_all = {"bootstrap_servers": "localhost:9092", "security_protocol": "PLAINTEXT"}
-    assert settings().kafka == open_to_all
+def test_a_broker_without_security_gets_no_login() -> None:
+    address_alone = {"bootstrap_servers": "localhost:9092", "security_protocol": "PLAINTEXT"}
+    assert settings().kafka == address_alone
 
 
-def test_a_login_is_what_every_client_of_aiokafka_takes() -> None:
+def test_every_client_of_aiokafka_takes_the_login() -> None:
     access = settings(**LOGIN).kafka
     assert access["sasl_plain_username"] == "things"
     assert access["sasl_plain_password"] == "s3cret"
@@ -46,11 +46,11 @@ def test_a_certificate_without_a_login_is_enough_for_tls_alone() -> None:
 
 
 @pytest.mark.parametrize("missing", ["kafka_sasl_username", "kafka_sasl_password"])
-def test_half_a_login_ends_the_process_at_start_and_names_what_is_missing(missing: str) -> None:
-    with pytest.raises(ValidationError, match="KAFKA_SASL_PASSWORD") as told:
+def test_half_a_login_ends_the_process_and_names_the_variables(missing: str) -> None:
+    with pytest.raises(ValidationError, match="KAFKA_SASL_PASSWORD") as error:
         settings(**{name: value for name, value in LOGIN.items() if name != missing})
-    assert "needs KAFKA_SASL_USERNAME" in str(told.value)
+    assert "needs KAFKA_SASL_USERNAME" in str(error.value)
 
 
-def test_the_password_is_not_shown() -> None:
+def test_the_password_is_not_in_the_text_of_the_settings() -> None:
     assert "s3cret" not in repr(settings(**LOGIN))

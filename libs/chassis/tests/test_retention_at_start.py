@@ -1,4 +1,4 @@
-"""The check of the inbox's memory is held at start: with too short a one a service does not consume."""
+"""Retention is checked at start: a service whose inbox remembers too little does not consume."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -8,15 +8,16 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from pydantic import SecretStr
 
-from chassis import retention
+from chassis import service
 from chassis.errors import Unavailable
-from chassis.inbox import Inbox
-from chassis.service import build_service
+from chassis.kafka import topic_retention
+from chassis.kafka.topic_retention import RetentionTooShort
 from chassis.settings import ServiceSettings
 from testkit import client, eventually
+from libs.chassis.tests.kafka_doubles import subscriptions_to
 from testkit.databases import TestDatabase
 
 A_DAY = {"retention.ms": str(24 * 3_600_000)}
@@ -26,12 +27,11 @@ A_DAY = {"retention.ms": str(24 * 3_600_000)}
 def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What became of each start of the consumer: refused by the check, or run."""
     seen: list[str] = []
-    check = retention.check
 
     async def watched(kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta) -> None:
         try:
-            await check(kafka, topics, inbox)
-        except retention.RetentionTooShort:
+            await topic_retention.check_retention(kafka, topics, inbox)
+        except RetentionTooShort:
             seen.append("refused")
             raise
 
@@ -39,7 +39,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append("run")
         raise Unavailable("this far, and no further")
 
-    monkeypatch.setattr(retention, "check", watched)
+    monkeypatch.setattr(service, "check_retention", watched)
     monkeypatch.setattr(AIOKafkaConsumer, "start", start)
     return seen
 
@@ -51,28 +51,23 @@ async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
     project: TestDatabase,
     kafka: str,
     kafka_admin: AIOKafkaAdminClient,
-    effects: Any,
     outcomes: list[str],
-    monkeypatch: pytest.MonkeyPatch,
     remembers: timedelta,
     outcome: str,
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs=A_DAY)])
-    monkeypatch.setattr(Inbox, "topics", {topic})
     settings = ServiceSettings(
         service_name="things",
         database_url=SecretStr(project.url),
         kafka_bootstrap_servers=kafka,
         inbox_retention=remembers,
     )
-    app: FastAPI = build_service(
-        settings, router=APIRouter(), subscriptions={"things.thing-counted.v1": effects.count}
-    )
+    things = service.build_service(settings, router=APIRouter(), subscriptions=subscriptions_to(topic))
 
     async def came_out() -> None:
         assert set(outcomes) == {outcome}
 
-    async with client(app):
+    async with client(things):
         await eventually(came_out, 20)
     await kafka_admin.delete_topics([topic])
