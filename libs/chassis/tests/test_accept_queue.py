@@ -14,8 +14,8 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
-from testkit import eventually, listening
 from chassis.tuning.accept_queue import DrainingServer
+from testkit import eventually, listening
 
 REQUEST = b"GET /here HTTP/1.1\r\nHost: things\r\n\r\n"
 OK = b"HTTP/1.1 200 OK"

@@ -15,7 +15,6 @@ from chassis.errors import Unavailable
 from chassis.kafka import Consumer, ConsumerSettings
 from chassis.kafka.consumer import ClientHooks
 from chassis.kafka.offsets import MAX_UNANSWERED
-from testkit import eventually
 from libs.chassis.tests.kafka_doubles import (
     COUNTED,
     PARTITION,
@@ -26,6 +25,7 @@ from libs.chassis.tests.kafka_doubles import (
     Fetched,
     hooks_for,
 )
+from testkit import eventually
 
 
 def settings(kafka: str = "127.0.0.1:1", **more: Any) -> ConsumerSettings:

@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 
 from chassis.postgres import Connection
-from testkit import listening
 from chassis.tuning.fast_refusals import protocol_for
 from chassis.web import LoadShedding
 from chassis.web.body_limit import BodyLimit
 from chassis.web.load_shedding import LoadSheddingMiddleware
+from testkit import listening
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"
 

@@ -12,9 +12,9 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from chassis.kafka import Consumer, ConsumerSettings
 from chassis.kafka.consumer import ClientHooks, create_client, leave_as_is
-from testkit import eventually
 from chassis.tuning.fetch_together import fetch_together
 from libs.chassis.tests.kafka_doubles import FakeInbox
+from testkit import eventually
 
 LONGER_THAN_THE_TEST_MS = 30_000
 

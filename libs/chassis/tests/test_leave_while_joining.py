@@ -18,10 +18,10 @@ from chassis.kafka import Consumer, ConsumerSettings
 from chassis.kafka.consumer import ClientHooks, stop_client
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from testkit import eventually
 from chassis.tuning import leave_while_joining
 from chassis.tuning.leave_while_joining import stop_and_leave
 from libs.chassis.tests.kafka_doubles import CreatedClients, FakeInbox, subscriptions_to
+from testkit import eventually
 
 StopHook = Callable[[AIOKafkaConsumer, str], Coroutine[Any, Any, None]]
 LONGER_THAN_THE_TEST_MS = 120_000

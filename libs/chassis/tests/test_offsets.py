@@ -10,8 +10,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from chassis.kafka.offsets import MAX_UNANSWERED, CommitResult, OffsetCommitter
-from testkit import eventually
 from libs.chassis.tests.kafka_doubles import PARTITION, FakeClient, record
+from testkit import eventually
 
 
 def committer(client: FakeClient, timeout: float = 3.0) -> OffsetCommitter:

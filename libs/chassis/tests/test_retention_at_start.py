@@ -16,8 +16,8 @@ from chassis.errors import Unavailable
 from chassis.kafka import topic_retention
 from chassis.kafka.topic_retention import RetentionTooShort
 from chassis.settings import ServiceSettings
-from testkit import client, eventually
 from libs.chassis.tests.kafka_doubles import subscriptions_to
+from testkit import client, eventually
 from testkit.databases import TestDatabase
 
 A_DAY = {"retention.ms": str(24 * 3_600_000)}
