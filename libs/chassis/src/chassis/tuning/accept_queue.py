@@ -5,7 +5,7 @@ is still in the accept queue, and hands it to uvicorn's protocol class with uvic
 Why: closing a listening socket resets the connections in its accept queue. Seen as 3 failed requests of 30,000 at an
 end under load.
 What it saves: no CPU; it guards the claim that no request fails when a service ends.
-Waits for: uvicorn to drain the accept queue in `Server.shutdown`. Seen with uvicorn 0.38.
+Waits for: uvicorn to drain the accept queue in `Server.shutdown`. Seen with uvicorn 0.54.
 """
 
 import asyncio
