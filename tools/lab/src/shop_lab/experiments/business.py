@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 
-from shop_load.closed_loop import Customers, Placed, plan_run, run_name, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import plan_run, run_name
 from shop_observe.history import History
 from shop_stack import embedded
 from shop_stack.parts import Stack

@@ -14,7 +14,9 @@ from shop_lab.experiments import duplicates, visitors
 from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_lab.experiments.visitors import Visitor
-from shop_load.closed_loop import CATALOGUE, Customers, Plan, Shop, open_shop, plan_run, run_name
+from shop_load.client import ShopClient
+from shop_load.closed_loop import open_shop
+from shop_load.plans import CATALOGUE, Plan, plan_run, run_name
 from shop_observe.history import History
 from shop_oracle.report import Verdict
 from shop_stack import embedded
@@ -81,7 +83,7 @@ async def visited(target: Target, doors: Doors) -> AsyncIterator[Sequence[Visito
         return not closing.is_set()
 
     with History(target.state / "history", run_name(0)) as history:
-        async with Shop(target, history, Customers()) as shop:
+        async with ShopClient(target, history) as shop:
             await open_shop(shop, CATALOGUE)
         async with asyncio.TaskGroup() as group:
             for service, looker in lookers.items():
