@@ -31,7 +31,7 @@ class TestServers(Protocol):
 
 
 class SharedStack:
-    """A stack that somebody else started and will stop."""
+    """A stack that was started before this test run, and goes on after it."""
 
     def __init__(self, file: Path) -> None:
         _, self._server, self._bootstrap = read_state(file)

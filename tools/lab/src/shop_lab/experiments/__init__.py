@@ -4,7 +4,7 @@ replicas.py, rebalances.py, open_transaction.py, overload.py, shutdown.py, repub
 
 experiment.py  what every experiment is given: a testbed, callbacks for its progress, the oracle
 outcome.py     measured numbers with their limits, and the oracle's verdict
-business.py    orders of every outcome for as long as an experiment lasts
+background_orders.py    orders of every outcome for as long as an experiment lasts
 churn.py       starts, stops and crashes replicas
-stalls.py, takeover.py, memory.py, duplicates.py, visitors.py  what is measured, one thing each
+stalls.py, takeover.py, memory.py, duplicates.py, clients.py  what is measured, one thing each
 """
