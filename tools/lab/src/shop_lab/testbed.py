@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import asyncpg
 
@@ -33,6 +34,8 @@ TRACED: Mapping[str, str] = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
 @dataclass
 class Testbed:
     """A running stack, and the settings that its services run with now."""
+
+    __test__: ClassVar[bool] = False  # Its name begins like that of a test; pytest must not collect it.
 
     stack: Stack
     target: Target
