@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shop_load.closed_loop import Placed, plan_run
+from shop_load.closed_loop import Placed
+from shop_load.plans import plan_run
 from shop_observe.history import Request
 from shop_oracle.evidence import Evidence, Movement, Traces
 from shop_oracle.report import Verdict, judge

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shop_load.closed_loop import Customers, Placed, Run, Scenario, plan_run, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import Run, Scenario, plan_run
 from shop_observe.history import History
 from shop_oracle.evidence import Evidence
 from shop_oracle.gather import gather

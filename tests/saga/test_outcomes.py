@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shop_load.closed_loop import Scenario
+from shop_load.plans import Scenario
 from testkit import eventually
 
 ENDINGS = {

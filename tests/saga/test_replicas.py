@@ -7,7 +7,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-from shop_lab.experiments import business, republish, shutdown
+from shop_lab.experiments import background_orders, republish, shutdown
 from shop_lab.experiments.churn import Churn
 from shop_lab.experiments.shutdown import BATCH
 from shop_lab.replicas import Replica
@@ -34,7 +34,7 @@ async def test_replicas_that_come_go_and_crash_cost_no_order(floor: Any) -> None
         placed, *_ = await asyncio.gather(
             serve(), *(churn.come_and_go(replica, lambda: not served.is_set()) for replica in second)
         )
-    await business.calm_down(floor.stack, floor.target)
+    await background_orders.restart_tracing(floor.stack, floor.target)
     evidence = await floor.assert_that_the_oracle_holds()
     assert {one.order_id for one in placed} <= evidence.orders.keys()
     assert churn.counts["left"] + churn.counts["crashed"] == churn.counts["joined"] >= 5
@@ -48,10 +48,10 @@ async def test_a_service_that_is_asked_to_end_fails_no_request_and_repeats_littl
         doors = {"orders": (floor.stack.ports.service("orders"), second.port)}
         async with shutdown.visited(floor.target, doors) as crowd:
             seen = await shutdown.end(floor.stack, "orders", doors)
-    assert sum(visitor.answers for visitor in crowd) > 0
+    assert sum(client.answers for client in crowd) > 0
     # A connection that no process had taken yet is reset by the kernel when the door closes, and its customer tries the
     # next one. That nobody who was taken is cut off is tried in libs/chassis/tests/test_accept_queue.py.
-    failures = {kind for visitor in crowd for kind in visitor.failures} - {"ConnectionResetError"}
+    failures = {kind for client in crowd for kind in client.failures} - {"ConnectionResetError"}
     assert failures == set()
     assert seen.redelivered["orders"] <= BATCH
     await floor.assert_that_the_oracle_holds()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import Scenario, plan_run
 from shop_observe.history import History
 from shop_stack import compose, paths
 from shop_stack.ports import is_free

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 
-from shop_load.closed_loop import Scenario
+from shop_load.plans import Scenario
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import compose

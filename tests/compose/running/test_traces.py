@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shop_load.closed_loop import Scenario
+from shop_load.plans import Scenario
 from shop_observe.traces import ORDER
 from shop_stack import compose
 from shop_stack.ports import SERVICES

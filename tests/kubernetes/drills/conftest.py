@@ -15,7 +15,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shop_load.closed_loop import Customers, Scenario, Shop, open_shop, place_all, plan_run, run_name
+from shop_load.client import ShopClient
+from shop_load.closed_loop import Customers, open_shop, place_all
+from shop_load.plans import Scenario, plan_run, run_name
 from shop_observe.history import History, read_histories
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
@@ -99,7 +101,7 @@ class Floor:
 
         async def sell() -> None:
             with History(self.target.state / "history", run.name) as history:
-                async with Shop(self.target, history, how) as shop:
+                async with ShopClient(self.target, history, how.concurrency, how.patience) as shop:
                     await open_shop(shop, run.products)
                     opened.set()
                     for first in range(0, len(run.plans), BATCH):

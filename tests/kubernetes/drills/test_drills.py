@@ -9,7 +9,7 @@ import time
 
 import asyncpg
 
-from shop_load.closed_loop import Scenario
+from shop_load.plans import Scenario
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
 from testkit import eventually

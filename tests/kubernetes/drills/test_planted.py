@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from shop_load.closed_loop import Scenario
+from shop_load.plans import Scenario
 from tests.kubernetes.drills import checks
 from tests.kubernetes.drills.conftest import Floor, is_refused
 

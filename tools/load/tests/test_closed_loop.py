@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from shop_load.closed_loop import Customers, LoadFailed, Run, Scenario, plan_run, serve_customers
+from shop_load.client import LoadFailed
+from shop_load.closed_loop import Customers, serve_customers
+from shop_load.plans import Run, Scenario, plan_run
 from shop_observe.history import History, Request, read_histories
 from shop_stack.target import Target
 

@@ -26,11 +26,11 @@ import pytest_asyncio
 from shop_stack import paths
 from shop_stack.postgres import Server
 from testkit.databases import MakeDatabase, TestDatabase, clone
-from testkit.servers import TestServers, chosen_servers
+from testkit.servers import Servers, chosen_servers
 
 
 @pytest.fixture(scope="session")
-def test_stack() -> Iterator[TestServers]:
+def test_stack() -> Iterator[Servers]:
     """The servers that this test run uses."""
     stack = chosen_servers()
     yield stack
@@ -38,13 +38,13 @@ def test_stack() -> Iterator[TestServers]:
 
 
 @pytest.fixture(scope="session")
-def kafka(test_stack: TestServers) -> str:
+def kafka(test_stack: Servers) -> str:
     """Bootstrap servers of a broker with every declared topic."""
     return test_stack.kafka
 
 
 @pytest.fixture(scope="session")
-def postgres_server(test_stack: TestServers) -> Server:
+def postgres_server(test_stack: Servers) -> Server:
     """The PostgreSQL server of this test run."""
     return test_stack.server
 

@@ -15,7 +15,7 @@ from shop_stack.postgres import Server
 from shop_stack.servers import ServersOnly, read_state
 
 
-class TestServers(Protocol):
+class Servers(Protocol):
     """A PostgreSQL server and a Kafka broker, each started when it is first asked for."""
 
     @property
@@ -31,7 +31,7 @@ class TestServers(Protocol):
 
 
 class SharedStack:
-    """A stack that somebody else started and will stop."""
+    """A stack that was started before this test run, and goes on after it."""
 
     def __init__(self, file: Path) -> None:
         _, self._server, self._bootstrap = read_state(file)
@@ -71,7 +71,7 @@ class EmbeddedStack:
         in_own_loop(self._servers.stop())
 
 
-def chosen_servers() -> TestServers:
+def chosen_servers() -> Servers:
     """The servers that SHOP_TEST_STACK or SHOP_STACK names; without them, a stack of this test run alone."""
     if file := os.environ.get("SHOP_TEST_STACK"):
         return SharedStack(Path(file))

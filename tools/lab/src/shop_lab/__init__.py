@@ -1,1 +1,11 @@
-"""What benchmarks and experiments share: a testbed of their own, replicas, CPU time, probes."""
+"""What benchmarks and experiments share.
+
+testbed.py       a fresh stack on which everything is measured
+replicas.py      more processes of each service
+trial.py         one measured run of orders through the shop
+cpu.py           CPU time, process by process
+scratch.py       databases and topics of one measurement
+values.py        a measured number with its limits
+samples.py       percentiles
+probe_runner.py  runs a program of probes/ in the environment of a service
+"""

@@ -7,14 +7,17 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import asyncpg
 
 from shop_lab import cpu, replicas
 from shop_lab.cpu import Clock
 from shop_lab.replicas import SETTLING, Replica
-from shop_load import closed_loop as load
+from shop_load.client import ShopClient
+from shop_load.closed_loop import open_shop
 from shop_load.open_loop import SKUS
+from shop_load.plans import Product
 from shop_observe.history import History
 from shop_stack import embedded, paths
 from shop_stack.parts import POSTGRES, Stack
@@ -23,7 +26,7 @@ from shop_stack.target import Target
 
 PORTS_ABOVE = 200
 """The benchmark's ports lie this far above the shop's own, so that a shop that runs is left alone."""
-PRODUCTS = tuple(load.Product(sku, sku.capitalize(), 100 + number, 10**9) for number, sku in enumerate(SKUS))
+PRODUCTS = tuple(Product(sku, sku.capitalize(), 100 + number, 10**9) for number, sku in enumerate(SKUS))
 TRACED: Mapping[str, str] = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
 """What the services are told in the plain variant: every order is traced."""
 
@@ -31,6 +34,8 @@ TRACED: Mapping[str, str] = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
 @dataclass
 class Testbed:
     """A running stack, and the settings that its services run with now."""
+
+    __test__: ClassVar[bool] = False  # Its name begins like that of a test; pytest must not collect it.
 
     stack: Stack
     target: Target
@@ -123,5 +128,5 @@ async def _remember_commit_times(stack: Stack, report: embedded.Report) -> None:
 
 async def _list_products(target: Target) -> None:
     with History(target.state / "history", "products") as history:
-        async with load.Shop(target, history, load.Customers()) as shop:
-            await load.open_shop(shop, PRODUCTS)
+        async with ShopClient(target, history) as shop:
+            await open_shop(shop, PRODUCTS)

@@ -1,4 +1,4 @@
-"""What experiments measure with: stalls, takeovers, duplicates, and visitors who notice what fails."""
+"""What experiments measure with: stalls, takeovers, duplicates, and clients that count what fails."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import itertools
 
 import pytest
 
-from shop_lab.experiments import duplicates, stalls, visitors
+from shop_lab.experiments import clients, duplicates, stalls
 from shop_lab.experiments.churn import Churn
+from shop_lab.experiments.clients import Client
 from shop_lab.experiments.takeover import taken_over
-from shop_lab.experiments.visitors import Visitor
 from shop_observe.kafka_log import Entry
 from shop_stack.ports import free_port
 
@@ -126,10 +126,10 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 async def test_a_door_that_is_shut_is_no_failure() -> None:
     server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
     async with server:
-        visitor = Visitor([free_port(), server.sockets[0].getsockname()[1]])
-        status, _, body = await visitor.ask(GET)
+        client = Client([free_port(), server.sockets[0].getsockname()[1]])
+        status, _, body = await client.ask(GET)
     assert (status, body) == (200, b"ok")
-    assert (visitor.answers, visitor.failures.total(), visitor.refused) == (1, 0, 1)
+    assert (client.answers, client.failures.total(), client.refused) == (1, 0, 1)
 
 
 async def test_a_request_that_was_accepted_and_never_answered_is_a_failure() -> None:
@@ -145,9 +145,9 @@ async def test_a_request_that_was_accepted_and_never_answered_is_a_failure() -> 
 
     server = await asyncio.start_server(drop_the_first, "127.0.0.1", 0)
     async with server:
-        visitor = Visitor([server.sockets[0].getsockname()[1]])
-        await visitor.ask(GET)
-    assert (visitor.answers, dict(visitor.failures)) == (1, {"ConnectionAbortedError": 1})
+        client = Client([server.sockets[0].getsockname()[1]])
+        await client.ask(GET)
+    assert (client.answers, dict(client.failures)) == (1, {"ConnectionAbortedError": 1})
 
 
 async def test_an_answer_of_the_services_own_trouble_is_a_failure() -> None:
@@ -160,7 +160,7 @@ async def test_an_answer_of_the_services_own_trouble_is_a_failure() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        visitor = Visitor([server.sockets[0].getsockname()[1]])
+        client = Client([server.sockets[0].getsockname()[1]])
         rounds = iter([True, False])
-        await visitors.look_around(visitor, "/", lambda: next(rounds), 0)
-    assert dict(visitor.failures) == {"503": 1}
+        await clients.read_repeatedly(client, "/", lambda: next(rounds), 0)
+    assert dict(client.failures) == {"503": 1}

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from shop_lab.experiments import open_transaction, overload, rebalances, replicas, republish, shutdown
+from shop_lab.experiments.clients import Client
 from shop_lab.experiments.memory import Memory
 from shop_lab.experiments.outcome import Outcome, at_least, at_most, print_outcome
 from shop_lab.experiments.overload import Pace, Rush
 from shop_lab.experiments.shutdown import Ending
 from shop_lab.experiments.stalls import Stall
-from shop_lab.experiments.visitors import Visitor
 from shop_load.open_loop import Sent
 from shop_observe.history import Request
 from shop_oracle import replay
@@ -155,7 +155,7 @@ def test_memory_may_fill_in_the_beginning_and_not_grow_after_it() -> None:
 def test_an_end_that_takes_long_fails_requests_or_repeats_much_is_seen(
     green: Verdict, seconds: float, again: int, failures: int, answers: int, holds: bool
 ) -> None:
-    crowd = [Visitor([1, 2], answers, Counter({"ConnectionResetError": failures}), refused=3)]
+    crowd = [Client([1, 2], answers, Counter({"ConnectionResetError": failures}), refused=3)]
     endings = [Ending("orders", 0.5, {"payments": 0}), Ending("payments", seconds, {"orders": again})]
     assert shutdown.verdict_on(endings, crowd, green).holds is holds
 

@@ -1,4 +1,4 @@
-"""What an HTTP client asked and was told: the only ground for calling an order acknowledged.
+"""What an HTTP client asked and was told: the only evidence that an order was acknowledged.
 
 A history is a JSONL file per run. A line is written when a request leaves and
 another when its answer comes, so that a client that is killed in between leaves
@@ -65,7 +65,7 @@ class History:
         return number
 
     def answered(self, number: int, status: int, order_id: str = "") -> None:
-        """Its answer came. Not called when the connection broke: then nobody knows."""
+        """Its answer came. Not called when the connection broke: then the outcome is unknown."""
         self._write(number=number, status=status, order_id=order_id)
 
     def __enter__(self) -> Self:

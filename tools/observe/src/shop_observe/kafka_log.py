@@ -1,4 +1,4 @@
-"""The Kafka log read from outside: without a consumer group, so that nobody notices."""
+"""The Kafka log read from outside: without a consumer group, so that no service is affected."""
 
 from __future__ import annotations
 

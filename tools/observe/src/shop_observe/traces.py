@@ -1,4 +1,4 @@
-"""The spans that the receiver kept, read only when somebody asks, and drawn as a tree."""
+"""The spans that the receiver kept, read on demand, and drawn as a tree."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""The oracle: what must hold, always, judged from outside.
+"""The oracle: it judges from outside whether what must always hold holds.
 
 evidence.py    what the oracle knows, as plain rows
-gather.py      reads it: client histories, database dumps, the Kafka log, ledger, reports, spans
-quiet.py       waits until the shop has come to rest
+gather.py      reads the evidence: client histories, databases, the Kafka log, the ledger, reports, spans
+quiet.py       waits until no order is in progress
 invariants.py  the nine invariants, each a pure function from evidence to violations
 replay.py      the oracle's own projections, rebuilt from the log
-report.py      the verdict, for people and for machines
-history.py     what an HTTP client was told, as it was told
+report.py      the verdict, as a table and as JSON
 """

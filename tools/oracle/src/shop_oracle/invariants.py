@@ -281,7 +281,7 @@ def may_follow(before: int, after: int, declared: int, present: int) -> bool:
 def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
     """Outbox ⊆ Kafka ⊆ inbox + dead letters
 
-    What a service wrote was sent, and whoever subscribes to it took it or put it aside.
+    Every event that a service wrote was sent, and each subscriber handled it or kept it as a dead letter.
     """
     judgement = Judgement(f"{len(evidence.outbox)} written, {len(evidence.log.entries)} sent")
     sent = {entry.id for entry in evidence.log.entries}
@@ -328,7 +328,7 @@ UNFINISHED_PAYMENTS = frozenset({"AWAITING", "DUE", "CAPTURING", "CANCELLING"})
 def nothing_stays_locked(evidence: Evidence) -> Judgement:
     """Nothing stays locked
 
-    No reservation and no PENDING without a live saga, no refund and no message that nobody finishes.
+    No reservation and no PENDING without a live saga, no refund and no message that stays unfinished.
     """
     judgement = Judgement(f"{len(evidence.orders)} orders, {len(evidence.reservations)} reservations")
     for order in evidence.orders.values():

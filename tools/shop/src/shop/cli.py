@@ -42,7 +42,7 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="Which running shop demo, order, watch, trace, check and bench are about (or SHOP_TARGET)."
+            help="The running shop that demo, order, watch, trace, check and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -59,8 +59,8 @@ app.add_typer(test_stack.app, name="test-stack")
 
 
 def main() -> None:
-    """The entry point: trouble is one sentence on stderr and exit code 1, never a traceback."""
-    # What a client library has to say about a broker that is away, we say in a sentence of our own.
+    """The entry point. A UserError is one sentence on stderr and exit code 1, without a traceback."""
+    # A broker that is away is reported in one sentence of ours; the client library's own lines would surround it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()

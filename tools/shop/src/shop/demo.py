@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import Scenario, plan_run, run_name
 from shop_observe import timeline, traces
 from shop_observe.history import History
 from shop_oracle.evidence import Evidence, Order
@@ -57,11 +58,11 @@ async def demonstrate(
         if not unrest.away:
             progress.update(ending, completed=orders - min(orders, unrest.counts.get("orders PENDING", 0)))
 
-    def say(what: str) -> None:
+    def log(what: str) -> None:
         progress.update(step, description=what, visible=True)
 
-    evidence = await gather(target, REST_SECONDS, say, look)
-    say("judging")
+    evidence = await gather(target, REST_SECONDS, log, look)
+    log("judging")
     verdict = judge(evidence)
     progress.remove_task(step)
     return Demonstration(placed, evidence, verdict)

@@ -35,7 +35,7 @@ def disk(folder: Path) -> None:
 
 
 def ports(stack: Stack) -> None:
-    """Raise UserError if somebody else listens where a part of the stack would."""
+    """Raise UserError if another process listens on a port of the stack."""
     wanted = stack.ports.all()
     for name in stack.parts:
         if stack.daemon(name).process() is not None:

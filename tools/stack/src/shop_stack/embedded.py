@@ -37,7 +37,7 @@ Report = Callable[[str, str], None]
 
 
 def silent(part: str, happening: str) -> None:
-    """A Report that tells nobody."""
+    """A Report that does nothing."""
 
 
 @dataclass(frozen=True)

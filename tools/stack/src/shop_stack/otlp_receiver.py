@@ -2,7 +2,7 @@
 
 What it burns counts in the cost of an order, so it parses nothing: a request's
 body is appended to a segment file as it arrived (gzip included) and read only
-when somebody asks for a trace (`shop_observe.traces`).
+when a trace is read (`shop_observe.traces`).
 
 A segment is a row of records: four bytes of length (big endian), one byte that
 is 1 if the body is gzip, then the body, an `ExportTraceServiceRequest`.
@@ -157,7 +157,7 @@ class Receiver(asyncio.Protocol):
         if method != "POST" or path not in ("/v1/traces", "/v1/metrics", "/v1/logs"):
             return answer("404 Not Found")
         if path != "/v1/traces":
-            return OK  # Taken so that an exporter does not fail; nobody asks for them here.
+            return OK  # Taken so that an exporter does not fail; nothing reads them here.
         if headers.get("content-type", "").startswith("application/json"):
             return answer("415 Unsupported Media Type")
         try:

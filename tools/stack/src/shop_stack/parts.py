@@ -205,7 +205,7 @@ async def is_ready(stack: Stack, name: str) -> bool:
 
 
 async def answers(port: int) -> bool:
-    """Whether somebody accepts connections on this port."""
+    """Whether a process accepts connections on this port."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 2)
     except (OSError, TimeoutError):
@@ -215,7 +215,7 @@ async def answers(port: int) -> bool:
 
 
 async def http_status(port: int, path: str) -> int | None:
-    """The status of a GET, None if nobody answers. By hand, for a client library takes long to import."""
+    """The status of a GET, None without an answer. Written by hand, because a client library takes long to import."""
     try:
         async with asyncio.timeout(3):
             reader, writer = await asyncio.open_connection(HOST, port)

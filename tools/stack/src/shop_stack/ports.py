@@ -1,4 +1,4 @@
-"""Which port belongs to whom, counted from SHOP_PORT_BASE."""
+"""The ports of a stack, counted from SHOP_PORT_BASE."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def free_base() -> int:
 
 
 def require_free(name: str, port: int) -> None:
-    """Raise UserError that names who listens on `port`, if anybody does."""
+    """Raise UserError that names the process that listens on `port`, if there is one."""
     if not is_free(port):
         raise UserError(
             f"Port {port}, which {name} needs, is taken{_holder(port)}: "
@@ -96,7 +96,7 @@ def require_free(name: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -110,5 +110,5 @@ def _holder(port: int) -> str:
             if listens and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
-        pass  # Not everybody may look at others' sockets.
+        pass  # Not every user may read the sockets of others.
     return ""

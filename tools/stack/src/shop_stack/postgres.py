@@ -257,7 +257,7 @@ async def ensure_database(server: Server, database: str, roles: Roles) -> None:
 
 
 async def wall_off(connection: asyncpg.Connection[Any], database: str, roles: Roles) -> None:
-    """Nobody but the two roles can connect to the database. A template hands on everything except this."""
+    """Only the two roles can connect to the database. A template hands on everything except this."""
     await connection.execute(
         f"""
         REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC;

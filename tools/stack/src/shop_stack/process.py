@@ -1,7 +1,7 @@
 """Operating-system processes that outlive the command that started them.
 
 A process is known by its pid file, which holds the time of its start too: a
-number alone might have been given to somebody else since.
+number alone might belong to another process since.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """`shop bench`: what an order costs, as ratios to what PostgreSQL and Kafka cost by themselves, in one run.
 
-testbed.py      the stack that everything is measured on
-cpu.py        whose CPU it was
-customers.py  the load, a process of its own
-trial.py      one measured run of orders through the shop
-baseline.py      the same rows and the same bytes without the shop
-figures/      what is measured: one figure, one file
-plan.py       their order, and what is repeated
-table.py, page.py  the result for people
+figure.py              what a figure is; figures/ has one file for each
+benchmark.py           what all figures share: the testbed, how much to do, the loaded runs
+plan.py                which figures are measured, in which order, and the report
+baseline.py            the same rows and the same bytes without the shop; pgbench.py runs its SQL
+latency_breakdown.py   where an order's time goes, between its request and its confirmation
+from_outside.py        what can be measured of a shop that runs elsewhere
+table.py, page.py      the report on a terminal and as HTML; charts.py draws
 """

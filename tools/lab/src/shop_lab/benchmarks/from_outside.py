@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shop_lab.samples import percentiles
-from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import Scenario, plan_run, run_name
 from shop_observe.history import History, Request, read_history
 from shop_observe.kafka_log import declared_topics
 from shop_oracle.quiet import wait_for_rest

@@ -1,10 +1,10 @@
-"""`shop prove`: what the chassis promises, tried under load on a stack of its own, with a verdict.
-
-outcome.py   what an experiment found, held against what must be
-experiment.py  what every experiment is given: a testbed, callbacks for its progress, the oracle
-business.py  customers of every kind, for as long as an experiment lasts
-churn.py     replicas that come, go and crash
-stalls.py, takeover.py, memory.py, duplicates.py, visitors.py  what is measured, one thing each
+"""`shop prove`: experiments that test the promises of the chassis under load, each with a verdict.
 
 replicas.py, rebalances.py, open_transaction.py, overload.py, shutdown.py, republish.py  the experiments
+
+experiment.py  what every experiment is given: a testbed, callbacks for its progress, the oracle
+outcome.py     measured numbers with their limits, and the oracle's verdict
+background_orders.py    orders of every outcome for as long as an experiment lasts
+churn.py       starts, stops and crashes replicas
+stalls.py, takeover.py, memory.py, duplicates.py, clients.py  what is measured, one thing each
 """

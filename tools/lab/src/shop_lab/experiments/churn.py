@@ -81,7 +81,7 @@ class Churn:
     async def go_and_come(self, processes: Sequence[Process], goes_on: Callable[[], bool]) -> None:
         """End one of the running processes and start it again, until `goes_on` says no; in the end all run.
 
-        The list is nobody else's.
+        No other call may have the same list.
         """
         while goes_on():
             process = self._dice.choice(processes)

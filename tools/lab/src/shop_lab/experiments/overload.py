@@ -55,7 +55,7 @@ class Rush:
     sought: float
     """Orders per second that the shop could do before it: a tenth of what came."""
     tries: Sequence[Pace]
-    """What it can do, before and after it, all orders waiting at its door."""
+    """What it can do, before and after it, with all orders waiting at once."""
     goodput: Pace
     """What it did while the rush went on."""
     drained: float

@@ -7,7 +7,7 @@ import asyncio
 import time
 
 from shop_lab import replicas
-from shop_lab.experiments import business, stalls
+from shop_lab.experiments import background_orders, stalls
 from shop_lab.experiments.churn import Churn
 from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
@@ -36,12 +36,12 @@ async def run(experiment: Experiment, service: str, joins: int) -> Outcome:
 
     began = time.monotonic()
     try:
-        async with business.going_on(testbed.target, RATE) as placed:
+        async with background_orders.running(testbed.target, RATE) as placed:
             await asyncio.gather(*(churn.come_and_go(one, goes_on) for one in more))
     finally:
         await _end(more)
     took = time.monotonic() - began
-    await business.calm_down(testbed.stack, testbed.target)
+    await background_orders.restart_tracing(testbed.stack, testbed.target)
     evidence, verdict = await experiment.judge()
     stall = stalls.longest(evidence.log.entries, await stalls.taken_by(testbed, service))
     detail: dict[str, object] = {

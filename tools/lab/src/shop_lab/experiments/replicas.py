@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from shop_lab.experiments import business, takeover
+from shop_lab.experiments import background_orders, takeover
 from shop_lab.experiments.churn import Churn, First, Process
 from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_most
@@ -29,19 +29,19 @@ async def run(experiment: Experiment, minutes: float) -> Outcome:
     experiment.log(f"starting {REPLICAS} replicas of every service")
     async with testbed.running_replicas(REPLICAS) as more:
         first = testbed.target.service_urls["orders"]
-        doors = [first, *(f"http://127.0.0.1:{one.port}" for one in more if one.service == "orders")]
-        async with business.going_on(testbed.target, RATE, doors) as placed:
+        urls = [first, *(f"http://127.0.0.1:{one.port}" for one in more if one.service == "orders")]
+        async with background_orders.running(testbed.target, RATE, urls) as placed:
             waits = [await _crash(experiment, victim) for victim in _one_of_each(more)]
-            everybody: list[Process] = [
+            processes: list[Process] = [
                 *more,
                 *(First(testbed.stack, name) for name in testbed.stack.services),
             ]
-            await _churn(experiment, churn, everybody, minutes)
-        await business.calm_down(testbed.stack, testbed.target)
+            await _churn(experiment, churn, processes, minutes)
+        await background_orders.restart_tracing(testbed.stack, testbed.target)
         _, verdict = await experiment.judge()
     detail = {
         "orders": len(placed),
-        "processes": len(everybody),
+        "processes": len(processes),
         **churn.counts,
         "seconds until a dead relay's share was taken over": [round(wait, 1) for wait in waits],
     }
@@ -70,7 +70,7 @@ async def _crash(experiment: Experiment, victim: Replica) -> float:
     return seconds
 
 
-async def _churn(experiment: Experiment, churn: Churn, everybody: Sequence[Process], minutes: float) -> None:
+async def _churn(experiment: Experiment, churn: Churn, processes: Sequence[Process], minutes: float) -> None:
     began = time.monotonic()
 
     def goes_on() -> bool:
@@ -83,4 +83,4 @@ async def _churn(experiment: Experiment, churn: Churn, everybody: Sequence[Proce
 
     async with asyncio.TaskGroup() as group:
         for turn in range(AT_A_TIME):
-            group.create_task(churn.go_and_come(everybody[turn::AT_A_TIME], goes_on))
+            group.create_task(churn.go_and_come(processes[turn::AT_A_TIME], goes_on))

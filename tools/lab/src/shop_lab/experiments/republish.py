@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 
-from shop_lab.experiments import business
+from shop_lab.experiments import background_orders
 from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_oracle.evidence import Evidence
@@ -24,7 +24,7 @@ keys whose earlier ones are sent again: were there topics, it would go out first
 async def run(experiment: Experiment, orders: int) -> Outcome:
     """A third of the orders before, a third while Kafka is away and republishing, a third after."""
     testbed = experiment.testbed
-    async with business.going_on(testbed.target, RATE) as placed:
+    async with background_orders.running(testbed.target, RATE) as placed:
 
         async def until(share: float) -> None:
             while len(placed) < share * orders:

@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from shop_lab.experiments import duplicates, visitors
+from shop_lab.experiments import clients, duplicates
+from shop_lab.experiments.clients import Client
 from shop_lab.experiments.experiment import Experiment
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
-from shop_lab.experiments.visitors import Visitor
-from shop_load.closed_loop import CATALOGUE, Customers, Plan, Shop, open_shop, plan_run, run_name
+from shop_load.client import ShopClient
+from shop_load.closed_loop import open_shop
+from shop_load.plans import CATALOGUE, Plan, plan_run, run_name
 from shop_observe.history import History
 from shop_oracle.report import Verdict
 from shop_stack import embedded
@@ -38,7 +40,7 @@ SIGHTS = {
 }
 """What is read of each service while it ends."""
 
-Doors = Mapping[str, Sequence[int]]
+ReplicaPorts = Mapping[str, Sequence[int]]
 """Service → the ports of its two replicas."""
 
 
@@ -59,66 +61,68 @@ async def run(experiment: Experiment, rounds: int) -> Outcome:
     endings: list[Ending] = []
     experiment.log("starting a second replica of every service")
     async with testbed.running_replicas(2) as more:
-        doors = {one.service: (testbed.stack.ports.service(one.service), one.port) for one in more}
-        async with visited(testbed.target, doors) as crowd:
+        replicas = {one.service: (testbed.stack.ports.service(one.service), one.port) for one in more}
+        async with visited(testbed.target, replicas) as crowd:
             for turn in range(rounds):
-                for place, service in enumerate(doors):
+                for place, service in enumerate(replicas):
                     experiment.log(f"SIGTERM to {service}")
-                    experiment.report_progress((turn + place / len(doors)) / rounds)
-                    endings.append(await end(testbed.stack, service, doors))
+                    experiment.report_progress((turn + place / len(replicas)) / rounds)
+                    endings.append(await end(testbed.stack, service, replicas))
         _, verdict = await experiment.judge()
     return verdict_on(endings, crowd, verdict)
 
 
 @asynccontextmanager
-async def visited(target: Target, doors: Doors) -> AsyncIterator[Sequence[Visitor]]:
-    """Somebody reads from each service, and some buy, all the time until the context ends."""
-    lookers = {service: Visitor(ports) for service, ports in doors.items()}
-    buyers = [Visitor(doors["orders"]) for _ in range(BUYERS)]
+async def visited(target: Target, replicas: ReplicaPorts) -> AsyncIterator[Sequence[Client]]:
+    """Clients read from each service, and others place orders, until the context ends."""
+    readers = {service: Client(ports) for service, ports in replicas.items()}
+    buyers = [Client(replicas["orders"]) for _ in range(BUYERS)]
     closing = asyncio.Event()
 
-    def open_still() -> bool:
+    def goes_on() -> bool:
         return not closing.is_set()
 
     with History(target.state / "history", run_name(0)) as history:
-        async with Shop(target, history, Customers()) as shop:
+        async with ShopClient(target, history) as shop:
             await open_shop(shop, CATALOGUE)
         async with asyncio.TaskGroup() as group:
-            for service, looker in lookers.items():
-                group.create_task(visitors.look_around(looker, SIGHTS[service], open_still, LOOK_PAUSE))
+            for service, reader in readers.items():
+                group.create_task(clients.read_repeatedly(reader, SIGHTS[service], goes_on, LOOK_PAUSE))
             for number, buyer in enumerate(buyers):
-                group.create_task(visitors.buy(buyer, _wishes(number), open_still, history))
+                group.create_task(clients.buy(buyer, _wishes(number), goes_on, history))
             try:
-                yield [*lookers.values(), *buyers]
+                yield [*readers.values(), *buyers]
             finally:
                 closing.set()
 
 
 def _wishes(seed: int) -> list[Plan]:
-    """Orders without end, as far as an experiment goes; nobody waits to cancel, and nobody wants the last three."""
+    """More orders than an experiment needs; none is cancelled, and none is of the scarce product."""
     plans = plan_run(run_name(seed), 20_000, seed).plans
     on_sale = {product.sku for product in CATALOGUE}
     return [plan for plan in plans if plan.cancel_after is None and {sku for sku, _ in plan.lines} <= on_sale]
 
 
-async def end(stack: Stack, service: str, doors: Doors) -> Ending:
+async def end(stack: Stack, service: str, replicas: ReplicaPorts) -> Ending:
     """SIGTERM to a service's first process, and a new one in its place."""
-    before = {name: await duplicates.read(ports) for name, ports in doors.items()}
+    before = {name: await duplicates.read(ports) for name, ports in replicas.items()}
     began = time.monotonic()
     await stack.daemon(service).stop(signal.SIGTERM, PATIENCE)
     seconds = time.monotonic() - began
     await asyncio.sleep(SETTLING)
     await embedded.start(stack, service)
     await asyncio.sleep(SETTLING)
-    after = {name: await duplicates.read(ports) for name, ports in doors.items()}
-    return Ending(service, seconds, {name: duplicates.between(before[name], after[name]) for name in doors})
+    after = {name: await duplicates.read(ports) for name, ports in replicas.items()}
+    return Ending(
+        service, seconds, {name: duplicates.between(before[name], after[name]) for name in replicas}
+    )
 
 
-def verdict_on(endings: Sequence[Ending], crowd: Sequence[Visitor], verdict: Verdict) -> Outcome:
+def verdict_on(endings: Sequence[Ending], crowd: Sequence[Client], verdict: Verdict) -> Outcome:
     """Hold what was seen against what must be."""
-    failures = sum((visitor.failures for visitor in crowd), Counter[str]())
+    failures = sum((client.failures for client in crowd), Counter[str]())
     values = [
-        at_least("requests that were answered", sum(visitor.answers for visitor in crowd), 1),
+        at_least("requests that were answered", sum(client.answers for client in crowd), 1),
         at_most("accepted requests that failed", failures.total(), 0),
         at_most("SIGTERM to end, the slowest", max(ending.seconds for ending in endings), END_SECONDS, "s"),
         at_most(
@@ -129,7 +133,7 @@ def verdict_on(endings: Sequence[Ending], crowd: Sequence[Visitor], verdict: Ver
     ]
     detail = {
         "how requests failed": dict(failures),
-        "doors found shut": sum(visitor.refused for visitor in crowd),
+        "connections refused": sum(client.refused for client in crowd),
         "seconds to end": [f"{ending.service} {ending.seconds:.1f}" for ending in endings],
         "delivered again": [{k: v for k, v in ending.redelivered.items() if v} for ending in endings],
     }

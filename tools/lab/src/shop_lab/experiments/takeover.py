@@ -1,4 +1,4 @@
-"""How long a dead relay's share of the outbox has nobody who sends it."""
+"""How long no relay sends the share of the outbox that a dead relay owned."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 60.0
 LOOK_SECONDS = 0.05
 
 Owners = Sequence[str | None]
-"""Who holds each shard of an outbox, None for nobody."""
+"""The owner of each shard of an outbox, None if it has none."""
 
 
 async def seconds_after_crash(testbed: Testbed, victim: Replica, relays: int) -> float:

@@ -50,7 +50,7 @@ def messages_of(kinds: list[Kind], orders: int) -> Iterator[Message]:
 
 
 def headers_of(type: str, order_id: bytes) -> list[tuple[str, bytes]]:
-    """Headers of the size that the shop's have; what they say is nobody's concern here."""
+    """Headers of the size that the shop's have; their content does not matter here."""
     name, _, version = type.rpartition(".")
     id = str(uuid.uuid4()).encode()
     return [

@@ -1,4 +1,4 @@
-"""`shop bench`. Register with `app.command()(bench.bench)`."""
+"""The command `shop bench`."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from shop_stack.errors import UserError
 
 
 def bench(
-    only: Annotated[
-        list[str] | None, typer.Option(help="Only this figure; may be given more than once.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A short run: rough numbers.")] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the loaded runs.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Measure only this figure; repeatable.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A short run with rough numbers.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How many rounds of loaded runs.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where bench.json and bench.html go; .shop/report if not told.")
+        Path | None, typer.Option(help="Folder for bench.json and bench.html; default .shop/report.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Measure what an order costs, as ratios to what PostgreSQL and Kafka cost by themselves.
+    """Measure what an order costs, as ratios to PostgreSQL and Kafka without the services.
 
-    Runs on a stack of its own, beside a shop that runs; but nothing else should work the machine meanwhile.
-    The exit code is 1 if a figure is not what it must be, or could not be measured: then it says why, and what was
-    measured before it stands.
+    It starts a stack of its own, so a running shop is not disturbed. Nothing
+    else should use the machine meanwhile. The exit code is 1 if a figure is
+    outside its limit or could not be measured. Then the reason is printed,
+    together with all figures that were measured before.
 
-    With --target compose or k8s the shop that runs there is measured from outside: orders per second, how long
-    customers and orders wait. No ratios: its processes, and what they stand on, are not ours to measure.
+    With --target compose or k8s it measures the running shop from outside:
+    orders per second, and how long customers and orders wait. It gives no
+    ratios there, because it cannot measure the CPU of those processes.
 
     Examples:
 
@@ -50,8 +50,7 @@ def bench(
 
         shop bench --quick --only cpu --only throughput
 
-        shop --target compose bench --quick
-    """
+        shop --target compose bench --quick"""
     console = Console(stderr=True)
     if chosen_kind() is not TargetKind.EMBEDDED:
         return _from_outside(only, rounds, out, quick=quick, json_=json_)
@@ -75,7 +74,7 @@ def bench(
 def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:
     if any(not_here):
         raise UserError(
-            "--only, --rounds and --out are about the embedded stack: leave them out, or the --target."
+            "--only, --rounds and --out are about the embedded stack: leave them out, or leave out --target."
         )
     with connect() as target:
         found = asyncio.run(from_outside.measure(target, from_outside.QUICK if quick else from_outside.FULL))
@@ -86,7 +85,7 @@ def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:
 
 
 def end(*_: object) -> NoReturn:
-    """Ended from outside, it still takes its stack away; who asks twice must not interrupt that."""
+    """On SIGTERM, stop and still remove the stack. A second SIGTERM must not interrupt the removal."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""`shop check`. Register with `app.command()(check.check)`."""
+"""The command `shop check`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def seconds(text: str) -> float:
 
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    wait: Annotated[str, typer.Option(help="How long to wait until the shop has come to rest.")] = "60s",
+    wait: Annotated[str, typer.Option(help="How long to wait until no order is in progress.")] = "60s",
 ) -> None:
-    """Ask the oracle: judge from outside whether everything that must hold holds.
+    """Ask the oracle whether everything that must hold holds.
 
-    It waits until no order is under way, then reads the clients' own history,
-    the databases, the card processor's ledger, the whole Kafka log and the
-    spans, and holds nine invariants against them. The exit code is the verdict:
-    0 if all hold.
+    It waits until no order is in progress. Then it reads the clients' own
+    history, the databases, the card processor's ledger, the whole Kafka log and
+    the spans, and checks nine invariants against them. The exit code is 0 if
+    all of them hold.
 
     Examples:
 
@@ -41,8 +41,7 @@ def check(
 
         shop check --json | jq .holds
 
-        shop check --wait 2m        after a long outage
-    """
+        shop check --wait 2m        after a long outage"""
     patience = seconds(wait)
     with connect() as target, Console(stderr=True).status("looking") as status:
         evidence = asyncio.run(gather(target, patience, lambda what: status.update(what)))

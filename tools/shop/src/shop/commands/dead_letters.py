@@ -1,4 +1,4 @@
-"""`shop dead-letters`: what services could not handle, and what becomes of it. And `shop republish`."""
+"""The commands `shop dead-letters` and `shop republish`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ app = typer.Typer(
     help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
 )
 
-Service = Annotated[str, typer.Argument(help="The service that could not handle it.", metavar="SERVICE")]
+Service = Annotated[
+    str, typer.Argument(help="The service that could not handle the event.", metavar="SERVICE")
+]
 Letter = Annotated[int | None, typer.Option("--id", help="One dead letter, by its id.")]
-Key = Annotated[str | None, typer.Option(help="All open letters of a key: an order's id, or a SKU.")]
+Key = Annotated[str | None, typer.Option(help="All open dead letters of a key: an order's id, or a SKU.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 COLUMNS = ("id", "state", "reason", "type", "key", "error")
@@ -38,14 +40,14 @@ def list_letters(
 ) -> None:
     """List dead letters, oldest first.
 
-    HELD failed and lets later events of its key wait; WAITING waits behind one; PARKED holds nobody.
+    HELD: it failed, and later events of its key wait for it. WAITING: it waits
+    for a held one. PARKED: it failed, and no other event waits for it.
 
     Examples:
 
         shop dead-letters list
 
-        shop dead-letters list payments --state all --json
-    """
+        shop dead-letters list payments --state all --json"""
     with connect() as target:
         asked = {"state": state, **({"key": key} if key else {})}
         found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
@@ -59,60 +61,59 @@ def list_letters(
 def show(service: Service, letter: Annotated[int, typer.Argument(help="Its id.", metavar="ID")]) -> None:
     """Show one dead letter with its headers and its data.
 
-    The data may hold what is not for every eye, such as a payment token.
+    The data may be confidential, for example a payment token.
 
     Example:
 
-        shop dead-letters show payments 7
-    """
+        shop dead-letters show payments 7"""
     with connect() as target:
         typer.echo(json.dumps(ask(target, service, "GET", f"/dead-letters/{letter}"), indent=2))
 
 
 @app.command()
 def redrive(service: Service, letter: Letter = None, key: Key = None) -> None:
-    """Handle dead letters again, in the order of their key. Safe to repeat: what was handled has no second effect.
+    """Handle dead letters again, in the order of their key.
 
-    Exit code 1 if one failed again.
+    It is safe to repeat: an event that was handled has no second effect. Exit
+    code 1 if one of them failed again.
 
     Examples:
 
         shop dead-letters redrive payments --key 01a207af-3c26-70e9-84db-827b769c8a55
 
-        shop dead-letters redrive payments --id 7
-    """
+        shop dead-letters redrive payments --id 7"""
     end("redrive", service, letter, key)
 
 
 @app.command()
 def discard(service: Service, letter: Letter = None, key: Key = None) -> None:
-    """Give up dead letters: they will never be handled. What waits behind one by id is then redriven with its key.
+    """Give up dead letters: they will never be handled.
+
+    With --id, events that wait behind it stay: redrive their key to handle them.
 
     Example:
 
-        shop dead-letters discard payments --id 7
-    """
+        shop dead-letters discard payments --id 7"""
     end("discard", service, letter, key)
 
 
 def republish(service: Service) -> None:
-    """Send everything again that a service's outbox still has: for topics that were lost.
+    """Send again every event that a service's outbox still has, after topics were lost.
 
-    Whoever had an event before takes it as a duplicate, without an effect.
+    A consumer that already has an event ignores it as a duplicate.
 
     Examples:
 
         shop republish orders
 
-        for service in orders inventory payments notifications; do shop republish $service; done
-    """
+        for service in orders inventory payments notifications; do shop republish $service; done"""
     with connect() as target:
         events = admin.republish(target, service)
     typer.echo(f"{service} sends {events} events again.")
 
 
 def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
-    """Redrive or discard, and say what came of it."""
+    """Redrive or discard, and print the outcome."""
     if (letter is None) == (key is None):
         raise UserError("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
     with connect() as target:

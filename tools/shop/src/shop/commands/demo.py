@@ -1,4 +1,4 @@
-"""`shop demo`. Register with `app.command()(demo.demo)`."""
+"""The command `shop demo`."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from shop_stack.target import Target
 
 def demo(
     orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many orders.")] = 300,
-    concurrency: Annotated[int, typer.Option(min=1, max=1_000, help="Customers at a time.")] = 16,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same customers.")] = 1,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1_000, help="How many customers order at the same time.")
+    ] = 16,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same orders.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the shop running afterwards.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show the whole shop: orders of every outcome, one order's story, the verdict.
+    """Show the whole shop: orders of every outcome, the events of one order, the verdict.
 
-    A shop that runs already is used and left running; otherwise one is started
-    and stopped again. The story is of an order that was compensated: event by
-    event, and its trace as a tree. The exit code is the oracle's verdict.
+    If a shop is running, the demo uses it and leaves it running. Otherwise it
+    starts one and stops it at the end. It shows one order that was compensated:
+    its events, and its trace as a tree. The exit code is the oracle's verdict.
 
     Examples:
 
         shop demo
 
-        shop demo --orders 2000      and, in the middle of it, elsewhere:
+        shop demo --orders 2000      and meanwhile, in another terminal:
 
         shop restart payments --kill
 
-        shop demo --seed 7 --json
-    """
+        shop demo --seed 7 --json"""
     console = Console(stderr=json_)
     shown = asyncio.run(run(orders, concurrency, seed, keep, json_, console))
     raise typer.Exit(0 if shown.verdict.holds else 1)

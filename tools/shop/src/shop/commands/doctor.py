@@ -30,7 +30,10 @@ class Finding:
 
 
 def doctor() -> None:
-    """Check Python, programs, disk, ports and downloads. Exit code 1 if something must be cured."""
+    """Check this machine, and print how to fix each fault. Exit code 1 if there is one.
+
+    It looks at Python, programs, disk, ports, downloads and environments.
+    """
     findings = examine(embedded.stack())
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:

@@ -1,4 +1,4 @@
-"""`shop down`: nothing of the shop runs any more."""
+"""The command `shop down`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ console = Console()
 def down(
     wipe: Annotated[
         bool,
-        typer.Option("--wipe", "--volumes", help="Delete the databases, topics, ledger, spans and logs too."),
+        typer.Option(
+            "--wipe", "--volumes", help="Also delete the databases, topics, ledger, spans and logs."
+        ),
     ] = False,
 ) -> None:
-    """Stop the services, then what they stand on. Data stays unless --wipe is given."""
+    """Stop the services, then the processor and the servers. Data stays unless --wipe is given."""
     with Progress(console) as progress:
         asyncio.run(embedded.down(embedded.stack(), wipe=wipe, report=progress.report))
     console.print("The shop is closed." + (" Its data is deleted." if wipe else ""))

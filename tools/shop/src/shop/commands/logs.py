@@ -1,4 +1,4 @@
-"""`shop logs`: what a process wrote."""
+"""The command `shop logs`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from shop_stack.errors import UserError
 
 def logs(
     service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines to print.")] = 50,
 ) -> None:
     """Print the end of a process's log."""
     stack = embedded.stack()

@@ -1,4 +1,4 @@
-"""`shop order`. Register with `app.command()(order.order)`."""
+"""The command `shop order`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from shop_load.closed_loop import Customers, Placed, Scenario, plan_run, run_name, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import Scenario, plan_run, run_name
 from shop_observe.history import History
 from shop_stack.connect import connect
 from shop_stack.target import Target
@@ -16,21 +17,18 @@ from shop_stack.target import Target
 
 def order(
     outcome: Annotated[
-        Scenario, typer.Option(help="What is to become of it.", case_sensitive=False)
+        Scenario, typer.Option(help="How the order is to end.", case_sensitive=False)
     ] = Scenario.CONFIRMED,
 ) -> None:
-    """Place one order and say how to follow it.
+    """Place one order and print how to follow it.
 
-    Its id is printed on a line of its own, for other commands to take up.
+    Its id is printed on a line of its own, so that other commands can use it.
 
     Examples:
 
         shop order
 
-        shop order --outcome timed-out      its deadline passes
-
-        shop watch $(shop order --outcome declined | head -1)
-    """
+        shop order --outcome timed-out      its deadline passes"""
     with connect() as target:
         placed = asyncio.run(place_one(target, outcome))
     typer.echo(placed.order_id)

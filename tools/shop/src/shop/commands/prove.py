@@ -1,4 +1,4 @@
-"""`shop prove`: what the chassis promises, tried under load. Register with `app.add_typer(prove.app, name="prove")`."""
+"""`shop prove`: experiments that test the promises of the chassis under load."""
 
 from __future__ import annotations
 
@@ -21,55 +21,54 @@ from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 
 app = typer.Typer(
-    help="Try under load what the chassis promises, each on a fresh stack of its own. The exit code is the verdict.",
+    help="Experiments under load, each on a new stack of its own. Exit code 0 if every promise held.",
     no_args_is_help=True,
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
-Minutes = Annotated[float, typer.Option(min=0.1, help="For how long.")]
+Minutes = Annotated[float, typer.Option(min=0.1, help="Duration in minutes.")]
 Run = Callable[[Experiment], Awaitable[Outcome]]
 
 
 @app.command("replicas")
 def prove_replicas(minutes: Minutes = 5, as_json: AsJson = False) -> None:
-    """Four replicas of every service that come, go and crash.
+    """Run four replicas of every service while some start, stop and crash.
 
-    Twenty processes on topics of twelve partitions, orders of every outcome
-    at the doors of all four replicas of orders. First one replica of each
-    service is killed: its relay held a share of the outbox, and the others
-    have it within 10 seconds. Then, for some minutes, processes end (three in
-    ten by kill -9) and start again. No key may be out of order and no effect
-    happen twice; the oracle judges everything.
+    Twenty processes share topics with twelve partitions. Orders of every
+    outcome go to all four replicas of orders. First, one replica of each
+    service is killed: within 10 seconds the other relays must own its share of
+    the outbox. Then, for some minutes, processes stop (three in ten by
+    kill -9) and start again. No key may be out of order, and no effect may
+    happen twice. At the end the oracle judges every order.
 
     Examples:
 
         shop prove replicas
 
-        shop prove replicas --minutes 1 --json
-    """
+        shop prove replicas --minutes 1 --json"""
     carry_out("4 replicas of every service", lambda on: replicas.run(on, minutes), as_json, replicas.SETTINGS)
 
 
 @app.command("rebalances")
 def prove_rebalances(
-    joins: Annotated[int, typer.Option(min=1, help="How many replicas join, and leave.")] = 200,
-    service: Annotated[str, typer.Option(help="Whose consumer.")] = "inventory",
+    joins: Annotated[int, typer.Option(min=1, help="How many times a replica joins and leaves.")] = 200,
+    service: Annotated[str, typer.Option(help="The service whose consumer is tested.")] = "inventory",
     as_json: AsJson = False,
 ) -> None:
-    """200 joins and leaves of a consumer under load.
+    """Add and remove replicas of one consumer 200 times under load.
 
-    One process of the service stays, two more come and go, one in twenty by
-    kill -9. A stall is the time in which nothing is taken from a partition
-    although there is something: it may last as long as a session (10 s, after
-    a crash the broker waits so long) and two seconds. What happened during
-    the longest one is told. The oracle judges everything.
+    One process of the service stays. Two more start and stop, one in twenty by
+    kill -9. A partition stalls while it has messages and the group takes none.
+    The longest stall may last 12 seconds: the session timeout of 10 seconds,
+    for which the broker waits after a crash, and a margin of 2 seconds. The
+    outcome lists what happened during the longest stall. At the end the oracle
+    judges every order.
 
     Examples:
 
         shop prove rebalances
 
-        shop prove rebalances --joins 20 --service payments
-    """
+        shop prove rebalances --joins 20 --service payments"""
     if service not in SERVICES:
         raise UserError(f"There is no service {service!r}: it is one of {', '.join(SERVICES)}.")
     carry_out(
@@ -79,19 +78,19 @@ def prove_rebalances(
 
 @app.command("open-transaction")
 def prove_open_transaction(minutes: Minutes = 10, as_json: AsJson = False) -> None:
-    """A transaction held open for 10 minutes beside the relay.
+    """Keep a transaction open for 10 minutes while the relay works.
 
-    It has an id and a snapshot, so vacuum can remove nothing of what was
-    updated since, and no snapshot's lower end moves. The relay keeps 90 % of
-    its speed and skips nothing. Meanwhile rows come in
-    a hundred small transactions a second, and every ten seconds as a backlog
-    of 20,000, on which the relay's speed is taken. The same without it before
-    and after. In the end all rows are read from Kafka, each key's in order.
+    The transaction has an id and a snapshot. So vacuum cannot remove rows that
+    were updated since, and the lower end of every snapshot stays where it is.
+    The relay must keep 90 % of its speed and skip no row. Meanwhile a hundred
+    small transactions write rows every second, and every ten seconds one
+    transaction writes 20,000 rows; the relay's speed is measured on these. The
+    same is measured before and after, without the open transaction. At the
+    end all rows are read from Kafka, and those of each key must be in order.
 
     Example:
 
-        shop prove open-transaction --minutes 2
-    """
+        shop prove open-transaction --minutes 2"""
     carry_out(
         f"A transaction held open for {minutes:g} minutes",
         lambda on: open_transaction.run(on, minutes),
@@ -101,19 +100,19 @@ def prove_open_transaction(minutes: Minutes = 10, as_json: AsJson = False) -> No
 
 @app.command("overload")
 def prove_overload(minutes: Minutes = 3, as_json: AsJson = False) -> None:
-    """Ten times as many orders as the shop can do.
+    """Send ten times as many orders as the shop can process.
 
-    First the sustainable rate is looked for, three times; then ten times as
-    many come as the median, by the clock; who is answered 429 (with
-    Retry-After) goes away. Then the rate is looked for three times more, as
-    the machine may have become faster or slower. Of the median of all six at
-    least 80 % are confirmed in the rush, the queue has drained a minute after
-    its end, memory stays bounded, and the oracle misses no order that was taken.
+    First, three runs measure the sustainable rate. Then orders arrive at ten
+    times the median rate. A customer who gets 429 with Retry-After leaves.
+    Then three more runs measure the sustainable rate again, because the
+    machine may have become faster or slower. During the overload the shop must
+    confirm at least 80 % of the median of all six runs. The queue must be empty
+    one minute after it, memory must stay bounded, and the oracle must find
+    every order that was accepted.
 
     Example:
 
-        shop prove overload --minutes 1
-    """
+        shop prove overload --minutes 1"""
     carry_out(
         f"10 × the sustainable rate for {minutes:g} minutes", lambda on: overload.run(on, minutes), as_json
     )
@@ -121,21 +120,21 @@ def prove_overload(minutes: Minutes = 3, as_json: AsJson = False) -> None:
 
 @app.command("shutdown")
 def prove_shutdown(
-    rounds: Annotated[int, typer.Option(min=1, help="How often each service is ended.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How many times each service is stopped.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """SIGTERM to each service under load.
+    """Send SIGTERM to each service under load.
 
-    It ends within 10 s, fails no request, and little is delivered twice. Each
-    service has two replicas and the first of them is ended. There is no
-    load balancer: a client whose connection is refused takes the other
-    replica, and that is no failure, for nobody had taken the request. Once a
-    connection stands, an answer below 500 is owed. Little is one batch: 500.
+    The service must end within 10 seconds, fail no request, and cause at most
+    500 redelivered events (one batch). Each service has two replicas, and the
+    first one is stopped. There is no load balancer: a client whose connection
+    is refused uses the other replica. This is not a failure, because no process
+    had accepted the request. A connection that was accepted must get an answer
+    below 500.
 
     Example:
 
-        shop prove shutdown --rounds 1
-    """
+        shop prove shutdown --rounds 1"""
     carry_out("SIGTERM to each service under load", lambda on: shutdown.run(on, rounds), as_json)
 
 
@@ -143,16 +142,16 @@ def prove_shutdown(
 def prove_republish(
     orders: Annotated[int, typer.Option(min=100, help="How many orders.")] = 1_500, as_json: AsJson = False
 ) -> None:
-    """Kafka's volume destroyed in the middle of business.
+    """Delete Kafka's data under load, and fill the topics again from the outboxes.
 
-    The broker is killed, its data deleted, an empty one started with the
-    declared topics. Then every service sends again what its outbox has, as
-    `shop republish` does. Orders keep coming all the time, and none is lost.
+    The broker is killed, its data is deleted, and an empty broker starts with
+    the declared topics. Then every service sends again all events that its
+    outbox still has, as `shop republish` does. Orders keep arriving, and none
+    may be lost.
 
     Example:
 
-        shop prove republish --orders 300
-    """
+        shop prove republish --orders 300"""
     carry_out("Kafka's volume destroyed", lambda on: republish.run(on, orders), as_json)
 
 

@@ -1,4 +1,4 @@
-"""`shop restart`: one process anew, by an orderly end or by a crash."""
+"""The command `shop restart`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shop_stack import embedded, target
 
 def restart(
     service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
-    kill: Annotated[bool, typer.Option("--kill", help="End it with kill -9, as a crash would.")] = False,
+    kill: Annotated[bool, typer.Option("--kill", help="Stop it with kill -9, as in a crash.")] = False,
 ) -> None:
     """Restart one process, migrations included, and wait until it is ready."""
     stack = embedded.stack()

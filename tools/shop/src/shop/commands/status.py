@@ -17,8 +17,8 @@ from shop_stack.embedded import Status
 MEGABYTE = 1_000_000
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Show the processes. Exit code 0 if all of them are ready, 3 if not."""
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show every process: state, port, memory, CPU. Exit code 0 if all are ready, 3 if not."""
     found = asyncio.run(embedded.status(embedded.stack()))
     if as_json:
         typer.echo(json.dumps(facts(found), indent=2))

@@ -16,7 +16,7 @@ from shop_stack.servers import ServersOnly, read_state, write_state
 DEFAULT_FILE = Path(tempfile.gettempdir()) / "shop-test-stack.json"
 
 app = typer.Typer(
-    help="PostgreSQL and Kafka kept warm for many test runs (set SHOP_TEST_STACK to the state file)."
+    help="Keep PostgreSQL and Kafka running between test runs (set SHOP_TEST_STACK to the state file)."
 )
 
 
@@ -26,7 +26,7 @@ def _file() -> Path:
 
 @app.command()
 def up() -> None:
-    """Start the two servers, if they do not run, and print how tests find them."""
+    """Start the two servers if they do not run, and print the setting with which tests find them."""
     file = _file()
     if not _runs(file):
         asyncio.run(_start(file))

@@ -1,4 +1,4 @@
-"""`shop trace ORDER`. Register with `app.command()(trace.trace)`."""
+"""The command `shop trace ORDER`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from shop_stack.errors import UserError
 
 
 def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
-    """Draw an order's trace as a tree of spans, over Kafka and through every service.
+    """Print an order's trace as a tree of spans, across Kafka and all services.
 
-    Each line: service, span, time since the beginning, how long it took. ▲ is
-    sent to Kafka, ▼ taken from it. It works on a stopped shop too: its spans
-    are kept in its state folder. With SHOP_TRACE_MODE=links the traces of all
-    hops are joined by their links.
+    Each line shows the service, the span, the time since the trace began, and
+    the duration. ▲ marks a message that was sent, ▼ one that was received. It
+    also works while the shop is stopped, because the spans are in its state
+    folder. With SHOP_TRACE_MODE=links, it follows the links between traces.
 
     Examples:
 
         shop trace 01985f0e-…
 
-        shop trace $(shop order | head -1)      spans arrive a few seconds late
-    """
+        shop trace $(shop order | head -1)      spans arrive a few seconds late"""
     order_id = order_id_of(order)
     with connect_spans() as folder:
         found = collect(folder, traces_of_order(folder, order_id))

@@ -16,7 +16,7 @@ console = Console()
 
 
 def up() -> None:
-    """Start what does not run yet, wait until all is ready, and print the addresses."""
+    """Start every part that does not run, wait until all are ready, and print the addresses."""
     began = time.monotonic()
     with Progress(console) as progress:
         target = asyncio.run(embedded.up(embedded.stack(), progress.report))

@@ -1,4 +1,4 @@
-"""`shop watch ORDER`. Register with `app.command()(watch.watch)`."""
+"""The command `shop watch ORDER`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,17 @@ def order_id_of(text: str) -> str:
 
 
 def watch(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
-    """Tell an order's story while it happens, event by event, until it has ended.
+    """Print the events of an order while they happen, until it has ended.
 
-    Each line: time since the order was placed, who did it, what happened, and
-    because of what. It is read from the Kafka log, in no consumer group, so
-    that nobody notices.
+    Each line shows the time since the order was placed, the service, the event,
+    and its cause. The events are read from the Kafka log without a consumer
+    group, so that no service is affected.
 
     Examples:
 
         shop watch 01985f0e-…
 
-        shop watch $(shop order --outcome cancelled | head -1)
-    """
+        shop watch $(shop order --outcome cancelled | head -1)"""
     order_id = order_id_of(order)
     with connect() as target:
         asyncio.run(tell_story(target, order_id, Console()))

@@ -1,4 +1,4 @@
-"""Customers of every kind, for as long as an experiment lasts."""
+"""Orders of every outcome for as long as an experiment lasts."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 
-from shop_load.closed_loop import Customers, Placed, plan_run, run_name, serve_customers
+from shop_load.closed_loop import Customers, Placed, serve_customers
+from shop_load.plans import plan_run, run_name
 from shop_observe.history import History
 from shop_stack import embedded
 from shop_stack.parts import Stack
 from shop_stack.target import Target
 
 ROUND = 60
-"""Orders after which customers look whether it is closing time."""
+"""Orders after which customers look whether the experiment has ended."""
 _seeds = count(1)
 
 
 @asynccontextmanager
-async def going_on(target: Target, rate: float, doors: Sequence[str] = ()) -> AsyncIterator[list[Placed]]:
+async def running(target: Target, rate: float, urls: Sequence[str] = ()) -> AsyncIterator[list[Placed]]:
     """Orders of every outcome, `rate` a second in all, until the context ends; the list grows with each.
 
-    `doors` are the addresses of the replicas of orders, each with customers of its own; one that is away is waited for.
+    `urls` are the addresses of the replicas of orders, each with customers of its own. They wait for a replica that
+    is away.
     """
     placed: list[Placed] = []
     closing = asyncio.Event()
-    entrances = doors or [target.service_urls["orders"]]
+    addresses = urls or [target.service_urls["orders"]]
     async with asyncio.TaskGroup() as group:
-        for door in entrances:
-            there = replace(target, service_urls={**target.service_urls, "orders": door})
-            group.create_task(_come(there, rate / len(entrances), placed, closing))
+        for url in addresses:
+            there = replace(target, service_urls={**target.service_urls, "orders": url})
+            group.create_task(_come(there, rate / len(addresses), placed, closing))
         try:
             yield placed
         finally:
@@ -51,10 +53,11 @@ async def serve(target: Target, orders: int, customers: Customers) -> None:
         await serve_customers(target, run, history, customers)
 
 
-async def calm_down(stack: Stack, target: Target) -> None:
-    """Some more orders after the crashes. Who is killed takes spans along, so traces are judged from here on.
+async def restart_tracing(stack: Stack, target: Target) -> None:
+    """Restart a service after the crashes and place some more orders, whose traces the oracle judges.
 
-    The oracle holds no order from before the last start of a service to be traced to its end.
+    A process that is killed loses the spans that it had not sent. So the oracle does not require complete traces of
+    orders from before the last start of a service.
     """
     await embedded.restart(stack, "notifications")
     await serve(target, ROUND, Customers())

@@ -1,0 +1,117 @@
+"""An HTTP client that repeats a request, with the same Idempotency-Key, until the service answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from shop_observe.history import History
+from shop_stack.errors import UserError
+from shop_stack.target import Target
+
+PATIENCE = 120.0
+"""Seconds for which a service may be away before the run is given up."""
+
+
+class LoadFailed(UserError):
+    """The run cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered; `body` is {} where it was no JSON object."""
+
+    url: str
+    status: int
+    body: Mapping[str, Any]
+    retry_after: float
+    """Seconds that the service asks to wait, at most five; 0 if it asks for none."""
+
+    @property
+    def refusal(self) -> str:
+        """A refusal in one sentence, with the problem's own words."""
+        why = self.body.get("detail") or self.body.get("title") or "no reason given"
+        return f"{self.url} refused with {self.status}: {why}"
+
+
+class ShopClient:
+    """The shop's HTTP side as a patient client sees it."""
+
+    def __init__(
+        self, target: Target, history: History, concurrency: int = 16, patience: float = PATIENCE
+    ) -> None:
+        self.orders = target.service_urls["orders"]
+        self.inventory = target.service_urls["inventory"]
+        self._history = history
+        self._patience = patience
+        # aiohttp, because a client on the same two cores must cost little beside what it measures.
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=2 * concurrency + 2),
+            timeout=aiohttp.ClientTimeout(total=10.0),
+        )
+        self._dice = random.Random(0)
+
+    async def __aenter__(self) -> ShopClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def post(self, url: str, operation: str, body: Any, key: str = "", **facts: Any) -> Answer:
+        """POST until there is an answer that is not about the service's own trouble; `facts` go into the history."""
+        headers = {"Idempotency-Key": key} if key else {}
+
+        async def attempt() -> Answer:
+            number = self._history.asked(operation, key=key, **facts)
+            answer = await self._ask("POST", url, json=body, headers=headers)
+            order_id = answer.body.get("order_id", "") if answer.status < 300 else ""
+            self._history.answered(number, answer.status, order_id)
+            return answer
+
+        return await self._insist(url, attempt)
+
+    async def get(self, url: str, **query: str) -> Answer:
+        """GET until the service answers."""
+        return await self._insist(url, lambda: self._ask("GET", url, params=query))
+
+    async def _insist(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        given_up = time.monotonic() + self._patience
+        pause = 0.1
+        while True:
+            try:
+                answer = await attempt()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                reason, wait = type(error).__name__, 0.0
+            else:
+                if answer.status < 500 and answer.status != 429:
+                    return answer
+                reason, wait = answer.refusal, answer.retry_after
+            if time.monotonic() > given_up:
+                raise LoadFailed(
+                    f"{url} did not take a request for {self._patience:.0f} s (last: {reason}). "
+                    "See `shop status` and `shop logs`."
+                )
+            await asyncio.sleep(max(wait, pause * self._dice.uniform(0.5, 1.5)))
+            pause = min(2.0, pause * 2)
+
+    async def _ask(self, method: str, url: str, **request: Any) -> Answer:
+        async with self._client.request(method, url, **request) as response:
+            text = await response.read()
+            asked = response.headers.get("Retry-After", "")
+            wait = min(5.0, float(asked)) if asked.isdigit() else 0.0
+            return Answer(url, response.status, json_object(text), wait)
+
+
+def json_object(text: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
