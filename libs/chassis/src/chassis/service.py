@@ -35,6 +35,7 @@ from chassis.tuning import (
     message_spans,
     planner,
     span_encoding,
+    tolerant_records,
 )
 from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, probes
 from chassis.web.body_limit import BodyLimit
@@ -73,6 +74,8 @@ def build_service(
     tuning = Tuning(settings.tuning_off)
     configure_logging(settings.service_name, settings.log_level)
     _configure_tracing(settings, tuning)
+    if tuning.has("tolerant_records"):
+        tolerant_records.read_any_bytes()
     all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
     assignment = Assignment()
     publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
@@ -126,6 +129,7 @@ def _build_context(
         subscriptions,
         max_attempts=settings.max_attempts,
         backoff=Backoff(first=settings.retry_seconds),
+        breaker_keys=settings.breaker_keys,
     )
     readiness: dict[str, Check] = {}
     if settings.role != "api" and subscriptions.by_type:

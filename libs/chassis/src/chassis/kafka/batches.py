@@ -64,3 +64,21 @@ def messages_of(records: Sequence[Record]) -> list[RawMessage]:
         RawMessage(record.topic, (record.partition, record.offset), record.key, record.value, record.headers)
         for record in records
     ]
+
+
+def divide(records: Sequence[Record], left: Sequence[RawMessage]) -> tuple[list[Record], list[Record]]:
+    """Divide a batch by what the inbox did not take: records that are done, and those to fetch again.
+
+    A partition's offset moves past what is done, so all records behind the first that is left are fetched again.
+    """
+    first_left: dict[tuple[str, int], int] = {}
+    for message in left:
+        partition, offset = message.position
+        at = (message.topic, partition)
+        first_left[at] = min(offset, first_left.get(at, offset))
+    done: list[Record] = []
+    again: list[Record] = []
+    for record in records:
+        first = first_left.get((record.topic, record.partition))
+        (done if first is None or record.offset < first else again).append(record)
+    return done, again
