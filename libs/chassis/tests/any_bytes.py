@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import cramjam
+from aiokafka.codec import lz4_encode
 from aiokafka.consumer import fetcher
 from aiokafka.record.util import calc_crc32c, encode_varint
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -36,7 +37,7 @@ def good_record(name: str, number: int, **replaced: bytes | None) -> RawRecord:
     raw: dict[bytes, bytes | None] = {header.encode(): value for header, value in headers}
     for header, value in replaced.items():
         raw[header.encode()] = value
-    kept = [(header, value) for header, value in raw.items() if value is not None]
+    kept: list[RawHeader] = [(header, value) for header, value in raw.items() if value is not None]
     return RawRecord(name.encode(), f'{{"name": "{name}", "number": {number}}}'.encode(), kept)
 
 
@@ -75,7 +76,8 @@ def compress(codec: str, data: bytes) -> bytes:
         case "snappy":
             return bytes(cramjam.snappy.compress_raw(data))
         case "lz4":
-            return bytes(cramjam.lz4.compress(data))
+            # As aiokafka's producer: a broker does not take linked blocks.
+            return bytes(lz4_encode(data))
         case "zstd":
             return bytes(cramjam.zstd.compress(data))
     return data

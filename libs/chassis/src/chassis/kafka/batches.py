@@ -10,6 +10,7 @@ from aiokafka.errors import IllegalStateError
 
 from chassis.events import RawMessage
 from chassis.inbox import Subscriptions
+from chassis.kafka.held_partitions import HeldPartitions
 
 Record: TypeAlias = "ConsumerRecord[Any, Any]"
 
@@ -35,9 +36,11 @@ class BatchFetcher:
         self._limit = limit
         self._poll_ms = poll_ms
         self._defer_seconds = defer_seconds
+        self._held = HeldPartitions(client)
 
     async def next_batch(self) -> list[Record]:
         """The next records; none if nothing came within `poll_ms` milliseconds."""
+        self._held.resume_due()
         records = await self._fetch(self._poll_ms, self._limit)
         deadline = time.monotonic() + self._defer_seconds
         while 0 < len(records) < self._limit and self._subscriptions.all_deferrable(records):
@@ -52,6 +55,15 @@ class BatchFetcher:
         for record in reversed(records):  # so that each partition ends at its first record
             with contextlib.suppress(IllegalStateError):
                 self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
+
+    def hold(self, left: Sequence[Record]) -> None:
+        """Have records fetched again after a pause. Until then only their partitions wait."""
+        self.give_back(left)
+        self._held.hold({TopicPartition(record.topic, record.partition) for record in left})
+
+    def release(self, taken: Sequence[Record]) -> None:
+        """All records of a batch were taken: their partitions wait no more."""
+        self._held.release(TopicPartition(record.topic, record.partition) for record in taken)
 
     async def _fetch(self, timeout_ms: int, limit: int) -> list[Record]:
         fetched = await self._client.getmany(timeout_ms=timeout_ms, max_records=limit)

@@ -16,7 +16,6 @@ from chassis.backoff import Backoff, wait_for_event
 from chassis.errors import Unavailable, is_unavailable
 from chassis.inbox import Inbox, PartlyTaken
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
-from chassis.kafka.held_partitions import HeldPartitions
 from chassis.kafka.offsets import OffsetCommitter
 
 log = structlog.get_logger()
@@ -123,7 +122,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._backoff = Backoff()
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
-        self._held: HeldPartitions
         self._assignment_generation = 0  # grows with each revocation; an older batch is given back
         self._failed_batches = 0  # in a row; sets the pause before the next fetch
 
@@ -138,7 +136,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._offsets = OffsetCommitter(
             client, self._settings.commit_timeout_seconds, self._settings.commit_interval_seconds
         )
-        self._held = HeldPartitions(client, self._backoff)
         fetcher = BatchFetcher(
             client,
             self._inbox.subscriptions,
@@ -165,7 +162,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self.assignment.is_assigned = False
             await self._offsets.commit()
             self._offsets.forget()
-            self._held.forget()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """The consumer is ready from now on, also with no partition."""
@@ -176,7 +172,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._offsets.is_stuck:
             raise Unavailable("the client commits no offsets any more: connect anew")
         generation = self._assignment_generation
-        self._held.resume_due()
         records = await fetcher.next_batch()
         pause = 0.0
         async with self._batch_in_hand:
@@ -194,8 +189,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._inbox.process(messages_of(records))
         except PartlyTaken as partly:
             records, left = divide(records, partly.messages)
-            fetcher.give_back(left)
-            self._held.hold(left)
+            fetcher.hold(left)
         except Exception as error:
             fetcher.give_back(records)
             if not is_unavailable(error):
@@ -205,7 +199,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             log.warning("consumer.waiting", events=len(records), error=repr(error), retry_in=round(pause, 2))
             return pause
         else:
-            self._held.release(records)
+            fetcher.release(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0

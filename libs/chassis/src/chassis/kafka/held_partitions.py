@@ -1,8 +1,7 @@
 """Partitions that wait behind a message that is not taken, while all others go on."""
 
-import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -10,10 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from chassis.backoff import Backoff
-from chassis.kafka.batches import Record
 from chassis.observability import metrics
 
 log = structlog.get_logger()
+
+PAUSES = Backoff(first=0.2, longest=2.0)
+"""The messages behind the one that is not taken wait as long, and may be of other keys: the pauses are short."""
 
 
 @dataclass(slots=True)
@@ -26,51 +27,48 @@ class _Hold:
 
 
 class HeldPartitions:
-    """Pauses partitions of one client, and has them read again from the message that was not taken."""
+    """Pauses and resumes partitions of one client, and shows their number in a metric."""
 
-    def __init__(self, client: AIOKafkaConsumer, backoff: Backoff) -> None:
+    def __init__(self, client: AIOKafkaConsumer) -> None:
         self._client = client
-        self._backoff = backoff
         self._holds: dict[TopicPartition, _Hold] = {}
+        self._show()
 
-    def hold(self, left: Sequence[Record]) -> None:
-        """Let the partitions of these records wait, each for longer than the last time.
-
-        The caller has the records fetched again (`BatchFetcher.give_back`).
-        """
-        for at in {TopicPartition(record.topic, record.partition) for record in left}:
+    def hold(self, partitions: Iterable[TopicPartition]) -> None:
+        """Let partitions wait, each for longer than the last time."""
+        for at in partitions:
             hold = self._holds.setdefault(at, _Hold())
             hold.failures += 1
-            pause = self._backoff.pause(hold.failures)
+            pause = PAUSES.pause(hold.failures)
             hold.until = time.monotonic() + pause
             hold.is_paused = True
-            with contextlib.suppress(IllegalStateError):  # the partition has moved: its new owner reads it
-                self._client.pause(at)
             log.error(
                 "consumer.partition_waits", topic=at.topic, partition=at.partition, retry_in=round(pause, 2)
             )
+            try:
+                self._client.pause(at)
+            except IllegalStateError:  # it has moved to another replica, which reads it from there
+                del self._holds[at]
         self._show()
 
     def resume_due(self) -> None:
         """Have those partitions read again that have waited for long enough."""
         now = time.monotonic()
-        for at, hold in self._holds.items():
+        for at, hold in list(self._holds.items()):
             if hold.is_paused and hold.until <= now:
                 hold.is_paused = False
-                with contextlib.suppress(IllegalStateError):
+                try:
                     self._client.resume(at)
+                except IllegalStateError:
+                    del self._holds[at]
+                    self._show()
 
-    def release(self, taken: Sequence[Record]) -> None:
-        """Records of a partition were taken, and none was left: it waits no more."""
+    def release(self, partitions: Iterable[TopicPartition]) -> None:
+        """What these partitions waited for was taken."""
         if self._holds:
-            for record in taken:
-                self._holds.pop(TopicPartition(record.topic, record.partition), None)
+            for at in partitions:
+                self._holds.pop(at, None)
             self._show()
-
-    def forget(self) -> None:
-        """The partitions have gone to another replica."""
-        self._holds.clear()
-        self._show()
 
     def _show(self) -> None:
         metrics.PARTITIONS_WAITING.set(len(self._holds))
