@@ -43,7 +43,10 @@ class ServiceSettings(BaseSettings):
     # partitions that were added meanwhile, unless it stays away for longer than the session timeout.
     kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
-    inbox_retention: timedelta = Field(timedelta(days=8), description="at least that of every topic it reads")
+    # Kafka's own defaults, 7 days in segments of 7 days, and 8 days in which an outbox can publish an event again.
+    inbox_retention: timedelta = Field(
+        timedelta(days=23), description="longer than any topic delivers an event"
+    )
 
     @model_validator(mode="after")
     def _sasl_needs_a_login(self) -> Self:
