@@ -65,6 +65,12 @@ async def bug() -> None:
 @router.get("/wrong-statement")
 async def wrong_statement(db: Db) -> None:
     async with db.reading() as connection:
+        await connection.execute(text("SELECT 1 / 0 AS secret"))
+
+
+@router.get("/missing-table")
+async def missing_table(db: Db) -> None:
+    async with db.reading() as connection:
         await connection.execute(text("SELECT secret FROM nowhere"))
 
 
@@ -165,6 +171,13 @@ async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClien
 async def test_a_bug_is_a_500_that_tells_nothing(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
     await problem(answer, 500, "internal-error")
+    assert "secret" not in answer.text
+
+
+async def test_a_table_that_is_missing_is_a_503_that_tells_nothing(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/missing-table")
+    await problem(answer, 503, "database-unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
     assert "secret" not in answer.text
 
 

@@ -93,11 +93,22 @@ async def test_bytes_that_are_no_event_at_all_are_dead_lettered(inbox: Inbox, db
     assert [(state, reason) for _, state, reason in await letters(db)] == [("PARKED", "no-headers")]
 
 
+class CountedByOthers(ConsumedEvent, type="others.thing-counted.v1", topic="others.thing.v1"):
+    name: str
+    number: int
+
+
 async def test_two_sources_may_give_their_events_the_same_id(
-    inbox: Inbox, db: Database, message: Message, effects_in: EffectsIn
+    db: Database, effects: Any, inbox: Inbox, message: Message, effects_in: EffectsIn
 ) -> None:
+    both = {
+        **{s.model: s.handler for s in inbox.subscriptions.by_type.values()},
+        CountedByOthers: effects.count,
+    }
     same = new_id()
-    await inbox.process([message("a", 1, id=same), message("b", 2, id=same, source="/others")])
+    by_others = message("b", 2, id=same, source="/others", type="others.thing-counted.v1")
+    batch = [message("a", 1, id=same), by_others._replace(topic="others.thing.v1")]
+    await Inbox(db, "things", Subscriptions(both)).process(batch)
     assert sorted(await effects_in(db)) == [("a", 1), ("b", 2)]
 
 

@@ -9,15 +9,19 @@ from uuid import uuid4
 import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from chassis.errors import Unavailable
 from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox
 from chassis.jobs.prune import prune
-from chassis.kafka.topic_retention import RetentionTooShort, check_retention
+from chassis.kafka import topic_retention
+from chassis.kafka.topic_retention import RetentionTooShort, check_retention, watch_retention
 from chassis.outbox import Database, OutboxRow, Relay
 from chassis.outbox.republish import republish_all
+from chassis.settings import ServiceSettings
 from testkit import eventually
 from testkit.databases import TestDatabase
 
@@ -157,6 +161,10 @@ async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
         ({"retention.ms": str(30 * 24 * 3_600_000)}, False),
         ({"retention.ms": "-1"}, False),
         ({"retention.ms": "-1", "cleanup.policy": "compact"}, True),
+        # 7 days, but in segments of 7 days: the oldest event of a segment goes with its newest.
+        ({"retention.ms": str(7 * 24 * 3_600_000)}, False),
+        ({"retention.ms": str(7 * 24 * 3_600_000), "segment.ms": str(12 * 3_600_000)}, True),
+        ({"retention.ms": str(9_223_372_036_854_775_807)}, False),
     ],
 )
 async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
@@ -172,4 +180,51 @@ async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
     else:
         with pytest.raises(RetentionTooShort, match="INBOX_RETENTION"):
             await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
+    await kafka_admin.delete_topics([topic])
+
+
+async def test_the_inbox_must_also_outlast_a_republish(kafka: str, kafka_admin: AIOKafkaAdminClient) -> None:
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"retention.ms": "3600000"})])
+    await eventually(lambda: known(topic, kafka))
+    address = {"bootstrap_servers": kafka}
+    await check_retention(address, [topic], timedelta(days=8), timedelta(hours=22))
+    with pytest.raises(RetentionTooShort):
+        await check_retention(address, [topic], timedelta(days=8), timedelta(days=1))
+    await kafka_admin.delete_topics([topic])
+
+
+async def test_the_defaults_of_the_chassis_outlast_the_defaults_of_kafka(
+    kafka: str, kafka_admin: AIOKafkaAdminClient
+) -> None:
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    await kafka_admin.create_topics([NewTopic(topic, 1, 1)])
+    await eventually(lambda: known(topic, kafka))
+    inbox = ServiceSettings.model_fields["inbox_retention"].default
+    outbox = ServiceSettings.model_fields["outbox_retention"].default
+    await check_retention({"bootstrap_servers": kafka}, [topic], inbox, outbox)
+    await kafka_admin.delete_topics([topic])
+
+
+async def test_the_check_is_repeated_and_shows_a_topic_that_was_given_more_time(
+    kafka: str, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"things.{uuid4().hex[:8]}.v1"
+    await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"retention.ms": "3600000"})])
+    await eventually(lambda: known(topic, kafka))
+    monkeypatch.setattr(topic_retention, "CHECK_SECONDS", 0.05)
+    watch = watch_retention({"bootstrap_servers": kafka}, [topic], LONG, NOTHING)
+    watching = asyncio.create_task(watch)
+
+    async def shows(too_short: bool) -> None:
+        assert REGISTRY.get_sample_value("chassis_inbox_retention_too_short", {"topic": topic}) == too_short
+
+    await eventually(lambda: shows(False))
+    for_ever = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"retention.ms": "-1"})
+    await kafka_admin.alter_configs([for_ever])
+    await eventually(lambda: shows(True))
+    assert not watching.done()
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
     await kafka_admin.delete_topics([topic])

@@ -1,7 +1,10 @@
-"""Which errors say that a dependency is away, and which say that the input or the code is wrong."""
+"""Which errors are faults of the system, and which say that the input or the code is wrong.
+
+A fault of the system says nothing about an event: wait or try again, and answer requests with 503.
+"""
 
 import asyncpg
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaError
 
 
 class Unavailable(Exception):
@@ -13,23 +16,29 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    KafkaConnectionError,
+    asyncpg.InternalClientError,
+    KafkaError,
 )
 
-RETRYABLE_SQLSTATES = ("08", "25006", "40", "53", "57P", "58")
-"""First characters of the SQLSTATEs that ask for another try.
+INPUT_SQLSTATES = ("02", "20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
+"""First characters of the SQLSTATEs that a statement's values can cause.
 
-08 connection, 25006 the server is a standby, 40 serialization or deadlock, 53 disk, memory or connections are used up,
-57P shutdown, 58 input or output.
+22 a value does not fit, 23 a constraint, 54 too large for an index or too complex, P0 raised by a function, 44 a view's
+check; the others are raised by functions and cursors. Every other SQLSTATE is a fault of the system: the statements are
+the same for every event, so a missing table, column, privilege, database or password, a lock or a time limit, and a
+plan that is not valid any more are no fault of an event.
 """
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error says that a dependency is away, or that PostgreSQL asks for another try.
+    """Whether an error is a fault of the system: a dependency is away, refuses its login, or asks for another try.
 
     All other errors are the fault of the input or of the code.
     """
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(RETRYABLE_SQLSTATES)
+        return not (error.sqlstate or "").startswith(INPUT_SQLSTATES)
     # asyncpg raises an InterfaceError that is a ValueError when a value does not fit its parameter.
-    return isinstance(error, UNAVAILABLE_ERRORS) and not isinstance(error, ValueError)
+    is_refused_value = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    if is_refused_value and not isinstance(error, asyncpg.ClientConfigurationError):
+        return False
+    return isinstance(error, UNAVAILABLE_ERRORS)

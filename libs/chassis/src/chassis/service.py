@@ -5,9 +5,11 @@ service.app     the FastAPI app, whose lifespan runs everything beside HTTP
 service.asgi    the app as it is served: behind load shedding and the limit of bodies
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -21,7 +23,7 @@ from chassis.jobs import Job, Jobs, run_job
 from chassis.jobs.prune import INTERVAL_SECONDS, prune
 from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
-from chassis.kafka.topic_retention import check_retention
+from chassis.kafka.topic_retention import check_retention, watch_retention
 from chassis.observability import tracing
 from chassis.observability.logs import configure_logging
 from chassis.outbox import Database, Relay, shards_of_partitions
@@ -35,6 +37,7 @@ from chassis.tuning import (
     message_spans,
     planner,
     span_encoding,
+    tolerant_records,
 )
 from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, probes
 from chassis.web.body_limit import BodyLimit
@@ -73,6 +76,8 @@ def build_service(
     tuning = Tuning(settings.tuning_off)
     configure_logging(settings.service_name, settings.log_level)
     _configure_tracing(settings, tuning)
+    if tuning.has("tolerant_records"):
+        tolerant_records.read_any_bytes()
     all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
     assignment = Assignment()
     publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
@@ -82,7 +87,12 @@ def build_service(
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     runtime = Runtime(
         consumer=_build_consumer(settings, tuning, context.inbox, assignment) if has_consumer else None,
-        tasks=_tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding),
+        tasks=_tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
+        | (
+            {"retention": partial(watch_retention, *_retention(settings, subscriptions))}
+            if has_consumer
+            else {}
+        ),
         resources=(*resources, publisher),
         databases=(context.database, context.background_database),
     )
@@ -126,6 +136,7 @@ def _build_context(
         subscriptions,
         max_attempts=settings.max_attempts,
         backoff=Backoff(first=settings.retry_seconds),
+        breaker_keys=settings.breaker_keys,
     )
     readiness: dict[str, Check] = {}
     if settings.role != "api" and subscriptions.by_type:
@@ -170,11 +181,16 @@ def _build_consumer(
             group_instance_id=settings.kafka_group_instance_id,
         ),
         assignment=assignment,
-        check_topics=partial(
-            check_retention, settings.kafka, inbox.subscriptions.topics, settings.inbox_retention
-        ),
+        check_topics=partial(check_retention, *_retention(settings, inbox.subscriptions)),
         hooks=hooks,
     )
+
+
+def _retention(
+    settings: ServiceSettings, subscriptions: Subscriptions
+) -> tuple[Mapping[str, Any], Collection[str], timedelta, timedelta]:
+    """What the check of the inbox's memory needs to know. All services keep their outboxes for the same time."""
+    return settings.kafka, subscriptions.topics, settings.inbox_retention, settings.outbox_retention
 
 
 def _build_app(

@@ -36,13 +36,17 @@ class ServiceSettings(BaseSettings):
     linger_seconds: float = Field(0, ge=0, description="pause after a batch that was not full")
     defer_seconds: float = Field(0.1, ge=0, description="how long deferrable events wait for an urgent one")
     max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
+    breaker_keys: int = Field(20, ge=0, description="keys whose events fail alike before all wait; 0: never")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
     # A static member keeps its partitions over a crash and a restart, and gets only those. It gets none of the
     # partitions that were added meanwhile, unless it stays away for longer than the session timeout.
     kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
-    inbox_retention: timedelta = Field(timedelta(days=8), description="at least that of every topic it reads")
+    # Kafka's own defaults, 7 days in segments of 7 days, and 8 days in which an outbox can publish an event again.
+    inbox_retention: timedelta = Field(
+        timedelta(days=23), description="longer than any topic delivers an event"
+    )
 
     @model_validator(mode="after")
     def _sasl_needs_a_login(self) -> Self:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 from analytics import handlers
 from analytics.db import Generation
 from analytics.domain import GenerationState, OrderState, RebuildAlreadyRunning, UnknownRebuild
-from chassis.web import Db, IdempotencyKey, ProblemType, remember, replay
+from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, remember, replay
 
-router = APIRouter()
+router = APIRouter(route_class=RetryRoute)
 PROBLEMS: dict[type[Exception], ProblemType] = {
     RebuildAlreadyRunning: ProblemType(409, "rebuild-already-running", "A rebuild is running"),
     UnknownRebuild: ProblemType(404, "unknown-rebuild", "No such rebuild"),

@@ -5,24 +5,25 @@ It publishes nothing.
 
 import json
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import Field
 
 from analytics.domain import Fact, OrderState, PaymentState, ReservationState
-from chassis.events import ConsumedEvent, Money
+from chassis.events import ConsumedEvent, ConsumedPart, Money
 
 
-class Line(BaseModel):
+class Line(ConsumedPart):
     sku: str
     quantity: int
     unit_price: Money
 
 
-class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1"):
+class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     order_id: UUID
     version: int
-    lines: tuple[Line, ...]
+    lines: Annotated[tuple[Line, ...], Field(max_length=100)]
     total: Money
     placed_at: datetime
 
@@ -42,7 +43,9 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
         }
 
 
-class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1"):
+class OrderConfirmed(
+    ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1", key="order_id"
+):
     order_id: UUID
     version: int
     confirmed_at: datetime
@@ -51,7 +54,7 @@ class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="ord
         return _order(self.order_id, self.version, OrderState.CONFIRMED) | {"confirmed_at": self.confirmed_at}
 
 
-class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1"):
+class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
     order_id: UUID
     version: int
 
@@ -59,7 +62,9 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
         return _order(self.order_id, self.version, OrderState.REJECTED)
 
 
-class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
+class OrderCancelled(
+    ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
+):
     order_id: UUID
     version: int
 
@@ -67,7 +72,9 @@ class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="ord
         return _order(self.order_id, self.version, OrderState.CANCELLED)
 
 
-class StockReserved(ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1"):
+class StockReserved(
+    ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1", key="order_id"
+):
     order_id: UUID
     version: int
     reserved_at: datetime
@@ -77,7 +84,9 @@ class StockReserved(ConsumedEvent, type="inventory.stock-reserved.v1", topic="in
         return reservation | {"reserved_at": self.reserved_at}
 
 
-class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1"):
+class StockRejected(
+    ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
+):
     order_id: UUID
     version: int
 
@@ -85,7 +94,9 @@ class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="in
         return _reservation(self.order_id, self.version, ReservationState.REJECTED)
 
 
-class StockCommitted(ConsumedEvent, type="inventory.stock-committed.v1", topic="inventory.reservation.v1"):
+class StockCommitted(
+    ConsumedEvent, type="inventory.stock-committed.v1", topic="inventory.reservation.v1", key="order_id"
+):
     order_id: UUID
     version: int
 
@@ -93,7 +104,9 @@ class StockCommitted(ConsumedEvent, type="inventory.stock-committed.v1", topic="
         return _reservation(self.order_id, self.version, ReservationState.COMMITTED)
 
 
-class StockReleased(ConsumedEvent, type="inventory.stock-released.v1", topic="inventory.reservation.v1"):
+class StockReleased(
+    ConsumedEvent, type="inventory.stock-released.v1", topic="inventory.reservation.v1", key="order_id"
+):
     order_id: UUID
     version: int
 
@@ -101,7 +114,9 @@ class StockReleased(ConsumedEvent, type="inventory.stock-released.v1", topic="in
         return _reservation(self.order_id, self.version, ReservationState.RELEASED)
 
 
-class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1"):
+class PaymentCaptured(
+    ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1", key="order_id"
+):
     order_id: UUID
     version: int
     captured_at: datetime
@@ -112,7 +127,9 @@ class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic=
         }
 
 
-class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1"):
+class PaymentDeclined(
+    ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1", key="order_id"
+):
     order_id: UUID
     version: int
 
@@ -120,7 +137,9 @@ class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic=
         return _payment(self.order_id, self.version, PaymentState.DECLINED)
 
 
-class PaymentRefunded(ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1"):
+class PaymentRefunded(
+    ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1", key="order_id"
+):
     order_id: UUID
     version: int
     amount: Money
@@ -131,7 +150,10 @@ class PaymentRefunded(ConsumedEvent, type="payments.payment-refunded.v1", topic=
 
 
 class NotificationSent(
-    ConsumedEvent, type="notifications.notification-sent.v1", topic="notifications.notification.v1"
+    ConsumedEvent,
+    type="notifications.notification-sent.v1",
+    topic="notifications.notification.v1",
+    key="order_id",
 ):
     order_id: UUID
     sent_at: datetime
@@ -140,7 +162,9 @@ class NotificationSent(
         return {"order_id": self.order_id, "notified_at": self.sent_at}
 
 
-class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic="inventory.product.v1"):
+class ProductListed(
+    ConsumedEvent, type="inventory.product-listed.v1", topic="inventory.product.v1", key="sku"
+):
     sku: str
     version: int
     name: str
@@ -149,7 +173,9 @@ class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic="in
         return {"sku": self.sku, "version": self.version, "name": self.name}
 
 
-class ProductPriced(ConsumedEvent, type="inventory.product-priced.v1", topic="inventory.product.v1"):
+class ProductPriced(
+    ConsumedEvent, type="inventory.product-priced.v1", topic="inventory.product.v1", key="sku"
+):
     sku: str
     version: int
     name: str

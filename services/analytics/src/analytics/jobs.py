@@ -7,13 +7,12 @@ from typing import Any, get_args
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from pydantic import ValidationError
 
 from analytics import db, handlers
 from analytics.db import Generation
 from analytics.domain import GenerationState
 from analytics.events import OrderEvent, ProductEvent
-from chassis.events import ConsumedEvent, RawMessage, Undecodable, decode
+from chassis.events import ConsumedEvent, RawMessage, Undecodable, decode, read_data
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database
 
@@ -146,8 +145,8 @@ class _Replay:
         message = RawMessage(record.topic, position, record.key, record.value, record.headers)
         try:
             event = decode(message)
-            return MODELS[event.type].model_validate_json(event.data)
-        except (Undecodable, KeyError, ValidationError) as error:
+            return read_data(MODELS[event.type], event)
+        except (Undecodable, KeyError) as error:
             self.skipped += 1
             log.warning("rebuild-skips", topic=record.topic, position=position, reason=type(error).__name__)
             return None

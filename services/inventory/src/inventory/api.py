@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
+from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, RetryRoute, remember, replay
 from inventory import domain, handlers
 from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
 
@@ -22,7 +22,7 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.UnknownReservation: ProblemType(404, "unknown-reservation", "Unknown reservation"),
 }
 
-router = APIRouter()
+router = APIRouter(route_class=RetryRoute)
 
 
 # --- Shapes ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.events import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, ConsumedPart, Money, PublishedEvent
 
 # --- Published: match contracts/events exactly ----------------------------------------------------
 
@@ -99,35 +99,37 @@ class ProductPriced(
 # --- Consumed: only the fields that inventory reads -----------------------------------------------
 
 
-class OrderedLine(BaseModel):
+class OrderedLine(ConsumedPart):
     """What an order wants of one SKU. Pieces."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     sku: Annotated[str, Field(min_length=1)]
     quantity: Annotated[int, Field(ge=1)]
 
 
-class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1"):
+class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     """An order asks for stock."""
 
     order_id: UUID
-    lines: Annotated[tuple[OrderedLine, ...], Field(min_length=1)]
+    lines: Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=100)]
 
 
-class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1"):
+class OrderConfirmed(
+    ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1", key="order_id"
+):
     """The order's stock is sold."""
 
     order_id: UUID
 
 
-class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1"):
+class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
     """The order will not be: its stock is free."""
 
     order_id: UUID
 
 
-class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
+class OrderCancelled(
+    ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
+):
     """The customer or the deadline ended the order: its stock is free."""
 
     order_id: UUID

@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chassis.web import Db, PageCursors, ProblemType
+from chassis.web import Db, PageCursors, ProblemType, RetryRoute
 from notifications import handlers
 from notifications.domain import Kind, State
 
-router = APIRouter(tags=["notifications"])
+router = APIRouter(tags=["notifications"], route_class=RetryRoute)
 PROBLEMS: Mapping[type[Exception], ProblemType] = {}
 
 

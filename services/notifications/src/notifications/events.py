@@ -23,13 +23,15 @@ class NotificationSent(
     sent_at: datetime
 
 
-class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1"):
+class OrderConfirmed(
+    ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1", key="order_id"
+):
     order_id: UUID
     customer_id: str
     total: Money
 
 
-class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1"):
+class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
     """`reason` is any text: the list of reasons may grow, and an unknown one is not named to the customer."""
 
     order_id: UUID
@@ -38,7 +40,9 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
     reason: str
 
 
-class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
+class OrderCancelled(
+    ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
+):
     """`reason` is any text, as with OrderRejected."""
 
     order_id: UUID
@@ -47,7 +51,9 @@ class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="ord
     reason: str
 
 
-class PaymentRefunded(ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1"):
+class PaymentRefunded(
+    ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1", key="order_id"
+):
     order_id: UUID
     customer_id: str
     amount: Money

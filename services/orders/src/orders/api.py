@@ -11,13 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
 
 from chassis.events import Money
 from chassis.postgres import Row
-from chassis.web import Db, IdempotencyKey, PageCursors, Problem, ProblemType, context_of, remember, replay
+from chassis.web import (
+    Db,
+    IdempotencyKey,
+    PageCursors,
+    Problem,
+    ProblemType,
+    RetryRoute,
+    context_of,
+    remember,
+    replay,
+)
 from orders import db as tables
 from orders import domain, handlers
 from orders.domain import OrderState
 from orders.settings import Settings
 
-router = APIRouter()
+router = APIRouter(route_class=RetryRoute)
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.EmptyOrder: ProblemType(422, "empty-order", "The order is empty"),

@@ -62,28 +62,34 @@ class OrderCancelled(PublishedEvent, type="orders.order-cancelled.v1", topic=ORD
     cancelled_at: datetime
 
 
-class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1"):
+class StockRejected(
+    ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
+):
     order_id: UUID
 
 
-class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1"):
+class PaymentCaptured(
+    ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1", key="order_id"
+):
     order_id: UUID
 
 
-class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1"):
+class PaymentDeclined(
+    ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1", key="order_id"
+):
     """The processor's reason is not read: whatever it was, or will be, the order is rejected."""
 
     order_id: UUID
 
 
-class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic=PRODUCTS):
+class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic=PRODUCTS, key="sku"):
     sku: str
     version: int
     name: str
     price: Money
 
 
-class ProductPriced(ConsumedEvent, type="inventory.product-priced.v1", topic=PRODUCTS):
+class ProductPriced(ConsumedEvent, type="inventory.product-priced.v1", topic=PRODUCTS, key="sku"):
     sku: str
     version: int
     name: str

@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from chassis.events import Money
-from chassis.web import Db, ProblemType
+from chassis.web import Db, ProblemType, RetryRoute
 from payments import handlers
 from payments.domain import Reason, RefundState, State, UnknownPayment
 
-router = APIRouter()
+router = APIRouter(route_class=RetryRoute)
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     UnknownPayment: ProblemType(404, "unknown-payment", "There is no payment of this order")

@@ -11,7 +11,7 @@ from payments.domain import Reason
 TOPIC = "payments.payment.v1"
 
 
-class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1"):
+class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     """What to charge, to which card, and until when the order may live."""
 
     order_id: UUID
@@ -21,14 +21,18 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
     deadline_at: datetime
 
 
-class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
+class OrderCancelled(
+    ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
+):
     """The order ended without a purchase, by its customer or its deadline."""
 
     order_id: UUID
     customer_id: str
 
 
-class StockReserved(ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1"):
+class StockReserved(
+    ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1", key="order_id"
+):
     """Everything that was ordered is set aside."""
 
     order_id: UUID

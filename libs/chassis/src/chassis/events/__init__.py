@@ -1,8 +1,9 @@
 """What travels between services. This room is pure: no input, no output, no tracing.
 
 A service declares each event that it publishes as a `PublishedEvent`, and of each event that it reads the fields that
-it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`, `decode`). A
-handler gets a `Batch` of `Envelope`s, and passes each one's `cause` on with what it publishes.
+it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`, `decode`), and its
+data is JSON (`read_data`). A handler gets a `Batch` of `Envelope`s, and passes each one's `cause` on with what it
+publishes.
 """
 
 from chassis.events.envelope import (
@@ -16,12 +17,13 @@ from chassis.events.envelope import (
     describe,
     encode,
 )
-from chassis.events.model import ConsumedEvent, Money, PublishedEvent, new_id
+from chassis.events.model import ConsumedEvent, ConsumedPart, Money, PublishedEvent, new_id, read_data
 
 __all__ = [
     "Batch",
     "Cause",
     "ConsumedEvent",
+    "ConsumedPart",
     "Envelope",
     "Headers",
     "Money",
@@ -32,4 +34,5 @@ __all__ = [
     "describe",
     "encode",
     "new_id",
+    "read_data",
 ]

@@ -3,9 +3,10 @@
 Specification: CloudEvents 1.0.2 and its Kafka protocol binding. Attributes are `ce_*` headers, the data is the value.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Generic, NamedTuple, TypeVar
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
@@ -15,7 +16,22 @@ T = TypeVar("T")
 Headers = list[tuple[str, bytes]]
 
 MAX_NAME_LENGTH = 500
-"""Characters of a subject or a source. Both are in indexes, whose entries have at most 2,700 bytes."""
+"""Characters of an attribute. Some are in indexes, whose entries have at most 2,700 bytes."""
+
+MAX_FAULTS = 20
+"""So many faults of a message are named. Its sender decides how many it has."""
+
+UNREADABLE = "chassis-unreadable"
+"""The header of a record that stands for bytes which are no record. Its value is the reason, for people."""
+
+Attribute = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00]*$")]
+"""Text that PostgreSQL can store, also in an index. Bytes that were decoded as UTF-8 have no lone surrogates."""
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Times outside of these cannot be converted into every time zone."""
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Cause(NamedTuple):
@@ -81,47 +97,88 @@ def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause
     return [(name, value.encode()) for name, value in attributes.items() if value is not None]
 
 
-class _RequiredHeaders(BaseModel):
+class _Attributes(BaseModel):
     id: UUID = Field(alias="ce_id")
-    type: str = Field(alias="ce_type", min_length=1)
-    source: str = Field(alias="ce_source", min_length=1, max_length=MAX_NAME_LENGTH)
-    time: AwareDatetime = Field(alias="ce_time")
+    type: Attribute = Field(alias="ce_type")
+    source: Attribute = Field(alias="ce_source")
+    subject: Attribute = Field(alias="ce_subject")
+    time: AwareDatetime = Field(alias="ce_time", ge=EARLIEST, lt=LATEST)
+    correlation_id: Attribute | None = Field(None, alias="ce_correlationid")
+
+
+_NAMES = tuple(field.alias or name for name, field in _Attributes.model_fields.items())
 
 
 def decode(message: RawMessage) -> Envelope[bytes]:
-    """Read a message's headers. Its data stays JSON in bytes.
+    """Read a message's attributes. All other headers may hold any bytes. Its data stays JSON in bytes.
+
+    The source owns the topic: a message on `a.b.v1` is from `/a`. The key is the subject. A `traceparent` that is none
+    is left out: tracing must not decide what is handled.
 
     Raises:
-        Undecodable: with the reason `no-headers`, `no-data`, or `no-X` or `bad-X`, where X is `id`, `type`, `source`,
-            `subject` or `time`, for an attribute that is missing or has a wrong value.
+        Undecodable: with the reason `unreadable` for bytes that are no record, `no-headers`, `no-data`, `bad-key`, or
+            `no-X` or `bad-X`, where X is `id`, `type`, `source`, `subject`, `time` or `correlationid`, for an attribute
+            that is missing or has a wrong value.
     """
-    try:
-        headers = {name: value.decode() for name, value in message.headers if value is not None}
-        subject = headers.get("ce_subject") or (message.key or b"").decode()
-    except UnicodeDecodeError as error:
-        raise Undecodable("no-headers", f"a header or the key is not UTF-8: {error}") from error
-    if not any(name.startswith("ce_") for name in headers):
-        raise Undecodable("no-headers", "no ce_* header at all: this is not a CloudEvent in binary mode")
+    headers = dict(message.headers)
+    if UNREADABLE in headers:
+        raise Undecodable("unreadable", (headers[UNREADABLE] or b"").decode(errors="replace"))
+    attributes = _read_attributes(headers)
     if message.value is None:
         raise Undecodable("no-data", "the message has no value")
-    if len(subject) > MAX_NAME_LENGTH:
-        raise Undecodable("bad-subject", f"ce_subject is longer than {MAX_NAME_LENGTH} characters")
-    try:
-        required = _RequiredHeaders.model_validate(headers)
-    except ValidationError as error:
-        raise Undecodable(_reason(error), describe(error)) from error
-    cause = Cause(required.id, headers.get("ce_correlationid", subject), headers.get("traceparent"))
-    return Envelope(required.id, required.source, required.type, subject, required.time, message.value, cause)
+    if message.key != headers["ce_subject"]:
+        raise Undecodable("bad-key", "the message's key is not its ce_subject")
+    owner = message.topic.partition(".")[0]
+    if attributes.source != f"/{owner}":
+        raise Undecodable("bad-source", f"{attributes.source!r} does not own the topic {message.topic}")
+    correlation_id = attributes.correlation_id or attributes.subject
+    cause = Cause(attributes.id, correlation_id, _traceparent(headers.get("traceparent")))
+    return Envelope(
+        attributes.id,
+        attributes.source,
+        attributes.type,
+        attributes.subject,
+        attributes.time,
+        message.value,
+        cause,
+    )
 
 
 def describe(error: ValidationError) -> str:
     """What is wrong with a message, without its values: they may be secrets."""
-    faults = error.errors(include_input=False)
+    faults = error.errors(include_input=False)[:MAX_FAULTS]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)
+
+
+def _read_attributes(headers: Mapping[str, bytes | None]) -> _Attributes:
+    text: dict[str, str] = {}
+    for name in _NAMES:
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            text[name] = value.decode()
+        except UnicodeDecodeError as error:
+            raise Undecodable(f"bad-{_attribute(name)}", f"{name} is not UTF-8: {error.reason}") from error
+    if not text:
+        raise Undecodable(
+            "no-headers", "no ce_* header that is read: this is not a CloudEvent in binary mode"
+        )
+    try:
+        return _Attributes.model_validate(text)
+    except ValidationError as error:
+        raise Undecodable(_reason(error), describe(error)) from error
 
 
 def _reason(error: ValidationError) -> str:
     fault = error.errors()[0]
-    attribute = str(fault["loc"][0]).removeprefix("ce_")
     is_missing = fault["type"] in ("missing", "string_too_short")
-    return f"{'no' if is_missing else 'bad'}-{attribute}"
+    return f"{'no' if is_missing else 'bad'}-{_attribute(str(fault['loc'][0]))}"
+
+
+def _attribute(header: str) -> str:
+    return header.removeprefix("ce_")
+
+
+def _traceparent(value: bytes | None) -> str | None:
+    return value.decode() if value is not None and _TRACEPARENT.fullmatch(value) else None

@@ -1,12 +1,19 @@
 """Models of an event's data, and what all of them use: ids and money."""
 
-from typing import ClassVar
+import json
+from typing import Any, ClassVar, TypeVar
 
 import uuid_utils.compat
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chassis.events.envelope import MAX_NAME_LENGTH, Envelope, Undecodable, describe
 
 new_id = uuid_utils.compat.uuid7
 """A new UUIDv7: unique, and in the order of time, so that indexes on it stay dense."""
+
+
+MAX_DATA_BYTES = 960_000
+"""Of a consumed event's data: as much as the outbox publishes, 240,000 characters of at most four bytes each."""
 
 
 class Money(BaseModel):
@@ -47,7 +54,47 @@ class PublishedEvent(_Event):
 class ConsumedEvent(_Event):
     """A service's own read model of another service's event: the fields that it reads. All others are ignored.
 
-    class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1")
+    class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
+
+    `key` is the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
+
+
+class ConsumedPart(BaseModel):
+    """A part of a consumed event's data, such as a line of an order. Its texts have the same limit."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
+
+
+E = TypeVar("E", bound=ConsumedEvent)
+
+
+def read_data(model: type[E], envelope: Envelope[bytes]) -> E:
+    """An event's data as `model` has it. PostgreSQL can store each of its texts.
+
+    Raises:
+        Undecodable: with the reason `too-large`, `schema-violation`, or `bad-subject` where the subject is not the
+            field that is the event's key.
+    """
+    if len(envelope.data) > MAX_DATA_BYTES:
+        raise Undecodable("too-large", f"{len(envelope.data)} bytes of data, {MAX_DATA_BYTES} are allowed")
+    try:
+        data = model.model_validate_json(envelope.data)
+    except ValidationError as error:
+        raise Undecodable("schema-violation", describe(error)) from error
+    # In JSON a NUL has this form and no other. The form may also stand behind a backslash, where it is no NUL.
+    if b"\\u0000" in envelope.data and _has_nul(json.loads(envelope.data)):
+        raise Undecodable("schema-violation", "a text has a NUL, which PostgreSQL does not store")
+    if model.key and str(getattr(data, model.key)) != envelope.subject:
+        raise Undecodable("bad-subject", f"ce_subject is not the {model.key} of the data")
+    return data
+
+
+def _has_nul(data: Any) -> bool:
+    if isinstance(data, dict):
+        return any(_has_nul(part) for entry in data.items() for part in entry)
+    if isinstance(data, list):
+        return any(_has_nul(part) for part in data)
+    return isinstance(data, str) and "\x00" in data

@@ -45,11 +45,20 @@ def ordering_key(message: RawMessage) -> str:
     return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:MAX_NAME_LENGTH]
 
 
-async def store(tx: Transaction, group: str, dead: DeadLetter) -> None:
-    """Keep a dead letter, and publish its copy. A message that is delivered again is kept once."""
+async def store(tx: Transaction, group: str, dead: DeadLetter) -> bool:
+    """Keep a dead letter, and publish its copy. Returns whether it is new: a message is kept once."""
     letter = _letter(group, dead, "HELD" if dead.holds_key else "PARKED")
-    if await _insert(tx, letter, dead.message.value):
+    is_new = await _insert(tx, letter, dead.message.value)
+    if is_new:
         tx.rows.append(_copy_for_topic(letter, dead.message.value))
+    return is_new
+
+
+def minimal(dead: DeadLetter) -> DeadLetter:
+    """A letter that says where the message stands and why it is dead, without the message's headers and value."""
+    message = dead.message._replace(headers=[("ce_subject", ordering_key(dead.message).encode())], value=None)
+    error = f"Stored without headers and value, which could not be stored. {dead.error}"
+    return dead._replace(message=message, error=error)
 
 
 async def enqueue_behind(tx: Transaction, group: str, message: RawMessage) -> None:
@@ -130,8 +139,8 @@ def _printable(value: bytes) -> str:
 
 
 def _clean(text: str) -> str:
-    # PostgreSQL stores no NUL in text.
-    return text.replace("\x00", "\ufffd")
+    # PostgreSQL stores neither a NUL nor a lone surrogate in text.
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def _uuid_or_none(value: str | None) -> UUID | None:

@@ -7,19 +7,20 @@ The inbox knows no transport. The transport calls `process`, and may forget the 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 
 from chassis.backoff import Backoff
-from chassis.errors import is_unavailable
-from chassis.events import RawMessage, Undecodable, decode, describe
+from chassis.errors import Unavailable, is_unavailable
+from chassis.events import RawMessage
 from chassis.inbox import dead_letters
+from chassis.inbox.breaker import Breaker, Failure
 from chassis.inbox.dead_letters import DeadLetter
+from chassis.inbox.reading import read, sort
 from chassis.inbox.rounds import InboxEvent, calls_of
 from chassis.inbox.subscriptions import Subscriptions
 from chassis.observability import metrics, tracing
@@ -33,6 +34,17 @@ EVENT_RETRIES = Backoff(first=0.1)
 Identity = tuple[str, UUID]
 
 
+class PartlyTaken(Unavailable):
+    """All messages of a batch were taken, but `messages` were not, and no dead letters were made of them.
+
+    Give these again later, with what stands behind them in their partitions. All other partitions may go on.
+    """
+
+    def __init__(self, messages: Sequence[RawMessage]) -> None:
+        super().__init__(f"{len(messages)} messages have to wait")
+        self.messages = messages
+
+
 class Claim(StrEnum):
     """What became of an event that was entered into the inbox."""
 
@@ -42,19 +54,11 @@ class Claim(StrEnum):
     DUPLICATE = "duplicate"
 
 
-class SortedBatch(NamedTuple):
-    """A batch, by what is to be done with it."""
-
-    events: list[InboxEvent]
-    dead: list[DeadLetter]
-    behind_dead: list[InboxEvent]
-    """Events whose key a dead letter of this same batch holds."""
-
-
 class Inbox:
     """One consumer group's inbox.
 
     An event whose handler fails is tried `max_attempts` times, with pauses by `backoff`, before it is dead-lettered.
+    While events of `breaker_keys` keys in a row fail in the same way they wait instead (`Breaker`).
     """
 
     def __init__(
@@ -65,29 +69,36 @@ class Inbox:
         *,
         max_attempts: int = 4,
         backoff: Backoff = EVENT_RETRIES,
+        breaker_keys: int = 20,
     ) -> None:
         self.database = database
         self.group = group
         self.subscriptions = subscriptions
         self._max_attempts = max_attempts
         self._backoff = backoff
+        self._breaker = Breaker(breaker_keys)
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
         """Take a whole batch: afterwards each message was handled, was a duplicate, or is a dead letter.
 
-        Raises an error that `is_unavailable` recognises when a dependency is away. Then give the same batch again:
-        nothing is lost, and what was taken already is a duplicate.
+        Raises:
+            PartlyTaken: for some messages not even a dead letter could be stored, or the breaker is open for them.
+            Exception: one that `is_unavailable` recognises, when a dependency is away. Then give the same batch again:
+                nothing is lost, and what was taken already is a duplicate.
         """
-        batch = self._sort(messages)
+        batch = sort(messages, self.subscriptions)
+        left: list[RawMessage] = []
         try:
             await self._take(batch.events, batch.dead)
         except Exception as error:
             if is_unavailable(error):
                 raise
             log.warning("inbox.batch_failed", events=len(batch.events), error=repr(error))
-            await self._take_one_by_one(batch.events)
-            await self._take([], batch.dead)
-        await self._take(batch.behind_dead, [])
+            left += await self._take_one_by_one(batch.events)
+            left += [letter.message for letter in batch.dead if not await self._store(letter)]
+        left += await self._take_waiting(batch.behind_dead, _keys_of(left))
+        if left:
+            raise PartlyTaken(left)
 
     async def redrive(self, tx: Transaction, message: RawMessage, spans: list[MessageSpan]) -> None:
         """Handle a dead letter's message again, in the caller's transaction, although its key is held.
@@ -95,7 +106,7 @@ class Inbox:
         A duplicate and an ignored type have no effect. The caller ends `spans` when the transaction has ended. Raises
         Undecodable or the handler's error if the message fails again.
         """
-        event = self._read(message)
+        event = read(message, self.subscriptions)
         if event is None:
             return
         source, event_id = event.identity
@@ -103,48 +114,10 @@ class Inbox:
         if await tx.connection.row(dead_letters.statements.named("claim_event"), identity) is not None:
             await self._dispatch(tx, [event], spans)
 
-    def _read(self, message: RawMessage) -> InboxEvent | None:
-        """Decode a message. None if its type is ignored. Raises Undecodable with the reason."""
-        envelope = decode(message)
-        subscription = self.subscriptions.by_type.get(envelope.type)
-        if subscription is None:
-            if envelope.type in self.subscriptions.ignored:
-                return None
-            raise Undecodable("unknown-type", f"{self.group} does not know the event type {envelope.type!r}")
-        try:
-            data = subscription.model.model_validate_json(envelope.data)
-        except ValidationError as error:
-            raise Undecodable("schema-violation", describe(error)) from error
-        return InboxEvent(message, cast(Any, envelope)._replace(data=data), subscription)
-
-    def _sort(self, messages: Sequence[RawMessage]) -> SortedBatch:
-        batch = SortedBatch([], [], [])
-        held_keys: set[tuple[str, str]] = set()
-        for message in messages:
-            try:
-                event = self._read(message)
-            except Undecodable as error:
-                log.warning(
-                    "dead_letter.stored", reason=error.reason, topic=message.topic, position=message.position
-                )
-                # Later events of the key may need an event that we subscribe to. They cannot need any other message.
-                holds_key = error.reason == "schema-violation"
-                batch.dead.append(DeadLetter(message, error.reason, str(error), holds_key))
-                if holds_key:
-                    held_keys.add((message.topic, dead_letters.ordering_key(message)))
-                continue
-            if event is None:
-                continue
-            if event.key in held_keys:
-                batch.behind_dead.append(event)
-            else:
-                batch.events.append(event)
-        return batch
-
-    async def _take(self, events: Sequence[InboxEvent], dead: Sequence[DeadLetter]) -> None:
-        """Take events and dead letters in one transaction."""
+    async def _take(self, events: Sequence[InboxEvent], dead: Sequence[DeadLetter]) -> bool:
+        """Take events and dead letters in one transaction. Returns whether a handler was called."""
         if not events and not dead:
-            return
+            return False
         once = {event.identity: event for event in events}  # a relay may send an event twice into one batch
         spans: list[MessageSpan] = []
         with tracing.ended_together(spans):
@@ -155,10 +128,14 @@ class Inbox:
                 await self._dispatch(tx, new, spans)
                 for event in held:
                     await dead_letters.enqueue_behind(tx, self.group, event.message)
-                for letter in dead:
-                    await dead_letters.store(tx, self.group, letter)
+                stored = [letter for letter in dead if await dead_letters.store(tx, self.group, letter)]
         for event in events:
             metrics.EVENTS_CONSUMED.labels(event.envelope.type, claims[event.identity]).inc()
+        for letter in stored:
+            metrics.DEAD_LETTERS.labels(self.group, letter.reason).inc()
+        if new and self._breaker.has_failures:
+            self._breaker.record({event.envelope.type for event in new}, ())
+        return bool(new)
 
     async def _claim(self, tx: Transaction, events: Sequence[InboxEvent]) -> Mapping[Identity, Claim]:
         """Enter events into the inbox, and say of each what became of it."""
@@ -190,47 +167,100 @@ class Inbox:
                 envelopes.append(_continuing(event, span))
             await call.handler(tx, envelopes)
 
-    async def _take_one_by_one(self, events: Sequence[InboxEvent]) -> None:
+    async def _take_one_by_one(self, events: Sequence[InboxEvent]) -> list[RawMessage]:
         """Find the events that fail, try them again with growing pauses, then let each hold its key.
 
-        An event waits while an earlier one of its key fails. All other keys go on.
+        An event waits while an earlier one of its key fails. All other keys go on. Returns the messages of those that
+        have to be given again.
         """
-        failed: dict[tuple[str, str], tuple[InboxEvent, Exception]] = {}
+        failed: dict[tuple[str, str], Failure] = {}
         for attempt in range(self._max_attempts):
             if attempt:
                 await asyncio.sleep(self._backoff.pause(attempt))
             failed, events = await self._try_each(events)
-            if not events:
-                return
+            if all(self._breaker.is_open(event.envelope.type) for event, _ in failed.values()):
+                break
+        left_keys: set[tuple[str, str]] = set()
         for event, error in failed.values():
-            log.error(
-                "dead_letter.key_held",
-                type=event.envelope.type,
-                key=event.envelope.subject,
-                error=repr(error),
-            )
-            letter = DeadLetter(event.message, "handler-failed", repr(error), holds_key=True)
-            await self._take([], [letter])
+            if self._breaker.is_open(event.envelope.type) or not await self._hold_key(event, error):
+                left_keys.add(event.key)
         # The events that waited behind them find the key held. The failed events are dead letters already.
-        await self._take(events, [])
+        return await self._take_waiting(events, left_keys)
 
     async def _try_each(
         self, events: Sequence[InboxEvent]
-    ) -> tuple[dict[tuple[str, str], tuple[InboxEvent, Exception]], list[InboxEvent]]:
+    ) -> tuple[dict[tuple[str, str], Failure], list[InboxEvent]]:
         """Take each event alone. Returns what failed, by key, and all events that are not taken yet, in order."""
-        failed: dict[tuple[str, str], tuple[InboxEvent, Exception]] = {}
+        failed: dict[tuple[str, str], Failure] = {}
         waiting: list[InboxEvent] = []
+        succeeded: set[str] = set()
         for event in events:
             if event.key not in failed:
                 try:
-                    await self._take([event], [])
+                    if await self._take([event], []):
+                        succeeded.add(event.envelope.type)
                 except Exception as error:
                     if is_unavailable(error):
                         raise
                     failed[event.key] = (event, error)
             if event.key in failed:
                 waiting.append(event)
+        self._breaker.record(succeeded, failed.values())
         return failed, waiting
+
+    async def _take_waiting(
+        self, events: Sequence[InboxEvent], left_keys: set[tuple[str, str]]
+    ) -> list[RawMessage]:
+        """Take events whose keys are held, except those of `left_keys`. Returns the messages that are left."""
+        if not left_keys:
+            try:
+                await self._take(events, [])
+                return []
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+        left: list[RawMessage] = []
+        for event in events:
+            if event.key not in left_keys:
+                try:
+                    await self._take([event], [])
+                except Exception as error:
+                    if is_unavailable(error):
+                        raise
+                    log.error("inbox.event_left", topic=event.message.topic, error=repr(error))
+                    left_keys.add(event.key)
+            if event.key in left_keys:
+                left.append(event.message)
+        return left
+
+    async def _hold_key(self, event: InboxEvent, error: Exception) -> bool:
+        """Make a dead letter of an event that failed. Whether it could be stored."""
+        envelope = event.envelope
+        log.error("dead_letter.key_held", type=envelope.type, key=envelope.subject, error=repr(error))
+        return await self._store(DeadLetter(event.message, "handler-failed", repr(error), holds_key=True))
+
+    async def _store(self, letter: DeadLetter) -> bool:
+        """Store a letter alone; where that fails, a minimal one. Whether it could be stored."""
+        for form in (letter, dead_letters.minimal(letter)):
+            try:
+                await self._take([], [form])
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                message = letter.message
+                log.error(
+                    "dead_letter.not_stored",
+                    topic=message.topic,
+                    position=message.position,
+                    error=repr(error),
+                )
+            else:
+                return True
+        return False
+
+
+def _keys_of(messages: Iterable[RawMessage]) -> set[tuple[str, str]]:
+    return {(message.topic, dead_letters.ordering_key(message)) for message in messages}
 
 
 def _process_span(event: InboxEvent) -> MessageSpan:

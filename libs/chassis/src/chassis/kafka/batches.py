@@ -10,6 +10,7 @@ from aiokafka.errors import IllegalStateError
 
 from chassis.events import RawMessage
 from chassis.inbox import Subscriptions
+from chassis.kafka.held_partitions import HeldPartitions
 
 Record: TypeAlias = "ConsumerRecord[Any, Any]"
 
@@ -35,9 +36,11 @@ class BatchFetcher:
         self._limit = limit
         self._poll_ms = poll_ms
         self._defer_seconds = defer_seconds
+        self._held = HeldPartitions(client)
 
     async def next_batch(self) -> list[Record]:
         """The next records; none if nothing came within `poll_ms` milliseconds."""
+        self._held.resume_due()
         records = await self._fetch(self._poll_ms, self._limit)
         deadline = time.monotonic() + self._defer_seconds
         while 0 < len(records) < self._limit and self._subscriptions.all_deferrable(records):
@@ -53,6 +56,15 @@ class BatchFetcher:
             with contextlib.suppress(IllegalStateError):
                 self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
 
+    def hold(self, left: Sequence[Record]) -> None:
+        """Have records fetched again after a pause. Until then only their partitions wait."""
+        self.give_back(left)
+        self._held.hold({TopicPartition(record.topic, record.partition) for record in left})
+
+    def release(self, taken: Sequence[Record]) -> None:
+        """All records of a batch were taken: their partitions wait no more."""
+        self._held.release(TopicPartition(record.topic, record.partition) for record in taken)
+
     async def _fetch(self, timeout_ms: int, limit: int) -> list[Record]:
         fetched = await self._client.getmany(timeout_ms=timeout_ms, max_records=limit)
         return [record for partition in fetched.values() for record in partition]
@@ -64,3 +76,21 @@ def messages_of(records: Sequence[Record]) -> list[RawMessage]:
         RawMessage(record.topic, (record.partition, record.offset), record.key, record.value, record.headers)
         for record in records
     ]
+
+
+def divide(records: Sequence[Record], left: Sequence[RawMessage]) -> tuple[list[Record], list[Record]]:
+    """Divide a batch by what the inbox did not take: records that are done, and those to fetch again.
+
+    A partition's offset moves past what is done, so all records behind the first that is left are fetched again.
+    """
+    first_left: dict[tuple[str, int], int] = {}
+    for message in left:
+        partition, offset = message.position
+        at = (message.topic, partition)
+        first_left[at] = min(offset, first_left.get(at, offset))
+    done: list[Record] = []
+    again: list[Record] = []
+    for record in records:
+        first = first_left.get((record.topic, record.partition))
+        (done if first is None or record.offset < first else again).append(record)
+    return done, again

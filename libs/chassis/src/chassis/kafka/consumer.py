@@ -1,7 +1,7 @@
 """Kafka's receiving side: batches for the inbox, and offsets only after its commit.
 
 Before partitions go to another replica, the batch in hand is finished and its offsets are committed. A batch that was
-fetched around a rebalance is given back.
+fetched around a rebalance is given back. A message that the inbox does not take holds its partition, and no other.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from chassis.backoff import Backoff, wait_for_event
 from chassis.errors import Unavailable, is_unavailable
-from chassis.inbox import Inbox
-from chassis.kafka.batches import BatchFetcher, Record, messages_of
+from chassis.inbox import Inbox, PartlyTaken
+from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
 from chassis.kafka.offsets import OffsetCommitter
 
 log = structlog.get_logger()
@@ -187,6 +187,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Hand a batch to the inbox. Returns seconds to wait before the next fetch."""
         try:
             await self._inbox.process(messages_of(records))
+        except PartlyTaken as partly:
+            records, left = divide(records, partly.messages)
+            fetcher.hold(left)
         except Exception as error:
             fetcher.give_back(records)
             if not is_unavailable(error):
@@ -195,6 +198,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             pause = self._backoff.pause(self._failed_batches)
             log.warning("consumer.waiting", events=len(records), error=repr(error), retry_in=round(pause, 2))
             return pause
+        else:
+            fetcher.release(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0

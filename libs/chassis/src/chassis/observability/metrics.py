@@ -9,3 +9,17 @@ EVENTS_PUBLISHED = Counter("chassis_events_published_total", "Events acknowledge
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
 JOB_ITEMS_DONE = Counter("chassis_job_done_total", "Items done by a job", ["job"])
 DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait for an operator", ["group"])
+DEAD_LETTERS = Counter("chassis_dead_letters_total", "Dead letters stored", ["group", "reason"])
+BREAKERS_OPEN = Gauge(
+    "chassis_breaker_open",
+    "1 while events of a type wait, because all of them fail in the same way",
+    ["type"],
+)
+PARTITIONS_WAITING = Gauge(
+    "chassis_partitions_waiting", "Partitions that wait behind a message that is not taken"
+)
+RETENTION_TOO_SHORT = Gauge(
+    "chassis_inbox_retention_too_short",
+    "1 while a topic can deliver events that the inbox has forgotten",
+    ["topic"],
+)

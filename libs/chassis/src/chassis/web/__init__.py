@@ -2,7 +2,8 @@
 
 Errors are problem details (RFC 9457): a service maps its domain errors to `ProblemType`s. `IdempotencyKey`, `replay`
 and `remember` let a client repeat a POST. `PageCursors` seals the position of a listing's next page. `LoadShedding`
-refuses new work with 429 while too much is waiting. Every service also has probes and the admin API of dead letters.
+refuses new work with 429 while too much is waiting. `RetryRoute` is the class of every route that uses the database.
+Every service also has probes and the admin API of dead letters.
 
 `Db` is the database of an endpoint, as a FastAPI dependency.
 """
@@ -12,6 +13,7 @@ from chassis.web.idempotency import IdempotencyKey, remember, replay
 from chassis.web.load_shedding import LoadShedding
 from chassis.web.pages import PageCursors
 from chassis.web.problems import Problem, ProblemType
+from chassis.web.retry_route import RetryRoute
 
 __all__ = [
     "Db",
@@ -20,6 +22,7 @@ __all__ = [
     "PageCursors",
     "Problem",
     "ProblemType",
+    "RetryRoute",
     "ServiceContext",
     "context_of",
     "remember",

@@ -13,8 +13,9 @@ from chassis.inbox.redrive import UnknownDeadLetter
 from chassis.outbox.republish import republish_all
 from chassis.web.context import Db, context_of
 from chassis.web.problems import Problem, ProblemType
+from chassis.web.retry_route import RetryRoute
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=RetryRoute)
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     UnknownDeadLetter: ProblemType(404, "unknown-dead-letter", "No such dead letter")

@@ -1,0 +1,95 @@
+"""A circuit breaker: while all events of a type fail in the same way, the fault is the system's and not theirs.
+
+Without it a handler that a deployment has broken would make a dead letter of every event that arrives, and an operator
+would have to redrive them all (docs/decisions/0019).
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+
+from chassis.inbox.rounds import InboxEvent
+from chassis.observability import metrics
+
+log = structlog.get_logger()
+
+VALUE_SQLSTATES = ("22", "54")
+"""First characters of the SQLSTATEs of a value that does not fit, or is too large for an index."""
+
+_DETAILS = re.compile(r"""'[^']*'|"[^"]*"|[0-9a-f]{8}-[0-9a-f-]{27}|\d+""")
+
+Failure = tuple[InboxEvent, Exception]
+
+
+@dataclass(slots=True)
+class _Run:
+    """Failures of one event type, one after the other, in the same way."""
+
+    way: tuple[str, str]
+    keys: set[tuple[str, str]] = field(default_factory=set)
+    is_open: bool = False
+
+
+class Breaker:
+    """It opens for an event type when events of `keys` different keys in a row failed in the same way.
+
+    It closes when an event of that type succeeds. 0 keys: it never opens.
+    """
+
+    def __init__(self, keys: int) -> None:
+        self._limit = keys
+        self._runs: dict[str, _Run] = {}
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether the last event of any type has failed."""
+        return bool(self._runs)
+
+    def is_open(self, event_type: str) -> bool:
+        """Whether events of this type that fail have to wait, and are not to be dead-lettered."""
+        run = self._runs.get(event_type)
+        return run is not None and run.is_open
+
+    def record(self, succeeded: Collection[str], failures: Iterable[Failure]) -> None:
+        """What one pass over events came to: the types of which an event succeeded, and the events that failed."""
+        for event_type in succeeded:
+            self._close(event_type)
+        for event, error in failures:
+            if event.envelope.type not in succeeded and not _blames_a_value(error):
+                self._count(event, error)
+
+    def _count(self, event: InboxEvent, error: Exception) -> None:
+        event_type = event.envelope.type
+        way = _way_of(error)
+        run = self._runs.get(event_type)
+        if run is None or (run.way != way and not run.is_open):
+            run = self._runs[event_type] = _Run(way)
+        if run.is_open:
+            return
+        run.keys.add(event.key)
+        if 0 < self._limit <= len(run.keys):
+            run.is_open = True
+            metrics.BREAKERS_OPEN.labels(event_type).set(1)
+            log.error("breaker.open", type=event_type, keys=len(run.keys), error=repr(error))
+
+    def _close(self, event_type: str) -> None:
+        run = self._runs.pop(event_type, None)
+        if run is not None and run.is_open:
+            metrics.BREAKERS_OPEN.labels(event_type).set(0)
+            log.info("breaker.closed", type=event_type)
+
+
+def _blames_a_value(error: Exception) -> bool:
+    """Whether an error names a value of the event as its cause. Foreign events often fail so, one after the other."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(VALUE_SQLSTATES)
+    return isinstance(error, ValueError | ArithmeticError)
+
+
+def _way_of(error: Exception) -> tuple[str, str]:
+    """The class of an error, and its SQLSTATE or its text without numbers, ids and quoted names."""
+    sqlstate = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+    return type(error).__qualname__, sqlstate or _DETAILS.sub("_", str(error))

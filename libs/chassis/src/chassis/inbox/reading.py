@@ -1,0 +1,68 @@
+"""Reading: messages become events, or the letters of those that are none."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import structlog
+
+from chassis.events import RawMessage, Undecodable, decode, read_data
+from chassis.inbox import dead_letters
+from chassis.inbox.dead_letters import DeadLetter
+from chassis.inbox.rounds import InboxEvent
+from chassis.inbox.subscriptions import Subscriptions
+
+log = structlog.get_logger()
+
+HOLDING_REASONS = ("schema-violation", "too-large")
+"""Later events of a key may need an event that the service reads. They cannot need any other message."""
+
+
+class SortedBatch(NamedTuple):
+    """A batch, by what is to be done with it."""
+
+    events: list[InboxEvent]
+    dead: list[DeadLetter]
+    behind_dead: list[InboxEvent]
+    """Events whose key a dead letter of this same batch holds."""
+
+
+def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None:
+    """The event in a message. None if its type is ignored. Raises Undecodable with the reason."""
+    envelope = decode(message)
+    subscription = subscriptions.by_type.get(envelope.type)
+    if subscription is None:
+        if envelope.type in subscriptions.ignored:
+            return None
+        raise Undecodable("unknown-type", f"the event type {envelope.type!r} is not known here")
+    data = read_data(subscription.model, envelope)
+    return InboxEvent(message, cast(Any, envelope)._replace(data=data), subscription)
+
+
+def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> SortedBatch:
+    """Read a batch. No message keeps another one from being read."""
+    batch = SortedBatch([], [], [])
+    held_keys: set[tuple[str, str]] = set()
+    for message in messages:
+        try:
+            event = read(message, subscriptions)
+        except Exception as error:
+            letter = _letter_of(message, error)
+            batch.dead.append(letter)
+            if letter.holds_key:
+                held_keys.add((message.topic, dead_letters.ordering_key(message)))
+            continue
+        if event is None:
+            continue
+        if event.key in held_keys:
+            batch.behind_dead.append(event)
+        else:
+            batch.events.append(event)
+    return batch
+
+
+def _letter_of(message: RawMessage, error: Exception) -> DeadLetter:
+    """The letter of a message that cannot be read, whatever the error is."""
+    reason = error.reason if isinstance(error, Undecodable) else "unreadable"
+    text = str(error) if isinstance(error, Undecodable) else repr(error)
+    log.warning("dead_letter.stored", reason=reason, topic=message.topic, position=message.position)
+    return DeadLetter(message, reason, text, holds_key=reason in HOLDING_REASONS)

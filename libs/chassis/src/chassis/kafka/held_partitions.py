@@ -1,0 +1,74 @@
+"""Partitions that wait behind a message that is not taken, while all others go on."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from chassis.backoff import Backoff
+from chassis.observability import metrics
+
+log = structlog.get_logger()
+
+PAUSES = Backoff(first=0.2, longest=2.0)
+"""The messages behind the one that is not taken wait as long, and may be of other keys: the pauses are short."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    """How often a partition was held in a row, and when it is read again."""
+
+    failures: int = 0
+    until: float = 0.0
+    is_paused: bool = False
+
+
+class HeldPartitions:
+    """Pauses and resumes partitions of one client, and shows their number in a metric."""
+
+    def __init__(self, client: AIOKafkaConsumer) -> None:
+        self._client = client
+        self._holds: dict[TopicPartition, _Hold] = {}
+        self._show()
+
+    def hold(self, partitions: Iterable[TopicPartition]) -> None:
+        """Let partitions wait, each for longer than the last time."""
+        for at in partitions:
+            hold = self._holds.setdefault(at, _Hold())
+            hold.failures += 1
+            pause = PAUSES.pause(hold.failures)
+            hold.until = time.monotonic() + pause
+            hold.is_paused = True
+            log.error(
+                "consumer.partition_waits", topic=at.topic, partition=at.partition, retry_in=round(pause, 2)
+            )
+            try:
+                self._client.pause(at)
+            except IllegalStateError:  # it has moved to another replica, which reads it from there
+                del self._holds[at]
+        self._show()
+
+    def resume_due(self) -> None:
+        """Have those partitions read again that have waited for long enough."""
+        now = time.monotonic()
+        for at, hold in list(self._holds.items()):
+            if hold.is_paused and hold.until <= now:
+                hold.is_paused = False
+                try:
+                    self._client.resume(at)
+                except IllegalStateError:
+                    del self._holds[at]
+                    self._show()
+
+    def release(self, partitions: Iterable[TopicPartition]) -> None:
+        """What these partitions waited for was taken."""
+        if self._holds:
+            for at in partitions:
+                self._holds.pop(at, None)
+            self._show()
+
+    def _show(self) -> None:
+        metrics.PARTITIONS_WAITING.set(len(self._holds))

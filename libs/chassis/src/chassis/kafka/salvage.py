@@ -1,0 +1,158 @@
+"""Records of a batch that aiokafka's parser refuses: each that can be read is read, the others become stand-ins.
+
+A stand-in is a record whose header `chassis-unreadable` says what is wrong. Its value is the bytes that are there. The
+inbox makes a dead letter of it, as of any other message that is no event.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from chassis.events.envelope import UNREADABLE
+
+MAX_RECORD_BYTES = 1024 * 1024
+"""Of key, value and headers: the most that a broker accepts by default."""
+
+MAX_KEPT_BYTES = 64 * 1024
+"""Of the bytes of a record that is larger."""
+
+MAX_KEPT_HEADERS = 50
+MAX_KEPT_HEADER_BYTES = 1_000
+
+Header = tuple[str, bytes | None]
+
+
+class SalvagedRecord(NamedTuple):
+    """A record with the attributes that aiokafka reads of its own records."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[Header]
+    timestamp_type: int = 0
+    checksum: int | None = None
+
+
+class MalformedRecord(ValueError):
+    """The bytes are no record."""
+
+
+def stand_in(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
+    """A record for bytes that are none. It keeps MAX_RECORD_BYTES of them."""
+    return SalvagedRecord(
+        offset, timestamp, None, data[:MAX_RECORD_BYTES], [(UNREADABLE, why.encode(errors="replace"))]
+    )
+
+
+def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
+    """The record itself, or the beginning of one that is too large, with the header that says so."""
+    size = len(record.key or b"") + len(record.value or b"")
+    size += sum(len(name) + len(value or b"") for name, value in record.headers)
+    if size <= MAX_RECORD_BYTES:
+        return record
+    why = f"the record has {size} bytes, {MAX_RECORD_BYTES} are read"
+    kept = [
+        (name[:MAX_KEPT_HEADER_BYTES], (value or b"")[:MAX_KEPT_HEADER_BYTES])
+        for name, value in record.headers[:MAX_KEPT_HEADERS]
+    ]
+    return SalvagedRecord(
+        record.offset,
+        record.timestamp,
+        None if record.key is None else record.key[:MAX_KEPT_HEADER_BYTES],
+        None if record.value is None else record.value[:MAX_KEPT_BYTES],
+        [*kept, (UNREADABLE, why.encode())],
+    )
+
+
+class Batch(NamedTuple):
+    """The header of a batch, as far as its records need it, and their bytes as they are before compression."""
+
+    base_offset: int
+    last_offset: int
+    first_timestamp: int
+    record_count: int
+    records: bytes
+
+
+def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
+    """The records of a batch behind the first `skip`, with offsets that grow up to the batch's last."""
+    position = 0
+    offset = batch.base_offset - 1
+    for index in range(max(batch.record_count, 0)):
+        try:
+            start, end = _bounds(batch.records, position)
+        except MalformedRecord as error:
+            rest = batch.records[position:]
+            yield stand_in(batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost")
+            return
+        record = _read(batch, batch.records[start:end], offset + 1)
+        position = end
+        offset = record.offset
+        if index >= skip:
+            yield record
+    if position < len(batch.records):
+        rest = batch.records[position:]
+        yield stand_in(batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record")
+
+
+def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
+    try:
+        record = _parse(batch, data)
+        if not next_offset <= record.offset <= batch.last_offset:
+            raise MalformedRecord(f"its offset {record.offset} is not in its place")
+    except (MalformedRecord, IndexError) as error:
+        offset = min(next_offset, batch.last_offset)
+        return stand_in(offset, batch.first_timestamp, data, f"not a record: {error}")
+    return record
+
+
+def _bounds(records: bytes, position: int) -> tuple[int, int]:
+    """Where the bytes of the record at `position` begin and end."""
+    try:
+        length, start = _varint(records, position)
+    except IndexError:
+        raise MalformedRecord("the batch ends before its last record") from None
+    if not 0 <= length <= len(records) - start:
+        raise MalformedRecord(f"a record has {length} bytes, which the batch has not")
+    return start, start + length
+
+
+def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
+    timestamp_delta, position = _varint(data, 1)  # behind the attributes, of which none is in use
+    offset_delta, position = _varint(data, position)
+    key, position = _bytes(data, position)
+    value, position = _bytes(data, position)
+    count, position = _varint(data, position)
+    if not 0 <= count <= len(data):
+        raise MalformedRecord(f"it has {count} headers")
+    headers: list[Header] = []
+    for _ in range(count):
+        name, position = _bytes(data, position)
+        header_value, position = _bytes(data, position)
+        # aiokafka decodes names as strict UTF-8, and fails. Kafka itself takes any bytes.
+        headers.append(((name or b"").decode(errors="backslashreplace"), header_value))
+    if position != len(data):
+        raise MalformedRecord(f"{len(data) - position} bytes are left behind its headers")
+    timestamp = batch.first_timestamp + timestamp_delta
+    return SalvagedRecord(batch.base_offset + offset_delta, timestamp, key, value, headers)
+
+
+def _bytes(data: bytes, position: int) -> tuple[bytes | None, int]:
+    length, position = _varint(data, position)
+    if length < 0:
+        return None, position
+    if length > len(data) - position:
+        raise MalformedRecord(f"a part of it has {length} bytes, which the record has not")
+    return data[position : position + length], position + length
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """A zigzag varint of at most 64 bits, and the position behind it. Raises IndexError where the bytes end."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), position
+    raise MalformedRecord("a number in it has more than 64 bits")
