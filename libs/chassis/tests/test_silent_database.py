@@ -164,7 +164,7 @@ async def test_each_session_limits_statements_and_idle_transactions_and_notices_
         "idle_in_transaction_session_timeout": "30s",
         "client_connection_check_interval": "1s",
         "tcp_keepalives_idle": "10",
-        "tcp_user_timeout": "25s",
+        "tcp_user_timeout": "25000",
     }
 
 

@@ -41,6 +41,7 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     KafkaConnectionError,
 )
 
+LOST_RACE = "40"
 RETRYABLE_SQLSTATES = ("08", "25006", "25P03", "40", "53", "57014", "57P", "58")
 """First characters of the SQLSTATEs that ask for another try.
 
@@ -63,9 +64,13 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def dependency_of(error: BaseException) -> str:
-    """The dependency that an error tells of: `database`, `kafka`, a service's own, or `unknown`."""
+    """The dependency that is away: `database`, `kafka`, a service's own. `unknown` also for a lost race of two
+    transactions, for which no dependency is to blame.
+    """
     if isinstance(error, Unavailable):
         return error.dependency
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(LOST_RACE):
+        return UNKNOWN
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
         return DATABASE
     if isinstance(error, KafkaError):

@@ -55,7 +55,7 @@ async def charge_due_payments(
         try:
             return charge, await processor.charge(charge)
         except (ProcessorUnavailable, asyncio.CancelledError) as error:
-            log.warning(
+            log.debug(  # the outage of the processor has its own line
                 "charge.unanswered",
                 order_id=str(charge.order_id),
                 attempts=charge.attempts,
@@ -81,7 +81,7 @@ async def refund_due_payments(
         try:
             return refund, await processor.refund(refund)
         except (ProcessorUnavailable, asyncio.CancelledError) as error:
-            log.warning(
+            log.debug(
                 "refund.unanswered",
                 order_id=str(refund.order_id),
                 attempts=refund.attempts,

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from chassis.errors import Unavailable
+from chassis.errors import KafkaUnavailable
 
 CURE = "The inbox must remember longer: set INBOX_RETENTION to more, or retention.ms to less."
 
@@ -26,11 +26,11 @@ async def check_retention(kafka: Mapping[str, Any], topics: Collection[str], inb
 
     Raises:
         RetentionTooShort: with the cure.
-        Unavailable: the broker does not know a topic yet.
+        KafkaUnavailable: the broker does not know a topic yet.
     """
     for topic, config in (await _topic_configs(kafka, topics)).items():
         if "retention.ms" not in config:
-            raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
+            raise KafkaUnavailable(f"Kafka does not know the topic {topic} (yet)")
         is_compacted = "compact" in config["cleanup.policy"]
         retention_ms = int(config["retention.ms"])
         is_forever = retention_ms < 0

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from chassis.backoff import wait_for_event
+from chassis.observability.status import OK, TaskStatus
 from chassis.outbox.leases import RelayPosition, ShardLeases
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.sharding import CHANNEL, SHARDS
@@ -60,6 +61,7 @@ class Relay:
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.leases = ShardLeases(preferred_shards)
+        self.status = TaskStatus()
         self._url = url
         self._send = send
         self._poll_seconds = poll_seconds
@@ -107,7 +109,9 @@ class Relay:
                 self._renew_at = time.monotonic() + self._poll_seconds
                 await self.leases.renew(connection)
             self._woken.clear()
-            if not await self.relay_once(connection):
+            may_be_more = await self.relay_once(connection)
+            self.status.set(OK)
+            if not may_be_more:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
 
     async def relay_once(self, connection: Driver) -> bool:

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from chassis.errors import DatabaseSilent, DatabaseUnavailable
+from chassis.errors import DATABASE, DatabaseSilent, DatabaseUnavailable
+from chassis.observability.outages import OUTAGES
 from chassis.postgres.connection import Driver, connect
 from chassis.postgres.deadlines import CLOSE_SECONDS, CONNECT_SECONDS
 
@@ -56,6 +57,7 @@ class Pool:
                 self._give_back(driver)
                 raise
             self.answered_at = time.monotonic()
+            OUTAGES.answered(DATABASE)
             self._give_back(driver)
         finally:
             self._free.release()
