@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
+import chassis.postgres.pool
 from chassis.errors import DatabaseSilent, DatabaseUnavailable, dependency_of, is_unavailable
 from chassis.outbox import Database, Relay
 from chassis.supervisor import supervise
@@ -62,10 +63,14 @@ async def test_a_transaction_that_gets_no_answer_ends_with_an_error_that_asks_fo
     through_proxy: tuple[SilentProxy, Database],
 ) -> None:
     proxy, database = through_proxy
-    with pytest.raises(DatabaseSilent) as raised:
+
+    async def silenced_before_its_commit() -> None:
         async with database.transaction() as tx:
             await tx.connection.execute(text("SELECT 1"))
             proxy.silence()
+
+    with pytest.raises(DatabaseSilent) as raised:
+        await silenced_before_its_commit()
     assert is_unavailable(raised.value)
     assert dependency_of(raised.value) == "database"
     async with database.transaction() as tx:
@@ -95,8 +100,8 @@ async def test_a_check_of_a_silent_database_ends_in_time_and_the_next_one_succee
     await database.check(2)
 
 
-async def test_a_database_whose_connections_are_all_busy_is_there_as_long_as_one_of_them_gets_answers(
-    through_proxy: tuple[SilentProxy, Database],
+async def test_a_database_whose_connections_are_all_in_use_is_there_until_nothing_has_moved_for_long(
+    through_proxy: tuple[SilentProxy, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, database = through_proxy
     await fill(database)
@@ -110,9 +115,10 @@ async def test_a_database_whose_connections_are_all_busy_is_there_as_long_as_one
 
     holding = asyncio.gather(*(hold() for _ in range(SIZE)))
     await together.wait()
-    await database.check(30)
+    await database.check(0.1)
+    monkeypatch.setattr(chassis.postgres.pool, "BUSY_SECONDS", 0.0)
     with pytest.raises(DatabaseUnavailable):
-        await database.check(0)
+        await database.check(0.1)
     ended.set()
     await holding
 

@@ -50,9 +50,9 @@ def server_of(service: Service) -> uvicorn.Server:
     protocol = HttpToolsProtocol
     if service.load_shedding is not None and service.tuning.has("fast_refusals"):
         protocol = fast_refusals.protocol_for(service.load_shedding)
+        config.http = protocol
     if service.tuning.has("request_deadlines"):
-        protocol = request_deadlines.guarded(protocol)
-    config.http = protocol
+        config.http = request_deadlines.guarded(protocol)
     if service.tuning.has("accept_queue"):
         return accept_queue.DrainingServer(config)
     return uvicorn.Server(config)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from chassis.backoff import Backoff
-from chassis.errors import dependency_of, is_unavailable
+from chassis.errors import UNKNOWN, dependency_of, is_unavailable
 from chassis.observability.outages import OUTAGES
 from chassis.observability.status import TaskStatus
 
@@ -29,8 +29,8 @@ async def supervise(
 ) -> None:
     """Run `task` again and again, with a pause after each error, until `is_done()` or until cancelled.
 
-    `name` is the task's name in the log. A dependency that is away is an outage; of any other error the log has
-    `task.failed` with the traceback. `status` shows what the task waits for.
+    `name` is the task's name in the log. A dependency that is away is an outage, another reason to wait is
+    `task.waiting`, and any other error is `task.failed` with the traceback. `status` shows what the task waits for.
     """
     failures = 0
     status = status or TaskStatus()
@@ -46,7 +46,10 @@ async def supervise(
             pause = RESTARTS.pause(failures)
             if is_unavailable(error):
                 dependency = dependency_of(error)
-                OUTAGES.failed(dependency, name, error)
+                if dependency == UNKNOWN:
+                    log.warning("task.waiting", task=name, error=repr(error), retry_in=round(pause, 2))
+                else:
+                    OUTAGES.failed(dependency, name, error)
                 status.set(f"waits for {dependency}: {type(error.__cause__ or error).__name__}")
             else:
                 log.error("task.failed", task=name, retry_in=round(pause, 2), exc_info=error)

@@ -4,7 +4,6 @@ A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and 
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -104,10 +103,10 @@ class Database:
     async def check(self, seconds: float) -> None:
         """Raise DatabaseUnavailable unless the database answers within `seconds`.
 
-        While all connections are in use, it is enough that one of them had its answers within that time.
+        A rush is no reason: while all connections are in use, it is enough that one was given out or came back lately.
         """
         pool = self._pool
-        if pool.is_exhausted and time.monotonic() - pool.answered_at < seconds:
+        if pool.is_busy:
             return
         try:
             async with asyncio.timeout(seconds), pool.acquire() as driver:

@@ -8,6 +8,8 @@ IDLE_TRANSACTION_SECONDS = 30.0
 """How long the server leaves a transaction open in which nothing happens: it holds locks."""
 ANSWER_LATE_SECONDS = 1.0
 """So much later than the server, the client gives a statement up. A server that is alive ends it itself."""
+BUSY_SECONDS = 10.0
+"""A pool whose connections are all in use is busy for this long after its last movement, and then it is stuck."""
 CLOSE_SECONDS = 1.0
 """How long the polite end of a connection may take."""
 

@@ -15,7 +15,7 @@ import asyncpg
 from chassis.errors import DATABASE, DatabaseSilent, DatabaseUnavailable
 from chassis.observability.outages import OUTAGES
 from chassis.postgres.connection import Driver, connect
-from chassis.postgres.deadlines import CLOSE_SECONDS, CONNECT_SECONDS
+from chassis.postgres.deadlines import BUSY_SECONDS, CLOSE_SECONDS, CONNECT_SECONDS
 
 
 class Pool:
@@ -28,8 +28,7 @@ class Pool:
     def __init__(
         self, url: str, size: int, statement_seconds: float, server_settings: Mapping[str, str]
     ) -> None:
-        self.answered_at = 0.0
-        """When a connection last came back in order, by `time.monotonic()`."""
+        self._moved_at = 0.0  # when a connection was last given out, or came back in order
         self._url = url
         self._statement_seconds = statement_seconds
         self._server_settings = server_settings
@@ -37,9 +36,9 @@ class Pool:
         self._idle: list[Driver] = []
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether all connections are in use."""
-        return self._free.locked()
+    def is_busy(self) -> bool:
+        """Whether all connections are in use, and it is not long since one was given out or came back."""
+        return self._free.locked() and time.monotonic() - self._moved_at < BUSY_SECONDS
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Driver]:
@@ -47,6 +46,7 @@ class Pool:
         await self._wait_for_a_free_one()
         try:
             driver = self._take_idle() or await self._connect()
+            self._moved_at = time.monotonic()
             try:
                 yield driver
             except BaseException as error:
@@ -56,7 +56,7 @@ class Pool:
                     self.drop_idle()
                 self._give_back(driver)
                 raise
-            self.answered_at = time.monotonic()
+            self._moved_at = time.monotonic()
             OUTAGES.answered(DATABASE)
             self._give_back(driver)
         finally:

@@ -40,6 +40,7 @@ def guarded(base: type[HttpToolsProtocol]) -> type[HttpToolsProtocol]:
         def connection_made(self, transport: Transport) -> None:
             super().connection_made(transport)
             self._in_headers = True
+            self._has_headers = False
             self._in_body = False
             self._header_bytes = 0
             self._is_given_up = False
@@ -55,9 +56,10 @@ def guarded(base: type[HttpToolsProtocol]) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             if self._is_given_up:
                 return
-            if self._in_headers:
-                self._header_bytes += len(data)
+            self._has_headers = False
             super().data_received(data)
+            if self._in_headers and not self._has_headers:  # all of it belongs to these headers
+                self._header_bytes += len(data)
             if self._in_headers and self._header_bytes > MAX_HEADER_BYTES:
                 self._give_up(TOO_LARGE_ANSWER)
             elif self._in_headers:
@@ -71,11 +73,11 @@ def guarded(base: type[HttpToolsProtocol]) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             self._in_headers = True
-            self._header_bytes = 1
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
             self._in_headers = False
+            self._has_headers = True
             self._in_body = True
             self._header_bytes = 0
             self._stop_reading()

@@ -43,7 +43,7 @@ class Cursors:
             content = sealed[CHECKSUM_BYTES:]
             if _checksum(content) != sealed[:CHECKSUM_BYTES]:
                 raise ValueError("checksum")
-            return cast(T, _adapter(kind).validate_json(content))
+            return cast(T, _adapter(cast(Any, kind)).validate_json(content))
         except (ValueError, binascii.Error, ValidationError) as error:
             detail = "Take `next_cursor` as it was answered, or leave the cursor out to begin at the start."
             raise Problem(400, "invalid-cursor", "This cursor is not one of ours", detail) from error
