@@ -16,7 +16,7 @@ from chassis.outbox import OutboxRow, key_hash
 
 MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
-SEND_SECONDS = 40.0
+SEND_SECONDS = 30.0
 """How long a page may take, with everything: connecting, metadata, acknowledgements."""
 CLOSE_SECONDS = 2.0
 
