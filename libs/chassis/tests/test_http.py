@@ -53,7 +53,7 @@ async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONRespons
 
 @router.get("/pages")
 async def page(cursors: PageCursors, cursor: str | None = None) -> dict[str, Any]:
-    position = cursors.open(cursor) if cursor else [0]
+    position = cursors.open(cursor, tuple[int]) if cursor else (0,)
     return {"position": position, "next": cursors.seal([position[0] + 1])}
 
 

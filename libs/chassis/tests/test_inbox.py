@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from chassis.errors import Unavailable
 from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
-from chassis.inbox import Inbox, Subscriptions, WholeBatch, dead_letters
+from chassis.inbox import Handler, Inbox, Subscriptions, WholeBatch, dead_letters
 from chassis.outbox import Database
 from testkit import statements
 
@@ -101,10 +101,8 @@ class CountedByOthers(ConsumedEvent, type="others.thing-counted.v1", topic="othe
 async def test_two_sources_may_give_their_events_the_same_id(
     db: Database, effects: Any, inbox: Inbox, message: Message, effects_in: EffectsIn
 ) -> None:
-    both = {
-        **{s.model: s.handler for s in inbox.subscriptions.by_type.values()},
-        CountedByOthers: effects.count,
-    }
+    both: dict[type[ConsumedEvent], Handler | WholeBatch] = {CountedByOthers: effects.count}
+    both |= {s.model: s.handler for s in inbox.subscriptions.by_type.values()}
     same = new_id()
     by_others = message("b", 2, id=same, source="/others", type="others.thing-counted.v1")
     batch = [message("a", 1, id=same), by_others._replace(topic="others.thing.v1")]

@@ -16,6 +16,7 @@ from chassis import supervisor
 from chassis.events import Cause, PublishedEvent
 from chassis.inbox import Subscriptions
 from chassis.jobs import Job
+from chassis.observability import outages
 from chassis.outbox import CHANNEL, Database, shard_of
 from chassis.postgres import Connection
 from chassis.service import build_service
@@ -106,11 +107,12 @@ async def test_a_consumer_logs_a_broker_that_is_away_as_a_warning(
 ) -> None:
     # In the module itself: a logger keeps the processors of the first app that was built in this process.
     log = CapturingLogger()
-    monkeypatch.setattr(supervisor, "log", log)
+    monkeypatch.setattr(outages, "log", log)
+    monkeypatch.setattr(supervisor, "OUTAGES", outages.Outages())
     service = build_service(things(project), router=APIRouter(), subscriptions=subscriptions)
 
     def of_the_consumer() -> set[str]:
-        return {call.method_name for call in log.calls if call.kwargs["task"] == "consumer"}
+        return {call.method_name for call in log.calls if call.kwargs.get("task") == "consumer"}
 
     async def tried() -> None:
         assert of_the_consumer()

@@ -6,9 +6,34 @@ A fault of the system says nothing about an event: wait or try again, and answer
 import asyncpg
 from aiokafka.errors import KafkaError
 
+DATABASE = "database"
+KAFKA = "kafka"
+UNKNOWN = "unknown"
+
 
 class Unavailable(Exception):
-    """A dependency (database, broker, another company's service) is away. Wait and try again."""
+    """A dependency (database, broker, another company's service) is away. Wait and try again.
+
+    `dependency` names it, for the log and for clients.
+    """
+
+    dependency = UNKNOWN
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL cannot be reached, does not answer in time, or has no connection free."""
+
+    dependency = DATABASE
+
+
+class DatabaseSilent(DatabaseUnavailable, TimeoutError):
+    """PostgreSQL did not answer a statement in time. Its effect is not known."""
+
+
+class KafkaUnavailable(Unavailable):
+    """Kafka cannot be reached or does not answer in time."""
+
+    dependency = KAFKA
 
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
@@ -19,6 +44,9 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,
     KafkaError,
 )
+
+LOST_RACE = "40"
+"""First characters of the SQLSTATEs of a lost race: serialization or deadlock."""
 
 INPUT_SQLSTATES = ("02", "20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
 """First characters of the SQLSTATEs that a statement's values can cause.
@@ -42,3 +70,18 @@ def is_unavailable(error: BaseException) -> bool:
     if is_refused_value and not isinstance(error, asyncpg.ClientConfigurationError):
         return False
     return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+def dependency_of(error: BaseException) -> str:
+    """The dependency that is away: `database`, `kafka`, a service's own. `unknown` also for a lost race of two
+    transactions, for which no dependency is to blame.
+    """
+    if isinstance(error, Unavailable):
+        return error.dependency
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(LOST_RACE):
+        return UNKNOWN
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return DATABASE
+    if isinstance(error, KafkaError):
+        return KAFKA
+    return UNKNOWN

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from chassis.jobs import Jobs
 from chassis.kafka import Consumer
 from chassis.observability import tracing
+from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, Relay, Transaction
 from chassis.outbox.notify import RelayNotifier
 from chassis.supervisor import Task, supervise
@@ -61,15 +62,24 @@ class Runtime:
     tasks: Mapping[str, Task]
     resources: Sequence[Resource]
     databases: Sequence[Database]
+    statuses: Mapping[str, TaskStatus] = field(default_factory=dict)
+    """Of tasks whose status is shown, by the task's name."""
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
         """Run everything. On leaving, drain."""
-        tasks = {asyncio.create_task(supervise(name, task)) for name, task in self.tasks.items()}
+        tasks = {
+            asyncio.create_task(supervise(name, task, status=self.statuses.get(name)))
+            for name, task in self.tasks.items()
+        }
         consuming: set[asyncio.Task[None]] = set()
         if self.consumer is not None:
             is_done = self.consumer.stopping.is_set
-            consuming.add(asyncio.create_task(supervise("consumer", self.consumer.run, is_done)))
+            consuming.add(
+                asyncio.create_task(
+                    supervise("consumer", self.consumer.run, is_done, self.consumer.assignment.status)
+                )
+            )
         try:
             yield
         finally:

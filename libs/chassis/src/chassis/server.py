@@ -1,22 +1,38 @@
 """Serving: one service on its port until SIGTERM, and a graceful shutdown."""
 
+import resource
 from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.runtime import DRAIN_SECONDS
 from chassis.service import Service
-from chassis.tuning import accept_queue, fast_refusals, garbage_collector
+from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines
+
+OTHER_FILES = 512
+"""Files that a service opens besides its HTTP connections."""
 
 
 def serve(create_service: Callable[[], Service]) -> None:
     """Run a service until SIGTERM. Then it answers the requests that it has, drains its consumer, and ends."""
     service = create_service()
+    allow_connections(service.settings.http_max_connections)
     if service.tuning.has("garbage_collector"):
         garbage_collector.collect_seldom()
     with suppress(KeyboardInterrupt):
         server_of(service).run()
+
+
+def allow_connections(number: int) -> None:
+    """Raise the soft limit of open files, so that `number` connections leave some for databases and brokers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def server_of(service: Service) -> uvicorn.Server:
@@ -25,12 +41,18 @@ def server_of(service: Service) -> uvicorn.Server:
         service.asgi,
         service.settings.http_host,
         service.settings.http_port,
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(DRAIN_SECONDS),
+        limit_concurrency=service.settings.http_max_connections,
     )
+    protocol = HttpToolsProtocol
     if service.load_shedding is not None and service.tuning.has("fast_refusals"):
-        config.http = fast_refusals.protocol_for(service.load_shedding)
+        protocol = fast_refusals.protocol_for(service.load_shedding)
+        config.http = protocol
+    if service.tuning.has("request_deadlines"):
+        config.http = request_deadlines.guarded(protocol)
     if service.tuning.has("accept_queue"):
         return accept_queue.DrainingServer(config)
     return uvicorn.Server(config)

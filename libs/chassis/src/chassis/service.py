@@ -26,6 +26,7 @@ from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
 from chassis.kafka.topic_retention import check_retention, watch_retention
 from chassis.observability import tracing
 from chassis.observability.logs import configure_logging
+from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, Relay, shards_of_partitions
 from chassis.runtime import Resource, Runtime, Wakeups
 from chassis.settings import ServiceSettings
@@ -41,8 +42,9 @@ from chassis.tuning import (
 )
 from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, probes
 from chassis.web.body_limit import BodyLimit
-from chassis.web.context import Check, set_context
+from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
+from chassis.web.foreign_traces import ForeignTraces, link_to_caller
 from chassis.web.load_shedding import LoadSheddingMiddleware
 
 
@@ -83,8 +85,9 @@ def build_service(
     publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
     relay = _build_relay(settings, tuning, publisher, assignment)
     wakeups = Wakeups(relay, all_jobs)
-    context = _build_context(settings, tuning, subscriptions, wakeups, assignment)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
+    statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
+    context = _build_context(settings, tuning, subscriptions, wakeups, statuses)
     runtime = Runtime(
         consumer=_build_consumer(settings, tuning, context.inbox, assignment) if has_consumer else None,
         tasks=_tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
@@ -95,11 +98,14 @@ def build_service(
         ),
         resources=(*resources, publisher),
         databases=(context.database, context.background_database),
+        statuses=statuses,
     )
     app = _build_app(settings, context, runtime, router, problems or {})
-    asgi: ASGIApp = BodyLimit(app, settings.max_body_bytes)
+    traced = ForeignTraces(app)
+    bodies = BodyLimit(traced, settings.max_body_bytes, settings.body_seconds)
+    asgi: ASGIApp = bodies
     if load_shedding is not None:
-        asgi = LoadSheddingMiddleware(asgi, load_shedding)
+        asgi = LoadSheddingMiddleware(traced, load_shedding, bodies.read)
     return Service(settings, tuning, context, runtime, load_shedding, app, asgi)
 
 
@@ -119,17 +125,18 @@ def _build_context(
     tuning: Tuning,
     subscriptions: Subscriptions,
     wakeups: Wakeups,
-    assignment: Assignment,
+    statuses: Mapping[str, TaskStatus],
 ) -> ServiceContext:
-    def connect() -> Database:
+    def connect(statement_seconds: float) -> Database:
         return Database(
             settings.database_url.get_secret_value(),
             settings.database_pool_size,
             wakeups.on_commit,
             planner.SERVER_SETTINGS if tuning.has("planner") else {},
+            statement_seconds,
         )
 
-    background_database = connect()
+    background_database = connect(settings.background_statement_seconds)
     inbox = Inbox(
         background_database,
         settings.service_name,
@@ -138,10 +145,19 @@ def _build_context(
         backoff=Backoff(first=settings.retry_seconds),
         breaker_keys=settings.breaker_keys,
     )
-    readiness: dict[str, Check] = {}
-    if settings.role != "api" and subscriptions.by_type:
-        readiness["consumer"] = lambda: "ok" if assignment.is_assigned else "no partitions assigned yet"
-    return ServiceContext(settings, connect(), background_database, inbox, readiness)
+    return ServiceContext(
+        settings, connect(settings.request_statement_seconds), background_database, inbox, statuses
+    )
+
+
+def _shown_tasks(role: str, relay: Relay, assignment: Assignment | None) -> Mapping[str, TaskStatus]:
+    """The status of each task that `/readyz` shows, by its name."""
+    statuses: dict[str, TaskStatus] = {}
+    if role != "api":
+        statuses["relay"] = relay.status
+    if assignment is not None:
+        statuses["consumer"] = assignment.status
+    return statuses
 
 
 def _tasks(
@@ -211,7 +227,10 @@ def _build_app(
     app.include_router(admin.router)
     install_error_handlers(app, {**admin.PROBLEMS, **problems})
     FastAPIInstrumentor.instrument_app(
-        app, excluded_urls=",".join(probes.PATHS), exclude_spans=["receive", "send"]
+        app,
+        excluded_urls=",".join(probes.PATHS),
+        exclude_spans=["receive", "send"],
+        server_request_hook=link_to_caller,
     )
     return app
 

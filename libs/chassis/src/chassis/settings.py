@@ -4,8 +4,9 @@ import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,7 +16,8 @@ class ServiceSettings(BaseSettings):
     Wrong or missing values end the process at start with pydantic's message, which names the variable.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    # A wrong value is named and not shown: it may be a password, or the URL that holds one.
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     service_name: str
     database_url: SecretStr = Field(description="postgresql://role:password@host:port/database; only rows")
@@ -30,7 +32,11 @@ class ServiceSettings(BaseSettings):
     http_port: int = 8000
     log_level: str = "info"
     database_pool_size: int = Field(8, ge=2, description="connections for requests, and as many for the rest")
+    request_statement_seconds: float = Field(5, gt=0, description="deadline of a request's statement")
+    background_statement_seconds: float = Field(30, gt=0, description="the same for consumer and jobs")
     max_body_bytes: int = 64 * 1024
+    body_seconds: float = Field(10, gt=0, description="how long a request's body may take to arrive")
+    http_max_connections: int = Field(2_000, ge=1, description="with so many, requests are answered 503")
     tuning_off: str = Field("", description="names of files of chassis.tuning, by commas, or all")
     batch_size: int = Field(500, ge=1, description="most messages in one transaction of the consumer")
     linger_seconds: float = Field(0, ge=0, description="pause after a batch that was not full")
@@ -47,6 +53,14 @@ class ServiceSettings(BaseSettings):
     inbox_retention: timedelta = Field(
         timedelta(days=23), description="longer than any topic delivers an event"
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_database(cls, url: SecretStr) -> SecretStr:
+        # asyncpg's own messages repeat parts of a URL that it cannot read, and a password may be among them.
+        if url.get_secret_value() and not _is_database_url(url.get_secret_value()):
+            raise ValueError("DATABASE_URL must look like postgresql://role:password@host:port/database")
+        return url
 
     @model_validator(mode="after")
     def _sasl_needs_a_login(self) -> Self:
@@ -72,3 +86,11 @@ class ServiceSettings(BaseSettings):
             access["sasl_plain_username"] = self.kafka_sasl_username
             access["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()
         return access
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("postgresql", "postgres") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from chassis.backoff import Backoff
-from chassis.errors import is_unavailable
+from chassis.errors import UNKNOWN, dependency_of, is_unavailable
+from chassis.observability.outages import OUTAGES
+from chassis.observability.status import TaskStatus
 
 log = structlog.get_logger()
 
@@ -22,13 +24,16 @@ def never() -> bool:
     return False
 
 
-async def supervise(name: str, task: Task, is_done: Callable[[], bool] = never) -> None:
+async def supervise(
+    name: str, task: Task, is_done: Callable[[], bool] = never, status: TaskStatus | None = None
+) -> None:
     """Run `task` again and again, with a pause after each error, until `is_done()` or until cancelled.
 
-    `name` is the task's name in the log. Of a dependency that is away it logs `task.waiting`, of any other error
-    `task.failed` with the traceback.
+    `name` is the task's name in the log. A dependency that is away is an outage, another reason to wait is
+    `task.waiting`, and any other error is `task.failed` with the traceback. `status` shows what the task waits for.
     """
     failures = 0
+    status = status or TaskStatus()
     loop = asyncio.get_running_loop()
     while not is_done():
         started = loop.time()
@@ -40,7 +45,13 @@ async def supervise(name: str, task: Task, is_done: Callable[[], bool] = never) 
             failures += 1
             pause = RESTARTS.pause(failures)
             if is_unavailable(error):
-                log.warning("task.waiting", task=name, error=repr(error), retry_in=round(pause, 2))
+                dependency = dependency_of(error)
+                if dependency == UNKNOWN:
+                    log.warning("task.waiting", task=name, error=repr(error), retry_in=round(pause, 2))
+                else:
+                    OUTAGES.failed(dependency, name, error)
+                status.set(f"waits for {dependency}: {type(error.__cause__ or error).__name__}")
             else:
                 log.error("task.failed", task=name, retry_in=round(pause, 2), exc_info=error)
+                status.set(f"failed: {type(error).__name__}")
             await asyncio.sleep(pause)

@@ -9,7 +9,16 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, RetryRoute, remember, replay
+from chassis.web import (
+    Db,
+    IdempotencyKey,
+    PageCursors,
+    PositionText,
+    ProblemType,
+    RetryRoute,
+    remember,
+    replay,
+)
 from inventory import domain, handlers
 from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
 
@@ -223,7 +232,7 @@ async def read_products(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
 ) -> ProductPage:
     """Products in SKU order."""
-    after = str(cursors.open(cursor)[0]) if cursor is not None else ""
+    after = cursors.open(cursor, tuple[PositionText])[0] if cursor is not None else ""
     async with db.reading() as connection:
         products, last = await handlers.read_products(connection, after, limit)
     return ProductPage(

@@ -49,7 +49,7 @@ async def list_notifications(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> NotificationPage:
-    before = UUID(str(cursors.open(cursor)[0])) if cursor is not None else None
+    before = cursors.open(cursor, tuple[UUID])[0] if cursor is not None else None
     async with database.reading() as connection:
         # One more than asked for tells whether there is a next page.
         rows = await handlers.list_notifications(

@@ -64,6 +64,9 @@ class LogChannel:
 class SmtpChannel:
     """Sends e-mail through a relay: one connection per batch, STARTTLS where the relay offers it.
 
+    With a password, smtp:// requires STARTTLS: a relay that does not offer it, or whose certificate is not valid, gets
+    neither password nor message.
+
     `url` is smtp://user:password@host:port or smtps://…; the ports are 25 and 465 if it names none.
     `address_template` holds `{customer_id}`: the shop keeps no addresses.
     """
@@ -96,6 +99,7 @@ class SmtpChannel:
             username=unquote(self._url.username) if self._url.username else None,
             password=unquote(self._url.password) if self._url.password else None,
             use_tls=secure,
+            start_tls=True if self._url.password and not secure else None,
             timeout=self._timeout,
         )
 

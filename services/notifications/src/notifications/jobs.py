@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-import structlog
-
 from chassis.jobs import Job, Jobs
+from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database
 from notifications import domain, handlers
 from notifications.channels import Channel, NotTaken, Unavailable
 from notifications.domain import Letter
-
-log = structlog.get_logger("notifications")
 
 
 def jobs(channel: Channel) -> Jobs:
@@ -57,11 +54,11 @@ async def _send_all(
                     refused[letter.id] = (letter, str(error))
     except Unavailable as error:
         left_over = str(error)
-        log.warning(
-            "channel.unavailable", channel=channel.name, reason=left_over, waiting=len(letters) - len(sent)
-        )
-    except TimeoutError:
-        log.warning("channel.slow", channel=channel.name, waiting=len(letters) - len(sent))
+        OUTAGES.failed(channel.name, "deliver", error)
+    except TimeoutError as error:
+        OUTAGES.failed(channel.name, "deliver", error)
+    else:
+        OUTAGES.answered(channel.name)
     done = {letter.id for letter in sent}
     late = {letter.id: (letter, left_over) for letter in letters if letter.id not in done}
     return sent, late | refused

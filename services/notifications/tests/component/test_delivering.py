@@ -222,3 +222,36 @@ async def test_with_nothing_due_the_job_asks_once_and_rests(desk: Any) -> None:
     with statements() as sent:
         assert await deliver(LogChannel(), desk.database) == 0
     assert len(sent) == 1
+
+
+async def test_a_password_is_not_sent_to_a_relay_without_tls(desk: Any, relay: Any, order: UUID) -> None:
+    with_password = relay.url.replace("smtp://", "smtp://user:hunter2@")
+    seen: list[bytes] = []
+    await desk.confirm(order)
+    relay.mailbox.handle_AUTH = lambda *arguments: seen.append(b"asked")
+    await deliver(smtp(with_password), desk.database)
+    assert relay.mailbox.messages == []
+    assert seen == []
+    (row,) = await desk.rows()
+    assert row["state"] == "PENDING"
+
+
+async def test_a_relay_that_accepts_and_never_answers_delays_the_letters_and_nothing_else(
+    desk: Any, order: UUID
+) -> None:
+    taken: list[asyncio.StreamWriter] = []
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+
+    silent = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    await desk.confirm(order)
+    channel = SmtpChannel(f"smtp://127.0.0.1:{port}", SENDER, TEMPLATE, timeout=0.2)
+    async with asyncio.timeout(10):
+        assert await deliver(channel, desk.database) == 0
+    (row,) = await desk.rows()
+    assert row["state"] == "PENDING"
+    silent.close()
+    for writer in taken:
+        writer.transport.abort()

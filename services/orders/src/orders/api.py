@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -15,6 +15,7 @@ from chassis.web import (
     Db,
     IdempotencyKey,
     PageCursors,
+    PositionText,
     Problem,
     ProblemType,
     RetryRoute,
@@ -249,7 +250,11 @@ async def list_orders(
     customer_id: CustomerId, db: Db, cursors: PageCursors, limit: Limit = 20, cursor: Cursor = None
 ) -> OrderPage:
     """A customer's orders, newest first."""
-    before = None if cursor is None else UUID(_position(cursors.open(cursor), "orders", customer_id))
+    before = None
+    if cursor is not None:
+        _, of_customer, before = cursors.open(cursor, tuple[Literal["orders"], PositionText, UUID])
+        if of_customer != customer_id:
+            raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
     async with db.reading() as connection:
         rows = await tables.orders_of(connection, customer_id, limit + 1, before)
     page = [_summary(row) for row in rows[:limit]]
@@ -282,7 +287,7 @@ async def cancel_order(order_id: UUID, db: Db) -> OrderView:
 )
 async def list_prices(db: Db, cursors: PageCursors, limit: Limit = 100, cursor: Cursor = None) -> PricePage:
     """The own copy of the price list, which orders are priced from: what is here can be ordered."""
-    after = None if cursor is None else _position(cursors.open(cursor), "prices")
+    after = cursors.open(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
     async with db.reading() as connection:
         rows = await tables.price_page(connection, limit + 1, after)
     page = [
@@ -316,13 +321,6 @@ def _accepted(placed: handlers.PlacedOrder) -> AcceptedOrder:
         total=placed.total,
         deadline_at=placed.deadline_at,
     )
-
-
-def _position(opened: list[Any], *listing: str) -> str:
-    """Where a page begins. A cursor is good for the listing that it was sealed for, and for no other."""
-    if opened[:-1] != list(listing):
-        raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
-    return str(opened[-1])
 
 
 def _summary(row: Row) -> OrderSummary:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from chassis.jobs import Job, Jobs
+from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database, Transaction
 from payments import handlers
 from payments.domain import Charge, Charged, Declined, NoAnswer, Refund, Refunded
@@ -55,12 +56,7 @@ async def charge_due_payments(
         try:
             return charge, await processor.charge(charge)
         except (ProcessorUnavailable, asyncio.CancelledError) as error:
-            log.warning(
-                "charge.unanswered",
-                order_id=str(charge.order_id),
-                attempts=charge.attempts,
-                error=repr(error),
-            )
+            _log_unanswered("charge.unanswered", charge, error)
             return charge, NoAnswer()
 
     return await work_off(
@@ -72,6 +68,11 @@ async def charge_due_payments(
     )
 
 
+def _log_unanswered(event: str, work: Charge | Refund, error: BaseException) -> None:
+    if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has lines of its own
+        log.warning(event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
+
+
 async def refund_due_payments(
     db: Database, *, processor: Processor, concurrency: int, lease_seconds: float
 ) -> int:
@@ -81,12 +82,7 @@ async def refund_due_payments(
         try:
             return refund, await processor.refund(refund)
         except (ProcessorUnavailable, asyncio.CancelledError) as error:
-            log.warning(
-                "refund.unanswered",
-                order_id=str(refund.order_id),
-                attempts=refund.attempts,
-                error=repr(error),
-            )
+            _log_unanswered("refund.unanswered", refund, error)
             return refund, NoAnswer()
 
     return await work_off(

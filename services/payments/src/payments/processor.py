@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from chassis.errors import Unavailable
+from chassis.observability.outages import OUTAGES
 from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
 
 _TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropagator()
@@ -19,6 +20,8 @@ _TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropaga
 
 class ProcessorUnavailable(Unavailable):
     """No answer that settles the question. The processor may have done it: ask again with the same key."""
+
+    dependency = "card-processor"
 
 
 class Processor:
@@ -79,7 +82,10 @@ class Processor:
                 async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                     content = await answer.read()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise ProcessorUnavailable(f"{type(error).__name__} from the card processor") from error
+                away = ProcessorUnavailable(f"{type(error).__name__} from the card processor")
+                OUTAGES.failed(away.dependency, what, error)
+                raise away from error
+            OUTAGES.answered(ProcessorUnavailable.dependency)
             span.set_attribute("http.response.status_code", answer.status)
         return answer.status, content
 

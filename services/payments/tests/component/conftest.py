@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from chassis.events import Money, new_id
+from chassis.observability.outages import Outages
 from chassis.outbox import Database
-from payments import handlers, jobs
+from payments import handlers, jobs, processor
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
 from payments.processor import Processor
 from testkit import eventually, received
@@ -147,6 +148,14 @@ class Floor:
     async def _one(self, query: str, order_id: UUID) -> Any:
         async with self.db.reading() as connection:
             return await connection.row(text(query), {"order_id": order_id})
+
+
+@pytest.fixture(autouse=True)
+def no_outage_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins without an outage of an earlier one."""
+    fresh = Outages()
+    monkeypatch.setattr(jobs, "OUTAGES", fresh)
+    monkeypatch.setattr(processor, "OUTAGES", fresh)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import structlog.testing
 from sqlalchemy import text
 
 from chassis.events import Cause, Envelope, new_id
+from chassis.observability import outages
 from chassis.outbox import Database
 from payments import handlers, jobs
 from payments.domain import Charged
@@ -203,3 +204,29 @@ async def test_no_card_token_is_logged_or_kept(floor: Floor, monkeypatch: pytest
     for order_id in (flaky, unknown):
         assert "tok_" not in str(await floor.payment(order_id))
         assert "tok_" not in str(await floor.published(order_id))
+
+
+async def test_a_processor_that_accepts_and_never_answers_is_one_outage_and_no_charge_is_lost(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[asyncio.StreamWriter] = []
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+
+    logged = structlog.testing.LogCapture()
+    monkeypatch.setattr(outages, "log", structlog.wrap_logger(None, processors=[logged]))
+    mute = await asyncio.start_server(accept, "127.0.0.1", 0)
+    processor = Processor(f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}", 0.2, 4)
+    orders = [await floor.due() for _ in range(5)]
+    async with asyncio.timeout(20):
+        await floor.settle(processor)
+    await processor.close()
+    mute.close()
+    for writer in taken:
+        writer.transport.abort()
+    began = [entry for entry in logged.entries if entry["event"] == "outage.began"]
+    assert [entry["dependency"] for entry in began] == ["card-processor"]
+    await floor.time_passes()
+    await floor.settle()
+    assert [await floor.state(order) for order in orders] == ["CAPTURED"] * 5

@@ -44,7 +44,7 @@ class Replica:
         argv = [str(venvs.service(self.service).python), "-m", f"{self.service}.main"]
         self.daemon.start(argv, env=environment, cwd=self.stack.state)
         deadline = time.monotonic() + PATIENCE
-        while await parts.http_status(self.port, "/readyz") != 200:
+        while await parts.http_status(self.port, "/readyz?require=all") != 200:
             if time.monotonic() > deadline:
                 raise UserError(f"A replica on port {self.port} was not ready after {PATIENCE:.0f} s.")
             await asyncio.sleep(0.2)

@@ -198,7 +198,7 @@ async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> No
 async def is_ready(stack: Stack, name: str) -> bool:
     """Whether the part would do its work now."""
     ports = stack.ports.all()
-    path = {SPANS: "/livez"}.get(name, "/readyz")
+    path = {SPANS: "/livez", PROCESSOR: "/readyz"}.get(name, "/readyz?require=all")
     if name in (POSTGRES, KAFKA):
         return await answers(ports[name])
     return await http_status(ports[name], path) == 200

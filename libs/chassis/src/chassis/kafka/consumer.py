@@ -6,19 +6,23 @@ fetched around a rebalance is given back. A message that the inbox does not take
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from chassis.backoff import Backoff, wait_for_event
-from chassis.errors import Unavailable, is_unavailable
+from chassis.errors import KafkaUnavailable, dependency_of, is_unavailable
 from chassis.inbox import Inbox, PartlyTaken
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
+from chassis.kafka.broker_watch import watch_broker
 from chassis.kafka.offsets import OffsetCommitter
+from chassis.kafka.watchdog import BATCH_SECONDS, POLL_SECONDS, START_SECONDS, Watchdog
+from chassis.observability.outages import OUTAGES
+from chassis.observability.status import OK, TaskStatus
 
-log = structlog.get_logger()
+ANSWER_LATE_MS = 10_000
+"""A request that is unanswered for this much longer than a session is given up, and its connection closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Assignment:
     """Whether the consumer is a member of the group, also where the group has fewer partitions than members."""
     partitions: frozenset[int] = frozenset()
     """Numbers of its partitions, over all topics."""
+    status: TaskStatus = field(default_factory=TaskStatus)
 
 
 def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
@@ -68,6 +73,8 @@ def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         session_timeout_ms=settings.session_timeout_ms,
+        # A join is answered when all members have joined, which is the session timeout at most.
+        request_timeout_ms=settings.session_timeout_ms + ANSWER_LATE_MS,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
         consumer_timeout_ms=settings.fetch_max_wait_ms,
@@ -122,16 +129,23 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._backoff = Backoff()
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
+        self._watchdog: Watchdog
         self._assignment_generation = 0  # grows with each revocation; an older batch is given back
         self._failed_batches = 0  # in a row; sets the pause before the next fetch
 
     async def run(self) -> None:
         """Consume until `stopping` is set. Then finish the batch in hand, commit its offsets and leave the group.
 
-        Raises what `check_topics` raises; KafkaError or Unavailable when the broker is away: call it again.
+        Raises what `check_topics` raises; KafkaError or Unavailable when the broker is away, and ConsumerStalled when
+        a step takes too long: call it again.
         """
-        await self._check_topics()
-        client = self._hooks.create(self._settings, self._inbox.group)
+        self._watchdog = Watchdog()
+        async with self._watchdog.guarding():
+            self._watchdog.begin("start", START_SECONDS)
+            await self._check_topics()
+            await self._consume(self._hooks.create(self._settings, self._inbox.group))
+
+    async def _consume(self, client: AIOKafkaConsumer) -> None:
         client.subscribe(sorted(self._inbox.subscriptions.topics), listener=self)
         self._offsets = OffsetCommitter(
             client, self._settings.commit_timeout_seconds, self._settings.commit_interval_seconds
@@ -143,15 +157,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             poll_ms=self._settings.poll_ms,
             defer_seconds=self._settings.defer_seconds,
         )
-        committing = asyncio.create_task(self._offsets.commit_regularly())
+        beside = [asyncio.create_task(self._offsets.commit_regularly())]
         try:
             await client.start()
             self._hooks.started(client)
+            beside.append(asyncio.create_task(watch_broker(client, self.assignment.status)))
             while not self.stopping.is_set():
                 await self._take_next_batch(fetcher)
         finally:
             self.assignment.is_assigned = False
-            committing.cancel()
+            for task in beside:
+                task.cancel()
             await self._offsets.commit()
             await self._stop(client)
 
@@ -160,19 +176,24 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         async with self._batch_in_hand:
             self._assignment_generation += 1
             self.assignment.is_assigned = False
+            self.assignment.status.set("joins its group")
             await self._offsets.commit()
             self._offsets.forget()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """The consumer is ready from now on, also with no partition."""
         self.assignment.is_assigned = True
+        self.assignment.status.set(OK)
         self.assignment.partitions = frozenset(at.partition for at in assigned)
 
     async def _take_next_batch(self, fetcher: BatchFetcher) -> None:
         if self._offsets.is_stuck:
-            raise Unavailable("the client commits no offsets any more: connect anew")
+            raise KafkaUnavailable("the client commits no offsets any more: connect anew")
         generation = self._assignment_generation
+        self._watchdog.begin("poll", POLL_SECONDS)
         records = await fetcher.next_batch()
+        self.assignment.status.moved()
+        self._watchdog.begin("batch", BATCH_SECONDS)
         pause = 0.0
         async with self._batch_in_hand:
             if generation != self._assignment_generation:
@@ -196,7 +217,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 raise
             self._failed_batches += 1
             pause = self._backoff.pause(self._failed_batches)
-            log.warning("consumer.waiting", events=len(records), error=repr(error), retry_in=round(pause, 2))
+            OUTAGES.failed(dependency_of(error), "consumer", error)
             return pause
         else:
             fetcher.release(records)

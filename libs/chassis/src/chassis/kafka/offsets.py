@@ -12,6 +12,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from chassis.errors import KAFKA
+from chassis.observability.outages import OUTAGES
+
 log = structlog.get_logger()
 
 MAX_UNANSWERED = 3
@@ -70,7 +73,7 @@ class OffsetCommitter:
         if result is CommitResult.PARTITIONS_MOVED:
             log.info("offsets.partitions_moved", error=repr(error))
         elif error is not None:
-            log.warning("offsets.not_committed", result=result, error=repr(error))
+            OUTAGES.failed(KAFKA, "offsets", error)
         return result
 
     async def _try_to_commit(

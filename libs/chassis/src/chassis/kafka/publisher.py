@@ -1,21 +1,23 @@
 """Kafka's sending side: outbox rows become records, each with a publish span of its own."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from chassis.errors import Unavailable
+from chassis.errors import KAFKA, KafkaUnavailable
 from chassis.events import Cause, encode
 from chassis.observability import metrics, tracing
+from chassis.observability.outages import OUTAGES
 from chassis.observability.tracing import MessageIds, MessageSpan
 from chassis.outbox import OutboxRow, key_hash
 
 MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
+SEND_SECONDS = 30.0
+"""How long a page may take, with everything: connecting, metadata, acknowledgements."""
 CLOSE_SECONDS = 2.0
 
 
@@ -37,21 +39,16 @@ class KafkaPublisher:
         consumers drop duplicates.
 
         Raises:
-            Unavailable: the broker is away, or it refused a row.
+            KafkaUnavailable: the broker is away or silent, or it refused a row.
         """
         try:
-            producer = await self._connected()
-            for topic in {row.topic for row in rows}:
-                # While a topic is missing nothing is sent, because each new try would send the other rows again.
-                await producer.partitions_for(topic)
-            deliveries = [await self._hand_over(producer, row) for row in rows]
-            for result in await asyncio.gather(*deliveries, return_exceptions=True):
-                if isinstance(result, BaseException):
-                    raise KafkaError(repr(result)) from result
-        except (KafkaError, OSError) as error:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(rows)
+        except (KafkaError, OSError, TimeoutError) as error:
             # After a refused record, too: the broker's state of its partition's sequence numbers is not known any more.
             await self.close()
-            raise Unavailable(f"Kafka takes no records: {error!r}") from error
+            raise KafkaUnavailable(f"Kafka takes no records: {error!r}") from error
+        OUTAGES.answered(KAFKA)
         for row in rows:
             metrics.EVENTS_PUBLISHED.labels(row.topic).inc()
 
@@ -60,8 +57,22 @@ class KafkaPublisher:
         producer = self._producer
         self._producer = None
         if producer is not None:
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
+            # A task of its own: a client whose broker is silent may not end, also when it is cancelled.
+            stopping = asyncio.create_task(producer.stop())
+            _, running = await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
+            if running:
+                stopping.cancel()
+            stopping.add_done_callback(_forget)
+
+    async def _send(self, rows: Sequence[OutboxRow]) -> None:
+        producer = await self._connected()
+        for topic in {row.topic for row in rows}:
+            # While a topic is missing nothing is sent, because each new try would send the other rows again.
+            await producer.partitions_for(topic)
+        deliveries = [await self._hand_over(producer, row) for row in rows]
+        for result in await asyncio.gather(*deliveries, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise KafkaError(repr(result)) from result
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -88,6 +99,12 @@ class KafkaPublisher:
         # The span ends also when the delivery fails: the broker may have the record, and its readers continue the span.
         delivery.add_done_callback(lambda _: span.end())
         return delivery
+
+
+def _forget(stopping: asyncio.Task[None]) -> None:
+    """Take the error of a client that could not stop in order: nothing depends on it any more."""
+    if not stopping.cancelled():
+        stopping.exception()
 
 
 def _partition_of(key: bytes, partitions: Sequence[int], available: Sequence[int]) -> int:

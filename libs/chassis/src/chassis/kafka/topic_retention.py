@@ -12,7 +12,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from chassis.errors import Unavailable
+from chassis.errors import KafkaUnavailable
 from chassis.observability import metrics
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ async def check_retention(
 
     Raises:
         RetentionTooShort: with the cure.
-        Unavailable: the broker does not know a topic yet.
+        KafkaUnavailable: the broker does not know a topic yet.
     """
     for topic, life in (await _lives(kafka, topics)).items():
         needed = _sum(life, outbox)
@@ -75,7 +75,7 @@ async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str,
     lives: dict[str, timedelta] = {}
     for topic, config in (await _topic_configs(kafka, topics)).items():
         if "retention.ms" not in config:
-            raise Unavailable(f"Kafka does not know the topic {topic} (yet)")
+            raise KafkaUnavailable(f"Kafka does not know the topic {topic} (yet)")
         if "compact" not in config["cleanup.policy"]:
             lives[topic] = _life(config)
     return lives

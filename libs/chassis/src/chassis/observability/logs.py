@@ -6,13 +6,15 @@ from typing import Any
 
 import structlog
 
+from chassis.observability.client_messages import ThinningHandler
 from chassis.observability.tracing import current_traceparent
 
 
 def configure_logging(service: str, level: str) -> None:
     """Log JSON lines, each with the service and the current trace id and span id.
 
-    `level` is a name such as `info`. Of libraries, warnings and errors are logged.
+    `level` is a name such as `info`. Of libraries, warnings and errors are logged;
+    those of Kafka's and PostgreSQL's clients are thinned out.
     """
     renderer = structlog.processors.JSONRenderer()
     shared: list[Any] = [
@@ -34,7 +36,7 @@ def configure_logging(service: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=from_libraries, foreign_pre_chain=shared)
     )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[ThinningHandler(handler)], level=logging.WARNING, force=True)
 
 
 def _add_trace_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

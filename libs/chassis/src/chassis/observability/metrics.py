@@ -8,6 +8,7 @@ EVENTS_CONSUMED = Counter(
 EVENTS_PUBLISHED = Counter("chassis_events_published_total", "Events acknowledged by the broker", ["topic"])
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
 JOB_ITEMS_DONE = Counter("chassis_job_done_total", "Items done by a job", ["job"])
+CONSUMER_STALLS = Counter("chassis_consumer_stalls_total", "Consumers cut off because they made no progress")
 DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait for an operator", ["group"])
 DEAD_LETTERS = Counter("chassis_dead_letters_total", "Dead letters stored", ["group", "reason"])
 BREAKERS_OPEN = Gauge(

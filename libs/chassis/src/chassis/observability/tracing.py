@@ -134,7 +134,7 @@ def traceparent_of(span: MessageSpan) -> str | None:
 def publish_span(event_type: str, ids: MessageIds, parent: str | None, written: int) -> MessageSpan:
     """The span from the write of an outbox row, `written` nanoseconds since the epoch, to the broker's answer."""
     return _message_span(
-        SpanKind.PRODUCER, f"publish {event_type}", _attributes("send", ids), _span_context(parent), written
+        SpanKind.PRODUCER, f"publish {event_type}", _attributes("send", ids), span_context(parent), written
     )
 
 
@@ -142,7 +142,7 @@ def process_span(event_type: str, ids: MessageIds, parent: str | None) -> Messag
     """The span of handling one event. `parent` is the traceparent that its message came with."""
     name = f"process {event_type}"
     attributes = _attributes("process", ids)
-    remote = _span_context(parent)
+    remote = span_context(parent)
     if _LINKS and remote.is_valid and remote.trace_flags.sampled:
         return _TRACER.start_span(name, Context(), SpanKind.CONSUMER, attributes, [Link(remote)])
     return _message_span(SpanKind.CONSUMER, name, attributes, remote, None)
@@ -183,7 +183,8 @@ def _attributes(operation: str, ids: MessageIds) -> dict[str, str]:
     }
 
 
-def _span_context(traceparent: str | None) -> SpanContext:
+def span_context(traceparent: str | None) -> SpanContext:
+    """The ids in a W3C traceparent; an invalid context where there is none or it cannot be read."""
     try:
         _, trace_id, span_id, flags = (traceparent or "").split("-")
         trace_flags: Any = trace.TraceFlags(int(flags, 16) & 0xFF)

@@ -17,18 +17,20 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import asyncpg
 import structlog
 
 from chassis.backoff import wait_for_event
+from chassis.observability.status import OK, TaskStatus
 from chassis.outbox.leases import RelayPosition, ShardLeases
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.sharding import CHANNEL, SHARDS
-from chassis.postgres import CONNECT_SECONDS, Driver, Statements
+from chassis.postgres import Driver, Statements, connect, in_time
 
 log = structlog.get_logger()
 
 SAVE_SECONDS = 1.0
+STATEMENT_SECONDS = 15.0
+"""How long one of the relay's own statements may take: its connection is not shared."""
 GIVE_UP_SECONDS = 1.0
 """How long an ending relay tries to give up its leases. If it fails, they end by themselves."""
 
@@ -59,6 +61,7 @@ class Relay:
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.leases = ShardLeases(preferred_shards)
+        self.status = TaskStatus()
         self._url = url
         self._send = send
         self._poll_seconds = poll_seconds
@@ -85,11 +88,9 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled. Raises when the database or the transport is away: call it again."""
-        connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=self._session)
+        connection = await connect(self._url, STATEMENT_SECONDS, self._session)
         try:
-            await connection.execute(_statements.raw("adopt_restored_rows"), list(range(SHARDS)))
-            await connection.add_listener(CHANNEL, self._on_notification)
-            await self._relay_until_cancelled(connection)
+            await in_time(self._relay_until_cancelled(connection))
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.leases.give_up(connection), GIVE_UP_SECONDS)
@@ -100,13 +101,17 @@ class Relay:
         self.wake([int(shard) for shard in str(payload).split()])
 
     async def _relay_until_cancelled(self, connection: Driver) -> None:
+        await connection.execute(_statements.raw("adopt_restored_rows"), list(range(SHARDS)))
+        await connection.add_listener(CHANNEL, self._on_notification)
         self._renew_at = 0.0
         while True:
             if time.monotonic() >= self._renew_at:
                 self._renew_at = time.monotonic() + self._poll_seconds
                 await self.leases.renew(connection)
             self._woken.clear()
-            if not await self.relay_once(connection):
+            may_be_more = await self.relay_once(connection)
+            self.status.set(OK)
+            if not may_be_more:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
 
     async def relay_once(self, connection: Driver) -> bool:

@@ -3,17 +3,19 @@
 A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and committed before the answer leaves.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
 
+from chassis.errors import DatabaseUnavailable
 from chassis.events import Cause, PublishedEvent
 from chassis.observability.tracing import current_traceparent
 from chassis.outbox import rows as outbox_rows
 from chassis.outbox.rows import OutboxRow
-from chassis.postgres import CONNECT_SECONDS, Connection, Row, create_pool
+from chassis.postgres import STATEMENT_SECONDS, Connection, Driver, Pool, in_time, is_cut_off
 
 
 class Transaction:
@@ -53,7 +55,8 @@ class Database:
     """Connections to one PostgreSQL database, each opened when it is first needed.
 
     `url` is postgresql://user:password@host:port/database. `on_commit` is called with each transaction after its
-    commit. `server_settings` are set on each connection.
+    commit. `server_settings` are set on each connection. No statement takes longer than `statement_seconds`, and a
+    second more.
     """
 
     def __init__(
@@ -62,36 +65,64 @@ class Database:
         pool_size: int = 8,
         on_commit: CommitListener = ignore_commit,
         server_settings: Mapping[str, str] | None = None,
+        statement_seconds: float = STATEMENT_SECONDS,
     ) -> None:
-        self._url = url
-        self._pool_size = pool_size
         self._on_commit = on_commit
-        self._server_settings = server_settings
-        self._pool: asyncpg.Pool[Row] | None = None
+        self._pool = Pool(url, pool_size, statement_seconds, server_settings or {})
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits on leaving the block, and rolls back on an error.
 
-        Its last statement writes the rows of what it publishes.
+        Its last statement writes the rows of what it publishes. Raises DatabaseUnavailable as `reading` does; if the
+        server does not answer to the commit, the outcome is not known.
         """
-        async with self.reading() as connection:
-            tx = Transaction(connection)
-            async with connection.driver.transaction():
+        async with self._pool.acquire() as driver:
+            tx = Transaction(Connection(driver))
+            block = driver.transaction()
+            await in_time(block.start())
+            try:
                 yield tx
-                await outbox_rows.write(connection, tx.rows)
+                await outbox_rows.write(tx.connection, tx.rows)
+            except BaseException as error:
+                if not is_cut_off(error):
+                    await _roll_back(driver, block)
+                raise
+            await in_time(block.commit())
         self._on_commit(tx)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """A connection for reads, each statement on its own. Raises TimeoutError when none is free in time."""
-        if self._pool is None:  # a pool belongs to a loop, and there was none before
-            self._pool = create_pool(self._url, self._pool_size, self._server_settings)
-        async with (await self._pool).acquire(timeout=CONNECT_SECONDS) as driver:
+        """A connection for reads, each statement on its own.
+
+        Raises DatabaseUnavailable when none is free in time, the server cannot be reached, or it does not answer.
+        """
+        async with self._pool.acquire() as driver:
             yield Connection(driver)
+
+    async def check(self, seconds: float) -> None:
+        """Raise DatabaseUnavailable unless the database answers within `seconds`.
+
+        A rush is no reason: while all connections are in use, it is enough that one was given out or came back lately.
+        """
+        pool = self._pool
+        if pool.is_busy:
+            return
+        try:
+            async with asyncio.timeout(seconds), pool.acquire() as driver:
+                await driver.execute("SELECT 1")
+        except TimeoutError as error:
+            pool.drop_idle()
+            raise DatabaseUnavailable(f"PostgreSQL did not answer within {seconds} s") from error
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        await self._pool.close()
+
+
+async def _roll_back(driver: Driver, block: asyncpg.transaction.Transaction) -> None:
+    # The caller has an error already, and raises it. A connection that cannot roll back is not used again.
+    try:
+        await block.rollback()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        driver.terminate()

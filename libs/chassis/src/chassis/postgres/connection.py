@@ -4,20 +4,30 @@ SQLAlchemy compiles a statement and does not run it. Its asynchronous engine tak
 calls, and an event costs four statements (docs/decisions/0011).
 """
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import ClauseElement, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-Driver: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+from chassis.errors import DatabaseSilent, DatabaseUnavailable
+from chassis.postgres.deadlines import (
+    CONNECT_SECONDS,
+    STATEMENT_SECONDS,
+    client_deadline,
+    server_deadlines,
+)
 
-CONNECT_SECONDS = 3.0
-"""How long a new connection, or a free one of the pool, is waited for."""
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    Driver: TypeAlias = asyncpg.Connection[Any]
+else:  # asyncpg's class takes no parameters
+    Driver = asyncpg.Connection
 
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
@@ -43,9 +53,9 @@ class Connection:
         await self.rows(statement, values)
 
     async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[Row]:
-        """All rows of the result."""
+        """All rows of the result. Raises DatabaseSilent when the server does not answer in time."""
         query, arguments = compiled(statement, values or {})
-        return await self.driver.fetch(query, *arguments)
+        return await in_time(self.driver.fetch(query, *arguments))
 
     async def row(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Row | None:
         """The first row, or None."""
@@ -57,34 +67,42 @@ class Connection:
         return None if row is None else row[0]
 
 
-def create_pool(url: str, size: int, server_settings: Mapping[str, str] | None = None) -> "asyncpg.Pool[Row]":
-    """A pool of at most `size` connections, each opened when it is first needed. Await the pool in its own loop.
+async def in_time(call: Awaitable[T]) -> T:
+    """Await a call of asyncpg. Raises DatabaseSilent when its deadline passes."""
+    try:
+        return await call
+    except TimeoutError as error:
+        raise DatabaseSilent("PostgreSQL did not answer in time") from error
 
-    `url` is postgresql://user:password@host:port/database; `server_settings` are set on each connection.
+
+async def connect(
+    url: str, statement_seconds: float = STATEMENT_SECONDS, server_settings: Mapping[str, str] | None = None
+) -> Driver:
+    """A new connection. Each of its statements ends within `statement_seconds`, and a second more.
+
+    `url` is postgresql://user:password@host:port/database; `server_settings` are set beside the deadlines. Raises
+    DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and PostgresError
+    if it refuses.
     """
-    return asyncpg.create_pool(
-        url,
-        min_size=0,
-        max_size=size,
-        max_inactive_connection_lifetime=0,
-        init=_set_up_json,
-        reset=_end_open_transaction,
-        timeout=CONNECT_SECONDS,
-        record_class=Row,
-        max_cached_statement_lifetime=0,
-        server_settings=dict(server_settings or {}),
-    )
-
-
-async def _set_up_json(driver: Any) -> None:
-    # JSON is written as text, as the statements have it.
-    await driver.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
-
-
-async def _end_open_transaction(driver: Any) -> None:
-    # asyncpg's default asks the server after each use. A connection here keeps no state but an interrupted transaction.
-    if driver.is_in_transaction():
-        await driver.reset()
+    opened: Driver | None = None
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            opened = await asyncpg.connect(
+                url,
+                record_class=Row,
+                max_cached_statement_lifetime=0,
+                command_timeout=client_deadline(statement_seconds),
+                server_settings=server_deadlines(statement_seconds) | dict(server_settings or {}),
+            )
+            # JSON is written as text, as the statements have it.
+            await opened.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
+    except BaseException as error:
+        if opened is not None:
+            opened.terminate()
+        if isinstance(error, OSError | TimeoutError):
+            raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {error!r}") from error
+        raise
+    return opened
 
 
 def compiled(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:

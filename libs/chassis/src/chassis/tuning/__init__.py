@@ -14,6 +14,7 @@ TRICKS = frozenset(
         "leave_while_joining",
         "message_spans",
         "planner",
+        "request_deadlines",
         "span_encoding",
         "tolerant_records",
     }

@@ -1,7 +1,7 @@
 """HTTP: what a service's API needs besides its routes.
 
 Errors are problem details (RFC 9457): a service maps its domain errors to `ProblemType`s. `IdempotencyKey`, `replay`
-and `remember` let a client repeat a POST. `PageCursors` seals the position of a listing's next page. `LoadShedding`
+and `remember` let a client repeat a POST. `PageCursors` writes the position of a listing's next page. `LoadShedding`
 refuses new work with 429 while too much is waiting. `RetryRoute` is the class of every route that uses the database.
 Every service also has probes and the admin API of dead letters.
 
@@ -11,7 +11,7 @@ Every service also has probes and the admin API of dead letters.
 from chassis.web.context import Db, ServiceContext, context_of
 from chassis.web.idempotency import IdempotencyKey, remember, replay
 from chassis.web.load_shedding import LoadShedding
-from chassis.web.pages import PageCursors
+from chassis.web.pages import PageCursors, PositionText
 from chassis.web.problems import Problem, ProblemType
 from chassis.web.retry_route import RetryRoute
 
@@ -20,6 +20,7 @@ __all__ = [
     "IdempotencyKey",
     "LoadShedding",
     "PageCursors",
+    "PositionText",
     "Problem",
     "ProblemType",
     "RetryRoute",

@@ -1,35 +1,81 @@
-"""A limit for the size of request bodies, also of those that do not say their length."""
+"""Request bodies: each is read whole before the app is called, within a limit of size and of time.
+
+Bodies here are small. The app, and the count of the requests in flight, never wait for a client that stopped sending.
+"""
+
+import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.web.problems import Problem
+from chassis.web.problems import TOO_LARGE, TOO_SLOW, problem_response
+
+BODY_SECONDS = 10.0
 
 
 class BodyLimit:
-    """Answers 413 to a request whose body is larger than `max_bytes`, when the endpoint reads it."""
+    """Answers 413 to a body that is larger than `max_bytes`, and 408 to one that takes longer than `seconds`."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float = BODY_SECONDS) -> None:
         self.app = app
-        self.max_bytes = max_bytes
+        self._max_bytes = max_bytes
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            receive = _limited(receive, self.max_bytes)
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        whole = await self.read(scope, receive, send)
+        if whole is not None:
+            await self.app(scope, whole, send)
+
+    async def read(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Read the whole body. Returns what receives it again, or None if the request is answered already."""
+        if not _has_body(scope):
+            return receive
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await self._read(receive)
+        except TimeoutError:
+            detail = f"Its body was not there after {self._seconds:g} s."
+            await problem_response(TOO_SLOW, detail=detail)(scope, receive, send)
+            return None
+        if message is None:
+            detail = f"At most {self._max_bytes} bytes are taken."
+            await problem_response(TOO_LARGE, detail=detail)(scope, receive, send)
+            return None
+        return _first(message, receive)
+
+    async def _read(self, receive: Receive) -> Message | None:
+        """The body in one message, or None if it is too large. A client that left is a message, too."""
+        parts: list[bytes] = []
+        bytes_left = self._max_bytes
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            part = message.get("body", b"")
+            bytes_left -= len(part)
+            if bytes_left < 0:
+                return None
+            parts.append(part)
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
 
-def _limited(receive: Receive, max_bytes: int) -> Receive:
-    """The same messages; a Problem is raised at the one that goes over `max_bytes`."""
-    bytes_left = max_bytes
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
-    async def limited() -> Message:
-        nonlocal bytes_left
-        message = await receive()
-        bytes_left -= len(message.get("body", b""))
-        if bytes_left < 0:
-            raise Problem(
-                413, "body-too-large", "The body is too large", f"At most {max_bytes} bytes are taken."
-            )
-        return message
 
-    return limited
+def _first(message: Message, receive: Receive) -> Receive:
+    """Receives `message`, and then what `receive` gives."""
+    pending: Message | None = message
+
+    async def received() -> Message:
+        nonlocal pending
+        if pending is None:
+            return await receive()
+        first = pending
+        pending = None
+        return first
+
+    return received

@@ -1,17 +1,15 @@
 """What an endpoint needs of its service: one typed object, set by `build_service`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, FastAPI, Request
 
 from chassis.inbox import Inbox
+from chassis.observability.status import TaskStatus
 from chassis.outbox import Database
 from chassis.settings import ServiceSettings
-
-Check = Callable[[], str]
-"""A readiness check that asks nothing of the network: `ok`, or what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,8 @@ class ServiceContext:
     background_database: Database
     """For everything else: probes, consumer and jobs do not wait behind requests."""
     inbox: Inbox
-    readiness: Mapping[str, Check] = field(default_factory=dict)
+    tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
+    """The tasks whose status `/readyz` shows."""
 
 
 def set_context(app: FastAPI, context: ServiceContext) -> None:

@@ -9,8 +9,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from chassis.errors import UNAVAILABLE_ERRORS, is_unavailable
+from chassis.errors import DATABASE, UNAVAILABLE_ERRORS, dependency_of, is_unavailable
+from chassis.observability.outages import OUTAGES
 from chassis.web.problems import (
+    DEPENDENCY_UNAVAILABLE,
     INVALID,
     MALFORMED,
     UNAVAILABLE,
@@ -66,8 +68,10 @@ async def _answer_http(_: Request, error: Exception) -> Response:
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
     if is_unavailable(error):
-        log.warning("request.dependency_away", path=request.url.path, error=type(error).__name__)
+        dependency = dependency_of(error)
+        OUTAGES.failed(dependency, "requests", error)
+        kind = UNAVAILABLE if dependency == DATABASE else DEPENDENCY_UNAVAILABLE
         detail = "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
-        return problem_response(UNAVAILABLE, detail=detail)
+        return problem_response(kind, detail=detail, dependency=dependency)
     log.error("request.failed", path=request.url.path, exc_info=error)
     return problem_response(UNEXPECTED)

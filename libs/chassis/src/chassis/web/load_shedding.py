@@ -7,6 +7,7 @@ refusal is cheap, and the client knows of it at once.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -57,12 +58,28 @@ class LoadShedding:
             await asyncio.sleep(SAMPLE_SECONDS)
 
 
-class LoadSheddingMiddleware:
-    """The outermost part of the app, so that a refusal costs no span and no routing."""
+class ReadBody(Protocol):
+    """Reads a request's body whole; None if it answered the request instead. See `BodyLimit.read`."""
 
-    def __init__(self, app: ASGIApp, shedding: LoadShedding) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Receive | None: ...
+
+
+async def leave_body(scope: Scope, receive: Receive, send: Send) -> Receive:
+    """The app reads the body itself."""
+    return receive
+
+
+class LoadSheddingMiddleware:
+    """The outermost part of the app, so that a refusal costs no span and no routing.
+
+    A request is in flight from the moment at which `read_body` has its whole body: a client that sends none takes up
+    no place.
+    """
+
+    def __init__(self, app: ASGIApp, shedding: LoadShedding, read_body: ReadBody = leave_body) -> None:
         self.app = app
         self.shedding = shedding
+        self.read_body = read_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,8 +88,11 @@ class LoadSheddingMiddleware:
         if self.shedding.refuses(scope["method"], scope["path"]):
             await REFUSAL(scope, receive, send)
             return
+        whole = await self.read_body(scope, receive, send)
+        if whole is None:
+            return
         self.shedding.in_flight += 1
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, whole, send)
         finally:
             self.shedding.in_flight -= 1

@@ -1,35 +1,68 @@
-"""Pages of a listing: a cursor is a signed position, so that a client cannot make one up."""
+"""Pages of a listing: a cursor is the position after which the next page begins.
 
-from typing import Annotated, Any, cast
+A cursor is not secret and not signed: it gives access to nothing that the listing does not show. Its checksum finds
+cursors that were cut off or mistyped, and the types of its parts are checked when it is opened.
+"""
 
-from fastapi import Depends, Request
-from itsdangerous import BadData, URLSafeSerializer
+import base64
+import binascii
+import hashlib
+import json
+from functools import cache
+from typing import Annotated, Any, TypeVar, cast
 
-from chassis.web.context import context_of
+from fastapi import Depends
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
 from chassis.web.problems import Problem
+
+CHECKSUM_BYTES = 6
+
+T = TypeVar("T")
+
+PositionText = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00]*$")]
+"""Text in a position: PostgreSQL can compare with it."""
 
 
 class Cursors:
-    """Makes and reads cursors. All replicas of a service have the same secret, so each reads the others' cursors."""
-
-    def __init__(self, secret: str) -> None:
-        self._serializer = URLSafeSerializer(secret, salt="cursors")
+    """Makes and reads cursors. Each replica of a service reads those of the others."""
 
     def seal(self, position: list[Any]) -> str:
-        """A cursor for the row after which the next page begins."""
-        return str(self._serializer.dumps(position))
+        """A cursor for the row after which the next page begins. `position` is JSON."""
+        content = json.dumps(position, separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(_checksum(content) + content).rstrip(b"=").decode()
 
-    def open(self, cursor: str) -> list[Any]:
-        """The position in a cursor. Raises Problem 400 `invalid-cursor` for a cursor that was not made here."""
+    def open(self, cursor: str, kind: type[T]) -> T:
+        """The position in a cursor, as a `kind` such as `tuple[UUID]`.
+
+        Raises Problem 400 `invalid-cursor` for a cursor that was not made by `seal`, or not for such a position.
+        """
         try:
-            return cast(list[Any], self._serializer.loads(cursor))
-        except BadData as error:
+            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+            sealed = base64.b64decode(padded, altchars=b"-_", validate=True)
+            content = sealed[CHECKSUM_BYTES:]
+            if _checksum(content) != sealed[:CHECKSUM_BYTES]:
+                raise ValueError("checksum")
+            return cast(T, _adapter(cast(Any, kind)).validate_json(content))
+        except (ValueError, binascii.Error, ValidationError) as error:
             detail = "Take `next_cursor` as it was answered, or leave the cursor out to begin at the start."
             raise Problem(400, "invalid-cursor", "This cursor is not one of ours", detail) from error
 
 
-async def _cursors(request: Request) -> Cursors:
-    return Cursors(context_of(request).settings.database_url.get_secret_value())
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:CHECKSUM_BYTES]
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+CURSORS = Cursors()
+
+
+async def _cursors() -> Cursors:
+    return CURSORS
 
 
 PageCursors = Annotated[Cursors, Depends(_cursors)]

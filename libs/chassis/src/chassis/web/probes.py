@@ -1,23 +1,31 @@
-"""Probes: `/livez` (the event loop runs), `/readyz` (the database answers, the consumer is assigned), `/metrics`.
+"""Probes: `/livez` (the event loop runs), `/readyz` (what this process can do now), `/metrics`.
 
 Consumer lag is not a probe: a service that is behind must not be restarted for it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 
 from chassis.errors import is_unavailable
 from chassis.inbox import dead_letters
-from chassis.postgres import Connection
+from chassis.outbox import Database
 from chassis.web.context import context_of
 
 PATHS = ("livez", "readyz", "metrics")
 ANSWER_SECONDS = 2.0
+REQUESTS = "database"
+BACKGROUND = "database_background"
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "api": frozenset({REQUESTS}),
+    "all": frozenset({REQUESTS}),
+    "worker": frozenset({BACKGROUND, "consumer", "relay"}),
+}
+"""Which checks make a process of a role ready (docs/decisions/0023)."""
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
@@ -29,34 +37,47 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(request: Request) -> Response:
-    """200 if every check passes, otherwise 503 with what is wrong."""
-    checks = {"database": await _ask_database(request, _select_one)}
-    checks |= {name: check() for name, check in context_of(request).readiness.items()}
-    is_ready = set(checks.values()) == {"ok"}
-    body = {"status": "ready" if is_ready else "not ready", "checks": checks}
+async def readyz(request: Request, require: Literal["role", "all"] = "role") -> Response:
+    """200 `ready` or `degraded`, 503 `not ready`; with every check, and since when each task is as it is.
+
+    `degraded`: a check fails that this process's role does not require. With `?require=all` that is 503, too.
+    """
+    context = context_of(request)
+    requests, background = await asyncio.gather(
+        _database_check(context.database), _database_check(context.background_database)
+    )
+    checks = {REQUESTS: requests, BACKGROUND: background}
+    checks |= {name: status.text for name, status in context.tasks.items()}
+    failed = {name for name, check in checks.items() if check != "ok"}
+    required = checks.keys() if require == "all" else REQUIRED[context.settings.role]
+    is_ready = failed.isdisjoint(required)
+    body = {
+        "status": ("degraded" if failed else "ready") if is_ready else "not ready",
+        "checks": checks,
+        "since": {name: status.since for name, status in context.tasks.items()},
+    }
     return JSONResponse(body, 200 if is_ready else 503)
 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format. While the database is away, its metrics keep their last values."""
-    await _ask_database(request, dead_letters.count_open)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _select_one(connection: Connection) -> None:
-    await connection.execute(text("SELECT 1"))
-
-
-async def _ask_database(request: Request, question: Callable[[Connection], Awaitable[object]]) -> str:
-    """`ok`, or that the database is away."""
-    database = context_of(request).background_database
     try:
-        async with asyncio.timeout(ANSWER_SECONDS), database.reading() as connection:
-            await question(connection)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            async with context_of(request).background_database.reading() as connection:
+                await dead_letters.count_open(connection)
     except Exception as error:
         if not is_unavailable(error):
             raise
-        return f"away: {type(error).__name__}"
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database_check(database: Database) -> str:
+    """`ok`, or that the database is away."""
+    try:
+        await database.check(ANSWER_SECONDS)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        return f"away: {type(error.__cause__ or error).__name__}"
     return "ok"

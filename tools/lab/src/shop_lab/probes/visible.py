@@ -85,7 +85,7 @@ async def _chassis(url: str, bootstrap: str) -> AsyncIterator[Database]:
         subscriptions=Subscriptions({Seen: note}),
     )
     async with service.runtime.running(service.app):
-        while service.context.readiness["consumer"]() != "ok":  # noqa: ASYNC110  as a probe asks
+        while service.context.tasks["consumer"].text != "ok":  # noqa: ASYNC110  as a probe asks
             await asyncio.sleep(0.1)
         yield service.context.database
 

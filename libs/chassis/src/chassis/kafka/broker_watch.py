@@ -1,0 +1,41 @@
+"""Whether Kafka answers: asked regularly, because aiokafka's polls return nothing and no error while it is away."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from chassis.errors import KAFKA
+from chassis.observability.outages import OUTAGES
+from chassis.observability.status import OK, TaskStatus
+
+CHECK_SECONDS = 4.0
+"""Between two questions, and for an answer."""
+
+
+async def watch_broker(client: AIOKafkaConsumer, status: TaskStatus) -> None:
+    """Ask until cancelled, and keep the consumer's status and the outage of Kafka up to date."""
+    is_away = False
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await _ask(client)
+        except (KafkaError, OSError, TimeoutError) as error:
+            is_away = True
+            OUTAGES.failed(KAFKA, "consumer", error)
+            status.set(f"waits for kafka: {type(error).__name__}")
+            continue
+        OUTAGES.answered(KAFKA)
+        if is_away:
+            is_away = False
+            status.set(OK)
+
+
+async def _ask(client: AIOKafkaConsumer) -> None:
+    """One partition's end is a small question. A consumer without partitions asks for the topics."""
+    partition = next(iter(client.assignment()), None)
+    if partition is None:
+        await client.topics()
+    else:
+        await client.end_offsets([partition])

@@ -1,0 +1,84 @@
+"""Messages of client libraries: held back for some seconds, then one of a kind a minute, none during an outage.
+
+aiokafka writes 60 lines a second while its broker is away. The outage is logged by `outages`; these lines add nothing.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from chassis.observability.outages import OUTAGES, Outages
+
+DEPENDENCIES = {"aiokafka": "kafka", "asyncpg": "database"}
+"""Loggers of client libraries, and what each is a client of."""
+THINNED = frozenset({*DEPENDENCIES, "opentelemetry", "urllib3"})
+HOLD_SECONDS = 10.0
+"""A message comes a little before the outage that it belongs to is noticed."""
+REPEAT_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Kind:
+    """Messages of one logger that differ in their arguments alone."""
+
+    last: logging.LogRecord
+    count: int = 1
+
+
+class ThinningHandler(logging.Handler):
+    """Passes records to `target`; those of client libraries thinned out."""
+
+    def __init__(
+        self, target: logging.Handler, hold_seconds: float = HOLD_SECONDS, outages: Outages = OUTAGES
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._hold_seconds = hold_seconds
+        self._outages = outages
+        self._kinds: dict[tuple[str, str], Kind] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on now, later or not at all. The handler's lock is held."""
+        family = record.name.partition(".")[0]
+        if family not in THINNED:
+            self._target.handle(record)
+            return
+        if self._is_away(record):
+            return
+        key = (record.name, str(record.msg))
+        kind = self._kinds.get(key)
+        if kind is not None:
+            kind.last = record
+            kind.count += 1
+            return
+        self._kinds[key] = Kind(record)
+        self._release_later(key, self._hold_seconds)
+
+    def _release_later(self, key: tuple[str, str], seconds: float) -> None:
+        timer = threading.Timer(seconds, self._release, [key])
+        timer.daemon = True
+        timer.start()
+
+    def _release(self, key: tuple[str, str]) -> None:
+        """Write the last record of a kind, with the number of those like it; the next follows a minute later."""
+        with self.lock or threading.RLock():
+            kind = self._kinds.pop(key)
+            if not kind.count or self._is_away(kind.last):
+                return
+            self._target.handle(_counted(kind))
+            self._kinds[key] = Kind(kind.last, count=0)
+            self._release_later(key, REPEAT_SECONDS)
+
+    def _is_away(self, record: logging.LogRecord) -> bool:
+        dependency = DEPENDENCIES.get(record.name.partition(".")[0])
+        return dependency is not None and self._outages.is_away(dependency)
+
+
+def _counted(kind: Kind) -> logging.LogRecord:
+    record = kind.last
+    if kind.count == 1:
+        return record
+    counted = logging.makeLogRecord(record.__dict__)
+    counted.msg = f"{record.getMessage()} ({kind.count} messages like this one)"
+    counted.args = ()
+    return counted

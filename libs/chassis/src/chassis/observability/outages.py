@@ -1,0 +1,84 @@
+"""Outages: one line in the log when a dependency is away, one a minute, and one when it is back.
+
+The tasks of a process report to one place, so that five tasks that miss the same database write no five lines.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from chassis.errors import UNKNOWN
+
+log = structlog.get_logger()
+
+REPEAT_SECONDS = 60.0
+QUIET_SECONDS = 6.0
+"""An outage has ended when there was an answer, and no failure for this long: all tasks try again within 5 s."""
+
+
+@dataclass(slots=True)
+class Outage:
+    """A dependency that is away. Times are those of the clock of `Outages`."""
+
+    began_at: float
+    failed_at: float
+    logged_at: float
+    failures: int = 0
+    tasks: set[str] = field(default_factory=set)
+
+
+class Outages:
+    """What is away for this process. `clock` returns seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: dict[str, Outage] = {}
+
+    def is_away(self, dependency: str) -> bool:
+        """Whether an outage of `dependency` has begun and not ended."""
+        return dependency in self._open
+
+    def failed(self, dependency: str, task: str, error: BaseException) -> None:
+        """`task` could not do its work, because `dependency` is away.
+
+        Where it is not known to be one of the dependencies, each failure has its line.
+        """
+        if dependency == UNKNOWN:
+            log.warning("task.tries_again", task=task, error=_shown(error))
+            return
+        now = self._clock()
+        outage = self._open.get(dependency)
+        if outage is None:
+            outage = self._open[dependency] = Outage(now, now, now)
+            log.warning("outage.began", dependency=dependency, task=task, error=_shown(error))
+        elif now - outage.logged_at >= REPEAT_SECONDS:
+            outage.logged_at = now
+            log.warning("outage.goes_on", dependency=dependency, **_summary(outage, now), error=_shown(error))
+        outage.failed_at = now
+        outage.failures += 1
+        outage.tasks.add(task)
+
+    def answered(self, dependency: str) -> None:
+        """`dependency` has done what it was asked for. Cheap while nothing is away."""
+        outage = self._open.get(dependency)
+        if outage is not None and self._clock() - outage.failed_at >= QUIET_SECONDS:
+            del self._open[dependency]
+            log.info("outage.ended", dependency=dependency, **_summary(outage, outage.failed_at))
+
+
+def _summary(outage: Outage, until: float) -> dict[str, object]:
+    return {
+        "seconds": round(until - outage.began_at, 1),
+        "failures": outage.failures,
+        "tasks": sorted(outage.tasks),
+    }
+
+
+def _shown(error: BaseException) -> str:
+    return repr(error.__cause__ or error)
+
+
+OUTAGES = Outages()
+"""The outages of this process."""

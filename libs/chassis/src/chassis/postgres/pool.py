@@ -1,0 +1,115 @@
+"""A pool of connections that outlives a silent server.
+
+asyncpg's own pool waits for a silent connection when it comes back, and gives the other silent ones out afterwards,
+each for the length of another deadline (docs/decisions/0024).
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from chassis.errors import DATABASE, DatabaseSilent, DatabaseUnavailable
+from chassis.observability.outages import OUTAGES
+from chassis.postgres.connection import Driver, connect
+from chassis.postgres.deadlines import BUSY_SECONDS, CLOSE_SECONDS, CONNECT_SECONDS
+
+
+class Pool:
+    """At most `size` connections to one database, each opened when it is first needed.
+
+    A connection on which a call was cut off, by its deadline or by a cancellation, is terminated and not used again.
+    When a deadline passes, all idle connections are terminated as well: they lead to the same server.
+    """
+
+    def __init__(
+        self, url: str, size: int, statement_seconds: float, server_settings: Mapping[str, str]
+    ) -> None:
+        self._moved_at = 0.0  # when a connection was last given out, or came back in order
+        self._url = url
+        self._statement_seconds = statement_seconds
+        self._server_settings = server_settings
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[Driver] = []
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether all connections are in use, and it is not long since one was given out or came back."""
+        return self._free.locked() and time.monotonic() - self._moved_at < BUSY_SECONDS
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Driver]:
+        """A connection for the block. Raises DatabaseUnavailable if none is free, or can be opened, in time."""
+        await self._wait_for_a_free_one()
+        try:
+            driver = self._take_idle() or await self._connect()
+            self._moved_at = time.monotonic()
+            try:
+                yield driver
+            except BaseException as error:
+                if is_cut_off(error):
+                    driver.terminate()
+                if isinstance(error, DatabaseSilent):
+                    self.drop_idle()
+                self._give_back(driver)
+                raise
+            self._moved_at = time.monotonic()
+            OUTAGES.answered(DATABASE)
+            self._give_back(driver)
+        finally:
+            self._free.release()
+
+    def drop_idle(self) -> None:
+        """Terminate the idle connections: the next ones are new."""
+        while self._idle:
+            self._idle.pop().terminate()
+
+    async def close(self) -> None:
+        """Close the idle connections, within CLOSE_SECONDS. Those in use end when they come back."""
+        idle = self._idle
+        self._idle = []
+        await asyncio.gather(*(_close(driver) for driver in idle))
+
+    async def _wait_for_a_free_one(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable("no connection is free") from error
+
+    def _take_idle(self) -> Driver | None:
+        while self._idle:
+            driver = self._idle.pop()
+            if not driver.is_closed():
+                return driver
+        return None
+
+    async def _connect(self) -> Driver:
+        return await connect(self._url, self._statement_seconds, self._server_settings)
+
+    def _give_back(self, driver: Driver) -> None:
+        if driver.is_closed():
+            return
+        if driver.is_in_transaction():
+            driver.terminate()
+        else:
+            self._idle.append(driver)
+
+
+def is_cut_off(error: BaseException) -> bool:
+    """Whether the state of a connection is unknown after this error, so that it must not be used again."""
+    if isinstance(error, Exception):
+        return isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError)
+    return True
+
+
+async def _close(driver: Driver) -> None:
+    with contextlib.suppress(Exception):
+        await driver.close(timeout=CLOSE_SECONDS)
+    driver.terminate()

@@ -1,0 +1,40 @@
+"""A trace context that comes with a request is linked to, and not continued.
+
+A client could otherwise choose the trace of an order, have all of its spans recorded or none, and mix the traces of
+other customers (docs/decisions/0024).
+"""
+
+from typing import Any
+
+from opentelemetry.trace import Span
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.observability.tracing import span_context
+
+TRACE_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
+CALLER = "chassis.caller_traceparent"
+"""Where a scope has the client's traceparent."""
+
+
+class ForeignTraces:
+    """Takes trace headers off a request, and keeps the client's traceparent for the link."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope.get("headers", ())
+        if any(name in TRACE_HEADERS for name, _ in headers):
+            scope = {
+                **scope,
+                "headers": [header for header in headers if header[0] not in TRACE_HEADERS],
+                CALLER: dict(headers).get(b"traceparent", b"").decode("latin-1"),
+            }
+        await self.app(scope, receive, send)
+
+
+def link_to_caller(span: Span, scope: dict[str, Any]) -> None:
+    """Link a request's span to the client's, if the client named one."""
+    caller = span_context(scope.get(CALLER))
+    if caller.is_valid:
+        span.add_link(caller)

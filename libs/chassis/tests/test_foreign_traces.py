@@ -1,0 +1,77 @@
+"""A trace context that comes with a request is linked to, and not continued."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from opentelemetry import trace
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chassis.observability.tracing import current_traceparent
+from chassis.web.foreign_traces import ForeignTraces, link_to_caller
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def spans() -> Iterator[tuple[httpx.AsyncClient, InMemorySpanExporter]]:
+    """A client on a traced app that answers the trace it is in, and the spans that were recorded."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = FastAPI()
+
+    @app.get("/here")
+    async def here(request: Request) -> list[str]:
+        return [str(current_traceparent()), *request.headers.keys()]
+
+    FastAPIInstrumentor.instrument_app(
+        app,
+        tracer_provider=provider,
+        server_request_hook=link_to_caller,
+        exclude_spans=["receive", "send"],
+    )
+    transport = httpx.ASGITransport(ForeignTraces(app))
+    yield httpx.AsyncClient(transport=transport, base_url="http://things"), exporter
+    FastAPIInstrumentor.uninstrument_app(app)
+
+
+async def test_a_request_has_a_trace_of_its_own_that_links_to_the_clients(
+    spans: tuple[httpx.AsyncClient, InMemorySpanExporter],
+) -> None:
+    http, exporter = spans
+    headers = {"traceparent": TRACEPARENT, "tracestate": "a=b", "baggage": "customer=ada"}
+    answer = (await http.get("/here", headers=headers)).json()
+    assert TRACE_ID not in answer[0]
+    assert answer[0].startswith("00-")
+    assert headers.keys().isdisjoint(answer[1:])
+    (span,) = exporter.get_finished_spans()
+    assert span.parent is None
+    assert [f"{link.context.trace_id:032x}" for link in span.links] == [TRACE_ID]
+
+
+@pytest.mark.parametrize("wrong", ["", "00", "00-0-0-00", "ü", "00-" + "f" * 400])
+async def test_a_traceparent_that_cannot_be_read_is_no_error_and_no_link(
+    spans: tuple[httpx.AsyncClient, InMemorySpanExporter], wrong: str
+) -> None:
+    http, exporter = spans
+    answer = await http.get("/here", headers={b"traceparent": wrong.encode("latin-1")})
+    assert answer.status_code == 200
+    (span,) = exporter.get_finished_spans()
+    assert span.links == ()
+
+
+async def test_a_client_that_says_not_sampled_does_not_switch_tracing_off(
+    spans: tuple[httpx.AsyncClient, InMemorySpanExporter],
+) -> None:
+    http, exporter = spans
+    await http.get("/here", headers={"traceparent": TRACEPARENT[:-2] + "00"})
+    (span,) = exporter.get_finished_spans()
+    assert span.context is not None
+    assert span.context.trace_flags.sampled
+    assert trace.get_current_span() is trace.INVALID_SPAN
