@@ -1,30 +1,57 @@
 """What analytics reads of everybody's events: for each its model, and the fact that it states.
 
-It publishes nothing.
+It publishes nothing. A model takes only what the tables can hold: an event that could not be written is a dead
+letter at once, and a rebuild skips it.
 """
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from analytics.domain import Fact, OrderState, PaymentState, ReservationState
+from analytics.domain import (
+    LARGEST_BIGINT,
+    LARGEST_INTEGER,
+    Fact,
+    OrderState,
+    PaymentState,
+    ReservationState,
+)
 from chassis.envelope import ConsumedEvent, Money
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the moment is not within the years 1 to 9999 in UTC") from None
+
+
+Version = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+# PostgreSQL takes no NUL in a text, and no more than 2,700 bytes in an index.
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Sku = Annotated[Text, Field(min_length=1, max_length=500)]
+
+
+class Amount(Money):
+    amount_minor: Annotated[int, Field(ge=0, le=LARGEST_BIGINT)]
+
+
 class Line(BaseModel):
-    sku: str
-    quantity: int
-    unit_price: Money
+    sku: Sku
+    quantity: Annotated[int, Field(ge=1, le=LARGEST_BIGINT)]
+    unit_price: Amount
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1"):
     order_id: UUID
-    version: int
+    version: Version
     lines: tuple[Line, ...]
-    total: Money
-    placed_at: datetime
+    total: Amount
+    placed_at: Moment
 
     def fact(self) -> Fact:
         lines = [
@@ -44,8 +71,8 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
 
 class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1"):
     order_id: UUID
-    version: int
-    confirmed_at: datetime
+    version: Version
+    confirmed_at: Moment
 
     def fact(self) -> Fact:
         return _order(self.order_id, self.version, OrderState.CONFIRMED) | {"confirmed_at": self.confirmed_at}
@@ -53,7 +80,7 @@ class OrderConfirmed(ConsumedEvent, type="orders.order-confirmed.v1", topic="ord
 
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _order(self.order_id, self.version, OrderState.REJECTED)
@@ -61,7 +88,7 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
 
 class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _order(self.order_id, self.version, OrderState.CANCELLED)
@@ -69,8 +96,8 @@ class OrderCancelled(ConsumedEvent, type="orders.order-cancelled.v1", topic="ord
 
 class StockReserved(ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1"):
     order_id: UUID
-    version: int
-    reserved_at: datetime
+    version: Version
+    reserved_at: Moment
 
     def fact(self) -> Fact:
         reservation = _reservation(self.order_id, self.version, ReservationState.RESERVED)
@@ -79,7 +106,7 @@ class StockReserved(ConsumedEvent, type="inventory.stock-reserved.v1", topic="in
 
 class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _reservation(self.order_id, self.version, ReservationState.REJECTED)
@@ -87,7 +114,7 @@ class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="in
 
 class StockCommitted(ConsumedEvent, type="inventory.stock-committed.v1", topic="inventory.reservation.v1"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _reservation(self.order_id, self.version, ReservationState.COMMITTED)
@@ -95,7 +122,7 @@ class StockCommitted(ConsumedEvent, type="inventory.stock-committed.v1", topic="
 
 class StockReleased(ConsumedEvent, type="inventory.stock-released.v1", topic="inventory.reservation.v1"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _reservation(self.order_id, self.version, ReservationState.RELEASED)
@@ -103,8 +130,8 @@ class StockReleased(ConsumedEvent, type="inventory.stock-released.v1", topic="in
 
 class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1"):
     order_id: UUID
-    version: int
-    captured_at: datetime
+    version: Version
+    captured_at: Moment
 
     def fact(self) -> Fact:
         return _payment(self.order_id, self.version, PaymentState.CAPTURED) | {
@@ -114,7 +141,7 @@ class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic=
 
 class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _payment(self.order_id, self.version, PaymentState.DECLINED)
@@ -122,8 +149,8 @@ class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic=
 
 class PaymentRefunded(ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1"):
     order_id: UUID
-    version: int
-    amount: Money
+    version: Version
+    amount: Amount
 
     def fact(self) -> Fact:
         payment = _payment(self.order_id, self.version, PaymentState.REFUNDED)
@@ -134,25 +161,25 @@ class NotificationSent(
     ConsumedEvent, type="notifications.notification-sent.v1", topic="notifications.notification.v1"
 ):
     order_id: UUID
-    sent_at: datetime
+    sent_at: Moment
 
     def fact(self) -> Fact:
         return {"order_id": self.order_id, "notified_at": self.sent_at}
 
 
 class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic="inventory.product.v1"):
-    sku: str
-    version: int
-    name: str
+    sku: Sku
+    version: Version
+    name: Text
 
     def fact(self) -> Fact:
         return {"sku": self.sku, "version": self.version, "name": self.name}
 
 
 class ProductPriced(ConsumedEvent, type="inventory.product-priced.v1", topic="inventory.product.v1"):
-    sku: str
-    version: int
-    name: str
+    sku: Sku
+    version: Version
+    name: Text
 
     def fact(self) -> Fact:
         return {"sku": self.sku, "version": self.version, "name": self.name}

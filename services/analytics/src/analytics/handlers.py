@@ -3,14 +3,15 @@
 The projecting ones are alike on purpose: an event states a fact, and facts join in any order (see domain.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table
 
 from analytics import db
-from analytics.db import Generation
-from analytics.domain import Fact, GenerationState, RebuildAlreadyRunning, UnknownRebuild, join_by
+from analytics.db import Carried, Generation
+from analytics.domain import GenerationState, RebuildAlreadyEnded, RebuildAlreadyRunning, UnknownRebuild
 from analytics.events import (
     NotificationSent,
     OrderCancelled,
@@ -35,67 +36,63 @@ from chassis.envelope import Batch
 
 
 async def project_order_placed(tx: Transaction, events: Batch[OrderPlaced]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_order_confirmed(tx: Transaction, events: Batch[OrderConfirmed]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_order_rejected(tx: Transaction, events: Batch[OrderRejected]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_order_cancelled(tx: Transaction, events: Batch[OrderCancelled]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_stock_rejected(tx: Transaction, events: Batch[StockRejected]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_stock_committed(tx: Transaction, events: Batch[StockCommitted]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_stock_released(tx: Transaction, events: Batch[StockReleased]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_payment_captured(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_payment_declined(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_payment_refunded(tx: Transaction, events: Batch[PaymentRefunded]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_notification_sent(tx: Transaction, events: Batch[NotificationSent]) -> None:
-    await _project_orders(tx, events)
+    await _project(tx, events)
 
 
 async def project_product_listed(tx: Transaction, events: Batch[ProductListed]) -> None:
-    await _project_products(tx, events)
+    await _project(tx, events)
 
 
 async def project_product_priced(tx: Transaction, events: Batch[ProductPriced]) -> None:
-    await _project_products(tx, events)
+    await _project(tx, events)
 
 
-async def _project_orders(tx: Transaction, events: Batch[Any]) -> None:
-    tx.collect(db.join_order_facts, [event.data.fact() for event in events])
-
-
-async def _project_products(tx: Transaction, events: Batch[Any]) -> None:
-    tx.collect(db.join_product_facts, [event.data.fact() for event in events])
+async def _project(tx: Transaction, events: Batch[Any]) -> None:
+    tx.collect(db.record, [event.data.fact() for event in events])
 
 
 async def open_rebuild(tx: Transaction) -> int:
@@ -110,26 +107,54 @@ async def open_rebuild(tx: Transaction) -> int:
     return generation
 
 
+async def cancel_rebuild(tx: Transaction, generation: int) -> None:
+    """Give a rebuild up: from the commit on nothing is written into it. Without effect if it is CANCELLED already.
+
+    Raises UnknownRebuild, and RebuildAlreadyEnded for a generation that is neither BUILDING nor CANCELLED.
+    """
+    if await db.cancel(tx.connection, generation):
+        tx.wake("rebuild")
+        return
+    found = await read_rebuild(tx.connection, generation)
+    if found.state is not GenerationState.CANCELLED:
+        raise RebuildAlreadyEnded(generation, found.state)
+
+
 async def rebuild_to_work_on(connection: Connection) -> Generation | None:
-    """The generation that is BUILDING, or was RETIRED and not yet removed; None is the usual answer."""
-    return await db.generation_in(connection, GenerationState.BUILDING, GenerationState.RETIRED)
+    """The generation that is BUILDING, or has facts that no report reads; None is the usual answer."""
+    return await db.generation_to_work_on(connection)
 
 
-async def rebuild_products(tx: Transaction, generation: int, events: Sequence[ProductEvent]) -> None:
-    """Join product events, read from the topic, into a generation that is being built."""
-    await _rebuild(tx, generation, db.product_facts, join_by("sku", [event.fact() for event in events]))
+async def left_out_of_rebuild(
+    connection: Connection, events: Sequence[tuple[str, UUID]]
+) -> set[tuple[str, UUID]]:
+    """Which of these events, each (source, id), were discarded or wait as dead letters for a decision.
+
+    One that is redriven later is written into every generation then.
+    """
+    return await db.letters_not_redriven(connection, events)
 
 
-async def rebuild_orders(tx: Transaction, generation: int, events: Sequence[OrderEvent]) -> None:
-    """Join events about orders, read from their topics, into a generation that is being built."""
-    await _rebuild(tx, generation, db.order_facts, join_by("order_id", [event.fact() for event in events]))
+async def rebuild_facts(
+    tx: Transaction, generation: int, events: Sequence[OrderEvent | ProductEvent]
+) -> None:
+    """Join events, read from their topics, into a generation that is being built.
+
+    All of them are about orders, or all about products. Raises RebuildCancelled.
+    """
+    await db.stay_building(tx.connection, generation)
+    await db.record_rebuilt(tx.connection, [event.fact() for event in events], generation)
 
 
-async def _rebuild(tx: Transaction, generation: int, table: Table, facts: Sequence[Fact]) -> None:
-    # A live transaction makes several statements over these rows. Waiting for all of them first, while
-    # holding nothing that they could want, is what keeps the two from deadlocking.
-    await db.lock_writers_out(tx.connection, table)
-    await db.upsert(tx.connection, table, facts, generation)
+async def carry_over(
+    tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, most: int
+) -> Carried:
+    """Keep what the active generation knows and the topics no longer tell, for the next `most` of its rows.
+
+    `lost` are the topics that no longer begin at their first record. Raises RebuildCancelled.
+    """
+    await db.stay_building(tx.connection, generation)
+    return await db.carry_over(tx.connection, table, generation, lost=lost, after=after, most=most)
 
 
 async def save_progress(
@@ -142,13 +167,13 @@ async def save_progress(
 
 
 async def activate_rebuild(tx: Transaction, generation: int) -> None:
-    """Switch all reports to a generation that is complete."""
+    """Switch all reports to a generation that is complete. Raises RebuildCancelled."""
     await db.activate(tx.connection, generation)
 
 
-async def remove_retired(tx: Transaction) -> int:
+async def remove_leftovers(tx: Transaction) -> int:
     """Delete what no report reads any more; returns how many rows."""
-    return await db.remove_retired(tx.connection)
+    return await db.remove_leftovers(tx.connection)
 
 
 async def read_rebuild(connection: Connection, generation: int) -> Generation:
