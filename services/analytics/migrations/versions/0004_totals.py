@@ -122,7 +122,7 @@ COUNT_WAITS = """
            sum(f.sign)
     FROM {facts}
     CROSS JOIN (VALUES (0), (8), (16), (24)) AS level (bits)
-    WHERE f.placed_at IS NOT NULL AND f.confirmed_at IS NOT NULL
+    WHERE isfinite(f.placed_at) AND isfinite(f.confirmed_at)
     GROUP BY 1, 3, 4
     HAVING sum(f.sign) <> 0
     ON CONFLICT (generation, bits, bucket, slot) DO UPDATE SET orders = t.orders + excluded.orders

@@ -21,12 +21,19 @@ from analytics.domain import (
 )
 from chassis.envelope import ConsumedEvent, Money
 
+# The first and the last moment that Python knows are what asyncpg writes as -infinity and infinity.
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+_AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+
 
 def _in_utc(moment: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        in_utc = moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("the moment is not within the years 1 to 9999 in UTC") from None
+    if not _BEFORE_ALL < in_utc < _AFTER_ALL:
+        raise ValueError("the moment stands for infinity")
+    return in_utc
 
 
 Version = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 
 from analytics.consumers import MODELS, SUBSCRIPTIONS
 from analytics.main import create_app
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.envelope import ConsumedEvent, new_id
 from chassis.testing import client, received
 
@@ -99,6 +100,10 @@ class Ledger:
         async with self.database.transaction() as tx:
             await SUBSCRIPTIONS[type_](tx, [received(model_of(told)) for told in events])
 
+    async def hand_over(self, tx: Transaction, told: Any) -> None:
+        """Give one event to its handler in a transaction of the caller's."""
+        await SUBSCRIPTIONS[told[0]](tx, [received(model_of(told))])
+
     async def project_each(self, events: Sequence[Any]) -> None:
         for told in events:
             await self.project(told)
@@ -125,9 +130,23 @@ def story() -> Story:
 
 
 @pytest.fixture
-async def url(database: Callable[[str], Awaitable[Any]]) -> str:
-    """A fresh, migrated database, as the service's runtime role sees it."""
-    return str((await database("analytics")).url)
+async def fresh(database: Callable[[str], Awaitable[Any]]) -> Any:
+    """A fresh, migrated database."""
+    return await database("analytics")
+
+
+@pytest.fixture
+async def url(fresh: Any) -> str:
+    """The database, as the service's runtime role sees it."""
+    return str(fresh.url)
+
+
+@pytest.fixture
+async def owner(fresh: Any) -> AsyncIterator[Any]:
+    """A connection of the role that may change tables."""
+    connection = await asyncpg.connect(fresh.owner_url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture
