@@ -96,15 +96,14 @@ async def carry_over(
     all others are taken only where the new generation has no event of that topic at all for the row.
     """
     await _lock_writers_out(connection, table)
-    values = {"generation": generation, "lost": list(lost), "most": most}
-    if after is not None:
-        values["after"] = after
-    (found,) = await connection.rows(_carrying_over(table, after is None), values)
+    values = {"generation": generation, "lost": list(lost), "after": after}
+    (found,) = await connection.rows(_carrying_over(table, after is None, most), values)
     return Carried(found.last, found.kept)
 
 
 @cache
-def _carrying_over(table: Table, from_the_start: bool) -> TextClause:
+def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
+    # The limit is no parameter: PostgreSQL must know that few rows come, or it may read a whole generation.
     key = _key(table)
     columns = [column.name for column in table.columns if column.name not in ("generation", key)]
     behind = "" if from_the_start else f"AND {key} > :after"
@@ -113,7 +112,7 @@ def _carrying_over(table: Table, from_the_start: bool) -> TextClause:
         WITH old AS (
             SELECT {key}, {", ".join(columns)} FROM {table.name}
             WHERE generation = (SELECT generation FROM projection_state WHERE state = 'ACTIVE') {behind}
-            ORDER BY {key} LIMIT :most
+            ORDER BY {key} LIMIT {most}
         ), kept AS (
             INSERT INTO {table.name} AS f (generation, {key}, {", ".join(columns)})
             SELECT CAST(:generation AS integer), old.{key}, {", ".join(f"old.{column}" for column in columns)}
