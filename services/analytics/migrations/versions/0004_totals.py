@@ -116,15 +116,17 @@ COUNT_PRODUCTS = """
     SET quantity = t.quantity + excluded.quantity, revenue_minor = t.revenue_minor + excluded.revenue_minor
 """
 COUNT_WAITS = """
+    WITH waited AS MATERIALIZED (
+        SELECT f.generation, f.sign,
+               CAST(extract(epoch FROM f.confirmed_at - f.placed_at) * 1000000 AS bigint) AS microseconds
+        FROM {facts}
+        WHERE isfinite(f.placed_at) AND isfinite(f.confirmed_at)
+    )
     INSERT INTO wait_totals AS t (generation, slot, bits, bucket, orders)
-    SELECT f.generation, {slot}, level.bits,
-           CAST(extract(epoch FROM f.confirmed_at - f.placed_at) * 1000000 AS bigint) >> level.bits,
-           sum(f.sign)
-    FROM {facts}
-    CROSS JOIN (VALUES (0), (8), (16), (24)) AS level (bits)
-    WHERE isfinite(f.placed_at) AND isfinite(f.confirmed_at)
+    SELECT w.generation, {slot}, level.bits, w.microseconds >> level.bits, sum(w.sign)
+    FROM waited AS w CROSS JOIN (VALUES (0), (8), (16), (24)) AS level (bits)
     GROUP BY 1, 3, 4
-    HAVING sum(f.sign) <> 0
+    HAVING sum(w.sign) <> 0
     ON CONFLICT (generation, bits, bucket, slot) DO UPDATE SET orders = t.orders + excluded.orders
 """
 
@@ -162,12 +164,19 @@ def counting(orders: str, products: str, waits: str, slot: str) -> tuple[str, st
 
 def function(name: str, statements: tuple[str, str, str]) -> str:
     """A trigger function. Its plans are kept, so none may depend on how few rows the first batch had."""
+    orders, products, waits = statements
     return f"""
         CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$
         DECLARE
-            mine constant smallint := totals_slot();
+            mine smallint;
         BEGIN
-            {"; ".join(statements)};
+            IF NOT EXISTS (SELECT FROM new_facts) THEN
+                RETURN NULL;
+            END IF;
+            mine := totals_slot();
+            {orders};
+            {products};
+            {waits};
             RETURN NULL;
         END
         $$
