@@ -2,7 +2,7 @@
 
 A fact is what one event says about one row: column → value. Facts of a row are joined, and joining is
 commutative, associative and idempotent: neither the order in which five topics arrive nor a repetition
-changes the outcome. `db.upsert` is the same join in SQL.
+changes the outcome. `db/facts.py` has the same join in SQL.
 """
 
 from collections.abc import Iterable, Mapping
