@@ -92,14 +92,14 @@ COUNT_ORDERS = """
     )
     SELECT f.generation, {slot}, coalesce(f.order_state, ''), coalesce(f.currency, ''),
            funnel_step(f.placed_at, f.reserved_at, f.captured_at, f.confirmed_at, f.notified_at),
-           sum(f.sign), coalesce(sum(f.sign * CAST(f.total_minor AS numeric)), 0),
+           sum(f.sign), coalesce(sum(f.sign * f.total_minor), 0),
            coalesce(sum(f.sign) FILTER (WHERE f.refunded_minor IS NOT NULL), 0),
-           coalesce(sum(f.sign * CAST(f.refunded_minor AS numeric)), 0)
+           coalesce(sum(f.sign * f.refunded_minor), 0)
     FROM {facts}
     GROUP BY 1, 3, 4, 5
-    HAVING sum(f.sign) <> 0 OR sum(f.sign * CAST(f.total_minor AS numeric)) <> 0
+    HAVING sum(f.sign) <> 0 OR sum(f.sign * f.total_minor) <> 0
         OR sum(f.sign) FILTER (WHERE f.refunded_minor IS NOT NULL) <> 0
-        OR sum(f.sign * CAST(f.refunded_minor AS numeric)) <> 0
+        OR sum(f.sign * f.refunded_minor) <> 0
     ON CONFLICT (generation, order_state, currency, step, slot) DO UPDATE
     SET orders = t.orders + excluded.orders, total_minor = t.total_minor + excluded.total_minor,
         refunds = t.refunds + excluded.refunds, refunded_minor = t.refunded_minor + excluded.refunded_minor
