@@ -1,4 +1,4 @@
-"""HTTP: reports, computed from the facts when they are asked for, and rebuilds."""
+"""HTTP: reports, read from totals that are kept up to date, and rebuilds."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,12 +9,20 @@ from pydantic import BaseModel, Field
 
 from analytics import handlers
 from analytics.db import Generation
-from analytics.domain import GenerationState, OrderState, RebuildAlreadyRunning, UnknownRebuild
+from analytics.domain import (
+    GenerationState,
+    OrderState,
+    RebuildAlreadyEnded,
+    RebuildAlreadyRunning,
+    UnknownRebuild,
+)
 from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, remember, replay
 
 router = APIRouter(route_class=RetryRoute)
+GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 PROBLEMS: dict[type[Exception], ProblemType] = {
     RebuildAlreadyRunning: ProblemType(409, "rebuild-already-running", "A rebuild is running"),
+    RebuildAlreadyEnded: ProblemType(409, "rebuild-already-ended", "The rebuild has ended"),
     UnknownRebuild: ProblemType(404, "unknown-rebuild", "No such rebuild"),
 }
 
@@ -31,7 +39,7 @@ class OrdersByState(BaseModel):
 
 
 class CurrencyRevenue(BaseModel):
-    """Amounts are in minor units of the currency."""
+    """Amounts are in minor units of the currency. They are exact, and may be greater than 64 bits hold."""
 
     currency: str
     confirmed_orders: int
@@ -90,7 +98,9 @@ class Rebuild(BaseModel):
     activated_at: datetime | None
     messages_read: int
     messages_total: int | None = Field(description="null until the topics' ends are known")
-    messages_skipped: int = Field(description="not readable: what the live consumer dead-letters")
+    messages_skipped: int = Field(
+        description="not readable, not writable, or dead letters that were not redriven"
+    )
     progress: float = Field(ge=0, le=1)
 
 
@@ -156,23 +166,40 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
     return JSONResponse(body, 202, headers)
 
 
+@router.post(
+    "/rebuilds/{generation}/cancel",
+    summary="Give up a rebuild",
+    tags=["rebuilds"],
+    responses={
+        404: {"description": "unknown-rebuild"},
+        409: {"description": "rebuild-already-ended"},
+        422: {"description": "invalid-request"},
+    },
+)
+async def cancel_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
+    """A BUILDING generation becomes CANCELLED; reports go on from the active one. Safe to repeat."""
+    async with database.transaction() as tx:
+        await handlers.cancel_rebuild(tx, generation)
+        return _rebuild(await handlers.read_rebuild(tx.connection, generation))
+
+
 @router.get(
     "/rebuilds/{generation}",
     summary="Read a rebuild's state and progress",
     tags=["rebuilds"],
     responses={404: {"description": "unknown-rebuild"}, 422: {"description": "invalid-request"}},
 )
-async def read_rebuild(database: Db, generation: Annotated[int, Path(ge=1, le=2**31 - 1)]) -> Rebuild:
+async def read_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
     async with database.reading() as connection:
         return _rebuild(await handlers.read_rebuild(connection, generation))
 
 
 def _rebuild(generation: Generation) -> Rebuild:
     total = generation.messages_total
-    if generation.state is not GenerationState.BUILDING:
-        progress = 1.0
-    else:
+    if generation.state in (GenerationState.BUILDING, GenerationState.CANCELLED):
         progress = min(1.0, generation.messages_read / total) if total else 0.0
+    else:
+        progress = 1.0
     return Rebuild(
         generation=generation.generation,
         state=generation.state,

@@ -1,31 +1,63 @@
 """What analytics reads of everybody's events: for each its model, and the fact that it states.
 
-It publishes nothing.
+It publishes nothing. A model takes only what the tables can hold: an event that could not be written is a dead
+letter at once, and a rebuild skips it.
 """
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from analytics.domain import Fact, OrderState, PaymentState, ReservationState
+from analytics.domain import (
+    LARGEST_BIGINT,
+    LARGEST_INTEGER,
+    Fact,
+    OrderState,
+    PaymentState,
+    ReservationState,
+)
 from chassis.events import ConsumedEvent, ConsumedPart, Money
+
+# The first and the last moment that Python knows are what asyncpg writes as -infinity and infinity.
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+_AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        in_utc = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the moment is not within the years 1 to 9999 in UTC") from None
+    if not _BEFORE_ALL < in_utc < _AFTER_ALL:
+        raise ValueError("the moment stands for infinity")
+    return in_utc
+
+
+Version = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+# An index takes no more than 2,700 bytes.
+Sku = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Amount(Money):
+    amount_minor: Annotated[int, Field(ge=0, le=LARGEST_BIGINT)]
 
 
 class Line(ConsumedPart):
-    sku: str
-    quantity: int
-    unit_price: Money
+    sku: Sku
+    quantity: Annotated[int, Field(ge=1, le=LARGEST_BIGINT)]
+    unit_price: Amount
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     order_id: UUID
-    version: int
+    version: Version
     lines: Annotated[tuple[Line, ...], Field(max_length=100)]
-    total: Money
-    placed_at: datetime
+    total: Amount
+    placed_at: Moment
 
     def fact(self) -> Fact:
         lines = [
@@ -47,8 +79,8 @@ class OrderConfirmed(
     ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
-    confirmed_at: datetime
+    version: Version
+    confirmed_at: Moment
 
     def fact(self) -> Fact:
         return _order(self.order_id, self.version, OrderState.CONFIRMED) | {"confirmed_at": self.confirmed_at}
@@ -56,7 +88,7 @@ class OrderConfirmed(
 
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _order(self.order_id, self.version, OrderState.REJECTED)
@@ -66,7 +98,7 @@ class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _order(self.order_id, self.version, OrderState.CANCELLED)
@@ -76,8 +108,8 @@ class StockReserved(
     ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
-    reserved_at: datetime
+    version: Version
+    reserved_at: Moment
 
     def fact(self) -> Fact:
         reservation = _reservation(self.order_id, self.version, ReservationState.RESERVED)
@@ -88,7 +120,7 @@ class StockRejected(
     ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _reservation(self.order_id, self.version, ReservationState.REJECTED)
@@ -98,7 +130,7 @@ class StockCommitted(
     ConsumedEvent, type="inventory.stock-committed.v1", topic="inventory.reservation.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _reservation(self.order_id, self.version, ReservationState.COMMITTED)
@@ -108,7 +140,7 @@ class StockReleased(
     ConsumedEvent, type="inventory.stock-released.v1", topic="inventory.reservation.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _reservation(self.order_id, self.version, ReservationState.RELEASED)
@@ -118,8 +150,8 @@ class PaymentCaptured(
     ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
-    captured_at: datetime
+    version: Version
+    captured_at: Moment
 
     def fact(self) -> Fact:
         return _payment(self.order_id, self.version, PaymentState.CAPTURED) | {
@@ -131,7 +163,7 @@ class PaymentDeclined(
     ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
+    version: Version
 
     def fact(self) -> Fact:
         return _payment(self.order_id, self.version, PaymentState.DECLINED)
@@ -141,8 +173,8 @@ class PaymentRefunded(
     ConsumedEvent, type="payments.payment-refunded.v1", topic="payments.payment.v1", key="order_id"
 ):
     order_id: UUID
-    version: int
-    amount: Money
+    version: Version
+    amount: Amount
 
     def fact(self) -> Fact:
         payment = _payment(self.order_id, self.version, PaymentState.REFUNDED)
@@ -156,7 +188,7 @@ class NotificationSent(
     key="order_id",
 ):
     order_id: UUID
-    sent_at: datetime
+    sent_at: Moment
 
     def fact(self) -> Fact:
         return {"order_id": self.order_id, "notified_at": self.sent_at}
@@ -165,8 +197,8 @@ class NotificationSent(
 class ProductListed(
     ConsumedEvent, type="inventory.product-listed.v1", topic="inventory.product.v1", key="sku"
 ):
-    sku: str
-    version: int
+    sku: Sku
+    version: Version
     name: str
 
     def fact(self) -> Fact:
@@ -176,8 +208,8 @@ class ProductListed(
 class ProductPriced(
     ConsumedEvent, type="inventory.product-priced.v1", topic="inventory.product.v1", key="sku"
 ):
-    sku: str
-    version: int
+    sku: Sku
+    version: Version
     name: str
 
     def fact(self) -> Fact:

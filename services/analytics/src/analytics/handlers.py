@@ -3,14 +3,15 @@
 An event states a fact, and facts join in any order (see domain.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table
 
 from analytics import db
-from analytics.db import Generation
-from analytics.domain import Fact, GenerationState, RebuildAlreadyRunning, UnknownRebuild, join_by
+from analytics.db import Carried, Generation
+from analytics.domain import GenerationState, RebuildAlreadyEnded, RebuildAlreadyRunning, UnknownRebuild
 from analytics.events import OrderEvent, ProductEvent
 from chassis.events import Batch
 from chassis.outbox import Transaction
@@ -18,13 +19,13 @@ from chassis.postgres import Connection
 
 
 async def project_order_facts(tx: Transaction, events: Batch[OrderEvent]) -> None:
-    """Join what events say about orders into the projections. An order may occur several times."""
-    await db.join_order_facts(tx.connection, [event.data.fact() for event in events])
+    """Join the facts that events state about orders into the projections. An order may occur several times."""
+    await db.record(tx.connection, [event.data.fact() for event in events])
 
 
 async def project_product_facts(tx: Transaction, events: Batch[ProductEvent]) -> None:
-    """Join what events say about products into the projections. A product may occur several times."""
-    await db.join_product_facts(tx.connection, [event.data.fact() for event in events])
+    """Join the facts that events state about products into the projections. A product may occur several times."""
+    await db.record(tx.connection, [event.data.fact() for event in events])
 
 
 async def open_rebuild(tx: Transaction) -> int:
@@ -39,26 +40,54 @@ async def open_rebuild(tx: Transaction) -> int:
     return generation
 
 
+async def cancel_rebuild(tx: Transaction, generation: int) -> None:
+    """Give a rebuild up: from the commit on nothing is written into it. Without effect if it is CANCELLED already.
+
+    Raises UnknownRebuild, and RebuildAlreadyEnded for a generation that is neither BUILDING nor CANCELLED.
+    """
+    if await db.cancel(tx.connection, generation):
+        tx.wake("rebuild")
+        return
+    found = await read_rebuild(tx.connection, generation)
+    if found.state is not GenerationState.CANCELLED:
+        raise RebuildAlreadyEnded(generation, found.state)
+
+
 async def rebuild_to_work_on(connection: Connection) -> Generation | None:
-    """The generation that is BUILDING, or was RETIRED and not yet removed; None is the usual answer."""
-    return await db.generation_in(connection, GenerationState.BUILDING, GenerationState.RETIRED)
+    """The generation that is BUILDING, or has facts that no report reads; None is the usual answer."""
+    return await db.generation_to_work_on(connection)
 
 
-async def rebuild_products(tx: Transaction, generation: int, events: Sequence[ProductEvent]) -> None:
-    """Join product events, read from the topic, into a generation that is being built."""
-    await _rebuild(tx, generation, db.product_facts, join_by("sku", [event.fact() for event in events]))
+async def left_out_of_rebuild(
+    connection: Connection, events: Sequence[tuple[str, UUID]]
+) -> set[tuple[str, UUID]]:
+    """Which of these events, each (source, id), were discarded or wait as dead letters for a decision.
+
+    One that is redriven later is written into every generation then.
+    """
+    return await db.letters_not_redriven(connection, events)
 
 
-async def rebuild_orders(tx: Transaction, generation: int, events: Sequence[OrderEvent]) -> None:
-    """Join events about orders, read from their topics, into a generation that is being built."""
-    await _rebuild(tx, generation, db.order_facts, join_by("order_id", [event.fact() for event in events]))
+async def rebuild_facts(
+    tx: Transaction, generation: int, events: Sequence[OrderEvent | ProductEvent]
+) -> None:
+    """Join events, read from their topics, into a generation that is being built.
+
+    All of them are about orders, or all about products. Raises RebuildCancelled.
+    """
+    await db.stay_building(tx.connection, generation)
+    await db.record_rebuilt(tx.connection, [event.fact() for event in events], generation)
 
 
-async def _rebuild(tx: Transaction, generation: int, table: Table, facts: Sequence[Fact]) -> None:
-    # A live transaction makes several statements over these rows. Waiting for all of them first, while
-    # holding nothing that they could want, is what keeps the two from deadlocking.
-    await db.lock_writers_out(tx.connection, table)
-    await db.upsert(tx.connection, table, facts, generation)
+async def carry_over(
+    tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, most: int
+) -> Carried:
+    """Keep what the active generation knows and the topics no longer tell, for the next `most` of its rows.
+
+    `lost` are the topics that no longer begin at their first record. Raises RebuildCancelled.
+    """
+    await db.stay_building(tx.connection, generation)
+    return await db.carry_over(tx.connection, table, generation, lost=lost, after=after, most=most)
 
 
 async def save_progress(
@@ -71,13 +100,13 @@ async def save_progress(
 
 
 async def activate_rebuild(tx: Transaction, generation: int) -> None:
-    """Switch all reports to a generation that is complete."""
+    """Switch all reports to a generation that is complete. Raises RebuildCancelled."""
     await db.activate(tx.connection, generation)
 
 
-async def remove_retired(tx: Transaction) -> int:
+async def remove_leftovers(tx: Transaction) -> int:
     """Delete what no report reads any more; returns how many rows."""
-    return await db.remove_retired(tx.connection)
+    return await db.remove_leftovers(tx.connection)
 
 
 async def read_rebuild(connection: Connection, generation: int) -> Generation:

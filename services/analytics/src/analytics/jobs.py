@@ -1,17 +1,20 @@
 """The job that rebuilds the projections from the beginning of the topics."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, get_args
+from typing import Any, NamedTuple, cast, get_args
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from sqlalchemy import Table
 
 from analytics import db, handlers
 from analytics.db import Generation
-from analytics.domain import GenerationState
+from analytics.domain import GenerationState, RebuildCancelled
 from analytics.events import OrderEvent, ProductEvent
+from chassis.errors import is_unavailable
 from chassis.events import ConsumedEvent, RawMessage, Undecodable, decode, read_data
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database
@@ -23,6 +26,7 @@ MODELS: Mapping[str, type[ConsumedEvent]] = {
 }
 TOPICS = sorted({model.topic for model in MODELS.values()})
 MESSAGES_AT_ONCE = 2_000
+ROWS_AT_ONCE = 5_000
 
 
 def jobs(kafka: Mapping[str, Any]) -> Jobs:
@@ -43,14 +47,39 @@ async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
         if not mine or (work := await _work(database)) is None:
             return 0
         if work.state is GenerationState.BUILDING:
-            async with _history(kafka) as history:
-                await _Replay(database, history, work).run()
-            async with database.transaction() as tx:
-                await handlers.activate_rebuild(tx, work.generation)
-            log.info("rebuild-active", generation=work.generation)
+            try:
+                await _build(kafka, database, work)
+            except RebuildCancelled:
+                log.info("rebuild-cancelled", generation=work.generation)
         async with database.transaction() as tx:
-            await handlers.remove_retired(tx)
+            await handlers.remove_leftovers(tx)
     return 1
+
+
+async def _build(kafka: Mapping[str, Any], database: Database, work: Generation) -> None:
+    async with _history(kafka) as history:
+        replay = _Replay(database, history, work)
+        await replay.run()
+        lost = await replay.lost()
+    for table in db.FACTS:
+        kept = await _carry_over(database, table, work.generation, lost)
+        log.info("rebuild-keeps", generation=work.generation, table=table.name, rows=kept, lost=sorted(lost))
+    async with database.transaction() as tx:
+        await handlers.activate_rebuild(tx, work.generation)
+    log.info("rebuild-active", generation=work.generation)
+
+
+async def _carry_over(database: Database, table: Table, generation: int, lost: Collection[str]) -> int:
+    """Keep what the topics no longer tell; returns of how many rows. After a crash it starts over, without harm."""
+    after: UUID | str | None = None
+    kept = 0
+    while True:
+        async with database.transaction() as tx:
+            carried = await handlers.carry_over(tx, table, generation, lost, after, ROWS_AT_ONCE)
+        kept += carried.kept
+        if carried.last is None:
+            return kept
+        after = carried.last
 
 
 async def _work(database: Database) -> Generation | None:
@@ -76,6 +105,13 @@ async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
         yield history
     finally:
         await history.stop()
+
+
+class _Told(NamedTuple):
+    """An event of the history, and what it is called: (source, id)."""
+
+    name: tuple[str, UUID]
+    event: OrderEvent | ProductEvent
 
 
 class _Replay:
@@ -118,18 +154,18 @@ class _Replay:
             if self.positions[partition] >= end:
                 self.kafka.pause(partition)
 
+    async def lost(self) -> set[str]:
+        """The topics that no longer begin at their first record. Asked at the end: they may lose more meanwhile."""
+        begins = await self.kafka.beginning_offsets(list(self.ends))
+        return {partition.topic for partition, offset in begins.items() if offset > 0}
+
     async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
-        events = [event for record in records if (event := self._read(record)) is not None]
-        products = [event for event in events if isinstance(event, ProductEvent)]
-        orders = [event for event in events if isinstance(event, OrderEvent)]
-        # Products in a transaction of their own: two locks held at once could deadlock with the live
-        # handlers.
-        if products:
-            async with self.database.transaction() as tx:
-                await handlers.rebuild_products(tx, self.generation, products)
+        told = [told for record in records if (told := self._read(record)) is not None]
+        events = await self._without_letters(told)
+        # Products in a transaction of their own: two locks held at once could deadlock with the live handlers.
+        await self._write([event for event in events if isinstance(event, ProductEvent)])
+        await self._write([event for event in events if isinstance(event, OrderEvent)])
         async with self.database.transaction() as tx:
-            if orders:
-                await handlers.rebuild_orders(tx, self.generation, orders)
             await handlers.save_progress(
                 tx,
                 self.generation,
@@ -139,17 +175,48 @@ class _Replay:
                 skipped=self.skipped,
             )
 
-    def _read(self, record: ConsumerRecord) -> ConsumedEvent | None:
+    async def _write(self, events: Sequence[OrderEvent | ProductEvent]) -> None:
+        """Join events into the generation. Those that cannot be written are found by halving, skipped and counted."""
+        if not events:
+            return
+        try:
+            async with self.database.transaction() as tx:
+                await handlers.rebuild_facts(tx, self.generation, events)
+        except RebuildCancelled:
+            raise
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            if len(events) == 1:
+                self._skip(type=events[0].event_type, reason=repr(error))
+                return
+            half = len(events) // 2
+            await self._write(events[:half])
+            await self._write(events[half:])
+
+    async def _without_letters(self, told: Sequence[_Told]) -> list[OrderEvent | ProductEvent]:
+        """What was discarded, or waits as a dead letter, is skipped here and counted."""
+        async with self.database.reading() as connection:
+            left_out = await handlers.left_out_of_rebuild(connection, [name for name, _ in told])
+        for source, id in (name for name, _ in told if name in left_out):
+            self._skip(source=source, id=str(id), reason="dead letter")
+        return [event for name, event in told if name not in left_out]
+
+    def _read(self, record: ConsumerRecord) -> _Told | None:
         """What the live consumer dead-letters is skipped here and counted: it never became a fact."""
         position = (record.partition, record.offset)
         message = RawMessage(record.topic, position, record.key, record.value, record.headers)
         try:
             event = decode(message)
-            return read_data(MODELS[event.type], event)
+            data = read_data(MODELS[event.type], event)
+            return _Told((event.source, event.id), cast(OrderEvent | ProductEvent, data))
         except (Undecodable, KeyError) as error:
-            self.skipped += 1
-            log.warning("rebuild-skips", topic=record.topic, position=position, reason=type(error).__name__)
+            self._skip(topic=record.topic, position=position, reason=type(error).__name__)
             return None
+
+    def _skip(self, **why: object) -> None:
+        self.skipped += 1
+        log.warning("rebuild-skips", generation=self.generation, **why)
 
 
 def _name(partition: TopicPartition) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 
@@ -13,7 +14,7 @@ from analytics.jobs import MODELS
 from analytics.main import create_service
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import ConsumedEvent, new_id
-from chassis.outbox import Database
+from chassis.outbox import Database, Transaction
 from testkit import client, received
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -100,6 +101,10 @@ class Ledger:
         async with self.database.transaction() as tx:
             await SUBSCRIPTIONS.by_type[type_].handler(tx, [received(model_of(told)) for told in events])
 
+    async def hand_over(self, tx: Transaction, told: Any) -> None:
+        """Give one event to its handler in a transaction of the caller's."""
+        await SUBSCRIPTIONS.by_type[told[0]].handler(tx, [received(model_of(told))])
+
     async def project_each(self, events: Sequence[Any]) -> None:
         for told in events:
             await self.project(told)
@@ -126,9 +131,23 @@ def story() -> Story:
 
 
 @pytest.fixture
-async def url(database: Callable[[str], Awaitable[Any]]) -> str:
-    """A fresh, migrated database, as the service's runtime role sees it."""
-    return str((await database("analytics")).url)
+async def fresh(database: Callable[[str], Awaitable[Any]]) -> Any:
+    """A fresh, migrated database."""
+    return await database("analytics")
+
+
+@pytest.fixture
+async def url(fresh: Any) -> str:
+    """The database, as the service's runtime role sees it."""
+    return str(fresh.url)
+
+
+@pytest.fixture
+async def owner(fresh: Any) -> AsyncIterator[Any]:
+    """A connection of the role that may change tables."""
+    connection = await asyncpg.connect(fresh.owner_url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from shop_lab.benchmarks.figures import (
     catch_up,
     cpu,
     effects,
+    growth,
     idle,
     latency,
     relay,
@@ -26,5 +27,6 @@ FIGURES: tuple[Figure, ...] = (
     catch_up.FIGURE,
     telemetry.FIGURE,
     scaling.FIGURE,
+    growth.FIGURE,
     idle.FIGURE,
 )

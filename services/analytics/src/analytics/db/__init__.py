@@ -1,0 +1,50 @@
+"""Tables and queries.
+
+tables.py       the tables
+facts.py        facts go in: `record`, and `carry_over` from one generation to the next
+generations.py  how a generation is opened, built, activated, cancelled and removed
+reports.py      what reports read: each is one statement over totals
+"""
+
+from analytics.db.facts import Carried, carry_over, letters_not_redriven, record, record_rebuilt
+from analytics.db.generations import (
+    Generation,
+    activate,
+    cancel,
+    generation_numbered,
+    generation_to_work_on,
+    open_generation,
+    rebuilding_alone,
+    remove_leftovers,
+    save_progress,
+    stay_building,
+)
+from analytics.db.reports import funnel, orders_by_state, revenue, time_to_confirm, top_products
+from analytics.db.tables import FACTS, metadata, order_facts, product_facts
+
+__all__ = [
+    "FACTS",
+    "Carried",
+    "Generation",
+    "activate",
+    "cancel",
+    "carry_over",
+    "funnel",
+    "generation_numbered",
+    "generation_to_work_on",
+    "letters_not_redriven",
+    "metadata",
+    "open_generation",
+    "order_facts",
+    "orders_by_state",
+    "product_facts",
+    "rebuilding_alone",
+    "record",
+    "record_rebuilt",
+    "remove_leftovers",
+    "revenue",
+    "save_progress",
+    "stay_building",
+    "time_to_confirm",
+    "top_products",
+]

@@ -1,0 +1,191 @@
+"""How a generation of the projections is opened, built, activated, cancelled and removed."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+
+from analytics.db.tables import FACTS, TOTALS
+from analytics.domain import GenerationState, RebuildCancelled
+from chassis.outbox import Database
+from chassis.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One build of the projections.
+
+    `positions` maps "topic/partition" to the next offset to read; counts are messages.
+    """
+
+    generation: int
+    state: GenerationState
+    opened_at: datetime
+    activated_at: datetime | None
+    positions: Mapping[str, int]
+    messages_read: int
+    messages_total: int | None
+    messages_skipped: int
+
+
+# Never `*`: a release that adds a column must not break the one before it.
+_COLUMNS = (
+    "g.generation, g.state, g.opened_at, g.activated_at, g.positions, g.messages_read, g.messages_total,"
+    " g.messages_skipped"
+)
+
+
+async def open_generation(connection: Connection) -> int | None:
+    """Open the next generation as BUILDING and return its number; None if one is BUILDING already."""
+    found: int | None = await connection.value(
+        text(
+            """
+            INSERT INTO projection_state (generation, state)
+            SELECT max(generation) + 1, 'BUILDING' FROM projection_state
+            ON CONFLICT DO NOTHING
+            RETURNING generation
+            """
+        )
+    )
+    return found
+
+
+async def generation_to_work_on(connection: Connection) -> Generation | None:
+    """The newest generation that is BUILDING, or has facts that no report reads; None is the usual answer.
+
+    A live transaction that began before a generation was cancelled may write into it after it was removed.
+    """
+    return await _generation(
+        connection,
+        """
+        g.state IN ('BUILDING', 'RETIRED')
+        OR g.state = 'CANCELLED' AND (
+            EXISTS (SELECT FROM order_facts AS f WHERE f.generation = g.generation)
+            OR EXISTS (SELECT FROM product_facts AS f WHERE f.generation = g.generation)
+        )
+        """,
+    )
+
+
+async def generation_numbered(connection: Connection, number: int) -> Generation | None:
+    """The generation of a number."""
+    return await _generation(connection, "g.generation = :number", number=number)
+
+
+async def _generation(connection: Connection, condition: str, **values: object) -> Generation | None:
+    row = await connection.row(
+        text(
+            f"""
+            SELECT {_COLUMNS} FROM projection_state AS g WHERE {condition}
+            ORDER BY g.generation DESC LIMIT 1
+            """
+        ),
+        values,
+    )
+    if row is None:
+        return None
+    return Generation(**{**row, "state": GenerationState(row["state"])})
+
+
+async def stay_building(connection: Connection, generation: int) -> None:
+    """Keep a generation BUILDING until this transaction ends. Raises RebuildCancelled if it is not."""
+    query = "SELECT generation FROM projection_state WHERE generation = :it AND state = 'BUILDING' FOR UPDATE"
+    if await connection.row(text(query), {"it": generation}) is None:
+        raise RebuildCancelled
+
+
+async def save_progress(
+    connection: Connection,
+    generation: int,
+    *,
+    positions: Mapping[str, int],
+    read: int,
+    total: int,
+    skipped: int,
+) -> None:
+    """Write down how far a rebuild has read: the absolute counts, not what was added."""
+    await connection.execute(
+        text(
+            """
+            UPDATE projection_state
+            SET positions = CAST(:positions AS jsonb), messages_read = :read, messages_total = :total,
+                messages_skipped = :skipped
+            WHERE generation = :generation AND state = 'BUILDING'
+            """
+        ),
+        {
+            "generation": generation,
+            "positions": json.dumps(positions),
+            "read": read,
+            "total": total,
+            "skipped": skipped,
+        },
+    )
+
+
+async def activate(connection: Connection, generation: int) -> None:
+    """Make a BUILDING generation the ACTIVE one. Raises RebuildCancelled if it is not BUILDING.
+
+    The one before is RETIRED, and first: there is never a second.
+    """
+    await stay_building(connection, generation)
+    await connection.execute(text("UPDATE projection_state SET state = 'RETIRED' WHERE state = 'ACTIVE'"))
+    await connection.execute(
+        text(
+            """
+            UPDATE projection_state SET state = 'ACTIVE', activated_at = now()
+            WHERE generation = :generation
+            """
+        ),
+        {"generation": generation},
+    )
+
+
+async def cancel(connection: Connection, generation: int) -> bool:
+    """Make a BUILDING generation a CANCELLED one; returns whether it was BUILDING."""
+    query = """
+        UPDATE projection_state SET state = 'CANCELLED'
+        WHERE generation = :it AND state = 'BUILDING'
+        RETURNING generation
+    """
+    return await connection.row(text(query), {"it": generation}) is not None
+
+
+async def remove_leftovers(connection: Connection) -> int:
+    """Delete the facts and totals of all generations that no report reads; returns how many rows went."""
+    removed = 0
+    for table in (*FACTS, *TOTALS):
+        removed += await connection.value(
+            text(
+                f"""
+                WITH gone AS (
+                    DELETE FROM {table.name} WHERE generation = ANY (ARRAY(
+                        SELECT generation FROM projection_state WHERE state NOT IN ('ACTIVE', 'BUILDING')
+                    ))
+                    RETURNING generation
+                )
+                SELECT count(*) FROM gone
+                """
+            )
+        )
+    await connection.execute(text("UPDATE projection_state SET state = 'REMOVED' WHERE state = 'RETIRED'"))
+    return removed
+
+
+@asynccontextmanager
+async def rebuilding_alone(database: Database) -> AsyncIterator[bool]:
+    """Whether this process is the one that may rebuild now.
+
+    The lock belongs to a connection: PostgreSQL frees it at once when its holder is killed.
+    """
+    async with database.reading() as connection:
+        lock = "hashtext('analytics.rebuild')"
+        mine = bool(await connection.value(text(f"SELECT pg_try_advisory_lock({lock})")))
+        try:
+            yield mine
+        finally:
+            if mine:
+                await connection.execute(text(f"SELECT pg_advisory_unlock({lock})"))

@@ -1,0 +1,362 @@
+"""A rebuild keeps what the topics no longer tell, skips what cannot be written, and can be cancelled."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from analytics import handlers, jobs
+from analytics.db import order_facts, product_facts
+from analytics.domain import GenerationState, RebuildAlreadyEnded
+from analytics.events import ProductPriced
+from analytics.jobs import MODELS, rebuild
+from analytics.subscriptions import SUBSCRIPTIONS
+from chassis.events import Cause, RawMessage, encode, new_id
+from chassis.inbox import Inbox, Subscriptions, WholeBatch
+
+ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
+SEVEN_DAYS = [topic for topic in jobs.TOPICS if topic != "inventory.product.v1"]
+REPORTS = ("orders-by-state", "revenue", "top-products", "time-to-confirm", "funnel")
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside: nothing after it runs."""
+
+
+def message(told: Any) -> RawMessage:
+    """An event as it lies on its topic."""
+    type_, key, data = told
+    headers = encode(new_id(), "/test", type_, key, datetime.now(UTC), Cause(None, key, None))
+    return RawMessage(MODELS[type_].topic, (0, 0), key.encode(), json.dumps(data).encode(), headers)
+
+
+async def publish(kafka: str, messages: Sequence[RawMessage]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    try:
+        for sent in messages:
+            await producer.send(sent.topic, sent.value, key=sent.key, headers=sent.headers)
+    finally:
+        await producer.stop()
+
+
+async def retention_comes(kafka: str, topics: Sequence[str]) -> None:
+    """Delete every record of some topics, as retention does: offsets go on."""
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=kafka, group_id=None)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await consumer.start()
+    await admin.start()
+    try:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        await admin.delete_records(
+            {at: RecordsToDelete(before_offset=end) for at, end in ends.items() if end}
+        )
+    finally:
+        await admin.close()
+        await consumer.stop()
+
+
+async def open_rebuild(ledger: Any) -> int:
+    async with ledger.database.transaction() as tx:
+        return await handlers.open_rebuild(tx)
+
+
+async def cancel(ledger: Any, generation: int) -> None:
+    async with ledger.database.transaction() as tx:
+        await handlers.cancel_rebuild(tx, generation)
+
+
+async def found(ledger: Any, generation: int) -> Any:
+    async with ledger.database.reading() as connection:
+        return await handlers.read_rebuild(connection, generation)
+
+
+async def rebuilt(ledger: Any, kafka: str) -> Any:
+    """The generation that a rebuild made."""
+    generation = await open_rebuild(ledger)
+    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    return await found(ledger, generation)
+
+
+async def reports(http: httpx.AsyncClient) -> dict[str, Any]:
+    return {name: (await http.get(f"/reports/{name}")).json() for name in REPORTS}
+
+
+async def told_history(ledger: Any, story: Any, kafka: str) -> list[Any]:
+    """Orders of all endings and a product, on the topics and in the active generation."""
+    told = [event for ending in ENDINGS for event in story.order(ending)]
+    told += story.product(f"sku-{new_id()}", "Mug", "Blue mug")
+    await publish(kafka, [message(event) for event in told])
+    await ledger.project_each(told)
+    return told
+
+
+async def rows_of(ledger: Any, generation: int, keys: set[str]) -> Any:
+    """The facts of some orders and products: the broker is shared, and has those of other tests too."""
+    orders, products = await ledger.orders(generation), await ledger.products(generation)
+    return (
+        {k: row for k, row in orders.items() if str(k) in keys},
+        {k: row for k, row in products.items() if k in keys},
+    )
+
+
+async def test_what_the_topics_still_tell_is_read_from_them_alone(
+    ledger: Any, story: Any, kafka: str
+) -> None:
+    told = await told_history(ledger, story, kafka)
+    keys = {key for _, key, _ in told}
+    expected = await rows_of(ledger, 1, keys)
+    await ledger.all("DELETE FROM order_facts")
+    await ledger.all("DELETE FROM product_facts")
+    generation = await rebuilt(ledger, kafka)
+    assert await rows_of(ledger, generation.generation, keys) == expected
+
+
+async def test_what_the_topics_tell_wins_over_what_the_old_tables_say(
+    ledger: Any, story: Any, kafka: str
+) -> None:
+    told = await told_history(ledger, story, kafka)
+    keys = {key for _, key, _ in told}
+    expected = await rows_of(ledger, 1, keys)
+    await ledger.all("UPDATE order_facts SET total_minor = 1, order_state = 'PENDING', currency = 'XXX'")
+    await ledger.all("UPDATE product_facts SET name = 'wrong'")
+    generation = await rebuilt(ledger, kafka)
+    assert await rows_of(ledger, generation.generation, keys) == expected
+
+
+async def test_what_retention_has_deleted_is_kept(
+    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient
+) -> None:
+    """All records that other tests published go too: the reports are of this test's orders alone."""
+    for _ in range(10):
+        saga = story.order("confirmed")
+        await publish(kafka, [message(event) for event in saga])
+        await ledger.project_each(saga)
+    await ledger.project_each(story.order("cancelled"))
+    before, facts = await reports(http), await ledger.orders(1)
+    await retention_comes(kafka, SEVEN_DAYS)
+    generation = await rebuilt(ledger, kafka)
+    assert generation.state is GenerationState.ACTIVE
+    assert await ledger.orders(generation.generation) == facts
+    assert await reports(http) == before
+    assert before["revenue"]["currencies"][0]["confirmed_orders"] == 10
+
+
+async def test_of_an_order_that_is_told_in_part_the_rest_is_kept(ledger: Any, story: Any, kafka: str) -> None:
+    """Its first events are gone, its last are there, and of one topic all are."""
+    placed, reserved, captured, *later = story.order("confirmed")
+    await publish(kafka, [message(told) for told in (placed, reserved)])
+    await retention_comes(kafka, SEVEN_DAYS)
+    await publish(kafka, [message(told) for told in (captured, *later)])
+    await ledger.project_each([placed, reserved, captured, *later])
+    expected = await ledger.orders(1)
+    generation = await rebuilt(ledger, kafka)
+    keys = {placed[1]}
+    assert (await rows_of(ledger, generation.generation, keys))[0] == expected
+
+
+@pytest.mark.parametrize(("lost", "notified"), [([], "new"), (["notifications.notification.v1"], "old")])
+async def test_a_topic_that_is_whole_is_trusted_and_one_that_is_not_is_joined(
+    ledger: Any, story: Any, lost: list[str], notified: str
+) -> None:
+    """The old row knows an earlier message than the new one, and a product that the new generation has not."""
+    saga = story.order("confirmed")
+    type_, key, data = saga[-1]
+    await ledger.project((type_, key, data | {"sent_at": story.at(1)}))
+    await ledger.project_each(story.product("mug", "Mug"))
+    generation = await open_rebuild(ledger)
+    await ledger.all("DELETE FROM order_facts WHERE generation = 1 AND placed_at IS NOT NULL")
+    await ledger.all(
+        "INSERT INTO order_facts (generation, order_id, notified_at) VALUES ($1, $2, $3)",
+        generation,
+        next(iter(await ledger.orders(1))),
+        datetime.fromisoformat(story.at(9)),
+    )
+    async with ledger.database.transaction() as tx:
+        for table, kept in ((order_facts, len(lost)), (product_facts, 1)):
+            carried = await handlers.carry_over(tx, table, generation, lost, None, 100)
+            assert carried.kept == kept
+    (row,) = (await ledger.orders(generation)).values()
+    assert row["notified_at"] == datetime.fromisoformat(story.at(1 if notified == "old" else 9))
+    assert await ledger.products(generation) == {"mug": (1, "Mug")}
+
+
+async def test_carrying_over_goes_row_by_row_and_may_start_again(
+    ledger: Any, story: Any, monkeypatch: pytest.MonkeyPatch, kafka: str
+) -> None:
+    monkeypatch.setattr(jobs, "ROWS_AT_ONCE", 3)
+    for ending in ENDINGS * 2:
+        await ledger.project_each(story.order(ending))
+    facts = await ledger.orders(1)
+    carry, calls = handlers.carry_over, 0
+
+    async def killed_in_the_third(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Killed
+        return await carry(*args)
+
+    generation = await open_rebuild(ledger)
+    with monkeypatch.context() as life:
+        life.setattr(handlers, "carry_over", killed_in_the_third)
+        with pytest.raises(Killed):
+            await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    rebuilt_rows = await ledger.orders(generation)
+    assert {order_id: rebuilt_rows[order_id] for order_id in facts} == facts
+
+
+async def test_an_event_that_the_columns_cannot_hold_is_skipped_and_counted(
+    ledger: Any, story: Any, kafka: str
+) -> None:
+    before = (await rebuilt(ledger, kafka)).messages_skipped
+    (type_, key, data) = story.product(f"sku-{new_id()}", "Mug", "Blue mug")[1]
+    await publish(kafka, [message((type_, key, data | {"version": 3_000_000_000}))])
+    after = await rebuilt(ledger, kafka)
+    assert (after.state, after.messages_skipped) == (GenerationState.ACTIVE, before + 1)
+
+
+async def test_an_event_that_only_the_database_refuses_is_skipped_and_costs_no_other(
+    ledger: Any, story: Any, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model may be too lenient: what PostgreSQL refuses is found among the events of its batch."""
+
+    class Lenient(ProductPriced):
+        version: int
+
+    before = (await rebuilt(ledger, kafka)).messages_skipped
+    good = [story.product(f"sku-{new_id()}", "Mug", "Blue mug")[1] for _ in range(5)]
+    (type_, key, data) = story.product(f"sku-{new_id()}", "Mug", "Blue mug")[1]
+    bad = (type_, key, data | {"version": 3_000_000_000})
+    await publish(kafka, [message(told) for told in (*good[:3], bad, *good[3:])])
+    with monkeypatch.context() as lenient:
+        lenient.setitem(MODELS, type_, Lenient)
+        after = await rebuilt(ledger, kafka)
+    assert (after.state, after.messages_skipped) == (GenerationState.ACTIVE, before + 1)
+    assert {key for _, key, _ in good} <= set(await ledger.products(after.generation))
+
+
+async def test_a_live_event_that_the_columns_cannot_hold_is_a_dead_letter_at_once(
+    ledger: Any, story: Any
+) -> None:
+    inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
+    (type_, key, data) = story.product("mug", "Mug")[0]
+    await inbox.process([message((type_, key, data | {"version": 3_000_000_000}))])
+    (letter,) = await ledger.all("SELECT key, reason FROM dead_letters")
+    assert letter == {"key": "mug", "reason": "schema-violation"}
+
+
+async def test_what_was_discarded_does_not_come_back(
+    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient
+) -> None:
+    """It failed while it was consumed, and an operator gave it up."""
+    placed, *_, confirmed, _, _ = story.order("confirmed")
+    kept, given_up = message(placed), message(confirmed)
+
+    async def fail(tx: Any, events: Any) -> None:
+        raise ValueError
+
+    working = {one.model: WholeBatch(one.handler) for one in SUBSCRIPTIONS.by_type.values()}
+    broken = Subscriptions(working | {MODELS[confirmed[0]]: WholeBatch(fail)})
+    await Inbox(ledger.database, "analytics", broken, max_attempts=1).process([kept, given_up])
+    await publish(kafka, [kept, given_up])
+
+    waiting = await rebuilt(ledger, kafka)
+    states = {key: row["order_state"] for key, row in (await ledger.orders(waiting.generation)).items()}
+    assert states[next(k for k in states if str(k) == placed[1])] == "PENDING"
+    assert (await http.post("/admin/dead-letters/discard", json={"key": placed[1]})).json()["ended"] == 1
+    discarded = await rebuilt(ledger, kafka)
+    (row,) = (await rows_of(ledger, discarded.generation, {placed[1]}))[0].values()
+    assert (row["order_state"], row["confirmed_at"]) == ("PENDING", None)
+    assert discarded.messages_skipped == waiting.messages_skipped >= 1
+
+
+async def test_a_rebuild_is_cancelled_and_another_can_be_opened(ledger: Any, http: httpx.AsyncClient) -> None:
+    await http.post("/rebuilds")
+    answer = await http.post("/rebuilds/2/cancel")
+    assert (answer.status_code, answer.json()["state"], answer.json()["progress"]) == (200, "CANCELLED", 0)
+    assert (await http.post("/rebuilds/2/cancel")).status_code == 200
+    assert (await http.post("/rebuilds")).json() == {"generation": 3}
+    assert (await http.get("/rebuilds/2")).json()["state"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("generation", "status", "slug"), [(1, 409, "rebuild-already-ended"), (9, 404, "unknown-rebuild")]
+)
+async def test_only_a_rebuild_that_is_building_can_be_cancelled(
+    http: httpx.AsyncClient, generation: int, status: int, slug: str
+) -> None:
+    answer = await http.post(f"/rebuilds/{generation}/cancel")
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:shopfloor:problem:{slug}")
+
+
+async def test_a_rebuild_whose_worker_was_killed_can_be_cancelled(
+    ledger: Any, story: Any, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await told_history(ledger, story, kafka)
+    expected = await ledger.orders(1)
+
+    async def killed(*args: Any, **kwargs: Any) -> None:
+        raise Killed
+
+    generation = await open_rebuild(ledger)
+    with monkeypatch.context() as life:
+        life.setattr(handlers, "activate_rebuild", killed)
+        with pytest.raises(Killed):
+            await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    assert len(await ledger.orders(generation)) >= len(ENDINGS)
+    await cancel(ledger, generation)
+    assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 1
+    assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 0
+    assert (await ledger.orders(generation), await ledger.orders(1)) == ({}, expected)
+    assert await ledger.all("SELECT * FROM order_totals WHERE generation = $1", generation) == []
+    assert told
+
+
+@pytest.mark.parametrize("step", ["save_progress", "carry_over", "activate_rebuild"])
+async def test_a_rebuild_that_is_cancelled_under_way_ends_and_changes_no_report(
+    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await told_history(ledger, story, kafka)
+    before = await reports(http)
+    generation = await open_rebuild(ledger)
+    go_on = getattr(handlers, step)
+
+    async def cancelled_first(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(handlers, step, go_on)
+        await cancel(ledger, generation)
+        return await go_on(*args, **kwargs)
+
+    monkeypatch.setattr(handlers, step, cancelled_first)
+    async with asyncio.timeout(30):
+        assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert (await found(ledger, generation)).state is GenerationState.CANCELLED
+    assert await ledger.orders(generation) == {}
+    assert await reports(http) == before
+
+
+async def test_an_active_generation_cannot_be_cancelled(ledger: Any) -> None:
+    with pytest.raises(RebuildAlreadyEnded):
+        await cancel(ledger, 1)
+
+
+async def test_what_a_slow_writer_leaves_in_a_cancelled_generation_is_removed(
+    ledger: Any, story: Any
+) -> None:
+    """It saw the generation BUILDING, and committed after that was cancelled and removed."""
+    generation = await open_rebuild(ledger)
+    async with ledger.database.transaction() as slow:
+        await ledger.hand_over(slow, story.order("pending")[0])
+        await slow.finish()
+        await cancel(ledger, generation)
+        assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 0
+    assert len(await ledger.orders(generation)) == 1
+    assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 1
+    assert (await ledger.orders(generation), len(await ledger.orders(1))) == ({}, 1)
