@@ -9,3 +9,7 @@ EVENTS_PUBLISHED = Counter("chassis_events_published_total", "Events acknowledge
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
 JOB_ITEMS_DONE = Counter("chassis_job_done_total", "Items done by a job", ["job"])
 DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait for an operator", ["group"])
+OUTBOX_OLDEST_UNSENT = Gauge(
+    "chassis_outbox_oldest_unsent_seconds", "Age of the oldest row of the outbox that was not sent"
+)
+OUTBOX_SET_ASIDE = Gauge("chassis_outbox_set_aside", "Rows of the outbox that stand aside", ["state"])

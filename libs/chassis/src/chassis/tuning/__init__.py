@@ -15,6 +15,7 @@ TRICKS = frozenset(
         "message_spans",
         "planner",
         "span_encoding",
+        "stop_without_flush",
     }
 )
 

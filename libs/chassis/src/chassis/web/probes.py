@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from chassis.errors import is_unavailable
 from chassis.inbox import dead_letters
+from chassis.outbox import operate
 from chassis.postgres import Connection
 from chassis.web.context import context_of
 
@@ -41,8 +42,13 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format. While the database is away, its metrics keep their last values."""
-    await _ask_database(request, dead_letters.count_open)
+    await _ask_database(request, _measure)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _measure(connection: Connection) -> None:
+    await dead_letters.count_open(connection)
+    await operate.measure(connection)
 
 
 async def _select_one(connection: Connection) -> None:

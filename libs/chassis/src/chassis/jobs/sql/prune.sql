@@ -1,13 +1,16 @@
 -- A batch of each table; what another replica is deleting is passed over. Of the outbox only what every relay is past:
--- the shard's cursor sees its transaction. Only its oldest rows are looked at, so that it costs the same however much is
--- retained.
+-- the shard's cursor sees its transaction, and it does not stand aside. Only its oldest rows are looked at, so that it
+-- costs the same however much is retained.
 WITH of_outbox AS (
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT o.id
         FROM (SELECT id, shard, xid, time FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED) o
         JOIN relay_cursor c USING (shard)
-        WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)))
+        WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)
+          AND NOT EXISTS (SELECT FROM outbox_set_aside s WHERE s.id = o.id AND s.state <> 'GIVEN_UP')))
     RETURNING 1
+), of_given_up_rows AS (
+    DELETE FROM outbox_set_aside WHERE ended_at < now() - CAST(:outbox AS interval) RETURNING 1
 ), of_inbox AS (
     DELETE FROM inbox WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM inbox WHERE received_at < now() - CAST(:inbox AS interval)
