@@ -20,7 +20,7 @@ from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database, Transaction
 from chassis.settings import ServiceSettings
 from chassis.tuning import planner
-from chassis.web import ServiceContext, admin
+from chassis.web import ServiceContext, admin, admin_outbox
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
 from testkit.databases import MakeDatabase, TestDatabase
@@ -142,6 +142,7 @@ async def operator(db: Database, inbox: Inbox) -> AsyncIterator[httpx.AsyncClien
     """An HTTP client on the admin API of a service that has `db` and `inbox`."""
     app = FastAPI()
     app.include_router(admin.router)
+    app.include_router(admin_outbox.router)
     settings = ServiceSettings(
         service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers="127.0.0.1:1"
     )

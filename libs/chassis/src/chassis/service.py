@@ -23,11 +23,12 @@ from chassis.jobs import Job, Jobs, run_job
 from chassis.jobs.prune import INTERVAL_SECONDS, prune
 from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
+from chassis.kafka.publisher import stop_producer
 from chassis.kafka.topic_retention import check_retention, watch_retention
 from chassis.observability import tracing
 from chassis.observability.logs import configure_logging
 from chassis.observability.status import TaskStatus
-from chassis.outbox import Database, Relay, shards_of_partitions
+from chassis.outbox import Database, Fence, Relay, shards_of_partitions
 from chassis.runtime import Resource, Runtime, Wakeups
 from chassis.settings import ServiceSettings
 from chassis.supervisor import Task
@@ -38,9 +39,10 @@ from chassis.tuning import (
     message_spans,
     planner,
     span_encoding,
+    stop_without_flush,
     tolerant_records,
 )
-from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, probes
+from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, admin_outbox, probes
 from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
@@ -82,8 +84,14 @@ def build_service(
         tolerant_records.read_any_bytes()
     all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
     assignment = Assignment()
-    publisher = KafkaPublisher(settings.kafka, f"/{settings.service_name}")
-    relay = _build_relay(settings, tuning, publisher, assignment)
+    fence = Fence()
+    publisher = KafkaPublisher(
+        settings.kafka,
+        f"/{settings.service_name}",
+        fence,
+        stop_without_flush.stop_without_flush if tuning.has("stop_without_flush") else stop_producer,
+    )
+    relay = _build_relay(settings, tuning, publisher, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
@@ -110,13 +118,18 @@ def build_service(
 
 
 def _build_relay(
-    settings: ServiceSettings, tuning: Tuning, publisher: KafkaPublisher, assignment: Assignment
+    settings: ServiceSettings,
+    tuning: Tuning,
+    publisher: KafkaPublisher,
+    fence: Fence,
+    assignment: Assignment,
 ) -> Relay:
     return Relay(
         settings.database_url.get_secret_value(),
         publisher.send,
         preferred_shards=lambda: shards_of_partitions(assignment.partitions),
         server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
+        fence=fence,
     )
 
 
@@ -225,6 +238,7 @@ def _build_app(
         app.include_router(router)
     app.include_router(probes.router)
     app.include_router(admin.router)
+    app.include_router(admin_outbox.router)
     install_error_handlers(app, {**admin.PROBLEMS, **problems})
     FastAPIInstrumentor.instrument_app(
         app,

@@ -1,83 +1,153 @@
-"""Kafka's sending side: outbox rows become records, each with a publish span of its own."""
+"""Kafka's sending side: outbox rows become records, each with a publish span of its own.
+
+Topics are sent beside each other, so that one that is missing, forbidden or without a leader delays no other.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    BrokerResponseError,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTopicError,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    TopicAuthorizationFailedError,
+    UnknownProducerId,
+    UnknownTopicOrPartitionError,
+)
 
 from chassis.errors import KAFKA, KafkaUnavailable
 from chassis.events import Cause, encode
+from chassis.kafka.fencing import fence_requests
 from chassis.observability import metrics, tracing
 from chassis.observability.outages import OUTAGES
 from chassis.observability.tracing import MessageIds, MessageSpan
-from chassis.outbox import OutboxRow, key_hash
+from chassis.outbox import Fence, OutboxRow, RowsNotSent, Setback, Unsent, key_hash
 
 MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
-SEND_SECONDS = 30.0
-"""How long a page may take, with everything: connecting, metadata, acknowledgements."""
+CONNECT_SECONDS = 10.0
+SEND_SECONDS = 10.0
+"""How long a topic's rows of one page may take, the search for the topic included."""
+TOPIC_SECONDS = 2.0
+"""How long a topic that is not known is looked for."""
+ANSWER_SECONDS = 3.0
+"""If Kafka answers within this time, a topic that took nothing is to blame, and not Kafka."""
 CLOSE_SECONDS = 2.0
+
+TOPIC_ERRORS = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
+"""The topic is missing or forbidden."""
+PRODUCER_ERRORS = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    UnknownProducerId,
+)
+"""They concern the producer: a new one sends the row. Any other answer of a broker concerns a row of the batch."""
+UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
+"""A row that cannot be handed to the client at all."""
+
+Stop = Callable[[AIOKafkaProducer], Awaitable[None]]
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stop it as aiokafka does: it sends first what it has."""
+    await producer.stop()
+
+
+class Delivery(NamedTuple):
+    """A row in the client's hands."""
+
+    row: OutboxRow
+    acknowledged: asyncio.Future[Any]
 
 
 class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
-    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`.
+    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. Nothing is sent
+    while `fence` is closed. `stop` stops a producer that is not used any more.
     """
 
-    def __init__(self, kafka: Mapping[str, Any], source: str) -> None:
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        source: str,
+        fence: Fence | None = None,
+        stop: Stop = stop_producer,
+    ) -> None:
         self._kafka = kafka
         self._source = source
+        self._fence = fence or Fence()
+        self._stop = stop
         self._producer: AIOKafkaProducer | None = None
+        self._stopping: set[asyncio.Task[None]] = set()
 
     async def send(self, rows: Sequence[OutboxRow]) -> None:
         """Send outbox rows to Kafka, in order, and wait for every acknowledgement.
 
-        Rows of one key arrive in the order given. On error some rows may have been sent: send all of them again,
-        consumers drop duplicates.
+        Rows of one key and topic arrive in the order given. On error some rows may have been sent: send all of them
+        again, consumers drop duplicates. When it is cancelled, rows that are not on their way yet are not sent.
 
         Raises:
-            KafkaUnavailable: the broker is away or silent, or it refused a row.
+            RowsNotSent: it names the rows that were not sent; all others were. Rows that were not acknowledged in time
+                are among them, and may have been sent.
+            KafkaUnavailable: Kafka is away, or this process may not send.
         """
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send(rows)
+            unsent = await self._send(rows)
         except (KafkaError, OSError, TimeoutError) as error:
-            # After a refused record, too: the broker's state of its partition's sequence numbers is not known any more.
             await self.close()
             raise KafkaUnavailable(f"Kafka takes no records: {error!r}") from error
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
         OUTAGES.answered(KAFKA)
+        left = {each.row.event_id for each in unsent}
         for row in rows:
-            metrics.EVENTS_PUBLISHED.labels(row.topic).inc()
+            if row.event_id not in left:
+                metrics.EVENTS_PUBLISHED.labels(row.topic).inc()
+        if unsent:
+            raise RowsNotSent(unsent)
 
     async def close(self) -> None:
         """Close the connection. A later send opens a new one."""
+        self._abandon()
+        if self._stopping:
+            await asyncio.wait(self._stopping)
+
+    def _abandon(self) -> None:
+        """Use the producer no more: what it has not sent yet it does not send."""
         producer = self._producer
         self._producer = None
         if producer is not None:
-            # A task of its own: a client whose broker is silent may not end, also when it is cancelled.
-            stopping = asyncio.create_task(producer.stop())
-            _, running = await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
-            if running:
-                stopping.cancel()
-            stopping.add_done_callback(_forget)
+            stopping = asyncio.create_task(self._stop_in_time(producer))
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
-    async def _send(self, rows: Sequence[OutboxRow]) -> None:
-        producer = await self._connected()
-        for topic in {row.topic for row in rows}:
-            # While a topic is missing nothing is sent, because each new try would send the other rows again.
-            await producer.partitions_for(topic)
-        deliveries = [await self._hand_over(producer, row) for row in rows]
-        for result in await asyncio.gather(*deliveries, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise KafkaError(repr(result)) from result
+    async def _stop_in_time(self, producer: AIOKafkaProducer) -> None:
+        stopping = asyncio.ensure_future(self._stop(producer))
+        await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
+        stopping.cancel()
+        # A producer that is cut off while it stops leaves its connections open.
+        closing = asyncio.ensure_future(producer.client.close())
+        _, running = await asyncio.wait([stopping, closing], timeout=CLOSE_SECONDS)
+        for task in (stopping, closing):
+            task.cancel()
+            if task not in running and not task.cancelled():
+                task.exception()  # of a client that could not stop in order: nothing depends on it any more
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             # aiokafka's own defaults lose data: acks=1 and no idempotence.
-            self._producer = AIOKafkaProducer(
+            producer = AIOKafkaProducer(
                 **self._kafka,
                 acks="all",
                 enable_idempotence=True,
@@ -85,26 +155,133 @@ class KafkaPublisher:
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 partitioner=_partition_of,
             )
-            await self._producer.start()
+            fence_requests(producer, lambda: producer is self._producer and self._fence.is_open())
+            self._producer = producer
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await producer.start()
         return self._producer
 
-    async def _hand_over(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
+    async def _send(self, rows: Sequence[OutboxRow]) -> list[Unsent]:
+        """Returns the rows that were not sent."""
+        producer = await self._connected()
+        of_topic: defaultdict[str, list[OutboxRow]] = defaultdict(list)
+        for row in rows:
+            of_topic[row.topic].append(row)
+        if len(of_topic) == 1:
+            unsent = await self._send_topic(producer, rows)
+        else:
+            unsent = await self._send_topics(producer, list(of_topic.values()))
+        if not unsent:
+            return []
+        if any(each.setback is Setback.TOPIC for each in unsent):
+            await _check_that_kafka_answers(producer)
+        if any(each.setback in (Setback.TOPIC, Setback.BESIDE_REFUSED) for each in unsent):
+            # The broker's state of a partition's sequence numbers is not known any more.
+            await self.close()
+        return unsent
+
+    async def _send_topics(
+        self, producer: AIOKafkaProducer, topics: Sequence[Sequence[OutboxRow]]
+    ) -> list[Unsent]:
+        unsent: list[Unsent] = []
+        sending = [self._send_topic(producer, rows) for rows in topics]
+        for result in await asyncio.gather(*sending, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+            unsent += result
+        return unsent
+
+    async def _send_topic(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> list[Unsent]:
+        """Send rows of one topic. Returns those that were not sent."""
+        deliveries: list[Delivery] = []
+        unsent: list[Unsent] = []
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await _find_topic(producer, rows[0].topic)
+                await self._hand_over(producer, rows, deliveries, unsent)
+                if deliveries:
+                    await asyncio.wait([delivery.acknowledged for delivery in deliveries])
+        except TOPIC_ERRORS as error:
+            return [Unsent(row, Setback.TOPIC, repr(error)) for row in rows]
+        except TimeoutError:
+            handed_over = {delivery.row.event_id for delivery in deliveries}
+            refused = {each.row.event_id for each in unsent}
+            unsent += [
+                Unsent(row, Setback.TOPIC, "not taken in time")
+                for row in rows
+                if row.event_id not in handed_over and row.event_id not in refused
+            ]
+        for delivery in deliveries:
+            if failed := _failed(delivery):
+                unsent.append(failed)
+        return unsent
+
+    async def _hand_over(
+        self,
+        producer: AIOKafkaProducer,
+        rows: Sequence[OutboxRow],
+        deliveries: list[Delivery],
+        unsent: list[Unsent],
+    ) -> None:
+        """Hand rows to the client, in order. A refused row is `unsent`, and so are the later ones of its key."""
+        keys: set[str] = set()
+        for row in rows:
+            if row.key in keys:
+                unsent.append(Unsent(row, Setback.BEHIND, "an earlier row of its key was refused"))
+                continue
+            try:
+                deliveries.append(Delivery(row, await self._hand_over_one(producer, row)))
+            except UNSENDABLE_ERRORS as error:
+                keys.add(row.key)
+                unsent.append(Unsent(row, Setback.REFUSED, repr(error)))
+
+    async def _hand_over_one(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
         span = _publish_span(row)
-        traceparent = tracing.traceparent_of(span) or row.traceparent
-        cause = Cause(row.causation_id, row.correlation_id, traceparent)
-        headers = encode(row.event_id, self._source, row.type, row.key, row.time, cause)
-        delivery: asyncio.Future[Any] = await producer.send(
-            row.topic, row.data.encode(), row.key.encode(), headers=headers
-        )
+        try:
+            traceparent = tracing.traceparent_of(span) or row.traceparent
+            cause = Cause(row.causation_id, row.correlation_id, traceparent)
+            headers = encode(row.event_id, self._source, row.type, row.key, row.time, cause)
+            delivery: asyncio.Future[Any] = await producer.send(
+                row.topic, row.data.encode(), row.key.encode(), headers=headers
+            )
+        except BaseException:
+            span.end()
+            raise
         # The span ends also when the delivery fails: the broker may have the record, and its readers continue the span.
         delivery.add_done_callback(lambda _: span.end())
         return delivery
 
 
-def _forget(stopping: asyncio.Task[None]) -> None:
-    """Take the error of a client that could not stop in order: nothing depends on it any more."""
-    if not stopping.cancelled():
-        stopping.exception()
+async def _find_topic(producer: AIOKafkaProducer, topic: str) -> None:
+    """Raises UnknownTopicOrPartitionError or TopicAuthorizationFailedError."""
+    try:
+        async with asyncio.timeout(TOPIC_SECONDS):
+            await producer.partitions_for(topic)
+    except TimeoutError as error:
+        raise UnknownTopicOrPartitionError(topic) from error
+
+
+async def _check_that_kafka_answers(producer: AIOKafkaProducer) -> None:
+    """Raises KafkaConnectionError or TimeoutError."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        if not await producer.client.force_metadata_update():
+            raise KafkaConnectionError("no broker answers")
+
+
+def _failed(delivery: Delivery) -> Unsent | None:
+    """None for a row that was acknowledged. Raises an error that says nothing about the row."""
+    acknowledged = delivery.acknowledged
+    if not acknowledged.done():
+        acknowledged.cancel()
+        return Unsent(delivery.row, Setback.TOPIC, "not acknowledged in time")
+    error = acknowledged.exception()
+    if error is None:
+        return None
+    if isinstance(error, TOPIC_ERRORS):
+        return Unsent(delivery.row, Setback.TOPIC, repr(error))
+    if isinstance(error, BrokerResponseError) and not isinstance(error, PRODUCER_ERRORS):
+        return Unsent(delivery.row, Setback.BESIDE_REFUSED, repr(error))
+    raise error
 
 
 def _partition_of(key: bytes, partitions: Sequence[int], available: Sequence[int]) -> int:

@@ -24,3 +24,7 @@ RETENTION_TOO_SHORT = Gauge(
     "1 while a topic can deliver events that the inbox has forgotten",
     ["topic"],
 )
+OUTBOX_OLDEST_UNSENT = Gauge(
+    "chassis_outbox_oldest_unsent_seconds", "Age of the oldest row of the outbox that was not sent"
+)
+OUTBOX_SET_ASIDE = Gauge("chassis_outbox_set_aside", "Rows of the outbox that stand aside", ["state"])

@@ -6,11 +6,13 @@ order of its key, and hands it to the transport. A row may be sent twice and is 
 
 The table is append-only. Nothing is updated when a row is sent: the relay remembers its position as a PostgreSQL
 snapshot (docs/decisions/0003). The table is divided into shards; the relays of a service's replicas share them by
-leases.
+leases. A row that cannot be sent stands aside (docs/decisions/0021).
 """
 
+from chassis.outbox.fence import Fence
 from chassis.outbox.relay import Relay
 from chassis.outbox.rows import MAX_EVENT_LENGTH, OutboxRow, new_row
+from chassis.outbox.set_aside import RowsNotSent, Setback, Unsent
 from chassis.outbox.sharding import CHANNEL, SHARDS, key_hash, shard_of, shards_of_partitions
 from chassis.outbox.transactions import Database, Transaction
 
@@ -19,9 +21,13 @@ __all__ = [
     "MAX_EVENT_LENGTH",
     "SHARDS",
     "Database",
+    "Fence",
     "OutboxRow",
     "Relay",
+    "RowsNotSent",
+    "Setback",
     "Transaction",
+    "Unsent",
     "key_hash",
     "new_row",
     "shard_of",

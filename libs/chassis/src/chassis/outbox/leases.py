@@ -5,20 +5,29 @@ relay, so that each has its fair share of those.
 """
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
 
+from chassis.errors import Unavailable
+from chassis.outbox.fence import Fence
 from chassis.outbox.sharding import CHANNEL
 from chassis.postgres import Driver, Statements
 
 log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
+MARGIN_SECONDS = 1.0
+"""The fence closes so long before the leases end, for what is on its way to the broker by then."""
 
 _statements = Statements(__package__)
+
+
+class LeaseLost(Unavailable):
+    """Another relay has taken a shard of this one, or may have."""
 
 
 class RelayPosition(NamedTuple):
@@ -33,11 +42,16 @@ class RelayPosition(NamedTuple):
 
 
 class ShardLeases:
-    """The leases of one relay. `preferred_shards()` returns the shards whose keys its process consumes."""
+    """The leases of one relay. `preferred_shards()` returns the shards whose keys its process consumes.
 
-    def __init__(self, preferred_shards: Callable[[], Collection[int]]) -> None:
+    `fence` is open for as long as they hold by this process's own clock.
+    """
+
+    def __init__(self, preferred_shards: Callable[[], Collection[int]], fence: Fence | None = None) -> None:
         self.owner = uuid4()
         self.positions: dict[int, RelayPosition] = {}
+        self.fence = fence or Fence()
+        self.fence.close()
         self._preferred_shards = preferred_shards
 
     def shards_at(self, position: RelayPosition) -> list[int]:
@@ -49,28 +63,48 @@ class ShardLeases:
         self.positions |= dict.fromkeys(shards, position)
 
     async def renew(self, connection: Driver, seconds: float = LEASE_SECONDS) -> None:
-        """Save the positions, renew the leases, give up shards that another relay should have, take free ones."""
-        reached = [
-            {"shard": shard, "snapshot": at.snapshot, "upper": at.window_end, "after_id": at.after_id}
-            for shard, at in self.positions.items()
-        ]
-        records = await connection.fetch(
-            _statements.raw("renew_leases"),
-            self.owner,
-            seconds,
-            sorted(self._preferred_shards()),
-            json.dumps(reached),
-            CHANNEL,
-        )
+        """Save the positions, renew the leases, give up shards that another relay should have, take free ones.
+
+        Three statements, each a transaction of its own: a process that is frozen between two of them holds no lock.
+        """
+        asked_at = time.monotonic()
+        await self._report(connection, seconds)
+        await self._save_positions(connection)
+        records = await connection.fetch(_statements.raw("divide_shards"), self.owner, seconds, CHANNEL)
         positions = {shard: RelayPosition(*position) for shard, *position in records}
         if positions.keys() != self.positions.keys():
             log.info("relay.shards_changed", shards=sorted(positions))
         self.positions = positions
+        self.fence.until = asked_at + seconds - MARGIN_SECONDS
+
+    async def extend(self, connection: Driver) -> None:
+        """Renew the leases while a page is being sent: no shard is given up or taken. Raises LeaseLost."""
+        asked_at = time.monotonic()
+        await self._report(connection, LEASE_SECONDS)
+        records = await connection.fetch(_statements.raw("extend_leases"), self.owner, LEASE_SECONDS)
+        if not self.positions.keys() <= {record["shard"] for record in records}:
+            self.fence.close()
+            raise LeaseLost("another relay has taken a shard of this one")
+        self.fence.until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
 
     async def give_up(self, connection: Driver) -> None:
         """Save the positions and give up all shards, so that other relays take them at once."""
+        self.fence.close()
         await self.renew(connection, seconds=0.0)
 
     def forget(self) -> None:
         """The connection is gone: this relay has no shards any more."""
+        self.fence.close()
         self.positions = {}
+
+    async def _report(self, connection: Driver, seconds: float) -> None:
+        consumed = sorted(self._preferred_shards())
+        await connection.execute(_statements.raw("report_member"), self.owner, seconds, consumed)
+
+    async def _save_positions(self, connection: Driver) -> None:
+        reached = [
+            {"shard": shard, "snapshot": at.snapshot, "upper": at.window_end, "after_id": at.after_id}
+            for shard, at in self.positions.items()
+        ]
+        if reached:
+            await connection.execute(_statements.raw("save_positions"), self.owner, json.dumps(reached))

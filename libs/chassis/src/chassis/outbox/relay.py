@@ -9,6 +9,9 @@ writer holds the lock on its aggregate.
 A relay that dies stops renewing its leases, and within LEASE_SECONDS and a poll the other relays take its shards. A
 relay saves its positions with its leases, at most SAVE_SECONDS after it sent something. The rows of that time, and a
 page, are sent again if it dies.
+
+A relay sends only while its leases hold by its own clock (`Fence`), and renews them while a page is on its way. Rows
+that cannot be sent stand aside (`SetAside`), and the position goes on.
 """
 
 import asyncio
@@ -21,8 +24,10 @@ import structlog
 
 from chassis.backoff import wait_for_event
 from chassis.observability.status import OK, TaskStatus
+from chassis.outbox.fence import Fence
 from chassis.outbox.leases import RelayPosition, ShardLeases
 from chassis.outbox.rows import OutboxRow
+from chassis.outbox.set_aside import Page, RowsNotSent, SetAside, Unsent
 from chassis.outbox.sharding import CHANNEL, SHARDS
 from chassis.postgres import Driver, Statements, connect, in_time
 
@@ -31,6 +36,8 @@ log = structlog.get_logger()
 SAVE_SECONDS = 1.0
 STATEMENT_SECONDS = 15.0
 """How long one of the relay's own statements may take: its connection is not shared."""
+EXTEND_SECONDS = 1.0
+"""How often the leases are renewed while a page is on its way."""
 GIVE_UP_SECONDS = 1.0
 """How long an ending relay tries to give up its leases. If it fails, they end by themselves."""
 
@@ -40,14 +47,19 @@ SESSION = {"synchronous_commit": "off"}
 _statements = Statements(__package__)
 
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
-"""Sends rows in order and returns when all of them are durable. Raises if it cannot say so of each row."""
+"""Sends rows in order and returns when all of them are durable.
+
+Raises RowsNotSent if some rows cannot be sent and all others are durable, and another error if it cannot say so. When
+it is cancelled it sends nothing more.
+"""
 
 
 class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows that it was not told of. `page` is how many rows it reads at a time.
+    leases and looks for rows that it was not told of. `page` is how many rows it reads at a time. `fence` is open while
+    this relay may send: give it to the transport as well.
     """
 
     def __init__(
@@ -59,9 +71,11 @@ class Relay:
         page: int = 2_000,
         preferred_shards: Callable[[], Collection[int]] = tuple,
         server_settings: Mapping[str, str] | None = None,
+        fence: Fence | None = None,
     ) -> None:
-        self.leases = ShardLeases(preferred_shards)
+        self.leases = ShardLeases(preferred_shards, fence)
         self.status = TaskStatus()
+        self._set_aside = SetAside(page)
         self._url = url
         self._send = send
         self._poll_seconds = poll_seconds
@@ -106,13 +120,21 @@ class Relay:
         self._renew_at = 0.0
         while True:
             if time.monotonic() >= self._renew_at:
-                self._renew_at = time.monotonic() + self._poll_seconds
-                await self.leases.renew(connection)
+                await self._renew(connection)
             self._woken.clear()
             may_be_more = await self.relay_once(connection)
             self.status.set(OK)
+            if self._set_aside and await self.retry_once(connection):
+                may_be_more = True
             if not may_be_more:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
+
+    async def _renew(self, connection: Driver) -> None:
+        self._renew_at = time.monotonic() + self._poll_seconds
+        shards = set(self.shards)
+        await self.leases.renew(connection)
+        if self._set_aside or shards != set(self.shards):
+            await self._set_aside.load(connection, self.shards)
 
     async def relay_once(self, connection: Driver) -> bool:
         """Send one page of each group of shards that stand at the same position. Returns whether there may be more.
@@ -125,12 +147,29 @@ class Relay:
                 may_be_more = True
         return may_be_more
 
+    async def retry_once(self, connection: Driver) -> bool:
+        """Try the rows that stand aside and whose time has come. Returns whether there may be more to try at once."""
+        topics = self._set_aside.due()
+        for topic in topics:
+            rows = await self._set_aside.next_rows(connection, self.shards, topic)
+            if rows:
+                unsent = await self._send_under_lease(connection, rows)
+                await self._set_aside.record(connection, topic, rows, unsent)
+        if topics:
+            await self._set_aside.load(connection, self.shards)
+        return bool(self._set_aside.due())
+
     async def _relay_page(self, connection: Driver, position: RelayPosition) -> bool:
         shards = self.leases.shards_at(position)
         records = await connection.fetch(_statements.raw("unseen_rows"), shards, *position, self._page)
         if not records and position.window_end is None:
             return False
-        await self._send([OutboxRow(*row) for _, _, *row in records])
+        rows = {id: OutboxRow(*row) for id, _, *row in records}
+        free, behind = self._set_aside.divide(rows)
+        unsent = [*behind, *await self._send_under_lease(connection, free)]
+        if unsent:
+            await self._set_aside.put(connection, self.leases.owner, rows, unsent)
+            await self._set_aside.load(connection, self.shards)
         is_last_page = len(records) < self._page
         window_end = position.window_end or records[0]["read_snapshot"]
         if is_last_page:
@@ -141,3 +180,29 @@ class Relay:
         self._renew_at = min(self._renew_at, time.monotonic() + SAVE_SECONDS)
         # While a window is paged, later rows are not looked for.
         return not is_last_page or position.window_end is not None
+
+    async def _send_under_lease(self, connection: Driver, rows: Page) -> list[Unsent]:
+        """Send rows, and renew the leases meanwhile. Returns the rows that were not sent.
+
+        Raises LeaseLost when another relay has taken a shard; then nothing more is sent.
+        """
+        if not rows:
+            return []
+        if not self.leases.fence.is_open():
+            await self._extend(connection)
+        sending = asyncio.ensure_future(self._send(list(rows.values())))
+        try:
+            while not sending.done():
+                await asyncio.wait([sending], timeout=EXTEND_SECONDS)
+                if not sending.done():
+                    await self._extend(connection)
+            sending.result()
+        except RowsNotSent as error:
+            return list(error.unsent)
+        finally:
+            sending.cancel()
+        return []
+
+    async def _extend(self, connection: Driver) -> None:
+        async with asyncio.timeout(max(EXTEND_SECONDS, self.leases.fence.seconds_left())):
+            await self.leases.extend(connection)

@@ -6,13 +6,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chassis.events import Cause, PublishedEvent, new_id
+from chassis.events.envelope import MAX_NAME_LENGTH
 from chassis.outbox.sharding import shard_of
 from chassis.postgres import Connection, Statements
 
 MAX_EVENT_LENGTH = 240_000
 """Characters of an event's data, of at most four bytes each: Kafka takes records of one megabyte.
 
-A larger row would never be accepted, and would hold up all rows behind it.
+A larger row would never be accepted. Key, correlation id and traceparent have MAX_NAME_LENGTH characters at most.
 """
 
 _statements = Statements(__package__)
@@ -34,15 +35,23 @@ class OutboxRow(NamedTuple):
 
 
 def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
-    """The row of an event that is published because of `cause`. Raises ValueError if the event is too large."""
+    """The row of an event that is published because of `cause`. Raises ValueError if event or subject are too large."""
     data = event.model_dump_json()
     if len(data) > MAX_EVENT_LENGTH:
         raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")
+    if len(event.subject) > MAX_NAME_LENGTH:
+        raise ValueError(f"the subject of {event.event_type} has {len(event.subject)} characters")
     return new_row(event.topic, event.subject, event.event_type, cause, data)
 
 
 def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxRow:
-    """A row with the present time and an id of its own. `data` is JSON."""
+    """A row with the present time and an id of its own. `data` is JSON.
+
+    A correlation id that is too long is cut, and a traceparent that is too long is left out.
+    """
+    traceparent = cause.traceparent
+    if traceparent is not None and len(traceparent) > MAX_NAME_LENGTH:
+        traceparent = None
     return OutboxRow(
         shard=shard_of(key),
         event_id=new_id(),
@@ -50,9 +59,9 @@ def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxR
         key=key,
         type=type,
         time=datetime.now(UTC),
-        correlation_id=cause.correlation_id,
+        correlation_id=cause.correlation_id[:MAX_NAME_LENGTH],
         causation_id=cause.event_id,
-        traceparent=cause.traceparent,
+        traceparent=traceparent,
         data=data,
     )
 

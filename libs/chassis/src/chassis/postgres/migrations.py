@@ -16,7 +16,15 @@ from chassis.postgres.statements import Statements
 
 _statements = Statements(__package__)
 
-TABLES = ("outbox", "relay_cursor", "relay_member", "inbox", "dead_letters", "idempotency_keys")
+TABLES = (
+    "outbox",
+    "outbox_set_aside",
+    "relay_cursor",
+    "relay_member",
+    "inbox",
+    "dead_letters",
+    "idempotency_keys",
+)
 
 
 def execute(release: str) -> None:

@@ -17,6 +17,7 @@ TRICKS = frozenset(
         "request_deadlines",
         "span_encoding",
         "tolerant_records",
+        "stop_without_flush",
     }
 )
 

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chassis.errors import is_unavailable
 from chassis.inbox import dead_letters
-from chassis.outbox import Database
+from chassis.outbox import Database, operate
 from chassis.web.context import context_of
 
 PATHS = ("livez", "readyz", "metrics")
@@ -66,6 +66,7 @@ async def metrics(request: Request) -> Response:
         async with asyncio.timeout(ANSWER_SECONDS):
             async with context_of(request).background_database.reading() as connection:
                 await dead_letters.count_open(connection)
+                await operate.measure(connection)
     except Exception as error:
         if not is_unavailable(error):
             raise

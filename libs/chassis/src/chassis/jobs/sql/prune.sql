@@ -1,13 +1,16 @@
 -- A batch of each table. Rows that another replica is deleting are skipped. Outbox rows go when they were sent: the
--- position of their shard sees their transaction. Only the oldest outbox rows are read, so the statement costs the same
--- however many rows are retained.
+-- position of their shard sees their transaction, and they do not stand aside. Only the oldest outbox rows are read, so
+-- the statement costs the same however many rows are retained.
 WITH of_outbox AS (
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT o.id
         FROM (SELECT id, shard, xid, time FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED) o
         JOIN relay_cursor c USING (shard)
-        WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)))
+        WHERE o.time < now() - CAST(:outbox AS interval) AND pg_visible_in_snapshot(o.xid, c.snapshot)
+          AND NOT EXISTS (SELECT FROM outbox_set_aside s WHERE s.id = o.id AND s.state <> 'GIVEN_UP')))
     RETURNING 1
+), of_given_up_rows AS (
+    DELETE FROM outbox_set_aside WHERE ended_at < now() - CAST(:outbox AS interval) RETURNING 1
 ), of_inbox AS (
     DELETE FROM inbox WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM inbox WHERE received_at < now() - CAST(:inbox AS interval)

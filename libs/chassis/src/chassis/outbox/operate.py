@@ -1,0 +1,49 @@
+"""What operators see of the outbox and do with it: its age, and the rows that stand aside."""
+
+from dataclasses import asdict, dataclass
+
+from chassis.observability import metrics
+from chassis.outbox.sharding import CHANNEL
+from chassis.outbox.transactions import Database
+from chassis.postgres import Connection, Row, Statements
+
+_statements = Statements(__package__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows that stand aside: one by its id, or all of a key (on one topic, or on all), or all of a topic."""
+
+    id: int | None = None
+    topic: str | None = None
+    key: str | None = None
+
+
+async def measure(connection: Connection) -> None:
+    """Set the metrics of the outbox."""
+    row = await connection.row(_statements.named("measure_outbox"))
+    assert row is not None
+    metrics.OUTBOX_OLDEST_UNSENT.set(max(0.0, row.oldest_seconds))
+    metrics.OUTBOX_SET_ASIDE.labels("DELAYED").set(row.delayed)
+    metrics.OUTBOX_SET_ASIDE.labels("REFUSED").set(row.refused)
+
+
+async def list_set_aside(connection: Connection, state: str, limit: int) -> list[Row]:
+    """Rows that stand aside, oldest first. `state` is `open`, `all`, or the name of a state."""
+    return await connection.rows(_statements.named("list_set_aside"), {"state": state, "limit": limit})
+
+
+async def send_again(database: Database, rows: Rows) -> int:
+    """Have the relay try REFUSED rows again, before the later rows of their keys. Returns how many."""
+    return await _end_refusals(database, "send_again", rows)
+
+
+async def give_up(database: Database, rows: Rows) -> int:
+    """Give REFUSED rows up: they are never sent, and the later rows of their keys go on. Returns how many."""
+    return await _end_refusals(database, "give_up", rows)
+
+
+async def _end_refusals(database: Database, statement: str, rows: Rows) -> int:
+    which = {**asdict(rows), "channel": CHANNEL}
+    async with database.transaction() as tx:
+        return len(await tx.connection.rows(_statements.named(statement), which))

@@ -1,0 +1,171 @@
+"""Rows that could not be sent stand aside, so that the rows behind them go on (docs/decisions/0021).
+
+| state    | meaning                                                                                     |
+|----------|---------------------------------------------------------------------------------------------|
+| DELAYED  | its topic takes nothing now, or it waits behind a REFUSED row of its key; it is tried again |
+| REFUSED  | the broker will never accept it as it is: an operator sends it again or gives it up         |
+| GIVEN_UP | an operator gave it up                                                                      |
+
+A row that was sent leaves the table. While rows of a topic are DELAYED, later rows of that topic go behind them. While
+a row is REFUSED, later rows of its key go behind it. So each key keeps its order.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+
+from chassis.backoff import Backoff
+from chassis.outbox.rows import OutboxRow
+from chassis.postgres import Driver, Statements
+
+log = structlog.get_logger()
+
+TRIES = Backoff(first=0.5, longest=30.0)
+MAX_ERROR_LENGTH = 1_000
+
+_statements = Statements(__package__)
+
+
+class Setback(StrEnum):
+    """Why a row was not sent."""
+
+    REFUSED = "refused"
+    """It will never be accepted."""
+    BESIDE_REFUSED = "beside refused"
+    """One of the rows that were sent together with it, or itself, will never be accepted."""
+    TOPIC = "topic"
+    """Its topic takes nothing now."""
+    BEHIND = "behind"
+    """An earlier row of its topic or key was not sent."""
+
+
+class Unsent(NamedTuple):
+    """A row that was not sent, and why."""
+
+    row: OutboxRow
+    setback: Setback
+    error: str
+
+
+class RowsNotSent(Exception):
+    """Of the rows of one call these were not sent. All others were."""
+
+    def __init__(self, unsent: Sequence[Unsent]) -> None:
+        super().__init__(f"{len(unsent)} rows were not sent: {unsent[0].error}")
+        self.unsent = unsent
+
+
+Page = Mapping[int, OutboxRow]
+"""Rows by their ids, in their order."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    """How a topic's DELAYED rows are tried: so many together, and not before a time."""
+
+    limit: int = 1
+    failures: int = 0
+    not_before: float = 0.0
+
+
+class SetAside:
+    """What stands aside of one relay's shards. `page` is how many rows are tried together at most."""
+
+    def __init__(self, page: int) -> None:
+        self._page = page
+        self._topics: set[str] = set()
+        self._keys: set[tuple[str, str]] = set()
+        self._tries: dict[str, _Tries] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._topics or self._keys)
+
+    def divide(self, rows: Page) -> tuple[Page, list[Unsent]]:
+        """The rows that may be sent, and those that must go behind rows that stand aside."""
+        if not self:
+            return rows, []
+        free: dict[int, OutboxRow] = {}
+        behind: list[Unsent] = []
+        for id, row in rows.items():
+            if row.topic in self._topics or (row.topic, row.key) in self._keys:
+                behind.append(Unsent(row, Setback.BEHIND, "earlier rows of its topic or key were not sent"))
+            else:
+                free[id] = row
+        return free, behind
+
+    async def load(self, connection: Driver, shards: Collection[int]) -> None:
+        """Read which topics and keys of these shards have rows that stand aside."""
+        records = await connection.fetch(_statements.raw("set_aside_keys"), list(shards))
+        self._topics = {topic for topic, key in records if key is None}
+        self._keys = {(topic, key) for topic, key in records if key is not None}
+        self._tries = {topic: self._tries.get(topic, _Tries()) for topic in self._topics}
+
+    async def put(self, connection: Driver, owner: UUID, rows: Page, unsent: Sequence[Unsent]) -> None:
+        """Let these rows of a page stand aside; `rows` has their ids. A shard that `owner` has lost is left alone."""
+        ids = {row.event_id: id for id, row in rows.items()}
+        await connection.execute(
+            _statements.raw("put_aside"),
+            owner,
+            [ids[each.row.event_id] for each in unsent],
+            [each.row.shard for each in unsent],
+            [each.row.topic for each in unsent],
+            [each.row.key for each in unsent],
+            ["REFUSED" if each.setback is Setback.REFUSED else "DELAYED" for each in unsent],
+            [each.error[:MAX_ERROR_LENGTH] for each in unsent],
+        )
+        for each in unsent:
+            if each.setback is Setback.REFUSED:
+                _log_refused(each)
+        topics = {each.row.topic: each.error for each in unsent if each.setback is Setback.TOPIC}
+        for topic, error in topics.items():
+            log.warning("relay.topic_delayed", topic=topic, error=error)
+
+    def due(self) -> list[str]:
+        """The topics whose DELAYED rows are to be tried now."""
+        now = time.monotonic()
+        return [topic for topic, tries in self._tries.items() if tries.not_before <= now]
+
+    async def next_rows(self, connection: Driver, shards: Collection[int], topic: str) -> Page:
+        """The oldest DELAYED rows of a topic that wait behind no REFUSED one."""
+        records = await connection.fetch(
+            _statements.raw("next_delayed"), list(shards), topic, self._tries[topic].limit
+        )
+        return {id: OutboxRow(*row) for id, *row in records}
+
+    async def record(self, connection: Driver, topic: str, rows: Page, unsent: Sequence[Unsent]) -> None:
+        """Record what became of a topic's rows that were tried, and decide how to try the next ones."""
+        left = {each.row.event_id for each in unsent}
+        sent = [id for id, row in rows.items() if row.event_id not in left]
+        await connection.execute(_statements.raw("delete_sent"), sent)
+        ids = {row.event_id: id for id, row in rows.items()}
+        for each in unsent:
+            is_alone = len(rows) == 1 and each.setback is Setback.BESIDE_REFUSED
+            if each.setback is Setback.REFUSED or is_alone:
+                await connection.execute(
+                    _statements.raw("mark_refused"), ids[each.row.event_id], each.error[:MAX_ERROR_LENGTH]
+                )
+                _log_refused(each)
+        self._decide_next(topic, unsent)
+
+    def _decide_next(self, topic: str, unsent: Sequence[Unsent]) -> None:
+        tries = self._tries[topic]
+        if not unsent:
+            tries.failures = 0
+            tries.limit = min(2 * tries.limit, self._page)
+            return
+        tries.limit = 1
+        if any(each.setback is Setback.TOPIC for each in unsent):
+            tries.failures += 1
+            tries.not_before = time.monotonic() + TRIES.pause(tries.failures)
+
+
+def _log_refused(unsent: Unsent) -> None:
+    row = unsent.row
+    log.error(
+        "relay.row_refused", topic=row.topic, key=row.key, event_id=str(row.event_id), error=unsent.error
+    )

@@ -1,0 +1,1 @@
+DELETE FROM outbox_set_aside WHERE id = ANY($1::bigint[])

@@ -1,0 +1,21 @@
+-- How long the oldest row waits, in seconds, and how many rows stand aside. Each shard's oldest row is one step of an
+-- index: behind the snapshot, among its open transactions, or, while a window is sent page by page, behind the last page.
+SELECT coalesce(extract(epoch FROM now() - least(
+    (SELECT min(oldest.time) FROM relay_cursor c CROSS JOIN LATERAL (
+        (SELECT o.time FROM outbox o
+         WHERE c.upper IS NULL AND o.shard = c.shard AND o.xid >= pg_snapshot_xmax(c.snapshot)
+         ORDER BY o.shard, o.xid LIMIT 1)
+        UNION ALL
+        (SELECT o.time FROM outbox o
+         WHERE c.upper IS NULL AND o.shard = c.shard AND o.xid = ANY(ARRAY(SELECT pg_snapshot_xip(c.snapshot)))
+         ORDER BY o.shard, o.xid LIMIT 1)
+        UNION ALL
+        (SELECT o.time FROM outbox o
+         WHERE c.upper IS NOT NULL AND o.id > c.after_id AND o.shard + 0 = c.shard
+           AND NOT pg_visible_in_snapshot(o.xid, c.snapshot)
+         ORDER BY o.id LIMIT 1)
+    ) AS oldest),
+    (SELECT o.time FROM outbox_set_aside s JOIN outbox o USING (id) WHERE s.state <> 'GIVEN_UP' ORDER BY s.id LIMIT 1)
+)), 0)::float8 AS oldest_seconds,
+(SELECT count(*) FROM outbox_set_aside WHERE state = 'DELAYED') AS delayed,
+(SELECT count(*) FROM outbox_set_aside WHERE state = 'REFUSED') AS refused

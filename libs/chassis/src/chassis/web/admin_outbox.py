@@ -1,0 +1,66 @@
+"""The admin API of the outbox: rows that could not be sent."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from chassis.outbox import operate
+from chassis.web.context import Db
+from chassis.web.problems import Problem
+
+router = APIRouter(prefix="/admin/outbox", tags=["admin"])
+
+
+class SetAsideRow(BaseModel):
+    """A row of the outbox that stands aside, without its data, which may be confidential."""
+
+    id: int
+    event_id: UUID | None
+    topic: str
+    key: str
+    type: str | None
+    state: str
+    error: str
+    published_at: datetime | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class RefusedRows(BaseModel):
+    """Which REFUSED rows: one by its id, or all of a key (on one topic or on all)."""
+
+    id: int | None = None
+    topic: str | None = None
+    key: str | None = None
+
+    def checked(self) -> operate.Rows:
+        """Raises Problem 422 `empty-selection` where none of the three is named."""
+        if self.id is None and self.topic is None and self.key is None:
+            raise Problem(422, "empty-selection", "Name a row's id, a topic or a key")
+        return operate.Rows(self.id, self.topic, self.key)
+
+
+@router.get("/set-aside", summary="List rows that could not be sent, oldest first")
+async def list_set_aside(
+    db: Db,
+    state: Literal["open", "all", "DELAYED", "REFUSED", "GIVEN_UP"] = "open",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> list[SetAsideRow]:
+    """DELAYED rows are tried again by themselves; REFUSED ones wait for an operator."""
+    async with db.reading() as connection:
+        return [SetAsideRow(**row) for row in await operate.list_set_aside(connection, state, limit)]
+
+
+@router.post("/send-again", status_code=202, summary="Try REFUSED rows again")
+async def send_again(rows: RefusedRows, db: Db) -> dict[str, int]:
+    """Before the later rows of their keys. Answers how many `rows` are going to be tried."""
+    return {"rows": await operate.send_again(db, rows.checked())}
+
+
+@router.post("/give-up", summary="Give up REFUSED rows")
+async def give_up(rows: RefusedRows, db: Db) -> dict[str, int]:
+    """They are never sent, and the later rows of their keys go on. Answers how many `rows` that were."""
+    return {"rows": await operate.give_up(db, rows.checked())}

@@ -1,0 +1,187 @@
+"""What the publisher says of rows that it cannot send, with a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from sqlalchemy import text
+
+from chassis.errors import Unavailable
+from chassis.events import Cause
+from chassis.kafka import KafkaPublisher, publisher
+from chassis.outbox import Database, Fence, OutboxRow, Relay, RowsNotSent, Setback
+from chassis.outbox.rows import new_row
+from chassis.tuning import planner
+from chassis.tuning.stop_without_flush import stop_without_flush
+from testkit import eventually
+from testkit.databases import TestDatabase
+
+MakeTopic = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture(autouse=True)
+def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "TOPIC_SECONDS", 0.5)
+    monkeypatch.setattr(publisher, "SEND_SECONDS", 3.0)
+
+
+@pytest.fixture
+async def make_topic(kafka_admin: AIOKafkaAdminClient) -> AsyncIterator[MakeTopic]:
+    made: list[str] = []
+
+    async def make(**config: str) -> str:
+        name = f"things.{uuid4().hex[:8]}.v1"
+        await kafka_admin.create_topics([NewTopic(name, 2, 1, topic_configs=config)])
+        made.append(name)
+
+        async def is_known() -> None:
+            [description] = await kafka_admin.describe_topics([name])
+            assert description["error_code"] == 0
+            assert all(partition["leader"] >= 0 for partition in description["partitions"])
+
+        await eventually(is_known, 30)
+        return name
+
+    yield make
+    await kafka_admin.delete_topics(made)
+
+
+@pytest.fixture
+async def to_kafka(kafka: str) -> AsyncIterator[KafkaPublisher]:
+    opened = KafkaPublisher({"bootstrap_servers": kafka}, "/things", stop=stop_without_flush)
+    yield opened
+    await opened.close()
+
+
+def _row(topic: str, key: str, data: str = "{}") -> OutboxRow:
+    return new_row(topic, key, "things.thing-counted.v1", Cause(None, key, None), data)
+
+
+async def _values(kafka: str, topic: str) -> list[str]:
+    """All values on a topic; of one key in their order."""
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka, auto_offset_reset="earliest", group_id=None
+    ) as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        values: list[str] = []
+        for partition, end in ends.items():
+            while await consumer.position(partition) < end:
+                record = await consumer.getone(partition)
+                values.append(record.value.decode())
+        return values
+
+
+async def test_a_missing_topic_delays_its_own_rows_and_no_others(
+    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic()
+    copies = [_row("missing.dead-letters", "a"), _row("missing.dead-letters", "b")]
+    with pytest.raises(RowsNotSent) as caught:
+        await to_kafka.send([copies[0], _row(topic, "a", "1"), copies[1], _row(topic, "a", "2")])
+    assert [each.row for each in caught.value.unsent] == copies
+    assert {each.setback for each in caught.value.unsent} == {Setback.TOPIC}
+    assert await _values(kafka, topic) == ["1", "2"]
+
+
+async def test_a_topic_that_is_deleted_meanwhile_delays_its_own_rows_and_no_others(
+    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic, kafka_admin: AIOKafkaAdminClient
+) -> None:
+    topic = await make_topic()
+    deleted = await make_topic()
+    await to_kafka.send([_row(topic, "a", "1"), _row(deleted, "a", "1")])
+    await kafka_admin.delete_topics([deleted])
+    with pytest.raises(RowsNotSent) as caught:
+        await to_kafka.send([_row(deleted, "a", "2"), _row(topic, "a", "2")])
+    assert [(each.row.topic, each.setback) for each in caught.value.unsent] == [(deleted, Setback.TOPIC)]
+    assert await _values(kafka, topic) == ["1", "2"]
+    await to_kafka.close()
+
+    async def nothing_is_left_of_the_producer() -> None:
+        assert [task for task in asyncio.all_tasks() if "Sender" in repr(task.get_coro())] == []
+
+    await eventually(nothing_is_left_of_the_producer)
+
+
+async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(
+    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic()
+    big = _row(topic, "a", "x" * 2_000_000)
+    with pytest.raises(RowsNotSent) as caught:
+        await to_kafka.send([big, _row(topic, "a", "behind"), _row(topic, "b", "other")])
+    assert [each.setback for each in caught.value.unsent] == [Setback.REFUSED, Setback.BEHIND]
+    assert caught.value.unsent[0].row is big
+    assert await _values(kafka, topic) == ["other"]
+
+
+async def test_a_row_that_the_broker_refuses_ends_aside_and_all_others_are_sent(
+    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic, project: TestDatabase, db: Database
+) -> None:
+    topic = await make_topic(**{"max.message.bytes": "3000"})
+    async with db.transaction() as tx:
+        for n in range(30):
+            data = "x" * 5_000 if n == 10 else f"{n}"
+            tx.rows.append(_row(topic, f"key-{n % 5}", data))
+    relay = Relay(project.url, to_kafka.send, poll_seconds=0.05, server_settings=planner.RELAY_SETTINGS)
+    running = asyncio.create_task(relay.run())
+
+    async def all_but_one_key() -> None:
+        found = await _values(kafka, topic)
+        expected = [n for n in range(30) if n % 5 != 0 or n < 10]
+        assert sorted(map(int, found)) == expected
+
+    await eventually(all_but_one_key, 30)
+    async with db.reading() as connection:
+        states = await connection.rows(text("SELECT state, error FROM outbox_set_aside ORDER BY id"))
+    running.cancel()
+    await asyncio.wait([running])
+    assert [row.state for row in states] == ["REFUSED", "DELAYED", "DELAYED", "DELAYED"]
+    assert "Large" in states[0].error
+
+
+async def test_while_kafka_is_away_no_topic_is_to_blame() -> None:
+    away = KafkaPublisher({"bootstrap_servers": "127.0.0.1:1"}, "/things")
+    with pytest.raises(Unavailable):
+        await away.send([_row("t", "a")])
+
+
+async def test_behind_a_closed_fence_nothing_is_sent(kafka: str, make_topic: MakeTopic) -> None:
+    topic = await make_topic()
+    fence = Fence()
+    fenced = KafkaPublisher({"bootstrap_servers": kafka}, "/things", fence, stop_without_flush)
+    await fenced.send([_row(topic, "a", "before")])
+    fence.close()
+    with pytest.raises(Unavailable):
+        await fenced.send([_row(topic, "a", "after")])
+    await fenced.close()
+    assert await _values(kafka, topic) == ["before"]
+
+
+async def test_rows_of_a_cancelled_call_are_not_sent_later(
+    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic
+) -> None:
+    topic = await make_topic()
+    await to_kafka.send([_row(topic, "a", "before")])
+    client: Any = (await to_kafka._connected()).client
+    may_go_on = asyncio.Event()
+    is_asked = asyncio.Event()
+    send = client.send
+
+    async def send_late(node_id: object, request: object, **options: object) -> object:
+        is_asked.set()
+        await may_go_on.wait()
+        return await send(node_id, request, **options)
+
+    client.send = send_late
+    sending = asyncio.create_task(to_kafka.send([_row(topic, "a", "cancelled")]))
+    await is_asked.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    may_go_on.set()
+    await to_kafka.close()
+    await to_kafka.send([_row(topic, "a", "next")])
+    assert await _values(kafka, topic) == ["before", "next"]

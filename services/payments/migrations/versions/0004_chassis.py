@@ -1,0 +1,16 @@
+"""The chassis' third release: rows of the outbox that cannot be sent are set aside."""
+
+from chassis.postgres.migrations import execute
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    execute("0003_relay")
+
+
+def downgrade() -> None:
+    execute("0003_relay_down")
