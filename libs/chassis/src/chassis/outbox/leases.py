@@ -38,6 +38,7 @@ class ShardLeases:
     def __init__(self, preferred_shards: Callable[[], Collection[int]]) -> None:
         self.owner = uuid4()
         self.positions: dict[int, RelayPosition] = {}
+        self._logged: set[int] = set()
         self._preferred_shards = preferred_shards
 
     def shards_at(self, position: RelayPosition) -> list[int]:
@@ -63,7 +64,9 @@ class ShardLeases:
             CHANNEL,
         )
         positions = {shard: RelayPosition(*position) for shard, *position in records}
-        if positions.keys() != self.positions.keys():
+        # A relay that begins again with the shards that it had, as it does during an outage, logs nothing.
+        if positions and positions.keys() != self._logged:
+            self._logged = set(positions)
             log.info("relay.shards_changed", shards=sorted(positions))
         self.positions = positions
 
