@@ -18,6 +18,7 @@ QUIET_SECONDS = 6.0
 """An outage has ended when there was an answer, and no failure for this long: all tasks try again within 5 s."""
 
 SETTLE_SECONDS = 30.0
+"""Clients join their groups and find their leaders again within this time after an outage."""
 
 
 @dataclass(slots=True)
