@@ -2,12 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
@@ -224,16 +227,29 @@ async def test_with_nothing_due_the_job_asks_once_and_rests(desk: Any) -> None:
     assert len(sent) == 1
 
 
-async def test_a_password_is_not_sent_to_a_relay_without_tls(desk: Any, relay: Any, order: UUID) -> None:
-    with_password = relay.url.replace("smtp://", "smtp://user:hunter2@")
-    seen: list[bytes] = []
+async def test_a_password_is_not_sent_to_a_relay_without_tls(
+    desk: Any, relay: Any, order: UUID, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    passwords: list[Any] = []
+
+    def log_in(*arguments: Any) -> AuthResult:
+        passwords.append(arguments[-1])
+        return AuthResult(success=True)
+
+    port = unused_tcp_port_factory()
+    plain = Controller(
+        relay.mailbox, hostname="127.0.0.1", port=port, auth_require_tls=False, authenticator=log_in
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # aiosmtpd warns of what this test is about
+        plain.start()
     await desk.confirm(order)
-    relay.mailbox.handle_AUTH = lambda *arguments: seen.append(b"asked")
-    await deliver(smtp(with_password), desk.database)
-    assert relay.mailbox.messages == []
-    assert seen == []
+    await deliver(smtp(f"smtp://user:hunter2@127.0.0.1:{port}"), desk.database)
+    plain.stop()
     (row,) = await desk.rows()
     assert row["state"] == "PENDING"
+    assert passwords == []
+    assert relay.mailbox.messages == []
 
 
 async def test_a_relay_that_accepts_and_never_answers_delays_the_letters_and_nothing_else(

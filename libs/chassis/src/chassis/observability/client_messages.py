@@ -71,7 +71,7 @@ class ThinningHandler(logging.Handler):
 
     def _is_away(self, record: logging.LogRecord) -> bool:
         dependency = DEPENDENCIES.get(record.name.partition(".")[0])
-        return dependency is not None and self._outages.is_away(dependency)
+        return dependency is not None and self._outages.is_unsettled(dependency)
 
 
 def _counted(kind: Kind) -> logging.LogRecord:

@@ -17,6 +17,9 @@ REPEAT_SECONDS = 60.0
 QUIET_SECONDS = 6.0
 """An outage has ended when there was an answer, and no failure for this long: all tasks try again within 5 s."""
 
+SETTLE_SECONDS = 30.0
+"""Clients join their groups and find their leaders again within this time after an outage."""
+
 
 @dataclass(slots=True)
 class Outage:
@@ -35,10 +38,17 @@ class Outages:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[str, Outage] = {}
+        self._ended_at: dict[str, float] = {}
 
     def is_away(self, dependency: str) -> bool:
         """Whether an outage of `dependency` has begun and not ended."""
         return dependency in self._open
+
+    def is_unsettled(self, dependency: str) -> bool:
+        """Whether `dependency` is away, or was until lately: its clients have yet to join and connect again."""
+        ended_at = self._ended_at.get(dependency)
+        settles = ended_at is not None and self._clock() - ended_at < SETTLE_SECONDS
+        return settles or self.is_away(dependency)
 
     def failed(self, dependency: str, task: str, error: BaseException) -> None:
         """`task` could not do its work, because `dependency` is away.
@@ -65,6 +75,7 @@ class Outages:
         outage = self._open.get(dependency)
         if outage is not None and self._clock() - outage.failed_at >= QUIET_SECONDS:
             del self._open[dependency]
+            self._ended_at[dependency] = self._clock()
             log.info("outage.ended", dependency=dependency, **_summary(outage, outage.failed_at))
 
 
@@ -77,7 +88,9 @@ def _summary(outage: Outage, until: float) -> dict[str, object]:
 
 
 def _shown(error: BaseException) -> str:
-    return repr(error.__cause__ or error)
+    """An error, or the one that it was raised from."""
+    cause = error.__cause__
+    return repr(cause if isinstance(cause, Exception) else error)
 
 
 OUTAGES = Outages()

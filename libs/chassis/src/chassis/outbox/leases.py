@@ -52,6 +52,7 @@ class ShardLeases:
         self.positions: dict[int, RelayPosition] = {}
         self.fence = fence or Fence()
         self.fence.close()
+        self._logged: set[int] = set()
         self._preferred_shards = preferred_shards
 
     def shards_at(self, position: RelayPosition) -> list[int]:
@@ -72,7 +73,9 @@ class ShardLeases:
         await self._save_positions(connection)
         records = await connection.fetch(_statements.raw("divide_shards"), self.owner, seconds, CHANNEL)
         positions = {shard: RelayPosition(*position) for shard, *position in records}
-        if positions.keys() != self.positions.keys():
+        # A relay that begins again with the shards that it had, as it does during an outage, logs nothing.
+        if positions and positions.keys() != self._logged:
+            self._logged = set(positions)
             log.info("relay.shards_changed", shards=sorted(positions))
         self.positions = positions
         self.fence.until = asked_at + seconds - MARGIN_SECONDS
