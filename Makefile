@@ -93,7 +93,7 @@ sbom: $(UV) ## A CycloneDX list of what each image is made of, by its lock, into
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 	@echo "Preparing $(VENV) (once)"
-	@mkdir -p .shop
+	@mkdir -p .shop && chmod 700 .shop
 	@[ -x $(VENV)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-dev.txt >.shop/setup.log 2>&1 \
 		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
@@ -103,7 +103,7 @@ $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 
 # uv itself, if there is none on the PATH: into an environment of its own.
 $(CURDIR)/.shop/uv/bin/uv:
-	@mkdir -p .shop
+	@mkdir -p .shop && chmod 700 .shop
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { $(call sorry,$(PYTHON) is missing or older than 3.11: install a newer Python or name one with PYTHON=...); }
 	@$(PYTHON) -m venv .shop/uv >.shop/setup.log 2>&1 \

@@ -209,8 +209,7 @@ async def _ready(daemon: Daemon, broker: Broker, patience: float) -> None:
     while not await _answers(broker.port):
         if daemon.process() is None:
             raise UserError(
-                f"Kafka ended right after its start: see {daemon.log}; "
-                "`shop down --wipe` gives it a fresh data folder."
+                f"Kafka ended right after its start: try again; if it ends again, the reason is in {daemon.log}."
             )
         if time.monotonic() > deadline:
             raise UserError(f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.")
