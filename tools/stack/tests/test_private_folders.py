@@ -73,7 +73,9 @@ async def test_a_folder_that_only_its_owner_may_enter_runs_the_whole_stack(stack
 
 
 @pytest.mark.skipif(unprivileged.account() is None, reason="only root's PostgreSQL runs as another user")
-async def test_a_copied_clone_makes_its_own_copy_of_the_programs_and_a_moved_one_keeps_it(private: Path) -> None:
+async def test_a_copied_clone_makes_its_own_copy_of_the_programs_and_a_moved_one_keeps_it(
+    private: Path,
+) -> None:
     first = private / "first"
     paths.make_private(first)
     used = await postgres_programs.reachable(first)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from shop_stack.errors import UserError
 
-
 OWN_FILES = {"lock", "logs", "run", "cache", "uv", "venvs", "passwords.json", "setup.log"}
 """One of these is in every folder that a stack has used before."""
 

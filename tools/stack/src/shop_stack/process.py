@@ -208,8 +208,11 @@ async def _kill_family(running: psutil.Process) -> None:
         except psutil.Error:
             pass  # Gone already.
     deadline = time.monotonic() + KILL_PATIENCE
-    while any(_is_alive(member) for member in family) and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+    for member in family:
+        while _is_alive(member):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.02)
 
 
 def _is_alive(process: psutil.Process) -> bool:
