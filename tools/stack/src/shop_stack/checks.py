@@ -22,6 +22,18 @@ def before_start(stack: Stack) -> None:
     postgres_programs.binaries()
     kafka.java()
     ports(stack)
+    databases(stack)
+
+
+def databases(stack: Stack) -> None:
+    """Raise UserError if the databases were deleted while the rest of the shop's data was kept."""
+    data = stack.state / "postgres"
+    migrated = list((stack.state / "run").glob("*.migrated"))
+    if migrated and not (data / "PG_VERSION").exists():
+        raise UserError(
+            f"The databases are gone: {data} was deleted, but Kafka's topics and the card ledger are kept, and they do "
+            f"not fit new databases. Put {data} back; or, if it is lost, `shop down --wipe` deletes the rest as well."
+        )
 
 
 def disk(folder: Path) -> None:

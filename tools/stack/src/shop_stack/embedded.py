@@ -112,6 +112,7 @@ async def start(stack: Stack, name: str) -> None:
     paths.make_private(stack.state)
     match name:
         case "postgres":
+            checks.databases(stack)
             await parts.start_postgres(stack)
         case "kafka":
             await parts.start_kafka(stack)

@@ -190,6 +190,8 @@ async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
                 f"PostgreSQL's data folder was made with another password than {daemon.state / 'passwords.json'} "
                 "tells: put that file back as it was. (`shop down --wipe` begins anew and deletes all orders.)"
             ) from None
+        except asyncpg.PostgresError as error:
+            raise unusable(error) from error
         await asyncio.sleep(0.05)
 
 
@@ -200,6 +202,14 @@ def _reason(daemon: Daemon) -> str:
         if "FATAL" in line or "root" in line or "error" in line.lower()
     ]
     return lines[-1].strip() if lines else "it said nothing"
+
+
+def unusable(error: Exception) -> UserError:
+    """What to tell of a server that answers, but not as it should."""
+    return UserError(
+        f"PostgreSQL takes connections, but its data cannot be used ({error}): `shop restart postgres` tries again, "
+        "and `shop logs postgres` has the reason."
+    )
 
 
 async def ensure_roles(server: Server, roles: Roles) -> None:
