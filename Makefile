@@ -76,8 +76,13 @@ lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=
 	@for project in $(dir $(SERVICES)) tools/processor/; do \
 		(cd $$project && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt) || exit 1; \
 	done
+	@$(LOCK) $(ARGS) requirements-uv.in --output-file requirements-uv.txt
 	@cd tools/stack && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
+
+.PHONY: lock-kafka
+lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed
+	@$(VENV)/bin/python -m shop_stack.classpath --lock >/dev/null
 
 .PHONY: sbom
 sbom: $(UV) ## A CycloneDX list of what each image is made of, by its lock, into .shop/sbom/
@@ -93,7 +98,7 @@ sbom: $(UV) ## A CycloneDX list of what each image is made of, by its lock, into
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 	@echo "Preparing $(VENV) (once)"
-	@mkdir -p .shop
+	@mkdir -p .shop && chmod 700 .shop
 	@[ -x $(VENV)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-dev.txt >.shop/setup.log 2>&1 \
 		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
@@ -103,10 +108,11 @@ $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 
 # uv itself, if there is none on the PATH: into an environment of its own.
 $(CURDIR)/.shop/uv/bin/uv:
-	@mkdir -p .shop
+	@mkdir -p .shop && chmod 700 .shop
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { $(call sorry,$(PYTHON) is missing or older than 3.11: install a newer Python or name one with PYTHON=...); }
 	@$(PYTHON) -m venv .shop/uv >.shop/setup.log 2>&1 \
 		|| { $(call sorry,$(PYTHON) cannot make environments: install its venv package (python3-venv on Debian) or uv); }
-	@.shop/uv/bin/python -m pip install --quiet --retries 1 'uv>=0.9' >.shop/setup.log 2>&1 \
+	@.shop/uv/bin/python -m pip install --quiet --retries 1 --require-hashes --only-binary :all: \
+		--requirement requirements-uv.txt >.shop/setup.log 2>&1 \
 		|| { $(call sorry,uv could not be installed$(DOWNLOAD_CURE)); }

@@ -105,6 +105,7 @@ def compose_faults(document: Mapping[str, Any]) -> list[str]:
     for name, service in services.items():
         says = [
             (is_pinned(re.sub(r"\$\{\w+:-(\w+)\}", r"\1-0", service["image"])), "an image without a version"),
+            (not service["image"].startswith("shopfloor/"), "an image of ours without a registry"),
             ("mem_limit" in service and "cpus" in service and "pids_limit" in service, "no limits"),
             (service.get("read_only") is True, "a root file system that can be written"),
             (service.get("cap_drop") == ["ALL"] and "cap_add" not in service, "capabilities"),
@@ -180,7 +181,8 @@ def test_a_fault_in_a_dockerfile_is_seen(old: str, new: str, fault: str) -> None
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"image": "shopfloor/orders:latest"}, "an image without a version"),
+        ({"image": "localhost/shopfloor/orders:latest"}, "an image without a version"),
+        ({"image": "shopfloor/orders:dev-1"}, "an image of ours without a registry"),
         ({"mem_limit": "2g"}, "the limits add up"),
         ({"cpus": None}, "no limits"),
         ({"read_only": False}, "can be written"),

@@ -122,12 +122,18 @@ def labels(objects: Sequence[Object]) -> Iterable[str]:
 
 
 def images(objects: Sequence[Object]) -> Iterable[str]:
-    """A tag that says which, so that the same manifest is the same program tomorrow."""
+    """A tag that says which, so that the same manifest is the same program tomorrow; and a registry for our own.
+
+    A name without a registry is looked for on a public one, where anybody may take it.
+    """
+    used = [(name_of(one), container["image"]) for one in workloads(objects) for container in containers(one)]
     return [
-        f"{name_of(one)}: {container['image']} names no version"
-        for one in workloads(objects)
-        for container in containers(one)
-        if ":" not in container["image"] or container["image"].endswith(":latest")
+        *(
+            f"{owner}: {image} names no version"
+            for owner, image in used
+            if ":" not in image or image.endswith(":latest")
+        ),
+        *(f"{owner}: {image} names no registry" for owner, image in used if image.startswith("shopfloor/")),
     ]
 
 

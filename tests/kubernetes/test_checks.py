@@ -87,14 +87,17 @@ def test_an_order_that_is_not_confirmed_is_seen(states: dict[str, str]) -> None:
 
 DEPLOYMENT: dict[str, Any] = {
     "metadata": {"name": "orders-api"},
-    "spec": {"replicas": 2, "template": {"spec": {"containers": [{"image": "shopfloor/orders:dev"}]}}},
+    "spec": {
+        "replicas": 2,
+        "template": {"spec": {"containers": [{"image": "localhost/shopfloor/orders:dev"}]}},
+    },
     "status": {"replicas": 2, "readyReplicas": 2},
 }
 
 
 def test_a_release_that_stayed_after_it_was_taken_back_is_seen() -> None:
     other = copy.deepcopy(DEPLOYMENT)
-    other["spec"]["template"]["spec"]["containers"][0]["image"] = "shopfloor/orders:next"
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = "localhost/shopfloor/orders:next"
     assert checks.template_faults([DEPLOYMENT], [DEPLOYMENT]) == []
     assert checks.template_faults([DEPLOYMENT], [other]) == ["orders-api is not as it was"]
     assert checks.template_faults([DEPLOYMENT], []) == ["orders-api is not as it was"]

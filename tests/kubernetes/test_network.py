@@ -42,6 +42,8 @@ OUTSIDE = {
     "traces": Place("traces", {}, {"kubernetes.io/metadata.name": "observability"}),
     "stranger": Place("stranger", {"app.kubernetes.io/name": "orders"}, {}),
 }
+STRIMZI_PODS = {"strimzi.io/cluster": "shopfloor", "strimzi.io/name": "shopfloor-kafka"}
+"""Labels that Strimzi gives to a broker's pod."""
 Edge = tuple[str, str, int]
 
 
@@ -57,7 +59,7 @@ def places(objects: Sequence[Object]) -> dict[str, Place]:
         for one in workloads(objects)
     }
     for pool in of_kind(objects, "KafkaNodePool"):
-        labels = {"strimzi.io/cluster": "shopfloor", **pool["spec"]["template"]["pod"]["metadata"]["labels"]}
+        labels = {**STRIMZI_PODS, **pool["spec"]["template"]["pod"]["metadata"]["labels"]}
         found["kafka"] = Place("kafka", labels, HOME)
     for cluster in of_kind(objects, "Cluster"):
         name = cluster["metadata"]["name"]
@@ -68,10 +70,37 @@ def places(objects: Sequence[Object]) -> dict[str, Place]:
 
 def reach(objects: Sequence[Object], source: Place, target: Place, port: int) -> bool:
     """Whether the policies let `source` open a connection."""
-    policies = of_kind(objects, "NetworkPolicy")
+    policies = [*of_kind(objects, "NetworkPolicy"), *of_strimzi(objects)]
     return _passes(policies, "Egress", source, target, port) and _passes(
         policies, "Ingress", target, source, port
     )
+
+
+def of_strimzi(objects: Sequence[Object]) -> list[Object]:
+    """The policy that Strimzi makes for the brokers: it opens each listener to its peers, or to all without any."""
+    own: list[Object] = [
+        {
+            "from": [{"podSelector": {"matchLabels": STRIMZI_PODS}}],
+            "ports": [{"protocol": "TCP", "port": port}],
+        }
+        for port in (9090, 9091)
+    ]
+    return [
+        policy(
+            {
+                "podSelector": {"matchLabels": STRIMZI_PODS},
+                "policyTypes": ["Ingress"],
+                "ingress": [*own, *(listener_rule(one) for one in kafka["spec"]["kafka"]["listeners"])],
+            }
+        )
+        for kafka in of_kind(objects, "Kafka")
+    ]
+
+
+def listener_rule(listener: Mapping[str, Any]) -> Object:
+    peers = listener.get("networkPolicyPeers")
+    rule: Object = {"ports": [{"protocol": "TCP", "port": listener["port"]}]}
+    return rule if peers is None else rule | {"from": peers}
 
 
 def _passes(policies: Sequence[Object], direction: str, own: Place, other: Place, port: int) -> bool:
@@ -197,7 +226,7 @@ def test_another_program_finds_the_same_edges(overlay: str, tmp_path: Path) -> N
     objects = rendered(overlay)
     asked = questions(objects)
     policies, traffic = tmp_path / "policies.json", tmp_path / "traffic.json"
-    policies.write_text(json.dumps({"items": of_kind(objects, "NetworkPolicy")}))
+    policies.write_text(json.dumps({"items": [*of_kind(objects, "NetworkPolicy"), *of_strimzi(objects)]}))
     traffic.write_text(json.dumps([traffic_of(*one) for one in asked]))
     command = ["cyclonus", "analyze", "--mode=query-traffic"]
     command += [f"--policy-path={policies}", f"--traffic-path={traffic}"]
@@ -246,6 +275,13 @@ def test_a_policy_too_many_is_caught() -> None:
 def test_a_policy_too_few_is_caught(name: str) -> None:
     objects = [one for one in rendered("local") if one["metadata"]["name"] != name]
     assert matrix(objects) != saga(objects)
+
+
+def test_a_listener_that_strimzi_would_open_to_everybody_is_caught() -> None:
+    objects = rendered("prod")
+    (kafka,) = of_kind(objects, "Kafka")
+    del kafka["spec"]["kafka"]["listeners"][0]["networkPolicyPeers"]
+    assert ("stranger", "kafka", 9092) in matrix(objects) - saga(objects)
 
 
 def test_a_label_that_makes_a_stranger_an_own_pod_does_not_help_from_another_namespace() -> None:

@@ -86,9 +86,8 @@ class Floor:
 @pytest.fixture(scope="session")
 def floor() -> Iterator[Floor]:
     with tempfile.TemporaryDirectory(prefix="shop-saga-") as folder:
-        Path(folder).chmod(0o711)  # PostgreSQL passes through as another user when root runs the tests.
         stack = embedded.stack(Path(folder) / "state", free_base())
         try:
             yield Floor(stack, in_own_loop(embedded.up(stack)))
         finally:
-            in_own_loop(embedded.down(stack))
+            in_own_loop(embedded.down(stack, wipe=True))

@@ -130,9 +130,11 @@ async def test_a_node_is_drained_and_somebody_always_answers(floor: Floor) -> No
 async def test_an_image_that_does_not_exist_never_gets_a_customer(floor: Floor) -> None:
     began = time.monotonic()
     async with floor.customers() as sales:
-        await floor.kubectl("set", "image", "deployment/orders-api", "api=shopfloor/orders:does-not-exist")
         await floor.kubectl(
-            "set", "image", "deployment/payments-worker", "worker=shopfloor/payments:does-not-exist"
+            "set", "image", "deployment/orders-api", "api=localhost/shopfloor/orders:does-not-exist"
+        )
+        await floor.kubectl(
+            "set", "image", "deployment/payments-worker", "worker=localhost/shopfloor/payments:does-not-exist"
         )
         await eventually(lambda: is_stuck(floor, "orders", "api"), READY)
         await eventually(lambda: is_stuck(floor, "payments", "worker"), READY)

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from shop import cli
 from shop.cli import app
 from shop.commands import doctor
+from shop.commands.progress import Progress
+from shop.output import OutputClosed
 from shop_stack import embedded
 from shop_stack.errors import UserError
 
@@ -71,6 +75,67 @@ def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) ->
 def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     result = shop("restart", "warehouse", SHOP_STATE=str(tmp_path))
     assert_one_sentence(result, "There is no 'warehouse' here: choose one of postgres, kafka")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [("down", "The shop is closed all the same."), ("status", "ended early"), ("doctor", "ended early")],
+)
+def test_a_reader_that_leaves_early_gets_one_sentence(
+    tmp_path: Path, base: int, command: str, sentence: str
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "shop.cli", command],
+            env={**os.environ, "SHOP_STATE": str(tmp_path / "state"), "SHOP_PORT_BASE": str(base)},
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    result.stdout = ""
+    assert_one_sentence(result, "The reader of the output has closed it", sentence)
+
+
+def test_a_start_goes_on_when_the_reader_of_its_progress_leaves() -> None:
+    class Closed(Console):
+        def print(self, *_: object, **__: object) -> None:
+            raise OutputClosed("closed")
+
+    with Progress(Closed()) as progress:
+        progress.report("kafka", "ready after 2 s")
+    with pytest.raises(OutputClosed):
+        progress.require_a_reader()
+
+
+def test_databases_that_were_deleted_are_told_before_new_ones_are_made(tmp_path: Path, base: int) -> None:
+    state = tmp_path / "state"
+    (state / "run").mkdir(parents=True)
+    (state / "run" / "orders.migrated").touch()
+    result = shop("up", SHOP_STATE=str(state), SHOP_PORT_BASE=str(base))
+    assert_one_sentence(result, f"The databases are gone: {state}/postgres was deleted", "Put", "--wipe")
+
+
+def test_an_error_that_nobody_foresaw_is_one_sentence_and_its_traceback_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise KeyError("[/red] order_id")
+
+    monkeypatch.setenv("SHOP_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(cli, "app", fails)
+    monkeypatch.setattr(cli, "guard", lambda: None)  # standard output is pytest's
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    (sentence,) = capsys.readouterr().err.strip().splitlines()
+    log = tmp_path / "state" / "logs" / "shop.log"
+    assert f"(KeyError: '[/red] order_id'): try again; if it comes again, report it with {log}." in sentence
+    assert "Traceback" in log.read_text()
 
 
 def test_a_test_stack_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:

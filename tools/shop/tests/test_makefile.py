@@ -21,6 +21,7 @@ def clone(tmp_path: Path) -> Path:
     """A clone as far as the Makefile looks at it before anything is installed."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "requirements-dev.txt", tmp_path)
+    shutil.copy(ROOT / "requirements-uv.txt", tmp_path)
     for project in ("libs/chassis", "libs/testkit", *(f"tools/{name}" for name in TOOLS)):
         (tmp_path / project).mkdir(parents=True)
         shutil.copy(ROOT / project / "pyproject.toml", tmp_path / project)

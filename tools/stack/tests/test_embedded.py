@@ -22,10 +22,9 @@ from testkit import eventually
 @pytest.fixture
 async def stack(tmp_path: Path, base: int) -> AsyncIterator[Stack]:
     """A stack of one service, not started yet; stopped at the end, whatever the test did."""
-    tmp_path.chmod(0o711)
     stack = embedded.stack(tmp_path / "state", base, services=("inventory",))
     yield stack
-    await embedded.down(stack)
+    await embedded.down(stack, wipe=True)
 
 
 def pids(stack: Stack) -> dict[str, int | None]:
@@ -72,7 +71,6 @@ async def test_a_stack_starts_is_found_again_loses_a_part_gets_it_back_and_stops
 
 async def test_data_stays_over_a_stop_and_goes_with_a_wipe(tmp_path: Path, base: int) -> None:
     stack = embedded.stack(tmp_path / "state", base, services=())
-    tmp_path.chmod(0o711)
     await embedded.start(stack, "postgres")
     async with stack.server.connected() as connection:
         await connection.execute("CREATE DATABASE keepsake")
@@ -98,7 +96,6 @@ async def test_a_start_that_fails_stops_what_it_had_started(
 
 
 async def test_ctrl_c_while_the_stack_starts_leaves_nothing_running(tmp_path: Path, base: int) -> None:
-    tmp_path.chmod(0o711)
     state = tmp_path / "state"
     command = await asyncio.create_subprocess_exec(
         sys.executable,

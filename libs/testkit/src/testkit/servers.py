@@ -54,7 +54,6 @@ class EmbeddedStack:
 
     def __init__(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="shop-test-"))
-        folder.chmod(0o711)  # PostgreSQL passes through as another user when root runs the tests.
         self._servers = ServersOnly(folder)
 
     @cached_property

@@ -85,18 +85,19 @@ class History:
 def read_histories(folder: Path) -> list[Request]:
     """Every request of every run kept in a folder, oldest run first; [] if there is none."""
     files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
-    return [request for file in files for request in read_history(file.stem, file.read_text().splitlines())]
+    return [
+        request
+        for file in files
+        for request in read_history(file.stem, file.read_text(errors="replace").splitlines())
+    ]
 
 
 def read_history(run: str, lines: Iterable[str]) -> list[Request]:
     """The requests of one run. A line torn by a kill is passed over."""
     requests: dict[int, Request] = {}
     for line in lines:
-        try:
-            fields: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue
-        number = fields["number"]
+        fields = fields_of(line)
+        number = fields.get("number", 0)
         if "asked" in fields:
             requests[number] = Request(
                 run=run,
@@ -113,3 +114,17 @@ def read_history(run: str, lines: Iterable[str]) -> list[Request]:
             request.status, request.answered_at = fields["status"], fields["at"]
             request.order_id = fields.get("order_id", "")
     return list(requests.values())
+
+
+def fields_of(line: str) -> dict[str, Any]:
+    """The fields of a line; {} if it is not one that History wrote."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return {}
+    whole = (
+        isinstance(fields, dict)
+        and {"at", "number"} <= fields.keys()
+        and ("asked" in fields or "status" in fields)
+    )
+    return fields if whole else {}

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from sys import intern
@@ -16,13 +16,19 @@ import orjson
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from shop_observe import raw_batches
+from shop_observe.contract import Contract, is_moment
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 # What goes wrong is told in one sentence of ours; the client's own lines would stand around it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+LATEST_MS = 253_402_300_799_000
+"""The last second of the year 9999, in milliseconds since the epoch."""
 
 
 class LogUnreadable(UserError):
@@ -60,6 +66,9 @@ class Entry:
     decided_at: str
     """`ce_time`: when the service published it, in its transaction."""
     value: bytes = field(repr=False)
+    subject: str = ""
+    fault: str = ""
+    """Why it is no event of its topic's contract; empty if it is one."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -72,8 +81,8 @@ class Entry:
 
     @property
     def at(self) -> datetime:
-        """When the producer sent it."""
-        return datetime.fromtimestamp(self.sent_ms / 1000, UTC)
+        """When the producer sent it; the nearest year that there is, for a producer may say anything."""
+        return datetime.fromtimestamp(min(max(self.sent_ms, 0), LATEST_MS) / 1000, UTC)
 
     @property
     def place(self) -> str:
@@ -82,10 +91,7 @@ class Entry:
     @property
     def moment(self) -> datetime:
         """When it happened: `ce_time`, or the broker's time for a message that lacks it."""
-        try:
-            return datetime.fromisoformat(self.decided_at)
-        except ValueError:
-            return self.at
+        return datetime.fromisoformat(self.decided_at) if is_moment(self.decided_at) else self.at
 
 
 @dataclass(slots=True)
@@ -93,11 +99,16 @@ class Log:
     """What the topics hold at one moment."""
 
     entries: list[Entry]
-    """In the order of each partition; partitions are not ordered among one another."""
+    """In the order of each partition; partitions are not ordered among one another. Foreign records are among them."""
     gone_before: dict[str, datetime]
     """Topics whose beginning was deleted by retention → time of the oldest message left."""
     partitions: Mapping[str, int] = field(default_factory=dict)
     """Topic → how many it has now, which may be more than are declared."""
+
+    @property
+    def events(self) -> list[Entry]:
+        """The entries without the foreign records."""
+        return [entry for entry in self.entries if not entry.fault]
 
     def remembers(self, moment: datetime) -> bool:
         """Whether everything that was sent since that moment is still in the log."""
@@ -106,6 +117,15 @@ class Log:
 
 def declared_topics(contracts: Path) -> list[Topic]:
     """The topics that carry events, without the dead letters'."""
+    return [topic for topic in all_topics(contracts) if topic.events]
+
+
+def dead_letter_topics(contracts: Path) -> list[Topic]:
+    """The topics that carry copies of dead letters."""
+    return [topic for topic in all_topics(contracts) if not topic.events]
+
+
+def all_topics(contracts: Path) -> list[Topic]:
     declared = yaml.safe_load((contracts / "topics.yaml").read_text())["topics"]
     return [
         Topic(
@@ -117,14 +137,13 @@ def declared_topics(contracts: Path) -> list[Topic]:
             partitions=topic["partitions"],
         )
         for topic in declared
-        if topic["events"]
     ]
 
 
-def to_entry(record: Any) -> Entry:
-    """An aiokafka record as an entry; bytes that are not UTF-8 are replaced."""
+def to_entry(record: Any, contract: Contract) -> Entry:
+    """An aiokafka record, or a RawRecord, as an entry; bytes that are not UTF-8 are replaced."""
     header = dict(record.headers).get
-    return Entry(
+    entry = Entry(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -138,7 +157,11 @@ def to_entry(record: Any) -> Entry:
         traceparent=text(header("traceparent")),
         decided_at=text(header("ce_time")),
         value=record.value or b"",
+        subject=text(header("ce_subject")),
     )
+    # A record that the library could read has no such attribute.
+    fault = getattr(record, "fault", "") or contract.fault_of(entry)
+    return replace(entry, fault=fault) if fault else entry
 
 
 def text(raw: bytes | None) -> str:
@@ -188,11 +211,10 @@ async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
         places = list(consumer.assignment())
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
         beginnings: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
+        tail = Tail(target, consumer, Contract(target.contracts, topics), beginnings)
         entries: list[Entry] = []
-        await consumer.seek_to_beginning()
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                entries.extend(map(to_entry, records))
+        while any(tail.positions[place] < ends[place] for place in places):
+            entries += await tail.take(timeout_ms=500)
     entries.sort(key=lambda entry: (entry.topic, entry.partition, entry.offset))
     truncated = {place.topic for place in places if beginnings[place] > 0}
     gone = {
@@ -209,10 +231,66 @@ async def follow(
         places = list(consumer.assignment())
         # The ends come first: what arrives after them is behind the position that is taken from them.
         ends = await consumer.end_offsets(places)
-        starts = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in places})
-        for place in places:
-            start = starts.get(place)
-            consumer.seek(place, start.offset if start else ends[place])
+        found = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in places})
+        starts = {place: start.offset if (start := found.get(place)) else ends[place] for place in places}
+        tail = Tail(target, consumer, Contract(target.contracts, topics), starts)
         while True:
-            batches = await consumer.getmany(timeout_ms=200)
-            yield [to_entry(record) for records in batches.values() for record in records]
+            yield await tail.take(timeout_ms=200)
+
+
+class Tail:
+    """Reads on, record by record, and over those that the client library cannot read."""
+
+    def __init__(
+        self,
+        target: Target,
+        consumer: AIOKafkaConsumer,
+        contract: Contract,
+        starts: Mapping[TopicPartition, int],
+    ) -> None:
+        self._target = target
+        self._consumer = consumer
+        self._contract = contract
+        self.positions = dict(starts)
+        """The offset that comes next, by partition."""
+        self._go_to_positions()
+
+    async def take(self, timeout_ms: int) -> list[Entry]:
+        """What has come, at most a few thousand records; [] if there was nothing for so long.
+
+        Raises LogUnreadable if Kafka is away.
+        """
+        try:
+            batches = await self._consumer.getmany(timeout_ms=timeout_ms)
+            records = [record for batch in batches.values() for record in batch]
+            for place in self.positions:
+                self.positions[place] = await self._consumer.position(place)
+        except Exception:  # each codec and each fault of a batch has an error of its own
+            records = await self._read_by_hand()
+        return [to_entry(record, self._contract) for record in records]
+
+    async def _read_by_hand(self) -> list[Any]:
+        """One answer of each partition. The library may have lost what it had read before it came to its error."""
+        records: list[Any] = []
+        client = AIOKafkaClient(bootstrap_servers=self._target.kafka)
+        try:
+            await client.bootstrap()
+            await client.set_topics({place.topic for place in self.positions})
+            ends = await self._consumer.end_offsets(list(self.positions))
+            for place in self.positions:
+                if self.positions[place] < ends[place]:
+                    found, behind = await raw_batches.fetch(client, place, self.positions[place])
+                    records += found
+                    self.positions[place] = behind
+        except (KafkaError, OSError) as error:
+            raise LogUnreadable(
+                f"Kafka at {self._target.kafka} does not answer ({error}): is the shop up?"
+            ) from None
+        finally:
+            await client.close()
+        self._go_to_positions()
+        return records
+
+    def _go_to_positions(self) -> None:
+        for place, offset in self.positions.items():
+            self._consumer.seek(place, offset)

@@ -21,6 +21,9 @@ ENDINGS = {
 }
 """Event type → the terminal state that it tells of."""
 
+MOST_SHOWN = 300
+"""Characters of a foreign text."""
+
 COMPENSATIONS = frozenset({"inventory.stock-released.v1", "payments.payment-refunded.v1"})
 """Event types that take back what an earlier step did."""
 
@@ -37,7 +40,7 @@ class Step:
 
     @property
     def service(self) -> str:
-        return self.entry.source.removeprefix("/")
+        return shown(self.entry.source.removeprefix("/"))
 
     @property
     def event(self) -> str:
@@ -47,7 +50,8 @@ class Step:
 
 def steps_of(entries: Iterable[Entry], order_id: str) -> list[Step]:
     """The order's events in the order in which they happened, each once."""
-    events = {entry.id: entry for entry in entries if entry.key == order_id and entry.id}
+    own = sorted((e for e in entries if e.key == order_id and e.id), key=lambda entry: not entry.fault)
+    events = {entry.id: entry for entry in own}  # an event counts more than a foreign record that has its id
     return tell(sorted(events.values(), key=lambda entry: entry.moment), events)
 
 
@@ -66,16 +70,30 @@ def cause_of(entry: Entry, known: Mapping[str, Entry]) -> str:
         return short(cause.type)
     if entry.data.get("reason") == "deadline":
         return "the deadline"
-    return "a request" if not entry.causation_id else f"event {entry.causation_id}"
+    return "a request" if not entry.causation_id else f"event {shown(entry.causation_id)}"
 
 
 def short(type_: str) -> str:
-    return type_.split(".")[1] if type_.count(".") == 2 else type_ or "?"
+    return shown(type_.split(".")[1] if type_.count(".") == 2 else type_ or "?")
+
+
+def shown(foreign: str, most: int = MOST_SHOWN) -> str:
+    """A text of a record as a terminal may show it: not too long, and nothing in it moves the cursor."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in foreign[:most])
 
 
 def detail_of(entry: Entry) -> str:
     """What is worth knowing of an event's data, in a few words."""
-    data = entry.data
+    if entry.fault:
+        return f"foreign record {entry.place}: {shown(entry.fault)}"
+    try:
+        return shown(words_of(entry.data))
+    except (AttributeError, KeyError, TypeError):
+        return "data of another shape"
+
+
+def words_of(data: Mapping[str, Any]) -> str:
+    """Raises AttributeError, KeyError or TypeError if the data is not what the contract says."""
     parts: list[str] = []
     if lines := data.get("lines"):
         parts.append(", ".join(f"{line['quantity']} x {line['sku']}" for line in lines))
@@ -92,11 +110,11 @@ def money(amount: Mapping[str, Any]) -> str:
 
 def is_compensated(steps: Iterable[Step]) -> bool:
     """Whether both the stock and the money of the order were given back."""
-    return {step.entry.type for step in steps} >= COMPENSATIONS
+    return {step.entry.type for step in steps if not step.entry.fault} >= COMPENSATIONS
 
 
 def has_ended(entries: Iterable[Entry]) -> bool:
-    return any(entry.type in ENDINGS for entry in entries)
+    return any(entry.type in ENDINGS for entry in entries if not entry.fault)
 
 
 def event_text(step: Step) -> Text:
@@ -117,8 +135,8 @@ def timeline_table(steps: Iterable[Step], title: str) -> Table:
             f"+{step.offset_ms:,.0f} ms",
             Text(step.service, style=COLOURS.get(step.service, "")),
             event_text(step),
-            step.cause,
-            detail_of(step.entry),
+            Text(step.cause),
+            Text(detail_of(step.entry)),
         )
     return table
 

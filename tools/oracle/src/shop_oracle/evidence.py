@@ -5,17 +5,22 @@ Ids are strings, amounts are minor units, times are aware datetimes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from shop_observe.history import Request
-from shop_observe.kafka_log import Log, Topic
+from shop_observe.kafka_log import Entry, Log, Topic
 from shop_observe.traces import Span
+
+PLACED = "orders.order-placed.v1"
 
 ENDED = frozenset({"CONFIRMED", "REJECTED", "CANCELLED"})
 """The terminal states of an order."""
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 
 SAMPLED = 1
 """The bit of a traceparent's flags that says that spans are kept."""
@@ -38,10 +43,8 @@ class Order:
     @property
     def trace_id(self) -> str:
         """Of the trace that the order began in; empty if no spans of it are kept."""
-        version_trace_span_flags = self.traceparent.split("-")
-        if len(version_trace_span_flags) != 4 or not int(version_trace_span_flags[3], 16) & SAMPLED:
-            return ""
-        return version_trace_span_flags[1]
+        found = TRACEPARENT.fullmatch(self.traceparent)
+        return found["trace"] if found and int(found["flags"], 16) & SAMPLED else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,17 @@ class DeadLetter:
     place: tuple[str, int, int]
     """(topic, partition, offset)."""
     event_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A record that no service of the shop published as an event, and what shows it."""
+
+    place: tuple[str, int, int]
+    """(topic, partition, offset)."""
+    key: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -165,6 +179,8 @@ class Evidence:
     """Group → (source, event id) of what it took."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     log: Log = field(default_factory=lambda: Log([], {}))
+    copies: Log = field(default_factory=lambda: Log([], {}))
+    """The topics of the dead letters."""
     reports: dict[str, Any] = field(default_factory=dict)
     """Name of an analytics report → its answer."""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -175,6 +191,52 @@ class Evidence:
         """The orders that have reached a terminal state."""
         return [order for order in self.orders.values() if order.state in ENDED]
 
+    def events(self) -> list[Entry]:
+        """The log without foreign records: what the services told each other."""
+        refused = self._refused()
+        return [entry for entry in self.log.events if place_of(entry) not in refused]
+
+    def foreign(self) -> list[Foreign]:
+        """The records of the log that are no event of the shop, each with the reason."""
+        refused = self._refused()
+        unknown = self.unknown_orders()
+        found = []
+        for entry in self.log.entries:
+            place = place_of(entry)
+            if reason := entry.fault or refused.get(place, ""):
+                found.append(Foreign(place, entry.key, reason))
+            elif entry.type == PLACED and entry.key in unknown:
+                found.append(Foreign(place, entry.key, "orders knows neither this event nor its order"))
+        return found
+
+    def unknown_orders(self) -> set[str]:
+        """Orders that the log tells of, and that orders neither has nor published."""
+        written = {row.event_id for row in self.outbox}
+        return {
+            entry.key
+            for entry in self.log.events
+            if entry.type == PLACED and entry.key not in self.orders and entry.id not in written
+        }
+
+    def _refused(self) -> dict[tuple[str, int, int], str]:
+        """Place → reason, for what no service published, no group took, and a group has among its dead letters."""
+        letters = {letter.place: letter for letter in self.dead_letters}
+        if not letters:
+            return {}
+        written = {row.event_id for row in self.outbox}
+        taken = set().union(*self.inbox.values())
+        return {
+            place: f"{letter.group} refused it ({letter.reason})"
+            for entry in self.log.events
+            if (letter := letters.get(place := place_of(entry)))
+            and entry.id not in written
+            and (entry.source, entry.id) not in taken
+        }
+
     def order_of(self, movement: Movement) -> str:
         """The id of the order that a ledger entry is for; empty if there is no such order."""
         return movement.reference if movement.reference in self.orders else ""
+
+
+def place_of(entry: Entry) -> tuple[str, int, int]:
+    return entry.topic, entry.partition, entry.offset

@@ -18,7 +18,7 @@ import yaml
 
 from shop_observe import traces
 from shop_observe.history import read_histories
-from shop_observe.kafka_log import Topic, declared_topics, read_log
+from shop_observe.kafka_log import Topic, dead_letter_topics, declared_topics, read_log
 from shop_oracle.evidence import (
     DeadLetter,
     Evidence,
@@ -75,9 +75,10 @@ async def gather(
     evidence.unrest = await wait_for_rest(target, topics, wait, on_look)
     on_step("reading databases and the Kafka log")
     async with httpx.AsyncClient(timeout=30.0, trust_env=False) as client:
-        _, evidence.log, evidence.ledger, evidence.reports, started = await asyncio.gather(
+        _, evidence.log, evidence.copies, evidence.ledger, evidence.reports, started = await asyncio.gather(
             dump_databases(target, evidence),
             read_log(target, topics),
+            read_log(target, dead_letter_topics(target.contracts)),
             read_ledger(client, target),
             read_reports(client, target),
             started_at(client, target),
@@ -128,8 +129,12 @@ async def dump(service: str, url: str, evidence: Evidence) -> None:
             await dump_chassis(service, connection, evidence)
             if own := DUMPS.get(service):
                 await own(connection, evidence)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise EvidenceMissing(
+            f"The database of {service} cannot be read ({error}): see `shop status` and `shop logs postgres`."
+        ) from None
     finally:
-        await connection.close()
+        connection.terminate()
 
 
 async def dump_chassis(service: str, connection: Connection, evidence: Evidence) -> None:
@@ -140,10 +145,10 @@ async def dump_chassis(service: str, connection: Connection, evidence: Evidence)
     ):
         evidence.inbox.setdefault(group, set()).add((source, event_id))
     rows = await connection.fetch(
-        'SELECT consumer_group, topic, partition, "offset", event_id::text FROM dead_letters'
+        'SELECT consumer_group, topic, partition, "offset", event_id::text, reason FROM dead_letters'
     )
     evidence.dead_letters += [
-        DeadLetter(group, (t, p, o), event_id or "") for group, t, p, o, event_id in rows
+        DeadLetter(group, (t, p, o), event_id or "", reason) for group, t, p, o, event_id, reason in rows
     ]
 
 
@@ -209,15 +214,21 @@ DUMPS = {
 
 async def read_ledger(client: httpx.AsyncClient, target: Target) -> list[Movement]:
     """The card processor's ledger, all of it."""
-    ledger = await get(client, f"{target.processor_url}/ledger")
+    url = f"{target.processor_url}/ledger"
     fields = ("kind", "charge_id", "reference", "amount_minor", "currency")
-    return [Movement(*(entry[name] for name in fields)) for entry in ledger.json()["entries"]]
+    try:
+        return [
+            Movement(*(entry[name] for name in fields))
+            for entry in json_of(await get(client, url))["entries"]
+        ]
+    except (KeyError, TypeError):
+        raise EvidenceMissing(f"{url} answers something else than a ledger: see `shop status`.") from None
 
 
 async def read_reports(client: httpx.AsyncClient, target: Target) -> dict[str, Any]:
     url = target.service_urls["analytics"]
     return {
-        name: (await get(client, f"{url}/reports/{name}{query}")).json() for name, query in REPORTS.items()
+        name: json_of(await get(client, f"{url}/reports/{name}{query}")) for name, query in REPORTS.items()
     }
 
 
@@ -236,6 +247,13 @@ async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
     except httpx.HTTPError as error:
         why = str(error) or type(error).__name__
         raise EvidenceMissing(f"{url} cannot be read ({why}). Is everything up? See `shop status`.") from None
+
+
+def json_of(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise EvidenceMissing(f"{response.url} answers no JSON: does another program listen there?") from None
 
 
 # --- Spans ----------------------------------------------------------------------------------------
@@ -268,12 +286,18 @@ def choose_orders(
     A process that is killed takes the spans with it that it had not sent, so
     only orders since the last start of a service can be held to be complete.
     """
-    traced = [order for order in orders if order.trace_id]
+    ended = list(orders)
+    if not ended:
+        return [], "no order has ended yet"
+    traced = [order for order in ended if order.trace_id]
     if not traced:
-        return [], "tracing is off: no ended order carries a sampled traceparent"
+        return [], f"tracing is off: none of {len(ended)} ended orders carries a sampled traceparent"
     files = segment_files(spans)
     if not files:
-        return [], f"no spans were received in {spans}: OTEL_EXPORTER_OTLP_ENDPOINT points elsewhere"
+        return (
+            [],
+            f"no spans were received in {spans}, although {len(traced)} orders carry sampled traceparents",
+        )
     bounds = {
         f"{service} was started, which may have cost it unsent spans": at for service, at in started.items()
     }

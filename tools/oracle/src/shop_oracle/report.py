@@ -11,11 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shop_oracle.evidence import Evidence
+from shop_observe.timeline import MOST_SHOWN, shown
+from shop_oracle.evidence import Evidence, Foreign
 from shop_oracle.invariants import INVARIANTS, Judgement
 
 SHOWN = 5
 """Violations of one invariant that are shown to people; machines get LISTED."""
+MOST_TOLD = 2_000
+"""Characters of a violation that are shown to people."""
 LISTED = 1_000
 
 
@@ -39,6 +42,8 @@ class Verdict:
 
     rulings: Sequence[Ruling]
     unrest: Sequence[str]
+    foreign: Sequence[Foreign] = ()
+    """Records that are no event of the shop. They are evidence, and no violation in themselves."""
 
     @property
     def holds(self) -> bool:
@@ -64,6 +69,17 @@ class Verdict:
                 }
                 for ruling in self.rulings
             ],
+            "foreign_records": [
+                {
+                    "topic": record.place[0],
+                    "partition": record.place[1],
+                    "offset": record.place[2],
+                    "key": record.key[:MOST_SHOWN],
+                    "reason": record.reason[:MOST_SHOWN],
+                }
+                for record in self.foreign[:LISTED]
+            ],
+            "foreign_record_count": len(self.foreign),
         }
 
 
@@ -73,7 +89,7 @@ def judge(evidence: Evidence) -> Verdict:
         Ruling(number, invariant.__name__, title_of(invariant.__doc__ or ""), invariant(evidence))
         for number, invariant in enumerate(INVARIANTS, 1)
     ]
-    return Verdict(rulings, evidence.unrest)
+    return Verdict(rulings, evidence.unrest, evidence.foreign())
 
 
 def title_of(text: str) -> str:
@@ -93,21 +109,32 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     console.print(table)
     for ruling in verdict.rulings:
         if ruling.judgement.unjudged:
-            console.print(
-                f"[yellow]{ruling.number} not fully judged:[/] {ruling.judgement.unjudged}", highlight=False
-            )
+            why = Text(f"{ruling.number} not fully judged: ", style="yellow")
+            console.print(why.append(ruling.judgement.unjudged, style="default"))
         for violation in ruling.judgement.violations[:SHOWN]:
-            text = Text(f"{ruling.number} {violation.subject}: ", style="red")
-            text.append(f"expected {violation.expected}; found {violation.found}", style="default")
+            text = Text(f"{ruling.number} {shown(violation.subject)}: ", style="red")
+            told = f"expected {violation.expected}; found {violation.found}"
+            text.append(shown(told, MOST_TOLD), style="default")
             console.print(text)
         if (hidden := len(ruling.judgement.violations) - SHOWN) > 0:
             console.print(
                 f"  … and {hidden} more of invariant {ruling.number} (all with --json)", style="dim"
             )
+    print_foreign(verdict.foreign, console)
     for restless in verdict.unrest:
-        console.print(f"[red]not at rest:[/] {restless}", highlight=False)
+        console.print(Text("not at rest: ", style="red").append(restless, style="default"))
     sentence = "[bold green]Everything holds.[/]" if verdict.holds else "[bold red]It does not hold.[/]"
     console.print(sentence)
+
+
+def print_foreign(records: Sequence[Foreign], console: Console) -> None:
+    """The records on our topics that are no event of the shop, and where they stand."""
+    for record in records[:SHOWN]:
+        topic, partition, offset = record.place
+        text = Text(f"foreign record {topic}[{partition}]@{offset}: ", style="yellow")
+        console.print(text.append(shown(record.reason), style="default"))
+    if (hidden := len(records) - SHOWN) > 0:
+        console.print(f"  … and {hidden} more foreign records (with --json)", style="dim")
 
 
 def mark(ruling: Ruling) -> Text:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from shop.commands import dead_letters, prove, test_stack
 from shop.commands.bench import bench
@@ -24,8 +26,10 @@ from shop.commands.status import status
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
+from shop.output import guard
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
+from shop_stack.paths import make_private, state_folder
 from shop_stack.target import TargetMissing
 
 app = typer.Typer(
@@ -59,16 +63,46 @@ app.add_typer(test_stack.app, name="test-stack")
 
 
 def main() -> None:
-    """The entry point. A UserError is one sentence on stderr and exit code 1, without a traceback."""
+    """The entry point. A UserError is one sentence on stderr and exit code 1, without a traceback.
+
+    The traceback of an unexpected error goes into a file, which the sentence names.
+    """
     # A broker that is away is reported in one sentence of ours; the client library's own lines would surround it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    guard()
     try:
         app()
     except (UserError, TargetMissing) as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]shop:[/] {error}", soft_wrap=True)
+        say(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        say(f"An error that should not be ({type(error).__name__}: {one_line(error)}): {kept_traceback()}")
+        sys.exit(1)
+
+
+def say(sentence: str) -> None:
+    """One sentence on stderr. It may hold brackets, which are no markup."""
+    text = Text("shop: ", style="bold red").append(sentence, style="not bold default")
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def kept_traceback() -> str:
+    """Where the traceback is, as the end of a sentence."""
+    try:
+        file = state_folder() / "logs" / "shop.log"
+        make_private(state_folder())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as log:
+            traceback.print_exc(file=log)
+    except (OSError, UserError):
+        return "try again."
+    return f"try again; if it comes again, report it with {file}."
 
 
 if __name__ == "__main__":

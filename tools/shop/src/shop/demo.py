@@ -145,9 +145,7 @@ def print_trace(shown: Demonstration, target: Target, order: Order, console: Con
     if spans:
         console.print(traces.tree_of(spans, traces.title_of(spans, order.id)))
     else:
-        console.print(
-            f"No spans of order {order.id} were received: tracing is off or goes elsewhere.", style="yellow"
-        )
+        console.print(f"No spans of order {order.id} have been received in {target.spans}.", style="yellow")
 
 
 def as_json(shown: Demonstration) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from shop_stack import kafka, postgres, venvs
+from shop_stack import kafka, paths, postgres_programs, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import KAFKA, POSTGRES, Stack
 from shop_stack.ports import require_free
@@ -16,11 +16,24 @@ LEAST_FREE = 1024**3
 
 def before_start(stack: Stack) -> None:
     """Raise UserError if the stack cannot start here."""
+    paths.make_private(paths.shop_folder())
     disk(stack.state)
     venvs.uv()
-    postgres.binaries()
+    postgres_programs.binaries()
     kafka.java()
     ports(stack)
+    databases(stack)
+
+
+def databases(stack: Stack) -> None:
+    """Raise UserError if the databases were deleted while the rest of the shop's data was kept."""
+    data = stack.state / "postgres"
+    migrated = list((stack.state / "run").glob("*.migrated"))
+    if migrated and not (data / "PG_VERSION").exists():
+        raise UserError(
+            f"The databases are gone: {data} was deleted, but Kafka's topics and the card ledger are kept, and they do "
+            f"not fit new databases. Put {data} back; or, if it is lost, `shop down --wipe` deletes the rest as well."
+        )
 
 
 def disk(folder: Path) -> None:
@@ -47,4 +60,4 @@ def ports(stack: Stack) -> None:
 
 def needed_programs() -> dict[str, Path]:
     """The programs of the stack by name."""
-    return {"uv": venvs.uv(), POSTGRES: postgres.binaries() / "postgres", "java": kafka.java()}
+    return {"uv": venvs.uv(), POSTGRES: postgres_programs.binaries() / "postgres", "java": kafka.java()}

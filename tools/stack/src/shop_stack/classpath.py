@@ -1,36 +1,78 @@
-"""Find (and if need be download) the broker's jars; prints their class path.
+"""Find (and if need be download) the broker's jars, hold each against its hash, and print their class path.
 
-    python -m shop_stack.classpath
+    python -m shop_stack.classpath          fails if a jar is not one of those in kafka-jars.sha256
+    python -m shop_stack.classpath --lock   writes kafka-jars.sha256 anew, for another version of Kafka
 
 A process of its own, so that a download can be ended by ending it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 # Exactly one coordinate: naming kafka-tools beside it makes jgo choose clients of an older Kafka.
 COORDINATE = "org.apache.kafka:kafka_2.13:4.3.1"
+HASHES = Path(__file__).with_name("kafka-jars.sha256")
 DOWNLOADS_AT_ONCE = 8
 
 
-def main() -> int:
-    import jgo
-    import requests
+class UnknownJar(Exception):
+    """A jar is not what was locked; the message says which, and the cure."""
 
-    logging.disable(logging.WARNING)
+
+def main() -> int:
     try:
-        artifacts = jgo.resolve(COORDINATE)
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            jars = list(pool.map(lambda artifact: str(artifact.resolve()), artifacts))
-    except (requests.RequestException, RuntimeError, OSError) as error:
+        jars = resolved()
+        if sys.argv[1:] == ["--lock"]:
+            HASHES.write_text(
+                "".join(f"{hash_of(jar)}  {jar.name}\n" for jar in sorted(jars, key=lambda jar: jar.name))
+            )
+        verify(jars, locked())
+    except (OSError, RuntimeError, UnknownJar) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(os.pathsep.join(jars))
+    print(os.pathsep.join(map(str, jars)))
     return 0
+
+
+def resolved() -> list[Path]:
+    """The jars in the order of the class path. Raises OSError or RuntimeError if one cannot be downloaded."""
+    import jgo
+
+    logging.disable(logging.WARNING)
+    artifacts = jgo.resolve(COORDINATE)
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        return list(pool.map(lambda artifact: Path(artifact.resolve()), artifacts))
+
+
+def verify(jars: Sequence[Path], hashes: Mapping[str, str]) -> None:
+    """Raises UnknownJar unless the jars are those that were locked, and all of them."""
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        found = dict(zip(jars, pool.map(hash_of, jars), strict=True))
+    for jar, digest in found.items():
+        if hashes.get(jar.name) != digest:
+            raise UnknownJar(
+                f"{jar} is not the file that was locked: delete it, so that it is downloaded again"
+            )
+    if missing := hashes.keys() - {jar.name for jar in jars}:
+        raise UnknownJar(f"{', '.join(sorted(missing))} was locked, and is no part of {COORDINATE} any more")
+
+
+def locked() -> dict[str, str]:
+    """Name of a jar → its SHA-256 in hex."""
+    pairs = (line.split() for line in HASHES.read_text().splitlines())
+    return {name: digest for digest, name in pairs}
+
+
+def hash_of(jar: Path) -> str:
+    with jar.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

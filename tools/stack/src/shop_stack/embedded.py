@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, kafka, parts, paths, postgres, venvs
+from shop_stack import checks, kafka, parts, paths, postgres, postgres_programs, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import EVERYTHING, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.passwords import write_private
@@ -109,8 +109,10 @@ async def start(stack: Stack, name: str) -> None:
     require_known(stack, name)
     if stack.daemon(name).process() is not None:
         return
+    paths.make_private(stack.state)
     match name:
         case "postgres":
+            checks.databases(stack)
             await parts.start_postgres(stack)
         case "kafka":
             await parts.start_kafka(stack)
@@ -300,6 +302,7 @@ def _recorded_base(state: Path) -> int | None:
 
 
 def _wipe(stack: Stack) -> None:
+    postgres_programs.forget(stack.state)
     for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
     for file in (*stack.state.glob("ledger.sqlite3*"), stack.state / "passwords.json"):
@@ -309,7 +312,7 @@ def _wipe(stack: Stack) -> None:
 @contextmanager
 def _alone(stack: Stack) -> Iterator[None]:
     """Only one command at a time changes a stack."""
-    stack.state.mkdir(parents=True, exist_ok=True)
+    paths.make_private(stack.state)
     with (stack.state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

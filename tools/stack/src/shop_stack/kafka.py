@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack.classpath import COORDINATE
+from shop_stack.classpath import HASHES, UnknownJar
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST, require_free
 from shop_stack.process import Daemon, run
@@ -107,12 +107,14 @@ async def classpath(cache: Path) -> str:
     with suppress(OSError, ValueError, KeyError):
         facts = json.loads(remembered.read_text())
         jars: str = facts["classpath"]
-        if facts["coordinate"] == COORDINATE and all(Path(jar).exists() for jar in jars.split(os.pathsep)):
+        if facts["hashes"] == HASHES.read_text() and all(
+            Path(jar).exists() for jar in jars.split(os.pathsep)
+        ):
             return jars
     jars = await _resolve()
     cache.mkdir(parents=True, exist_ok=True)
     written = remembered.with_suffix(f".{os.getpid()}")
-    written.write_text(json.dumps({"coordinate": COORDINATE, "classpath": jars}))
+    written.write_text(json.dumps({"hashes": HASHES.read_text(), "classpath": jars}))
     written.replace(remembered)
     return jars
 
@@ -120,6 +122,8 @@ async def classpath(cache: Path) -> str:
 async def _resolve() -> str:
     code, output = await run([sys.executable, "-m", "shop_stack.classpath"], env=os.environ)
     last = output.splitlines()[-1] if output else "unknown"
+    if code != 0 and last.startswith(UnknownJar.__name__):
+        raise UserError(f"Kafka's jars are not those that were locked: {last.partition(': ')[2]}.")
     if code != 0:
         raise UserError(
             "Kafka's jars could not be downloaded, and they are not in the local Maven repository (~/.m2): "
@@ -209,8 +213,7 @@ async def _ready(daemon: Daemon, broker: Broker, patience: float) -> None:
     while not await _answers(broker.port):
         if daemon.process() is None:
             raise UserError(
-                f"Kafka ended right after its start: see {daemon.log}; "
-                "`shop down --wipe` gives it a fresh data folder."
+                f"Kafka ended right after its start: try again; if it ends again, the reason is in {daemon.log}."
             )
         if time.monotonic() > deadline:
             raise UserError(f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.")

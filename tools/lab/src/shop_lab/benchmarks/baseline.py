@@ -15,7 +15,7 @@ from pathlib import Path
 from shop_lab import probe_runner
 from shop_lab.benchmarks import pgbench
 from shop_lab.testbed import Testbed
-from shop_stack import postgres, topics
+from shop_stack import postgres_programs, topics
 from shop_stack.errors import UserError
 from shop_stack.parts import KAFKA, POSTGRES
 from shop_stack.ports import SERVICES
@@ -124,7 +124,7 @@ def _example(contracts: Path, type: str) -> str:
 
 async def _tables(testbed: Testbed, service: str) -> str:
     """The statements that make a service's tables again, in a schema of the service's name."""
-    argv = [str(postgres.binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
+    argv = [str(postgres_programs.binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
     code, output = await run(
         [*argv, "--schema=public", testbed.target.database_urls[service]], env=os.environ
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shop_lab.testbed import Testbed
-from shop_stack import postgres
+from shop_stack import postgres_programs
 from shop_stack.errors import UserError
 
 CLIENTS = 16
@@ -36,7 +36,7 @@ async def run(
 
 def _run(testbed: Testbed, script: Path, database: str, per_client: int, values: Mapping[str, str]) -> Run:
     server = testbed.stack.server
-    argv = [str(postgres.binaries() / "pgbench"), "-M", "prepared", "-n", "-f", str(script)]
+    argv = [str(postgres_programs.binaries() / "pgbench"), "-M", "prepared", "-n", "-f", str(script)]
     argv += ["-c", str(CLIENTS), "-j", "2", "-t", str(per_client)]
     argv += [word for name, value in values.items() for word in ("-D", f"{name}={value}")]
     argv += ["-h", server.host, "-p", str(server.port), "-U", server.superuser, database]

@@ -10,7 +10,9 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask, require_service
 from shop_stack.connect import connect
@@ -138,5 +140,6 @@ def table_of(found: Mapping[str, Iterable[Mapping[str, Any]]]) -> Table:
         table.add_column(column)
     for service, letters in found.items():
         for letter in letters:
-            table.add_row(service, *(str(letter[column] or "-") for column in COLUMNS))
+            # A key or a type of a foreign record may hold brackets, and what moves the cursor.
+            table.add_row(service, *(Text(shown(str(letter[column] or "-"))) for column in COLUMNS))
     return table

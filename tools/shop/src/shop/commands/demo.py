@@ -73,9 +73,10 @@ async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
     began = time.monotonic()
     with console.status("starting the shop") as status:
         target = await embedded.up(stack, lambda part, what: status.update(f"{part}: {what}"))
-    if not ran_before:
-        console.print(f"The shop is up after {time.monotonic() - began:.1f} s.", style="dim", highlight=False)
     try:
+        if not ran_before:
+            took = time.monotonic() - began
+            console.print(f"The shop is up after {took:.1f} s.", style="dim", highlight=False)
         yield target
     finally:
         if not (ran_before or keep):

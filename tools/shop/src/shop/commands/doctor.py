@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shop_stack import checks, embedded, kafka, paths, postgres, venvs
+from shop_stack import checks, embedded, kafka, paths, postgres_programs, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES
@@ -49,7 +49,7 @@ def examine(stack: Stack) -> list[Finding]:
     return [
         _python(),
         _check("uv", lambda: str(venvs.uv())),
-        _check("PostgreSQL", lambda: str(postgres.binaries())),
+        _check("PostgreSQL", lambda: str(postgres_programs.binaries())),
         _check("Java", lambda: str(kafka.java())),
         _check("disk", lambda: _disk(stack)),
         _check("ports", lambda: _ports(stack)),

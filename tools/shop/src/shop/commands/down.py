@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from shop.commands.progress import Progress
+from shop.output import all_the_same
 from shop_stack import embedded
 
 console = Console()
@@ -25,4 +26,6 @@ def down(
     """Stop the services, then the processor and the servers. Data stays unless --wipe is given."""
     with Progress(console) as progress:
         asyncio.run(embedded.down(embedded.stack(), wipe=wipe, report=progress.report))
-    console.print("The shop is closed." + (" Its data is deleted." if wipe else ""))
+    with all_the_same("The shop is closed all the same."):
+        progress.require_a_reader()
+        console.print("The shop is closed." + (" Its data is deleted." if wipe else ""))

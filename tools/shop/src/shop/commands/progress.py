@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from shop.output import OutputClosed
+
 ENDINGS = ("ready", "runs", "stopped")
 
 
@@ -18,6 +20,7 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._happenings: dict[str, str] = {}
+        self._closed: OutputClosed | None = None
         self._live = Live(console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
@@ -32,12 +35,20 @@ class Progress:
             self._live.stop()
 
     def report(self, part: str, happening: str) -> None:
-        """A `shop_stack.embedded.Report`."""
+        """A `shop_stack.embedded.Report`. What it tells of goes on also when the output is closed."""
         self._happenings[part] = happening
-        if self._console.is_terminal:
-            self._live.update(self._table())
-        elif happening.startswith(ENDINGS):
-            self._console.print(f"{part:14} {happening}", highlight=False)
+        try:
+            if self._console.is_terminal:
+                self._live.update(self._table())
+            elif happening.startswith(ENDINGS):
+                self._console.print(f"{part:14} {happening}", highlight=False)
+        except OutputClosed as closed:
+            self._closed = closed
+
+    def require_a_reader(self) -> None:
+        """Raise OutputClosed if the output was closed meanwhile."""
+        if self._closed is not None:
+            raise self._closed
 
     def _table(self) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False)

@@ -51,7 +51,6 @@ def _runs(file: Path) -> bool:
 
 async def _start(file: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="shop-test-stack-"))
-    folder.chmod(0o711)  # PostgreSQL passes through as another user when root starts it.
     servers = ServersOnly(folder)
     try:
         server, bootstrap = await asyncio.gather(servers.start_postgres(), servers.start_kafka())

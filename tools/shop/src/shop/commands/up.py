@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shop.commands.progress import Progress
+from shop.output import all_the_same
 from shop_stack import embedded
 from shop_stack.target import Target
 
@@ -20,7 +21,14 @@ def up() -> None:
     began = time.monotonic()
     with Progress(console) as progress:
         target = asyncio.run(embedded.up(embedded.stack(), progress.report))
-    console.print(f"The shop is open after {time.monotonic() - began:.1f} s.", style="bold green")
+    with all_the_same("The shop is up all the same: `shop status` shows it, `shop down` stops it."):
+        progress.require_a_reader()
+        tell(target, time.monotonic() - began)
+
+
+def tell(target: Target, seconds: float) -> None:
+    """What a person wants to know of a shop that has just started."""
+    console.print(f"The shop is open after {seconds:.1f} s.", style="bold green")
     console.print(addresses(target))
     console.print("Next: `shop demo`, `shop status`, `shop logs orders -f`; `shop down` stops everything.")
 

@@ -1,0 +1,191 @@
+"""Record batches that the client library cannot read, read by hand.
+
+The library ends with an error at a header name that is not UTF-8, at a codec that it lacks and at a batch whose
+checksum is wrong, and it comes to the same error again whenever it is asked. Here such a batch gives what can be read
+of it, each record with what is wrong, and the offset behind it.
+
+The format is version 2 of Kafka's record batch (KIP-98).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.codec import lz4_decode, snappy_decode, zstd_decode
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.util import calc_crc32c
+
+HEADER = struct.Struct(">qiibIhiqqqhii")
+"""Base offset, length, leader epoch, magic, checksum, attributes, last offset delta, first and last timestamp,
+producer's id and epoch, base sequence, number of records."""
+BEFORE_LENGTH = 12
+CHECKED_FROM = 21
+MAGIC = 2
+CODEC_BITS = 0x07
+CONTROL_BIT = 0x20
+MOST_BYTES = 4 << 20
+MOST_INFLATED = 64 << 20
+"""Bytes of one batch. A broker takes a megabyte, which can inflate to a thousand times as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as `shop_observe.kafka_log.to_entry` takes it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int = 0
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    fault: str = ""
+
+
+async def fetch(client: AIOKafkaClient, place: TopicPartition, offset: int) -> tuple[list[RawRecord], int]:
+    """The records from an offset on, as many as one answer holds, and the offset behind them.
+
+    Raises KafkaError if the partition's leader does not answer.
+    """
+    leader = client.cluster.leader_for_partition(place)
+    request = FetchRequest(500, 1, MOST_BYTES, 0, [(place.topic, [(place.partition, offset, MOST_BYTES)])])
+    response = await client.send(leader, request)
+    # The bytes are the last field of a partition in each version of the answer.
+    answers = [answer for _, partitions in response.topics for answer in partitions]
+    return parse(place, answers[0][-1] or b"", offset) if answers else ([], offset)
+
+
+def parse(place: TopicPartition, data: bytes, offset: int) -> tuple[list[RawRecord], int]:
+    """The records of whole batches from `offset` on, and the offset behind them."""
+    records: list[RawRecord] = []
+    behind = offset
+    position = 0
+    while position + HEADER.size <= len(data):
+        base, length = struct.unpack_from(">qi", data, position)
+        end = position + BEFORE_LENGTH + length
+        if end > len(data) or length < HEADER.size - BEFORE_LENGTH:
+            break
+        found, last = records_of(place, data[position:end], base)
+        records += [record for record in found if record.offset >= behind]
+        behind = max(behind, last + 1)
+        position = end
+    if data and behind == offset:
+        records.append(
+            RawRecord(place.topic, place.partition, offset, fault="its batch has no readable size")
+        )
+        behind += 1
+    return records, behind
+
+
+def records_of(place: TopicPartition, batch: bytes, base: int) -> tuple[list[RawRecord], int]:
+    """The records of one batch, and its last offset."""
+    _, _, _, magic, checksum, attributes, last_delta, first_ms, *_, count = HEADER.unpack_from(batch)
+    last = base + max(0, last_delta)
+
+    def unreadable(why: str, at: int = base) -> RawRecord:
+        return RawRecord(place.topic, place.partition, at, max(0, first_ms), fault=why)
+
+    if magic != MAGIC:
+        return [unreadable(f"its batch has the unknown format {magic}")], base
+    if calc_crc32c(batch[CHECKED_FROM:]) != checksum:
+        return [unreadable("its batch fails its checksum")], last
+    if attributes & CONTROL_BIT:
+        return [], last
+    try:
+        body = inflated(attributes & CODEC_BITS, batch[HEADER.size :])
+    except Exception as error:  # each codec has errors of its own
+        return [unreadable(f"its batch cannot be decompressed ({error})")], last
+    records: list[RawRecord] = []
+    try:
+        records.extend(parsed(place, body, base, first_ms, count))  # those before a fault stay
+    except (IndexError, ValueError) as error:
+        records.append(unreadable(f"its batch ends within a record ({error})", base + len(records)))
+    return records, last
+
+
+def inflated(codec: int, data: bytes) -> bytes:
+    """The records' bytes. Raises an error if they cannot be had, or are too many."""
+    match codec:
+        case 0:
+            return data
+        case 1:
+            inflater = zlib.decompressobj(wbits=31)
+            plain = inflater.decompress(data, MOST_INFLATED)
+            if not inflater.eof:
+                raise ValueError(f"it is cut off, or inflates to more than {MOST_INFLATED >> 20} MiB")
+            return plain
+        case 2:
+            return bytes(snappy_decode(data))
+        case 3:
+            return bytes(lz4_decode(data))
+        case 4:
+            return bytes(zstd_decode(data))
+        case _:
+            raise ValueError(f"the codec {codec} is unknown")
+
+
+def parsed(place: TopicPartition, body: bytes, base: int, first_ms: int, count: int) -> Iterator[RawRecord]:
+    """The records in the bytes of a batch. Raises IndexError or ValueError where they end too early."""
+    reader = Reader(body)
+    for _ in range(count):
+        reader.varint()  # length
+        reader.take(1)  # attributes
+        sent_ms = first_ms + reader.varint()
+        offset = base + reader.varint()
+        key = reader.bytes_or_none()
+        value = reader.bytes_or_none()
+        named = [(reader.bytes_or_none() or b"", reader.bytes_or_none()) for _ in range(reader.varint())]
+        is_text = all(is_utf8(name) for name, _ in named)
+        yield RawRecord(
+            place.topic,
+            place.partition,
+            offset,
+            sent_ms,
+            key,
+            value,
+            tuple((name.decode(errors="replace"), content) for name, content in named),
+            "" if is_text else "the name of a header is not UTF-8",
+        )
+
+
+def is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Reader:
+    """Reads one field after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    def take(self, size: int) -> bytes:
+        end = self._position + size
+        if size < 0 or end > len(self._data):
+            raise IndexError(f"{size} bytes at {self._position} of {len(self._data)}")
+        taken = self._data[self._position : end]
+        self._position = end
+        return taken
+
+    def bytes_or_none(self) -> bytes | None:
+        size = self.varint()
+        return None if size == -1 else self.take(size)
+
+    def varint(self) -> int:
+        """A number in groups of seven bits, the sign in the last bit."""
+        number = 0
+        for shift in range(0, 70, 7):
+            (byte,) = self.take(1)
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return (number >> 1) ^ -(number & 1)
+        raise ValueError("a number of more than ten bytes")
