@@ -6,5 +6,7 @@ business.py  customers of every kind, for as long as an experiment lasts
 churn.py     replicas that come, go and crash
 stalls.py, takeover.py, memory.py, duplicates.py, visitors.py  what is measured, one thing each
 
-replicas.py, rebalances.py, open_transaction.py, overload.py, shutdown.py, republish.py  the experiments
+foreign_inputs/, foreign_orders.py, foreign_signs.py  what `foreign` gives to the shop, and what came of it
+
+replicas.py, rebalances.py, open_transaction.py, overload.py, shutdown.py, republish.py, foreign.py  the experiments
 """
