@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from shop_stack.ports import SERVICES
 
 RESTARTS = ("task.failed", "task.waiting")
 """What the supervisor of the chassis logs when it starts a task again."""
+GHOST_SECONDS = 180.0
+"""So long the shop may take to give back what it held for an order that orders does not have."""
+LOOK_SECONDS = 1.0
 DENIED = "permission denied for table"
 
 
@@ -90,18 +95,15 @@ async def aftermath(world: World, tallies: Sequence[Tally], since: Beginning) ->
     ghosts = {id for tally in tallies for id in tally.ghosts}
     orders = {id for tally in tallies for id in tally.orders}
     letters: set[Place] = set()
-    buried: set[str] = set()
     taken: set[str] = set()
     for service in SERVICES:
         async with testbed.database(service) as database:
-            for row in await database.fetch(_LETTERS):
-                letters.add(Place(row["topic"], row["partition"], row["offset"]))
-                buried.add(row["key"])
+            rows = await database.fetch(_LETTERS)
+            letters |= {Place(row["topic"], row["partition"], row["offset"]) for row in rows}
             taken |= {row["id"] for row in await database.fetch(_TAKEN, list(events))}
-    async with testbed.database("inventory") as inventory, testbed.database("payments") as payments:
-        rows = [*await inventory.fetch(_STOCK, list(ghosts)), *await payments.fetch(_MONEY, list(ghosts))]
     async with testbed.database("orders") as database:
         ends = {row["id"]: row["state"] for row in await database.fetch(_ENDS, list(orders))}
+    held, seen = await ghosts_in(testbed, ghosts)
     passed = await passed_by(testbed.target.kafka, SERVICES)
     return Aftermath(
         letters=letters,
@@ -110,9 +112,29 @@ async def aftermath(world: World, tallies: Sequence[Tally], since: Beginning) ->
         duplicates=duplicates.between(since.duplicates, await duplicates.read(_ports(testbed))),
         denied=sum(DENIED in line for line in lines_since(testbed, POSTGRES, since)),
         ends=ends,
-        held_for_ghosts={row["id"] for row in rows if row["held"]} - buried,
-        ghosts_seen={row["id"] for row in rows} | (buried & ghosts),
+        held_for_ghosts=held,
+        ghosts_seen=seen,
     )
+
+
+async def ghosts_in(testbed: Testbed, ghosts: Collection[str]) -> tuple[set[str], set[str]]:
+    """The ghost orders for which something is held and of which no dead letter tells; and all that were seen."""
+    ids = list(ghosts)
+    async with testbed.database("inventory") as inventory, testbed.database("payments") as payments:
+        rows = [*await inventory.fetch(_STOCK, ids), *await payments.fetch(_MONEY, ids)]
+    told: set[str] = set()
+    for service in SERVICES:
+        async with testbed.database(service) as database:
+            told |= {row["key"] for row in await database.fetch(_LETTERS_OF, ids)}
+    return {row["id"] for row in rows if row["held"]} - told, {row["id"] for row in rows} | told
+
+
+async def wait_for_ghosts(testbed: Testbed, tallies: Iterable[Tally]) -> None:
+    """Return when nothing is held for a ghost order any more, or after GHOST_SECONDS."""
+    ghosts = {id for tally in tallies for id in tally.ghosts}
+    given_up = time.monotonic() + GHOST_SECONDS
+    while time.monotonic() < given_up and (await ghosts_in(testbed, ghosts))[0]:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def passed_by(bootstrap: str, groups: Collection[str]) -> dict[str, dict[TopicPartition, int]]:
@@ -142,7 +164,8 @@ def behind(
     }
 
 
-_LETTERS = 'SELECT topic, partition, "offset", key FROM dead_letters'
+_LETTERS = 'SELECT topic, partition, "offset" FROM dead_letters'
+_LETTERS_OF = "SELECT DISTINCT key FROM dead_letters WHERE key = ANY($1)"
 _TAKEN = "SELECT DISTINCT event_id::text AS id FROM inbox WHERE event_id = ANY($1::text[]::uuid[])"
 _STOCK = """
     SELECT order_id::text AS id, state IN ('RESERVED', 'COMMITTED') AS held

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
 import asyncpg
 import psutil
@@ -53,7 +54,7 @@ LIMIT_BYTES = 4_096
 CODECS = ("lz4", "snappy", "zstd", "gzip")
 COMPRESSED_TOPIC = "orders.order.v1"
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @asynccontextmanager
