@@ -166,7 +166,7 @@ def behind(
 
 _LETTERS = 'SELECT topic, partition, "offset" FROM dead_letters'
 _LETTERS_OF = "SELECT DISTINCT key FROM dead_letters WHERE key = ANY($1)"
-_TAKEN = "SELECT DISTINCT event_id::text AS id FROM inbox WHERE event_id = ANY($1::text[]::uuid[])"
+_TAKEN = "SELECT DISTINCT event_id::text AS id FROM inbox WHERE event_id::text = ANY($1)"
 _STOCK = """
     SELECT order_id::text AS id, state IN ('RESERVED', 'COMMITTED') AS held
     FROM reservations WHERE order_id = ANY($1::text[]::uuid[])
