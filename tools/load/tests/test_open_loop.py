@@ -117,3 +117,56 @@ async def test_a_shop_that_closes_each_connection_at_once_is_not_asked_for_ever(
     async with shop([], patience=0) as (port, _):
         with pytest.raises(Refused, match="gave no answer"):
             await come([port], orders=1)
+
+
+async def test_a_patient_customer_comes_back_after_an_error_of_the_shop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(customers, "PAUSE_AFTER_FAILURE", 0.0)
+    async with shop([(500, ""), (502, "")]) as (port, keys):
+        sent = await come([port], orders=1, patience=60.0)
+    assert keys == [keys[0]] * 3
+    assert (len(sent.orders), sent.failed, sent.lost, sent.shed) == (1, 2, 0, 0)
+
+
+async def test_a_patient_customer_gives_up_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers, "PAUSE_AFTER_FAILURE", 0.01)
+    async with shop([(500, "")] * 1_000) as (port, keys):
+        sent = await come([port], orders=1, patience=0.1)
+    assert len(keys) > 1
+    assert (len(sent.orders), sent.lost) == (0, 1)
+
+
+async def test_a_shop_that_is_away_or_hangs_up_costs_patient_customers_their_orders_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(customers, "PAUSE_AFTER_FAILURE", 0.01)
+    async with shop([], patience=0) as (port, _):
+        assert (await come([port], orders=2, patience=0.1)).lost == 2
+    assert (await come([port], orders=2, patience=0.1)).lost == 2
+
+
+async def test_a_request_that_is_never_answered_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers, "LOOK_FOR_SILENCE", 0.05)
+    closing = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await closing.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        sent = await come([server.sockets[0].getsockname()[1]], orders=1, patience=0.1)
+        closing.set()
+    assert (sent.lost, sent.asked) == (1, 0)
+
+
+async def test_an_answer_that_is_a_mistake_of_the_customer_ends_the_run_of_patient_ones_too() -> None:
+    async with shop([(422, "")]) as (port, _):
+        with pytest.raises(Refused, match="422"):
+            await come([port], orders=1, patience=60.0)
+
+
+async def test_an_order_has_the_deadline_that_customers_give_it() -> None:
+    order = next(Customers([1], orders=1, rate=0, seed=1, deadline=60)._arrivals(0.0))
+    assert json.loads(order.request.partition(b"\r\n\r\n")[2])["deadline_seconds"] == 60

@@ -2,7 +2,8 @@
 
 A process of its own, so that what it burns is told apart; and a small HTTP client of its own on bare sockets, for a
 comfortable one would burn more than the shop, and one on an event loop a third more than this. An order that the shop
-sheds (429, 503) comes back when it was asked to, unless customers are impatient: then it is given up.
+sheds (429, 503) comes back when it was asked to, unless customers are impatient: then it is given up. With `--patience`
+an order whose request fails (5xx, no answer, a closed connection) comes back, too, until it is given up as lost.
 
     python -m shop_load.open_loop --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
 """
@@ -26,6 +27,11 @@ from typing import NamedTuple
 CONNECTIONS = 64
 LONGEST_QUEUE = 1.0
 """Seconds that an impatient customer waits for a free connection."""
+DEADLINE_SECONDS = 3600
+"""Of an order, where none is given: a backlog is measured here, and not cancelled."""
+PAUSE_AFTER_FAILURE = 1.0
+LOOK_FOR_SILENCE = 1.0
+"""Seconds between two looks for requests that got no answer."""
 SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 """So many that no two orders of a moment need to fight for one product."""
 
@@ -68,6 +74,10 @@ class Sent:
     """Those of them that did not say when."""
     left: int = 0
     """Impatient customers who went away before it was their turn to ask."""
+    failed: int = 0
+    """Requests that failed and were sent again, or given up. Only patient customers count them."""
+    lost: int = 0
+    """Orders that patient customers gave up."""
     began: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -132,6 +142,9 @@ class Customers:
     seed: int
     connections: int = CONNECTIONS
     impatient: bool = False
+    patience: float = 0.0
+    """Seconds after which an order is given up as lost; 0: a request that fails ends the run."""
+    deadline: int = DEADLINE_SECONDS
     sent: Sent = field(default_factory=Sent, init=False)
     _free: deque[Window] = field(default_factory=deque, init=False)
     _later: list[tuple[float, Order, Window]] = field(default_factory=list, init=False)
@@ -141,17 +154,18 @@ class Customers:
         """Place all orders; returns when each was taken or given up. Raises Refused if one is refused."""
         self.sent.began = time.time()
         with selectors.DefaultSelector() as ready, ExitStack() as evening:
-            for number in range(self.connections):
-                window = Window(self.ports[number % len(self.ports)], ready)
+            windows = [Window(self.ports[n % len(self.ports)], ready) for n in range(self.connections)]
+            for window in windows:
                 evening.callback(window.close)
-                self._free.append(window)
-            self._serve(ready)
+            self._free.extend(windows)
+            self._serve(ready, windows)
         return self.sent
 
-    def _serve(self, ready: selectors.BaseSelector) -> None:
+    def _serve(self, ready: selectors.BaseSelector, windows: Sequence[Window]) -> None:
         coming = self._arrivals(self.sent.began)
-        due, windows = next(coming, None), len(self._free)
-        while due is not None or len(self._free) < windows:
+        due = next(coming, None)
+        looked = time.time()
+        while due is not None or len(self._free) < len(windows):
             for key, _ in ready.select(self._pause(due)):
                 self._look(key.data)
             while due is not None and self._free and due.moment <= time.time():
@@ -159,31 +173,70 @@ class Customers:
                 due = next(coming, None)
             while self._later and self._later[0][0] <= time.time():
                 _, order, window = heappop(self._later)
-                window.ask(order)
+                self._ask(window, order)
+            if self.patience and time.time() > looked + LOOK_FOR_SILENCE:
+                looked = time.time()
+                self._give_up_silent(windows)
 
     def _arrivals(self, moment: float) -> Iterator[Order]:
         dice = random.Random(self.seed)
         for number in range(self.orders):
             moment += dice.expovariate(self.rate) if self.rate else 0.0
             key = f"{self.seed}-{number}"
-            yield Order(moment, key, _request(dice, key))
+            yield Order(moment, key, _request(dice, key, self.deadline))
 
     def _first(self, order: Order) -> None:
         """An order is due and a window free."""
         if self.impatient and time.time() > order.moment + LONGEST_QUEUE:
             self.sent.left += 1
         else:
-            self._free.popleft().ask(order)
+            self._ask(self._free.popleft(), order)
+
+    def _ask(self, window: Window, order: Order) -> None:
+        try:
+            window.ask(order)
+        except OSError:
+            if not self.patience:
+                raise
+            window.close()
+            self._failed(window, order)
+
+    def _failed(self, window: Window, order: Order) -> None:
+        """A request of patient customers failed: the order comes back, or is lost."""
+        self.sent.failed += 1
+        window.order = None
+        if time.time() > order.moment + self.patience:
+            self.sent.lost += 1
+            self._free.append(window)
+        else:
+            heappush(self._later, (time.time() + PAUSE_AFTER_FAILURE, order, window))
+
+    def _give_up_silent(self, windows: Sequence[Window]) -> None:
+        for window in windows:
+            order = window.order
+            if order is not None and time.time() > order.moment + self.patience:
+                window.close()
+                self._failed(window, order)
 
     def _pause(self, due: Order | None) -> float | None:
         """Seconds until there is something to do, whatever the shop answers; None if there is nothing."""
         moments = [until for until, _, _ in self._later[:1]]
+        if self.patience:
+            moments.append(time.time() + LOOK_FOR_SILENCE)
         if due is not None and self._free:
             moments.append(due.moment)
         return max(0.0, min(moments) - time.time()) if moments else None
 
     def _look(self, window: Window) -> None:
-        order, answer = window.order, window.look()
+        order = window.order
+        try:
+            answer = window.look()
+        except (Refused, OSError):
+            if not self.patience or order is None:
+                raise
+            window.close()
+            self._failed(window, order)
+            return
         if answer is None or order is None:
             return
         self.sent.asked += 1
@@ -191,26 +244,31 @@ class Customers:
             order_id = str(json.loads(answer.body)["order_id"])
             self.sent.answered.append(time.time() - order.moment)
             self.sent.orders[order_id], self.sent.keys[order_id] = order.moment, order.key
+        elif self.patience and answer.status >= 500 and answer.status != 503:
+            self._failed(window, order)
+            return
         elif answer.status not in (429, 503):
             raise Refused(f"An order was answered with {answer.status}: {answer.body[:300].decode()}")
         else:
             self.sent.shed += 1
             self.sent.vague += "retry-after" not in answer.headers
-            if not self.impatient:
+            if self.patience and time.time() > order.moment + self.patience:
+                self.sent.lost += 1
+            elif not self.impatient:
                 until = time.time() + float(answer.headers.get("retry-after", "1"))
                 heappush(self._later, (until, order, window))
                 return
         self._free.append(window)
 
 
-def _request(dice: random.Random, key: str) -> bytes:
+def _request(dice: random.Random, key: str, deadline: int) -> bytes:
     lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
     order = {
         "customer_id": f"customer-{dice.randrange(1000):03d}",
         "lines": lines,
         "currency": "EUR",
         "payment_token": "tok_ok",
-        "deadline_seconds": 3600,  # a backlog is measured here, and not cancelled
+        "deadline_seconds": deadline,
     }
     body = json.dumps(order, separators=(",", ":")).encode()
     head = (
@@ -249,6 +307,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="how many requests at a time")
     parser.add_argument("--impatient", action="store_true", help="an order that is shed is given up")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=0.0,
+        help="seconds for which a request that fails is sent again; 0: the first failure ends the run",
+    )
+    parser.add_argument("--deadline", type=int, default=DEADLINE_SECONDS, help="of each order, in seconds")
     parser.add_argument("--out", type=Path, required=True, help="where to write what was sent, as JSON")
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}

@@ -298,8 +298,8 @@ def may_follow(before: int, after: int, declared: int, present: int) -> bool:
 def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
     """Outbox ⊆ Kafka ⊆ inbox + dead letters
 
-    Every event that a service wrote was sent, and each subscriber handled it or kept it as a dead letter. Copies of dead
-    letters are sent to topics of their own. A foreign record must be among the dead letters of each reader.
+    Every event that a service wrote was sent, and each subscriber handled it or kept it as a dead letter. Copies of
+    dead letters are sent to topics of their own. A foreign record must be among the dead letters of each reader.
     """
     judgement = Judgement(f"{len(evidence.outbox)} written, {len(evidence.log.entries)} sent")
     sent = {entry.id for log in (evidence.log, evidence.copies) for entry in log.entries}

@@ -14,7 +14,15 @@ from rich.progress import TaskProgressColumn
 
 from shop.commands.bench import end
 from shop.steps import Steps
-from shop_lab.experiments import open_transaction, overload, rebalances, replicas, republish, shutdown
+from shop_lab.experiments import (
+    foreign,
+    open_transaction,
+    overload,
+    rebalances,
+    replicas,
+    republish,
+    shutdown,
+)
 from shop_lab.experiments.experiment import Experiment, fresh_experiment
 from shop_lab.experiments.outcome import Outcome, print_outcome
 from shop_stack.errors import UserError
@@ -153,6 +161,39 @@ def prove_republish(
 
         shop prove republish --orders 300"""
     carry_out("Kafka's volume destroyed", lambda on: republish.run(on, orders), as_json)
+
+
+@app.command("foreign")
+def prove_foreign(
+    minutes: Minutes = 60,
+    rate: Annotated[float, typer.Option(min=1, help="Ordinary orders per second.")] = 40,
+    as_json: AsJson = False,
+) -> None:
+    """Foreign inputs and silent peers beside ordinary orders.
+
+    First the orders alone, for a tenth of the time. Then a generator gives
+    every second: records that are no events, in every codec, on every topic;
+    half requests; orders with odd cards; orders that orders does not have;
+    requests with wrong text. Every few minutes idle backends freeze, a
+    privilege is missing, a table is locked, a topic takes only small batches.
+    Every ordinary order is confirmed within its deadline, no consumer starts
+    again, memory stays bounded, and the oracle names the foreign records.
+    The times in which a part is kept from its work do not count for the p99.
+    The verdict is "vacuous" if an input was not seen to bite: in less than
+    two minutes not every input has its turn.
+
+    Examples:
+
+        shop prove foreign
+
+        shop prove foreign --minutes 3 --rate 20 --json
+    """
+    carry_out(
+        f"Foreign inputs for {minutes:g} minutes",
+        lambda on: foreign.run(on, minutes, rate),
+        as_json,
+        foreign.SETTINGS,
+    )
 
 
 def carry_out(title: str, run: Run, as_json: bool, settings: Mapping[str, str] | None = None) -> None:

@@ -1,0 +1,134 @@
+"""HTTP requests with one fault each, and orders whose cards the processor makes trouble with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from shop_lab.experiments.foreign_inputs.input import Give, Tally, World
+from shop_load.open_loop import SKUS
+from shop_stack.ports import SERVICES
+
+LATER = (429, 503)
+"""Answers that ask to come back later: neither right nor wrong."""
+LARGEST_ANSWER = 64_000
+"""Bytes of an answer to one small request."""
+WRONG_LINES = 31_000
+TOO_LARGE = 100_000
+DEPTH = 30_000
+JSON = {"Content-Type": "application/json"}
+NO_ANSWER = "no answer"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request; `body` is sent as it is."""
+
+    path: str
+    body: bytes | None = None
+    method: str = "POST"
+
+
+def order(**more: Any) -> dict[str, Any]:
+    """The body of an order that the shop can fulfil."""
+    return {
+        "customer_id": "foreign",
+        "lines": [{"sku": SKUS[0], "quantity": 1}],
+        "currency": "EUR",
+        "payment_token": "tok_ok",
+    } | more
+
+
+def placing(**more: Any) -> Request:
+    """A POST of an order with other fields. Lone surrogates become escapes, as JSON allows them."""
+    return Request("/orders", json.dumps(order(**more)).encode())
+
+
+NUL_TOKEN = placing(payment_token="tok\0")
+SURROGATE_TOKEN = placing(payment_token="\ud800")
+NUL_CUSTOMER = placing(customer_id="a\0b")
+SURROGATE_SKU = placing(lines=[{"sku": "\udfff", "quantity": 1}])
+MANY_WRONG_LINES = Request(
+    "/orders", json.dumps(order(lines=[0] * WRONG_LINES), separators=(",", ":")).encode()
+)
+LARGE_BODY = placing(customer_id="c" * TOO_LARGE)
+DEEP_JSON = Request("/orders", b"[" * DEPTH + b"]" * DEPTH)
+NUL_KEY_SOUGHT = Request("/admin/dead-letters?key=%00", method="GET")
+NUL_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\0"}).encode())
+SURROGATE_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\ud800"}).encode())
+
+
+def sent_to(services: Collection[str], request: Request, right: Collection[int]) -> Give:
+    """Send a request to these services in turn. An answer that is neither `right` nor one of LATER is wrong."""
+    chosen = tuple(services)
+
+    async def give(world: World, tally: Tally) -> None:
+        service = chosen[(tally.given - 1) % len(chosen)]
+        answer = await _ask(world, service, request, {})
+        note(tally, answer, right)
+
+    return give
+
+
+def to_orders(request: Request, *right: int) -> Give:
+    """Send a request to orders."""
+    return sent_to(("orders",), request, right)
+
+
+def to_each(request: Request, *right: int) -> Give:
+    """Send a request to each service in turn."""
+    return sent_to(SERVICES, request, right)
+
+
+async def reuse_key(world: World, tally: Tally) -> None:
+    """Two customers order with one Idempotency-Key: keys belong to their callers, so both orders are taken."""
+    key = {"Idempotency-Key": f"foreign-{uuid4()}"}
+    await _ask(world, "orders", placing(customer_id="foreign-a"), key)
+    note(tally, await _ask(world, "orders", placing(customer_id="foreign-b"), key), (202,))
+
+
+def pays_with(token: str, end: str) -> Give:
+    """Place an order with a card; it must end in the state `end`."""
+
+    async def give(world: World, tally: Tally) -> None:
+        key = f"foreign-{uuid4()}"
+        number = world.history.asked("place-order", key=key, scenario=f"foreign {token}"[:40])
+        answer = await _ask(world, "orders", placing(payment_token=token), {"Idempotency-Key": key})
+        note(tally, answer, (202,))
+        if answer is not None and answer.status_code == 202:
+            order_id = answer.json()["order_id"]
+            world.history.answered(number, 202, order_id)
+            tally.orders[order_id] = end
+        elif answer is not None:
+            world.history.answered(number, answer.status_code)
+
+    return give
+
+
+def note(tally: Tally, answer: httpx.Response | None, right: Collection[int]) -> None:
+    """Count an answer, and count it as wrong if it is neither right nor asks to come back later."""
+    if answer is None:
+        tally.wrong[NO_ANSWER] += 1
+        return
+    status = str(answer.status_code)
+    tally.answers[status] += 1
+    if answer.status_code not in (*right, *LATER):
+        tally.wrong[status] += 1
+    if len(answer.content) > LARGEST_ANSWER:
+        tally.wrong[f"{status} of more than {LARGEST_ANSWER} bytes"] += 1
+
+
+async def _ask(
+    world: World, service: str, request: Request, headers: dict[str, str]
+) -> httpx.Response | None:
+    """The answer, None if there is none."""
+    url = world.testbed.target.service_urls[service] + request.path
+    try:
+        return await world.http.request(request.method, url, content=request.body, headers=JSON | headers)
+    except httpx.TransportError:
+        return None

@@ -1,0 +1,109 @@
+"""How records are put on topics: each function makes the function of an input."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+
+from shop_lab.experiments.foreign_inputs.batches import Codec, Record, batch_of
+from shop_lab.experiments.foreign_inputs.events import Event, ghost_of
+from shop_lab.experiments.foreign_inputs.input import REFUSED, Give, Place, Tally, World
+from shop_lab.experiments.foreign_inputs.records import Fault
+from shop_load.open_loop import SKUS
+
+ORDERS = "orders.order.v1"
+ANY_TOPIC = ""
+LOOK_BACK = 50
+"""So many records before the end of a partition one is looked for that can be sent again."""
+FETCH_MS = 2_000
+
+ToBatch = Callable[[Record, random.Random], bytes]
+
+
+def plain(record: Record, dice: random.Random) -> bytes:
+    return batch_of([record])
+
+
+def compressed(codec: Codec) -> ToBatch:
+    return lambda record, _: batch_of([record], codec)
+
+
+def recorded(fault: Fault, topic: str = ANY_TOPIC, to_batch: ToBatch = plain) -> Give:
+    """Put a record with this fault on a topic, or on one topic after the other."""
+
+    async def give(world: World, tally: Tally) -> None:
+        names = sorted(world.topics)
+        chosen = world.topics[topic or names[tally.given % len(names)]]
+        event = fault(chosen, world.dice)
+        await _send(world, tally, event, to_batch)
+
+    return give
+
+
+async def ghost(world: World, tally: Tally) -> None:
+    """An order-placed for an order that orders does not have."""
+    event = ghost_of(world.topics[ORDERS], world.dice, world.dice.choice(SKUS))
+    await _send(world, tally, event, plain)
+    tally.ghosts.add((event.key or b"").decode())
+
+
+async def _send(world: World, tally: Tally, event: Event, to_batch: ToBatch) -> None:
+    partition = murmur2(event.key or b"") % 2**31 % world.producer.partitions(event.topic)
+    batch = to_batch(event.record, world.dice)
+    if (place := await _put(world, tally, event.topic, partition, batch)) is not None:
+        tally.places.add(place)
+        if b"ce_id" in event.headers:
+            tally.events.add(event.id)
+
+
+async def _put(world: World, tally: Tally, topic: str, partition: int, batch: bytes) -> Place | None:
+    """Where the batch's record stands, None if the broker refuses it."""
+    try:
+        offset = await world.producer.send(topic, partition, batch)
+    except KafkaError as error:
+        if error.retriable:  # the broker is away
+            raise
+        tally.answers[REFUSED] += 1
+        return None
+    place = Place(topic, partition, offset)
+    world.sent.add(place)
+    return place
+
+
+def repeated(codec: Codec) -> Give:
+    """Send one of the last records of orders again as it is, compressed by a codec. Nothing of ours is repeated."""
+
+    async def give(world: World, tally: Tally) -> None:
+        partition = world.dice.randrange(world.producer.partitions(ORDERS))
+        record = await last_record(world, TopicPartition(ORDERS, partition))
+        if record is None:
+            return
+        batch = batch_of([record], codec)
+        if (place := await _put(world, tally, ORDERS, partition, batch)) is not None:
+            tally.places.add(place)
+
+    return give
+
+
+async def last_record(world: World, at: TopicPartition) -> Record | None:
+    """The last record of a partition that no input has sent, None if there is none among the last LOOK_BACK."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=world.testbed.target.kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([at])
+        end = (await consumer.end_offsets([at]))[at]
+        consumer.seek(at, max(0, end - LOOK_BACK))
+        found = (await consumer.getmany(at, timeout_ms=FETCH_MS)).get(at, ())
+    except UnicodeDecodeError:  # aiokafka reads no record of ours whose header has a name that is not UTF-8
+        return None
+    finally:
+        await consumer.stop()
+    own = [one for one in found if Place(one.topic, one.partition, one.offset) not in world.sent]
+    if not own:
+        return None
+    last = own[-1]
+    return Record(last.key, last.value, [(name.encode(), value) for name, value in last.headers])

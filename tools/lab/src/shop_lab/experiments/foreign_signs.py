@@ -1,0 +1,178 @@
+"""What the shop did with foreign inputs: read from its databases, its groups' offsets and its logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import psutil
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shop_lab.experiments import duplicates
+from shop_lab.experiments.foreign_inputs.events import EventTopic
+from shop_lab.experiments.foreign_inputs.input import Aftermath, Place, Tally, World
+from shop_lab.testbed import Testbed
+from shop_stack.parts import POSTGRES
+from shop_stack.ports import SERVICES
+
+RESTARTS = ("task.failed", "task.waiting")
+"""What the supervisor of the chassis logs when it starts a task again."""
+GHOST_SECONDS = 180.0
+"""So long the shop may take to give back what it held for an order that orders does not have."""
+LOOK_SECONDS = 1.0
+DENIED = "permission denied for table"
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How things stood before the first input."""
+
+    log_ends: Mapping[str, int]
+    """Part → bytes that its log had."""
+    processes: Mapping[str, psutil.Process | None]
+    duplicates: duplicates.Counts
+
+
+async def beginning(testbed: Testbed) -> Beginning:
+    """How things stand now."""
+    daemons = {name: testbed.stack.daemon(name) for name in (*SERVICES, POSTGRES)}
+    return Beginning(
+        {name: daemon.log.stat().st_size for name, daemon in daemons.items()},
+        {name: daemons[name].process() for name in SERVICES},
+        await duplicates.read(_ports(testbed)),
+    )
+
+
+def _ports(testbed: Testbed) -> list[int]:
+    return [testbed.stack.ports.service(name) for name in SERVICES]
+
+
+# --- Processes and logs ---------------------------------------------------------------------------
+
+
+def lines_since(testbed: Testbed, part: str, since: Beginning) -> list[str]:
+    """What a part has logged."""
+    with testbed.stack.daemon(part).log.open("rb") as log:
+        log.seek(since.log_ends[part])
+        return log.read().decode(errors="replace").splitlines()
+
+
+def restarts(lines: Iterable[str]) -> Counter[str]:
+    """Task → how often it was started again, in the log of a service."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(fields, dict) and fields.get("event") in RESTARTS:
+            found[str(fields.get("task"))] += 1
+    return found
+
+
+def restarts_of(testbed: Testbed, since: Beginning) -> dict[str, Counter[str]]:
+    """Service → task → how often it was started again."""
+    return {name: restarts(lines_since(testbed, name, since)) for name in SERVICES}
+
+
+def ended_processes(testbed: Testbed, since: Beginning) -> list[str]:
+    """Services whose process is not the one of the beginning."""
+    return [name for name in SERVICES if testbed.stack.daemon(name).process() != since.processes[name]]
+
+
+# --- What became of the inputs --------------------------------------------------------------------
+
+
+async def aftermath(world: World, tallies: Sequence[Tally], since: Beginning) -> Aftermath:
+    """Ask every service and Kafka. Call it when the shop has come to rest."""
+    testbed = world.testbed
+    events = {id for tally in tallies for id in tally.events}
+    ghosts = {id for tally in tallies for id in tally.ghosts}
+    orders = {id for tally in tallies for id in tally.orders}
+    letters: set[Place] = set()
+    taken: set[str] = set()
+    for service in SERVICES:
+        async with testbed.database(service) as database:
+            rows = await database.fetch(_LETTERS)
+            letters |= {Place(row["topic"], row["partition"], row["offset"]) for row in rows}
+            taken |= {row["id"] for row in await database.fetch(_TAKEN, list(events))}
+    async with testbed.database("orders") as database:
+        ends = {row["id"]: row["state"] for row in await database.fetch(_ENDS, list(orders))}
+    held, seen = await ghosts_in(testbed, ghosts)
+    passed = await passed_by(testbed.target.kafka, SERVICES)
+    return Aftermath(
+        letters=letters,
+        taken=taken,
+        behind=behind(world.sent, passed, world.topics),
+        duplicates=duplicates.between(since.duplicates, await duplicates.read(_ports(testbed))),
+        denied=sum(DENIED in line for line in lines_since(testbed, POSTGRES, since)),
+        ends=ends,
+        held_for_ghosts=held,
+        ghosts_seen=seen,
+    )
+
+
+async def ghosts_in(testbed: Testbed, ghosts: Collection[str]) -> tuple[set[str], set[str]]:
+    """The ghost orders for which something is held and of which no dead letter tells; and all that were seen."""
+    ids = list(ghosts)
+    async with testbed.database("inventory") as inventory, testbed.database("payments") as payments:
+        rows = [*await inventory.fetch(_STOCK, ids), *await payments.fetch(_MONEY, ids)]
+    told: set[str] = set()
+    for service in SERVICES:
+        async with testbed.database(service) as database:
+            told |= {row["key"] for row in await database.fetch(_LETTERS_OF, ids)}
+    return {row["id"] for row in rows if row["held"]} - told, {row["id"] for row in rows} | told
+
+
+async def wait_for_ghosts(testbed: Testbed, tallies: Iterable[Tally]) -> None:
+    """Return when nothing is held for a ghost order any more, or after GHOST_SECONDS."""
+    ghosts = {id for tally in tallies for id in tally.ghosts}
+    given_up = time.monotonic() + GHOST_SECONDS
+    while time.monotonic() < given_up and (await ghosts_in(testbed, ghosts))[0]:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def passed_by(bootstrap: str, groups: Collection[str]) -> dict[str, dict[TopicPartition, int]]:
+    """Group → partition → the offset from which the group goes on."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return {
+            group: {at: one.offset for at, one in (await admin.list_consumer_group_offsets(group)).items()}
+            for group in groups
+        }
+    finally:
+        await admin.close()
+
+
+def behind(
+    places: Iterable[Place],
+    passed: Mapping[str, Mapping[TopicPartition, int]],
+    topics: Mapping[str, EventTopic],
+) -> set[Place]:
+    """The records that a reader of their topic has not passed."""
+    return {
+        place
+        for place in places
+        for reader in topics[place.topic].readers
+        if passed[reader].get(TopicPartition(place.topic, place.partition), 0) <= place.offset
+    }
+
+
+_LETTERS = 'SELECT topic, partition, "offset" FROM dead_letters'
+_LETTERS_OF = "SELECT DISTINCT key FROM dead_letters WHERE key = ANY($1)"
+_TAKEN = "SELECT DISTINCT event_id::text AS id FROM inbox WHERE event_id::text = ANY($1)"
+_STOCK = """
+    SELECT order_id::text AS id, state IN ('RESERVED', 'COMMITTED') AS held
+    FROM reservations WHERE order_id = ANY($1::text[]::uuid[])
+"""
+_MONEY = """
+    SELECT order_id::text AS id, state IN ('DUE', 'CAPTURING', 'CAPTURED', 'CANCELLING') AS held
+    FROM payments WHERE order_id = ANY($1::text[]::uuid[])
+"""
+_ENDS = "SELECT id::text, state FROM orders WHERE id = ANY($1::text[]::uuid[])"
