@@ -18,6 +18,7 @@ from chassis.inbox import Inbox
 from chassis.kafka.batches import messages_of
 from chassis.kafka.inflate import MAX_INFLATED_BYTES, Uninflatable, inflate
 from chassis.kafka.salvage import MAX_RECORD_BYTES
+from chassis.kafka.tolerant_batches import MAX_RECORDS
 from chassis.outbox import Database
 from chassis.tuning import tolerant_records
 from libs.chassis.tests.any_bytes import (
@@ -219,9 +220,30 @@ def test_a_partition_with_very_many_records_lets_the_others_have_their_turn() ->
     next_offset = 0
     while next_offset < 5_000:
         records, next_offset = consumed(response, next_offset)
-        assert 0 < len(records) <= tolerant_records.MAX_RECORDS
+        assert 0 < len(records) <= MAX_RECORDS
         offsets += [record.offset for record in records]
     assert offsets == list(range(5_000))
+
+
+@pytest.mark.parametrize("wrong", [-1, 0, 2, 7, 2**40])
+def test_a_producer_cannot_choose_the_offset_of_its_record(wrong: int) -> None:
+    good = good_record("mug", 1)
+    rows = [record_bytes(good, 0), record_bytes(good, wrong), record_bytes(good, 2)]
+    after = batch_bytes([record_bytes(good, number) for number in range(20)], base_offset=8)
+    records, next_offset = consumed(batch_bytes(rows, base_offset=5) + after, fetch_offset=5)
+    assert [record.offset for record in records] == list(range(5, 28))
+    assert reasons(records) == ["", "unreadable", *[""] * 21]
+    assert next_offset == 28
+
+
+def test_gaps_between_batches_and_in_compacted_ones_are_no_faults() -> None:
+    rows = [record_bytes(good_record("mug", number), number) for number in range(3)]
+    compacted = batch_bytes([rows[0], rows[2]], base_offset=30, last_offset_delta=4)
+    response = batch_bytes(rows, base_offset=10) + batch_bytes(rows, base_offset=20) + compacted
+    records, next_offset = consumed(response, fetch_offset=9)
+    assert reasons(records) == [""] * 8
+    assert [record.offset for record in records] == [10, 11, 12, 20, 21, 22, 30, 32]
+    assert next_offset == 35
 
 
 @given(response=st.binary(max_size=300), fetch_offset=st.integers(0, 2**40))

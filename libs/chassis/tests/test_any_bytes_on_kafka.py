@@ -51,7 +51,14 @@ async def produce(kafka: str, topic: str) -> AsyncIterator[Callable[..., Awaitab
     await client.set_topics([topic])
 
     async def send(batch: bytes, partition: int = 0) -> None:
-        leader = client.cluster.leader_for_partition(fetcher.TopicPartition(topic, partition))
+        async def leader_is_known() -> int:
+            found = client.cluster.leader_for_partition(fetcher.TopicPartition(topic, partition))
+            if found is None or found < 0:
+                await client.force_metadata_update()
+                raise AssertionError(f"{topic} has no leader yet")
+            return int(found)
+
+        leader = await eventually(leader_is_known)
         request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, batch)])])
         answer = await client.send(leader, request)
         assert answer.topics[0][1][0][1] == 0, answer

@@ -49,8 +49,9 @@ async def publish(kafka: str, events: Sequence[Any]) -> None:
     await producer.start()
     try:
         for type_, key, data in events:
-            headers = encode(new_id(), "/test", type_, key, datetime.now(UTC), Cause(None, key, None))
             topic = MODELS[type_].topic
+            source = "/" + topic.partition(".")[0]
+            headers = encode(new_id(), source, type_, key, datetime.now(UTC), Cause(None, key, None))
             await producer.send(topic, json.dumps(data).encode(), key=key.encode(), headers=headers)
     finally:
         await producer.stop()

@@ -73,6 +73,11 @@ class Batch(NamedTuple):
     record_count: int
     records: bytes
 
+    def latest(self, next_offset: int) -> int:
+        """The last offset that the next record may have. Only a compacted batch has fewer records than offsets."""
+        is_dense = self.last_offset - self.base_offset + 1 == self.record_count
+        return next_offset if is_dense else self.last_offset
+
 
 def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
     """The records of a batch behind the first `skip`, with offsets that grow up to the batch's last."""
@@ -98,7 +103,7 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
 def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
     try:
         record = _parse(batch, data)
-        if not next_offset <= record.offset <= batch.last_offset:
+        if not next_offset <= record.offset <= batch.latest(next_offset):
             raise MalformedRecord(f"its offset {record.offset} is not in its place")
     except (MalformedRecord, IndexError) as error:
         offset = min(next_offset, batch.last_offset)

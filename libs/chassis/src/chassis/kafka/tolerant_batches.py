@@ -1,0 +1,225 @@
+"""Batches of records, of whatever bytes a response has. They are never refused: a stand-in takes the place of the rest.
+
+`TolerantRecords` and `TolerantBatch` have the attributes that aiokafka's fetcher reads of its own `MemoryRecords` and
+batches.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+
+from chassis.kafka.inflate import inflate
+from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, stand_in
+
+MAX_RECORDS = 2_000
+"""Of one response. Then the partition is fetched again, behind the others."""
+
+MAX_INFLATED_BYTES = 8 * 1024 * 1024
+"""Of one response's batches together, after the first."""
+
+MAX_LOST_OFFSETS = 1 << 20
+"""The most offsets that an unreadable batch may claim. Its header cannot be trusted."""
+
+HEADER = struct.Struct(">qiibIhiqqqhii")
+"""Of a batch: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last timestamp,
+producer id and epoch, base sequence, count of records."""
+
+LENGTH_END = 12
+MAGIC_AT = 16
+LEGACY_CODEC_AT = 17
+SHORTEST_BATCH = 26
+CODEC_MASK = 7
+CONTROL_MASK = 32
+NEWEST_MAGIC = 2
+
+
+class Unreadable(Exception):
+    """A batch of which no record can be read."""
+
+
+class TolerantRecords:
+    """The batches of one partition in one response, of whatever bytes they are."""
+
+    def __init__(self, data: bytes | None) -> None:
+        self._data = bytes(data or b"")
+        self._position = 0
+        self.expected_offset = 0
+        """The offset that was asked for, later that behind the last batch."""
+        self.records_left = MAX_RECORDS
+        self.bytes_left = MAX_INFLATED_BYTES
+
+    def size_in_bytes(self) -> int:
+        """Of the response."""
+        return len(self._data)
+
+    def has_next(self) -> bool:
+        """Whether there is a batch, or bytes that are none. A broker may cut the last batch, but not the first."""
+        if self._position == 0:
+            return bool(self._data)
+        is_used_up = self.records_left <= 0 or self.bytes_left <= 0
+        return not is_used_up and self._end_of_batch() <= len(self._data)
+
+    def next_batch(self) -> "TolerantBatch":
+        """The next batch. It is never refused."""
+        start = self._position
+        end = min(self._end_of_batch(), len(self._data))
+        self._position = end
+        data = memoryview(self._data)[start:end]
+        following = self._offset_at(end)
+        return TolerantBatch(self, data, self.expected_offset, following)
+
+    def _end_of_batch(self) -> int:
+        """Where the batch at the position ends. All bytes are one batch where its length cannot be right."""
+        start = self._position
+        if len(self._data) - start < LENGTH_END:
+            return len(self._data) + (start > 0)
+        (length,) = struct.unpack_from(">i", self._data, start + 8)
+        return len(self._data) if length < SHORTEST_BATCH - LENGTH_END else start + LENGTH_END + int(length)
+
+    def _offset_at(self, position: int) -> int | None:
+        """The base offset of the batch at `position`, if there is one."""
+        if len(self._data) - position < LENGTH_END:
+            return None
+        return int(struct.unpack_from(">q", self._data, position)[0])
+
+
+class TolerantBatch:
+    """A batch with the attributes that aiokafka reads of its own. What cannot be read becomes stand-ins."""
+
+    def __init__(
+        self, response: TolerantRecords, data: memoryview, expected: int, following: int | None
+    ) -> None:
+        self._response = response
+        self._data = data
+        self._expected = expected
+        self._following = following
+        self._fault: Exception | None = None
+        self._batch: Any = None
+        self._parts: Batch | None = None
+        self.base_offset = expected
+        self.producer_id: int | None = None
+        self.is_control_batch = False
+        self.is_transactional = False
+        self.next_offset = expected + 1
+        try:
+            self._open()
+        except Exception as error:
+            self._fault = error
+            self.next_offset = self._offset_behind_unreadable()
+        response.expected_offset = self.next_offset
+        self._rows = self._read()
+
+    def validate_crc(self) -> bool:
+        """aiokafka raises if this is false. A batch with a wrong CRC has a stand-in instead."""
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._rows
+
+    def __next__(self) -> Any:
+        return next(self._rows)
+
+    def _open(self) -> None:
+        """Read the header. Raises where no record of the batch can be read."""
+        if len(self._data) < SHORTEST_BATCH:
+            raise Unreadable(f"{len(self._data)} bytes are no batch of records")
+        magic = self._data[MAGIC_AT]
+        if magic > NEWEST_MAGIC:
+            raise Unreadable(f"batches of the format {magic} are not known")
+        if magic < NEWEST_MAGIC:
+            batch = self._open_legacy(magic)
+        else:
+            batch = DefaultRecordBatch(self._data) if len(self._data) >= HEADER.size else None
+        if batch is None or not batch.validate_crc():
+            raise Unreadable("the CRC is wrong: the batch is damaged")
+        self._batch = batch
+        (self.base_offset,) = struct.unpack_from(">q", self._data)
+        self.producer_id = batch.producer_id
+        self.is_control_batch = batch.is_control_batch
+        self.is_transactional = batch.is_transactional
+        if magic == NEWEST_MAGIC:
+            self._open_records()
+        self.next_offset = max(self._expected, batch.next_offset)
+
+    def _open_legacy(self, magic: int) -> Any:
+        if self._data[LEGACY_CODEC_AT] & CODEC_MASK:
+            raise Unreadable("compressed records of a format older than Kafka 0.11 are not read")
+        return LegacyRecordBatch(bytes(self._data), magic)
+
+    def _open_records(self) -> None:
+        """Inflate the records, and take the batch apart for a parser that has to go on where aiokafka's fails."""
+        header = list(HEADER.unpack_from(self._data))
+        codec = header[5] & CODEC_MASK
+        records = bytes(self._data[HEADER.size :])
+        if codec:
+            records = inflate(codec, records)
+            self._response.bytes_left -= len(records)
+            header[5] &= ~CODEC_MASK
+            self._batch = DefaultRecordBatch(HEADER.pack(*header) + records)
+        base, last_delta, first_timestamp, count = header[0], header[6], header[7], header[12]
+        if last_delta < 0:
+            raise Unreadable(f"its last offset lies {-last_delta} before its first")
+        self._parts = Batch(base, base + last_delta, first_timestamp, count, records)
+
+    def _offset_behind_unreadable(self) -> int:
+        """Where to go on: at the next batch if the response has it, else where the header says, within limits."""
+        if (
+            self._following is not None
+            and self._expected < self._following <= self._expected + MAX_LOST_OFFSETS
+        ):
+            return self._following
+        if len(self._data) >= HEADER.size:
+            header = HEADER.unpack_from(self._data)
+            behind = int(header[0]) + int(header[6]) + 1
+            if self._expected < behind <= self._expected + MAX_LOST_OFFSETS:
+                return behind
+        return self._expected + 1
+
+    def _read(self) -> Iterator[Any]:
+        if self._fault is not None:
+            yield stand_in(
+                self.next_offset - 1, 0, bytes(self._data), f"not a batch of records: {self._fault!r}"
+            )
+            return
+        for record in self._records():
+            yield record
+            if record.offset >= self._expected:
+                self._response.records_left -= 1
+            if self._response.records_left <= 0:
+                self.next_offset = record.offset + 1
+                return
+
+    def _records(self) -> Iterator[Any]:
+        parts = self._parts
+        may_be_too_large = len(self._data) > MAX_RECORD_BYTES or (
+            parts and len(parts.records) > MAX_RECORD_BYTES
+        )
+        read = 0
+        next_offset = parts.base_offset if parts else 0
+        try:
+            for record in self._batch:
+                if parts and not next_offset <= record.offset <= parts.latest(next_offset):
+                    raise Unreadable(f"the offset {record.offset} is not in its place")
+                next_offset = record.offset + 1
+                yield cut_to_size(_copy(record)) if may_be_too_large else record
+                read += 1
+        except Exception as error:
+            if parts is None:
+                yield stand_in(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
+            else:
+                yield from map(cut_to_size, salvage(parts, skip=read))
+
+
+def _copy(record: Any) -> SalvagedRecord:
+    return SalvagedRecord(
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        list(record.headers),
+        record.timestamp_type,
+        record.checksum,
+    )
