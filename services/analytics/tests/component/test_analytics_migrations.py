@@ -45,7 +45,7 @@ async def test_going_back_a_release_and_forth_again_counts_the_facts_that_are_th
     fresh: Any, owner: Any
 ) -> None:
     await owner.execute("UPDATE projection_state SET state = 'CANCELLED'")
-    await migrate(fresh.owner_url, "downgrade", "0003")
+    await migrate(fresh.owner_url, "downgrade", "0004")
     assert await owner.fetchval("SELECT state FROM projection_state") == "REMOVED"
     await owner.execute(FACTS)
     await migrate(fresh.owner_url, "upgrade", "head")

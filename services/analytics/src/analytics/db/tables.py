@@ -72,7 +72,7 @@ product_facts = Table(
     Column("name", Text),
 )
 
-# Totals are what triggers on order_facts count (migration 0004), each writer in a slot of its own: a total is
+# Totals are what triggers on order_facts count (migration 0005), each writer in a slot of its own: a total is
 # the sum over its slots. `order_state` and `currency` are '' where they are not known.
 order_totals = Table(
     "order_totals",

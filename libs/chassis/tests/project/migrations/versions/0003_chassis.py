@@ -9,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    execute("0003_relay")
+    execute("0003")
 
 
 def downgrade() -> None:
-    execute("0003_relay_down")
+    execute("0003_down")

@@ -6,8 +6,8 @@ Triggers, because the release before still writes facts while it is replaced, an
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
