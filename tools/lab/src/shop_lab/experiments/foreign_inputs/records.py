@@ -131,6 +131,10 @@ def no_records(record: Record, dice: random.Random) -> bytes:
 
 
 def not_compressed(record: Record, dice: random.Random) -> bytes:
-    """A batch that says it is compressed and is not."""
-    codec = dice.choice((Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD))
+    """A batch that says it is compressed and is not.
+
+    Never by snappy: random bytes then say how much memory the broker is to allocate, and it does. That ends a broker of
+    a small heap (seen with Kafka 4.3), and would prove nothing about the shop.
+    """
+    codec = dice.choice((Codec.GZIP, Codec.LZ4, Codec.ZSTD))
     return sealed(dice.randbytes(GARBAGE), 1, codec)

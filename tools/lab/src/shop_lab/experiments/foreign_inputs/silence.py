@@ -12,10 +12,10 @@ from shop_stack.ports import HOST, SERVICES
 CONNECTIONS = 50
 TIMED_OUT = "408"
 HUNG_UP = "closed without an answer"
-HALF_HEAD = b"POST /orders HTTP/1.1\r\nHost: shop\r\nContent-Le"
-HALF_BODY = (
-    b"POST /orders HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-)
+LINE = b"POST /admin/dead-letters/redrive HTTP/1.1\r\nHost: shop\r\n"
+"""Each service has this path, so it waits for the body."""
+HALF_HEAD = LINE + b"Content-Le"
+HALF_BODY = LINE + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 
 
 @dataclass
