@@ -44,6 +44,8 @@ class Span:
     attributes: Mapping[str, Any]
 
 
+KINDS = {number: name.removeprefix("SPAN_KIND_").lower() for name, number in trace_pb2.Span.SpanKind.items()}
+
 Scoped = tuple[str, trace_pb2.Span]
 """(service, span as it came)."""
 
@@ -77,7 +79,8 @@ def value_of(attributes: Iterable[KeyValue], name: str) -> str:
 
 
 def to_span(service: str, span: trace_pb2.Span) -> Span:
-    kind = trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower()
+    # Protobuf keeps a number that it does not know, and has no name for it.
+    kind = KINDS.get(span.kind, "unspecified")
     return Span(
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),

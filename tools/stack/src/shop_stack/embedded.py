@@ -295,10 +295,10 @@ def _forget_facts(stack: Stack) -> None:
 
 def _recorded_base(state: Path) -> int | None:
     try:
-        base: int = json.loads((state / "stack.json").read_text())["base"]
-    except (OSError, ValueError, KeyError):
+        base = json.loads((state / "stack.json").read_text())["base"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return base
+    return base if isinstance(base, int) else None
 
 
 def _wipe(stack: Stack) -> None:

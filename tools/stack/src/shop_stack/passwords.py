@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 from shop_stack.postgres import SUPERUSER, Roles
 
@@ -29,11 +30,21 @@ class Passwords:
 def load_or_make(file: Path) -> Passwords:
     """Read them from `file`, which only its owner may read; what is missing is made up and written."""
     wanted = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
-    known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    known = _read(file) if file.exists() else {}
     complete = {role: known.get(role) or secrets.token_urlsafe(24) for role in wanted}
     if complete != known:
         write_private(file, complete)
     return Passwords(complete)
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        found = json.loads(file.read_text())
+        return {str(role): str(password) for role, password in found.items()}
+    except (OSError, ValueError, AttributeError):
+        raise UserError(
+            f"{file} cannot be read, and without its passwords the databases cannot be opened: put it back as it was."
+        ) from None
 
 
 def write_private(file: Path, content: object) -> None:

@@ -125,7 +125,7 @@ class Daemon:
             found = psutil.Process(facts["pid"])
             if abs(found.create_time() - facts["started"]) > 1 or _is_over(found):
                 return None
-        except (OSError, ValueError, KeyError, psutil.Error):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, psutil.Error):
             return None
         return found
 

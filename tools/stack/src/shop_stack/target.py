@@ -47,19 +47,19 @@ def embedded(state: Path) -> Target:
     file = state / "stack.json"
     try:
         facts: dict[str, Any] = json.loads(file.read_text())
+        return Target(
+            name="embedded",
+            service_urls=dict(facts["service_urls"]),
+            processor_url=facts["processor_url"],
+            kafka=facts["kafka"],
+            database_urls=dict(facts["database_urls"]),
+            spans=Path(facts["spans"]),
+            contracts=Path(facts["contracts"]),
+            state=state,
+        )
     except FileNotFoundError:
         raise TargetMissing(
             f"No shop runs: {file} does not exist. Start one with `shop up` (or `make up`)."
         ) from None
-    except ValueError:
+    except (OSError, ValueError, KeyError, TypeError):
         raise TargetMissing(f"{file} cannot be read. Run `shop down`, then `shop up`.") from None
-    return Target(
-        name="embedded",
-        service_urls=facts["service_urls"],
-        processor_url=facts["processor_url"],
-        kafka=facts["kafka"],
-        database_urls=facts["database_urls"],
-        spans=Path(facts["spans"]),
-        contracts=Path(facts["contracts"]),
-        state=state,
-    )

@@ -75,4 +75,9 @@ async def when_placed(target: Target, order_id: str) -> datetime:
         raise UserError(f"{url} does not answer: is the shop up? See `shop status`.") from None
     if response.status_code == 404:
         raise UserError(f"There is no order {order_id}: `shop order` places one and prints its id.")
-    return datetime.fromisoformat(response.raise_for_status().json()["placed_at"])
+    try:
+        return datetime.fromisoformat(response.raise_for_status().json()["placed_at"])
+    except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{url} answers {response.status_code} and no order: try again, or see `shop status`."
+        ) from None
