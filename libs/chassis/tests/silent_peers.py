@@ -86,7 +86,7 @@ async def silent_server() -> AsyncIterator[int]:
 
 
 def with_short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connecting takes at most half a second, and a server has a fifth of a second more than a statement."""
-    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
-    monkeypatch.setattr(chassis.postgres.pool, "CONNECT_SECONDS", 0.5)
+    """Connecting takes at most two seconds, and a server has a fifth of a second more than a statement."""
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(chassis.postgres.pool, "CONNECT_SECONDS", 2.0)
     monkeypatch.setattr(deadlines, "ANSWER_LATE_SECONDS", 0.2)

@@ -25,7 +25,7 @@ async def through_proxy(
     """A database with SIZE connections, each through a proxy that can go silent."""
     with_short_deadlines(monkeypatch)
     async with silent_proxy(project.url) as (proxy, url):
-        database = Database(url, SIZE, statement_seconds=0.3)
+        database = Database(url, SIZE, statement_seconds=1.5)
         yield proxy, database
         await database.close()
 
@@ -195,7 +195,7 @@ async def test_a_relay_whose_connection_goes_silent_relays_again_over_a_new_one(
 ) -> None:
     assert callable(thing_counted)
     with_short_deadlines(monkeypatch)
-    monkeypatch.setattr("chassis.outbox.relay.STATEMENT_SECONDS", 0.3)
+    monkeypatch.setattr("chassis.outbox.relay.STATEMENT_SECONDS", 1.5)
     sent: list[str] = []
 
     async def send(rows: object) -> None:
