@@ -23,6 +23,7 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+from chassis.jobs import NotNow
 from notifications.domain import Letter
 
 log = structlog.get_logger("notifications")
@@ -30,11 +31,11 @@ log = structlog.get_logger("notifications")
 Send = Callable[[Letter], Awaitable[None]]
 
 
-class Unavailable(Exception):
+class Unavailable(NotNow):
     """The channel takes nothing just now. The text is a slug."""
 
 
-class NotTaken(Exception):
+class NotTaken(NotNow):
     """The channel did not take this letter; the next one may go. The text is a slug without an address."""
 
 

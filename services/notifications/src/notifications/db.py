@@ -122,10 +122,11 @@ _CLAIM = text(
 # The state in the condition is the compare-and-set: of two deliverers of one message, one publishes.
 _MARK_SENT = text(
     """
-    UPDATE notifications
-    SET state = 'SENT', channel = :channel, sent_at = clock_timestamp(), last_error = NULL
-    WHERE id = ANY (CAST(:ids AS uuid[])) AND state = 'PENDING'
-    RETURNING id, order_id, kind, channel, sent_at, cause_event_id, correlation_id, traceparent
+    UPDATE notifications AS n
+    SET state = 'SENT', channel = taken.channel, sent_at = clock_timestamp(), last_error = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:channels AS text[])) AS taken (id, channel)
+    WHERE n.id = taken.id AND state = 'PENDING'
+    RETURNING n.id, order_id, kind, n.channel, sent_at, cause_event_id, correlation_id, traceparent
     """
 )
 
@@ -138,6 +139,19 @@ _POSTPONE = text(
     WHERE n.id = late.id AND n.state = 'PENDING'
     """
 )
+
+
+_OLDEST = text(
+    """
+    SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM notifications
+    WHERE state = 'PENDING'
+    """
+)
+
+
+async def oldest_letter_seconds(connection: Connection) -> float:
+    """The age of the oldest PENDING notification."""
+    return float(await connection.value(_OLDEST))
 
 
 async def insert_notifications(connection: Connection, new: Sequence[Announcement]) -> None:
@@ -167,9 +181,10 @@ async def claim_due(connection: Connection, *, lease: float, most: int) -> list[
     return sorted(letters, key=lambda letter: letter.id)
 
 
-async def mark_sent(connection: Connection, ids: Sequence[UUID], channel: str) -> list[Sent]:
-    """Make PENDING notifications SENT and return those that this call changed."""
-    rows = await connection.rows(_MARK_SENT, {"ids": ids, "channel": channel})
+async def mark_sent(connection: Connection, channels: Mapping[UUID, str]) -> list[Sent]:
+    """Make PENDING notifications SENT, each by its channel, and return those that this call changed."""
+    taken = {"ids": list(channels), "channels": list(channels.values())}
+    rows = await connection.rows(_MARK_SENT, taken)
     return [_sent(row) for row in rows]
 
 

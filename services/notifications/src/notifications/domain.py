@@ -5,7 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-LONGEST_PAUSE_SECONDS = 300.0
 LEASE_SECONDS = 20.0
 """How long a claimed notification is left to its deliverer.
 
@@ -71,11 +70,6 @@ def message_id(notification_id: UUID) -> str:
     With its header's name it fits into one line of 78: a folded Message-ID confuses some mailboxes.
     """
     return f"<{notification_id}@shopfloor.example>"
-
-
-def pause_before_retry(attempts: int) -> float:
-    """Seconds to wait after the given number of failed attempts: 1, 2, 4 … up to five minutes."""
-    return min(LONGEST_PAUSE_SECONDS, 2.0 ** min(attempts - 1, 10))
 
 
 def price(amount_minor: int, currency: str) -> str:

@@ -1,10 +1,11 @@
 """One function per use case. None of them commits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from chassis.events import Batch, Envelope, Money, new_id
+from chassis.jobs import Postponed
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from notifications import db, domain
@@ -40,26 +41,26 @@ async def announce_refund(tx: Transaction, events: Batch[PaymentRefunded]) -> No
     await _announce(tx, (_about(e, Kind.REFUNDED, e.data.amount, None) for e in events))
 
 
-async def claim_letters(tx: Transaction) -> list[Letter]:
-    """Take the letters that are due: they are this deliverer's until the lease is over."""
-    return await db.claim_due(tx.connection, lease=domain.LEASE_SECONDS, most=LETTERS_AT_ONCE)
+async def claim_letters(tx: Transaction, room: int, lease_seconds: float) -> list[Letter]:
+    """Take at most `room` letters that are due: they are this deliverer's until the lease is over."""
+    return await db.claim_due(tx.connection, lease=lease_seconds, most=room)
 
 
-async def record_delivery(
-    tx: Transaction, channel: str, sent: Sequence[Letter], failed: Mapping[UUID, tuple[Letter, str]]
-) -> None:
-    """Write down which letters `channel` took, and let the others rest.
+async def record_delivery(tx: Transaction, sent: Sequence[tuple[Letter, str]]) -> None:
+    """Write down which letters were taken, and the name of the channel that took each."""
+    channels = {letter.id: channel for letter, channel in sent}
+    for done in await db.mark_sent(tx.connection, channels):
+        tx.publish(_notification_sent(done), cause=done.cause)
 
-    `failed` maps an id to (letter, slug).
-    """
-    if sent:
-        for done in await db.mark_sent(tx.connection, [letter.id for letter in sent], channel):
-            tx.publish(_notification_sent(done), cause=done.cause)
-    if failed:
-        pauses = {
-            id: (domain.pause_before_retry(letter.attempts), slug) for id, (letter, slug) in failed.items()
-        }
-        await db.postpone(tx.connection, pauses)
+
+async def postpone_letters(tx: Transaction, letters: Sequence[Postponed[Letter]]) -> None:
+    """Let letters rest that were not taken."""
+    await db.postpone(tx.connection, {each.item.id: (each.seconds, each.error) for each in letters})
+
+
+async def oldest_letter_seconds(connection: Connection) -> float:
+    """How long ago the oldest letter was written that is not sent, in seconds; 0 where all are sent."""
+    return await db.oldest_letter_seconds(connection)
 
 
 async def list_notifications(

@@ -1,21 +1,43 @@
 """The job that hands letters to a channel."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from uuid import UUID
 
-from chassis.jobs import Job, Jobs
+from chassis.backoff import Backoff
+from chassis.jobs import IntentQueue, Job, Jobs, measuring
 from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database
 from notifications import domain, handlers
-from notifications.channels import Channel, NotTaken, Unavailable
+from notifications.channels import Channel, Send, Unavailable
 from notifications.domain import Letter
+
+PAUSES = Backoff(first=2.0, longest=600.0)
 
 
 def jobs(channel: Channel) -> Jobs:
     """The jobs of this service; letters go out by `channel`."""
-    return {"deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.LETTERS_AT_ONCE)}
+    return {
+        "deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.LETTERS_AT_ONCE),
+        "measure-letters": measuring(letter_queue(channel)),
+    }
+
+
+def letter_queue(channel: Channel) -> IntentQueue[Letter, str]:
+    """Letters that are due. What is done with one is known by the channel's name."""
+    return IntentQueue(
+        name="letters",
+        claim=handlers.claim_letters,
+        record=handlers.record_delivery,
+        postpone=handlers.postpone_letters,
+        oldest_seconds=handlers.oldest_letter_seconds,
+        room=handlers.LETTERS_AT_ONCE,
+        concurrency=1,
+        lease_seconds=domain.LEASE_SECONDS,
+        call_seconds=domain.SENDING_SECONDS,
+        pauses=PAUSES,
+        repeats=False,
+    )
 
 
 async def deliver(channel: Channel, database: Database) -> int:
@@ -24,41 +46,38 @@ async def deliver(channel: Channel, database: Database) -> int:
     Sending stands between two transactions. A crash after the first one loses nothing: the lease runs out
     and the letter is sent again, under the same Message-ID.
     """
-    async with database.transaction() as tx:
-        letters = await handlers.claim_letters(tx)
-    if not letters:
-        return 0
-    sent, failed = await _send_all(channel, letters)
-    async with database.transaction() as tx:
-        await handlers.record_delivery(tx, channel.name, sent, failed)
-    return len(sent)
+    async with _sending(channel) as send:
+
+        async def deliver_one(letter: Letter) -> str:
+            await send(letter)
+            return channel.name
+
+        return (await letter_queue(channel).work_off(database, deliver_one)).done
 
 
-async def _send_all(
-    channel: Channel, letters: Sequence[Letter]
-) -> tuple[list[Letter], dict[UUID, tuple[Letter, str]]]:
-    """Send in order.
+@asynccontextmanager
+async def _sending(channel: Channel) -> AsyncIterator[Send]:
+    """The channel's `send`. The channel is opened for the first letter, and asked no more once it has gone away."""
+    async with AsyncExitStack() as opened:
+        yield _until_away(channel, opened)
 
-    A letter that is refused does not stop the next; a channel that is away stops the batch.
-    """
-    sent: list[Letter] = []
-    refused: dict[UUID, tuple[Letter, str]] = {}
-    left_over = "out-of-time"
-    try:
-        async with asyncio.timeout(domain.SENDING_SECONDS), channel.open() as send:
-            for letter in letters:
-                try:
-                    await send(letter)
-                    sent.append(letter)
-                except NotTaken as error:
-                    refused[letter.id] = (letter, str(error))
-    except Unavailable as error:
-        left_over = str(error)
-        OUTAGES.failed(channel.name, "deliver", error)
-    except TimeoutError as error:
-        OUTAGES.failed(channel.name, "deliver", error)
-    else:
-        OUTAGES.answered(channel.name)
-    done = {letter.id for letter in sent}
-    late = {letter.id: (letter, left_over) for letter in letters if letter.id not in done}
-    return sent, late | refused
+
+def _until_away(channel: Channel, opened: AsyncExitStack) -> Callable[[Letter], Awaitable[None]]:
+    send: Send | None = None
+    away: Unavailable | None = None
+
+    async def send_one(letter: Letter) -> None:
+        nonlocal send, away
+        if away is not None:
+            raise away
+        try:
+            if send is None:
+                send = await opened.enter_async_context(channel.open())
+            await send(letter)
+            OUTAGES.answered(channel.name)
+        except Unavailable as error:
+            away = error
+            OUTAGES.failed(channel.name, "deliver", error)
+            raise
+
+    return send_one

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
@@ -106,7 +107,7 @@ async def test_after_a_crash_between_sending_and_recording_the_same_message_is_s
     await desk.confirm(order)
     channel = smtp(relay.url)
     async with desk.database.transaction() as tx:
-        (letter,) = await handlers.claim_letters(tx)
+        (letter,) = await handlers.claim_letters(tx, 100, 20)
     async with channel.open() as send:
         await send(letter)
     # Here the process is killed. Nothing was recorded; the lease keeps others away until it is over.
@@ -122,10 +123,10 @@ async def test_after_a_crash_between_sending_and_recording_the_same_message_is_s
 async def test_two_who_delivered_the_same_letter_publish_it_once(desk: Any, order: UUID) -> None:
     await desk.confirm(order)
     async with desk.database.transaction() as tx:
-        letters = await handlers.claim_letters(tx)
+        letters = await handlers.claim_letters(tx, 100, 20)
     for _ in range(2):
         async with desk.database.transaction() as tx:
-            await handlers.record_delivery(tx, "log", letters, {})
+            await handlers.record_delivery(tx, [(letter, "log") for letter in letters])
     assert len(await desk.outbox()) == 1
 
 
@@ -271,3 +272,62 @@ async def test_a_relay_that_accepts_and_never_answers_delays_the_letters_and_not
     silent.close()
     for writer in taken:
         writer.transport.abort()
+
+
+async def test_one_message_that_cannot_be_recorded_leaves_the_others_recorded_and_is_not_lost(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [new_id() for _ in range(5)]
+    bad = orders[2]
+    await desk.confirm(*orders)
+    record = handlers.record_delivery
+
+    async def fails_with_the_bad_one(tx: Any, sent: Any) -> None:
+        if bad in {letter.order_id for letter, _ in sent}:
+            raise ValueError("the event is too large for Kafka")
+        await record(tx, sent)
+
+    monkeypatch.setattr(handlers, "record_delivery", fails_with_the_bad_one)
+    assert await deliver(LogChannel(), desk.database) == 4
+    states = {row["order_id"]: (row["state"], row["last_error"]) for row in await desk.rows()}
+    assert states.pop(bad) == ("PENDING", "not-recorded")
+    assert set(states.values()) == {("SENT", None)}
+    monkeypatch.setattr(handlers, "record_delivery", record)
+    channel = BrokenChannel(takes=5)
+    await desk.let_leases_and_pauses_pass()
+    assert await deliver(channel, desk.database) == 1
+    assert [letter.order_id for letter in channel.taken] == [bad], "the others are not sent again"
+
+
+async def test_a_message_that_raises_an_unexpected_error_is_postponed_alone(desk: Any) -> None:
+    orders = [new_id() for _ in range(3)]
+    await desk.confirm(*orders)
+
+    class Buggy(BrokenChannel):
+        @asynccontextmanager
+        async def open(self) -> AsyncIterator[Send]:
+            async def send(letter: Letter) -> None:
+                if letter.order_id == orders[1]:
+                    raise KeyError("bug")
+                self.taken.append(letter)
+
+            yield send
+
+    assert await deliver(Buggy(takes=9), desk.database) == 2
+    states = {row["order_id"]: (row["state"], row["last_error"]) for row in await desk.rows()}
+    assert states[orders[1]] == ("PENDING", "KeyError")
+    assert states[orders[0]] == states[orders[2]] == ("SENT", None)
+
+
+async def test_the_age_of_the_oldest_message_that_is_not_sent_is_measured(desk: Any, order: UUID) -> None:
+    async def age() -> float:
+        async with desk.database.reading() as connection:
+            return await handlers.oldest_letter_seconds(connection)
+
+    assert await age() == 0
+    await desk.confirm(order)
+    async with desk.database.transaction() as tx:
+        await tx.connection.execute(text("UPDATE notifications SET created_at = now() - interval '1 hour'"))
+    assert 3_600 <= await age() < 3_700
+    await deliver(LogChannel(), desk.database)
+    assert await age() == 0

@@ -371,6 +371,25 @@ async def postpone_refunds(db: Connection, pauses: Sequence[Pause]) -> None:
     await db.execute(_POSTPONE_REFUNDS, _columns(pauses))
 
 
+_OLDEST_CHARGE = text("""
+    SELECT coalesce(extract(epoch FROM now() - min(opened_at)), 0)::float8 FROM payments WHERE due_at IS NOT NULL
+""")
+_OLDEST_REFUND = text("""
+    SELECT coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 FROM refunds
+    WHERE due_at IS NOT NULL
+""")
+
+
+async def oldest_charge_seconds(db: Connection) -> float:
+    """The age of the oldest payment that is due or being asked for."""
+    return float(await db.value(_OLDEST_CHARGE))
+
+
+async def oldest_refund_seconds(db: Connection) -> float:
+    """The age of the oldest refund that is not made."""
+    return float(await db.value(_OLDEST_REFUND))
+
+
 _FORGET = text(f"""
     UPDATE payments p
     SET state = {_next(Fact.FORGOTTEN)}, token = NULL

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 15.0
-
 
 class State(StrEnum):
     """Where the payment of an order stands."""
@@ -135,14 +132,3 @@ class Declined:
 @dataclass(frozen=True, slots=True)
 class Refunded:
     """The processor gave the money back."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """The processor was asked and nobody knows what it did: ask again, with the same key."""
-
-
-def pause_seconds(attempts: int, chance: float) -> float:
-    """How long to wait after attempt number `attempts`; `chance` in [0, 1) spreads who failed together."""
-    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** min(attempts - 1, 16), LONGEST_PAUSE_SECONDS)
-    return longest * (0.5 + chance / 2)

@@ -1,11 +1,11 @@
 """One function per use case. None of them commits, and none of them knows HTTP, Kafka or the processor."""
 
-import random
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from chassis.events import Batch, new_id
+from chassis.jobs import Postponed
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from payments import db
@@ -13,12 +13,10 @@ from payments.domain import (
     Charge,
     Charged,
     Declined,
-    NoAnswer,
     Refund,
     Refunded,
     State,
     UnknownPayment,
-    pause_seconds,
 )
 from payments.events import (
     OrderCancelled,
@@ -57,40 +55,50 @@ async def refund_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None
 
 async def claim_charges(tx: Transaction, room: int, lease_seconds: float) -> list[Charge]:
     """Take at most `room` due payments, to be asked for after the commit. A lease ends by itself."""
-    return await db.claim_charges(tx.connection, room, lease_seconds) if room else []
+    return await db.claim_charges(tx.connection, room, lease_seconds)
 
 
 async def claim_refunds(tx: Transaction, room: int, lease_seconds: float) -> list[Refund]:
     """Take at most `room` due refunds, like `claim_charges`."""
-    return await db.claim_refunds(tx.connection, room, lease_seconds) if room else []
+    return await db.claim_refunds(tx.connection, room, lease_seconds)
 
 
-async def record_charges(
-    tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined | NoAnswer]]
-) -> None:
+async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined]]) -> None:
     """Record and publish what the processor said. Where the order was cancelled meanwhile, give back."""
-    settled = [_columns(charge, answer) for charge, answer in answers if not isinstance(answer, NoAnswer)]
-    pauses = [_pause(charge) for charge, answer in answers if isinstance(answer, NoAnswer)]
-    if pauses:
-        await db.postpone_charges(tx.connection, pauses)
-    if not settled:
-        return
-    payments = await db.settle_charges(tx.connection, settled)
+    payments = await db.settle_charges(
+        tx.connection, [_columns(charge, answer) for charge, answer in answers]
+    )
     for payment in payments:
         tx.publish(_event(payment), cause=payment.cause)
     await _give_back(tx, [p.order_id for p in payments if p.state is State.CAPTURED and p.cancelled])
 
 
-async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refunded | NoAnswer]]) -> None:
+async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refunded]]) -> None:
     """Record which refunds were made, and publish them."""
-    pauses = [_pause(refund) for refund, answer in answers if isinstance(answer, NoAnswer)]
-    if pauses:
-        await db.postpone_refunds(tx.connection, pauses)
-    order_ids = [refund.order_id for refund, answer in answers if isinstance(answer, Refunded)]
-    for payment in await db.settle_refunds(tx.connection, order_ids) if order_ids else []:
+    for payment in await db.settle_refunds(tx.connection, [refund.order_id for refund, _ in answers]):
         assert payment.refund_id is not None
         refunded = PaymentRefunded(**_common(payment), refund_id=payment.refund_id, refunded_at=payment.at)
         tx.publish(refunded, cause=payment.cause)
+
+
+async def postpone_charges(tx: Transaction, unanswered: Sequence[Postponed[Charge]]) -> None:
+    """Ask for these charges again later: what the processor did is not known."""
+    await db.postpone_charges(tx.connection, [_pause(each) for each in unanswered])
+
+
+async def postpone_refunds(tx: Transaction, unanswered: Sequence[Postponed[Refund]]) -> None:
+    """Ask for these refunds again later, like `postpone_charges`."""
+    await db.postpone_refunds(tx.connection, [_pause(each) for each in unanswered])
+
+
+async def oldest_charge_seconds(connection: Connection) -> float:
+    """How long the oldest payment that is due has been known, in seconds; 0 where none is due."""
+    return await db.oldest_charge_seconds(connection)
+
+
+async def oldest_refund_seconds(connection: Connection) -> float:
+    """How long ago the oldest refund that is due was intended, in seconds; 0 where none is due."""
+    return await db.oldest_refund_seconds(connection)
 
 
 async def expire_unpaid_payments(tx: Transaction, seconds: float) -> int:
@@ -118,8 +126,8 @@ def _columns(charge: Charge, answer: Charged | Declined) -> tuple[UUID, str | No
     return charge.order_id, None, answer.reason.value
 
 
-def _pause(work: Charge | Refund) -> db.Pause:
-    return work.order_id, work.attempts, pause_seconds(work.attempts, random.random())
+def _pause(postponed: Postponed[Charge] | Postponed[Refund]) -> db.Pause:
+    return postponed.item.order_id, postponed.item.attempts, postponed.seconds
 
 
 def _event(payment: db.Settled) -> PaymentCaptured | PaymentDeclined:

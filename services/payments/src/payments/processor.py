@@ -15,6 +15,8 @@ from chassis.errors import Unavailable
 from chassis.observability.outages import OUTAGES
 from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
 
+ALREADY_REFUNDED = "urn:shopfloor:problem:already-refunded"
+
 _TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropagator()
 
 
@@ -37,7 +39,10 @@ class Processor:
         self._session: aiohttp.ClientSession | None = None
 
     async def charge(self, charge: Charge) -> Charged | Declined:
-        """Ask for the money, once per payment however often it is called. Raises ProcessorUnavailable."""
+        """Ask for the money, once per payment however often it is called. Raises ProcessorUnavailable.
+
+        Only 201 and 402 settle it. After any other answer the money may have moved, or may move yet.
+        """
         body = {
             "token": charge.token,
             "amount_minor": charge.amount_minor,
@@ -51,16 +56,20 @@ class Processor:
             return Charged(_field(answer, "charge_id"))
         if status == 402:
             return Declined(_reason(_field(answer, "reason")))
-        if status in (400, 422):  # it does not understand the token and never will
-            return Declined(Reason.DECLINED)
+        # 400 and 422, too: the request or the other side is wrong, and that is no refusal of a card.
         raise _unsettled(status)
 
     async def refund(self, refund: Refund) -> Refunded:
-        """Give the money back, once per refund however often it is called. Raises ProcessorUnavailable."""
+        """Give the money back, once per refund however often it is called. Raises ProcessorUnavailable.
+
+        A charge that was refunded already, under whichever key, is refunded.
+        """
         path = f"/charges/{refund.charge_id}/refunds"
         body = {"amount_minor": refund.amount_minor, "currency": refund.currency}
-        status, _ = await self._post(path, "refund card", body, str(refund.refund_id), refund.traceparent)
-        if status == 201:
+        status, answer = await self._post(
+            path, "refund card", body, str(refund.refund_id), refund.traceparent
+        )
+        if status == 201 or (status == 409 and _is_problem(answer, ALREADY_REFUNDED)):
             return Refunded()
         raise _unsettled(status)
 
@@ -98,6 +107,13 @@ class Processor:
 
 def _unsettled(status: int) -> ProcessorUnavailable:
     return ProcessorUnavailable(f"the card processor answered {status}")
+
+
+def _is_problem(answer: bytes, problem: str) -> bool:
+    try:
+        return bool(json.loads(answer)["type"] == problem)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _field(answer: bytes, name: str) -> str:

@@ -94,13 +94,13 @@ class Floor:
     async def settle(self, processor: Processor | None = None) -> int:
         """The job `charge-due-payments`, run once."""
         return await jobs.charge_due_payments(
-            self.db, processor=processor or self.processor, concurrency=8, lease_seconds=FOREVER
+            self.db, processor=processor or self.processor, queue=jobs.charge_queue(8, FOREVER)
         )
 
     async def refund(self, processor: Processor | None = None) -> int:
         """The job `refund-due-payments`, run once."""
         return await jobs.refund_due_payments(
-            self.db, processor=processor or self.processor, concurrency=8, lease_seconds=FOREVER
+            self.db, processor=processor or self.processor, queue=jobs.refund_queue(8, FOREVER)
         )
 
     async def time_passes(self) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from chassis.backoff import Backoff
 from chassis.events import new_id
-from payments import handlers
+from payments import handlers, jobs
 from payments.domain import Charge, Charged
 from payments.processor import Processor
 
@@ -136,7 +138,7 @@ async def test_a_crash_between_the_refund_and_its_record_refunds_once(floor: Flo
 async def test_a_refund_waits_for_a_processor_that_is_away(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "pause_seconds", lambda attempts, chance: 60.0)
+    monkeypatch.setattr(jobs, "PAUSES", Backoff(first=120, longest=120))
     order_id = await floor.captured()
     await floor.cancel(order_id)
     away = Processor("http://127.0.0.1:1", 1, 4)
@@ -200,3 +202,15 @@ async def happen(floor: Floor, fact: str, order_id: UUID, token: str) -> None:
         await floor.place(order_id, token)
     else:
         await getattr(floor, fact)(order_id)
+
+
+async def test_a_refund_that_was_made_already_under_another_key_counts_as_made(floor: Floor) -> None:
+    order_id = await floor.captured()
+    await floor.cancel(order_id)
+    async with floor.db.transaction() as tx:
+        [refund] = await handlers.claim_refunds(tx, 8, 10)
+    await floor.processor.refund(replace(refund, refund_id=new_id()))
+    await floor.settle_everything()
+    assert await floor.state(order_id) == "REFUNDED"
+    assert await floor.ledger(order_id) == ["charge", "refund"]
+    assert await floor.events(order_id) == [CAPTURED, REFUNDED]

@@ -9,6 +9,7 @@ import pytest
 import structlog.testing
 from sqlalchemy import text
 
+from chassis.backoff import Backoff
 from chassis.events import Cause, Envelope, new_id
 from chassis.observability import outages
 from chassis.outbox import Database
@@ -21,6 +22,7 @@ from testkit import eventually
 
 Floor = Any
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+FOREVER = 3600.0
 
 
 async def test_a_due_payment_is_charged_once_and_published(floor: Floor) -> None:
@@ -80,7 +82,7 @@ async def due_and_flaky(floor: Floor, does_it_first: bool) -> UUID:
 async def test_an_unanswered_charge_is_asked_for_again_later_and_made_once(
     floor: Floor, monkeypatch: pytest.MonkeyPatch, does_it_first: bool, ledger: list[str]
 ) -> None:
-    monkeypatch.setattr(handlers, "pause_seconds", lambda attempts, chance: 60.0)
+    monkeypatch.setattr(jobs, "PAUSES", Backoff(first=120, longest=120))
     order_id = await due_and_flaky(floor, does_it_first)
     assert await floor.settle() == 1
     row = await floor.payment(order_id)
@@ -230,3 +232,51 @@ async def test_a_processor_that_accepts_and_never_answers_is_one_outage_and_no_c
     await floor.time_passes()
     await floor.settle()
     assert [await floor.state(order) for order in orders] == ["CAPTURED"] * 5
+
+
+async def test_one_charge_that_cannot_be_recorded_leaves_the_others_recorded_and_is_tried_alone(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_ids = [await floor.due() for _ in range(5)]
+    bad = order_ids[2]
+    record = handlers.record_charges
+
+    async def fails_with_the_bad_one(tx: Any, answers: Any) -> None:
+        if bad in {charge.order_id for charge, _ in answers}:
+            raise ValueError("the event is too large for Kafka")
+        await record(tx, answers)
+
+    monkeypatch.setattr(handlers, "record_charges", fails_with_the_bad_one)
+    assert await floor.settle() == 5
+    states = [await floor.state(order_id) for order_id in order_ids]
+    assert states == ["CAPTURED", "CAPTURED", "CAPTURING", "CAPTURED", "CAPTURED"]
+    monkeypatch.setattr(handlers, "record_charges", record)
+    await floor.settle_everything()
+    assert await floor.state(bad) == "CAPTURED"
+    for order_id in order_ids:
+        assert await floor.ledger(order_id) == ["charge"]
+        assert await floor.events(order_id) == ["payments.payment-captured.v1"]
+
+
+async def test_a_charge_that_the_processor_does_not_understand_is_not_declined(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = await floor.due(token="t" * 201)  # more than the processor's API takes: 422
+    assert await floor.settle() == 1
+    assert await floor.state(order_id) == "CAPTURING"
+    assert await floor.events(order_id) == []
+
+
+async def test_the_age_of_the_oldest_charge_that_is_due_is_measured(floor: Floor) -> None:
+    queue = jobs.charge_queue(8, FOREVER)
+    async with floor.db.reading() as connection:
+        assert await queue.oldest_seconds(connection) == 0
+    order_id = await floor.due()
+    async with floor.db.transaction() as tx:
+        await tx.connection.execute(text("UPDATE payments SET opened_at = now() - interval '1 hour'"))
+    async with floor.db.reading() as connection:
+        assert 3_600 <= await queue.oldest_seconds(connection) < 3_700
+    await floor.settle()
+    async with floor.db.reading() as connection:
+        assert await queue.oldest_seconds(connection) == 0
+    assert await floor.state(order_id) == "CAPTURED"

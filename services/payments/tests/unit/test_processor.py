@@ -86,20 +86,21 @@ async def test_a_refusal_is_an_answer_also_with_a_reason_that_nobody_knows(
     assert await processor.charge(CHARGE) == Declined(Reason(reason))
 
 
-@pytest.mark.parametrize("status", [400, 422])
-async def test_a_card_that_the_processor_cannot_even_read_is_declined(
-    other: Other, processor: Processor, status: int
-) -> None:
-    other.status = status
-    assert await processor.charge(CHARGE) == Declined(Reason.DECLINED)
-
-
-@pytest.mark.parametrize("status", [200, 401, 404, 409, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 409, 422, 429, 500, 502, 503])
 async def test_any_other_answer_settles_nothing(other: Other, processor: Processor, status: int) -> None:
     other.status = status
     with pytest.raises(ProcessorUnavailable, match=str(status)):
         await processor.charge(CHARGE)
     with pytest.raises(ProcessorUnavailable, match=str(status)):
+        await processor.refund(REFUND)
+
+
+async def test_a_charge_that_was_refunded_already_is_refunded(other: Other, processor: Processor) -> None:
+    other.status = 409
+    other.body = {"type": "urn:shopfloor:problem:already-refunded", "status": 409}
+    assert await processor.refund(REFUND) == Refunded()
+    other.body = {"type": "urn:shopfloor:problem:refund-exceeds-charge", "status": 409}
+    with pytest.raises(ProcessorUnavailable):
         await processor.refund(REFUND)
 
 

@@ -28,3 +28,6 @@ OUTBOX_OLDEST_UNSENT = Gauge(
     "chassis_outbox_oldest_unsent_seconds", "Age of the oldest row of the outbox that was not sent"
 )
 OUTBOX_SET_ASIDE = Gauge("chassis_outbox_set_aside", "Rows of the outbox that stand aside", ["state"])
+INTENTS_OLDEST = Gauge(
+    "chassis_intents_oldest_seconds", "Age of the oldest thing to do outside that is not done", ["queue"]
+)

@@ -1,0 +1,247 @@
+"""Durable intents: what a service must do outside, from a table of its own, until it is done (docs/decisions/0006).
+
+A handler writes the intent. Here it is claimed with a lease, carried out with no transaction open, and recorded. An
+intent that is not done is postponed, alone; what the others did is recorded and not repeated.
+
+The service brings the statements on its table, the chassis the loop, the pauses and the metric.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import structlog
+
+from chassis.backoff import Backoff
+from chassis.errors import Unavailable, is_unavailable
+from chassis.jobs.job import Job
+from chassis.observability import metrics
+from chassis.outbox import Database, Transaction
+from chassis.postgres import Connection
+
+log = structlog.get_logger()
+
+TOGETHER_SECONDS = 0.01
+"""Answers that come within this time of the question are recorded together."""
+LOOK_AGAIN_SECONDS = 0.1
+"""With only slow answers under way, new intents are still looked for."""
+MEASURE_SECONDS = 10.0
+RECORDING = Backoff()
+
+
+class Intent(Protocol):
+    """One thing to do. `attempts` counts how often it was claimed, this time included."""
+
+    @property
+    def attempts(self) -> int: ...
+
+
+Item = TypeVar("Item", bound=Intent)
+Outcome = TypeVar("Outcome")
+
+
+class NotNow(Exception):
+    """The intent could not be carried out; the text is a slug. It is tried again later."""
+
+
+class Postponed(NamedTuple, Generic[Item]):
+    """An intent that is not done: so many seconds to wait, and in one word why."""
+
+    item: Item
+    seconds: float
+    error: str
+
+
+class Worked(NamedTuple):
+    """How many intents were claimed, and how many of them are done and recorded."""
+
+    claimed: int
+    done: int
+
+
+class _Answer(NamedTuple, Generic[Item, Outcome]):
+    """What became of an intent: its outcome, or why it is postponed."""
+
+    item: Item
+    outcome: Outcome | None
+    postponed: Postponed[Item] | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentQueue(Generic[Item, Outcome]):
+    """A service's table of intents of one kind.
+
+    `claim(tx, room, lease_seconds)` takes at most `room` due intents; no other process gets them before the lease ends.
+    `record(tx, outcomes)` writes what was done, and must leave what is recorded already as it is. `postpone` sets when
+    an intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
+
+    At most `room` intents are under way at once, and `concurrency` of them are carried out beside each other; each must
+    be done `call_seconds` after it was claimed, which is less than the lease. A queue that `repeats` goes on until
+    nothing is due; otherwise it claims once.
+    """
+
+    name: str
+    claim: Callable[[Transaction, int, float], Awaitable[Sequence[Item]]]
+    record: Callable[[Transaction, Sequence[tuple[Item, Outcome]]], Awaitable[None]]
+    postpone: Callable[[Transaction, Sequence[Postponed[Item]]], Awaitable[None]]
+    oldest_seconds: Callable[[Connection], Awaitable[float]]
+    room: int
+    concurrency: int
+    lease_seconds: float
+    call_seconds: float
+    pauses: Backoff
+    repeats: bool = True
+
+    async def work_off(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
+        """Claim, `call` outside of any transaction, record.
+
+        A slow call holds up no other: each round records the answers that have come, and claims into the room that they
+        left. A crash between call and record loses nothing: the lease passes, and the call is made again.
+        """
+        return await _Run(self, database, call).work_off()
+
+
+class _Run(Generic[Item, Outcome]):
+    """One call of `work_off`."""
+
+    def __init__(
+        self,
+        queue: IntentQueue[Item, Outcome],
+        database: Database,
+        call: Callable[[Item], Awaitable[Outcome]],
+    ) -> None:
+        self._queue = queue
+        self._database = database
+        self._call = call
+        self._turns = asyncio.Semaphore(queue.concurrency)
+        self._calling: set[asyncio.Task[_Answer[Item, Outcome]]] = set()
+        self._answers: list[_Answer[Item, Outcome]] = []
+        self._claimed = 0
+        self._done = 0
+
+    async def work_off(self) -> Worked:
+        try:
+            while True:
+                claimed = await self._record_and_claim()
+                self._claimed += len(claimed)
+                deadline = asyncio.get_running_loop().time() + self._queue.call_seconds
+                self._calling |= {asyncio.ensure_future(self._carry_out(item, deadline)) for item in claimed}
+                if not self._calling:
+                    return Worked(self._claimed, self._done)
+                await self._wait_for_answers()
+        finally:
+            if self._calling or self._answers:
+                await self._give_back()
+
+    async def _carry_out(self, item: Item, deadline: float) -> _Answer[Item, Outcome]:
+        pause = self._queue.pauses.pause(item.attempts)
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit, self._turns:
+                return _Answer(item, await self._call(item), None)
+        except asyncio.CancelledError:  # by the process's end: another process may go on at once
+            return _Answer(item, None, Postponed(item, 0.0, "cut-off"))
+        except Exception as error:
+            if limit.expired():
+                return _Answer(item, None, Postponed(item, pause, "out-of-time"))
+            if isinstance(error, NotNow):
+                return _Answer(item, None, Postponed(item, pause, str(error)))
+            if not isinstance(error, Unavailable):
+                log.error("intent.failed", queue=self._queue.name, attempts=item.attempts, exc_info=error)
+            return _Answer(item, None, Postponed(item, pause, type(error).__name__))
+
+    async def _wait_for_answers(self) -> None:
+        if not self._queue.repeats:
+            answered, self._calling = await asyncio.wait(self._calling)
+        else:
+            answered, self._calling = await asyncio.wait(self._calling, timeout=TOGETHER_SECONDS)
+            if not answered:
+                answered, self._calling = await asyncio.wait(
+                    self._calling, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+        self._answers += [task.result() for task in answered]
+
+    async def _record_and_claim(self) -> Sequence[Item]:
+        """Record the answers and claim, in one transaction. Where one cannot be recorded, each has a transaction."""
+        room = self._queue.room - len(self._calling) if self._queue.repeats or not self._claimed else 0
+        try:
+            return await self._in_time(self._answers, room)
+        except Exception as error:
+            if not self._answers or is_unavailable(error):
+                raise
+            log.warning("intents.batch_failed", queue=self._queue.name, error=repr(error))
+        await self._record_each()
+        return await self._in_time([], room)
+
+    async def _in_time(self, answers: Sequence[_Answer[Item, Outcome]], room: int) -> Sequence[Item]:
+        """While the database is away the answers are kept and recorded when it is back."""
+        failures = 0
+        while True:
+            try:
+                return await self._transaction(answers, room)
+            except Exception as error:
+                if not answers or not is_unavailable(error):
+                    raise
+                failures += 1
+                pause = RECORDING.pause(failures)
+                log.warning(
+                    "intents.waiting", queue=self._queue.name, answers=len(answers), error=repr(error)
+                )
+            await asyncio.sleep(pause)
+
+    async def _transaction(self, answers: Sequence[_Answer[Item, Outcome]], room: int) -> Sequence[Item]:
+        if not answers and not room:
+            return []
+        outcomes = [(item, outcome) for item, outcome, _ in answers if outcome is not None]
+        postponed = [answer.postponed for answer in answers if answer.postponed is not None]
+        claimed: Sequence[Item] = []
+        async with self._database.transaction() as tx:
+            if outcomes:
+                await self._queue.record(tx, outcomes)
+            if postponed:
+                await self._queue.postpone(tx, postponed)
+            if room:
+                claimed = await self._queue.claim(tx, room, self._queue.lease_seconds)
+        self._done += len(outcomes)
+        recorded = {id(answer) for answer in answers}
+        self._answers = [answer for answer in self._answers if id(answer) not in recorded]
+        return claimed
+
+    async def _record_each(self) -> None:
+        for answer in list(self._answers):
+            try:
+                await self._in_time([answer], 0)
+            except Exception as error:
+                await self._postpone_unrecorded(answer, error)
+
+    async def _postpone_unrecorded(self, answer: _Answer[Item, Outcome], error: Exception) -> None:
+        """It is carried out again later, with the same key. If it cannot be postponed either, its lease decides."""
+        item = answer.item
+        log.error("intent.not_recorded", queue=self._queue.name, attempts=item.attempts, exc_info=error)
+        postponed = Postponed(item, self._queue.pauses.pause(item.attempts), "not-recorded")
+        self._answers.remove(answer)
+        try:
+            await self._in_time([_Answer(item, None, postponed)], 0)
+        except Exception as second:
+            log.error("intent.not_postponed", queue=self._queue.name, exc_info=second)
+
+    async def _give_back(self) -> None:
+        """The process ends: record what is done; what is under way is due again at once."""
+        for task in self._calling:
+            task.cancel()
+        self._answers += await asyncio.gather(*self._calling)
+        self._calling = set()
+        await self._transaction(self._answers, 0)
+
+
+def measuring(*queues: IntentQueue[Item, Outcome]) -> Job:
+    """A job that keeps the metric of each queue: the age of the oldest intent that is not done."""
+
+    async def measure(database: Database) -> int:
+        async with database.reading() as connection:
+            for queue in queues:
+                metrics.INTENTS_OLDEST.labels(queue.name).set(await queue.oldest_seconds(connection))
+        return 0
+
+    return Job(measure, interval=MEASURE_SECONDS)
