@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
@@ -21,6 +21,7 @@ class RefusingProducer:
 
     def __init__(self, **settings: Any) -> None:
         self.is_stopped = False
+        self.client = AsyncMock()
 
     async def start(self) -> None:
         """There is no broker to connect to."""

@@ -20,7 +20,8 @@ from libs.chassis.tests.kafka_doubles import subscriptions_to
 from testkit import client, eventually
 from testkit.databases import TestDatabase
 
-A_DAY = {"retention.ms": str(24 * 3_600_000)}
+A_DAY = {"retention.ms": str(23 * 3_600_000), "segment.ms": str(50 * 60_000)}
+"""With the ten minutes until Kafka deletes a segment, an event lives for 24 hours."""
 
 
 @pytest.fixture
@@ -28,9 +29,11 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What became of each start of the consumer: refused by the check, or run."""
     seen: list[str] = []
 
-    async def watched(kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta) -> None:
+    async def watched(
+        kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta, outbox: timedelta
+    ) -> None:
         try:
-            await topic_retention.check_retention(kafka, topics, inbox)
+            await topic_retention.check_retention(kafka, topics, inbox, outbox)
         except RetentionTooShort:
             seen.append("refused")
             raise
@@ -62,6 +65,7 @@ async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
         database_url=SecretStr(project.url),
         kafka_bootstrap_servers=kafka,
         inbox_retention=remembers,
+        outbox_retention=timedelta(0),
     )
     things = service.build_service(settings, router=APIRouter(), subscriptions=subscriptions_to(topic))
 

@@ -111,15 +111,15 @@ async def test_a_consumer_logs_a_broker_that_is_away_as_a_warning(
     monkeypatch.setattr(supervisor, "OUTAGES", outages.Outages())
     service = build_service(things(project), router=APIRouter(), subscriptions=subscriptions)
 
-    def of_the_consumer() -> set[str]:
-        return {call.method_name for call in log.calls if call.kwargs.get("task") == "consumer"}
+    def about_kafka() -> set[str]:
+        return {call.method_name for call in log.calls if call.kwargs.get("dependency") == "kafka"}
 
     async def tried() -> None:
-        assert of_the_consumer()
+        assert about_kafka()
 
     async with client(service):
         await eventually(tried)
-    assert of_the_consumer() == {"warning"}
+    assert about_kafka() == {"warning"}
 
 
 async def test_a_job_that_swallows_its_cancellation_does_not_delay_the_shutdown(

@@ -77,13 +77,14 @@ async def nothing(_: Connection) -> int:
 async def test_the_tricks_of_the_server_can_be_switched_off(
     tuning_off: str, drains: bool, refuses_fast: bool
 ) -> None:
-    server = server_of(things(tuning_off=tuning_off, shedding=LoadShedding(nothing, 10, {"/things"})))
+    off = tuning_off if tuning_off == "all" else f"{tuning_off},request_deadlines"
+    server = server_of(things(tuning_off=off, shedding=LoadShedding(nothing, 10, {"/things"})))
     assert isinstance(server, DrainingServer) is drains
     assert (server.config.http != uvicorn.Config(things().asgi).http) is refuses_fast
 
 
 async def test_a_service_without_load_shedding_has_uvicorns_own_parser() -> None:
-    service = things()
+    service = things(tuning_off="request_deadlines")
     assert server_of(service).config.http == uvicorn.Config(service.asgi).http
 
 
