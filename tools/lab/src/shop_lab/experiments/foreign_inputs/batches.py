@@ -1,7 +1,7 @@
 """Record batches in Kafka's format (magic 2), byte by byte, and a producer that refuses nothing.
 
 aiokafka's producer takes only header names that are text, and only records that a reader can parse.
-Format: https://kafka.apache.org/documentation/#recordbatch
+The format is in Kafka's documentation, chapter "Message Format", section "Record Batch".
 """
 
 from __future__ import annotations

@@ -52,9 +52,9 @@ def _records() -> list[Input]:
         "data null": records.data_is(None),
         "data []": records.data_is([]),
         "data of wrong types": records.wrong_types,
-        "huge numbers": records.huge_numbers,
     }
     of_orders: dict[str, Fault] = {
+        "huge numbers": records.huge_numbers,
         "NUL in text": records.order_with("customer_id", "a\0b"),
         "a lone surrogate in text": records.order_with("payment_token", "\ud800"),
     }

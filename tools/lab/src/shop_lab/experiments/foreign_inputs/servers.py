@@ -1,7 +1,7 @@
 """Faults of PostgreSQL and of topics, each undone at its end.
 
-Each is given to one service after the other. The time of a fault is a `Window`: a part of the shop is kept from its
-work on purpose, so an order may take longer then.
+Each is given to one service after the other, and begins with another one than the faults before it. The time of a
+fault is a `Window`: a part of the shop is kept from its work on purpose, so an order may take longer then.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _is_child(pid: int, parent: int | None) -> bool:
 
 async def revoke(world: World, tally: Tally) -> None:
     """Take a privilege on a hot table from a service's role for REVOKE_SECONDS."""
-    service = _in_turn(SERVICES, tally)
+    service = _in_turn(SERVICES, tally, 1)
     table, privilege = HOT_TABLES[service]
     async with world.testbed.database(service) as database, window(world):
         try:
@@ -123,7 +123,7 @@ async def revoke(world: World, tally: Tally) -> None:
 
 async def add_column(world: World, tally: Tally) -> None:
     """Add a column to a hot table and drop it again: prepared statements have to be prepared anew."""
-    service = _in_turn(SERVICES, tally)
+    service = _in_turn(SERVICES, tally, 3)
     table, _ = HOT_TABLES[service]
     async with world.testbed.database(service) as database, window(world):
         await database.execute(f"SET lock_timeout = {LOCK_PATIENCE_MS}")
@@ -138,7 +138,7 @@ async def add_column(world: World, tally: Tally) -> None:
 
 async def hold_lock(world: World, tally: Tally) -> None:
     """Lock a hot table for LOCK_SECONDS."""
-    service = _in_turn(SERVICES, tally)
+    service = _in_turn(SERVICES, tally, 2)
     table, _ = HOT_TABLES[service]
     async with world.testbed.database(service) as database, window(world), database.transaction():
         await database.execute(f"SET LOCAL lock_timeout = {LOCK_PATIENCE_MS}")
@@ -197,6 +197,7 @@ async def _configure(admin: AIOKafkaAdminClient, topic: str, settings: Mapping[s
                 raise KafkaError(f"{topic} could not be configured: {message}")
 
 
-def _in_turn(services: Collection[str], tally: Tally) -> str:
-    chosen = tuple(services)
-    return chosen[(tally.given - 1) % len(chosen)]
+def _in_turn(names: Collection[str], tally: Tally, first: int = 0) -> str:
+    """The name whose turn it is; the first one is given by its place."""
+    chosen = tuple(names)
+    return chosen[(tally.given - 1 + first) % len(chosen)]
