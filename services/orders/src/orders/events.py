@@ -68,12 +68,16 @@ class StockRejected(ConsumedEvent, type="inventory.stock-rejected.v1", topic="in
 
 class PaymentCaptured(ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1"):
     order_id: UUID
+    customer_id: str
+    amount: Money
 
 
 class PaymentDeclined(ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1"):
     """The processor's reason is not read: whatever it was, or will be, the order is rejected."""
 
     order_id: UUID
+    customer_id: str
+    amount: Money
 
 
 class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic=PRODUCTS):
