@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.events import Money
 from chassis.postgres import Connection, Row
 from orders.domain import Basket, OrderState, Price
 from orders.events import ProductListed, ProductPriced
@@ -105,6 +106,15 @@ class Ended:
     traceparent: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LostOrder:
+    """An order that other services know and this one does not, as far as they tell."""
+
+    id: UUID
+    customer_id: str
+    total: Money
+
+
 _PRICES_OF = text("SELECT sku, price_minor, currency FROM prices WHERE sku = ANY(CAST(:skus AS text[]))")
 
 _HAS_PRICES = text("SELECT EXISTS (SELECT FROM prices)")
@@ -148,6 +158,20 @@ _END_OVERDUE = text(
     )
 )
 
+
+_KNOWN = text("SELECT id FROM orders WHERE id = ANY(CAST(:ids AS uuid[]))")
+
+_INSERT_LOST = text("""
+    INSERT INTO orders (id, customer_id, state, reason, total_minor, currency, lines, history, version,
+                        placed_at, deadline_at, ended_at)
+    SELECT id, customer_id, 'CANCELLED', :reason, total_minor, currency, '[]', CAST(:history AS jsonb), 2,
+           now(), now(), now()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS text[]), CAST(:totals AS bigint[]),
+                CAST(:currencies AS text[])) AS lost (id, customer_id, total_minor, currency)
+    ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, version, customer_id, total_minor, currency, traceparent
+""")
 
 _PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :at_most) AS pending")
 
@@ -204,6 +228,29 @@ async def end_orders(connection: Connection, ids: Collection[UUID], ending: Endi
     """End those of `ids` that are PENDING, and return them; the others are none of this caller's business."""
     # Sorted, so that overlapping batches lock in one order.
     rows = await connection.rows(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
+    return [_ended(row) for row in rows]
+
+
+async def known_orders(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
+    """Those of `ids` that are orders of this service, in any state."""
+    return {row.id for row in await connection.rows(_KNOWN, {"ids": list(ids)})}
+
+
+async def insert_lost_orders(
+    connection: Connection, lost: Sequence[LostOrder], ending: Ending
+) -> list[Ended]:
+    """Write orders that were lost as ended; return those that were not there."""
+    rows = await connection.rows(
+        _INSERT_LOST,
+        {
+            "ids": [order.id for order in lost],
+            "customers": [order.customer_id for order in lost],
+            "totals": [order.total.amount_minor for order in lost],
+            "currencies": [order.total.currency for order in lost],
+            "reason": ending.reason,
+            "history": _written(ending)["entry"],
+        },
+    )
     return [_ended(row) for row in rows]
 
 

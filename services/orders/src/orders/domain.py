@@ -35,10 +35,11 @@ class RejectionReason(StrEnum):
 
 
 class CancellationReason(StrEnum):
-    """Who gave an order up: its customer, or its deadline."""
+    """Who gave an order up: its customer, its deadline, or orders itself, which does not know it."""
 
     CUSTOMER = "customer"
     DEADLINE = "deadline"
+    UNKNOWN_ORDER = "unknown_order"
 
 
 class OrderError(Exception):
@@ -96,6 +97,17 @@ class TotalTooLarge(OrderError):
 class UnknownOrder(OrderError):
     def __init__(self, order_id: str) -> None:
         super().__init__(f"There is no order {order_id}.")
+        self.order_id = order_id
+
+
+class CaptureMismatch(Exception):
+    """Payments captured another amount than the order's total.
+
+    The event becomes a dead letter; the deadline cancels the order, and payments gives the money back.
+    """
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"What was captured for order {order_id} is not its total.")
         self.order_id = order_id
 
 

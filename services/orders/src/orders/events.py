@@ -72,6 +72,8 @@ class PaymentCaptured(
     ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1", key="order_id"
 ):
     order_id: UUID
+    customer_id: str
+    amount: Money
 
 
 class PaymentDeclined(
@@ -80,6 +82,8 @@ class PaymentDeclined(
     """The processor's reason is not read: whatever it was, or will be, the order is rejected."""
 
     order_id: UUID
+    customer_id: str
+    amount: Money
 
 
 class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic=PRODUCTS, key="sku"):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import structlog
+
 from chassis.events import Batch, Cause, Money, new_id
 from chassis.outbox import Transaction
 from orders import db, domain
@@ -23,6 +25,7 @@ from orders.events import (
 )
 
 SWEEP_LIMIT = 500
+log = structlog.get_logger("orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +90,27 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """The money is there: confirm. An order cancelled meanwhile stays so, and payments refunds it."""
-    causes = {event.data.order_id: event.cause for event in events}
+    """The money is there: confirm. An order cancelled meanwhile stays so, and payments refunds it.
+
+    Raises CaptureMismatch where another amount was captured than the order's total.
+    """
+    captures = {event.data.order_id: event for event in events}
     ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type, datetime.now(UTC))
-    for order in await db.end_orders(tx.connection, causes, ending):
+    ended = await db.end_orders(tx.connection, captures, ending)
+    for order in ended:
+        capture = captures[order.id]
+        total = _money(order.total_minor, order.currency)
+        if capture.data.amount != total:
+            raise domain.CaptureMismatch(str(order.id))
         confirmed = OrderConfirmed(
             order_id=order.id,
             version=order.version,
             customer_id=order.customer_id,
-            total=_money(order.total_minor, order.currency),
+            total=total,
             confirmed_at=ending.at,
         )
-        tx.publish(confirmed, cause=causes[order.id])
+        tx.publish(confirmed, cause=capture.cause)
+    await _cancel_lost_orders(tx, events, ended)
 
 
 async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
@@ -110,7 +122,8 @@ async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
     """The payment was declined: reject, whatever the processor's reason was or will be one day."""
     causes = {event.data.order_id: event.cause for event in events}
-    await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
+    ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
+    await _cancel_lost_orders(tx, events, ended)
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
@@ -145,9 +158,38 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
 
-async def _reject(tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason) -> None:
+async def _cancel_lost_orders(
+    tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.Ended]
+) -> None:
+    """Cancel orders that are not known here: the database has lost them after their events were published.
+
+    Their stock is reserved and their money may be captured; the cancellation releases and refunds both.
+    """
+    not_ended = {event.data.order_id: event for event in events}
+    for order in ended:
+        del not_ended[order.id]
+    if not not_ended:
+        return
+    known = await db.known_orders(tx.connection, not_ended)
+    lost = [
+        db.LostOrder(id, event.data.customer_id, event.data.amount)
+        for id, event in not_ended.items()
+        if id not in known
+    ]
+    if lost:
+        ending = _cancellation(CancellationReason.UNKNOWN_ORDER)
+        cancelled = await db.insert_lost_orders(tx.connection, lost, ending)
+        _publish_cancelled(tx, cancelled, CancellationReason.UNKNOWN_ORDER, ending.at)
+        for order in cancelled:
+            log.error("order.lost", order_id=str(order.id))
+
+
+async def _reject(
+    tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason
+) -> Sequence[db.Ended]:
     ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, datetime.now(UTC), reason)
-    for order in await db.end_orders(tx.connection, causes, ending):
+    ended = await db.end_orders(tx.connection, causes, ending)
+    for order in ended:
         rejected = OrderRejected(
             order_id=order.id,
             version=order.version,
@@ -157,6 +199,7 @@ async def _reject(tx: Transaction, causes: Mapping[UUID, Cause], reason: Rejecti
             rejected_at=ending.at,
         )
         tx.publish(rejected, cause=causes[order.id])
+    return ended
 
 
 def _cancellation(reason: CancellationReason) -> db.Ending:

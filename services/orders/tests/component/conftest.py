@@ -20,6 +20,9 @@ from orders.main import create_service
 from orders.settings import Settings
 from testkit import client, published, received
 
+TOTAL = Money(amount_minor=2598, currency="EUR")
+"""Of an order of two mugs."""
+
 
 @dataclass
 class Floor:
@@ -49,10 +52,13 @@ class Floor:
         async with self.database.transaction() as tx:
             return (await handlers.place_order(tx, order)).order_id
 
-    async def confirm(self, *order_ids: UUID) -> list[PublishedEvent]:
+    async def confirm(self, *order_ids: UUID, amount: Money = TOTAL) -> list[PublishedEvent]:
         """Payments has captured; returns what orders publishes."""
         async with self.database.transaction() as tx:
-            events = [received(PaymentCaptured(order_id=each)) for each in order_ids]
+            events = [
+                received(PaymentCaptured(order_id=each, customer_id="c-ada", amount=amount))
+                for each in order_ids
+            ]
             await handlers.confirm_order(tx, events)
             return list(await published(tx))
 
@@ -60,7 +66,11 @@ class Floor:
         """Payments has declined; returns what orders publishes."""
         async with self.database.transaction() as tx:
             await handlers.reject_unpaid_order(
-                tx, [received(PaymentDeclined(order_id=id)) for id in order_ids]
+                tx,
+                [
+                    received(PaymentDeclined(order_id=id, customer_id="c-ada", amount=TOTAL))
+                    for id in order_ids
+                ],
             )
             return list(await published(tx))
 

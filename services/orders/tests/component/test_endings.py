@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from chassis.events import PublishedEvent
+from chassis.events import Money, PublishedEvent
 from orders import domain, handlers, jobs
 from orders.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentCaptured
 from testkit import published, received, statements
+
+TOTAL = Money(amount_minor=2598, currency="EUR")
 
 
 async def test_a_captured_payment_confirms_the_order(floor: Any) -> None:
@@ -106,7 +108,7 @@ async def test_what_a_clock_or_a_customer_ends_continues_the_trace_of_the_order(
 
 async def test_what_a_message_ends_is_published_because_of_that_message(floor: Any) -> None:
     order_id = await floor.place()
-    message = received(PaymentCaptured(order_id=order_id))
+    message = received(PaymentCaptured(order_id=order_id, customer_id="c-ada", amount=TOTAL))
     async with floor.database.transaction() as tx:
         await handlers.confirm_order(tx, [message])
     ending = (await floor.outbox(order_id))[-1]
@@ -125,9 +127,48 @@ async def test_a_message_that_comes_too_late_changes_nothing(floor: Any, late: s
     assert (row.state, row.version, len(row.history)) == ("CANCELLED", 2, 2)
 
 
-@pytest.mark.parametrize("early", ["confirm", "reject_unpaid", "reject_unstocked"])
-async def test_a_message_about_an_order_that_is_not_ours_changes_nothing(floor: Any, early: str) -> None:
-    assert await getattr(floor, early)(uuid4()) == []
+async def test_a_shortage_for_an_order_that_is_not_ours_changes_nothing(floor: Any) -> None:
+    assert await floor.reject_unstocked(uuid4()) == []
+
+
+@pytest.mark.parametrize("fact", ["confirm", "reject_unpaid"])
+async def test_an_order_that_the_database_has_lost_is_cancelled_once(floor: Any, fact: str) -> None:
+    order_id = await floor.place()
+    async with floor.database.transaction() as tx:
+        await tx.connection.execute(text("DELETE FROM orders"))
+        await tx.connection.execute(text("DELETE FROM outbox"))
+    [event] = await getattr(floor, fact)(order_id)
+    assert isinstance(event, OrderCancelled)
+    assert (event.order_id, event.customer_id, event.total) == (order_id, "c-ada", TOTAL)
+    assert (event.reason, event.version) == ("unknown_order", 2)
+    row = await floor.row(order_id)
+    assert (row.state, row.reason, row.version, row.total_minor) == ("CANCELLED", "unknown_order", 2, 2598)
+    assert await getattr(floor, fact)(order_id) == []
+
+
+async def test_lost_orders_in_a_batch_leave_the_others_as_they_are(floor: Any) -> None:
+    ours, cancelled, lost = await floor.place(), await floor.place(), uuid4()
+    await floor.cancel(cancelled)
+    events = await floor.confirm(lost, cancelled, ours)
+    assert {(event.order_id, type(event)) for event in events} == {
+        (ours, OrderConfirmed),
+        (lost, OrderCancelled),
+    }
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        Money(amount_minor=2597, currency="EUR"),
+        Money(amount_minor=2599, currency="EUR"),
+        Money(amount_minor=2598, currency="USD"),
+    ],
+)
+async def test_a_capture_of_another_amount_confirms_nothing(floor: Any, amount: Money) -> None:
+    order_id = await floor.place()
+    with pytest.raises(domain.CaptureMismatch):
+        await floor.confirm(order_id, amount=amount)
+    assert (await floor.row(order_id)).state == "PENDING"
 
 
 async def test_the_same_message_twice_has_one_effect(floor: Any) -> None:
@@ -184,7 +225,7 @@ async def test_a_batch_ends_each_order_with_its_own_facts_in_a_constant_number_o
     with statements() as few:
         await floor.confirm(*order_ids[:2])
     with statements() as many:
-        events = await floor.confirm(*order_ids)
+        events = await floor.confirm(*order_ids[2:])
     assert len(few) == len(many) == 2  # the update, the outbox
     assert sorted(event.order_id for event in events) == sorted(order_ids[2:])
     assert {event.order_id: event.customer_id for event in events} == {

@@ -3,12 +3,15 @@
 from dataclasses import asdict, dataclass
 
 from chassis.errors import is_unavailable
-from chassis.inbox.dead_letters import lock_key, message_of, statements
+from chassis.inbox.dead_letters import MAX_ERROR_LENGTH, lock_key, message_of, statements
 from chassis.inbox.inbox import Inbox
 from chassis.observability import tracing
 from chassis.observability.tracing import MessageSpan
 from chassis.outbox import Database
 from chassis.postgres import Connection, Row
+
+MAX_ERRORS = 10
+"""How many errors of one call are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,25 @@ async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Out
     By id: that letter, and before it those that it waits behind. A letter that fails again stops those of its key that
     wait behind it, and no others. An event that was handled in the meantime is a duplicate and has no effect.
 
-    Raises UnknownDeadLetter, or what `is_unavailable` recognises when a dependency is away.
+    Raises UnknownDeadLetter, or what `is_unavailable` recognises when a dependency is away. One key for which a
+    dependency seems to be away stops no other: only the second in a row does.
     """
     outcome = Outcome()
     errors: list[str] = []
+    away: Exception | None = None
     for topic, key, _ in await _selected_keys(database, selection):
-        outcome.ended += await _redrive_key(database, inbox, selection.id, topic, key, errors)
+        try:
+            outcome.ended += await _redrive_key(database, inbox, selection.id, topic, key, errors)
+            away = None
+        except Exception as error:
+            if away is not None or not is_unavailable(error):
+                raise
+            away = error
+            errors.append(repr(error))
+    if away is not None and outcome.ended == 0:
+        raise away
     outcome.still_open = await _count_open(database, selection)
-    outcome.error = "; ".join(errors) or None
+    outcome.error = "; ".join(errors[:MAX_ERRORS])[:MAX_ERROR_LENGTH] or None
     return outcome
 
 
