@@ -16,12 +16,16 @@ from chassis.events.envelope import (
     describe,
     encode,
 )
-from chassis.events.model import ConsumedEvent, Money, PublishedEvent, new_id
+from chassis.events.model import ConsumedEvent, PublishedEvent, new_id
+from chassis.events.money import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money
 
 __all__ = [
+    "CURRENCIES",
+    "MAX_AMOUNT_MINOR",
     "Batch",
     "Cause",
     "ConsumedEvent",
+    "Currency",
     "Envelope",
     "Headers",
     "Money",

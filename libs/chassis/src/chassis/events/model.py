@@ -1,21 +1,12 @@
-"""Models of an event's data, and what all of them use: ids and money."""
+"""Models of an event's data, and their ids."""
 
 from typing import ClassVar
 
 import uuid_utils.compat
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 new_id = uuid_utils.compat.uuid7
 """A new UUIDv7: unique, and in the order of time, so that indexes on it stay dense."""
-
-
-class Money(BaseModel):
-    """An amount in minor units (cents) of an ISO 4217 currency."""
-
-    model_config = ConfigDict(frozen=True)
-
-    amount_minor: int
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
 
 
 class _Event(BaseModel):

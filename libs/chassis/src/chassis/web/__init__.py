@@ -4,24 +4,34 @@ Errors are problem details (RFC 9457): a service maps its domain errors to `Prob
 and `remember` let a client repeat a POST. `PageCursors` seals the position of a listing's next page. `LoadShedding`
 refuses new work with 429 while too much is waiting. Every service also has probes and the admin API of dead letters.
 
+What a request brings is checked by its model: a body is a `RequestBody`, and text in it is `Plain`.
+
 `Db` is the database of an endpoint, as a FastAPI dependency.
 """
 
+from chassis.web.body import RequestBody
 from chassis.web.context import Db, ServiceContext, context_of
-from chassis.web.idempotency import IdempotencyKey, remember, replay
+from chassis.web.idempotency import IdempotencyKey, key_of_caller, remember, replay
 from chassis.web.load_shedding import LoadShedding
-from chassis.web.pages import PageCursors
+from chassis.web.pages import PageCursor, PageCursors
 from chassis.web.problems import Problem, ProblemType
+from chassis.web.text import Plain, PlainSecret, Storable
 
 __all__ = [
     "Db",
     "IdempotencyKey",
     "LoadShedding",
+    "PageCursor",
     "PageCursors",
+    "Plain",
+    "PlainSecret",
     "Problem",
     "ProblemType",
+    "RequestBody",
     "ServiceContext",
+    "Storable",
     "context_of",
+    "key_of_caller",
     "remember",
     "replay",
 ]

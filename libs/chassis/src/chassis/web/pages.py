@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from itsdangerous import BadData, URLSafeSerializer
 
 from chassis.web.context import context_of
@@ -33,3 +33,6 @@ async def _cursors(request: Request) -> Cursors:
 
 
 PageCursors = Annotated[Cursors, Depends(_cursors)]
+
+PageCursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]
+"""The query parameter `cursor` of a listing."""
