@@ -38,17 +38,26 @@ class Floor:
     """Per committed transaction, the jobs that it woke."""
 
     async def place(
-        self, order_id: UUID | None = None, token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
+        self,
+        order_id: UUID | None = None,
+        token: str = "tok_ok",
+        deadline: timedelta = timedelta(minutes=1),
+        placed_at: datetime | None = None,
     ) -> UUID:
         """OrderPlaced arrives."""
         order_id = order_id or new_id()
-        await self.place_all([order_id], token, deadline)
+        await self.place_all([order_id], token, deadline, placed_at)
         return order_id
 
     async def place_all(
-        self, order_ids: list[UUID], token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
+        self,
+        order_ids: list[UUID],
+        token: str = "tok_ok",
+        deadline: timedelta = timedelta(minutes=1),
+        placed_at: datetime | None = None,
     ) -> None:
         """OrderPlaced arrives, in one batch."""
+        placed_at = placed_at or datetime.now(UTC)
         batch = [
             received(
                 OrderPlaced(
@@ -56,7 +65,8 @@ class Floor:
                     customer_id="c-ada",
                     total=AMOUNT,
                     payment_token=SecretStr(token),
-                    deadline_at=datetime.now(UTC) + deadline,
+                    placed_at=placed_at,
+                    deadline_at=placed_at + deadline,
                 )
             )
             for order_id in order_ids
