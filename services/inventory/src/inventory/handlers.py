@@ -202,7 +202,7 @@ def _check_price(price_minor: int, currency: str) -> None:
 
 
 def _price(product: Product) -> Money:
-    return Money(amount_minor=product.price_minor, currency=product.currency)
+    return Money.of_row(product.price_minor, product.currency)
 
 
 # --- The catalogue, published again ---------------------------------------------------------------

@@ -8,7 +8,7 @@ from chassis.events import Batch, Envelope, Money, new_id
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from notifications import db, domain
-from notifications.domain import Kind, Letter
+from notifications.domain import Kind, Letter, State
 from notifications.events import (
     NotificationSent,
     OrderCancelled,
@@ -62,11 +62,34 @@ async def record_delivery(
         await db.postpone(tx.connection, pauses)
 
 
+async def give_up(tx: Transaction, undeliverable: Mapping[UUID, str]) -> None:
+    """Write down which letters no channel will ever take: id → slug of the reason. They end as FAILED."""
+    if undeliverable:
+        await db.give_up(tx.connection, undeliverable)
+
+
+async def retry_notification(tx: Transaction, id: UUID) -> dict[str, Any]:
+    """Send a FAILED notification again, now. Raises UnknownNotification or NotFailed."""
+    is_due = await db.retry(tx.connection, id)
+    found = await db.find(tx.connection, id)
+    if found is None:
+        raise domain.UnknownNotification(id)
+    if not is_due:
+        raise domain.NotFailed(id)
+    tx.wake("deliver")
+    return found
+
+
+async def count_failed(connection: Connection) -> int:
+    """How many notifications are FAILED."""
+    return await db.count_failed(connection)
+
+
 async def list_notifications(
-    connection: Connection, *, order_id: UUID | None, before: UUID | None, limit: int
+    connection: Connection, *, order_id: UUID | None, state: State | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Up to `limit` notifications, newest first; of one order, if it is named."""
-    return await db.page(connection, order_id=order_id, before=before, limit=limit)
+    """Up to `limit` notifications, newest first; of one order or in one state, if it is named."""
+    return await db.page(connection, order_id=order_id, state=state, before=before, limit=limit)
 
 
 async def _announce(tx: Transaction, announcements: Iterable[db.Announcement]) -> None:

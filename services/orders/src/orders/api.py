@@ -76,9 +76,7 @@ class OrderRequest(RequestBody):
     customer_id: CustomerId
     lines: Annotated[
         list[RequestedLine],
-        Field(
-            max_length=MOST_LINES_READ, json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES}
-        ),
+        Field(max_length=MOST_LINES_READ, json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES}),
     ]
     currency: Currency
     payment_token: Annotated[
@@ -288,7 +286,9 @@ async def cancel_order(order_id: UUID, db: Db) -> OrderView:
     summary="Read the price list",
     responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
-async def list_prices(db: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None) -> PricePage:
+async def list_prices(
+    db: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
+) -> PricePage:
     """The own copy of the price list, which orders are priced from: what is here can be ordered."""
     after = None if cursor is None else _position(cursors.open(cursor), "prices")
     async with db.reading() as connection:
@@ -297,7 +297,7 @@ async def list_prices(db: Db, cursors: PageCursors, limit: Limit = 100, cursor: 
         ListedPrice(
             sku=row.sku,
             name=row.name,
-            price=Money(amount_minor=row.price_minor, currency=row.currency),
+            price=Money.of_row(row.price_minor, row.currency),
             version=row.version,
         )
         for row in rows[:limit]
@@ -342,7 +342,7 @@ def _view(row: Row) -> OrderView:
         PricedLine(
             sku=line["sku"],
             quantity=line["quantity"],
-            unit_price=Money(amount_minor=line["unit_price_minor"], currency=row.currency),
+            unit_price=Money.of_row(line["unit_price_minor"], row.currency),
         )
         for line in row.lines
     ]
@@ -355,7 +355,7 @@ def _summarized(row: Row) -> dict[str, Any]:
         "customer_id": row.customer_id,
         "state": row.state,
         "reason": row.reason,
-        "total": Money(amount_minor=row.total_minor, currency=row.currency),
+        "total": Money.of_row(row.total_minor, row.currency),
         "version": row.version,
         "placed_at": row.placed_at,
         "deadline_at": row.deadline_at,

@@ -275,4 +275,6 @@ def _written(ending: Ending) -> dict[str, object]:
 
 
 def _ended(row: Row) -> Ended:
-    return Ended(row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent, row.ended_at)
+    return Ended(
+        row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent, row.ended_at
+    )

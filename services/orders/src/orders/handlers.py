@@ -177,4 +177,4 @@ def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: Cance
 
 
 def _money(amount_minor: int, currency: str) -> Money:
-    return Money(amount_minor=amount_minor, currency=currency)
+    return Money.of_row(amount_minor, currency)

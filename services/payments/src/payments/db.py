@@ -413,7 +413,7 @@ def _settled(row: Row) -> Settled:
         order_id=row.order_id,
         payment_id=row.payment_id,
         customer_id=row.customer_id,
-        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        amount=Money.of_row(row.amount_minor, row.currency),
         state=State(row.state),
         version=row.version,
         reason=row.reason and Reason(row.reason),

@@ -17,7 +17,7 @@ from chassis.events.envelope import (
     encode,
 )
 from chassis.events.model import ConsumedEvent, PublishedEvent, new_id
-from chassis.events.money import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money
+from chassis.events.money import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money, written
 
 __all__ = [
     "CURRENCIES",
@@ -36,4 +36,5 @@ __all__ = [
     "describe",
     "encode",
     "new_id",
+    "written",
 ]

@@ -45,6 +45,15 @@ Currency = Annotated[str, AfterValidator(active), _SCHEMA]
 """A currency that a request names."""
 
 
+def written(amount_minor: int, currency: str) -> str:
+    """An amount as people write it: `12.99 EUR`, `1299 JPY`, `1.299 KWD`. Of an unknown code: the minor units."""
+    digits = CURRENCIES.get(currency, WITHDRAWN.get(currency, 0))
+    if digits == 0:
+        return f"{amount_minor} {currency}"
+    whole, minor = divmod(amount_minor, 10**digits)
+    return f"{whole}.{minor:0{digits}d} {currency}"
+
+
 class Money(BaseModel):
     """An amount in minor units (cents) of an ISO 4217 currency."""
 
@@ -53,10 +62,10 @@ class Money(BaseModel):
     amount_minor: int = Field(ge=0, le=MAX_AMOUNT_MINOR)
     currency: Annotated[str, AfterValidator(_known), _SCHEMA]
 
-    def __str__(self) -> str:
-        """The amount as people write it: `12.99 EUR`, `1299 JPY`, `1.299 KWD`."""
-        digits = CURRENCIES.get(self.currency, WITHDRAWN.get(self.currency, 0))
-        if digits == 0:
-            return f"{self.amount_minor} {self.currency}"
-        whole, minor = divmod(self.amount_minor, 10**digits)
-        return f"{whole}.{minor:0{digits}d} {self.currency}"
+    @classmethod
+    def of_row(cls, amount_minor: int, currency: str) -> "Money":
+        """Money from a table of the service itself, as it is: it was checked when it came in.
+
+        A row of before the check, or of before a change of the list, must not stop a job or a page.
+        """
+        return cls.model_construct(amount_minor=amount_minor, currency=currency)
