@@ -17,10 +17,12 @@ from sqlalchemy import text
 
 from chassis.events import Money, new_id
 from chassis.outbox import Database
-from chassis.testing import eventually, received
+from chassis.testing import client, eventually, received
 from payments import handlers, jobs
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
+from payments.main import create_service
 from payments.processor import Processor
+from payments.settings import Settings
 
 AMOUNT = Money(amount_minor=1250, currency="EUR")
 FOREVER = 3600.0
@@ -196,3 +198,11 @@ async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) 
         yield Floor(url, db, cards, processor, woken)
     await processor.close()
     await db.close()
+
+
+@pytest.fixture
+async def http(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's API over the floor's database."""
+    settings = {"database_url": floor.url, "kafka_bootstrap_servers": "127.0.0.1:1", "SHOP_ROLE": "api"}
+    async with client(create_service(Settings.model_validate(settings))) as asking:
+        yield asking
