@@ -152,6 +152,7 @@ HOSTILE_TEXTS = (
         "ZZZ",
     ),
 )
+UNSTORABLE_TEXTS = ("\x00", "a\x00b", "\ud800")
 HOSTILE_NUMBERS = (
     0,
     -1,
@@ -179,7 +180,7 @@ def hostile_requests(
     """
     from hypothesis import strategies as st
 
-    texts = st.text(max_size=20) | st.sampled_from(HOSTILE_TEXTS)
+    texts = st.text(max_size=20) | st.sampled_from(HOSTILE_TEXTS) | st.sampled_from(UNSTORABLE_TEXTS)
     leaves = st.none() | st.booleans() | st.integers() | st.sampled_from(HOSTILE_NUMBERS) | texts
     things = leaves | st.lists(leaves, max_size=3) | st.dictionaries(texts, leaves, max_size=3)
     raw_bodies = st.binary(max_size=20) | st.sampled_from([b"[" * 60_000, b'{"a":' * 10_000, b"1" * 60_000])
@@ -214,12 +215,13 @@ def hostile_requests(
         headers = {}
         for declared in operation.get("parameters", ()):
             name = declared["name"]
+            is_given: bool = draw(st.booleans())
             match declared["in"]:
                 case "path":
                     path = path.replace(f"{{{name}}}", parameter(draw, name))
-                case "query" if draw(st.booleans()):
+                case "query" if is_given:
                     query.append(f"{name}={parameter(draw, name)}")
-                case "header" if draw(st.booleans()):
+                case "header" if is_given:
                     headers[name] = draw(
                         st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=300)
                     )
