@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 import iso4217
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 CURRENCIES: Mapping[str, int] = MappingProxyType(
@@ -68,4 +68,7 @@ class Money(BaseModel):
 
         A row of before the check, or of before a change of the list, must not stop a job or a page.
         """
-        return cls.model_construct(amount_minor=amount_minor, currency=currency)
+        try:
+            return cls(amount_minor=amount_minor, currency=currency)
+        except ValidationError:
+            return cls.model_construct(amount_minor=amount_minor, currency=currency)
