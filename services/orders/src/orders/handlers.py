@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.events import Batch, Cause, Money, new_id
@@ -48,9 +48,9 @@ class PlacedOrder:
 async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
     """Price the order from the own price list, write it as PENDING, publish `OrderPlaced`."""
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
-    if not price_list and not await db.has_prices(tx.connection):
+    if not price_list.prices and not await db.has_prices(tx.connection):
         raise domain.PriceListMissing
-    basket = domain.price_items(order.items, order.currency, price_list)
+    basket = domain.price_items(order.items, order.currency, price_list.prices)
     order_id = new_id()
     cause = tx.cause_of_request(str(order_id))
     placed = OrderPlaced(
@@ -67,8 +67,8 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         ],
         total=_money(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
-        placed_at=(now := datetime.now(UTC)),
-        deadline_at=now + order.time_allowed,
+        placed_at=price_list.read_at,
+        deadline_at=price_list.read_at + order.time_allowed,
     )
     await db.insert_order(
         tx.connection,
@@ -89,14 +89,14 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
     """The money is there: confirm. An order cancelled meanwhile stays so, and payments refunds it."""
     causes = {event.data.order_id: event.cause for event in events}
-    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type, datetime.now(UTC))
+    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type)
     for order in await db.end_orders(tx.connection, causes, ending):
         confirmed = OrderConfirmed(
             order_id=order.id,
             version=order.version,
             customer_id=order.customer_id,
             total=_money(order.total_minor, order.currency),
-            confirmed_at=ending.at,
+            confirmed_at=order.ended_at,
         )
         tx.publish(confirmed, cause=causes[order.id])
 
@@ -115,10 +115,9 @@ async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
     """The customer gives up. Asking again is harmless; an order that ended otherwise is too late."""
-    ending = _cancellation(CancellationReason.CUSTOMER)
-    ended = await db.end_orders(tx.connection, [order_id], ending)
+    ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
-        _publish_cancelled(tx, ended, CancellationReason.CUSTOMER, ending.at)
+        _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)
         return
     found = await db.order_of(tx.connection, order_id)
     if found is None:
@@ -131,7 +130,7 @@ async def cancel_overdue_orders(tx: Transaction) -> int:
     """Cancel orders PENDING past their deadline; return how many there were, at most `SWEEP_LIMIT`."""
     ending = _cancellation(CancellationReason.DEADLINE)
     ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
-    _publish_cancelled(tx, ended, CancellationReason.DEADLINE, ending.at)
+    _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
     return len(ended)
 
 
@@ -146,7 +145,7 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
 
 
 async def _reject(tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason) -> None:
-    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, datetime.now(UTC), reason)
+    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, reason)
     for order in await db.end_orders(tx.connection, causes, ending):
         rejected = OrderRejected(
             order_id=order.id,
@@ -154,18 +153,16 @@ async def _reject(tx: Transaction, causes: Mapping[UUID, Cause], reason: Rejecti
             customer_id=order.customer_id,
             total=_money(order.total_minor, order.currency),
             reason=reason,
-            rejected_at=ending.at,
+            rejected_at=order.ended_at,
         )
         tx.publish(rejected, cause=causes[order.id])
 
 
 def _cancellation(reason: CancellationReason) -> db.Ending:
-    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, datetime.now(UTC), reason)
+    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, reason)
 
 
-def _publish_cancelled(
-    tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason, at: datetime
-) -> None:
+def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason) -> None:
     for order in ended:
         cancelled = OrderCancelled(
             order_id=order.id,
@@ -173,11 +170,11 @@ def _publish_cancelled(
             customer_id=order.customer_id,
             total=_money(order.total_minor, order.currency),
             reason=reason,
-            cancelled_at=at,
+            cancelled_at=order.ended_at,
         )
         # No message caused this, so it continues the trace that the order began with.
         tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))
 
 
 def _money(amount_minor: int, currency: str) -> Money:
-    return Money(amount_minor=amount_minor, currency=currency)
+    return Money.of_row(amount_minor, currency)
