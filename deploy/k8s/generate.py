@@ -177,13 +177,40 @@ def database_cluster(service: str) -> Object:
                     }
                 ]
             },
-            "postgresql": {"parameters": {"max_connections": "200", "jit": "off"}},
+            "postgresql": {
+                # A commit is answered when a second instance has it, and only an instance that has it is promoted:
+                # a failover loses no transaction whose events are published already.
+                "synchronous": {
+                    "method": "any",
+                    "number": 1,
+                    "dataDurability": "required",
+                    "failoverQuorum": True,
+                },
+                "parameters": {"max_connections": "200", "jit": "off"},
+            },
             "storage": {"size": "10Gi"},
             "resources": {
                 "requests": {"cpu": "250m", "memory": "512Mi"},
                 "limits": {"cpu": "2", "memory": "1Gi"},
             },
             "affinity": {"enablePodAntiAffinity": True, "topologyKey": "kubernetes.io/hostname"},
+        },
+    }
+
+
+def scheduled_backup(service: str, minute: int) -> Object:
+    """A base backup each night, five minutes after that of the service before."""
+    return {
+        "apiVersion": "postgresql.cnpg.io/v1",
+        "kind": "ScheduledBackup",
+        "metadata": {"name": f"{service}-db"},
+        "spec": {
+            "schedule": f"0 {minute} 2 * * *",
+            "immediate": True,
+            "cluster": {"name": f"{service}-db"},
+            "method": "plugin",
+            "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"},
+            "backupOwnerReference": "self",
         },
     }
 
@@ -290,6 +317,9 @@ def files(topics: Topics) -> dict[Path, list[Object]]:
         ],
         components / "strimzi" / "workers.yaml": [worker_as_user(service) for service in services],
         components / "cloudnative-pg" / "clusters.yaml": [database_cluster(name) for name in services],
+        components / "cloudnative-pg-backups" / "schedules.yaml": [
+            scheduled_backup(name, 5 * position) for position, name in enumerate(services)
+        ],
         components / "keda" / "scaledobjects.yaml": [scaled_object(name, topics) for name in readers],
         components / "network-policies" / "data.yaml": [
             policy for service in services for policy in own_data(service)

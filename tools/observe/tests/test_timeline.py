@@ -6,10 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from shop_observe.kafka_log import Entry
-from shop_observe.timeline import is_compensated, steps_of, timeline_line, timeline_table
+from shop_observe.timeline import is_compensated, money, steps_of, timeline_line, timeline_table
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -73,3 +74,17 @@ def test_an_event_that_is_no_json_does_not_stop_a_story() -> None:
     broken = Entry("any", 0, 1, 0, "o-1", "event-7", "/x", "odd", "", "", "", "not a time", b"\xff")
     (step,) = steps_of([broken], "o-1")
     assert step.event == "odd"
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [
+        ({"amount_minor": 1_250, "currency": "EUR"}, "12.50 EUR"),
+        ({"amount_minor": 1_250, "currency": "JPY"}, "1,250 JPY"),
+        ({"amount_minor": 1_250, "currency": "KWD"}, "1.250 KWD"),
+        ({"amount_minor": 10**18 - 1, "currency": "EUR"}, "9,999,999,999,999,999.99 EUR"),
+        ({"amount_minor": 1_250, "currency": "ZZZ"}, "1,250 ZZZ"),
+    ],
+)
+def test_an_amount_has_the_minor_units_of_its_currency(amount: dict[str, Any], written: str) -> None:
+    assert money(amount) == written

@@ -338,6 +338,11 @@ def test_a_message_that_nobody_sends_is_caught(clean: Evidence) -> None:
     caught(invariants.nothing_stays_locked(clean), clean.messages[0].order_id, found="PENDING")
 
 
+def test_a_message_without_an_address_is_done(clean: Evidence) -> None:
+    clean.messages[0] = replace(clean.messages[0], state="FAILED")
+    assert not invariants.nothing_stays_locked(clean).violations
+
+
 # --- 8 --------------------------------------------------------------------------------------------
 
 

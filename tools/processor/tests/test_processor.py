@@ -1,6 +1,7 @@
 """The processor's HTTP API on a real ledger file."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from processor.cards import flaky_does_it_first
 from processor.ledger import Ledger
 from processor.main import create_app
 from processor.settings import Settings
+
+ANYTHING = st.text() | st.sampled_from(["\x00", "\ud800", "tok_ok", "EUR"]) | st.integers() | st.none()
 
 
 @asynccontextmanager
@@ -148,6 +153,46 @@ async def test_the_ledger_is_read_on_from_an_entry_and_totals_everything(
     assert page["totals"] == {
         "EUR": {"charges": 2, "charged_minor": 1300, "refunds": 1, "refunded_minor": 1250},
     }
+
+
+async def test_totals_are_exact_above_what_sqlite_can_sum(processor: httpx.AsyncClient) -> None:
+    largest = 2**63 - 1
+    for number in range(3):
+        answer = await charge(processor, f"k{number}", amount=largest - number)
+        charge_id = answer.json()["charge_id"]
+        assert (await refund(processor, charge_id, f"r{number}", largest - number)).status_code == 201
+    sum_minor = 3 * largest - 3
+    assert (await processor.get("/ledger")).json()["totals"] == {
+        "EUR": {
+            "charges": 3,
+            "charged_minor": sum_minor,
+            "refunds": 3,
+            "refunded_minor": sum_minor,
+        }
+    }
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.fixed_dictionaries(
+        {
+            "token": ANYTHING,
+            "amount_minor": ANYTHING,
+            "currency": st.just("EUR") | ANYTHING,
+            "reference": ANYTHING,
+        }
+    ),
+    query=st.dictionaries(st.sampled_from(["after", "limit"]), st.integers().map(str) | st.text()),
+)
+async def test_no_text_and_no_number_is_a_fault_of_the_processor(
+    processor: httpx.AsyncClient, body: dict[str, Any], query: dict[str, str]
+) -> None:
+    headers = {"Idempotency-Key": "k1", "Content-Type": "application/json"}
+    answers = [
+        await processor.post("/charges", content=json.dumps(body), headers=headers),
+        await processor.get("/ledger", params=query),
+    ]
+    assert all(answer.status_code < 500 for answer in answers)
 
 
 async def test_a_bad_request_is_told_why_without_its_card_token(processor: httpx.AsyncClient) -> None:

@@ -1,8 +1,21 @@
 """For tests of services and of the chassis. The fixtures are in `testkit.plugin`."""
 
 from testkit.events import published, received
+from testkit.hostile import HOSTILE_NUMBERS, HOSTILE_TEXTS, UNSTORABLE_TEXTS, hostile_requests
 from testkit.http import client, listening
 from testkit.sql import differences, statements
 from testkit.waiting import eventually
 
-__all__ = ["client", "differences", "eventually", "listening", "published", "received", "statements"]
+__all__ = [
+    "HOSTILE_NUMBERS",
+    "HOSTILE_TEXTS",
+    "UNSTORABLE_TEXTS",
+    "client",
+    "differences",
+    "eventually",
+    "hostile_requests",
+    "listening",
+    "published",
+    "received",
+    "statements",
+]

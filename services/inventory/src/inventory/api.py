@@ -1,20 +1,24 @@
 """HTTP → handler. Opens the transaction, calls one handler, commits before the answer leaves."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, Field, StrictInt
 
 from chassis.web import (
     Db,
     IdempotencyKey,
+    PageCursor,
     PageCursors,
+    Plain,
     PositionText,
     ProblemType,
+    RequestBody,
     RetryRoute,
     remember,
     replay,
@@ -29,6 +33,7 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.ProductAlreadyListed: ProblemType(409, "product-already-listed", "Product already listed"),
     domain.UnknownProduct: ProblemType(404, "unknown-product", "Unknown product"),
     domain.UnknownReservation: ProblemType(404, "unknown-reservation", "Unknown reservation"),
+    domain.UnknownRepublication: ProblemType(404, "unknown-republication", "Unknown republication"),
 }
 
 router = APIRouter(route_class=RetryRoute)
@@ -49,30 +54,24 @@ def _between(smallest: int, largest: int) -> dict[str, Any]:
     return {"minimum": smallest, "maximum": largest}
 
 
-class Price(BaseModel):
-    """An amount in minor units (cents) of an ISO-4217 currency."""
-
-    model_config = ConfigDict(extra="forbid")
+class Price(RequestBody):
+    """An amount in minor units (cents) of an active ISO 4217 currency."""
 
     amount_minor: Annotated[StrictInt, Field(json_schema_extra=_between(1, LARGEST_PRICE_MINOR))]
     currency: Annotated[str, Field(examples=["EUR"], json_schema_extra={"pattern": "^[A-Z]{3}$"})]
 
 
-class NewProduct(BaseModel):
+class NewProduct(RequestBody):
     """A product to offer, with its first stock (pieces)."""
 
-    model_config = ConfigDict(extra="forbid")
-
     sku: Sku
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=200), Plain]
     price: Price
     on_hand: Annotated[StrictInt, Field(json_schema_extra=_between(0, LARGEST_INITIAL_STOCK))]
 
 
-class Replenishment(BaseModel):
+class Replenishment(RequestBody):
     """Pieces that arrived."""
-
-    model_config = ConfigDict(extra="forbid")
 
     quantity: Annotated[StrictInt, Field(json_schema_extra=_between(1, LARGEST_REPLENISHMENT))]
 
@@ -132,6 +131,20 @@ class Reservation(BaseModel):
     updated_at: datetime
 
 
+class Republication(BaseModel):
+    """How far the catalogue was published again."""
+
+    id: UUID
+    products: Annotated[int, Field(description="How many were published so far")]
+    requested_at: datetime
+    finished_at: Annotated[datetime | None, Field(description="null while it is under way")]
+
+    @classmethod
+    def of(cls, republication: domain.Republication) -> Self:
+        """The republication as the API shows it."""
+        return cls(**asdict(republication))
+
+
 def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
     """Problem responses for the OpenAPI document: ``_404="unknown-product"``."""
     return {
@@ -161,10 +174,9 @@ async def list_product(
     new: NewProduct, db: Db, response: Response, idempotency_key: IdempotencyKey = None
 ) -> Product | JSONResponse:
     """Offers a product with its first stock. Publishes `inventory.product-listed.v1`."""
-    request = {"operation": "list-product", **new.model_dump()}
     headers = {"Location": f"/products/{new.sku}"}
     async with db.transaction() as tx:
-        if first := await replay(tx, idempotency_key, request):
+        if first := await replay(tx, idempotency_key, new):
             return first
         product = await handlers.list_product(
             tx,
@@ -209,7 +221,7 @@ async def replenish_product(
     sku: SkuInPath, replenishment: Replenishment, db: Db, idempotency_key: IdempotencyKey = None
 ) -> Product | JSONResponse:
     """Counts the pieces once per `Idempotency-Key`, however often the request is repeated."""
-    request = {"operation": "replenish-product", "sku": sku, **replenishment.model_dump()}
+    request = {"sku": sku, **replenishment.model_dump()}
     async with db.transaction() as tx:
         if first := await replay(tx, idempotency_key, request):
             return first
@@ -229,7 +241,7 @@ async def read_products(
     db: Db,
     cursors: PageCursors,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: PageCursor = None,
 ) -> ProductPage:
     """Products in SKU order."""
     after = cursors.open(cursor, tuple[PositionText])[0] if cursor is not None else ""
@@ -251,6 +263,40 @@ async def read_product(sku: SkuInPath, db: Db) -> Product:
     """The product's price and stock, as of now."""
     async with db.reading() as connection:
         return Product.of(await handlers.read_product(connection, sku))
+
+
+# --- The catalogue, published again ---------------------------------------------------------------
+
+
+@router.post(
+    "/products/republish",
+    status_code=202,
+    response_model=Republication,
+    summary="Publish the whole catalogue again",
+    tags=["products"],
+)
+async def republish_catalogue(db: Db) -> JSONResponse:
+    """For readers that lost it: each product's present state goes to the topic again, under its present version.
+
+    A reader that has this version drops the event. The worker publishes page by page; while it does, a second request
+    gets the same republication.
+    """
+    async with db.transaction() as tx:
+        republication = await handlers.open_republication(tx)
+    body = Republication.of(republication).model_dump(mode="json")
+    return JSONResponse(body, 202, {"Location": f"/republications/{republication.id}"})
+
+
+@router.get(
+    "/republications/{republication_id}",
+    summary="How far a republication is",
+    tags=["products"],
+    responses=_problems(_404="unknown-republication", _422="invalid-request"),
+)
+async def read_republication(republication_id: UUID, db: Db) -> Republication:
+    """Whether the catalogue is published again by now."""
+    async with db.reading() as connection:
+        return Republication.of(await handlers.read_republication(connection, republication_id))
 
 
 # --- Reservations ---------------------------------------------------------------------------------

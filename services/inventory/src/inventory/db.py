@@ -20,7 +20,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.postgres import Connection, Row
-from inventory.domain import EFFECTS, Act, Line, Product, Request, Reservation, State, StockWouldNotHold
+from inventory.domain import (
+    EFFECTS,
+    Act,
+    Line,
+    Product,
+    Republication,
+    Request,
+    Reservation,
+    State,
+    StockWouldNotHold,
+)
 
 metadata = sa.MetaData()
 
@@ -47,6 +57,23 @@ reservations = sa.Table(
     sa.Column("lines", JSONB, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+# How far the catalogue was published again. At most one is under way.
+republications = sa.Table(
+    "republications",
+    metadata,
+    sa.Column("id", sa.UUID, primary_key=True),
+    sa.Column("after_sku", sa.Text(collation="C"), nullable=False, server_default=""),
+    sa.Column("products", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.Index(
+        "republications_one_under_way",
+        sa.text("(finished_at IS NULL)"),
+        unique=True,
+        postgresql_where=sa.text("finished_at IS NULL"),
+    ),
 )
 
 
@@ -247,3 +274,71 @@ async def reservation(connection: Connection, order_id: UUID) -> tuple[Reservati
 def _reservation(row: Row) -> Reservation:
     lines = tuple(Line(line["sku"], line["quantity"]) for line in row.lines)
     return Reservation(row.order_id, State(row.state), lines, row.version)
+
+
+# --- The catalogue, published again ---------------------------------------------------------------
+
+_OPEN_REPUBLICATION = sa.text("""
+    WITH opened AS (
+        INSERT INTO republications (id) VALUES (:id) ON CONFLICT DO NOTHING
+        RETURNING id, products, requested_at, finished_at
+    )
+    SELECT * FROM opened
+    UNION ALL
+    SELECT id, products, requested_at, finished_at FROM republications WHERE finished_at IS NULL
+    LIMIT 1
+""")
+
+
+async def open_republication(connection: Connection, id: UUID) -> Republication:
+    """A new republication under this id, or the one that is under way."""
+    while True:
+        row = await connection.row(_OPEN_REPUBLICATION, {"id": id})
+        if row is not None:  # none: the one under way was finished, or opened, between the two halves
+            return Republication(**row)
+
+
+_CLAIM_REPUBLICATION = sa.text("""
+    SELECT id, after_sku FROM republications WHERE finished_at IS NULL FOR UPDATE SKIP LOCKED
+""")
+
+
+async def claim_republication(connection: Connection) -> Row | None:
+    """(id, after_sku) of the republication that is under way, unless another replica is at its next page."""
+    return await connection.row(_CLAIM_REPUBLICATION)
+
+
+# Stock moves lock the products of one batch in no order that a page could keep to. The turn keeps them apart.
+_LOCK_PAGE = sa.text(f"""
+    WITH {_TURN}
+    SELECT products.* FROM turn, products WHERE sku > :after ORDER BY sku LIMIT :limit FOR UPDATE OF products
+""")
+
+
+async def lock_page(connection: Connection, after: str, limit: int) -> list[Product]:
+    """Like `products_after`, held still until the commit: also their prices and their stock."""
+    return [Product(**row) for row in await connection.rows(_LOCK_PAGE, {"after": after, "limit": limit})]
+
+
+_SAVE_REPUBLICATION = sa.text("""
+    UPDATE republications
+    SET after_sku = :after_sku, products = products + :published,
+        finished_at = CASE WHEN CAST(:is_last AS boolean) THEN now() END
+    WHERE id = :id
+""")
+
+
+async def save_republication(
+    connection: Connection, id: UUID, after_sku: str, published: int, *, is_last: bool
+) -> None:
+    """Write down how far a republication is, with the page that it has just published."""
+    values = {"id": id, "after_sku": after_sku, "published": published, "is_last": is_last}
+    await connection.execute(_SAVE_REPUBLICATION, values)
+
+
+async def republication(connection: Connection, id: UUID) -> Republication | None:
+    """The republication with this id."""
+    columns = republications.c
+    statement = sa.select(columns.id, columns.products, columns.requested_at, columns.finished_at)
+    row = await connection.row(statement.where(columns.id == id))
+    return Republication(**row) if row else None

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
@@ -69,6 +70,14 @@ class UnknownReservation(Exception):
         self.order_id = str(order_id)
 
 
+class UnknownRepublication(Exception):
+    """No republication has this id."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(f"There is no republication {id}.")
+        self.id = str(id)
+
+
 class IllegalTransition(Exception):
     """A reservation in this state must never see this act."""
 
@@ -126,6 +135,16 @@ class Product:
     def available(self) -> int:
         """Pieces that the next order can have."""
         return self.on_hand - self.reserved
+
+
+@dataclass(frozen=True, slots=True)
+class Republication:
+    """The catalogue, published again: how many products so far. `finished_at` is None while it is under way."""
+
+    id: UUID
+    products: int
+    requested_at: datetime
+    finished_at: datetime | None
 
 
 # --- Reservations ---------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
-from chassis.events import Batch, Cause, Money
+from chassis.events import CURRENCIES, Batch, Cause, Money, new_id
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from inventory import db, domain
-from inventory.domain import Act, Line, Product, Reservation
+from inventory.domain import Act, Line, Product, Republication, Reservation
 from inventory.events import (
     OrderCancelled,
     OrderConfirmed,
@@ -151,7 +151,7 @@ async def list_product(
 ) -> Product:
     """Offers a product with its first stock. Raises InvalidSku, -Price, -Quantity, ProductAlreadyListed."""
     domain.check_sku(sku)
-    domain.check_price(price_minor, currency)
+    _check_price(price_minor, currency)
     domain.check_quantity(on_hand, 0, domain.LARGEST_INITIAL_STOCK)
     product = Product(
         sku=sku,
@@ -175,7 +175,7 @@ async def list_product(
 async def price_product(tx: Transaction, *, sku: str, price_minor: int, currency: str) -> Product:
     """Gives a product a new price. Raises InvalidSku, InvalidPrice, UnknownProduct."""
     domain.check_sku(sku)
-    domain.check_price(price_minor, currency)
+    _check_price(price_minor, currency)
     product = await db.set_price(tx.connection, sku, price_minor, currency)
     if product is None:
         raise domain.UnknownProduct(sku)
@@ -194,8 +194,55 @@ async def replenish_product(tx: Transaction, *, sku: str, quantity: int) -> Prod
     return product
 
 
+def _check_price(price_minor: int, currency: str) -> None:
+    """Raises InvalidPrice."""
+    domain.check_price(price_minor, currency)
+    if currency not in CURRENCIES:
+        raise domain.InvalidPrice(f"{currency} is not an active currency code of ISO 4217.")
+
+
 def _price(product: Product) -> Money:
-    return Money(amount_minor=product.price_minor, currency=product.currency)
+    return Money.of_row(product.price_minor, product.currency)
+
+
+# --- The catalogue, published again ---------------------------------------------------------------
+
+REPUBLISH_PAGE = 200
+"""Products per transaction. Stock does not move while a page is written, so pages are short."""
+
+
+async def open_republication(tx: Transaction) -> Republication:
+    """Ask for the whole catalogue to be published again. One that is under way is returned instead of a new one."""
+    tx.wake("republish-catalogue")
+    return await db.open_republication(tx.connection, new_id())
+
+
+async def republish_page(tx: Transaction) -> int:
+    """Publish the next page of the republication that is under way. Returns how many products it had.
+
+    Versions stay as they are. The products of a page are locked until the commit, so that no newer price of one can
+    be published before its older one: the topic is compacted, and keeps the event that arrives last.
+    """
+    under_way = await db.claim_republication(tx.connection)
+    if under_way is None:
+        return 0
+    page = await db.lock_page(tx.connection, under_way.after_sku, REPUBLISH_PAGE)
+    for product in page:
+        kind = ProductListed if product.version == 1 else ProductPriced
+        event = kind(sku=product.sku, version=product.version, name=product.name, price=_price(product))
+        tx.publish(event, cause=tx.cause_of_request(product.sku))
+    after_sku = page[-1].sku if page else under_way.after_sku
+    is_last = len(page) < REPUBLISH_PAGE
+    await db.save_republication(tx.connection, under_way.id, after_sku, len(page), is_last=is_last)
+    return len(page)
+
+
+async def read_republication(connection: Connection, id: UUID) -> Republication:
+    """Raises UnknownRepublication."""
+    found = await db.republication(connection, id)
+    if found is None:
+        raise domain.UnknownRepublication(id)
+    return found
 
 
 # --- Reading --------------------------------------------------------------------------------------

@@ -1,5 +1,16 @@
-"""What inventory does by the clock: nothing. It only reacts."""
+"""What inventory does by the clock: it publishes its catalogue again, where that was asked for."""
 
-from chassis.jobs import Jobs
+from chassis.jobs import Job, Jobs
+from chassis.outbox import Database
+from inventory import handlers
 
-JOBS: Jobs = {}
+
+async def republish_catalogue(database: Database) -> int:
+    """Publish the next page of a republication that is under way. Returns how many products."""
+    async with database.transaction() as tx:
+        return await handlers.republish_page(tx)
+
+
+JOBS: Jobs = {
+    "republish-catalogue": Job(republish_catalogue, interval=2.0, batch_limit=handlers.REPUBLISH_PAGE)
+}

@@ -100,6 +100,16 @@ async def test_a_repeated_replenishment_with_its_key_counts_once(http: httpx.Asy
     problem(other, 422, "idempotency-key-reused")
 
 
+async def test_one_key_may_be_used_for_two_operations(http: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": str(new_id())}
+    assert (await http.post("/products", json=MUG, headers=headers)).status_code == 201
+    for _ in range(2):
+        answer = await http.post("/products/mug/replenish", json={"quantity": 7}, headers=headers)
+        assert (answer.status_code, answer.json()["on_hand"]) == (200, 12)
+    other = await http.post("/products/cup/replenish", json={"quantity": 7}, headers=headers)
+    problem(other, 422, "idempotency-key-reused")
+
+
 async def test_an_unknown_product_is_its_own_problem(http: httpx.AsyncClient) -> None:
     assert problem(await http.get("/products/ghost"), 404, "unknown-product")["sku"] == "ghost"
     problem(await http.put("/products/ghost/price", json=MUG["price"]), 404, "unknown-product")
@@ -125,6 +135,8 @@ async def test_a_malformed_sku_in_the_path_is_its_own_problem(http: httpx.AsyncC
         {"amount_minor": 10**15, "currency": "EUR"},
         {"amount_minor": 5, "currency": "eur"},
         {"amount_minor": 5, "currency": "EURO"},
+        {"amount_minor": 5, "currency": "ZZZ"},
+        {"amount_minor": 5, "currency": "XAU"},
     ],
 )
 async def test_a_malformed_price_is_its_own_problem(
@@ -159,6 +171,11 @@ async def test_a_first_stock_out_of_range_is_its_own_problem(http: httpx.AsyncCl
         MUG | {"name": ""},
         MUG | {"name": "a\u0000b"},
         MUG | {"name": "x" * 201},
+        MUG | {"name": " "},
+        MUG | {"name": "a\u0085b"},
+        MUG | {"name": "a\u2028b"},
+        MUG | {"name": "\ufffe"},
+        MUG | {"name": "e\u0301"},
         MUG | {"on_hand": True},
         MUG | {"on_hand": 1.5},
         MUG | {"on_hand": "5"},

@@ -8,12 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chassis.web import Db, PageCursors, ProblemType, RetryRoute
+from chassis.web import Db, PageCursor, PageCursors, ProblemType, RetryRoute
 from notifications import handlers
-from notifications.domain import Kind, State
+from notifications.domain import Kind, NotFailed, State, UnknownNotification
 
 router = APIRouter(tags=["notifications"], route_class=RetryRoute)
-PROBLEMS: Mapping[type[Exception], ProblemType] = {}
+PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    UnknownNotification: ProblemType(404, "unknown-notification", "There is no such notification"),
+    NotFailed: ProblemType(409, "not-failed", "The notification has not failed"),
+}
 
 
 class Notification(BaseModel):
@@ -24,7 +27,7 @@ class Notification(BaseModel):
     kind: Kind
     customer_id: str
     state: State
-    channel: str | None = Field(description="the channel that took it; null while it is PENDING")
+    channel: str | None = Field(description="the channel that took it; null before")
     message_id: str = Field(description="the Message-ID on the wire, the same at every attempt")
     attempts: int = Field(description="deliveries begun")
     last_error: str | None = Field(description="why the last attempt failed, in one word")
@@ -46,17 +49,34 @@ async def list_notifications(
     database: Db,
     cursors: PageCursors,
     order_id: Annotated[UUID | None, Query(description="only those of this order")] = None,
+    state: Annotated[State | None, Query(description="only those in this state")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
+    cursor: PageCursor = None,
 ) -> NotificationPage:
     before = cursors.open(cursor, tuple[UUID])[0] if cursor is not None else None
     async with database.reading() as connection:
         # One more than asked for tells whether there is a next page.
         rows = await handlers.list_notifications(
-            connection, order_id=order_id, before=before, limit=limit + 1
+            connection, order_id=order_id, state=state, before=before, limit=limit + 1
         )
     more = len(rows) > limit
     return NotificationPage(
         notifications=[Notification.model_validate(row) for row in rows[:limit]],
         next_cursor=cursors.seal([str(rows[limit - 1]["id"])]) if more else None,
     )
+
+
+@router.post(
+    "/notifications/{notification_id}/retry",
+    summary="Send a FAILED notification again",
+    status_code=202,
+    responses={
+        404: {"description": "unknown-notification"},
+        409: {"description": "not-failed"},
+        422: {"description": "invalid-request"},
+    },
+)
+async def retry_notification(notification_id: UUID, database: Db) -> Notification:
+    """For an operator who has removed the cause, which `last_error` names. It is PENDING again, and due."""
+    async with database.transaction() as tx:
+        return Notification.model_validate(await handlers.retry_notification(tx, notification_id))

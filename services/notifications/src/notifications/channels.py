@@ -16,7 +16,9 @@ import structlog
 from aiosmtplib import (
     SMTP,
     SMTPConnectError,
+    SMTPDataError,
     SMTPException,
+    SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -30,6 +32,11 @@ log = structlog.get_logger("notifications")
 
 Send = Callable[[Letter], Awaitable[None]]
 
+ADDRESS_ERRORS = (MessageError, ValueError, IndexError)
+"""What the library raises for texts that are no address. A UnicodeError is a ValueError."""
+TOO_MANY_RECIPIENTS = 552
+"""Some relays say it for 452, which asks for another try (RFC 5321, 4.5.3.1.10)."""
+
 
 class Unavailable(NotNow):
     """The channel takes nothing just now. The text is a slug."""
@@ -39,8 +46,15 @@ class NotTaken(NotNow):
     """The channel did not take this letter; the next one may go. The text is a slug without an address."""
 
 
+class Undeliverable(Exception):
+    """The channel will never take this letter: it has no address, or the relay refused it for good.
+
+    The text is a slug without an address.
+    """
+
+
 class Channel(Protocol):
-    """`open` raises Unavailable; `send` raises Unavailable or NotTaken."""
+    """`open` raises Unavailable; `send` raises Unavailable, NotTaken or Undeliverable."""
 
     name: str
 
@@ -110,8 +124,12 @@ class SmtpChannel:
             await client.send_message(message)
         except (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError) as error:
             raise Unavailable(_slug(error)) from error
+        except ADDRESS_ERRORS as error:
+            raise Undeliverable("invalid-address") from error
+        except SMTPNotSupported as error:
+            raise Undeliverable("smtputf8-not-supported") from error
         except SMTPException as error:
-            raise NotTaken(_slug(error)) from error
+            raise (Undeliverable if _is_final(error) else NotTaken)(_slug(error)) from error
 
     def _email(self, letter: Letter) -> EmailMessage:
         message = EmailMessage()
@@ -119,8 +137,8 @@ class SmtpChannel:
             message["To"] = Address(
                 addr_spec=self._address_template.replace("{customer_id}", letter.customer_id)
             )
-        except (MessageError, ValueError, IndexError) as error:
-            raise NotTaken("invalid-address") from error
+        except ADDRESS_ERRORS as error:
+            raise Undeliverable("invalid-address") from error
         message["From"] = self._sender
         message["Subject"] = letter.subject
         message["Message-ID"] = letter.message_id
@@ -136,6 +154,17 @@ async def _say_goodbye(client: SMTP) -> None:
         await client.quit()
     except (SMTPException, OSError):
         client.close()
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the relay refused the recipient or the message for good (5xx).
+
+    A refused sender or login is the fault of the settings, and no letter's own.
+    """
+    if isinstance(error, SMTPRecipientsRefused) and error.recipients:
+        code = error.recipients[0].code
+        return 500 <= code < 600 and code != TOO_MANY_RECIPIENTS
+    return isinstance(error, SMTPDataError) and 500 <= error.code < 600
 
 
 def _slug(error: Exception) -> str:

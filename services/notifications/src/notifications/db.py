@@ -23,9 +23,9 @@ from sqlalchemy import (
     text,
 )
 
-from chassis.events import Cause
+from chassis.events import Cause, written
 from chassis.postgres import Connection, Row
-from notifications.domain import Kind, Letter
+from notifications.domain import Kind, Letter, State
 
 metadata = MetaData()
 
@@ -53,9 +53,10 @@ notifications = Table(
     Column("correlation_id", Text, nullable=False),
     Column("traceparent", Text),
     UniqueConstraint("order_id", "kind"),
-    CheckConstraint("state IN ('PENDING', 'SENT')"),
+    CheckConstraint("state IN ('PENDING', 'SENT', 'FAILED')"),
     CheckConstraint("(state = 'SENT') = (sent_at IS NOT NULL AND channel IS NOT NULL)"),
     Index("notifications_due", "due_at", postgresql_where=text("state = 'PENDING'")),
+    Index("notifications_failed", "id", postgresql_where=text("state = 'FAILED'")),
 )
 
 
@@ -140,6 +141,25 @@ _POSTPONE = text(
     """
 )
 
+_GIVE_UP = text(
+    """
+    UPDATE notifications AS n
+    SET state = 'FAILED', last_error = failed.error
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:errors AS text[])) AS failed (id, error)
+    WHERE n.id = failed.id AND n.state = 'PENDING'
+    """
+)
+
+_RETRY = text(
+    """
+    UPDATE notifications SET state = 'PENDING', due_at = now(), attempts = 0
+    WHERE id = :id AND state = 'FAILED'
+    RETURNING id
+    """
+)
+
+_COUNT_FAILED = text("SELECT count(*) FROM notifications WHERE state = 'FAILED'")
+
 
 _OLDEST = text(
     """
@@ -177,8 +197,7 @@ async def insert_notifications(connection: Connection, new: Sequence[Announcemen
 async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Letter]:
     """Take up to `most` due notifications for `lease` seconds; what another deliverer holds is skipped."""
     rows = await connection.rows(_CLAIM, {"lease": lease, "most": most})
-    letters = [Letter(**{**row, "kind": Kind(row.kind)}) for row in rows]
-    return sorted(letters, key=lambda letter: letter.id)
+    return sorted((_letter(row) for row in rows), key=lambda letter: letter.id)
 
 
 async def mark_sent(connection: Connection, channels: Mapping[UUID, str]) -> list[Sent]:
@@ -200,16 +219,61 @@ async def postpone(connection: Connection, pauses: Mapping[UUID, tuple[float, st
     )
 
 
+async def give_up(connection: Connection, undeliverable: Mapping[UUID, str]) -> None:
+    """Make PENDING notifications FAILED. `undeliverable` maps an id to the slug of the reason."""
+    values = {"ids": list(undeliverable), "errors": list(undeliverable.values())}
+    await connection.execute(_GIVE_UP, values)
+
+
+async def retry(connection: Connection, id: UUID) -> bool:
+    """Make a FAILED notification PENDING and due. Whether it was FAILED."""
+    return await connection.row(_RETRY, {"id": id}) is not None
+
+
+async def count_failed(connection: Connection) -> int:
+    """How many notifications are FAILED."""
+    return int(await connection.value(_COUNT_FAILED))
+
+
+async def find(connection: Connection, id: UUID) -> dict[str, Any] | None:
+    """The notification with this id."""
+    row = await connection.row(select(notifications).where(notifications.c.id == id))
+    return dict(row) if row else None
+
+
 async def page(
-    connection: Connection, *, order_id: UUID | None, before: UUID | None, limit: int
+    connection: Connection,
+    *,
+    order_id: UUID | None,
+    state: State | None,
+    before: UUID | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Up to `limit` notifications, newest first (ids are UUIDv7), those older than `before`."""
     query = select(notifications).order_by(notifications.c.id.desc()).limit(limit)
+    if state is State.FAILED:  # as a literal, so that the index of the few that failed can be used
+        query = query.where(text("state = 'FAILED'"))
+    elif state is not None:
+        query = query.where(notifications.c.state == state.value)
     if order_id is not None:
         query = query.where(notifications.c.order_id == order_id)
     if before is not None:
         query = query.where(notifications.c.id < before)
     return [dict(row) for row in await connection.rows(query)]
+
+
+def _letter(row: Row) -> Letter:
+    return Letter(
+        id=row.id,
+        order_id=row.order_id,
+        kind=Kind(row.kind),
+        customer_id=row.customer_id,
+        message_id=row.message_id,
+        amount=written(row.amount_minor, row.currency),
+        reason=row.reason,
+        created_at=row.created_at,
+        attempts=row.attempts,
+    )
 
 
 def _sent(row: Row) -> Sent:

@@ -13,7 +13,6 @@ After a crash it is sent again when this is over.
 SENDING_SECONDS = LEASE_SECONDS / 2
 """Longest time that a deliverer spends on one batch, so that it never sends what another may have claimed."""
 
-_WITHOUT_MINOR_UNITS = frozenset({"CLP", "ISK", "JPY", "KRW", "VND", "XAF", "XOF"})
 _REASONS = {
     "out_of_stock": "we do not have enough of what you ordered",
     "payment_declined": "your payment was declined",
@@ -32,23 +31,63 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """PENDING until a channel has taken the message, then SENT for ever."""
+    """PENDING until a channel has taken the message (SENT) or has refused it for good (FAILED).
+
+    SENT is for ever. FAILED lasts until an operator asks for another try.
+    """
 
     PENDING = "PENDING"
     SENT = "SENT"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A channel has taken the letter."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """No channel will ever take the letter. `reason` is a slug without an address."""
+
+    reason: str
+
+
+Delivered = Taken | GivenUp
+"""How the delivery of a letter ended."""
+
+
+class UnknownNotification(Exception):
+    """No notification has this id."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(f"There is no notification {id}.")
+        self.id = str(id)
+
+
+class NotFailed(Exception):
+    """Only a FAILED notification is tried again by request."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(f"The notification {id} has not failed.")
+        self.id = str(id)
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message to one customer. `attempts` counts the deliveries begun, this one included."""
+    """One message to one customer, about an amount as people write it (`12.99 EUR`).
+
+    `attempts` counts the deliveries begun, this one included.
+    """
 
     id: UUID
     order_id: UUID
     kind: Kind
     customer_id: str
     message_id: str
-    amount_minor: int
-    currency: str
+    amount: str
     reason: str | None
     created_at: datetime
     attempts: int
@@ -72,24 +111,16 @@ def message_id(notification_id: UUID) -> str:
     return f"<{notification_id}@shopfloor.example>"
 
 
-def price(amount_minor: int, currency: str) -> str:
-    """An amount as people write it: 1299 EUR is `12.99 EUR`, 1299 JPY is `1299 JPY`."""
-    if currency in _WITHOUT_MINOR_UNITS:
-        return f"{amount_minor} {currency}"
-    return f"{amount_minor // 100}.{amount_minor % 100:02d} {currency}"
-
-
 def _sentence(letter: Letter) -> str:
-    amount = price(letter.amount_minor, letter.currency)
     match letter.kind:
         case Kind.CONFIRMED:
-            return f"your order is confirmed and paid: {amount}."
+            return f"your order is confirmed and paid: {letter.amount}."
         case Kind.REJECTED:
             return f"we could not accept your order{_because(letter.reason)}. You were not charged."
         case Kind.CANCELLED:
             return f"your order was cancelled{_because(letter.reason)}. Any charge for it goes back to you."
         case Kind.REFUNDED:
-            return f"we have refunded {amount} for your order."
+            return f"we have refunded {letter.amount} for your order."
 
 
 def _because(reason: str | None) -> str:

@@ -9,7 +9,7 @@ from chassis.jobs import Postponed
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from notifications import db, domain
-from notifications.domain import Kind, Letter
+from notifications.domain import Delivered, GivenUp, Kind, Letter, State, Taken
 from notifications.events import (
     NotificationSent,
     OrderCancelled,
@@ -46,11 +46,21 @@ async def claim_letters(tx: Transaction, room: int, lease_seconds: float) -> lis
     return await db.claim_due(tx.connection, lease=lease_seconds, most=room)
 
 
-async def record_delivery(tx: Transaction, sent: Sequence[tuple[Letter, str]]) -> None:
-    """Write down which letters were taken, and the name of the channel that took each."""
-    channels = {letter.id: channel for letter, channel in sent}
-    for done in await db.mark_sent(tx.connection, channels):
-        tx.publish(_notification_sent(done), cause=done.cause)
+async def record_delivery(tx: Transaction, ended: Sequence[tuple[Letter, Delivered]]) -> None:
+    """Write down how each letter ended: SENT by a channel, or FAILED for the reason given."""
+    channels: dict[UUID, str] = {}
+    reasons: dict[UUID, str] = {}
+    for letter, outcome in ended:
+        match outcome:
+            case Taken(channel):
+                channels[letter.id] = channel
+            case GivenUp(reason):
+                reasons[letter.id] = reason
+    if channels:
+        for done in await db.mark_sent(tx.connection, channels):
+            tx.publish(_notification_sent(done), cause=done.cause)
+    if reasons:
+        await db.give_up(tx.connection, reasons)
 
 
 async def postpone_letters(tx: Transaction, letters: Sequence[Postponed[Letter]]) -> None:
@@ -63,11 +73,28 @@ async def oldest_letter_seconds(connection: Connection) -> float:
     return await db.oldest_letter_seconds(connection)
 
 
+async def retry_notification(tx: Transaction, id: UUID) -> dict[str, Any]:
+    """Send a FAILED notification again, now. Raises UnknownNotification or NotFailed."""
+    is_due = await db.retry(tx.connection, id)
+    found = await db.find(tx.connection, id)
+    if found is None:
+        raise domain.UnknownNotification(id)
+    if not is_due:
+        raise domain.NotFailed(id)
+    tx.wake("deliver")
+    return found
+
+
+async def count_failed(connection: Connection) -> int:
+    """How many notifications are FAILED."""
+    return await db.count_failed(connection)
+
+
 async def list_notifications(
-    connection: Connection, *, order_id: UUID | None, before: UUID | None, limit: int
+    connection: Connection, *, order_id: UUID | None, state: State | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Up to `limit` notifications, newest first; of one order, if it is named."""
-    return await db.page(connection, order_id=order_id, before=before, limit=limit)
+    """Up to `limit` notifications, newest first; of one order or in one state, if it is named."""
+    return await db.page(connection, order_id=order_id, state=state, before=before, limit=limit)
 
 
 async def _announce(tx: Transaction, announcements: Iterable[db.Announcement]) -> None:

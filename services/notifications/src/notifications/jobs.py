@@ -1,16 +1,23 @@
-"""The job that hands letters to a channel."""
+"""The jobs: letters are handed to a channel, and those that failed are counted."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
+from uuid import UUID
+
+import structlog
 
 from chassis.backoff import Backoff
 from chassis.jobs import IntentQueue, Job, Jobs, measuring
+from chassis.observability import metrics
 from chassis.observability.outages import OUTAGES
-from chassis.outbox import Database
+from chassis.outbox import Database, Transaction
 from notifications import domain, handlers
-from notifications.channels import Channel, Send, Unavailable
-from notifications.domain import Letter
+from notifications.channels import Channel, Send, Unavailable, Undeliverable
+from notifications.domain import Delivered, GivenUp, Letter, Taken
+
+log = structlog.get_logger("notifications")
 
 PAUSES = Backoff(first=2.0, longest=600.0)
 
@@ -19,12 +26,13 @@ def jobs(channel: Channel) -> Jobs:
     """The jobs of this service; letters go out by `channel`."""
     return {
         "deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.LETTERS_AT_ONCE),
-        "measure-letters": measuring(letter_queue(channel)),
+        "measure-letters": measuring(letter_queue()),
+        "count-failed": Job(count_failed, interval=15.0),
     }
 
 
-def letter_queue(channel: Channel) -> IntentQueue[Letter, str]:
-    """Letters that are due. What is done with one is known by the channel's name."""
+def letter_queue() -> IntentQueue[Letter, Delivered]:
+    """Letters that are due. Each ends as taken by a channel, or as given up."""
     return IntentQueue(
         name="letters",
         claim=handlers.claim_letters,
@@ -46,20 +54,43 @@ async def deliver(channel: Channel, database: Database) -> int:
     Sending stands between two transactions. A crash after the first one loses nothing: the lease runs out
     and the letter is sent again, under the same Message-ID.
     """
-    async with _sending(channel) as send:
+    queue = letter_queue()
+    taken: set[UUID] = set()
 
-        async def deliver_one(letter: Letter) -> str:
-            await send(letter)
-            return channel.name
+    async def record(tx: Transaction, ended: Sequence[tuple[Letter, Delivered]]) -> None:
+        await queue.record(tx, ended)
+        taken.update(letter.id for letter, outcome in ended if isinstance(outcome, Taken))
 
-        return (await letter_queue(channel).work_off(database, deliver_one)).done
+    async with delivering(channel) as deliver_one:
+        await replace(queue, record=record).work_off(database, deliver_one)
+    return len(taken)
+
+
+async def count_failed(database: Database) -> int:
+    """Set the metric of FAILED notifications. Returns 0: there is nothing more to do before the next count."""
+    async with database.reading() as connection:
+        metrics.ITEMS_FAILED.labels("notification").set(await handlers.count_failed(connection))
+    return 0
 
 
 @asynccontextmanager
-async def _sending(channel: Channel) -> AsyncIterator[Send]:
-    """The channel's `send`. The channel is opened for the first letter, and asked no more once it has gone away."""
+async def delivering(channel: Channel) -> AsyncIterator[Callable[[Letter], Awaitable[Delivered]]]:
+    """Gives the function that delivers one letter: it returns how that ended, or raises NotNow.
+
+    The channel is opened for the first letter, and asked no more once it has gone away.
+    """
     async with AsyncExitStack() as opened:
-        yield _until_away(channel, opened)
+        send = _until_away(channel, opened)
+
+        async def deliver_one(letter: Letter) -> Delivered:
+            try:
+                await send(letter)
+            except Undeliverable as error:
+                log.warning("letter.undeliverable", id=str(letter.id), reason=str(error))
+                return GivenUp(str(error))
+            return Taken(channel.name)
+
+        yield deliver_one
 
 
 def _until_away(channel: Channel, opened: AsyncExitStack) -> Callable[[Letter], Awaitable[None]]:

@@ -84,12 +84,13 @@ class Mailbox:
     messages: list[EmailMessage] = field(default_factory=list)
     answer: str = "250 taken"
     refuse: str | None = None
+    refusal: str = "550 no such user"
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
     ) -> str:
         if self.refuse is not None and address.startswith(self.refuse):
-            return f"550 no such user {address}"
+            return f"{self.refusal} {address}"
         envelope.rcpt_tos.append(address)
         return "250 known"
 

@@ -5,28 +5,71 @@ import json
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
-from notifications import handlers
+from chassis.jobs import NotNow
+from notifications import handlers, jobs
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
-from notifications.domain import Letter
-from notifications.jobs import deliver
+from notifications.domain import GivenUp, Kind, Letter, Taken, message_id
+from notifications.jobs import count_failed, deliver
 from testkit import statements
 
+NOT_ADDRESSES = ["a\r\nBcc: everybody@example", "two words", "a@b@c", "", "a<b"]
 SENDER = "Shopfloor <orders@shopfloor.example>"
 TEMPLATE = "{customer_id}@customers.example"
 
 
 def smtp(url: str) -> SmtpChannel:
     return SmtpChannel(url, SENDER, TEMPLATE)
+
+
+def letter_to(customer_id: str) -> Letter:
+    id = new_id()
+    return Letter(
+        id=id,
+        order_id=id,
+        kind=Kind.CONFIRMED,
+        customer_id=customer_id,
+        message_id=message_id(id),
+        amount="12.99 EUR",
+        reason=None,
+        created_at=datetime.now(UTC),
+        attempts=1,
+    )
+
+
+async def send_all(
+    channel: Channel, letters: list[Letter]
+) -> tuple[list[Letter], dict[UUID, str], dict[UUID, str]]:
+    """The letters sent, those to send later, and those that no channel will ever take, with the reasons."""
+    sent: list[Letter] = []
+    late: dict[UUID, str] = {}
+    undeliverable: dict[UUID, str] = {}
+    async with jobs.delivering(channel) as deliver_one:
+        for letter in letters:
+            try:
+                outcome = await deliver_one(letter)
+            except NotNow as error:
+                late[letter.id] = str(error)
+                continue
+            match outcome:
+                case Taken():
+                    sent.append(letter)
+                case GivenUp(reason):
+                    undeliverable[letter.id] = reason
+    return sent, late, undeliverable
 
 
 class BrokenChannel:
@@ -126,7 +169,7 @@ async def test_two_who_delivered_the_same_letter_publish_it_once(desk: Any, orde
         letters = await handlers.claim_letters(tx, 100, 20)
     for _ in range(2):
         async with desk.database.transaction() as tx:
-            await handlers.record_delivery(tx, [(letter, "log") for letter in letters])
+            await handlers.record_delivery(tx, [(letter, Taken("log")) for letter in letters])
     assert len(await desk.outbox()) == 1
 
 
@@ -166,17 +209,62 @@ async def test_an_address_that_the_relay_refuses_does_not_stop_the_others(desk: 
     assert await deliver(smtp(relay.url), desk.database) == 1
     rows = {row["order_id"]: row for row in await desk.rows()}
     assert rows[good]["state"] == "SENT"
-    assert (rows[bad]["state"], rows[bad]["last_error"]) == ("PENDING", "smtp-550")
+    assert (rows[bad]["state"], rows[bad]["last_error"]) == ("FAILED", "smtp-550")
+    await desk.let_leases_and_pauses_pass()
+    assert await deliver(smtp(relay.url), desk.database) == 0
+    assert (await desk.rows())[0]["attempts"] == 1
 
 
-@pytest.mark.parametrize("customer_id", ["a\r\nBcc: everybody@example", "two words", "a@b@c", ""])
+async def test_a_message_that_the_relay_refuses_for_good_is_given_up(
+    desk: Any, relay: Any, order: UUID
+) -> None:
+    await desk.confirm(order)
+    relay.mailbox.answer = "554 not here"
+    assert await deliver(smtp(relay.url), desk.database) == 0
+    (row,) = await desk.rows()
+    assert (row["state"], row["last_error"]) == ("FAILED", "smtp-554")
+
+
+async def test_a_mailbox_that_is_full_for_now_gets_the_message_later(
+    desk: Any, relay: Any, order: UUID
+) -> None:
+    await desk.confirm(order)
+    relay.mailbox.refuse, relay.mailbox.refusal = "customer-ada@", "552 too many recipients"
+    assert await deliver(smtp(relay.url), desk.database) == 0
+    (row,) = await desk.rows()
+    assert (row["state"], row["last_error"]) == ("PENDING", "smtp-552")
+
+
+async def test_messages_that_failed_are_counted(desk: Any, relay: Any) -> None:
+    await desk.confirm(new_id(), new_id(), customer_id="two words")
+    await deliver(smtp(relay.url), desk.database)
+    assert await count_failed(desk.database) == 0
+    assert REGISTRY.get_sample_value("chassis_items_failed", {"kind": "notification"}) == 2
+
+
+@given(customer_id=st.text(max_size=80) | st.sampled_from([*NOT_ADDRESSES, "\ud800"]))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_no_customer_id_stops_the_letters_after_it(relay: Any, customer_id: str) -> None:
+    channel = smtp(relay.url)
+    taken = len(relay.mailbox.messages)
+    first, second = letter_to(customer_id), letter_to("customer-ada")
+    sent, late, undeliverable = await send_all(channel, [first, second])
+    assert late == {}
+    assert [letter.id for letter in sent] == [
+        letter.id for letter in (first, second) if letter.id not in undeliverable
+    ]
+    assert second.id not in undeliverable
+    assert len(relay.mailbox.messages) - taken == len(sent)
+
+
+@pytest.mark.parametrize("customer_id", NOT_ADDRESSES)
 async def test_a_customer_id_that_gives_no_address_is_set_aside(
     desk: Any, relay: Any, order: UUID, customer_id: str
 ) -> None:
     await desk.confirm(order, customer_id=customer_id)
     assert await deliver(smtp(relay.url), desk.database) == 0
     (row,) = await desk.rows()
-    assert (row["state"], row["last_error"]) == ("PENDING", "invalid-address")
+    assert (row["state"], row["last_error"]) == ("FAILED", "invalid-address")
     assert relay.mailbox.messages == []
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 
 from chassis.events import new_id
-from notifications.channels import LogChannel
+from notifications.channels import LogChannel, SmtpChannel
 from notifications.jobs import deliver
 
 
@@ -60,3 +60,25 @@ async def test_a_tampered_cursor_is_refused_as_such(desk: Any, http: httpx.Async
 async def test_an_order_id_that_is_none_is_refused(http: httpx.AsyncClient) -> None:
     answer = await http.get("/notifications", params={"order_id": "seven"})
     assert (answer.status_code, slug(answer)) == (422, "invalid-request")
+
+
+async def test_failed_messages_are_listed_and_sent_again_by_request(
+    desk: Any, http: httpx.AsyncClient, relay: Any, order: UUID
+) -> None:
+    await desk.confirm(order, customer_id="two words")
+    await desk.confirm(new_id())
+    template = "{customer_id}@customers.example"
+    await deliver(SmtpChannel(relay.url, "orders@shopfloor.example", template), desk.database)
+    listed = (await http.get("/notifications", params={"state": "FAILED"})).json()["notifications"]
+    assert [(n["order_id"], n["last_error"]) for n in listed] == [(str(order), "invalid-address")]
+
+    answer = await http.post(f"/notifications/{listed[0]['id']}/retry")
+    assert (answer.status_code, answer.json()["state"]) == (202, "PENDING")
+    assert await deliver(LogChannel(), desk.database) == 1
+    again = await http.post(f"/notifications/{listed[0]['id']}/retry")
+    assert (again.status_code, slug(again)) == (409, "not-failed")
+
+
+async def test_a_notification_that_does_not_exist_cannot_be_sent_again(http: httpx.AsyncClient) -> None:
+    answer = await http.post(f"/notifications/{new_id()}/retry")
+    assert (answer.status_code, slug(answer)) == (404, "unknown-notification")

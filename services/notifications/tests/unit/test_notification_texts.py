@@ -19,8 +19,7 @@ def letter(kind: Kind, reason: str | None = None) -> Letter:
         kind=kind,
         customer_id="customer-ada",
         message_id=domain.message_id(ID),
-        amount_minor=1299,
-        currency="EUR",
+        amount="12.99 EUR",
         reason=reason,
         created_at=datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
         attempts=1,
@@ -47,14 +46,6 @@ def test_a_rejection_says_why(reason: str) -> None:
 @pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.CANCELLED])
 def test_a_reason_that_nobody_told_us_about_is_left_out(kind: Kind) -> None:
     assert letter(kind, "eaten_by_the_dog").text == letter(kind).text
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "written"),
-    [(1299, "EUR", "12.99 EUR"), (5, "USD", "0.05 USD"), (1299, "JPY", "1299 JPY"), (100, "GBP", "1.00 GBP")],
-)
-def test_amounts_are_written_as_people_write_them(amount: int, currency: str, written: str) -> None:
-    assert domain.price(amount, currency) == written
 
 
 def test_the_message_id_depends_on_the_notification_alone() -> None:

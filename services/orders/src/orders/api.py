@@ -9,17 +9,22 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
 
-from chassis.events import Money
+from chassis.events import Currency, Money
 from chassis.postgres import Row
 from chassis.web import (
     Db,
     IdempotencyKey,
+    PageCursor,
     PageCursors,
+    Plain,
+    PlainSecret,
     PositionText,
     Problem,
     ProblemType,
+    RequestBody,
     RetryRoute,
     context_of,
+    key_of_caller,
     remember,
     replay,
 )
@@ -47,13 +52,12 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.OrderAlreadyEnded: ProblemType(409, "order-already-ended", "The order has already ended"),
 }
 
-# Control characters have no place in a name, and PostgreSQL refuses the NUL among them.
-PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-
-CustomerId = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["c-ada"])]
-Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE, examples=["MUG-RED"])]
+CustomerId = Annotated[str, Field(min_length=1, max_length=64, examples=["c-ada"]), Plain]
+Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), Plain]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-Cursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]
+
+MOST_LINES_READ = 10 * domain.MAX_LINES
+"""Of a longer list no line is looked at. Up to it the domain's own rule answers, `too-many-lines`."""
 
 
 class RequestedLine(BaseModel):
@@ -68,19 +72,19 @@ class RequestedLine(BaseModel):
     ]
 
 
-class OrderRequest(BaseModel):
+class OrderRequest(RequestBody):
     """An order as the customer sends it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     customer_id: CustomerId
     lines: Annotated[
-        list[RequestedLine], Field(json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES})
+        list[RequestedLine],
+        Field(max_length=MOST_LINES_READ, json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES}),
     ]
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO-4217 code.", examples=["EUR"])]
+    currency: Currency
     payment_token: Annotated[
         SecretStr,
         Field(min_length=1, max_length=200, description="From the card processor.", examples=["tok_ok"]),
+        PlainSecret,
     ]
     deadline_seconds: Annotated[
         StrictInt | None,
@@ -214,16 +218,19 @@ async def place_order(
     """Take an order at the prices that orders knows. It is PENDING until it ends in one of three ways.
 
     With an `Idempotency-Key` the same request can be sent again: it gets the first answer, and one order.
+    The key belongs to the customer: two customers may use the same one.
     """
     command = _command(order, default_time)
     domain.check_items(command.items)
+    # There are no logins yet: the caller is the customer that the body names.
+    key = key_of_caller(idempotency_key, order.customer_id)
     async with db.transaction() as tx:
-        if first := await replay(tx, idempotency_key, order.fingerprint()):
+        if first := await replay(tx, key, order.fingerprint()):
             return first
         placed = await handlers.place_order(tx, command)
         body = _accepted(placed).model_dump(mode="json")
         headers = {"Location": f"/orders/{placed.order_id}"}
-        await remember(tx, idempotency_key, 202, body, headers)
+        await remember(tx, key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 
@@ -247,7 +254,7 @@ async def read_order(order_id: UUID, db: Db) -> OrderView:
     responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
 async def list_orders(
-    customer_id: CustomerId, db: Db, cursors: PageCursors, limit: Limit = 20, cursor: Cursor = None
+    customer_id: CustomerId, db: Db, cursors: PageCursors, limit: Limit = 20, cursor: PageCursor = None
 ) -> OrderPage:
     """A customer's orders, newest first."""
     before = None
@@ -285,7 +292,9 @@ async def cancel_order(order_id: UUID, db: Db) -> OrderView:
     summary="Read the price list",
     responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
-async def list_prices(db: Db, cursors: PageCursors, limit: Limit = 100, cursor: Cursor = None) -> PricePage:
+async def list_prices(
+    db: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
+) -> PricePage:
     """The own copy of the price list, which orders are priced from: what is here can be ordered."""
     after = cursors.open(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
     async with db.reading() as connection:
@@ -294,7 +303,7 @@ async def list_prices(db: Db, cursors: PageCursors, limit: Limit = 100, cursor: 
         ListedPrice(
             sku=row.sku,
             name=row.name,
-            price=Money(amount_minor=row.price_minor, currency=row.currency),
+            price=Money.of_row(row.price_minor, row.currency),
             version=row.version,
         )
         for row in rows[:limit]
@@ -332,7 +341,7 @@ def _view(row: Row) -> OrderView:
         PricedLine(
             sku=line["sku"],
             quantity=line["quantity"],
-            unit_price=Money(amount_minor=line["unit_price_minor"], currency=row.currency),
+            unit_price=Money.of_row(line["unit_price_minor"], row.currency),
         )
         for line in row.lines
     ]
@@ -345,7 +354,7 @@ def _summarized(row: Row) -> dict[str, Any]:
         "customer_id": row.customer_id,
         "state": row.state,
         "reason": row.reason,
-        "total": Money(amount_minor=row.total_minor, currency=row.currency),
+        "total": Money.of_row(row.total_minor, row.currency),
         "version": row.version,
         "placed_at": row.placed_at,
         "deadline_at": row.deadline_at,

@@ -4,7 +4,7 @@ What runs once per order or per batch is plain SQL: one round trip each, however
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -72,6 +72,14 @@ prices = Table(
 
 
 @dataclass(frozen=True, slots=True)
+class PriceList:
+    """The part of the price list that an order needs, and the database's time at which it was read."""
+
+    prices: Mapping[str, Price]
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order as it is first written; `event` is the wire name that opens its history."""
 
@@ -90,7 +98,6 @@ class Ending:
 
     state: OrderState
     event: str
-    at: datetime
     reason: str | None = None
 
 
@@ -104,6 +111,7 @@ class Ended:
     total_minor: int
     currency: str
     traceparent: str | None
+    ended_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,12 @@ class LostOrder:
     total: Money
 
 
-_PRICES_OF = text("SELECT sku, price_minor, currency FROM prices WHERE sku = ANY(CAST(:skus AS text[]))")
+# The database's clock decides deadlines: it gives the time of placing and compares with it. So it is asked with the
+# prices, which costs no round trip; the row of the time is there also where no price is.
+_PRICES_OF = text("""
+    SELECT clock.now, sku, price_minor, currency
+    FROM (SELECT now() AS now) AS clock LEFT JOIN prices ON sku = ANY(CAST(:skus AS text[]))
+""")
 
 _HAS_PRICES = text("SELECT EXISTS (SELECT FROM prices)")
 
@@ -140,10 +153,10 @@ _INSERT_ORDER = text("""
 # row, sees that it is no longer PENDING, and gets nothing back.
 _END = """
     UPDATE orders
-    SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = :at,
-        history = history || CAST(:entry AS jsonb)
+    SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = now(),
+        history = history || jsonb_set(CAST(:entry AS jsonb), '{{at}}', to_jsonb(now()))
     WHERE id = ANY({chosen}) AND state = 'PENDING'
-    RETURNING id, version, customer_id, total_minor, currency, traceparent
+    RETURNING id, version, customer_id, total_minor, currency, traceparent, ended_at
 """
 
 _END_GIVEN = text(_END.format(chosen="CAST(:ids AS uuid[])"))
@@ -164,22 +177,24 @@ _KNOWN = text("SELECT id FROM orders WHERE id = ANY(CAST(:ids AS uuid[]))")
 _INSERT_LOST = text("""
     INSERT INTO orders (id, customer_id, state, reason, total_minor, currency, lines, history, version,
                         placed_at, deadline_at, ended_at)
-    SELECT id, customer_id, 'CANCELLED', :reason, total_minor, currency, '[]', CAST(:history AS jsonb), 2,
+    SELECT id, customer_id, 'CANCELLED', :reason, total_minor, currency, '[]',
+           jsonb_build_array(jsonb_set(CAST(:entry AS jsonb), '{at}', to_jsonb(now()))), 2,
            now(), now(), now()
     FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS text[]), CAST(:totals AS bigint[]),
                 CAST(:currencies AS text[])) AS lost (id, customer_id, total_minor, currency)
     ORDER BY id
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, version, customer_id, total_minor, currency, traceparent
+    RETURNING id, version, customer_id, total_minor, currency, traceparent, ended_at
 """)
 
 _PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :at_most) AS pending")
 
 
-async def prices_of(connection: Connection, skus: Collection[str]) -> dict[str, Price]:
+async def prices_of(connection: Connection, skus: Collection[str]) -> PriceList:
     """The prices of those of `skus` that the price list knows."""
     rows = await connection.rows(_PRICES_OF, {"skus": list(skus)})
-    return {row.sku: Price(row.price_minor, row.currency) for row in rows}
+    prices = {row.sku: Price(row.price_minor, row.currency) for row in rows if row.sku is not None}
+    return PriceList(prices, rows[0].now)
 
 
 async def has_prices(connection: Connection) -> bool:
@@ -216,7 +231,7 @@ async def insert_order(connection: Connection, order: NewOrder) -> None:
             "total_minor": order.basket.total_minor,
             "currency": order.basket.currency,
             "lines": json.dumps(lines),
-            "history": json.dumps([_entry(order.event, OrderState.PENDING, order.placed_at)]),
+            "history": json.dumps([_entry(order.event, OrderState.PENDING, at=order.placed_at)]),
             "placed_at": order.placed_at,
             "deadline_at": order.deadline_at,
             "traceparent": order.traceparent,
@@ -248,7 +263,7 @@ async def insert_lost_orders(
             "totals": [order.total.amount_minor for order in lost],
             "currencies": [order.total.currency for order in lost],
             "reason": ending.reason,
-            "history": _written(ending)["entry"],
+            "entry": _written(ending)["entry"],
         },
     )
     return [_ended(row) for row in rows]
@@ -288,19 +303,26 @@ async def price_page(connection: Connection, limit: int, after: str | None) -> S
     return await connection.rows(query.order_by(prices.c.sku).limit(limit))
 
 
-def _entry(event: str, state: OrderState, at: datetime, reason: str | None = None) -> dict[str, str]:
-    entry = {"event": event, "state": state.value, "at": at.isoformat()}
-    return entry if reason is None else entry | {"reason": reason}
+def _entry(
+    event: str, state: OrderState, *, reason: str | None = None, at: datetime | None = None
+) -> dict[str, str]:
+    entry = {"event": event, "state": state.value}
+    if at is not None:
+        entry["at"] = at.isoformat()
+    if reason is not None:
+        entry["reason"] = reason
+    return entry
 
 
 def _written(ending: Ending) -> dict[str, object]:
     return {
         "state": ending.state.value,
         "reason": ending.reason,
-        "at": ending.at,
-        "entry": json.dumps([_entry(ending.event, ending.state, ending.at, ending.reason)]),
+        "entry": json.dumps(_entry(ending.event, ending.state, reason=ending.reason)),
     }
 
 
 def _ended(row: Row) -> Ended:
-    return Ended(row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent)
+    return Ended(
+        row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent, row.ended_at
+    )

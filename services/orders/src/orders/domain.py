@@ -6,7 +6,8 @@ from enum import StrEnum
 
 MAX_LINES = 100
 MAX_QUANTITY = 10_000
-MAX_TOTAL_MINOR = 2**63 - 1
+MAX_TOTAL_MINOR = 10**18
+"""The dearest order of full lines: 100 lines × 10,000 pieces × 10¹² minor units, inventory's highest price."""
 
 
 class OrderState(StrEnum):
@@ -91,7 +92,7 @@ class CurrencyNotOffered(OrderError):
 
 class TotalTooLarge(OrderError):
     def __init__(self) -> None:
-        super().__init__("The total of this order is more than the shop can count.")
+        super().__init__(f"The total of this order is more than {MAX_TOTAL_MINOR} minor units.")
 
 
 class UnknownOrder(OrderError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -51,9 +51,9 @@ class PlacedOrder:
 async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
     """Price the order from the own price list, write it as PENDING, publish `OrderPlaced`."""
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
-    if not price_list and not await db.has_prices(tx.connection):
+    if not price_list.prices and not await db.has_prices(tx.connection):
         raise domain.PriceListMissing
-    basket = domain.price_items(order.items, order.currency, price_list)
+    basket = domain.price_items(order.items, order.currency, price_list.prices)
     order_id = new_id()
     cause = tx.cause_of_request(str(order_id))
     placed = OrderPlaced(
@@ -70,8 +70,8 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         ],
         total=_money(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
-        placed_at=(now := datetime.now(UTC)),
-        deadline_at=now + order.time_allowed,
+        placed_at=price_list.read_at,
+        deadline_at=price_list.read_at + order.time_allowed,
     )
     await db.insert_order(
         tx.connection,
@@ -95,7 +95,7 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
     Raises CaptureMismatch where another amount was captured than the order's total.
     """
     captures = {event.data.order_id: event for event in events}
-    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type, datetime.now(UTC))
+    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type)
     ended = await db.end_orders(tx.connection, captures, ending)
     for order in ended:
         capture = captures[order.id]
@@ -107,7 +107,7 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
             version=order.version,
             customer_id=order.customer_id,
             total=total,
-            confirmed_at=ending.at,
+            confirmed_at=order.ended_at,
         )
         tx.publish(confirmed, cause=capture.cause)
     await _cancel_lost_orders(tx, events, ended)
@@ -128,10 +128,9 @@ async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
     """The customer gives up. Asking again is harmless; an order that ended otherwise is too late."""
-    ending = _cancellation(CancellationReason.CUSTOMER)
-    ended = await db.end_orders(tx.connection, [order_id], ending)
+    ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
-        _publish_cancelled(tx, ended, CancellationReason.CUSTOMER, ending.at)
+        _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)
         return
     found = await db.order_of(tx.connection, order_id)
     if found is None:
@@ -144,7 +143,7 @@ async def cancel_overdue_orders(tx: Transaction) -> int:
     """Cancel orders PENDING past their deadline; return how many there were, at most `SWEEP_LIMIT`."""
     ending = _cancellation(CancellationReason.DEADLINE)
     ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
-    _publish_cancelled(tx, ended, CancellationReason.DEADLINE, ending.at)
+    _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
     return len(ended)
 
 
@@ -179,7 +178,7 @@ async def _cancel_lost_orders(
     if lost:
         ending = _cancellation(CancellationReason.UNKNOWN_ORDER)
         cancelled = await db.insert_lost_orders(tx.connection, lost, ending)
-        _publish_cancelled(tx, cancelled, CancellationReason.UNKNOWN_ORDER, ending.at)
+        _publish_cancelled(tx, cancelled, CancellationReason.UNKNOWN_ORDER)
         for order in cancelled:
             log.error("order.lost", order_id=str(order.id))
 
@@ -187,7 +186,7 @@ async def _cancel_lost_orders(
 async def _reject(
     tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason
 ) -> Sequence[db.Ended]:
-    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, datetime.now(UTC), reason)
+    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, reason)
     ended = await db.end_orders(tx.connection, causes, ending)
     for order in ended:
         rejected = OrderRejected(
@@ -196,19 +195,17 @@ async def _reject(
             customer_id=order.customer_id,
             total=_money(order.total_minor, order.currency),
             reason=reason,
-            rejected_at=ending.at,
+            rejected_at=order.ended_at,
         )
         tx.publish(rejected, cause=causes[order.id])
     return ended
 
 
 def _cancellation(reason: CancellationReason) -> db.Ending:
-    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, datetime.now(UTC), reason)
+    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, reason)
 
 
-def _publish_cancelled(
-    tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason, at: datetime
-) -> None:
+def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason) -> None:
     for order in ended:
         cancelled = OrderCancelled(
             order_id=order.id,
@@ -216,11 +213,11 @@ def _publish_cancelled(
             customer_id=order.customer_id,
             total=_money(order.total_minor, order.currency),
             reason=reason,
-            cancelled_at=at,
+            cancelled_at=order.ended_at,
         )
         # No message caused this, so it continues the trace that the order began with.
         tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))
 
 
 def _money(amount_minor: int, currency: str) -> Money:
-    return Money(amount_minor=amount_minor, currency=currency)
+    return Money.of_row(amount_minor, currency)

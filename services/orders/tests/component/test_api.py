@@ -149,9 +149,7 @@ async def test_a_refused_order_leaves_its_idempotency_key_free(
     assert (await http.post("/orders", json=order(), headers=key)).status_code == 202
 
 
-@pytest.mark.parametrize(
-    "changes", [{"customer_id": "c-bob"}, {"payment_token": "tok_other"}, {"lines": lines("tea")}]
-)
+@pytest.mark.parametrize("changes", [{"payment_token": "tok_other"}, {"lines": lines("tea")}])
 async def test_the_same_idempotency_key_with_another_body_is_refused(
     floor: Any, http: httpx.AsyncClient, changes: dict[str, Any]
 ) -> None:
@@ -160,6 +158,19 @@ async def test_the_same_idempotency_key_with_another_body_is_refused(
     assert_problem(
         await http.post("/orders", json=order(**changes), headers=key), 422, "idempotency-key-reused"
     )
+
+
+async def test_two_customers_may_use_one_idempotency_key(floor: Any, http: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    ada, bob = [
+        await http.post("/orders", json=order(customer_id=customer_id), headers=key)
+        for customer_id in ("c-ada", "c-bob")
+    ]
+    assert (ada.status_code, bob.status_code) == (202, 202)
+    assert ada.json()["order_id"] != bob.json()["order_id"]
+    again = await http.post("/orders", json=order(customer_id="c-bob"), headers=key)
+    assert again.json() == bob.json()
+    assert await count_orders(floor.database) == 2
 
 
 @pytest.mark.parametrize(
@@ -173,7 +184,16 @@ async def test_the_same_idempotency_key_with_another_body_is_refused(
         ({"lines": lines("mug", "tea", "mug")}, "duplicate-sku"),
         ({"lines": lines("mug", "unheard-of")}, "unknown-sku"),
         ({"currency": "USD"}, "currency-not-offered"),
+        ({"lines": lines(*(f"sku-{number}" for number in range(1_000)))}, "too-many-lines"),
+        ({"lines": lines(*(f"sku-{number}" for number in range(1_001)))}, "invalid-request"),
         ({"currency": "euro"}, "invalid-request"),
+        ({"currency": "ZZZ"}, "invalid-request"),
+        ({"currency": "XAU"}, "invalid-request"),
+        ({"payment_token": "tok\u0000"}, "invalid-request"),
+        ({"payment_token": "\ud800"}, "invalid-request"),
+        ({"customer_id": "\ud800"}, "invalid-request"),
+        ({"customer_id": "c-ada "}, "invalid-request"),
+        ({"customer_id": "e\u0301"}, "invalid-request"),
         ({"customer_id": ""}, "invalid-request"),
         ({"customer_id": "c" * 65}, "invalid-request"),
         ({"customer_id": "c\x00"}, "invalid-request"),
@@ -191,8 +211,39 @@ async def test_the_same_idempotency_key_with_another_body_is_refused(
 async def test_each_bad_order_is_refused_by_a_problem_of_its_own(
     floor: Any, http: httpx.AsyncClient, changes: dict[str, Any], slug: str
 ) -> None:
-    assert_problem(await http.post("/orders", json=order(**changes)), 422, slug)
+    # As ASCII: a lone surrogate is legal in JSON, and in UTF-8 it is not.
+    body = json.dumps(order(**changes)).encode("ascii")
+    answer = await http.post("/orders", content=body, headers={"content-type": "application/json"})
+    assert_problem(answer, 422, slug)
     assert await count_orders(floor.database) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        order(lines=[0] * 31_000),
+        order(lines=[{}] * 20_000),
+        order(lines=[{"sku": "mug", "quantity": 1} | {str(number): 0 for number in range(7_000)}]),
+        order() | {str(number): 0 for number in range(7_000)},
+        order() | {"x" * 60_000: 0},
+        order() | {"\U0001f600" * 5_000: 0},
+        order() | {"\ud800" * 10_000: 0},
+    ],
+    ids=["numbers", "empty lines", "members of a line", "members", "a long member", "emoji", "surrogates"],
+)
+async def test_the_answer_to_an_invalid_body_is_small(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    content = json.dumps(body, separators=(",", ":"))
+    answer = await http.post("/orders", content=content, headers={"content-type": "application/json"})
+    assert_problem(answer, 422, "invalid-request")
+    assert len(answer.content) < 10_000
+
+
+async def test_a_few_errors_are_all_named(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/orders", json=order(lines=[{"sku": "mug"}, {"quantity": 1}], currency="eur"))
+    problem = assert_problem(answer, 422, "invalid-request")
+    places = ["body.lines.0.quantity", "body.lines.1.sku", "body.currency"]
+    assert [error["at"] for error in problem["errors"]] == places
+    assert problem["error_count"] == 3
 
 
 async def test_a_problem_tells_the_facts_that_a_program_needs(floor: Any, http: httpx.AsyncClient) -> None:

@@ -53,11 +53,9 @@ class PaymentOut(BaseModel):
 async def get_payment(order_id: UUID, db: Db) -> PaymentOut:
     async with db.reading() as connection:
         row = await handlers.read_payment(connection, order_id)
-    amount = (
-        None if row["currency"] is None else Money(amount_minor=row["amount_minor"], currency=row["currency"])
-    )
+    amount = None if row["currency"] is None else Money.of_row(row["amount_minor"], row["currency"])
     refunds = []
     if row["refund_id"] is not None:
-        refund_amount = Money(amount_minor=row["refund_minor"], currency=row["currency"])
+        refund_amount = Money.of_row(row["refund_minor"], row["currency"])
         refunds = [{**row, "state": row["refund_state"], "amount": refund_amount}]
     return PaymentOut.model_validate({**row, "amount": amount, "refunds": refunds})

@@ -62,7 +62,8 @@ payments = Table(
     Column("state", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("stock_reserved", Boolean, nullable=False, server_default="false"),
-    Column("deadline_at", DateTime(timezone=True)),  # of the order
+    # When the order's time is over by the clock of this database: one clock writes it and compares with it.
+    Column("deadline_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column(
         "due_at", DateTime(timezone=True)
@@ -139,12 +140,12 @@ class Settled:
 _OPEN = text(f"""
     INSERT INTO payments AS p
         (order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at, cause, state)
-    SELECT order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at,
-           CAST(cause AS jsonb), '{FIRST[Fact.ORDER_PLACED]}'
+    SELECT order_id, payment_id, customer_id, amount_minor, currency, token,
+           now() + make_interval(secs => seconds_allowed), CAST(cause AS jsonb), '{FIRST[Fact.ORDER_PLACED]}'
     FROM unnest(CAST(:order_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:customer_ids AS text[]),
                 CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:tokens AS text[]),
-                CAST(:deadlines AS timestamptz[]), CAST(:causes AS text[]))
-         AS e (order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at, cause)
+                CAST(:seconds_allowed AS float8[]), CAST(:causes AS text[]))
+         AS e (order_id, payment_id, customer_id, amount_minor, currency, token, seconds_allowed, cause)
     ORDER BY order_id
     ON CONFLICT (order_id) DO UPDATE
     SET customer_id = excluded.customer_id, amount_minor = excluded.amount_minor,
@@ -167,7 +168,7 @@ async def open_payments(db: Connection, events: Sequence[tuple[UUID, Envelope[Or
             "amounts": [event.data.total.amount_minor for _, event in events],
             "currencies": [event.data.total.currency for _, event in events],
             "tokens": [event.data.payment_token.get_secret_value() for _, event in events],
-            "deadlines": [event.data.deadline_at for _, event in events],
+            "seconds_allowed": [event.data.seconds_allowed for _, event in events],
             "causes": [_written(event.cause) for _, event in events],
         },
     )
@@ -431,7 +432,7 @@ def _settled(row: Row) -> Settled:
         order_id=row.order_id,
         payment_id=row.payment_id,
         customer_id=row.customer_id,
-        amount=Money(amount_minor=row.amount_minor, currency=row.currency),
+        amount=Money.of_row(row.amount_minor, row.currency),
         state=State(row.state),
         version=row.version,
         reason=row.reason and Reason(row.reason),

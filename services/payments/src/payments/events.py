@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import SecretStr
+from pydantic import AwareDatetime, SecretStr
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
 from payments.domain import Reason
@@ -18,7 +18,13 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
     customer_id: str
     total: Money
     payment_token: SecretStr
-    deadline_at: datetime
+    placed_at: AwareDatetime
+    deadline_at: AwareDatetime
+
+    @property
+    def seconds_allowed(self) -> float:
+        """How long the order may live. Both times are of one clock, that of orders."""
+        return (self.deadline_at - self.placed_at).total_seconds()
 
 
 class OrderCancelled(

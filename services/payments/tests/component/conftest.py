@@ -20,8 +20,10 @@ from chassis.observability.outages import Outages
 from chassis.outbox import Database
 from payments import handlers, jobs, processor
 from payments.events import OrderCancelled, OrderPlaced, StockReserved
+from payments.main import create_service
 from payments.processor import Processor
-from testkit import eventually, received
+from payments.settings import Settings
+from testkit import client, eventually, received
 
 AMOUNT = Money(amount_minor=1250, currency="EUR")
 FOREVER = 3600.0
@@ -39,17 +41,26 @@ class Floor:
     """Per committed transaction, the jobs that it woke."""
 
     async def place(
-        self, order_id: UUID | None = None, token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
+        self,
+        order_id: UUID | None = None,
+        token: str = "tok_ok",
+        deadline: timedelta = timedelta(minutes=1),
+        placed_at: datetime | None = None,
     ) -> UUID:
         """OrderPlaced arrives."""
         order_id = order_id or new_id()
-        await self.place_all([order_id], token, deadline)
+        await self.place_all([order_id], token, deadline, placed_at)
         return order_id
 
     async def place_all(
-        self, order_ids: list[UUID], token: str = "tok_ok", deadline: timedelta = timedelta(minutes=1)
+        self,
+        order_ids: list[UUID],
+        token: str = "tok_ok",
+        deadline: timedelta = timedelta(minutes=1),
+        placed_at: datetime | None = None,
     ) -> None:
         """OrderPlaced arrives, in one batch."""
+        placed_at = placed_at or datetime.now(UTC)
         batch = [
             received(
                 OrderPlaced(
@@ -57,7 +68,8 @@ class Floor:
                     customer_id="c-ada",
                     total=AMOUNT,
                     payment_token=SecretStr(token),
-                    deadline_at=datetime.now(UTC) + deadline,
+                    placed_at=placed_at,
+                    deadline_at=placed_at + deadline,
                 )
             )
             for order_id in order_ids
@@ -195,3 +207,11 @@ async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) 
         yield Floor(url, db, cards, processor, woken)
     await processor.close()
     await db.close()
+
+
+@pytest.fixture
+async def http(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's API over the floor's database."""
+    settings = {"database_url": floor.url, "kafka_bootstrap_servers": "127.0.0.1:1", "SHOP_ROLE": "api"}
+    async with client(create_service(Settings.model_validate(settings))) as asking:
+        yield asking

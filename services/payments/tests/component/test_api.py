@@ -1,6 +1,5 @@
 """Reading payments over HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -8,19 +7,8 @@ import httpx
 import pytest
 
 from chassis.events import new_id
-from payments.main import create_service
-from payments.settings import Settings
-from testkit import client
 
 Floor = Any
-
-
-@pytest.fixture
-async def http(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
-    """The service's API over the floor's database."""
-    settings = {"database_url": floor.url, "kafka_bootstrap_servers": "127.0.0.1:1", "SHOP_ROLE": "api"}
-    async with client(create_service(Settings.model_validate(settings))) as asking:
-        yield asking
 
 
 async def test_a_payment_is_read_without_its_card_token(floor: Floor, http: httpx.AsyncClient) -> None:

@@ -1,7 +1,7 @@
 """Facts arrive in any order, late and in batches; the tables do exactly what the domain says."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -142,6 +142,15 @@ async def test_the_fact_that_was_missing_wakes_the_job(floor: Floor) -> None:
     await floor.reserve(order_id)
     await floor.cancel(order_id)
     assert floor.woken == [set(), {"charge-due-payments"}, set()]
+
+
+@pytest.mark.parametrize("skew", [timedelta(days=-1), timedelta(days=1)], ids=["behind", "ahead"])
+async def test_the_clock_of_orders_decides_nothing_here(floor: Floor, skew: timedelta) -> None:
+    early = await floor.place(placed_at=datetime.now(UTC) + skew)
+    late = await floor.place(placed_at=datetime.now(UTC) + skew, deadline=-timedelta(hours=2))
+    async with floor.db.transaction() as tx:
+        assert await handlers.expire_unpaid_payments(tx, 3600) == 1
+    assert (await floor.state(early), await floor.state(late)) == ("OPENED", "VOIDED")
 
 
 async def test_a_payment_that_was_never_due_forgets_its_card_token_after_the_orders_deadline(

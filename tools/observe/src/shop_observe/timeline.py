@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import iso4217
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,8 @@ ENDINGS = {
 MOST_SHOWN = 300
 """Characters of a foreign text."""
 
+MINOR_UNITS = {currency.code: currency.exponent or 0 for currency in iso4217.Currency}
+"""Currency → how many digits of an amount are minor units."""
 COMPENSATIONS = frozenset({"inventory.stock-released.v1", "payments.payment-refunded.v1"})
 """Event types that take back what an earlier step did."""
 
@@ -105,7 +108,10 @@ def words_of(data: Mapping[str, Any]) -> str:
 
 
 def money(amount: Mapping[str, Any]) -> str:
-    return f"{amount['amount_minor'] / 100:,.2f} {amount['currency']}"
+    """An amount with the minor units of its currency (ISO 4217); of an unknown code the minor units themselves."""
+    digits = MINOR_UNITS.get(amount["currency"], 0)
+    whole, minor = divmod(amount["amount_minor"], 10**digits)
+    return f"{whole:,}{f'.{minor:0{digits}d}' if digits else ''} {amount['currency']}"
 
 
 def is_compensated(steps: Iterable[Step]) -> bool:

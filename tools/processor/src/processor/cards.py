@@ -70,22 +70,23 @@ def read_ledger(db: sqlite3.Connection, after: int, limit: int) -> dict[str, Any
     rows = db.execute(
         f"SELECT {', '.join(names)} FROM entries WHERE entry_id > ? ORDER BY entry_id LIMIT ?", (after, limit)
     ).fetchall()
-    sums = db.execute(
-        "SELECT currency,"
-        " sum(kind = 'charge'), sum(iif(kind = 'charge', amount_minor, 0)),"
-        " sum(kind = 'refund'), sum(iif(kind = 'refund', amount_minor, 0))"
-        " FROM entries GROUP BY currency ORDER BY currency"
-    ).fetchall()
-    totals = {
-        currency: {
-            "charges": charges,
-            "charged_minor": charged,
-            "refunds": refunds,
-            "refunded_minor": refunded,
-        }
-        for currency, charges, charged, refunds, refunded in sums
-    }
-    return {"entries": [dict(zip(names, row, strict=True)) for row in rows], "totals": totals}
+    return {"entries": [dict(zip(names, row, strict=True)) for row in rows], "totals": _totals(db)}
+
+
+def _totals(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """Currency → number and sum of charges and refunds. SQLite's sums are 64 bits: each half is summed alone."""
+    totals: dict[str, dict[str, int]] = {}
+    halves = db.execute(
+        "SELECT currency, kind, count(*), sum(amount_minor >> 32), sum(amount_minor & 4294967295)"
+        " FROM entries GROUP BY currency, kind ORDER BY currency"
+    )
+    for currency, kind, count, upper, lower in halves:
+        total = totals.setdefault(
+            currency, {"charges": 0, "charged_minor": 0, "refunds": 0, "refunded_minor": 0}
+        )
+        total[f"{kind}s"] = count
+        total["charged_minor" if kind == "charge" else "refunded_minor"] = (upper << 32) + lower
+    return totals
 
 
 def flaky_does_it_first(key: str) -> bool:

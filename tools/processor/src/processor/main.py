@@ -18,7 +18,9 @@ from processor.settings import Settings, from_environment
 
 IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
-Minor = Annotated[int, Field(ge=0, le=2**63 - 1)]
+LARGEST = 2**63 - 1
+"""The largest integer that SQLite holds."""
+Minor = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 class ChargeRequest(BaseModel):
@@ -77,7 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/ledger", summary="Entries after an entry_id, and the totals of the whole ledger")
     async def get_ledger(
-        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int | None, Query(ge=1)] = None
+        after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+        limit: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
     ) -> dict[str, Any]:
         return await ledger.read(functools.partial(cards.read_ledger, after=after, limit=limit or -1))
 

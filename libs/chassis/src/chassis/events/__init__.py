@@ -17,13 +17,17 @@ from chassis.events.envelope import (
     describe,
     encode,
 )
-from chassis.events.model import ConsumedEvent, ConsumedPart, Money, PublishedEvent, new_id, read_data
+from chassis.events.model import ConsumedEvent, ConsumedPart, PublishedEvent, new_id, read_data
+from chassis.events.money import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money, written
 
 __all__ = [
+    "CURRENCIES",
+    "MAX_AMOUNT_MINOR",
     "Batch",
     "Cause",
     "ConsumedEvent",
     "ConsumedPart",
+    "Currency",
     "Envelope",
     "Headers",
     "Money",
@@ -35,4 +39,5 @@ __all__ = [
     "encode",
     "new_id",
     "read_data",
+    "written",
 ]

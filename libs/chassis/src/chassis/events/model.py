@@ -1,10 +1,10 @@
-"""Models of an event's data, and what all of them use: ids and money."""
+"""Models of an event's data, and their ids."""
 
 import json
 from typing import Any, ClassVar, TypeVar
 
 import uuid_utils.compat
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chassis.events.envelope import MAX_NAME_LENGTH, Envelope, Undecodable, describe
 
@@ -14,15 +14,6 @@ new_id = uuid_utils.compat.uuid7
 
 MAX_DATA_BYTES = 960_000
 """Of a consumed event's data: as much as the outbox publishes, 240,000 characters of at most four bytes each."""
-
-
-class Money(BaseModel):
-    """An amount in minor units (cents) of an ISO 4217 currency."""
-
-    model_config = ConfigDict(frozen=True)
-
-    amount_minor: int
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
 
 
 class _Event(BaseModel):

@@ -5,27 +5,37 @@ and `remember` let a client repeat a POST. `PageCursors` writes the position of 
 refuses new work with 429 while too much is waiting. `RetryRoute` is the class of every route that uses the database.
 Every service also has probes and the admin API of dead letters.
 
+What a request brings is checked by its model: a body is a `RequestBody`, and text in it is `Plain`.
+
 `Db` is the database of an endpoint, as a FastAPI dependency.
 """
 
+from chassis.web.body import RequestBody
 from chassis.web.context import Db, ServiceContext, context_of
-from chassis.web.idempotency import IdempotencyKey, remember, replay
+from chassis.web.idempotency import IdempotencyKey, key_of_caller, remember, replay
 from chassis.web.load_shedding import LoadShedding
-from chassis.web.pages import PageCursors, PositionText
+from chassis.web.pages import PageCursor, PageCursors, PositionText
 from chassis.web.problems import Problem, ProblemType
 from chassis.web.retry_route import RetryRoute
+from chassis.web.text import Plain, PlainSecret, Storable
 
 __all__ = [
     "Db",
     "IdempotencyKey",
     "LoadShedding",
+    "PageCursor",
     "PageCursors",
+    "Plain",
+    "PlainSecret",
     "PositionText",
     "Problem",
     "ProblemType",
+    "RequestBody",
     "RetryRoute",
     "ServiceContext",
+    "Storable",
     "context_of",
+    "key_of_caller",
     "remember",
     "replay",
 ]

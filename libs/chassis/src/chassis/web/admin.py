@@ -6,14 +6,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from chassis.events.envelope import MAX_NAME_LENGTH
 from chassis.inbox import redrive as letters
 from chassis.inbox.redrive import UnknownDeadLetter
 from chassis.outbox.republish import republish_all
+from chassis.web.body import RequestBody
 from chassis.web.context import Db, context_of
 from chassis.web.problems import Problem, ProblemType
 from chassis.web.retry_route import RetryRoute
+from chassis.web.text import Storable
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=RetryRoute)
 
@@ -46,12 +49,17 @@ class DeadLetterDetail(DeadLetter):
     value: str | None
 
 
-class Selection(BaseModel):
+Key = Annotated[str, Field(max_length=MAX_NAME_LENGTH), Storable]
+Topic = Annotated[str, Field(max_length=249), Storable]
+State = Annotated[str, Query(max_length=32), Storable]
+
+
+class Selection(RequestBody):
     """Which letters: one by its id, or all open ones of a key (on one topic or on all)."""
 
     id: int | None = None
-    topic: str | None = None
-    key: str | None = None
+    topic: Topic | None = None
+    key: Key | None = None
 
     def checked(self) -> letters.Selection:
         """Raises Problem 422 `empty-selection` where neither an id nor a key is named."""
@@ -70,7 +78,7 @@ class Outcome(BaseModel):
 
 @router.get("/dead-letters", summary="List dead letters, oldest first")
 async def list_dead_letters(
-    db: Db, state: str = "open", key: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    db: Db, state: State = "open", key: Key | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
 ) -> list[DeadLetter]:
     """`state`: open, all, or one state's name."""
     async with db.reading() as connection:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from chassis.errors import DATABASE, UNAVAILABLE_ERRORS, dependency_of, is_unavailable
 from chassis.observability.outages import OUTAGES
+from chassis.web.body import MAX_ERRORS
 from chassis.web.problems import (
     DEPENDENCY_UNAVAILABLE,
     INVALID,
@@ -23,6 +24,9 @@ from chassis.web.problems import (
 )
 
 log = structlog.get_logger()
+
+MAX_TEXT_LENGTH = 200
+"""Characters of one error's place and of its message."""
 
 SLUGS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
 """Slugs of the errors that the framework raises, by their status."""
@@ -53,9 +57,17 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem_response(MALFORMED, detail=str(faults[0].get("ctx", {}).get("error", "")))
     # The values themselves stay out of the answer: they may be a card token.
-    errors = [{"at": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in faults]
+    errors = [
+        {"at": _short(".".join(map(str, fault["loc"]))), "message": _short(fault["msg"])}
+        for fault in faults[:MAX_ERRORS]
+    ]
     detail = "; ".join(f"{fault['at']}: {fault['message']}" for fault in errors)
-    return problem_response(INVALID, detail=detail, errors=errors)
+    return problem_response(INVALID, detail=detail, errors=errors, error_count=len(faults))
+
+
+def _short(text: str) -> str:
+    """A place names members as the client wrote them, at any length."""
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
 
 
 async def _answer_http(_: Request, error: Exception) -> Response:

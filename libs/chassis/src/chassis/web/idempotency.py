@@ -1,20 +1,47 @@
-"""`Idempotency-Key` on POST: the first answer is kept in its transaction, and each repetition gets it again."""
+"""`Idempotency-Key` on POST: the first answer is kept in its transaction, and each repetition gets it again.
+
+A key belongs to a caller and an operation. What is stored is a hash of all three.
+"""
 
 import hashlib
 import json
 from typing import Annotated, Any
 
-from fastapi import Header
+from fastapi import Depends, Header, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 
 from chassis.outbox import Transaction
 from chassis.postgres import Statements
 from chassis.web.problems import Problem
+from chassis.web.text import Plain
 
-PROMISE = "Repeat a request with the same key, and it has no second effect: you get the first answer again."
+PROMISE = (
+    "Repeat a request with the same key, and it has no second effect: you get the first answer again."
+    " A key belongs to its operation and, where the body names a customer, to that customer."
+    " It is kept for 23 days, unless this service's INBOX_RETENTION says otherwise; after that it is a new key."
+)
 _HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, description=PROMISE)
-IdempotencyKey = Annotated[str | None, _HEADER]
+
+
+def _scoped(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+async def _key_of_operation(
+    request: Request, key: Annotated[str | None, _HEADER, Plain] = None
+) -> str | None:
+    return None if key is None else _scoped(f"{request.method} {request.scope['route'].path}", key)
+
+
+IdempotencyKey = Annotated[str | None, Depends(_key_of_operation)]
+"""The key of a request as it is stored, scoped to the operation; None without one."""
+
+
+def key_of_caller(key: str | None, caller: str) -> str | None:
+    """The same key, scoped to a caller too: two callers may use one key."""
+    return None if key is None else _scoped(caller, key)
+
 
 _statements = Statements(__package__)
 

@@ -11,7 +11,7 @@ import json
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from chassis.web.problems import Problem
@@ -66,3 +66,6 @@ async def _cursors() -> Cursors:
 
 
 PageCursors = Annotated[Cursors, Depends(_cursors)]
+
+PageCursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]
+"""The query parameter `cursor` of a listing."""

@@ -1,0 +1,74 @@
+"""Money: amounts in minor units of a currency. Codes and minor units are those of ISO 4217.
+
+The list comes from the package `iso4217`, which publishes a release for each amendment of the standard. Its entries
+without minor units (gold, test codes) are no money here.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+import iso4217
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+CURRENCIES: Mapping[str, int] = MappingProxyType(
+    {currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None}
+)
+"""Active code → how many digits of an amount are minor units."""
+
+WITHDRAWN: Mapping[str, int] = MappingProxyType({})
+"""Codes that left the list since the first release of the shop, with their minor units.
+
+Orders and events in such a currency exist and stay readable. No request may name one any more.
+"""
+
+MAX_AMOUNT_MINOR = 10**18
+"""Largest amount of an event. The columns are bigint, which holds nine times as much."""
+
+
+def active(code: str) -> str:
+    """The code itself. Raises PydanticCustomError `unknown_currency` unless it is active."""
+    if code not in CURRENCIES:
+        raise PydanticCustomError("unknown_currency", "Not an active currency code of ISO 4217")
+    return code
+
+
+def _known(code: str) -> str:
+    return code if code in WITHDRAWN else active(code)
+
+
+_SCHEMA = WithJsonSchema(
+    {"type": "string", "pattern": "^[A-Z]{3}$", "description": "Code of ISO 4217", "examples": ["EUR"]}
+)
+Currency = Annotated[str, AfterValidator(active), _SCHEMA]
+"""A currency that a request names."""
+
+
+def written(amount_minor: int, currency: str) -> str:
+    """An amount as people write it: `12.99 EUR`, `1299 JPY`, `1.299 KWD`. Of an unknown code: the minor units."""
+    digits = CURRENCIES.get(currency, WITHDRAWN.get(currency, 0))
+    if digits == 0:
+        return f"{amount_minor} {currency}"
+    whole, minor = divmod(amount_minor, 10**digits)
+    return f"{whole}.{minor:0{digits}d} {currency}"
+
+
+class Money(BaseModel):
+    """An amount in minor units (cents) of an ISO 4217 currency."""
+
+    model_config = ConfigDict(frozen=True)
+
+    amount_minor: int = Field(ge=0, le=MAX_AMOUNT_MINOR)
+    currency: Annotated[str, AfterValidator(_known), _SCHEMA]
+
+    @classmethod
+    def of_row(cls, amount_minor: int, currency: str) -> "Money":
+        """Money from a table of the service itself, as it is: it was checked when it came in.
+
+        A row of before the check, or of before a change of the list, must not stop a job or a page.
+        """
+        try:
+            return cls(amount_minor=amount_minor, currency=currency)
+        except ValidationError:
+            return cls.model_construct(amount_minor=amount_minor, currency=currency)

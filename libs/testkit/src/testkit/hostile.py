@@ -1,0 +1,127 @@
+"""Hostile requests: every operation of an OpenAPI document, with texts and numbers that no client should send."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from hypothesis import strategies as st
+
+HOSTILE_TEXTS = (
+    *(
+        "",
+        " ",
+        "\x00",
+        "a\x00b",
+        "\x7f",
+        "\x85",
+        "\u2028",
+        "\ufffe",
+        "\ud800",
+        "e\u0301",
+        "%00",
+        "..",
+        "/",
+        "'",
+        '"',
+        "\\",
+    ),
+    *(
+        "a" * 65,
+        "a" * 256,
+        "\U0001f600" * 70,
+        "0" * 400,
+        "1e999",
+        "NaN",
+        "-1",
+        "9223372036854775808",
+        "null",
+        "EUR",
+        "ZZZ",
+    ),
+)
+UNSTORABLE_TEXTS = ("\x00", "a\x00b", "\ud800")
+HOSTILE_NUMBERS = (
+    0,
+    -1,
+    2**31,
+    2**53,
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    10**30,
+    10**400,
+    0.5,
+    1e308,
+    float("inf"),
+    float("nan"),
+)
+
+
+def hostile_requests(
+    document: Mapping[str, Any], bodies: Mapping[str, Any], values: Mapping[str, str]
+) -> st.SearchStrategy[httpx.Request]:
+    """Requests for any operation of an OpenAPI document, good but for text and numbers of all kinds in some places.
+
+    `bodies` has a good body for each operation that takes one (`POST /orders`), `values` good values of parameters by
+    their names. Raises KeyError for an operation whose body is missing.
+    """
+    texts = st.text(max_size=20) | st.sampled_from(HOSTILE_TEXTS) | st.sampled_from(UNSTORABLE_TEXTS)
+    numbers = st.integers() | st.sampled_from(HOSTILE_NUMBERS)
+    leaves: st.SearchStrategy[Any] = st.none() | st.booleans() | numbers | texts
+    things: st.SearchStrategy[Any] = (
+        leaves | st.lists(leaves, max_size=3) | st.dictionaries(texts, leaves, max_size=3)
+    )
+    raw_bodies = st.binary(max_size=20) | st.sampled_from([b"[" * 60_000, b'{"a":' * 10_000, b"1" * 60_000])
+    operations = [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    for method, path, operation in operations:
+        if "requestBody" in operation:
+            bodies[f"{method} {path}"]
+
+    def spoiled(draw: st.DrawFn, good: Any) -> Any:
+        """`good` with something hostile in one place, or as it is."""
+        match good:
+            case dict() if draw(st.booleans()):
+                name = draw(st.sampled_from([*good]) | texts)
+                return good | {name: spoiled(draw, good.get(name))}
+            case list() if draw(st.booleans()) and good:
+                return [spoiled(draw, good[0]), *good[1:]]
+        return draw(st.just(good) | things)
+
+    def parameter(draw: st.DrawFn, name: str) -> str:
+        value = draw(texts | st.just(values.get(name, "")) | st.just(values.get(name, "")))
+        return quote(value, safe="", errors="surrogatepass")
+
+    @st.composite
+    def requests(draw: st.DrawFn) -> httpx.Request:
+        method, template, operation = draw(st.sampled_from(operations))
+        path = template
+        query: list[str] = []
+        headers = {}
+        for declared in operation.get("parameters", ()):
+            name = declared["name"]
+            is_given: bool = draw(st.booleans())
+            match declared["in"]:
+                case "path":
+                    path = path.replace(f"{{{name}}}", parameter(draw, name))
+                case "query" if is_given:
+                    query.append(f"{name}={parameter(draw, name)}")
+                case "header" if is_given:
+                    headers[name] = draw(
+                        st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=300)
+                    )
+        content: bytes | None = None
+        if "requestBody" in operation:
+            content = json.dumps(spoiled(draw, bodies[f"{method} {template}"])).encode()
+            content = draw(st.just(content) | st.just(content) | raw_bodies)
+            headers["Content-Type"] = "application/json"
+        raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        url = f"http://service{path}?{'&'.join(query)}"
+        return httpx.Request(method, url, headers=raw_headers, content=content)
+
+    return requests()
