@@ -16,12 +16,18 @@ SOURCES = sorted(path for place in ("libs", "services") for path in (ROOT / plac
 FILE_LINES = 300
 FUNCTION_LINES = 40
 PARAMETERS = 6
-EXPORTS = 13
-"""Names in a room's `__all__`. The largest rooms are `outbox` and `events`."""
+EXPORTS = 22
+"""Names in a room's `__all__`. The largest room is `web`: its names are what the APIs of services use."""
 
 REASONS = {
-    "services/analytics/src/analytics/db.py": "tables and queries of one database",
+    "libs/chassis/src/chassis/outbox/relay.py::__init__": "its keywords are all that a relay can be told",
+    "libs/chassis/src/chassis/tuning/request_deadlines.py::guarded": "one class that closes over uvicorn's protocol",
+    "libs/testkit/src/testkit/hostile.py::hostile_requests": "strategies that close over one document",
+    "services/analytics/src/analytics/db/reports.py::time_to_confirm": "one statement that walks a tree of counts",
+    "services/inventory/src/inventory/api.py": "models and routes of one API",
+    "services/inventory/src/inventory/db.py": "tables and queries of one database",
     "services/orders/src/orders/api.py": "models and routes of one API",
+    "services/orders/src/orders/db.py": "tables and queries of one database",
     "services/payments/src/payments/db.py": "tables and queries of one database",
     "libs/chassis/src/chassis/service.py::build_service": "its keywords are all that a service can have",
 }
