@@ -6,7 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-PATHS = ["/admin/dead-letters/redrive", "/admin/dead-letters/discard"]
+PATHS = [
+    "/admin/dead-letters/redrive",
+    "/admin/dead-letters/discard",
+    "/admin/outbox/send-again",
+    "/admin/outbox/give-up",
+]
 
 
 def assert_invalid(answer: httpx.Response) -> None:

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from chassis.events.envelope import MAX_NAME_LENGTH
 from chassis.outbox import operate
+from chassis.web.body import RequestBody
 from chassis.web.context import Db
 from chassis.web.problems import Problem
+from chassis.web.text import Storable
 
 router = APIRouter(prefix="/admin/outbox", tags=["admin"])
 
@@ -29,12 +32,16 @@ class SetAsideRow(BaseModel):
     ended_at: datetime | None
 
 
-class RefusedRows(BaseModel):
+Key = Annotated[str, Field(max_length=MAX_NAME_LENGTH), Storable]
+Topic = Annotated[str, Field(max_length=249), Storable]
+
+
+class RefusedRows(RequestBody):
     """Which REFUSED rows: one by its id, or all of a key (on one topic or on all)."""
 
     id: int | None = None
-    topic: str | None = None
-    key: str | None = None
+    topic: Topic | None = None
+    key: Key | None = None
 
     def checked(self) -> operate.Rows:
         """Raises Problem 422 `empty-selection` where none of the three is named."""
