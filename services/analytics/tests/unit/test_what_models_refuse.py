@@ -26,8 +26,8 @@ def read(event: tuple[str, dict[str, Any]], **changed: Any) -> None:
     model = MODELS[type_]
     content = data | changed
     subject = str(content[model.key])
-    envelope = received(model.model_construct(), subject=subject)._replace(data=json.dumps(content).encode())
-    read_data(model, envelope)
+    envelope: Any = received(model.model_construct(), subject=subject)
+    read_data(model, envelope._replace(data=json.dumps(content).encode()))
 
 
 REFUSED = [
