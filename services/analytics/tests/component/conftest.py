@@ -101,9 +101,13 @@ class Ledger:
         async with self.database.transaction() as tx:
             await SUBSCRIPTIONS.by_type[type_].handler(tx, [received(model_of(told)) for told in events])
 
-    async def hand_over(self, tx: Transaction, told: Any) -> None:
-        """Give one event to its handler in a transaction of the caller's."""
-        await SUBSCRIPTIONS.by_type[told[0]].handler(tx, [received(model_of(told))])
+    async def hand_over(self, tx: Transaction, *events: Any) -> None:
+        """Give events to their handlers in a transaction of the caller's, as the inbox does: one call per handler."""
+        calls: dict[Any, list[Any]] = {}
+        for told in events:
+            calls.setdefault(SUBSCRIPTIONS.by_type[told[0]].handler, []).append(received(model_of(told)))
+        for handler in sorted(calls, key=lambda handler: str(handler.__qualname__)):
+            await handler(tx, calls[handler])
 
     async def project_each(self, events: Sequence[Any]) -> None:
         for told in events:

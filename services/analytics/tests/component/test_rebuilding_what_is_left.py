@@ -32,8 +32,10 @@ class Killed(BaseException):
 def message(told: Any) -> RawMessage:
     """An event as it lies on its topic."""
     type_, key, data = told
-    headers = encode(new_id(), "/test", type_, key, datetime.now(UTC), Cause(None, key, None))
-    return RawMessage(MODELS[type_].topic, (0, 0), key.encode(), json.dumps(data).encode(), headers)
+    topic = MODELS[type_].topic
+    source = f"/{topic.partition('.')[0]}"
+    headers = encode(new_id(), source, type_, key, datetime.now(UTC), Cause(None, key, None))
+    return RawMessage(topic, (0, 0), key.encode(), json.dumps(data).encode(), headers)
 
 
 async def publish(kafka: str, messages: Sequence[RawMessage]) -> None:
@@ -354,7 +356,6 @@ async def test_what_a_slow_writer_leaves_in_a_cancelled_generation_is_removed(
     generation = await open_rebuild(ledger)
     async with ledger.database.transaction() as slow:
         await ledger.hand_over(slow, story.order("pending")[0])
-        await slow.finish()
         await cancel(ledger, generation)
         assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 0
     assert len(await ledger.orders(generation)) == 1

@@ -71,8 +71,7 @@ async def assert_exact(ledger: Any) -> None:
 async def project_together(ledger: Any, events: Sequence[Any]) -> None:
     """All events in one transaction, as the inbox would give them to their handlers."""
     async with ledger.database.transaction() as tx:
-        for told in events:
-            await ledger.hand_over(tx, told)
+        await ledger.hand_over(tx, *events)
 
 
 def stories(story: Any) -> st.SearchStrategy[list[Any]]:
@@ -131,9 +130,7 @@ async def test_a_writer_does_not_wait_for_another_that_has_not_committed(ledger:
     """Both change the same totals; each has rows of its own."""
     one, other = story.order("confirmed"), story.order("confirmed")
     async with ledger.database.transaction() as slow:
-        for told in one:
-            await ledger.hand_over(slow, told)
-        await slow.finish()
+        await ledger.hand_over(slow, *one)
         async with asyncio.timeout(5):
             await project_together(ledger, other)
     await assert_exact(ledger)
