@@ -8,8 +8,7 @@ import asyncpg
 import pytest
 
 from chassis.events import Cause
-from chassis.outbox import SHARDS, Database, OutboxRow, Relay, rows
-from chassis.outbox import relay as relay_module
+from chassis.outbox import SHARDS, Database, OutboxRow, Relay, lease_keeper, rows
 from chassis.outbox.leases import LEASE_SECONDS, LeaseLost
 from chassis.outbox.relay import SESSION
 from chassis.postgres import Driver
@@ -96,7 +95,7 @@ async def test_a_relay_whose_lease_is_over_but_not_taken_renews_it_and_goes_on(
 async def test_a_page_on_its_way_is_cut_off_when_another_relay_has_the_shards(
     connections: Sequence[Driver], db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "EXTEND_SECONDS", 0.05)
+    monkeypatch.setattr(lease_keeper, "EXTEND_SECONDS", 0.05)
     mine, its = connections
     stuck = Slow()
     stuck.is_stuck = True
@@ -120,7 +119,7 @@ async def test_a_page_on_its_way_is_cut_off_when_another_relay_has_the_shards(
 async def test_the_leases_are_renewed_while_a_page_is_on_its_way(
     connections: Sequence[Driver], db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "EXTEND_SECONDS", 0.05)
+    monkeypatch.setattr(lease_keeper, "EXTEND_SECONDS", 0.05)
     mine, its = connections
     stuck = Slow()
     stuck.is_stuck = True

@@ -22,6 +22,7 @@ class RefusingProducer:
     def __init__(self, **settings: Any) -> None:
         self.is_stopped = False
         self.client = AsyncMock()
+        self.client.cluster = Mock()
 
     async def start(self) -> None:
         """There is no broker to connect to."""

@@ -4,9 +4,9 @@ Topics are sent beside each other, so that one that is missing, forbidden or wit
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -62,13 +62,6 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     await producer.stop()
 
 
-class Delivery(NamedTuple):
-    """A row in the client's hands."""
-
-    row: OutboxRow
-    acknowledged: asyncio.Future[Any]
-
-
 class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
@@ -110,10 +103,10 @@ class KafkaPublisher:
             self._abandon()
             raise
         OUTAGES.answered(KAFKA)
-        left = {each.row.event_id for each in unsent}
-        for row in rows:
-            if row.event_id not in left:
-                metrics.EVENTS_PUBLISHED.labels(row.topic).inc()
+        published = Counter([row.topic for row in rows])
+        published.subtract(each.row.topic for each in unsent)
+        for topic, count in published.items():
+            metrics.EVENTS_PUBLISHED.labels(topic).inc(count)
         if unsent:
             raise RowsNotSent(unsent)
 
@@ -193,47 +186,50 @@ class KafkaPublisher:
 
     async def _send_topic(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> list[Unsent]:
         """Send rows of one topic. Returns those that were not sent."""
-        deliveries: list[Delivery] = []
-        unsent: list[Unsent] = []
+        handed: list[OutboxRow] = []
+        deliveries: list[asyncio.Future[Any]] = []
+        refused: list[Unsent] = []
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await _find_topic(producer, rows[0].topic)
-                await self._hand_over(producer, rows, deliveries, unsent)
-                if deliveries:
-                    await asyncio.wait([delivery.acknowledged for delivery in deliveries])
+                if producer.client.cluster.partitions_for_topic(rows[0].topic) is None:
+                    await _find_topic(producer, rows[0].topic)
+                await self._hand_over(producer, rows, handed, deliveries, refused)
+                results = await asyncio.gather(*deliveries, return_exceptions=True)
         except TOPIC_ERRORS as error:
             return [Unsent(row, Setback.TOPIC, repr(error)) for row in rows]
         except TimeoutError:
-            handed_over = {delivery.row.event_id for delivery in deliveries}
-            refused = {each.row.event_id for each in unsent}
-            unsent += [
-                Unsent(row, Setback.TOPIC, "not taken in time")
-                for row in rows
-                if row.event_id not in handed_over and row.event_id not in refused
-            ]
-        for delivery in deliveries:
-            if failed := _failed(delivery):
-                unsent.append(failed)
-        return unsent
+            results = [_result_so_far(delivery) for delivery in deliveries]
+            decided = {row.event_id for row in handed} | {each.row.event_id for each in refused}
+            late = [row for row in rows if row.event_id not in decided]
+            refused += [Unsent(row, Setback.TOPIC, "not taken in time") for row in late]
+        failed = [
+            _failed(row, result)
+            for row, result in zip(handed, results, strict=True)
+            if isinstance(result, BaseException)
+        ]
+        return refused + failed
 
     async def _hand_over(
         self,
         producer: AIOKafkaProducer,
         rows: Sequence[OutboxRow],
-        deliveries: list[Delivery],
-        unsent: list[Unsent],
+        handed: list[OutboxRow],
+        deliveries: list[asyncio.Future[Any]],
+        refused: list[Unsent],
     ) -> None:
-        """Hand rows to the client, in order. A refused row is `unsent`, and so are the later ones of its key."""
+        """Hand rows to the client, in order. Of a key whose row is refused, the later rows are not handed over."""
         keys: set[str] = set()
         for row in rows:
-            if row.key in keys:
-                unsent.append(Unsent(row, Setback.BEHIND, "an earlier row of its key was refused"))
+            if keys and row.key in keys:
+                refused.append(Unsent(row, Setback.BEHIND, "an earlier row of its key was refused"))
                 continue
             try:
-                deliveries.append(Delivery(row, await self._hand_over_one(producer, row)))
+                deliveries.append(await self._hand_over_one(producer, row))
             except UNSENDABLE_ERRORS as error:
                 keys.add(row.key)
-                unsent.append(Unsent(row, Setback.REFUSED, repr(error)))
+                refused.append(Unsent(row, Setback.REFUSED, repr(error)))
+            else:
+                handed.append(row)
 
     async def _hand_over_one(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
         span = _publish_span(row)
@@ -268,19 +264,20 @@ async def _check_that_kafka_answers(producer: AIOKafkaProducer) -> None:
             raise KafkaConnectionError("no broker answers")
 
 
-def _failed(delivery: Delivery) -> Unsent | None:
-    """None for a row that was acknowledged. Raises an error that says nothing about the row."""
-    acknowledged = delivery.acknowledged
-    if not acknowledged.done():
-        acknowledged.cancel()
-        return Unsent(delivery.row, Setback.TOPIC, "not acknowledged in time")
-    error = acknowledged.exception()
-    if error is None:
-        return None
-    if isinstance(error, TOPIC_ERRORS):
-        return Unsent(delivery.row, Setback.TOPIC, repr(error))
+def _result_so_far(delivery: asyncio.Future[Any]) -> object:
+    """What came of a delivery: an error, TimeoutError if there was no answer, or anything else if it was made."""
+    if not delivery.done() or delivery.cancelled():
+        delivery.cancel()
+        return TimeoutError("not acknowledged in time")
+    return delivery.exception()
+
+
+def _failed(row: OutboxRow, error: BaseException) -> Unsent:
+    """Raises an error that says nothing about the row."""
+    if isinstance(error, (*TOPIC_ERRORS, TimeoutError)):
+        return Unsent(row, Setback.TOPIC, repr(error))
     if isinstance(error, BrokerResponseError) and not isinstance(error, PRODUCER_ERRORS):
-        return Unsent(delivery.row, Setback.BESIDE_REFUSED, repr(error))
+        return Unsent(row, Setback.BESIDE_REFUSED, repr(error))
     raise error
 
 

@@ -25,7 +25,8 @@ import structlog
 from chassis.backoff import wait_for_event
 from chassis.observability.status import OK, TaskStatus
 from chassis.outbox.fence import Fence
-from chassis.outbox.leases import RelayPosition, ShardLeases
+from chassis.outbox.lease_keeper import LeaseKeeper
+from chassis.outbox.leases import LeaseLost, RelayPosition, ShardLeases
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.set_aside import Page, RowsNotSent, SetAside, Unsent
 from chassis.outbox.sharding import CHANNEL, SHARDS
@@ -36,8 +37,6 @@ log = structlog.get_logger()
 SAVE_SECONDS = 1.0
 STATEMENT_SECONDS = 15.0
 """How long one of the relay's own statements may take: its connection is not shared."""
-EXTEND_SECONDS = 1.0
-"""How often the leases are renewed while a page is on its way."""
 GIVE_UP_SECONDS = 1.0
 """How long an ending relay tries to give up its leases. If it fails, they end by themselves."""
 
@@ -189,20 +188,18 @@ class Relay:
         if not rows:
             return []
         if not self.leases.fence.is_open():
-            await self._extend(connection)
-        sending = asyncio.ensure_future(self._send(list(rows.values())))
+            await self.leases.extend(connection)
+        limit = asyncio.timeout(self.leases.fence.seconds_left())
+        keeper = LeaseKeeper(self.leases, connection, limit)
         try:
-            while not sending.done():
-                await asyncio.wait([sending], timeout=EXTEND_SECONDS)
-                if not sending.done():
-                    await self._extend(connection)
-            sending.result()
+            async with limit:
+                await self._send(list(rows.values()))
         except RowsNotSent as error:
             return list(error.unsent)
+        except TimeoutError as error:
+            if limit.expired():
+                raise LeaseLost("a page was cut off, because the lease is lost or not renewed") from error
+            raise
         finally:
-            sending.cancel()
+            await keeper.end()
         return []
-
-    async def _extend(self, connection: Driver) -> None:
-        async with asyncio.timeout(max(EXTEND_SECONDS, self.leases.fence.seconds_left())):
-            await self.leases.extend(connection)
