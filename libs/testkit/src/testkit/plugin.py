@@ -22,11 +22,19 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiokafka.consumer import fetcher
 
 from shop_stack import paths
 from shop_stack.postgres import Server
 from testkit.databases import MakeDatabase, TestDatabase, clone
 from testkit.servers import Servers, chosen_servers
+
+
+@pytest.fixture(autouse=True)
+def own_kafka_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give aiokafka its own parser back after a test that put a service together: the next test may need it."""
+    for name in ("MemoryRecords", "PartitionRecords"):
+        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))
 
 
 @pytest.fixture(scope="session")
