@@ -22,7 +22,7 @@ COMPONENT_TESTS = {
 PARTS = ("libs/chassis", "libs/testkit", "tools/stack", "contracts")
 """What each service and its tests need beside its own folder."""
 MORE_PARTS = {"payments": ("tools/processor",)}
-"""The card processor, whom payments' component tests call."""
+"""The card processor. The component tests of payments call it."""
 LITTER = shutil.ignore_patterns(
     "__pycache__", ".*cache", ".hypothesis", "*.egg-info", "build", "dist", ".venv"
 )

@@ -50,7 +50,7 @@ async def test_a_service_that_is_asked_to_end_fails_no_request_and_repeats_littl
             seen = await shutdown.end(floor.stack, "orders", doors)
     assert sum(client.answers for client in crowd) > 0
     # A connection that no process had taken yet is reset by the kernel when the door closes, and its customer tries the
-    # next one. That nobody who was taken is cut off is tried in libs/chassis/tests/test_accept_queue.py.
+    # next one. libs/chassis/tests/test_accept_queue.py tests that accepted ones are answered.
     failures = {kind for client in crowd for kind in client.failures} - {"ConnectionResetError"}
     assert failures == set()
     assert seen.redelivered["orders"] <= BATCH

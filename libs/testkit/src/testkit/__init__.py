@@ -1,7 +1,13 @@
 """For tests of services and of the chassis. The fixtures are in `testkit.plugin`."""
 
 from testkit.events import published, received
-from testkit.hostile import HOSTILE_NUMBERS, HOSTILE_TEXTS, UNSTORABLE_TEXTS, hostile_requests
+from testkit.hostile import (
+    HOSTILE_NUMBERS,
+    HOSTILE_TEXTS,
+    UNSTORABLE_TEXTS,
+    assert_no_fault_of_the_service,
+    hostile_requests,
+)
 from testkit.http import client, listening
 from testkit.sql import differences, statements
 from testkit.waiting import eventually
@@ -10,6 +16,7 @@ __all__ = [
     "HOSTILE_NUMBERS",
     "HOSTILE_TEXTS",
     "UNSTORABLE_TEXTS",
+    "assert_no_fault_of_the_service",
     "client",
     "differences",
     "eventually",

@@ -125,3 +125,11 @@ def hostile_requests(
         return httpx.Request(method, url, headers=raw_headers, content=content)
 
     return requests()
+
+
+def assert_no_fault_of_the_service(answer: httpx.Response) -> None:
+    """Hold an answer to a hostile request: no 5xx, and a refusal is a problem of bounded size."""
+    assert answer.status_code < 500
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert len(answer.content) < 20_000

@@ -183,7 +183,7 @@ def function(name: str, statements: tuple[str, str, str]) -> str:
     """
 
 
-# Lines and currency are set once, but whoever mends a row by hand is counted right too.
+# Lines and currency are set once. A row that an operator corrects by hand is counted right, too.
 SALE_CHANGES = """
     (o.order_state = 'CONFIRMED') IS DISTINCT FROM (n.order_state = 'CONFIRMED')
     OR n.order_state = 'CONFIRMED'
@@ -209,7 +209,7 @@ def upgrade() -> None:
     op.execute(STEP)
     op.execute(function("count_inserted_facts", INSERTED))
     op.execute(function("count_updated_facts", UPDATED))
-    # From here to the commit nobody writes facts: what is there is counted, and what comes by the triggers.
+    # The lock keeps writers out until the commit. Existing facts are counted here, later ones by the triggers.
     op.execute("LOCK TABLE order_facts IN SHARE ROW EXCLUSIVE MODE")
     op.execute(
         """

@@ -62,7 +62,7 @@ async def test_going_back_a_release_and_forth_again_counts_the_facts_that_are_th
 
 
 async def totals(connection: Any) -> set[tuple[str, int, int]]:
-    """(state, orders, total in minor units), whatever slot they were counted in."""
+    """(state, orders, total in minor units), summed over all slots."""
     rows = await connection.fetch(
         "SELECT order_state, sum(orders), sum(total_minor) FROM order_totals GROUP BY order_state"
     )

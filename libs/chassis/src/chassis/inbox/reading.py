@@ -61,7 +61,7 @@ def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> Sorted
 
 
 def _letter_of(message: RawMessage, error: Exception) -> DeadLetter:
-    """The letter of a message that cannot be read, whatever the error is."""
+    """The letter of a message that cannot be read, for every kind of error."""
     reason = error.reason if isinstance(error, Undecodable) else "unreadable"
     text = str(error) if isinstance(error, Undecodable) else repr(error)
     log.warning("dead_letter.stored", reason=reason, topic=message.topic, position=message.position)

@@ -1,4 +1,4 @@
-"""Batches of records, of whatever bytes a response has. They are never refused: a stand-in takes the place of the rest.
+"""Batches of records from any bytes of a response. A stand-in record takes the place of bytes that are no record.
 
 `TolerantRecords` and `TolerantBatch` have the attributes that aiokafka's fetcher reads of its own `MemoryRecords` and
 batches.
@@ -41,7 +41,7 @@ class Unreadable(Exception):
 
 
 class TolerantRecords:
-    """The batches of one partition in one response, of whatever bytes they are."""
+    """The batches of one partition in one response. They may be any bytes."""
 
     def __init__(self, data: bytes | None) -> None:
         self._data = bytes(data or b"")
