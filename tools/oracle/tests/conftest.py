@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -281,9 +282,9 @@ def with_projections(evidence: Evidence) -> Evidence:
         },
         "time-to-confirm": {
             "orders": confirmed,
-            "p50": (waits[0] + waits[1]) / 2,
-            "p90": waits[0] + 0.9 * (waits[1] - waits[0]),
-            "p99": waits[0] + 0.99 * (waits[1] - waits[0]),
+            "p50": float((waits[0] + waits[1]) / 2),
+            "p90": float(waits[0] + Decimal("0.9") * (waits[1] - waits[0])),
+            "p99": float(waits[0] + Decimal("0.99") * (waits[1] - waits[0])),
         },
     }
     return evidence
@@ -307,13 +308,18 @@ def facts_of(evidence: Evidence, order: Order) -> dict[str, Any]:
     }
 
 
-def waits_of(evidence: Evidence) -> list[float]:
+def waits_of(evidence: Evidence) -> list[Decimal]:
+    """Exact seconds, as analytics counts them."""
     events = {(entry.key, entry.type): entry.data for entry in evidence.log.entries}
     return [
-        (
-            datetime.fromisoformat(data["confirmed_at"])
-            - datetime.fromisoformat(events[key, "orders.order-placed.v1"]["placed_at"])
-        ).total_seconds()
+        Decimal(
+            str(
+                (
+                    datetime.fromisoformat(data["confirmed_at"])
+                    - datetime.fromisoformat(events[key, "orders.order-placed.v1"]["placed_at"])
+                ).total_seconds()
+            )
+        )
         for (key, type_), data in events.items()
         if type_ == "orders.order-confirmed.v1"
     ]
