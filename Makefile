@@ -40,9 +40,12 @@ up: $(READY) ## Start the shop and leave it running
 down: $(READY) ## Stop the shop; its data stays
 	@$(VENV)/bin/shop down
 
+# Two processes, each with servers of its own: most tests wait more than they compute.
+TEST_PROCESSES ?= 2
+
 .PHONY: test
 test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
