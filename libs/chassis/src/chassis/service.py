@@ -6,7 +6,7 @@ service.asgi    the app as it is served: behind load shedding and the limit of b
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from chassis.jobs import Job, Jobs, run_job
 from chassis.jobs.prune import INTERVAL_SECONDS, prune
 from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
-from chassis.kafka.publisher import stop_producer
+from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.kafka.topic_retention import check_retention, watch_retention
 from chassis.observability import tracing
 from chassis.observability.logs import configure_logging
@@ -34,6 +34,7 @@ from chassis.settings import ServiceSettings
 from chassis.supervisor import Task
 from chassis.tuning import (
     Tuning,
+    fence_requests,
     fetch_together,
     leave_while_joining,
     message_spans,
@@ -85,12 +86,7 @@ def build_service(
     all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
     assignment = Assignment()
     fence = Fence()
-    publisher = KafkaPublisher(
-        settings.kafka,
-        f"/{settings.service_name}",
-        fence,
-        stop_without_flush.stop_without_flush if tuning.has("stop_without_flush") else stop_producer,
-    )
+    publisher = _build_publisher(settings, tuning, fence)
     relay = _build_relay(settings, tuning, publisher, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
@@ -115,6 +111,15 @@ def build_service(
     if load_shedding is not None:
         asgi = LoadSheddingMiddleware(traced, load_shedding, bodies.read)
     return Service(settings, tuning, context, runtime, load_shedding, app, asgi)
+
+
+def _build_publisher(settings: ServiceSettings, tuning: Tuning, fence: Fence) -> KafkaPublisher:
+    hooks = ProducerHooks()
+    if tuning.has("fence_requests"):
+        hooks = replace(hooks, created=fence_requests.fence_requests)
+    if tuning.has("stop_without_flush"):
+        hooks = replace(hooks, stop=stop_without_flush.stop_without_flush)
+    return KafkaPublisher(settings.kafka, f"/{settings.service_name}", fence, hooks)
 
 
 def _build_relay(
