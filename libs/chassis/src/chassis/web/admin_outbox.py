@@ -12,9 +12,10 @@ from chassis.outbox import operate
 from chassis.web.body import RequestBody
 from chassis.web.context import Db
 from chassis.web.problems import Problem
+from chassis.web.retry_route import RetryRoute
 from chassis.web.text import Storable
 
-router = APIRouter(prefix="/admin/outbox", tags=["admin"])
+router = APIRouter(prefix="/admin/outbox", tags=["admin"], route_class=RetryRoute)
 
 
 class SetAsideRow(BaseModel):
