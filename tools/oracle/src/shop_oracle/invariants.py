@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shop_observe.history import Request
 from shop_observe.kafka_log import Entry
 from shop_observe.timeline import ENDINGS
 from shop_observe.traces import roots_of
@@ -213,7 +214,8 @@ MESSAGE_OF = {"CONFIRMED": "confirmed", "REJECTED": "rejected", "CANCELLED": "ca
 def no_effect_happens_twice(evidence: Evidence) -> Judgement:
     """No effect happens twice
 
-    One reservation, one capture, one refund per order, one message per cause, one order per idempotency key.
+    One reservation, one capture, one refund per order, one message per cause, one order per idempotency key of a
+    customer.
     """
     judgement = Judgement(f"{len(evidence.events())} events, {len(evidence.messages)} messages")
     for (kind, order_id), count in Counter((e.kind, e.reference) for e in evidence.ledger).items():
@@ -226,13 +228,19 @@ def no_effect_happens_twice(evidence: Evidence) -> Judgement:
     for order in evidence.ended_orders():
         kind = MESSAGE_OF[order.state]
         judgement.expect((order.id, kind) in told, f"order {order.id}", f"one message `{kind}`", "none")
-    orders_of: dict[str, set[str]] = defaultdict(set)
-    for request in evidence.requests:
-        if request.operation == "place-order" and request.status == 202:
-            orders_of[request.key].add(request.order_id)
-    for key, orders in orders_of.items():
-        judgement.expect(len(orders) == 1, f"idempotency key {key}", "one order", sorted(orders))
+    for (customer, key), orders in orders_by_key(evidence.requests).items():
+        subject = f"idempotency key {key} of {customer or 'its customer'}"
+        judgement.expect(len(orders) == 1, subject, "one order", sorted(orders))
     return judgement
+
+
+def orders_by_key(requests: Iterable[Request]) -> Mapping[tuple[str, str], set[str]]:
+    """(customer, idempotency key) → the orders that it was acknowledged with. A key belongs to its customer."""
+    orders: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for request in requests:
+        if request.operation == "place-order" and request.status == 202 and request.key:
+            orders[request.customer, request.key].add(request.order_id)
+    return orders
 
 
 def effects_in(entries: Iterable[Entry]) -> Mapping[tuple[str, str], set[str]]:
