@@ -19,8 +19,8 @@ from shop_observe.kafka_log import Entry, to_entry
 from shop_observe.raw_batches import RawRecord
 from shop_oracle import invariants
 from shop_oracle.evidence import DeadLetter, Evidence, Movement, Order, Written
-from shop_oracle.gather import choose_orders
 from shop_oracle.report import judge, print_verdict
+from shop_oracle.sampling import choose_orders
 
 CONTRACTS = next(
     p for parent in Path(__file__).parents if (p := parent / "contracts" / "topics.yaml").exists()

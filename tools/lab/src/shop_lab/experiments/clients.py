@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shop_load.open_loop import Answer, answer_in
 from shop_load.plans import Plan
+from shop_load.window import Answer, answer_in
 from shop_observe.history import History
 from shop_stack.errors import UserError
 
