@@ -1,4 +1,7 @@
-"""Each invariant is seen to hold on clean evidence, and to catch a violation that is planted in it."""
+"""Each invariant is seen to hold on clean evidence, and to catch a violation that is planted in it.
+
+The tests have one shape on purpose: an order, one violation, what must be caught. Each can be read without the others.
+"""
 
 from __future__ import annotations
 

@@ -21,12 +21,6 @@ from testkit.databases import MakeDatabase, TestDatabase
 
 
 @pytest.fixture
-def base() -> int:
-    """Ports for a stack of the test's own, beside a shop that may be running."""
-    return free_base()
-
-
-@pytest.fixture
 async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase, str]]:
     """inventory's API in a thread, and its database."""
     made = await database("inventory")

@@ -2,6 +2,7 @@
 
 target.py                  where a running shop is reached: addresses, databases, spans
 connect.py                 the target that SHOP_TARGET names: embedded.py, compose.py, kubernetes.py
+outside.py                 what the last two share
 embedded.py, parts.py      a whole stack of processes: start, stop, kill, status
 servers.py, containers.py  PostgreSQL and Kafka alone, for tests
 postgres.py, kafka.py, classpath.py, topics.py, process.py, venvs.py   how each part is made and run
