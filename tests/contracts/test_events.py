@@ -36,6 +36,15 @@ def properties(schema: Schema, at: str = "data") -> Iterator[tuple[str, Schema]]
         yield from properties(child, name)
 
 
+def unlimited_integers(node: Any, at: str = "") -> Iterator[str]:
+    """The places of integers without a maximum: a column holds no number of any size."""
+    if isinstance(node, dict):
+        if node.get("type") == "integer" and "maximum" not in node:
+            yield at
+        for name, child in node.items():
+            yield from unlimited_integers(child, f"{at}/{name}")
+
+
 def schema_faults(folder_name: str, schema: Schema) -> list[str]:
     try:
         Draft202012Validator.check_schema(schema)
@@ -52,6 +61,7 @@ def schema_faults(folder_name: str, schema: Schema) -> list[str]:
         faults.append(f"{folder_name}: {optional} not required; name them and their date in `x-optional`")
     if schema.get("additionalProperties") is not True:
         faults.append(f"{folder_name} must allow additional properties: consumers live with newer producers")
+    faults += [f"{folder_name}: {place} has no maximum" for place in unlimited_integers(schema)]
     for place, child in properties(schema):
         if not child.get("description"):
             faults.append(f"{folder_name}: {place} has no description")
@@ -103,6 +113,12 @@ def test_the_other_schemas_are_valid(path: Path) -> None:
     Draft202012Validator.check_schema(json.loads(path.read_text()))
 
 
+@pytest.mark.parametrize("name", ["dead-letter", "envelope"])
+def test_an_integer_of_any_message_has_a_maximum(name: str) -> None:
+    schema = json.loads((EVENTS.parent / f"{name}.schema.json").read_text())
+    assert list(unlimited_integers(schema)) == []
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -112,6 +128,7 @@ def test_the_other_schemas_are_valid(path: Path) -> None:
         ({"required": ["order_id"]}, "not required"),
         ({"additionalProperties": False}, "additional properties"),
         ({"$defs": {"money": {"properties": {"tax": {"type": "integer"}}}}}, "money.tax has no description"),
+        ({"$defs": {"money": {"properties": {"tax": {"type": "integer"}}}}}, "tax has no maximum"),
     ],
 )
 def test_a_wrong_schema_is_seen(change: Schema, complaint: str) -> None:
@@ -125,6 +142,7 @@ def test_a_wrong_schema_is_seen(change: Schema, complaint: str) -> None:
     [
         {"order_id": "not-a-uuid"},
         {"version": 0},
+        {"version": 2**31},
         {"placed_at": "yesterday"},
         {"total": {"amount_minor": 12.99, "currency": "EUR"}},
         {"total": {"amount_minor": 1299, "currency": "euro"}},

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A database and two roles for each service, made when the data volume is new: <service>_owner changes tables,
-# <service> only rows, and neither can connect to any other database.
+# <service> only rows, and neither can connect to any other database. deploy/k8s/components/postgres-single/roles.sh does
+# the same: kustomize takes no file from outside its own folder, and the passwords come in other ways.
 set -euo pipefail
 
 close_shared_databases() {

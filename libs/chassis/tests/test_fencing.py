@@ -61,6 +61,19 @@ async def _taken_over(connection: Driver, other: Relay) -> None:
     assert other.leases.positions.keys() == set(range(SHARDS))
 
 
+async def _with_a_page_on_its_way(
+    connection: Driver, db: Database, transport: Slow
+) -> tuple[Relay, asyncio.Task[object]]:
+    """A relay that has the leases, and its page, which the transport does not take."""
+    transport.is_stuck = True
+    relay = Relay("postgresql://not-asked", transport)
+    await relay.leases.renew(connection)
+    await _write(db, "1")
+    sending = asyncio.create_task(relay.relay_once(connection))
+    await transport.is_asked.wait()
+    return relay, sending
+
+
 async def test_a_relay_that_was_frozen_while_another_took_over_sends_nothing_when_it_goes_on(
     connections: Sequence[Driver], db: Database
 ) -> None:
@@ -98,12 +111,7 @@ async def test_a_page_on_its_way_is_cut_off_when_another_relay_has_the_shards(
     monkeypatch.setattr(lease_keeper, "EXTEND_SECONDS", 0.05)
     mine, its = connections
     stuck = Slow()
-    stuck.is_stuck = True
-    relay = Relay("postgresql://not-asked", stuck)
-    await relay.leases.renew(mine)
-    await _write(db, "1")
-    sending = asyncio.create_task(relay.relay_once(mine))
-    await stuck.is_asked.wait()
+    relay, sending = await _with_a_page_on_its_way(mine, db, stuck)
     await its.execute("UPDATE relay_cursor SET owner = gen_random_uuid()")
     with pytest.raises(LeaseLost):
         await sending
@@ -122,12 +130,7 @@ async def test_the_leases_are_renewed_while_a_page_is_on_its_way(
     monkeypatch.setattr(lease_keeper, "EXTEND_SECONDS", 0.05)
     mine, its = connections
     stuck = Slow()
-    stuck.is_stuck = True
-    relay = Relay("postgresql://not-asked", stuck)
-    await relay.leases.renew(mine)
-    await _write(db, "1")
-    sending = asyncio.create_task(relay.relay_once(mine))
-    await stuck.is_asked.wait()
+    relay, sending = await _with_a_page_on_its_way(mine, db, stuck)
     before = relay.leases.fence.until
     await its.execute("UPDATE relay_cursor SET lease_until = now() - interval '1 second'")
 

@@ -184,3 +184,42 @@ async def test_a_fault_of_the_system_is_answered_with_503_and_when_to_come_back(
     answer = await http.get("/refused", params={"sqlstate": sqlstate})
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
+
+
+LISTS = [("dead_letters", "/admin/dead-letters"), ("outbox_set_aside", "/admin/outbox/set-aside")]
+
+
+@pytest.mark.parametrize(("table", "path"), LISTS)
+async def test_an_operator_is_answered_after_a_table_was_changed(
+    http: httpx.AsyncClient, owner: Database, table: str, path: str
+) -> None:
+    before = [(await http.get(path)).status_code for _ in range(4)]
+    async with owner.reading() as connection:
+        await connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN error TYPE varchar(5000)"))
+    after = [(await http.get(path)).status_code for _ in range(4)]
+    assert set(before) == set(after) == {200}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/dead-letters/redrive",
+        "/admin/dead-letters/discard",
+        "/admin/outbox/send-again",
+        "/admin/outbox/give-up",
+    ],
+)
+async def test_an_operator_is_told_when_to_come_back_while_the_database_is_away(path: str) -> None:
+    service = build_service(
+        ServiceSettings(
+            service_name="things",
+            database_url=SecretStr("postgresql://nowhere@127.0.0.1:1/things"),
+            kafka_bootstrap_servers="127.0.0.1:1",
+        ),
+        router=router,
+    )
+    transport = httpx.ASGITransport(service.asgi, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://things") as operator:
+        answer = await operator.post(path, json={"id": 1})
+    assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1")
+    assert answer.json()["type"] == "urn:shopfloor:problem:database-unavailable"

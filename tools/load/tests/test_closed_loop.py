@@ -123,10 +123,12 @@ async def test_a_customer_who_posts_twice_uses_one_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [500, 503, 429])
 async def test_trouble_is_tried_again_with_the_same_key(tmp_path: Path, status: int) -> None:
     clerk = Clerk([(status, {}), (status, {"Retry-After": "0"})])
-    requests = await served(clerk, plan_run("run", 1, seed=1, only=Scenario.CONFIRMED), tmp_path)
+    run = plan_run("run", 1, seed=1, only=Scenario.CONFIRMED)
+    requests = await served(clerk, run, tmp_path)
     placed = [request for request in requests if request.operation == "place-order"]
     assert [request.status for request in placed] == [status, status, 202]
     assert {request.key for request in placed} == {"run-0"}
+    assert {request.customer for request in placed} == {run.plans[0].customer_id}
 
 
 async def test_a_refusal_ends_the_run_with_the_problems_own_words(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shop_load import open_loop as customers
-from shop_load.open_loop import Customers, Refused, Sent
+from shop_load.open_loop import Customers, Sent
+from shop_load.window import Refused
 
 
 @asynccontextmanager

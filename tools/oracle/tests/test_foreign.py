@@ -19,8 +19,8 @@ from shop_observe.kafka_log import Entry, to_entry
 from shop_observe.raw_batches import RawRecord
 from shop_oracle import invariants
 from shop_oracle.evidence import DeadLetter, Evidence, Movement, Order, Written
-from shop_oracle.gather import choose_orders
 from shop_oracle.report import judge, print_verdict
+from shop_oracle.sampling import choose_orders
 
 CONTRACTS = next(
     p for parent in Path(__file__).parents if (p := parent / "contracts" / "topics.yaml").exists()
@@ -163,6 +163,27 @@ def lost(world: World, clean: Evidence) -> Evidence:
 def test_an_unknown_order_whose_stock_and_money_went_back_is_no_violation(lost: Evidence) -> None:
     assert {number for number in violated(lost) if number != 9} == set()
     assert "orders knows neither this event nor its order" in {r.reason for r in judge(lost).foreign}
+
+
+def test_an_unknown_order_whose_first_event_breaks_the_contract_is_judged_like_any_other(
+    lost: Evidence,
+) -> None:
+    place, placed = next(
+        (place, entry)
+        for place, entry in enumerate(lost.log.entries)
+        if entry.type == "orders.order-placed.v1" and entry.key not in lost.orders
+    )
+    lost.log.entries[place] = replace(placed, fault="its data.version is more than 2147483647")
+    assert {number for number in violated(lost) if number != 9} == set()
+
+
+@pytest.mark.parametrize("version", [2**31, 2**63, 10**400])
+def test_a_version_that_fits_into_no_column_makes_a_record_foreign(clean: Evidence, version: int) -> None:
+    placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")
+    entry = arrived(clean, json.dumps(placed.data | {"version": version}).encode())
+    assert entry.fault
+    put_aside(clean, entry)
+    assert violated(clean) == {}
 
 
 def test_an_unknown_order_whose_money_was_kept_is_caught(lost: Evidence) -> None:

@@ -1,4 +1,7 @@
-"""Each invariant is seen to hold on clean evidence, and to catch a violation that is planted in it."""
+"""Each invariant is seen to hold on clean evidence, and to catch a violation that is planted in it.
+
+The tests have one shape on purpose: an order, one violation, what must be caught. Each can be read without the others.
+"""
 
 from __future__ import annotations
 
@@ -200,6 +203,22 @@ def test_two_orders_of_one_idempotency_key_are_caught(clean: Evidence) -> None:
     first = next(request for request in clean.requests if request.operation == "place-order")
     clean.requests = [*clean.requests, replace(first, number=99, order_id="another")]
     caught(invariants.no_effect_happens_twice(clean), first.key, expected="one order", found="another")
+
+
+def test_two_customers_may_use_one_idempotency_key(clean: Evidence) -> None:
+    first, second, *_ = (request for request in clean.requests if request.operation == "place-order")
+    first.customer = "ada"
+    second.customer = "bob"
+    second.key = first.key
+    assert invariants.no_effect_happens_twice(clean).violations == []
+    second.customer = "ada"
+    caught(invariants.no_effect_happens_twice(clean), f"{first.key} of ada", found=second.order_id)
+
+
+def test_orders_without_an_idempotency_key_have_none_in_common(clean: Evidence) -> None:
+    for request in clean.requests:
+        request.key = ""
+    assert invariants.no_effect_happens_twice(clean).violations == []
 
 
 # --- 5 --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shop_oracle.evidence import Order
-from shop_oracle.gather import SAMPLED_TRACES, choose_orders
+from shop_oracle.sampling import SAMPLED_TRACES, choose_orders
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"

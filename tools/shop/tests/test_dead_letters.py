@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-import uvicorn
 from typer.testing import CliRunner
 
-from inventory.main import create_service
-from inventory.settings import Settings
 from shop.commands import dead_letters
 from shop_stack.errors import UserError
-from shop_stack.ports import SERVICES, free_base
-from shop_stack.target import Target
-from testkit.databases import MakeDatabase, TestDatabase
 
 LETTER = """
     INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,
                               fingerprint)
     VALUES ('inventory', 'orders.order.v1', 0, $1, $2, '{}', 'x', 'PARKED', 'no-headers', 'no event', 'f')
 """
-
-
-@pytest.fixture
-async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase, str]]:
-    """inventory's API in a thread, and its database."""
-    made = await database("inventory")
-    port = free_base() + 2
-    settings = Settings(database_url=made.url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    server = uvicorn.Server(uvicorn.Config(create_service(settings).asgi, port=port, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield made, f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-async def shop(
-    inventory: tuple[TestDatabase, str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """The commands reach inventory; its database is open for the test."""
-    made, url = inventory
-    urls = dict.fromkeys(SERVICES, "http://127.0.0.1:1") | {"inventory": url}
-    target = Target("test", urls, "", "", {}, Path(), Path(), Path())
-
-    @contextmanager
-    def connect() -> Iterator[Target]:
-        yield target
-
-    monkeypatch.setattr(dead_letters, "connect", connect)
-    connection = await asyncpg.connect(made.owner_url)
-    yield connection
-    await connection.close()
 
 
 def run(*arguments: str) -> Any:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +18,6 @@ from shop.commands.progress import Progress
 from shop.output import OutputClosed
 from shop_stack import embedded
 from shop_stack.errors import UserError
-
-
-@pytest.fixture
-def taken_port(base: int) -> Iterator[int]:
-    """The port of the stack's Kafka, on which somebody else listens."""
-    with socket.socket() as other:
-        # As a server does it: connections that ended a moment ago may still have the port in their names.
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", base + 92))
-        other.listen()
-        yield base + 92
 
 
 def shop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

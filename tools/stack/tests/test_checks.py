@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,17 +28,6 @@ class Disk(NamedTuple):
 @pytest.fixture
 def stack(tmp_path: Path, base: int) -> Stack:
     return embedded.stack(tmp_path, base)
-
-
-@pytest.fixture
-def taken_port(base: int) -> Iterator[int]:
-    """The port of the stack's Kafka, on which somebody else listens."""
-    with socket.socket() as other:
-        # As a server does it: connections that ended a moment ago may still have the port in their names.
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", base + 92))
-        other.listen()
-        yield base + 92
 
 
 def test_when_a_start_is_refused_nothing_was_started(stack: Stack, taken_port: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shop_stack import embedded, parts, passwords, target
+from shop_stack import embedded, parts, passwords, stack_files, target
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from testkit import eventually
@@ -122,7 +122,7 @@ async def test_ctrl_c_while_the_stack_starts_leaves_nothing_running(tmp_path: Pa
 
 async def test_two_commands_do_not_change_one_stack_at_the_same_time(stack: Stack) -> None:
     with (
-        embedded._alone(stack),
+        stack_files.alone(stack),
         pytest.raises(UserError, match="Another command is starting or stopping the stack in .*: wait"),
     ):
         await embedded.up(stack)

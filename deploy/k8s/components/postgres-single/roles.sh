@@ -1,6 +1,7 @@
 #!/bin/bash
 # Run once, on an empty volume: for each service a database, its owner (may change tables) and its runtime role (may
-# change rows). A role can connect to its own service's database and to no other.
+# change rows). A role can connect to its own service's database and to no other. deploy/compose/postgres/10-services.sh
+# says why the statements stand there, too.
 set -euo pipefail
 sql() { psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres "$@"; }
 

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -46,13 +47,18 @@ def server_of(service: Service) -> uvicorn.Server:
         access_log=False,
         timeout_graceful_shutdown=int(DRAIN_SECONDS),
         limit_concurrency=service.settings.http_max_connections,
+        http=_parser_of(service),
     )
-    protocol = HttpToolsProtocol
-    if service.load_shedding is not None and service.tuning.has("fast_refusals"):
-        protocol = fast_refusals.protocol_for(service.load_shedding)
-        config.http = protocol
-    if service.tuning.has("request_deadlines"):
-        config.http = request_deadlines.guarded(protocol)
     if service.tuning.has("accept_queue"):
         return accept_queue.DrainingServer(config)
     return uvicorn.Server(config)
+
+
+def _parser_of(service: Service) -> type[HttpToolsProtocol] | Literal["auto"]:
+    """The parser of requests: uvicorn's own, with the changes of `chassis.tuning` that are on."""
+    parser = None
+    if service.load_shedding is not None and service.tuning.has("fast_refusals"):
+        parser = fast_refusals.protocol_for(service.load_shedding)
+    if service.tuning.has("request_deadlines"):
+        parser = request_deadlines.guarded(parser or HttpToolsProtocol)
+    return parser or "auto"

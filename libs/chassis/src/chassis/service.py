@@ -6,7 +6,7 @@ service.asgi    the app as it is served: behind load shedding and the limit of b
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from chassis.jobs import Job, Jobs, run_job
 from chassis.jobs.prune import INTERVAL_SECONDS, prune
 from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
-from chassis.kafka.publisher import stop_producer
+from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.kafka.topic_retention import check_retention, watch_retention
 from chassis.observability import tracing
 from chassis.observability.logs import configure_logging
@@ -34,6 +34,7 @@ from chassis.settings import ServiceSettings
 from chassis.supervisor import Task
 from chassis.tuning import (
     Tuning,
+    fence_requests,
     fetch_together,
     leave_while_joining,
     message_spans,
@@ -78,43 +79,40 @@ def build_service(
     `problems` maps domain errors to problem types. `resources` are closed when the jobs have ended.
     """
     tuning = Tuning(settings.tuning_off)
-    configure_logging(settings.service_name, settings.log_level)
-    _configure_tracing(settings, tuning)
-    if tuning.has("tolerant_records"):
-        tolerant_records.read_any_bytes()
+    _configure_process(settings, tuning)
     all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
     assignment = Assignment()
     fence = Fence()
-    publisher = KafkaPublisher(
-        settings.kafka,
-        f"/{settings.service_name}",
-        fence,
-        stop_without_flush.stop_without_flush if tuning.has("stop_without_flush") else stop_producer,
-    )
+    publisher = _build_publisher(settings, tuning, fence)
     relay = _build_relay(settings, tuning, publisher, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
     context = _build_context(settings, tuning, subscriptions, wakeups, statuses)
+    consumer = None
+    tasks = _tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
+    if has_consumer:
+        consumer = _build_consumer(settings, tuning, context.inbox, assignment)
+        tasks["retention"] = partial(watch_retention, *_retention(settings, subscriptions))
     runtime = Runtime(
-        consumer=_build_consumer(settings, tuning, context.inbox, assignment) if has_consumer else None,
-        tasks=_tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
-        | (
-            {"retention": partial(watch_retention, *_retention(settings, subscriptions))}
-            if has_consumer
-            else {}
-        ),
+        consumer=consumer,
+        tasks=tasks,
         resources=(*resources, publisher),
         databases=(context.database, context.background_database),
         statuses=statuses,
     )
     app = _build_app(settings, context, runtime, router, problems or {})
-    traced = ForeignTraces(app)
-    bodies = BodyLimit(traced, settings.max_body_bytes, settings.body_seconds)
-    asgi: ASGIApp = bodies
-    if load_shedding is not None:
-        asgi = LoadSheddingMiddleware(traced, load_shedding, bodies.read)
+    asgi = _behind_limits(app, settings, load_shedding)
     return Service(settings, tuning, context, runtime, load_shedding, app, asgi)
+
+
+def _build_publisher(settings: ServiceSettings, tuning: Tuning, fence: Fence) -> KafkaPublisher:
+    hooks = ProducerHooks()
+    if tuning.has("fence_requests"):
+        hooks = replace(hooks, created=fence_requests.fence_requests)
+    if tuning.has("stop_without_flush"):
+        hooks = replace(hooks, stop=stop_without_flush.stop_without_flush)
+    return KafkaPublisher(settings.kafka, f"/{settings.service_name}", fence, hooks)
 
 
 def _build_relay(
@@ -247,6 +245,22 @@ def _build_app(
         server_request_hook=link_to_caller,
     )
     return app
+
+
+def _behind_limits(app: FastAPI, settings: ServiceSettings, load_shedding: LoadShedding | None) -> ASGIApp:
+    traced = ForeignTraces(app)
+    bodies = BodyLimit(traced, settings.max_body_bytes, settings.body_seconds)
+    if load_shedding is None:
+        return bodies
+    return LoadSheddingMiddleware(traced, load_shedding, bodies.read)
+
+
+def _configure_process(settings: ServiceSettings, tuning: Tuning) -> None:
+    """Set what all of a process shares: its log, its spans, how Kafka's bytes are read."""
+    configure_logging(settings.service_name, settings.log_level)
+    _configure_tracing(settings, tuning)
+    if tuning.has("tolerant_records"):
+        tolerant_records.read_any_bytes()
 
 
 def _configure_tracing(settings: ServiceSettings, tuning: Tuning) -> None:

@@ -7,6 +7,8 @@ from testkit.hostile import (
     UNSTORABLE_TEXTS,
     assert_no_fault_of_the_service,
     hostile_requests,
+    many_requests,
+    send_hostile_request,
 )
 from testkit.http import client, listening
 from testkit.sql import differences, statements
@@ -22,7 +24,9 @@ __all__ = [
     "eventually",
     "hostile_requests",
     "listening",
+    "many_requests",
     "published",
     "received",
+    "send_hostile_request",
     "statements",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 HOSTILE_TEXTS = (
@@ -57,6 +58,25 @@ HOSTILE_NUMBERS = (
     float("inf"),
     float("nan"),
 )
+
+
+_SELECTION = {"id": 1, "topic": "orders.order.v1", "key": "a"}
+ADMIN_BODIES: Mapping[str, Any] = {
+    "POST /admin/dead-letters/redrive": _SELECTION,
+    "POST /admin/dead-letters/discard": _SELECTION,
+    "POST /admin/outbox/send-again": _SELECTION,
+    "POST /admin/outbox/give-up": _SELECTION,
+}
+"""Good bodies of the admin API, which every service has."""
+ADMIN_VALUES: Mapping[str, str] = {"letter_id": "1", "limit": "5", "key": "a", "state": "open"}
+"""Good values of the parameters of the admin API and of listings."""
+
+many_requests = settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+"""Settings of a test that sends many requests to one service."""
 
 
 def hostile_requests(
@@ -125,6 +145,18 @@ def hostile_requests(
         return httpx.Request(method, url, headers=raw_headers, content=content)
 
     return requests()
+
+
+async def send_hostile_request(
+    service: httpx.AsyncClient, data: st.DataObject, bodies: Mapping[str, Any], values: Mapping[str, str]
+) -> httpx.Response:
+    """Send one hostile request, drawn from `data`, to an operation of the service's own document.
+
+    `bodies` and `values` are those of `hostile_requests`, without the ones of the admin API.
+    """
+    document = (await service.get("/openapi.json")).json()
+    requests = hostile_requests(document, {**ADMIN_BODIES, **bodies}, {**ADMIN_VALUES, **values})
+    return await service.send(data.draw(requests))
 
 
 def assert_no_fault_of_the_service(answer: httpx.Response) -> None:

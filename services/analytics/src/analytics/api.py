@@ -16,7 +16,7 @@ from analytics.domain import (
     RebuildAlreadyRunning,
     UnknownRebuild,
 )
-from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, remember, replay
+from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, problem_answers, remember, replay
 
 router = APIRouter(route_class=RetryRoute)
 GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -122,7 +122,7 @@ async def revenue(database: Db) -> Revenue:
     "/reports/top-products",
     summary="List the products most sold",
     tags=["reports"],
-    responses={422: {"description": "invalid-request"}},
+    responses=problem_answers(_422="invalid-request"),
 )
 async def top_products(database: Db, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> TopProducts:
     async with database.reading() as connection:
@@ -150,10 +150,7 @@ async def funnel(database: Db) -> Funnel:
     status_code=202,
     response_model=RebuildOpened,
     tags=["rebuilds"],
-    responses={
-        409: {"description": "rebuild-already-running"},
-        422: {"description": "idempotency-key-reused"},
-    },
+    responses=problem_answers(_409="rebuild-already-running", _422="idempotency-key-reused"),
 )
 async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
     """Reports go on from the present facts until the new ones are complete; then all switch at once."""
@@ -170,11 +167,7 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
     "/rebuilds/{generation}/cancel",
     summary="Give up a rebuild",
     tags=["rebuilds"],
-    responses={
-        404: {"description": "unknown-rebuild"},
-        409: {"description": "rebuild-already-ended"},
-        422: {"description": "invalid-request"},
-    },
+    responses=problem_answers(_404="unknown-rebuild", _409="rebuild-already-ended", _422="invalid-request"),
 )
 async def cancel_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
     """A BUILDING generation becomes CANCELLED; reports go on from the active one. Safe to repeat."""
@@ -187,7 +180,7 @@ async def cancel_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
     "/rebuilds/{generation}",
     summary="Read a rebuild's state and progress",
     tags=["rebuilds"],
-    responses={404: {"description": "unknown-rebuild"}, 422: {"description": "invalid-request"}},
+    responses=problem_answers(_404="unknown-rebuild", _422="invalid-request"),
 )
 async def read_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
     async with database.reading() as connection:

@@ -1,39 +1,17 @@
 """Everything that anybody publishes can be read, whatever else is in it."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from analytics import jobs
 from analytics.db import order_facts, product_facts
 from analytics.jobs import MODELS
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import ConsumedEvent
+from testkit.contracts import TOPICS, examples_of, schema_of
 
-
-def find_contracts() -> Path:
-    """contracts/, wherever above this file it stands."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "contracts" / "topics.yaml").is_file():
-            return folder / "contracts"
-    raise FileNotFoundError("no contracts/topics.yaml above this test")
-
-
-CONTRACTS = find_contracts()
-TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
 each_consumed = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
-
-
-def folder_of(event_type: str) -> Path:
-    return CONTRACTS / "events" / event_type.removesuffix(".v1")
-
-
-def examples_of(event_type: str) -> list[dict[str, Any]]:
-    files = sorted((folder_of(event_type) / "examples").glob("*.json"))
-    return [json.loads(path.read_text()) for path in files]
 
 
 @each_consumed
@@ -56,8 +34,7 @@ def test_fields_and_words_that_nobody_has_heard_of_do_not_matter(model: type[Con
 @each_consumed
 def test_a_read_model_asks_for_nothing_that_its_schema_does_not_promise(model: type[ConsumedEvent]) -> None:
     asked = {name for name, field in model.model_fields.items() if field.is_required()}
-    schema = json.loads((folder_of(model.event_type) / "v1.schema.json").read_text())
-    assert asked <= set(schema["required"])
+    assert asked <= set(schema_of(model.event_type)["required"])
 
 
 def test_every_type_on_every_topic_is_projected_and_can_be_rebuilt() -> None:

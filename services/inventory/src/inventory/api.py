@@ -20,6 +20,7 @@ from chassis.web import (
     ProblemType,
     RequestBody,
     RetryRoute,
+    problem_answers,
     remember,
     replay,
 )
@@ -145,17 +146,6 @@ class Republication(BaseModel):
         return cls(**asdict(republication))
 
 
-def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
-    """Problem responses for the OpenAPI document: ``_404="unknown-product"``."""
-    return {
-        int(status.removeprefix("_")): {
-            "description": f"Problem: {slugs}",
-            "content": {"application/problem+json": {"schema": {"type": "object"}}},
-        }
-        for status, slugs in described.items()
-    }
-
-
 # --- Products -------------------------------------------------------------------------------------
 
 
@@ -165,7 +155,7 @@ def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
     response_model=Product,
     summary="List a product",
     tags=["products"],
-    responses=_problems(
+    responses=problem_answers(
         _409="product-already-listed",
         _422="invalid-sku, invalid-price, invalid-quantity, invalid-request, idempotency-key-reused",
     ),
@@ -196,7 +186,7 @@ async def list_product(
     "/products/{sku}/price",
     summary="Give a product a new price",
     tags=["products"],
-    responses=_problems(_404="unknown-product", _422="invalid-sku, invalid-price, invalid-request"),
+    responses=problem_answers(_404="unknown-product", _422="invalid-sku, invalid-price, invalid-request"),
 )
 async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
     """Publishes `inventory.product-priced.v1` with the product's next version."""
@@ -212,7 +202,7 @@ async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
     response_model=Product,
     summary="Add pieces to a product's stock",
     tags=["products"],
-    responses=_problems(
+    responses=problem_answers(
         _404="unknown-product",
         _422="invalid-sku, invalid-quantity, invalid-request, idempotency-key-reused",
     ),
@@ -235,7 +225,7 @@ async def replenish_product(
     "/products",
     summary="All products, page by page",
     tags=["products"],
-    responses=_problems(_400="invalid-cursor", _422="invalid-request"),
+    responses=problem_answers(_400="invalid-cursor", _422="invalid-request"),
 )
 async def read_products(
     db: Db,
@@ -246,18 +236,16 @@ async def read_products(
     """Products in SKU order."""
     after = cursors.open(cursor, tuple[PositionText])[0] if cursor is not None else ""
     async with db.reading() as connection:
-        products, last = await handlers.read_products(connection, after, limit)
-    return ProductPage(
-        products=[Product.of(product) for product in products],
-        next_cursor=None if last is None else cursors.seal([last]),
-    )
+        products = await handlers.read_products(connection, after, limit + 1)
+    page, next_cursor = cursors.cut(products, limit, lambda product: [product.sku])
+    return ProductPage(products=[Product.of(product) for product in page], next_cursor=next_cursor)
 
 
 @router.get(
     "/products/{sku}",
     summary="One product and its stock",
     tags=["products"],
-    responses=_problems(_404="unknown-product", _422="invalid-sku"),
+    responses=problem_answers(_404="unknown-product", _422="invalid-sku"),
 )
 async def read_product(sku: SkuInPath, db: Db) -> Product:
     """The product's price and stock, as of now."""
@@ -291,7 +279,7 @@ async def republish_catalogue(db: Db) -> JSONResponse:
     "/republications/{republication_id}",
     summary="How far a republication is",
     tags=["products"],
-    responses=_problems(_404="unknown-republication", _422="invalid-request"),
+    responses=problem_answers(_404="unknown-republication", _422="invalid-request"),
 )
 async def read_republication(republication_id: UUID, db: Db) -> Republication:
     """Whether the catalogue is published again by now."""
@@ -306,7 +294,7 @@ async def read_republication(republication_id: UUID, db: Db) -> Republication:
     "/reservations/{order_id}",
     summary="What an order holds",
     tags=["reservations"],
-    responses=_problems(_404="unknown-reservation", _422="invalid-request"),
+    responses=problem_answers(_404="unknown-reservation", _422="invalid-request"),
 )
 async def read_reservation(order_id: UUID, db: Db) -> Reservation:
     """The reservation of an order, in whatever state."""

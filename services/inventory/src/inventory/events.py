@@ -103,7 +103,7 @@ class OrderedLine(ConsumedPart):
     """What an order wants of one SKU. Pieces."""
 
     sku: Annotated[str, Field(min_length=1)]
-    quantity: Annotated[int, Field(ge=1)]
+    quantity: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):

@@ -257,11 +257,9 @@ async def read_product(connection: Connection, sku: str) -> Product:
     return product
 
 
-async def read_products(connection: Connection, after: str, limit: int) -> tuple[list[Product], str | None]:
-    """A page of products in SKU order, and the SKU that the next page starts after (None: no more)."""
-    found = await db.products_after(connection, after, limit + 1)
-    page = found[:limit]
-    return page, page[-1].sku if len(found) > limit else None
+async def read_products(connection: Connection, after: str, limit: int) -> list[Product]:
+    """Up to `limit` products in SKU order, beginning behind the SKU `after`."""
+    return await db.products_after(connection, after, limit)
 
 
 async def read_reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime]:

@@ -2,17 +2,15 @@
 
 import json
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.exceptions import ValidationError
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
 from inventory import events
 from inventory.subscriptions import SUBSCRIPTIONS
+from testkit.contracts import CONTRACTS, examples_of, schema_of, validate
 
 NOW = datetime.now(UTC)
 LINES = (events.StockLine(sku="mug", quantity=2), events.StockLine(sku="cup", quantity=1))
@@ -38,38 +36,14 @@ CONSUMED: list[type[ConsumedEvent]] = [
 ]
 
 
-@cache
-def contracts() -> Path:
-    """The contracts folder, found upwards from here."""
-    return next(p / "contracts" for p in Path(__file__).parents if (p / "contracts" / "events").is_dir())
-
-
-def folder(event_type: str) -> Path:
-    return contracts() / "events" / event_type.removesuffix(".v1")
-
-
-def schema(event_type: str) -> dict[str, Any]:
-    return dict(json.loads((folder(event_type) / "v1.schema.json").read_text()))
-
-
-def examples(event_type: str) -> list[Path]:
-    found = sorted((folder(event_type) / "examples").glob("*.json"))
-    assert found, f"{event_type} has no example"
-    return found
-
-
-def validator(event_type: str) -> Draft202012Validator:
-    return Draft202012Validator(schema(event_type), format_checker=FormatChecker())
-
-
 @pytest.mark.parametrize("event", PUBLISHED, ids=lambda event: event.event_type)
 def test_every_published_event_is_valid_by_its_schema(event: PublishedEvent) -> None:
-    validator(event.event_type).validate(json.loads(event.model_dump_json()))
+    validate(event.event_type, json.loads(event.model_dump_json()))
 
 
 @pytest.mark.parametrize("event", PUBLISHED, ids=lambda event: event.event_type)
 def test_the_schema_asks_for_exactly_the_fields_that_are_published(event: PublishedEvent) -> None:
-    promised = schema(event.event_type)
+    promised = schema_of(event.event_type)
     assert set(promised["required"]) == set(promised["properties"]) == set(type(event).model_fields)
 
 
@@ -78,27 +52,31 @@ def test_a_published_event_that_lacks_a_field_would_be_noticed(event: PublishedE
     data = json.loads(event.model_dump_json())
     del data["version"]
     with pytest.raises(ValidationError):
-        validator(event.event_type).validate(data)
+        validate(event.event_type, data)
 
 
 @pytest.mark.parametrize("event", PUBLISHED, ids=lambda event: event.event_type)
 def test_the_examples_of_published_events_are_events_of_ours(event: PublishedEvent) -> None:
-    for example in examples(event.event_type):
-        type(event).model_validate_json(example.read_text())
+    found = examples_of(event.event_type)
+    assert found, f"{event.event_type} has no example"
+    for example in found:
+        type(event).model_validate_json(json.dumps(example))
 
 
 @pytest.mark.parametrize("model", CONSUMED, ids=lambda model: model.event_type)
 def test_every_example_of_a_consumed_event_can_be_read(model: type[ConsumedEvent]) -> None:
-    for example in examples(model.event_type):
-        model.model_validate_json(example.read_text())
+    found = examples_of(model.event_type)
+    assert found, f"{model.event_type} has no example"
+    for example in found:
+        model.model_validate_json(json.dumps(example))
 
 
 def test_every_event_of_the_orders_topic_is_handled_or_knowingly_ignored() -> None:
-    types = {f"{path.name}.v1" for path in (contracts() / "events").glob("orders.*")}
+    types = {f"{path.name}.v1" for path in (CONTRACTS / "events").glob("orders.*")}
     assert types == SUBSCRIPTIONS.by_type.keys() | SUBSCRIPTIONS.ignored
     assert {model.event_type for model in CONSUMED} == set(SUBSCRIPTIONS.by_type)
 
 
 def test_every_event_that_inventory_owns_is_published() -> None:
-    types = {f"{path.name}.v1" for path in (contracts() / "events").glob("inventory.*")}
+    types = {f"{path.name}.v1" for path in (CONTRACTS / "events").glob("inventory.*")}
     assert types == {event.event_type for event in PUBLISHED}

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chassis.web import Db, PageCursor, PageCursors, ProblemType, RetryRoute
+from chassis.web import Db, PageCursor, PageCursors, ProblemType, RetryRoute, problem_answers
 from notifications import handlers
 from notifications.domain import Kind, NotFailed, State, UnknownNotification
 
@@ -43,7 +43,7 @@ class NotificationPage(BaseModel):
 @router.get(
     "/notifications",
     summary="List notifications, newest first",
-    responses={400: {"description": "invalid-cursor"}, 422: {"description": "invalid-request"}},
+    responses=problem_answers(_400="invalid-cursor", _422="invalid-request"),
 )
 async def list_notifications(
     database: Db,
@@ -55,14 +55,12 @@ async def list_notifications(
 ) -> NotificationPage:
     before = cursors.open(cursor, tuple[UUID])[0] if cursor is not None else None
     async with database.reading() as connection:
-        # One more than asked for tells whether there is a next page.
         rows = await handlers.list_notifications(
             connection, order_id=order_id, state=state, before=before, limit=limit + 1
         )
-    more = len(rows) > limit
+    page, next_cursor = cursors.cut(rows, limit, lambda row: [str(row["id"])])
     return NotificationPage(
-        notifications=[Notification.model_validate(row) for row in rows[:limit]],
-        next_cursor=cursors.seal([str(rows[limit - 1]["id"])]) if more else None,
+        notifications=[Notification.model_validate(row) for row in page], next_cursor=next_cursor
     )
 
 
@@ -70,11 +68,7 @@ async def list_notifications(
     "/notifications/{notification_id}/retry",
     summary="Send a FAILED notification again",
     status_code=202,
-    responses={
-        404: {"description": "unknown-notification"},
-        409: {"description": "not-failed"},
-        422: {"description": "invalid-request"},
-    },
+    responses=problem_answers(_404="unknown-notification", _409="not-failed", _422="invalid-request"),
 )
 async def retry_notification(notification_id: UUID, database: Db) -> Notification:
     """For an operator who has removed the cause, which `last_error` names. It is PENDING again, and due."""

@@ -2,31 +2,17 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from chassis.events import ConsumedEvent
 from notifications import events
 from notifications.domain import Kind
 from notifications.subscriptions import SUBSCRIPTIONS
+from testkit.contracts import TOPICS, examples_of, schema_of, validate
 
-
-def find_contracts() -> Path:
-    """contracts/, wherever above this file it stands."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "contracts" / "topics.yaml").is_file():
-            return folder / "contracts"
-    raise FileNotFoundError("no contracts/topics.yaml above this test")
-
-
-CONTRACTS = find_contracts()
-TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
 NOW = datetime(2026, 3, 2, 9, 0, 0, 250_000, UTC)
 PUBLISHED = [
     events.NotificationSent(
@@ -50,25 +36,6 @@ each_published = pytest.mark.parametrize(
     "event", PUBLISHED, ids=lambda event: f"{event.kind} {event.channel}"
 )
 each_consumed = pytest.mark.parametrize("model", CONSUMED, ids=lambda model: model.event_type)
-
-
-def folder_of(event_type: str) -> Path:
-    return CONTRACTS / "events" / event_type.removesuffix(".v1")
-
-
-def schema_of(event_type: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((folder_of(event_type) / "v1.schema.json").read_text())
-    return schema
-
-
-def examples_of(event_type: str) -> list[dict[str, Any]]:
-    files = sorted((folder_of(event_type) / "examples").glob("*.json"))
-    return [json.loads(path.read_text()) for path in files]
-
-
-def validate(event_type: str, data: dict[str, Any]) -> None:
-    checker = Draft202012Validator.FORMAT_CHECKER
-    Draft202012Validator(schema_of(event_type), format_checker=checker).validate(data)
 
 
 @each_published

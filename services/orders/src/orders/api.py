@@ -25,6 +25,7 @@ from chassis.web import (
     RetryRoute,
     context_of,
     key_of_caller,
+    problem_answers,
     remember,
     replay,
 )
@@ -166,27 +167,10 @@ class PricePage(BaseModel):
     next_cursor: str | None
 
 
-class ProblemView(BaseModel):
-    """RFC 9457 problem details; further members depend on the type."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(examples=["urn:shopfloor:problem:unknown-sku"])
-    title: str
-    status: int
-    detail: str = ""
-
-
 async def time_allowed_by_default(request: Request) -> timedelta:
     """How long an order may take when its customer names no deadline."""
     settings = cast(Settings, context_of(request).settings)
     return timedelta(seconds=settings.orders_deadline_seconds)
-
-
-def _answers(**slugs: str) -> dict[int | str, dict[str, Any]]:
-    """The problem answers of an operation, for its documentation: `_422="empty-order, …"`."""
-    content = {"application/problem+json": {"schema": ProblemView.model_json_schema()}}
-    return {int(status[1:]): {"description": slug, "content": content} for status, slug in slugs.items()}
 
 
 PLACED: dict[int | str, dict[str, Any]] = {
@@ -200,7 +184,7 @@ PLACED: dict[int | str, dict[str, Any]] = {
     response_model=AcceptedOrder,
     summary="Place an order",
     responses=PLACED
-    | _answers(
+    | problem_answers(
         _400="malformed-json",
         _413="body-too-large",
         _429="overloaded",
@@ -237,7 +221,7 @@ async def place_order(
 @router.get(
     "/orders/{order_id}",
     summary="Read an order and its history",
-    responses=_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
+    responses=problem_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
 )
 async def read_order(order_id: UUID, db: Db) -> OrderView:
     """What is known of an order now."""
@@ -251,7 +235,7 @@ async def read_order(order_id: UUID, db: Db) -> OrderView:
 @router.get(
     "/orders",
     summary="List a customer's orders",
-    responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
+    responses=problem_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
 async def list_orders(
     customer_id: CustomerId, db: Db, cursors: PageCursors, limit: Limit = 20, cursor: PageCursor = None
@@ -264,19 +248,15 @@ async def list_orders(
             raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
     async with db.reading() as connection:
         rows = await tables.orders_of(connection, customer_id, limit + 1, before)
-    page = [_summary(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return OrderPage(
-        orders=page,
-        next_cursor=cursors.seal(["orders", customer_id, str(page[-1].order_id)]) if more else None,
-    )
+    page, next_cursor = cursors.cut(rows, limit, lambda row: ["orders", customer_id, str(row.id)])
+    return OrderPage(orders=[_summary(row) for row in page], next_cursor=next_cursor)
 
 
 @router.post(
     "/orders/{order_id}/cancel",
     status_code=202,
     summary="Cancel an order",
-    responses=_answers(
+    responses=problem_answers(
         _404="unknown-order", _409="order-already-ended", _422="invalid-request", _503="database-unavailable"
     ),
 )
@@ -290,7 +270,7 @@ async def cancel_order(order_id: UUID, db: Db) -> OrderView:
 @router.get(
     "/prices",
     summary="Read the price list",
-    responses=_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
+    responses=problem_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
 async def list_prices(
     db: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
@@ -299,17 +279,17 @@ async def list_prices(
     after = cursors.open(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
     async with db.reading() as connection:
         rows = await tables.price_page(connection, limit + 1, after)
-    page = [
+    page, next_cursor = cursors.cut(rows, limit, lambda row: ["prices", row.sku])
+    prices = [
         ListedPrice(
             sku=row.sku,
             name=row.name,
             price=Money.of_row(row.price_minor, row.currency),
             version=row.version,
         )
-        for row in rows[:limit]
+        for row in page
     ]
-    more = len(rows) > limit
-    return PricePage(prices=page, next_cursor=cursors.seal(["prices", page[-1].sku]) if more else None)
+    return PricePage(prices=prices, next_cursor=next_cursor)
 
 
 def _command(order: OrderRequest, default_time: timedelta) -> handlers.PlaceOrder:

@@ -4,15 +4,19 @@ The wire contract is contracts/events/<type>/v1.schema.json; times are UTC, mone
 """
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
 from orders.domain import CancellationReason, RejectionReason
 
 ORDERS = "orders.order.v1"
 PRODUCTS = "inventory.product.v1"
+
+ProductVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""As the contract and the column `prices.version` have it. An event beyond it is a dead letter at once."""
 
 
 class OrderLine(BaseModel):
@@ -88,13 +92,13 @@ class PaymentDeclined(
 
 class ProductListed(ConsumedEvent, type="inventory.product-listed.v1", topic=PRODUCTS, key="sku"):
     sku: str
-    version: int
+    version: ProductVersion
     name: str
     price: Money
 
 
 class ProductPriced(ConsumedEvent, type="inventory.product-priced.v1", topic=PRODUCTS, key="sku"):
     sku: str
-    version: int
+    version: ProductVersion
     name: str
     price: Money

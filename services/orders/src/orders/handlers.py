@@ -64,11 +64,11 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
             OrderLine(
                 sku=line.sku,
                 quantity=line.quantity,
-                unit_price=_money(line.unit_price_minor, basket.currency),
+                unit_price=Money.of_row(line.unit_price_minor, basket.currency),
             )
             for line in basket.lines
         ],
-        total=_money(basket.total_minor, basket.currency),
+        total=Money.of_row(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
         placed_at=price_list.read_at,
         deadline_at=price_list.read_at + order.time_allowed,
@@ -99,7 +99,7 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
     ended = await db.end_orders(tx.connection, captures, ending)
     for order in ended:
         capture = captures[order.id]
-        total = _money(order.total_minor, order.currency)
+        total = Money.of_row(order.total_minor, order.currency)
         if capture.data.amount != total:
             raise domain.CaptureMismatch(str(order.id))
         confirmed = OrderConfirmed(
@@ -193,7 +193,7 @@ async def _reject(
             order_id=order.id,
             version=order.version,
             customer_id=order.customer_id,
-            total=_money(order.total_minor, order.currency),
+            total=Money.of_row(order.total_minor, order.currency),
             reason=reason,
             rejected_at=order.ended_at,
         )
@@ -211,13 +211,9 @@ def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: Cance
             order_id=order.id,
             version=order.version,
             customer_id=order.customer_id,
-            total=_money(order.total_minor, order.currency),
+            total=Money.of_row(order.total_minor, order.currency),
             reason=reason,
             cancelled_at=order.ended_at,
         )
         # No message caused this, so it continues the trace that the order began with.
         tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))
-
-
-def _money(amount_minor: int, currency: str) -> Money:
-    return Money.of_row(amount_minor, currency)

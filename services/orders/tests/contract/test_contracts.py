@@ -2,30 +2,18 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent
 from orders import events
 from orders.domain import CancellationReason, RejectionReason
 from orders.subscriptions import SUBSCRIPTIONS
+from testkit.contracts import TOPICS, examples_of, schema_of, validate
 
-
-def find_contracts() -> Path:
-    """contracts/, wherever above this file it stands."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "contracts" / "topics.yaml").is_file():
-            return folder / "contracts"
-    raise FileNotFoundError("no contracts/topics.yaml above this test")
-
-
-CONTRACTS = find_contracts()
 ORDER: dict[str, Any] = {
     "order_id": UUID("01980000-0000-7000-8000-00000000000a"),
     "version": 2,
@@ -55,29 +43,6 @@ CONSUMED: list[type[ConsumedEvent]] = [
 each_published = pytest.mark.parametrize(
     "event", PUBLISHED, ids=lambda event: f"{event.event_type} {getattr(event, 'reason', '')}"
 )
-TOPICS = {topic["name"]: topic for topic in yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]}
-
-
-def folder_of(event_type: str) -> Path:
-    return CONTRACTS / "events" / event_type.removesuffix(".v1")
-
-
-def schema_of(event_type: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((folder_of(event_type) / "v1.schema.json").read_text())
-    return schema
-
-
-def examples_of(event_type: str) -> list[dict[str, Any]]:
-    return [
-        json.loads(path.read_text()) for path in sorted((folder_of(event_type) / "examples").glob("*.json"))
-    ]
-
-
-def validate(event_type: str, data: dict[str, Any]) -> None:
-    validator = Draft202012Validator(
-        schema_of(event_type), format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
-    validator.validate(data)
 
 
 @each_published

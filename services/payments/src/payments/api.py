@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from chassis.events import Money
-from chassis.web import Db, ProblemType, RetryRoute
+from chassis.web import Db, ProblemType, RetryRoute, problem_answers
 from payments import handlers
 from payments.domain import Reason, RefundState, State, UnknownPayment
 
@@ -48,7 +48,7 @@ class PaymentOut(BaseModel):
 @router.get(
     "/payments/{order_id}",
     summary="The payment of an order, with its refunds",
-    responses={404: {"description": "unknown-payment: no fact about this order has arrived (RFC 9457)"}},
+    responses=problem_answers(_404="unknown-payment: no fact about this order has arrived"),
 )
 async def get_payment(order_id: UUID, db: Db) -> PaymentOut:
     async with db.reading() as connection:

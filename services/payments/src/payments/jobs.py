@@ -1,8 +1,9 @@
 """What payments does by the clock: it charges, refunds, and voids payments that were never due."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,6 +20,7 @@ CALL_SHARE = 0.9
 """Of a lease: within this part of it a call must have ended."""
 log = structlog.get_logger()
 Work = TypeVar("Work", Charge, Refund)
+Outcome = TypeVar("Outcome")
 
 
 def jobs(
@@ -52,11 +54,7 @@ def charge_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Charge, 
         record=handlers.record_charges,
         postpone=handlers.postpone_charges,
         oldest_seconds=handlers.oldest_charge_seconds,
-        room=concurrency,
-        concurrency=concurrency,
-        lease_seconds=lease_seconds,
-        call_seconds=lease_seconds * CALL_SHARE,
-        pauses=PAUSES,
+        **_pace(concurrency, lease_seconds),
     )
 
 
@@ -68,42 +66,33 @@ def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, 
         record=handlers.record_refunds,
         postpone=handlers.postpone_refunds,
         oldest_seconds=handlers.oldest_refund_seconds,
-        room=concurrency,
-        concurrency=concurrency,
-        lease_seconds=lease_seconds,
-        call_seconds=lease_seconds * CALL_SHARE,
-        pauses=PAUSES,
+        **_pace(concurrency, lease_seconds),
     )
+
+
+def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
+    """How much of a queue is asked for at once, and for how long."""
+    return {
+        "room": concurrency,
+        "concurrency": concurrency,
+        "lease_seconds": lease_seconds,
+        "call_seconds": lease_seconds * CALL_SHARE,
+        "pauses": PAUSES,
+    }
 
 
 async def charge_due_payments(
     db: Database, *, processor: Processor, queue: IntentQueue[Charge, Charged | Declined]
 ) -> int:
     """Charge all that is due. Returns how many payments were asked for."""
-
-    async def charge(due: Charge) -> Charged | Declined:
-        try:
-            return await processor.charge(due)
-        except ProcessorUnavailable as error:
-            _log_unanswered("charge.unanswered", due, error)
-            raise
-
-    return (await queue.work_off(db, charge)).claimed
+    return await _work_off(db, queue, processor.charge, "charge.unanswered")
 
 
 async def refund_due_payments(
     db: Database, *, processor: Processor, queue: IntentQueue[Refund, Refunded]
 ) -> int:
     """Give back all that is due. Returns how many refunds were asked for."""
-
-    async def refund(due: Refund) -> Refunded:
-        try:
-            return await processor.refund(due)
-        except ProcessorUnavailable as error:
-            _log_unanswered("refund.unanswered", due, error)
-            raise
-
-    return (await queue.work_off(db, refund)).claimed
+    return await _work_off(db, queue, processor.refund, "refund.unanswered")
 
 
 async def expire_unpaid_payments(db: Database, *, seconds: float) -> int:
@@ -112,6 +101,22 @@ async def expire_unpaid_payments(db: Database, *, seconds: float) -> int:
         return await handlers.expire_unpaid_payments(tx, seconds)
 
 
-def _log_unanswered(event: str, work: Charge | Refund, error: BaseException) -> None:
-    if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has lines of its own
-        log.warning(event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
+async def _work_off(
+    db: Database,
+    queue: IntentQueue[Work, Outcome],
+    ask: Callable[[Work], Awaitable[Outcome]],
+    unanswered: str,
+) -> int:
+    """Ask the processor for all that is due. `unanswered` is logged for each request that gets no answer."""
+
+    async def ask_one(work: Work) -> Outcome:
+        try:
+            return await ask(work)
+        except ProcessorUnavailable as error:
+            if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has lines of its own
+                log.warning(
+                    unanswered, order_id=str(work.order_id), attempts=work.attempts, error=repr(error)
+                )
+            raise
+
+    return (await queue.work_off(db, ask_one)).claimed

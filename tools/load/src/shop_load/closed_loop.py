@@ -79,7 +79,14 @@ async def place(shop: ShopClient, plan: Plan) -> Placed:
     copies = 2 if plan.scenario is Scenario.POSTED_TWICE else 1
     answers = await asyncio.gather(
         *(
-            shop.post(url, "place-order", plan.body, key=plan.key, scenario=plan.scenario)
+            shop.post(
+                url,
+                "place-order",
+                plan.body,
+                key=plan.key,
+                customer=plan.customer_id,
+                scenario=plan.scenario,
+            )
             for _ in range(copies)
         )
     )

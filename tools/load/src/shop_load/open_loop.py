@@ -1,9 +1,8 @@
 """The load: orders that arrive by the clock, whether or not the shop keeps up.
 
-A process of its own, so that what it burns is told apart; and a small HTTP client of its own on bare sockets, for a
-comfortable one would burn more than the shop, and one on an event loop a third more than this. An order that the shop
-sheds (429, 503) comes back when it was asked to, unless customers are impatient: then it is given up. With `--patience`
-an order whose request fails (5xx, no answer, a closed connection) comes back, too, until it is given up as lost.
+It is a process of its own, so that the CPU that it uses is told apart. An order that the shop sheds (429, 503) comes
+back when it was asked to, unless customers are impatient: then it is given up. With `--patience` an order whose request
+fails (5xx, no answer, a closed connection) comes back, too, until it is given up as lost.
 
     python -m shop_load.open_loop --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
 """
@@ -14,15 +13,15 @@ import argparse
 import json
 import random
 import selectors
-import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import NamedTuple
+
+from shop_load.window import Order, Refused, Window
 
 CONNECTIONS = 64
 LONGEST_QUEUE = 1.0
@@ -34,26 +33,6 @@ LOOK_FOR_SILENCE = 1.0
 """Seconds between two looks for requests that got no answer."""
 SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 """So many that no two orders of a moment need to fight for one product."""
-
-
-class Order(NamedTuple):
-    """When an order is due (seconds since the epoch), its Idempotency-Key, and its request."""
-
-    moment: float
-    key: str
-    request: bytes
-
-
-class Answer(NamedTuple):
-    """Status, headers with their names in lower case, body."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Refused(Exception):
-    """The shop will never take this order."""
 
 
 @dataclass
@@ -80,55 +59,6 @@ class Sent:
     """Orders that patient customers gave up."""
     began: float = 0.0
     cpu_seconds: float = 0.0
-
-
-class Window:
-    """One connection, at which one order at a time is placed."""
-
-    def __init__(self, port: int, ready: selectors.BaseSelector) -> None:
-        self.order: Order | None = None
-        """What is being asked for; None when it was answered."""
-        self._port, self._ready = port, ready
-        self._line: socket.socket | None = None
-        self._new, self._received = False, b""
-
-    def ask(self, order: Order) -> None:
-        """Send an order's request; on a new connection if there is none, as a server closes those that are idle."""
-        self.order, self._received = order, b""
-        self._new = self._line is None
-        if self._line is None:
-            self._line = socket.create_connection(("127.0.0.1", self._port))
-            self._ready.register(self._line, selectors.EVENT_READ, self)
-        with suppress(ConnectionError):  # it is closed, as reading it will show
-            self._line.sendall(order.request)
-
-    def look(self) -> Answer | None:
-        """The answer, None while it is not there. A request that met a closed connection is sent again.
-
-        Its key makes that harmless. Raises Refused if a new connection is closed as well.
-        """
-        assert self._line is not None
-        piece = b""
-        with suppress(ConnectionError):
-            piece = self._line.recv(65_536)
-        if piece:
-            self._received += piece
-            if (answer := answer_in(self._received)) is not None:
-                self.order = None
-            return answer
-        self.close()
-        if self.order is not None:
-            if self._new:
-                raise Refused("The shop closed a new connection and gave no answer.")
-            self.ask(self.order)
-        return None
-
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._line is not None:
-            self._ready.unregister(self._line)
-            self._line.close()
-            self._line = None
 
 
 @dataclass
@@ -276,18 +206,6 @@ def _request(dice: random.Random, key: str, deadline: int) -> bytes:
         f"Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def answer_in(received: bytes) -> Answer | None:
-    """The answer that was received, None while a piece of it is missing."""
-    head, whole, body = received.partition(b"\r\n\r\n")
-    if not whole:
-        return None
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return (
-        Answer(int(first.split()[1]), headers, body) if len(body) >= int(headers["content-length"]) else None
-    )
 
 
 def main() -> None:

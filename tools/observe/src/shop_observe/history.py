@@ -38,6 +38,8 @@ class Request:
     order_id: str = ""
     """The order in the answer to ``place-order``."""
     answered_at: float | None = None
+    customer: str = ""
+    """The customer of ``place-order``, to whom its key belongs."""
 
 
 class History:
@@ -50,7 +52,14 @@ class History:
         self._file: TextIO = (folder / f"{run}.jsonl").open("a", buffering=1)
 
     def asked(
-        self, operation: str, *, key: str = "", subject: str = "", scenario: str = "", quantity: int = 0
+        self,
+        operation: str,
+        *,
+        key: str = "",
+        customer: str = "",
+        subject: str = "",
+        scenario: str = "",
+        quantity: int = 0,
     ) -> int:
         """A request is about to leave; returns its number for `answered`."""
         number = next(self._numbers)
@@ -58,6 +67,7 @@ class History:
             number=number,
             asked=operation,
             key=key,
+            customer=customer,
             subject=subject,
             scenario=scenario,
             quantity=quantity,
@@ -108,6 +118,7 @@ def read_history(run: str, lines: Iterable[str]) -> list[Request]:
                 scenario=fields.get("scenario", ""),
                 quantity=fields.get("quantity", 0),
                 asked_at=fields["at"],
+                customer=fields.get("customer", ""),
             )
         elif number in requests:
             request = requests[number]

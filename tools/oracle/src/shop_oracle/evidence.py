@@ -210,11 +210,14 @@ class Evidence:
         return found
 
     def unknown_orders(self) -> set[str]:
-        """Orders that the log tells of, and that orders neither has nor published."""
+        """Orders that the log tells of, and that orders neither has nor published.
+
+        Foreign records count, too: a service that does not read the field that is wrong takes such an order.
+        """
         written = {row.event_id for row in self.outbox}
         return {
             entry.key
-            for entry in self.log.events
+            for entry in self.log.entries
             if entry.type == PLACED and entry.key not in self.orders and entry.id not in written
         }
 

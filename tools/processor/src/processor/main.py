@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Header, Query, Request
+from fastapi import APIRouter, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -46,8 +46,16 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Sandbox card processor", version="0.1.0", lifespan=lifespan)
     app.add_exception_handler(cards.Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.include_router(_charges(ledger, settings.slow_seconds))
+    app.include_router(_reading(ledger))
+    return app
 
-    @app.post("/charges", status_code=201, summary="Charge a card, once per Idempotency-Key")
+
+def _charges(ledger: Ledger, slow_seconds: float) -> APIRouter:
+    """The routes that move money."""
+    router = APIRouter()
+
+    @router.post("/charges", status_code=201, summary="Charge a card, once per Idempotency-Key")
     async def post_charge(body: ChargeRequest, key: IdempotencyKey) -> JSONResponse:
         answer = await ledger.write(
             functools.partial(
@@ -61,10 +69,10 @@ def create_app(settings: Settings) -> FastAPI:
         )
         if body.token == "tok_slow" and not answer.replayed:
             # The money has moved already: a client that gives up now must ask again with the same key.
-            await asyncio.sleep(settings.slow_seconds)
+            await asyncio.sleep(slow_seconds)
         return JSONResponse(answer.body, answer.status)
 
-    @app.post("/charges/{charge_id}/refunds", status_code=201, summary="Give a charge back, once")
+    @router.post("/charges/{charge_id}/refunds", status_code=201, summary="Give a charge back, once")
     async def post_refund(charge_id: str, body: RefundRequest, key: IdempotencyKey) -> JSONResponse:
         answer = await ledger.write(
             functools.partial(
@@ -77,23 +85,30 @@ def create_app(settings: Settings) -> FastAPI:
         )
         return JSONResponse(answer.body, answer.status)
 
-    @app.get("/ledger", summary="Entries after an entry_id, and the totals of the whole ledger")
+    return router
+
+
+def _reading(ledger: Ledger) -> APIRouter:
+    """The routes that change nothing."""
+    router = APIRouter()
+
+    @router.get("/ledger", summary="Entries after an entry_id, and the totals of the whole ledger")
     async def get_ledger(
         after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
         limit: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
     ) -> dict[str, Any]:
         return await ledger.read(functools.partial(cards.read_ledger, after=after, limit=limit or -1))
 
-    @app.get("/livez", summary="The loop is alive")
+    @router.get("/livez", summary="The loop is alive")
     async def livez() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="The ledger can be read")
+    @router.get("/readyz", summary="The ledger can be read")
     async def readyz() -> dict[str, str]:
         await ledger.read(lambda db: db.execute("SELECT count(*) FROM entries WHERE entry_id = 0").fetchone())
         return {"status": "ok"}
 
-    return app
+    return router
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shop_stack.errors import UserError
+from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
 
 HTTP_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9092, 5432
 """Where the containers listen for those outside; Docker says which port of this machine leads there."""
-MIRRORED_EVERY = 3.0
-"""Seconds between two looks at the spans."""
 START = "Start one with `docker compose up --build --wait`."
 
 
 def docker(*arguments: str) -> str:
     """What docker prints when it is run in the repository. Raises UserError with its own words."""
-    program = shutil.which("docker")
-    if program is None:
-        raise TargetMissing("There is no docker on the PATH: install it, or choose another --target.")
-    done = subprocess.run(
-        [program, *arguments], cwd=repository(), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise UserError(f"docker {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
+    asked = f"docker {' '.join(arguments[:3])}"
+    return output_of([program("docker"), *arguments], asked, cwd=repository())
 
 
 @contextmanager
@@ -53,7 +43,8 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         raise TargetMissing(f"No whole shop runs in containers: {', '.join(missing)} lacks. {START}")
     # A shop that is made anew knows nothing of what customers of the old one were told.
     state = state / _age_of_data(config)
-    with _mirrored_spans(state / "spans"):
+    _copy_spans(state / "spans")
+    with mirrored_spans(state / "spans", partial(_copy_spans, state / "spans")):
         yield Target(
             name="compose",
             service_urls={name: f"http://{HOST}:{ports[name][HTTP_PORT]}" for name in SERVICES},
@@ -94,27 +85,7 @@ def _age_of_data(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(made.encode()).hexdigest()[:8]
 
 
-@contextmanager
-def _mirrored_spans(folder: Path) -> Iterator[None]:
-    """Keep a copy of the receiver's spans in `folder`, some seconds old, for as long as the context lasts."""
+def _copy_spans(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    closing = threading.Event()
-
-    def copy() -> None:
-        try:
-            docker("compose", "cp", "spans:/spans/.", str(folder))
-        except (UserError, TargetMissing):
-            pass  # Where there is no receiver, or it is away, the copy stays as it is.
-
-    def mirror() -> None:
-        while not closing.wait(MIRRORED_EVERY):
-            copy()
-
-    copy()
-    mirroring = threading.Thread(target=mirror, daemon=True)
-    mirroring.start()
-    try:
-        yield
-    finally:
-        closing.set()
-        mirroring.join()
+    with suppress(UserError, TargetMissing):
+        docker("compose", "cp", "spans:/spans/.", str(folder))

@@ -13,20 +13,15 @@ called again at any moment.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
 import os
-import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, kafka, parts, paths, postgres, postgres_programs, venvs
+from shop_stack import checks, kafka, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import EVERYTHING, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
-from shop_stack.passwords import write_private
 from shop_stack.ports import SERVICES, Ports, base_from_environment
 from shop_stack.process import Resources
 from shop_stack.target import Target
@@ -66,7 +61,7 @@ def stack(
     ports: they are read from its files unless `base` is given.
     """
     folder = (state or paths.state_folder()).absolute()
-    chosen = base or _recorded_base(folder) or base_from_environment()
+    chosen = base or stack_files.recorded_base(folder) or base_from_environment()
     return Stack(folder, Ports(chosen), services, environment or {})
 
 
@@ -76,16 +71,16 @@ async def up(stack: Stack, report: Report = silent) -> Target:
     If it fails or is cancelled, what it started is stopped again, and what ran before is left as it was.
     Raises UserError with the cure.
     """
-    with _alone(stack):
+    with stack_files.alone(stack):
         checks.before_start(stack)
         before = {name for name in stack.parts if stack.daemon(name).process() is not None}
-        _write_facts(stack)
+        stack_files.write_facts(stack)
         try:
             await _start_all(stack, report)
         except BaseException as error:
             await _stop_parts(stack, [name for name in stack.parts if name not in before], silent)
             if not before:
-                _forget_facts(stack)
+                stack_files.forget_facts(stack)
             if isinstance(error, BaseExceptionGroup):
                 raise _first(error) from None
             raise
@@ -97,11 +92,11 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
 
     With `wipe` the data goes too: databases, topics, the card ledger, spans, logs, passwords.
     """
-    with _alone(stack):
+    with stack_files.alone(stack):
         await _stop_parts(stack, list(EVERYTHING), report)
-        _forget_facts(stack)
+        stack_files.forget_facts(stack)
         if wipe:
-            _wipe(stack)
+            stack_files.wipe(stack)
 
 
 async def start(stack: Stack, name: str) -> None:
@@ -270,54 +265,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
-
-
-def _write_facts(stack: Stack) -> None:
-    """What `shop_stack.target.embedded` reads; private, for it has the owners' passwords in it."""
-    owners = {name: stack.passwords.roles(name) for name in stack.services}
-    facts = {
-        "base": stack.ports.base,
-        "service_urls": {name: stack.url(name) for name in stack.services},
-        "processor_url": stack.url(PROCESSOR),
-        "kafka": stack.broker.bootstrap,
-        "database_urls": {
-            name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
-        },
-        "spans": str(stack.spans),
-        "contracts": str(paths.contracts()),
-    }
-    write_private(stack.state / "stack.json", facts)
-
-
-def _forget_facts(stack: Stack) -> None:
-    (stack.state / "stack.json").unlink(missing_ok=True)
-
-
-def _recorded_base(state: Path) -> int | None:
-    try:
-        base = json.loads((state / "stack.json").read_text())["base"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return base if isinstance(base, int) else None
-
-
-def _wipe(stack: Stack) -> None:
-    postgres_programs.forget(stack.state)
-    for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
-        shutil.rmtree(stack.state / folder, ignore_errors=True)
-    for file in (*stack.state.glob("ledger.sqlite3*"), stack.state / "passwords.json"):
-        file.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(stack: Stack) -> Iterator[None]:
-    """Only one command at a time changes a stack."""
-    paths.make_private(stack.state)
-    with (stack.state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"Another command is starting or stopping the stack in {stack.state}: wait for its end."
-            ) from None
-        yield

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
 import os
 import shutil
 import sys
-import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +16,7 @@ from pathlib import Path
 
 from shop_stack.classpath import HASHES, UnknownJar
 from shop_stack.errors import UserError
-from shop_stack.ports import HOST, require_free
+from shop_stack.ports import HOST, answers, require_free
 from shop_stack.process import Daemon, run
 
 SMALL_JVM = (
@@ -157,7 +155,14 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
         env={**os.environ, "MALLOC_ARENA_MAX": "2"},
         cwd=broker.data,
     )
-    await _ready(daemon, broker, patience)
+    await daemon.until_ready(
+        lambda: answers(broker.port),
+        patience,
+        ended=lambda: (
+            f"Kafka ended right after its start: try again; if it ends again, the reason is in {daemon.log}."
+        ),
+        late=f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.",
+    )
 
 
 async def stop(daemon: Daemon, cache: Path) -> None:
@@ -206,26 +211,3 @@ async def _format(program: Sequence[str], jars: str, properties: Path, data: Pat
     except BaseException:
         shutil.rmtree(data, ignore_errors=True)
         raise
-
-
-async def _ready(daemon: Daemon, broker: Broker, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while not await _answers(broker.port):
-        if daemon.process() is None:
-            raise UserError(
-                f"Kafka ended right after its start: try again; if it ends again, the reason is in {daemon.log}."
-            )
-        if time.monotonic() > deadline:
-            raise UserError(f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.")
-        await asyncio.sleep(0.05)
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
-        return False
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return True

@@ -11,24 +11,23 @@ import base64
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 from shop_stack.errors import UserError
+from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
 
 KAFKA_PORT = 19192
 """The one that the broker advertises to those outside of the cluster."""
-MIRRORED_EVERY = 3.0
-"""Seconds between two looks at the spans."""
 PATIENCE = 20.0
 """Seconds that kubectl may take to open a way."""
 PORT = re.compile(rf"{re.escape(HOST)}:(\d+)")
@@ -41,16 +40,8 @@ def namespace() -> str:
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
     """What kubectl prints when it is asked about the shop's namespace. Raises UserError with its own words."""
-    done = subprocess.run(
-        [_program(), "--namespace", namespace(), *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise UserError(f"kubectl {' '.join(arguments[:3])} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
+    asked = f"kubectl {' '.join(arguments[:3])}"
+    return output_of([*_kubectl(), *arguments], asked, stdin=stdin)
 
 
 @contextmanager
@@ -70,7 +61,8 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         kafka = tunnels.enter_context(
             _Tunnel(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
         )
-        tunnels.enter_context(_mirrored_spans(state / "spans"))
+        spans = state / "spans"
+        tunnels.enter_context(mirrored_spans(spans, partial(_copy_spans, spans)))
         services = f"http://{HOST}:{proxy.port}/api/v1/namespaces/{namespace()}/services"
         yield Target(
             name="k8s",
@@ -81,17 +73,15 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
                 name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{HOST}:{postgres.port}/{name}"
                 for name, (role, password) in passwords.items()
             },
-            spans=state / "spans",
+            spans=spans,
             contracts=contracts,
             state=state,
         )
 
 
-def _program() -> str:
-    found = shutil.which("kubectl")
-    if found is None:
-        raise TargetMissing("There is no kubectl on the PATH: install it, or choose another --target.")
-    return found
+def _kubectl() -> list[str]:
+    """How each command begins. Raises TargetMissing if there is no kubectl."""
+    return [program("kubectl"), "--namespace", namespace()]
 
 
 def _passwords() -> Mapping[str, tuple[str, str]]:
@@ -144,7 +134,7 @@ class _Tunnel:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [_program(), "--namespace", namespace(), *self._arguments],
+            [*_kubectl(), *self._arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -180,28 +170,11 @@ class _Tunnel:
                 self._process.terminate()
 
 
-@contextmanager
-def _mirrored_spans(folder: Path) -> Iterator[None]:
-    """Keep a copy of the receiver's spans in `folder`, some seconds old, for as long as the context lasts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    closing = threading.Event()
-
-    def mirror() -> None:
-        while not closing.wait(MIRRORED_EVERY):
-            read = [_program(), "--namespace", namespace(), "exec", "statefulset/spans", "--"]
-            read += ["tar", "--create", "--directory", "/spans", "."]
-            # Where there is no receiver, or it is away, the copy stays as it is.
-            with subprocess.Popen(read, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as sent:
-                unpack = ["tar", "--extract", "--no-same-owner", "--directory", str(folder)]
-                subprocess.run(unpack, stdin=sent.stdout, stderr=subprocess.DEVNULL, check=False)
-
-    mirroring = threading.Thread(target=mirror, daemon=True)
-    mirroring.start()
-    try:
-        yield
-    finally:
-        closing.set()
-        mirroring.join()
+def _copy_spans(folder: Path) -> None:
+    read = [*_kubectl(), "exec", "statefulset/spans", "--", "tar", "--create", "--directory", "/spans", "."]
+    with subprocess.Popen(read, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as sent:
+        unpack = ["tar", "--extract", "--no-same-owner", "--directory", str(folder)]
+        subprocess.run(unpack, stdin=sent.stdout, stderr=subprocess.DEVNULL, check=False)
 
 
 def _drain(stream: IO[str] | None) -> None:

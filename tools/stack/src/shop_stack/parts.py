@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import asyncpg
 from shop_stack import kafka, passwords, paths, postgres, topics, venvs
 from shop_stack.errors import UserError
 from shop_stack.passwords import Passwords
-from shop_stack.ports import HOST, SERVICES, Ports, require_free
+from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
 from shop_stack.process import Daemon, run
 
 POSTGRES, KAFKA, SPANS, PROCESSOR = "postgres", "kafka", "spans", "processor"
@@ -192,15 +191,12 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> None:
     """Return when the part says that it is ready. Raises UserError if it ends or takes too long."""
     daemon = stack.daemon(name)
-    deadline = time.monotonic() + patience
-    while not await is_ready(stack, name):
-        if daemon.process() is None:
-            raise UserError(
-                f"{name} ended right after its start ({_last_words(daemon)}): see `shop logs {name}`."
-            )
-        if time.monotonic() > deadline:
-            raise UserError(f"{name} was not ready after {patience:.0f} s: see `shop logs {name}`.")
-        await asyncio.sleep(0.05)
+    await daemon.until_ready(
+        lambda: is_ready(stack, name),
+        patience,
+        ended=lambda: f"{name} ended right after its start ({_last_words(daemon)}): see `shop logs {name}`.",
+        late=f"{name} was not ready after {patience:.0f} s: see `shop logs {name}`.",
+    )
 
 
 async def is_ready(stack: Stack, name: str) -> bool:
@@ -210,16 +206,6 @@ async def is_ready(stack: Stack, name: str) -> bool:
     if name in (POSTGRES, KAFKA):
         return await answers(ports[name])
     return await http_status(ports[name], path) == 200
-
-
-async def answers(port: int) -> bool:
-    """Whether a process accepts connections on this port."""
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 2)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
 
 
 async def http_status(port: int, path: str) -> int | None:

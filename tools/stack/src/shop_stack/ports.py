@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
@@ -55,6 +56,16 @@ class Ports:
             "processor": self.processor,
             **{name: self.service(name) for name in SERVICES},
         }
+
+
+async def answers(port: int) -> bool:
+    """Whether a process of this machine accepts connections on this port."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 2)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 def base_from_environment() -> int:

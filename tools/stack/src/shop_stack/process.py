@@ -12,11 +12,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from shop_stack.errors import UserError
 
 KILL_PATIENCE = 20.0
 """Seconds that a killed process may take to be gone: on a busy machine its last threads wait for their turn."""
@@ -117,6 +119,26 @@ class Daemon:
         written.write_text(json.dumps({"pid": child.pid, "started": started}))
         written.replace(self.pid_file)
         return child.pid
+
+    async def until_ready(
+        self,
+        is_ready: Callable[[], Awaitable[bool]],
+        patience: float,
+        *,
+        ended: Callable[[], str],
+        late: str,
+    ) -> None:
+        """Return when `is_ready()`.
+
+        Raises UserError: `ended()` if the process ends before, `late` if it takes longer than `patience` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while not await is_ready():
+            if self.process() is None:
+                raise UserError(ended())
+            if time.monotonic() > deadline:
+                raise UserError(late)
+            await asyncio.sleep(0.05)
 
     def process(self) -> psutil.Process | None:
         """The running process, None if it was never started or has ended."""

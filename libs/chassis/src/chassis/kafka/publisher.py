@@ -5,7 +5,7 @@ Topics are sent beside each other, so that one that is missing, forbidden or wit
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -25,7 +25,7 @@ from aiokafka.errors import (
 
 from chassis.errors import KAFKA, KafkaUnavailable
 from chassis.events import Cause, encode
-from chassis.kafka.fencing import fence_requests
+from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.observability import metrics, tracing
 from chassis.observability.outages import OUTAGES
 from chassis.observability.tracing import MessageIds, MessageSpan
@@ -54,19 +54,12 @@ PRODUCER_ERRORS = (
 UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
 """A row that cannot be handed to the client at all."""
 
-Stop = Callable[[AIOKafkaProducer], Awaitable[None]]
-
-
-async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stop it as aiokafka does: it sends first what it has."""
-    await producer.stop()
-
 
 class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
-    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. Nothing is sent
-    while `fence` is closed. `stop` stops a producer that is not used any more.
+    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks`
+    say what happens to a producer besides sending; they are told whether `fence` is open.
     """
 
     def __init__(
@@ -74,12 +67,12 @@ class KafkaPublisher:
         kafka: Mapping[str, Any],
         source: str,
         fence: Fence | None = None,
-        stop: Stop = stop_producer,
+        hooks: ProducerHooks | None = None,
     ) -> None:
         self._kafka = kafka
         self._source = source
         self._fence = fence or Fence()
-        self._stop = stop
+        self._hooks = hooks or ProducerHooks()
         self._producer: AIOKafkaProducer | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -126,7 +119,7 @@ class KafkaPublisher:
             stopping.add_done_callback(self._stopping.discard)
 
     async def _stop_in_time(self, producer: AIOKafkaProducer) -> None:
-        stopping = asyncio.ensure_future(self._stop(producer))
+        stopping = asyncio.ensure_future(self._hooks.stop(producer))
         await asyncio.wait([stopping], timeout=CLOSE_SECONDS)
         stopping.cancel()
         # A producer that is cut off while it stops leaves its connections open.
@@ -148,7 +141,7 @@ class KafkaPublisher:
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 partitioner=_partition_of,
             )
-            fence_requests(producer, lambda: producer is self._producer and self._fence.is_open())
+            self._hooks.created(producer, lambda: producer is self._producer and self._fence.is_open())
             self._producer = producer
             async with asyncio.timeout(CONNECT_SECONDS):
                 await producer.start()

@@ -9,6 +9,7 @@ TRICKS = frozenset(
     {
         "accept_queue",
         "fast_refusals",
+        "fence_requests",
         "fetch_together",
         "garbage_collector",
         "leave_while_joining",

@@ -6,16 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from chassis.events.envelope import MAX_NAME_LENGTH
 from chassis.inbox import redrive as letters
 from chassis.inbox.redrive import UnknownDeadLetter
 from chassis.outbox.republish import republish_all
-from chassis.web.body import RequestBody
 from chassis.web.context import Db, context_of
 from chassis.web.problems import Problem, ProblemType
 from chassis.web.retry_route import RetryRoute
+from chassis.web.selected import Key, Selected
 from chassis.web.text import Storable
 
 router = APIRouter(prefix="/admin", tags=["admin"], route_class=RetryRoute)
@@ -49,17 +48,11 @@ class DeadLetterDetail(DeadLetter):
     value: str | None
 
 
-Key = Annotated[str, Field(max_length=MAX_NAME_LENGTH), Storable]
-Topic = Annotated[str, Field(max_length=249), Storable]
 State = Annotated[str, Query(max_length=32), Storable]
 
 
-class Selection(RequestBody):
+class Selection(Selected):
     """Which letters: one by its id, or all open ones of a key (on one topic or on all)."""
-
-    id: int | None = None
-    topic: Topic | None = None
-    key: Key | None = None
 
     def checked(self) -> letters.Selection:
         """Raises Problem 422 `empty-selection` where neither an id nor a key is named."""

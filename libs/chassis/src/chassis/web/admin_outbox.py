@@ -5,16 +5,15 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from chassis.events.envelope import MAX_NAME_LENGTH
 from chassis.outbox import operate
-from chassis.web.body import RequestBody
 from chassis.web.context import Db
 from chassis.web.problems import Problem
-from chassis.web.text import Storable
+from chassis.web.retry_route import RetryRoute
+from chassis.web.selected import Selected
 
-router = APIRouter(prefix="/admin/outbox", tags=["admin"])
+router = APIRouter(prefix="/admin/outbox", tags=["admin"], route_class=RetryRoute)
 
 
 class SetAsideRow(BaseModel):
@@ -32,16 +31,8 @@ class SetAsideRow(BaseModel):
     ended_at: datetime | None
 
 
-Key = Annotated[str, Field(max_length=MAX_NAME_LENGTH), Storable]
-Topic = Annotated[str, Field(max_length=249), Storable]
-
-
-class RefusedRows(RequestBody):
+class RefusedRows(Selected):
     """Which REFUSED rows: one by its id, or all of a key (on one topic or on all)."""
-
-    id: int | None = None
-    topic: Topic | None = None
-    key: Key | None = None
 
     def checked(self) -> operate.Rows:
         """Raises Problem 422 `empty-selection` where none of the three is named."""

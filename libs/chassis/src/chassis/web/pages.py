@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
@@ -19,6 +20,7 @@ from chassis.web.problems import Problem
 CHECKSUM_BYTES = 6
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 PositionText = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00]*$")]
 """Text in a position: PostgreSQL can compare with it."""
@@ -31,6 +33,16 @@ class Cursors:
         """A cursor for the row after which the next page begins. `position` is JSON."""
         content = json.dumps(position, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(_checksum(content) + content).rstrip(b"=").decode()
+
+    def cut(
+        self, rows: Sequence[R], limit: int, position: Callable[[R], list[Any]]
+    ) -> tuple[Sequence[R], str | None]:
+        """A page of at most `limit` rows, and the cursor of the next page, None on the last one.
+
+        `rows` were read with one more than `limit`. `position` is where a row stands, as `seal` takes it.
+        """
+        page = rows[:limit]
+        return page, self.seal(position(page[-1])) if len(rows) > limit else None
 
     def open(self, cursor: str, kind: type[T]) -> T:
         """The position in a cursor, as a `kind` such as `tuple[UUID]`.

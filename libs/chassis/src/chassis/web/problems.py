@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 RETRY_LATER = {"Retry-After": "1"}
@@ -38,6 +39,26 @@ HEADERS_TOO_LARGE = ProblemType(
 )
 MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
 INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
+
+
+class ProblemView(BaseModel):
+    """RFC 9457 problem details; further members depend on the type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:shopfloor:problem:unknown-sku"])
+    title: str
+    status: int
+    detail: str = ""
+
+
+def problem_answers(**slugs: str) -> dict[int | str, dict[str, Any]]:
+    """The problem answers of an operation, for its OpenAPI document: `_404="unknown-order"`, by their slugs."""
+    content = {"application/problem+json": {"schema": ProblemView.model_json_schema()}}
+    return {
+        int(status.removeprefix("_")): {"description": described, "content": content}
+        for status, described in slugs.items()
+    }
 
 
 def problem_response(kind: ProblemType, /, **members: Any) -> Response:

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from shop_load.open_loop import Answer, answer_in
 from shop_load.plans import Plan
+from shop_load.window import Answer, answer_in
 from shop_observe.history import History
 from shop_stack.errors import UserError
 
@@ -80,7 +80,7 @@ async def buy(client: Client, plans: Iterable[Plan], goes_on: Callable[[], bool]
     for plan in plans:
         if not goes_on():
             return
-        number = history.asked("place-order", key=plan.key, scenario=plan.scenario)
+        number = history.asked("place-order", key=plan.key, customer=plan.customer_id, scenario=plan.scenario)
         status, _, body = await client.ask(_order(plan))
         history.answered(number, status, json.loads(body).get("order_id", ""))
 

@@ -59,7 +59,12 @@ def bench(
         effort = plan.with_rounds(effort, rounds)
     signal.signal(signal.SIGTERM, end)
     report = asyncio.run(run(plan.chosen(only or []), effort, console))
-    out = out or paths.cache_folder().parent / "report"
+    _tell(report, out or paths.cache_folder().parent / "report", console, json_=json_)
+    raise typer.Exit(0 if report.holds else 1)
+
+
+def _tell(report: Report, out: Path, console: Console, *, json_: bool) -> None:
+    """Write a report into the folder `out`, and print it."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(json.dumps(report.as_json(), indent=2))
     write_page(report, out / "bench.html")
@@ -68,7 +73,6 @@ def bench(
     else:
         print_report(report, Console())
         console.print(f"More in {out / 'bench.html'} and {out / 'bench.json'}.", style="dim")
-    raise typer.Exit(0 if report.holds else 1)
 
 
 def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:

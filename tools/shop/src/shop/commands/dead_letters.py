@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from shop_observe.timeline import shown
+from shop.rows import chosen, print_rows
 from shop_stack import admin
-from shop_stack.admin import ask, require_service
+from shop_stack.admin import ask
 from shop_stack.connect import connect
 from shop_stack.errors import UserError
-from shop_stack.ports import SERVICES
 
 app = typer.Typer(
     help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
@@ -53,10 +47,7 @@ def list_letters(
     with connect() as target:
         asked = {"state": state, **({"key": key} if key else {})}
         found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    Console().print(table_of(found) if any(found.values()) else "No dead letters.")
+    print_rows(found, COLUMNS, as_json, "No dead letters.")
 
 
 @app.command()
@@ -124,22 +115,3 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     if outcome["error"]:
         typer.echo(outcome["error"], err=True)
     raise typer.Exit(1 if outcome["error"] else 0)
-
-
-def chosen(service: str | None) -> tuple[str, ...]:
-    """All services, or the one that is named. Raises UserError if there is none of that name."""
-    if service is None:
-        return SERVICES
-    require_service(service)
-    return (service,)
-
-
-def table_of(found: Mapping[str, Iterable[Mapping[str, Any]]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("service", *COLUMNS):
-        table.add_column(column)
-    for service, letters in found.items():
-        for letter in letters:
-            # A key or a type of a foreign record may hold brackets, and what moves the cursor.
-            table.add_row(service, *(Text(shown(str(letter[column] or "-"))) for column in COLUMNS))
-    return table

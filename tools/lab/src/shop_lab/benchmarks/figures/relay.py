@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from shop_lab import probe_runner, scratch
 from shop_lab.benchmarks.benchmark import Benchmark
+from shop_lab.benchmarks.beside_bare import beside_bare
 from shop_lab.benchmarks.charts import Bars
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.values import Value
@@ -13,16 +13,7 @@ from shop_lab.values import Value
 
 async def measure(bench: Benchmark) -> Result:
     """The probe takes turns itself, and checks the order of what arrived."""
-    async with scratch.database(bench.testbed) as database:
-        rates = await probe_runner.run_probe(
-            "relay",
-            database=database,
-            bootstrap=bench.testbed.target.kafka,
-            topic=await scratch.topic(bench.testbed, "relay"),
-            bare_topic=await scratch.topic(bench.testbed, "relay-bare"),
-            rows=bench.effort.rows,
-            rounds=bench.effort.rounds,
-        )
+    rates = await beside_bare(bench, "relay", rows=bench.effort.rows)
     typical = {name: median(found) for name, found in rates.items()}
     return Result(
         [

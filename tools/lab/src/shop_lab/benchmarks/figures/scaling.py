@@ -41,24 +41,17 @@ async def measure(bench: Benchmark) -> Result:
     few_replicas, many_replicas, few_partitions, many_partitions = cost.values()
     return Result(
         [
-            Value(
-                "CPU per order, replicas 1 → 4",
-                100 * (many_replicas / few_replicas - 1),
-                10,
-                0,
-                unit="% more",
-            ),
-            Value(
-                "CPU per order, partitions 1 → 48",
-                100 * (many_partitions / few_partitions - 1),
-                10,
-                0,
-                unit="% more",
-            ),
+            growth("CPU per order, replicas 1 → 4", few_replicas, many_replicas),
+            growth("CPU per order, partitions 1 → 48", few_partitions, many_partitions),
         ],
         {"orders_per_second": rate, "cpu_ms_per_order": found},
         [Bars("CPU per order", "ms", {name: {"order": ms} for name, ms in cost.items()})],
     )
+
+
+def growth(name: str, before: float, after: float) -> Value:
+    """By how much a cost grew. It is judged by a limit of 10 %."""
+    return Value(name, 100 * (after / before - 1), 10, 0, unit="% more")
 
 
 FIGURE = Figure("scaling", "CPU per order with more partitions and replicas", measure, (SHOP,))

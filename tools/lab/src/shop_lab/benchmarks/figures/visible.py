@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shop_lab import probe_runner, scratch
 from shop_lab.benchmarks.benchmark import Benchmark
+from shop_lab.benchmarks.beside_bare import beside_bare
 from shop_lab.benchmarks.charts import Lines
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.samples import percentiles, pooled
@@ -12,16 +12,7 @@ from shop_lab.values import Value
 
 async def measure(bench: Benchmark) -> Result:
     """The probe takes turns itself."""
-    async with scratch.database(bench.testbed) as database:
-        found = await probe_runner.run_probe(
-            "visible",
-            database=database,
-            bootstrap=bench.testbed.target.kafka,
-            topic=await scratch.topic(bench.testbed, "visible"),
-            bare_topic=await scratch.topic(bench.testbed, "visible-bare"),
-            samples=bench.effort.samples,
-            rounds=bench.effort.rounds,
-        )
+    found = await beside_bare(bench, "visible", samples=bench.effort.samples)
     ours, bare = percentiles([found["chassis"]]), percentiles([found["bare"]])
     return Result(
         [

@@ -87,25 +87,19 @@ def to_each(request: Request, *right: int) -> Give:
 
 async def reuse_key(world: World, tally: Tally) -> None:
     """Two customers order with one Idempotency-Key: keys belong to their callers, so both orders are taken."""
-    key = {"Idempotency-Key": f"foreign-{uuid4()}"}
-    await _ask(world, "orders", placing(customer_id="foreign-a"), key)
-    note(tally, await _ask(world, "orders", placing(customer_id="foreign-b"), key), (202,))
+    key = f"foreign-{uuid4()}"
+    await _place(world, key, "foreign key", customer_id="foreign-a")
+    note(tally, await _place(world, key, "foreign key", customer_id="foreign-b"), (202,))
 
 
 def pays_with(token: str, end: str) -> Give:
     """Place an order with a card; it must end in the state `end`."""
 
     async def give(world: World, tally: Tally) -> None:
-        key = f"foreign-{uuid4()}"
-        number = world.history.asked("place-order", key=key, scenario=f"foreign {token}"[:40])
-        answer = await _ask(world, "orders", placing(payment_token=token), {"Idempotency-Key": key})
+        answer = await _place(world, f"foreign-{uuid4()}", f"foreign {token}"[:40], payment_token=token)
         note(tally, answer, (202,))
         if answer is not None and answer.status_code == 202:
-            order_id = answer.json()["order_id"]
-            world.history.answered(number, 202, order_id)
-            tally.orders[order_id] = end
-        elif answer is not None:
-            world.history.answered(number, answer.status_code)
+            tally.orders[answer.json()["order_id"]] = end
 
     return give
 
@@ -121,6 +115,17 @@ def note(tally: Tally, answer: httpx.Response | None, right: Collection[int]) ->
         tally.wrong[status] += 1
     if len(answer.content) > LARGEST_ANSWER:
         tally.wrong[f"{status} of more than {LARGEST_ANSWER} bytes"] += 1
+
+
+async def _place(world: World, key: str, scenario: str, **more: Any) -> httpx.Response | None:
+    """Place an order, and write into the history what was asked and answered. None if there is no answer."""
+    customer = order(**more)["customer_id"]
+    number = world.history.asked("place-order", key=key, customer=customer, scenario=scenario)
+    answer = await _ask(world, "orders", placing(**more), {"Idempotency-Key": key})
+    if answer is not None:
+        order_id = answer.json()["order_id"] if answer.status_code == 202 else ""
+        world.history.answered(number, answer.status_code, order_id)
+    return answer
 
 
 async def _ask(

@@ -1,8 +1,13 @@
-"""A producer that stops sending at once.
+"""A producer that may send no more sends nothing that it still has.
 
-aiokafka keeps what it was given and tries again for ever, also while it is being stopped. A relay that has lost its
-lease must send nothing more, and its records may be in the client's hands. So the client is asked at the last moment,
-before each request, whether it may still send.
+What it does: replaces `send` of the producer's client, which the producer calls for each request. Each produce request
+is sent only while `may_send()`.
+Why: aiokafka keeps the records that it was given and tries again for ever, also while it is being stopped. A process
+that was frozen would send them when it goes on, after another relay has taken its shards (docs/decisions/0021).
+What it saves: no CPU; it guards. Without it the lease is checked before each page only, and a page that was under way
+may be sent late. Readers drop its events as duplicates, but an event that was given up meanwhile arrives.
+Waits for: aiokafka to give up records in an idempotent producer, or to ask before it sends them. Seen with
+aiokafka 0.14. Held by test_rows_of_a_cancelled_call_are_not_sent_later.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,20 @@
+"""Which rows an operator means: by id, key or topic."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chassis.events.envelope import MAX_NAME_LENGTH
+from chassis.web.body import RequestBody
+from chassis.web.text import Storable
+
+Key = Annotated[str, Field(max_length=MAX_NAME_LENGTH), Storable]
+Topic = Annotated[str, Field(max_length=249), Storable]
+
+
+class Selected(RequestBody):
+    """One row by its id, or all of a key, a topic or both. A body without any of them selects nothing."""
+
+    id: int | None = None
+    topic: Topic | None = None
+    key: Key | None = None

@@ -1,0 +1,68 @@
+"""Reads what services and the card processor answer over HTTP: the ledger, the reports, the time of their start."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from shop_oracle.errors import EvidenceMissing
+from shop_oracle.evidence import Movement
+from shop_stack.target import Target
+
+# The metric counts from the kernel's boot time, of which only whole seconds are told: it may be a second early.
+START_IS_TOLD_WITHIN = timedelta(seconds=1)
+STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
+REPORTS = {
+    "orders-by-state": "",
+    "revenue": "",
+    "top-products": "?limit=100",
+    "funnel": "",
+    "time-to-confirm": "",
+}
+
+
+async def read_ledger(client: httpx.AsyncClient, target: Target) -> list[Movement]:
+    """The card processor's ledger, all of it."""
+    url = f"{target.processor_url}/ledger"
+    fields = ("kind", "charge_id", "reference", "amount_minor", "currency")
+    try:
+        return [
+            Movement(*(entry[name] for name in fields))
+            for entry in json_of(await get(client, url))["entries"]
+        ]
+    except (KeyError, TypeError):
+        raise EvidenceMissing(f"{url} answers something else than a ledger: see `shop status`.") from None
+
+
+async def read_reports(client: httpx.AsyncClient, target: Target) -> dict[str, Any]:
+    url = target.service_urls["analytics"]
+    return {
+        name: json_of(await get(client, f"{url}/reports/{name}{query}")) for name, query in REPORTS.items()
+    }
+
+
+async def started_at(client: httpx.AsyncClient, target: Target) -> dict[str, datetime]:
+    """Service → when the process that answers was started, where it says so."""
+    started = {}
+    for service, url in target.service_urls.items():
+        if found := STARTED.search((await get(client, f"{url}/metrics")).text):
+            started[service] = datetime.fromtimestamp(float(found[1]), UTC) + START_IS_TOLD_WITHIN
+    return started
+
+
+async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    try:
+        return (await client.get(url)).raise_for_status()
+    except httpx.HTTPError as error:
+        why = str(error) or type(error).__name__
+        raise EvidenceMissing(f"{url} cannot be read ({why}). Is everything up? See `shop status`.") from None
+
+
+def json_of(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise EvidenceMissing(f"{response.url} answers no JSON: does another program listen there?") from None

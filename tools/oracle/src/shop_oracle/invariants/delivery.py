@@ -1,0 +1,42 @@
+"""Invariant 6: what a service wrote was sent, and each subscriber took it."""
+
+from __future__ import annotations
+
+from shop_oracle.evidence import Evidence
+from shop_oracle.invariants.judgement import Judgement
+from shop_oracle.invariants.subscribers import subscribers_of
+
+
+def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
+    """Outbox ⊆ Kafka ⊆ inbox + dead letters
+
+    Every event that a service wrote was sent, and each subscriber handled it or kept it as a dead letter. Copies of
+    dead letters are sent to topics of their own. A foreign record must be among the dead letters of each reader.
+    """
+    judgement = Judgement(f"{len(evidence.outbox)} written, {len(evidence.log.entries)} sent")
+    sent = {entry.id for log in (evidence.log, evidence.copies) for entry in log.entries}
+    compacted = {topic.name for topic in evidence.topics if topic.compacted}
+    events_on = {topic.name for topic in evidence.topics}
+    for row in evidence.outbox:
+        log = evidence.log if row.topic in events_on else evidence.copies
+        # Compaction keeps a key's newest event only, and that one tells everything.
+        if row.event_id not in sent and row.topic not in compacted and log.remembers(row.time):
+            judgement.expect(
+                False, f"event {row.event_id}", f"{row.type} of {row.key} on {row.topic}", "not sent"
+            )
+    buried = {(letter.group, letter.place) for letter in evidence.dead_letters}
+    buried_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
+    readers = {topic.name: topic.readers for topic in evidence.topics}
+    subscribers = subscribers_of(evidence)
+    for entry in evidence.log.entries:
+        # A type that is not declared is nobody's, so every reader of the topic must have put it aside.
+        for group in subscribers.get(entry.type, readers[entry.topic]):
+            if (entry.source, entry.id) in evidence.inbox.get(group, ()):
+                continue
+            place = entry.topic, entry.partition, entry.offset
+            if (group, place) not in buried and (group, entry.id) not in buried_ids:
+                expected = f"{entry.type or 'a message'} in the inbox or the dead letters of {group}"
+                judgement.violated(
+                    f"event {entry.id or entry.place}", expected, f"neither; it stands at {entry.place}"
+                )
+    return judgement

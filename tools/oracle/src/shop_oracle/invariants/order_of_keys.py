@@ -1,0 +1,50 @@
+"""Invariant 5: the events of a key stand in their order."""
+
+from __future__ import annotations
+
+from shop_observe.kafka_log import Entry
+from shop_oracle.evidence import Evidence
+from shop_oracle.invariants.judgement import Judgement
+
+
+def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
+    """No key is out of order on any topic
+
+    Versions rise from event to event; a repetition of an event does not count. A key stays on its partition,
+    unless its topic was widened.
+    """
+    judgement = Judgement("")
+    declared = {type_ for topic in evidence.topics for type_ in topic.events}
+    topics = {topic.name: topic for topic in evidence.topics}
+    latest: dict[tuple[str, str, str], Entry] = {}
+    versions: dict[tuple[str, str, str], int] = {}
+    seen: set[str] = set()
+    for entry in evidence.events():
+        data = entry.data
+        version = data.get("version")
+        if entry.type not in declared or not entry.id or entry.id in seen or not isinstance(version, int):
+            continue
+        seen.add(entry.id)
+        # Notifications stand under their order's key, and each is an aggregate of its own.
+        line = entry.topic, entry.key, data.get("notification_id", "")
+        if before := latest.get(line):
+            place = f"{entry.topic} key {entry.key}"
+            if version <= versions[line]:
+                expected = f"{entry.type} after version {versions[line]} of {before.place}"
+                judgement.violated(place, expected, f"version {version} at {entry.place}")
+            present = evidence.log.partitions.get(entry.topic, 0)
+            if not may_follow(before.partition, entry.partition, topics[entry.topic].partitions, present):
+                judgement.violated(place, f"partition {before.partition} for all of its events", entry.place)
+        latest[line], versions[line] = entry, version
+    judgement.judged = f"{len(latest)} keys"
+    return judgement
+
+
+def may_follow(before: int, after: int, declared: int, present: int) -> bool:
+    """Whether a key may go from one partition of a topic to another.
+
+    Only by widening, from the declared number of partitions or a multiple to one of its own multiples up to the
+    present one: then a key stays where it is or goes to a partition that is new.
+    """
+    earlier = [n for n in range(declared, present, declared) if present % n == 0]
+    return before == after or any(before < n <= after and after % n == before for n in earlier)

@@ -1,0 +1,97 @@
+"""The command `shop outbox`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shop.rows import chosen, print_rows
+from shop_stack.admin import ask
+from shop_stack.connect import connect
+from shop_stack.errors import UserError
+
+app = typer.Typer(
+    help="Events that services could not send: list, send-again, give-up.", no_args_is_help=True
+)
+
+Service = Annotated[str, typer.Argument(help="The service that could not send the event.", metavar="SERVICE")]
+RowId = Annotated[int | None, typer.Option("--id", help="One row, by its id.")]
+Key = Annotated[str | None, typer.Option(help="All rows of a key: an order's id, or a SKU.")]
+Topic = Annotated[str | None, typer.Option(help="All rows of a topic.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+COLUMNS = ("id", "state", "topic", "type", "key", "error")
+
+
+@app.command("list")
+def list_rows(
+    service: Annotated[str | None, typer.Argument(help="Only this service's.")] = None,
+    state: Annotated[str, typer.Option(help="open, all, DELAYED, REFUSED or GIVEN_UP.")] = "open",
+    as_json: AsJson = False,
+) -> None:
+    """List rows of the outbox that stand aside, oldest first.
+
+    DELAYED: it is tried again by itself. REFUSED: the broker does not accept it,
+    and later rows of its key wait for it. GIVEN_UP: it is never sent.
+
+    Examples:
+
+        shop outbox list
+
+        shop outbox list payments --state REFUSED --json"""
+    with connect() as target:
+        asked = {"state": state}
+        found = {one: ask(target, one, "GET", "/outbox/set-aside", params=asked) for one in chosen(service)}
+    print_rows(found, COLUMNS, as_json, "No row stands aside.")
+
+
+@app.command("send-again")
+def send_again(
+    service: Service, row: RowId = None, key: Key = None, topic: Topic = None, as_json: AsJson = False
+) -> None:
+    """Try REFUSED rows again, before the later rows of their keys.
+
+    If the broker refuses a row again, it is REFUSED again.
+
+    Examples:
+
+        shop outbox send-again inventory --id 7
+
+        shop outbox send-again inventory --topic inventory.stock.v1"""
+    count = end_refusals("send-again", service, row, key, topic)
+    typer.echo(json_of(count) if as_json else f"{service} tries {count} rows again.")
+
+
+@app.command("give-up")
+def give_up(
+    service: Service, row: RowId = None, key: Key = None, topic: Topic = None, as_json: AsJson = False
+) -> None:
+    """Give up REFUSED rows: they are never sent.
+
+    The later rows of their keys go on. Readers of the topic never get the event.
+
+    Example:
+
+        shop outbox give-up inventory --id 7"""
+    count = end_refusals("give-up", service, row, key, topic)
+    typer.echo(json_of(count) if as_json else f"{service} has given up {count} rows.")
+
+
+def end_refusals(verb: str, service: str, row: int | None, key: str | None, topic: str | None) -> int:
+    """Send again or give up. Returns how many rows that were. Raises UserError where there are none."""
+    if row is None and key is None and topic is None:
+        raise UserError("Which rows? Name --id, --key or --topic; `shop outbox list` shows all three.")
+    which = {"id": row, "key": key, "topic": topic}
+    with connect() as target:
+        count: int = ask(target, service, "POST", f"/outbox/{verb}", json=which)["rows"]
+    if count == 0:
+        raise UserError(
+            f"{service} has no such REFUSED row: `shop outbox list {service} --state all` shows its rows."
+        )
+    return count
+
+
+def json_of(count: int) -> str:
+    """As the admin API answers it."""
+    return f'{{"rows": {count}}}'

@@ -1,0 +1,56 @@
+"""What the ways to a shop on other machines share: the programs that lead there, and a copy of its spans."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from shop_stack.errors import UserError
+from shop_stack.target import TargetMissing
+
+MIRRORED_EVERY = 3.0
+"""Seconds between two looks at the spans."""
+
+
+def program(name: str) -> str:
+    """Where a program is. Raises TargetMissing if it is not on the PATH."""
+    found = shutil.which(name)
+    if found is None:
+        raise TargetMissing(f"There is no {name} on the PATH: install it, or choose another --target.")
+    return found
+
+
+def output_of(
+    command: Sequence[str], asked: str, *, stdin: str | None = None, cwd: Path | None = None
+) -> str:
+    """What a command prints. Raises UserError with its own words; `asked` is what it is called there."""
+    done = subprocess.run(command, input=stdin, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"{asked} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+@contextmanager
+def mirrored_spans(folder: Path, copy: Callable[[], object]) -> Iterator[None]:
+    """Keep a copy of the receiver's spans in `folder`, some seconds old, for as long as the context lasts.
+
+    `copy` makes it. It leaves the last copy as it is where there is no receiver, or it is away.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    closing = threading.Event()
+
+    def mirror() -> None:
+        while not closing.wait(MIRRORED_EVERY):
+            copy()
+
+    mirroring = threading.Thread(target=mirror, daemon=True)
+    mirroring.start()
+    try:
+        yield
+    finally:
+        closing.set()
+        mirroring.join()

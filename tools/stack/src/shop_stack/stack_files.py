@@ -1,0 +1,69 @@
+"""The files of a stack: what they say of one that runs, the lock, and what a wipe removes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shop_stack import paths, postgres_programs
+from shop_stack.errors import UserError
+from shop_stack.parts import PROCESSOR, Stack
+from shop_stack.passwords import write_private
+
+
+def write_facts(stack: Stack) -> None:
+    """Write what `shop_stack.target.embedded` reads. The file is private: it has the owners' passwords in it."""
+    owners = {name: stack.passwords.roles(name) for name in stack.services}
+    facts = {
+        "base": stack.ports.base,
+        "service_urls": {name: stack.url(name) for name in stack.services},
+        "processor_url": stack.url(PROCESSOR),
+        "kafka": stack.broker.bootstrap,
+        "database_urls": {
+            name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
+        },
+        "spans": str(stack.spans),
+        "contracts": str(paths.contracts()),
+    }
+    write_private(stack.state / "stack.json", facts)
+
+
+def forget_facts(stack: Stack) -> None:
+    """The stack does not run any more."""
+    (stack.state / "stack.json").unlink(missing_ok=True)
+
+
+def recorded_base(state: Path) -> int | None:
+    """Where the ports of a stack begin that was started; None if there is none, or its file is damaged."""
+    try:
+        base = json.loads((state / "stack.json").read_text())["base"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return base if isinstance(base, int) else None
+
+
+def wipe(stack: Stack) -> None:
+    """Remove the data, the logs and the passwords of a stack that does not run."""
+    postgres_programs.forget(stack.state)
+    for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
+        shutil.rmtree(stack.state / folder, ignore_errors=True)
+    for file in (*stack.state.glob("ledger.sqlite3*"), stack.state / "passwords.json"):
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(stack: Stack) -> Iterator[None]:
+    """Only one command at a time changes a stack. Raises UserError while another one does."""
+    paths.make_private(stack.state)
+    with (stack.state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"Another command is starting or stopping the stack in {stack.state}: wait for its end."
+            ) from None
+        yield
