@@ -1,0 +1,98 @@
+"""Each runbook is followed by a drill, and what it names exists."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.runbooks.pages import FOLDER, ROOT, Page, page_names, rows_of
+
+DRILLS = Path(__file__).parent / "drills"
+MARK = re.compile(r'^@pytest\.mark\.runbook\("([a-z-]+|README)"\)$', re.MULTILINE)
+SOURCES = "\n".join(
+    file.read_text() for place in ("libs", "services") for file in (ROOT / place).glob("*/src/**/*.py")
+)
+METRIC = re.compile(r"\bchassis_\w+")
+LOG_EVENT = re.compile(r"`([a-z_]+\.[a-z_]+)`")
+NOT_LOG_EVENTS = {"max.message", "retention.ms", "segment.ms"}
+"""Settings of topics look like log events."""
+ALERT = re.compile(r"`(Shopfloor\w+)`")
+PAGES = page_names()
+
+
+def drilled(sources: str) -> set[str]:
+    """The pages whose drills are in these sources."""
+    return set(MARK.findall(sources))
+
+
+def faults_of(text: str) -> list[str]:
+    """Metrics, log events and alerts that a page names and that do not exist, and commands that are no shell."""
+    alerts = {rule["alert"] for rule in alert_rules()}
+    faults = [
+        f"no metric {name}" for name in METRIC.findall(text) if f'"{name}' not in SOURCES and not _is_part(name)
+    ]
+    faults += [
+        f"no log event {name}"
+        for name in LOG_EVENT.findall(text)
+        if f'"{name}"' not in SOURCES and name not in NOT_LOG_EVENTS
+    ]
+    faults += [f"no alert {name}" for name in ALERT.findall(text) if name not in alerts]
+    faults += [f"no shell: {block}" for block in Page("page", text).blocks if not _is_shell(block)]
+    return faults
+
+
+def _is_part(name: str) -> bool:
+    """Whether it is the beginning of metrics' names, for `grep`."""
+    return f'"{name}_' in SOURCES
+
+
+def _is_shell(block: str) -> bool:
+    return subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True, check=False).returncode == 0
+
+
+def alert_rules() -> list[dict[str, str]]:
+    """All alerts of deploy/."""
+    file = ROOT / "deploy" / "k8s" / "components" / "monitoring" / "alerts.yaml"
+    groups = yaml.safe_load(file.read_text())["spec"]["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_runbook_has_a_drill(name: str) -> None:
+    sources = "\n".join(file.read_text() for file in DRILLS.glob("test_*.py"))
+    assert name in drilled(sources), f"write a drill for {name}.md: tests/runbooks/drills"
+
+
+def test_a_runbook_without_a_drill_is_seen() -> None:
+    assert drilled('@pytest.mark.runbook("kafka-down")\nasync def test_it() -> None: ...\n') == {"kafka-down"}
+    assert drilled('# @pytest.mark.runbook("kafka-down")\n') == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_runbook_names_exists(name: str) -> None:
+    assert faults_of(Page.read(name).text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("`chassis_orders_gone` grows", "no metric chassis_orders_gone"),
+        ("The log has `outage.over`.", "no log event outage.over"),
+        ("The alert `ShopfloorGone`.", "no alert ShopfloorGone"),
+        ("```bash\nfor service in orders; do\n```\n", "no shell"),
+    ],
+)
+def test_a_name_of_something_that_is_gone_is_seen(text: str, complaint: str) -> None:
+    assert any(fault.startswith(complaint) for fault in faults_of(text))
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "README"])
+def test_the_list_of_symptoms_leads_to_each_runbook(name: str) -> None:
+    assert any(f"({name}.md)" in row[1] for row in rows_of((FOLDER / "README.md").read_text()))
+
+
+@pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_names_a_runbook(rule: dict[str, dict[str, str]]) -> None:
+    assert (ROOT / rule["annotations"]["runbook"]).is_file()
