@@ -31,7 +31,9 @@ class Runbook:
         """Hold that the page says so."""
         self.page.says(*statements)
 
-    async def run(self, block: str, fill: Mapping[str, str] | None = None, seconds: float = 150.0) -> list[Output]:
+    async def run(
+        self, block: str, fill: Mapping[str, str] | None = None, seconds: float = 150.0
+    ) -> list[Output]:
         """Run a block's commands as they are printed; `fill` has the values of placeholders.
 
         Returns what each command did. Commands of a page that are pipes end with the code of the last.
@@ -39,7 +41,9 @@ class Runbook:
         outputs = []
         commands = self.page.follow(block)
         for placeholder in fill or {}:
-            assert any(placeholder in command for command in commands), f"{placeholder} is in no command: {block}"
+            assert any(placeholder in command for command in commands), (
+                f"{placeholder} is in no command: {block}"
+            )
         for command in commands:
             filled = self.shop.printed_here(command)
             for placeholder, value in (fill or {}).items():
@@ -47,7 +51,9 @@ class Runbook:
             outputs.append(await self.shop.bash(filled, seconds))
         return outputs
 
-    async def run_one(self, block: str, fill: Mapping[str, str] | None = None, seconds: float = 150.0) -> Output:
+    async def run_one(
+        self, block: str, fill: Mapping[str, str] | None = None, seconds: float = 150.0
+    ) -> Output:
         """Run a block that has one command, which must succeed."""
         (output,) = await self.run(block, fill, seconds)
         assert output.code == 0, output
@@ -74,7 +80,12 @@ async def shop(running_shop: Shop) -> Shop:
     """The shop with a product on sale and every part ready, whatever a drill before left behind."""
     in_own_loop(embedded.up(running_shop.stack))
     await running_shop.is_ready(seconds=90)
-    body = {"sku": SKU, "name": "Mug", "price": {"amount_minor": 1290, "currency": "EUR"}, "on_hand": 1_000_000}
+    body = {
+        "sku": SKU,
+        "name": "Mug",
+        "price": {"amount_minor": 1290, "currency": "EUR"},
+        "on_hand": 1_000_000,
+    }
     await running_shop.ask("inventory", "POST", "/products", json=body)
 
     async def is_priced() -> None:

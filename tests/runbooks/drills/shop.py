@@ -66,7 +66,11 @@ class Shop:
     async def bash(self, command: str, seconds: float = COMMAND_SECONDS) -> Output:
         """Run a command in the repository. It is killed after `seconds`, as by Ctrl-C: then its code is -1."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")}
-        own = {"SHOP_STATE": str(self.stack.state), "SHOP_PORT_BASE": str(self.stack.ports.base), "COLUMNS": "240"}
+        own = {
+            "SHOP_STATE": str(self.stack.state),
+            "SHOP_PORT_BASE": str(self.stack.ports.base),
+            "COLUMNS": "240",
+        }
         child = await asyncio.create_subprocess_exec(
             *("bash", "-c", command),
             cwd=ROOT,
@@ -157,7 +161,9 @@ class Shop:
 
     # --- Customers --------------------------------------------------------------------------------
 
-    async def place(self, deadline: int | None = None, token: str = "tok_ok", key: str = "") -> httpx.Response:
+    async def place(
+        self, deadline: int | None = None, token: str = "tok_ok", key: str = ""
+    ) -> httpx.Response:
         """Place an order of one unit; the answer, whatever it is."""
         body: dict[str, Any] = {
             "customer_id": "c-drill",
@@ -167,7 +173,9 @@ class Shop:
         }
         if deadline is not None:
             body["deadline_seconds"] = deadline
-        return await self.ask("orders", "POST", "/orders", json=body, headers={"Idempotency-Key": key or str(uuid4())})
+        return await self.ask(
+            "orders", "POST", "/orders", json=body, headers={"Idempotency-Key": key or str(uuid4())}
+        )
 
     async def order(self, deadline: int | None = None, token: str = "tok_ok") -> str:
         """Place an order that is accepted; its id."""

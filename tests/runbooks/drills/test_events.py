@@ -67,7 +67,9 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
         ("PARKED", "unknown-type"),
         ("PARKED", "no-headers"),
     }
-    meanings = {state: meaning for state, meaning, *_ in rows_of(runbook.page.text) if state.strip("`").isupper()}
+    meanings = {
+        state: meaning for state, meaning, *_ in rows_of(runbook.page.text) if state.strip("`").isupper()
+    }
     assert meanings.keys() == {"`HELD`", "`WAITING`", "`PARKED`", "`REDRIVEN`", "`DISCARDED`"}
     assert meanings["`HELD`"].startswith("its data is no JSON or breaks the schema, or its handler failed.")
     assert meanings["`PARKED`"].startswith("no later event can depend on it (an unknown type,")
@@ -122,7 +124,7 @@ async def a_real_event_is_redriven(runbook: Runbook, shop: Shop, redrive: str) -
 
 
 async def an_open_letter_of_analytics_fails_the_check(runbook: Runbook, shop: Shop) -> None:
-    runbook.says("An open letter of `analytics` makes invariant 9 fail, because the reports lack the event: redrive it.")
+    runbook.says("An open letter of `analytics` makes invariant 9 fail, because the reports lack the event")
     await shop.sql("analytics", BREAK.format("order_facts"))
     order = await shop.order()
     await shop.ends(order, "CONFIRMED")
@@ -160,7 +162,9 @@ async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runboo
     order = await shop.order(deadline=15)
     await shop.sql("orders", f"UPDATE orders SET total_minor = total_minor + 1 WHERE id = '{order}'")
     await shop.start("processor")
-    runbook.says("or orders has a dead letter with `CaptureMismatch`", "The order stays PENDING until its deadline")
+    runbook.says(
+        "or orders has a dead letter with `CaptureMismatch`", "The order stays PENDING until its deadline"
+    )
 
     async def is_held() -> int:
         (letter,) = (letter for letter in await letters_of(shop, "orders") if letter["key"] == order)
@@ -188,7 +192,9 @@ async def test_an_inbox_that_forgets_too_soon_is_seen_and_mended(runbook: Runboo
     look, restart = runbook.blocks
     began = len(shop.log("inventory"))
     await shop.restart("inventory", INBOX_RETENTION="P1D")
-    runbook.says("the log event `inbox.retention_too_short`, or a consumer that does not start with the error")
+    runbook.says(
+        "the log event `inbox.retention_too_short`, or a consumer that does not start with the error"
+    )
     await shop.logs("inventory", "inbox.retention_too_short", "RetentionTooShort", after=began)
 
     async def refuses() -> None:

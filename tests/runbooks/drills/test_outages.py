@@ -21,13 +21,17 @@ async def test_a_service_that_is_down_is_seen_and_started(runbook: Runbook, shop
     overdue = await shop.order(deadline=1)
 
     status, log, ready = await runbook.run(look)
-    runbook.says("# which service is stopped or not ready", "`shop status` shows no time for a stopped service")
+    runbook.says(
+        "# which service is stopped or not ready", "`shop status` shows no time for a stopped service"
+    )
     (row,) = (line.split() for line in status.text.splitlines() if line.startswith("payments"))
     assert row == ["payments", "stopped", row[2]]
     assert status.code != 0
     assert log.text.strip()
     assert ready.text == ""
-    runbook.says("| payments | the same |", "orders are taken and stay PENDING until their deadline cancels them")
+    runbook.says(
+        "| payments | the same |", "orders are taken and stay PENDING until their deadline cancels them"
+    )
     await shop.ends(overdue, "CANCELLED")
     assert await shop.state_of(accepted) == "PENDING"
 
@@ -88,7 +92,9 @@ async def test_postgresql_is_away_and_no_answered_order_is_lost(runbook: Runbook
 
     key = str(uuid4())
     refused = await shop.place(key=key)
-    runbook.says("`POST /orders` answers 503 `database-unavailable` with `Retry-After` and `\"dependency\": \"database\"`")
+    runbook.says(
+        "`POST /orders` answers 503 `database-unavailable` with `Retry-After`", '`"dependency": "database"`'
+    )
     assert refused.status_code == 503
     assert refused.json()["type"].endswith(":database-unavailable")
     assert refused.json()["dependency"] == "database"
@@ -141,7 +147,7 @@ async def test_postgresql_accepts_connections_and_does_not_answer(runbook: Runbo
     runbook.says("If that does not return, the server cannot end by itself")
     assert [output.code for output in await runbook.run(restart, seconds=5)] == [-1]
     await runbook.run_one(kill)
-    runbook.says("Services need no restart.", '`/readyz` answers 200, and the log has `outage.ended` with')
+    runbook.says("Services need no restart.", "`/readyz` answers 200, and the log has `outage.ended` with")
     await shop.is_ready()
     await shop.logs("orders", "outage.ended", after=began)
     await shop.ends(await shop.order(), "CONFIRMED")
@@ -191,7 +197,9 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
     await shop.restart("analytics")
     await shop.is_ready()
 
-    runbook.says("**If Kafka's data is lost.**", "`shop republish` prints the number of events that are sent again.")
+    runbook.says(
+        "**If Kafka's data is lost.**", "`shop republish` prints the number of events that are sent again."
+    )
     await shop.kill("kafka")
     pending = await shop.order(deadline=600)
     shutil.rmtree(shop.stack.state / "kafka")

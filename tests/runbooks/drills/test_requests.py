@@ -34,7 +34,9 @@ async def test_orders_are_refused_while_too_many_are_pending(runbook: Runbook, s
         assert refused.status_code == 429
         assert "retry-after" in refused.headers
 
-    runbook.says("Orders refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)")
+    runbook.says(
+        "Orders refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)"
+    )
     await eventually(is_refused)
     metrics, status = await runbook.run(look)
     assert float(metrics.text.split()[-1]) >= 1
@@ -127,7 +129,9 @@ async def test_a_lost_catalogue_is_published_again(runbook: Runbook, shop: Shop)
     runbook.says("**It is over** when `finished_at` is set and the reader shows the versions of inventory")
 
     async def is_over() -> None:
-        republication, prices = await runbook.run(over, {"republications/ID": f"republications/{answer.json['id']}"})
+        republication, prices = await runbook.run(
+            over, {"republications/ID": f"republications/{answer.json['id']}"}
+        )
         assert republication.json["finished_at"] is not None
         versions = {price["sku"]: price["version"] for price in prices.json["prices"]}
         assert versions[SKU] == kept.json["version"]

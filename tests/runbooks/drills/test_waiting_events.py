@@ -63,7 +63,9 @@ async def open_the_breaker(runbook: Runbook, shop: Shop) -> list[str]:
     await shop.sql("inventory", BREAK.format("reservations"))
     began = len(shop.log("inventory"))
     await shop.start("inventory")
-    runbook.says("The log of a service has `consumer.partition_waits` every two seconds.", "events of 20 keys in a row")
+    runbook.says(
+        "The log of a service has `consumer.partition_waits` every two seconds.", "events of 20 keys in a row"
+    )
     await shop.logs("inventory", "consumer.partition_waits", "breaker.open", after=began)
 
     async def is_shown() -> None:
@@ -131,7 +133,9 @@ async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: 
         assert await shop.alert("ShopfloorEventRefused") == 1
         assert await shop.alert("ShopfloorEventsNotSent") > 0
     assert 'chassis_outbox_set_aside{state="REFUSED"} 1.0' in metrics.text
-    runbook.says("# rows that stand aside, oldest first, without data", "# relay.row_refused, relay.topic_delayed")
+    runbook.says(
+        "# rows that stand aside, oldest first, without data", "# relay.row_refused, relay.topic_delayed"
+    )
     assert row in listed.json
     assert "data" not in row
     assert "relay.row_refused" in log.text
@@ -148,7 +152,7 @@ async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: 
         assert await shop.metric("inventory", "chassis_outbox_set_aside") == 0
         assert await shop.metric("inventory", "chassis_outbox_oldest_unsent_seconds") < 5
 
-    runbook.says("**It is over** when `chassis_outbox_set_aside` is 0 for both states, and the age is below a few seconds.")
+    runbook.says("`chassis_outbox_set_aside` is 0 for both states", "the age is below a few seconds")
     await eventually(is_over, 30)
 
 

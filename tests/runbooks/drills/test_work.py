@@ -64,7 +64,9 @@ async def processor_that_understands_nothing(port: int) -> AsyncIterator[None]:
 
 
 async def letters_of(shop: Shop, order: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await shop.get("notifications", f"/notifications?order_id={order}"))["notifications"]
+    found: list[dict[str, Any]] = (await shop.get("notifications", f"/notifications?order_id={order}"))[
+        "notifications"
+    ]
     return found
 
 

@@ -56,7 +56,22 @@ def choose(
     os.environ[VARIABLE] = target or chosen_kind()
 
 
-for command in (up, down, stop, restart, status, logs, demo, order, watch, trace, check, republish, doctor, bench):
+for command in (
+    up,
+    down,
+    stop,
+    restart,
+    status,
+    logs,
+    demo,
+    order,
+    watch,
+    trace,
+    check,
+    republish,
+    doctor,
+    bench,
+):
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(prove.app, name="prove")

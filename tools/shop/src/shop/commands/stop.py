@@ -10,7 +10,9 @@ import typer
 from shop_stack import embedded
 
 
-def stop(service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")]) -> None:
+def stop(
+    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
+) -> None:
     """Stop one process and leave the others running. `shop up` starts it again.
 
     Example:
