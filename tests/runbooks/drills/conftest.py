@@ -11,8 +11,7 @@ import pytest_asyncio
 from shop_stack import embedded
 from shop_stack.loops import in_own_loop
 from shop_stack.ports import free_base
-from testkit import eventually
-from tests.runbooks.drills.shop import SKU, Output, Shop
+from tests.runbooks.drills.shop import SKU, Output, Shop, soon
 from tests.runbooks.pages import Page
 
 
@@ -92,7 +91,7 @@ async def shop(running_shop: Shop) -> Shop:
         listed = (await running_shop.get("orders", "/prices"))["prices"]
         assert SKU in {price["sku"] for price in listed}
 
-    await eventually(is_priced, 30)
+    await soon(is_priced, 30)
     return running_shop
 
 

@@ -10,9 +10,8 @@ import pytest
 
 from shop_lab.experiments.foreign_inputs.events import Event, ghost_of
 from shop_stack.ports import SERVICES
-from testkit import eventually
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.shop import SKU, Shop, assert_said
+from tests.runbooks.drills.shop import SKU, Shop, assert_said, soon
 from tests.runbooks.pages import rows_of
 
 ORDERS = "orders.order.v1"
@@ -60,7 +59,7 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
         assert len(found) == len(records)
         return {(letter["state"], letter["reason"]): letter for letter in found}
 
-    letters = await eventually(are_stored, 30)
+    letters = await soon(are_stored, 30)
     assert letters.keys() == {
         ("HELD", "schema-violation"),
         ("WAITING", "key-held"),
@@ -79,7 +78,7 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
         published = "chassis_events_published_total"
         assert await shop.metric("payments", published, topic="payments.dead-letters") >= len(records) - 1
 
-    await eventually(is_copied)
+    await soon(is_copied)
     assert await shop.alert("ShopfloorDeadLetters") > 0
 
     held = letters["HELD", "schema-violation"]
@@ -113,7 +112,7 @@ async def a_real_event_is_redriven(runbook: Runbook, shop: Shop, redrive: str) -
         (letter,) = (letter for letter in await letters_of(shop, "payments") if letter["state"] == "HELD")
         assert (letter["key"], letter["reason"]) == (order, "handler-failed")
 
-    await eventually(is_held, 30)
+    await soon(is_held, 30)
     runbook.says("If one fails again, those of its key behind it keep waiting.", "Redrive is safe to repeat.")
     (failed,) = await runbook.run(redrive, {"ORDER": order})
     assert failed.code == 1
@@ -132,7 +131,7 @@ async def an_open_letter_of_analytics_fails_the_check(runbook: Runbook, shop: Sh
     async def is_held() -> None:
         assert "HELD" in {letter["state"] for letter in await letters_of(shop, "analytics")}
 
-    await eventually(is_held, 30)
+    await soon(is_held, 30)
     check = await shop.check()
     assert [number for number, holds in check.items() if not holds] == [9]
     await shop.sql("analytics", MEND.format("order_facts"))
@@ -156,7 +155,7 @@ async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runboo
         assert (order.json["state"], order.json["reason"]) == ("CANCELLED", "unknown_order")
         assert payment.json["state"] in ("REFUNDED", "DECLINED")
 
-    await eventually(is_over, 60)
+    await soon(is_over, 60)
 
     await shop.kill("processor")
     order = await shop.order(deadline=15)
@@ -171,7 +170,7 @@ async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runboo
         assert "CaptureMismatch" in letter["error"]
         return int(letter["id"])
 
-    letter = await eventually(is_held, 30)
+    letter = await soon(is_held, 30)
     assert await shop.state_of(order) == "PENDING"
     await shop.ends(order, "CANCELLED")
     await runbook.run_one(discard, {"--id 7": f"--id {letter}"})
@@ -180,7 +179,7 @@ async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runboo
     async def is_refunded() -> None:
         assert (await shop.get("payments", f"/payments/{order}"))["state"] == "REFUNDED"
 
-    await eventually(is_refunded, 30)
+    await soon(is_refunded, 30)
     await shop.sql("orders", f"UPDATE orders SET total_minor = total_minor - 1 WHERE id = '{order}'")
     runbook.says("`shop check` is green for stock and money (invariants 2 and 3)")
     check = await shop.check()
@@ -203,13 +202,23 @@ async def test_an_inbox_that_forgets_too_soon_is_seen_and_mended(runbook: Runboo
         assert await shop.alert("ShopfloorInboxForgets") == 1
 
     runbook.says("A consumer that starts refuses to consume.", "The error names the topic and both times.")
-    await eventually(refuses, 30)
+    await soon(refuses, 30)
     (metric,) = await runbook.run(look)
     assert f'topic="{ORDERS}"}} 1.0' in metric.text
     assert f"{ORDERS} can deliver an event for up to 22 days" in shop.log("inventory")[began:]
 
+    runbook.says("The metric names every such topic")
+    await shop.restart("payments", INBOX_RETENTION="P1D")
+
+    async def both_are_named() -> None:
+        assert await shop.metric("payments", "chassis_inbox_retention_too_short") == 2
+
+    await soon(both_are_named, 30)
+    await shop.restart("payments")
+
     await runbook.run_one(restart)
     runbook.says("`chassis_inbox_retention_too_short` is 0 within ten minutes, and the service consumes")
+    await shop.is_ready()
     assert await shop.alert("ShopfloorInboxForgets") == 0
     await shop.ends(await shop.order(), "CONFIRMED")
     await shop.restart("inventory")
@@ -230,7 +239,7 @@ async def test_a_consumer_that_makes_no_progress_is_cut_off(runbook: Runbook, sh
         assert body["checks"]["consumer"].startswith("no progress for")
 
     runbook.says('`/readyz` shows `"consumer": "no progress for … s"`', "# for how long, while it lasts")
-    await eventually(makes_no_progress, 30)
+    await soon(makes_no_progress, 30)
     await shop.logs("payments", "consumer.stalled", after=began)
     stalled, ready, metric = await runbook.run(look)
     runbook.says("# which step")

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from testkit import eventually
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.shop import SKU, Shop, assert_said
+from tests.runbooks.drills.shop import SKU, Shop, assert_said, soon
 
 
 @pytest.mark.runbook("README")
@@ -37,7 +36,7 @@ async def test_orders_are_refused_while_too_many_are_pending(runbook: Runbook, s
     runbook.says(
         "Orders refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)"
     )
-    await eventually(is_refused)
+    await soon(is_refused)
     metrics, status = await runbook.run(look)
     assert float(metrics.text.split()[-1]) >= 1
     assert await shop.alert("ShopfloorRefusesWork") >= 1
@@ -54,7 +53,7 @@ async def test_orders_are_refused_while_too_many_are_pending(runbook: Runbook, s
     async def is_accepted() -> None:
         assert (await shop.place()).status_code == 202
 
-    await eventually(is_accepted)
+    await soon(is_accepted)
     await shop.restart("orders")
     await shop.is_ready()
 
@@ -108,7 +107,7 @@ async def test_a_lost_catalogue_is_published_again(runbook: Runbook, shop: Shop)
     async def is_listed() -> None:
         assert "LOST" in {price["sku"] for price in (await shop.get("orders", "/prices"))["prices"]}
 
-    await eventually(is_listed)
+    await soon(is_listed)
     await shop.sql("orders", f"DELETE FROM prices WHERE sku = '{SKU}'")
     runbook.says("`POST /orders` answers 503 `price-list-missing`, or 422 `unknown-sku`")
     unknown = await shop.place()
@@ -137,7 +136,7 @@ async def test_a_lost_catalogue_is_published_again(runbook: Runbook, shop: Shop)
         assert versions[SKU] == kept.json["version"]
         assert "LOST" in versions
 
-    await eventually(is_over, 30)
+    await soon(is_over, 30)
     await shop.ends(await shop.order(), "CONFIRMED")
 
 

@@ -9,10 +9,9 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from testkit import eventually
 from tests.runbooks.drills.conftest import Runbook
 from tests.runbooks.drills.faulty_service import BROKEN_KEY
-from tests.runbooks.drills.shop import Shop, assert_said
+from tests.runbooks.drills.shop import Shop, assert_said, soon
 from tests.runbooks.drills.test_events import BREAK, DICE, MEND, ORDERS, discard_all, letters_of, not_stored
 from tests.runbooks.drills.test_requests import product
 
@@ -45,7 +44,7 @@ async def test_partitions_wait_and_a_message_is_skipped(runbook: Runbook, shop: 
     async def are_dead_letters() -> None:
         assert {letter["key"] for letter in await letters_of(shop, "inventory")} == set(orders)
 
-    await eventually(are_dead_letters, 60)
+    await soon(are_dead_letters, 60)
     await shop.sql("inventory", MEND.format("reservations"))
     for order in orders:
         await shop.ask("inventory", "POST", "/admin/dead-letters/redrive", json={"key": order})
@@ -72,7 +71,7 @@ async def open_the_breaker(runbook: Runbook, shop: Shop) -> list[str]:
         assert await shop.alert("ShopfloorPartitionWaits") > 0
         assert await shop.alert("ShopfloorBreakerOpen") == 1
 
-    await eventually(is_shown)
+    await soon(is_shown)
     return list(orders)
 
 
@@ -109,7 +108,7 @@ async def rows_aside(shop: Shop, is_meant: Callable[[dict[str, Any]], bool]) -> 
         assert found
         return found[0]
 
-    return await eventually(stands_aside, 40)
+    return await soon(stands_aside, 40)
 
 
 async def are_listed(shop: Shop, *skus: str) -> None:
@@ -119,7 +118,7 @@ async def are_listed(shop: Shop, *skus: str) -> None:
         listed = {price["sku"] for price in (await shop.get("orders", "/prices"))["prices"]}
         assert set(skus) <= listed
 
-    await eventually(known, 40)
+    await soon(known, 40)
 
 
 @pytest.mark.runbook("events-not-sent")
@@ -153,7 +152,7 @@ async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: 
         assert await shop.metric("inventory", "chassis_outbox_oldest_unsent_seconds") < 5
 
     runbook.says("`chassis_outbox_set_aside` is 0 for both states", "the age is below a few seconds")
-    await eventually(is_over, 30)
+    await soon(is_over, 30)
 
 
 async def a_row_is_given_up(runbook: Runbook, shop: Shop, give_up: str) -> None:
@@ -190,7 +189,7 @@ async def a_topic_is_missing(runbook: Runbook, shop: Shop) -> None:
         assert await shop.metric("inventory", "chassis_outbox_set_aside", state="DELAYED") == 0
 
     runbook.says("the rows are then sent without action, within 30 seconds")
-    await eventually(is_sent, 40)
+    await soon(is_sent, 40)
     await shop.sql("inventory", f"DELETE FROM outbox WHERE topic = '{missing}'")
     await admin.delete_topics([missing])
     await admin.close()
@@ -208,7 +207,7 @@ async def a_row_stops_the_relay(runbook: Runbook, shop: Shop, set_aside: str, se
         _, body = await shop.readyz("inventory")
         assert body["checks"]["relay"] == "failed: TypeError"
 
-    await eventually(has_failed)
+    await soon(has_failed)
     event = str(await shop.sql("inventory", f"SELECT event_id FROM outbox WHERE key = '{BROKEN_KEY}'"))
     runbook.says("`relay.row_failed` names the `event_id` of the row.", "It prints `INSERT 0 1`.")
     assert event in shop.log("inventory")[began:]

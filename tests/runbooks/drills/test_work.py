@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from shop_stack.ports import free_port
-from testkit import eventually
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.shop import Shop, assert_said
+from tests.runbooks.drills.shop import Shop, assert_said, soon
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -87,7 +86,7 @@ async def test_charges_and_messages_that_wait_are_seen_and_settle(runbook: Runbo
             assert await shop.alert("ShopfloorOutsideWorkWaits") > 0
 
         runbook.says("`chassis_intents_oldest_seconds` of a queue (`charges`, `refunds`, `letters`) grows")
-        await eventually(waits, 40)
+        await soon(waits, 40)
         await shop.logs("payments", "charge.unanswered")
         charges, letters, log, payment, messages = await runbook.run(look, {"<order id>": order})
     assert_said(charges.text, ['queue="charges"', 'queue="refunds"'])
@@ -111,7 +110,7 @@ async def test_charges_and_messages_that_wait_are_seen_and_settle(runbook: Runbo
         assert {letter["state"] for letter in await letters_of(shop, told_late)} == {"SENT"}
 
     runbook.says("**It is over** when the age is back to 0.")
-    await eventually(is_over, 60)
+    await soon(is_over, 60)
 
 
 @pytest.mark.runbook("failed-messages")
@@ -129,7 +128,7 @@ async def test_messages_that_have_failed_are_sent_again(runbook: Runbook, shop: 
             assert await shop.metric("notifications", "chassis_items_failed", kind="notification") > 0
             assert await shop.alert("ShopfloorMessagesFailed") > 0
 
-        await eventually(has_failed, 40)
+        await soon(has_failed, 40)
         runbook.says("It tries such a message once.", "| `smtp-550` and other 5xx, for one customer |")
         failed, _ = await runbook.run(look)
         (letter,) = (one for one in failed.json["notifications"] if one["order_id"] == order)
@@ -146,7 +145,7 @@ async def test_messages_that_have_failed_are_sent_again(runbook: Runbook, shop: 
             assert {one["state"] for one in await letters_of(shop, order)} == {"SENT"}
 
         runbook.says("**It is over** when the first command above shows no notification.")
-        await eventually(is_over, 30)
+        await soon(is_over, 30)
         runbook.says("A message is sent under its old `Message-ID`")
         assert any(letter["message_id"] in message for message in mail.messages)
     await shop.restart("notifications")
@@ -165,6 +164,11 @@ async def test_a_rebuild_that_waits_is_cancelled_and_begun_again(runbook: Runboo
     assert (again.status_code, again.json()["type"].rpartition(":")[2]) == (409, "rebuild-already-running")
 
     await shop.logs("analytics", "outage.began", after=began)
+
+    async def is_degraded() -> None:
+        assert (await shop.readyz("analytics"))[1]["status"] == "degraded"
+
+    await soon(is_degraded)
     generations, ready, log = await runbook.run(look)
     runbook.says("The one that is `BUILDING` is the rebuild")
     building = [line for line in generations.text.splitlines() if '"BUILDING"' in line]
@@ -184,4 +188,4 @@ async def test_a_rebuild_that_waits_is_cancelled_and_begun_again(runbook: Runboo
         assert (rebuild.json["state"], rebuild.json["progress"]) == ("ACTIVE", 1.0)
 
     runbook.says("**It is over** when the new generation is `ACTIVE`")
-    await eventually(is_active, 60)
+    await soon(is_active, 60)
