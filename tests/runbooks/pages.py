@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
@@ -66,3 +69,10 @@ def rows_of(text: str) -> list[list[str]]:
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
     heads = {number for number in range(len(rows) - 1) if set("".join(rows[number + 1])) == {"-"}}
     return [row for number, row in enumerate(rows) if number not in heads and set("".join(row)) != {"-"}]
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    """All alerts of deploy/."""
+    file = ROOT / "deploy" / "k8s" / "components" / "monitoring" / "alerts.yaml"
+    groups = yaml.safe_load(file.read_text())["spec"]["groups"]
+    return [rule for group in groups for rule in group["rules"]]

@@ -24,8 +24,7 @@ from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
 from testkit import eventually
-from tests.runbooks.pages import ROOT
-from tests.runbooks.test_pages import alert_rules
+from tests.runbooks.pages import ROOT, alert_rules
 
 SKU = "MUG"
 OUR_PORTS = re.compile(r":18(\d{3})\b")

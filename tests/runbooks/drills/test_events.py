@@ -1,36 +1,16 @@
 """Drills: events that cannot be handled, are foreign, or come too late."""
 
 import asyncio
-import json
-import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shop_lab.experiments.foreign_inputs.events import Event, ghost_of
-from shop_stack.ports import SERVICES
 from tests.runbooks.drills.conftest import Runbook
+from tests.runbooks.drills.faults import BREAK, DICE, MEND, ORDERS, discard_all, letters_of
 from tests.runbooks.drills.shop import SKU, Shop, assert_said, soon
 from tests.runbooks.pages import rows_of
-
-ORDERS = "orders.order.v1"
-DICE = random.Random(0)
-BREAK = "ALTER TABLE {} ADD CONSTRAINT drill CHECK (false) NOT VALID"
-MEND = "ALTER TABLE {} DROP CONSTRAINT drill"
-
-
-async def letters_of(shop: Shop, service: str) -> list[dict[str, Any]]:
-    """The open dead letters of a service."""
-    found: list[dict[str, Any]] = await shop.get(service, "/admin/dead-letters")
-    return found
-
-
-async def discard_all(shop: Shop) -> None:
-    """Give up every open dead letter, so that the next drill begins without one."""
-    for service in SERVICES:
-        for letter in await letters_of(shop, service):
-            await shop.ask(service, "POST", "/admin/dead-letters/discard", json={"id": letter["id"]})
 
 
 def foreign_records(shop: Shop) -> dict[str, Event]:
@@ -257,10 +237,3 @@ async def test_a_consumer_that_makes_no_progress_is_cut_off(runbook: Runbook, sh
     assert body["checks"]["consumer"] == "ok"
     await shop.ends(order, "CONFIRMED")
     assert await shop.metric("payments", "chassis_consumer_stalls_total") == 0
-
-
-def not_stored(log: str) -> tuple[int, int]:
-    """Partition and offset of the last dead letter that could not be stored."""
-    lines = [line for line in log.splitlines() if '"dead_letter.not_stored"' in line]
-    partition, offset = json.loads(lines[-1])["position"]
-    return int(partition), int(offset)

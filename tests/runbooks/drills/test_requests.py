@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.runbooks.drills.conftest import Runbook
+from tests.runbooks.drills.faults import product
 from tests.runbooks.drills.shop import SKU, Shop, assert_said, soon
 
 
@@ -138,7 +139,3 @@ async def test_a_lost_catalogue_is_published_again(runbook: Runbook, shop: Shop)
 
     await soon(is_over, 30)
     await shop.ends(await shop.order(), "CONFIRMED")
-
-
-def product(sku: str) -> dict[str, object]:
-    return {"sku": sku, "name": sku, "price": {"amount_minor": 100, "currency": "EUR"}, "on_hand": 10}

@@ -1,6 +1,7 @@
 """Drills: a partition waits behind a message, and rows of an outbox are not sent."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,10 +11,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.runbooks.drills.conftest import Runbook
+from tests.runbooks.drills.faults import BREAK, DICE, MEND, ORDERS, discard_all, letters_of, product
 from tests.runbooks.drills.faulty_service import BROKEN_KEY
 from tests.runbooks.drills.shop import Shop, assert_said, soon
-from tests.runbooks.drills.test_events import BREAK, DICE, MEND, ORDERS, discard_all, letters_of, not_stored
-from tests.runbooks.drills.test_requests import product
 
 KEYS = 24
 """More than BREAKER_KEYS."""
@@ -219,3 +219,10 @@ async def a_row_stops_the_relay(runbook: Runbook, shop: Shop, set_aside: str, se
     row = await rows_aside(shop, lambda row: row["key"] == BROKEN_KEY)
     await runbook.run_one(send_again, {'"id": 7': f'"id": {row["id"]}'})
     await are_listed(shop, BROKEN_KEY)
+
+
+def not_stored(log: str) -> tuple[int, int]:
+    """Partition and offset of the last dead letter that could not be stored."""
+    lines = [line for line in log.splitlines() if '"dead_letter.not_stored"' in line]
+    partition, offset = json.loads(lines[-1])["position"]
+    return int(partition), int(offset)
