@@ -1,6 +1,8 @@
 """How drills make handlers fail, and what they leave behind."""
 
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from shop_stack.ports import SERVICES
@@ -8,8 +10,16 @@ from tests.runbooks.drills.shop import Shop
 
 ORDERS = "orders.order.v1"
 DICE = random.Random(0)
-BREAK = "ALTER TABLE {} ADD CONSTRAINT drill CHECK (false) NOT VALID"
-MEND = "ALTER TABLE {} DROP CONSTRAINT drill"
+
+
+@asynccontextmanager
+async def no_new_rows(shop: Shop, service: str, table: str) -> AsyncIterator[None]:
+    """A table of a service takes no row until the context ends: what writes to it fails."""
+    await shop.sql(service, f"ALTER TABLE {table} ADD CONSTRAINT drill CHECK (false) NOT VALID")
+    try:
+        yield
+    finally:
+        await shop.sql(service, f"ALTER TABLE {table} DROP CONSTRAINT drill")
 
 
 async def letters_of(shop: Shop, service: str) -> list[dict[str, Any]]:

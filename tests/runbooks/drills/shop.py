@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -56,6 +56,8 @@ class Shop:
 
     stack: Stack
     target: Target
+    altered: set[str] = field(default_factory=set)
+    """Services that were started with settings or a fault of a drill."""
 
     def printed_here(self, command: str) -> str:
         """A command as it is printed, for this shop's ports and folder: pages are written for the default ones."""
@@ -103,6 +105,7 @@ class Shop:
     async def restart(self, service: str, fault: str = "", **environment: str) -> None:
         """Start a service anew with settings, or with a fault of `faulty_service`; it need not become ready."""
         await self.stop(service)
+        (self.altered.add if fault or environment else self.altered.discard)(service)
         python = str(venvs.service(service).python)
         program = [str(Path(__file__).with_name("faulty_service.py")), service, fault]
         argv = [python, *(program if fault else ["-m", f"{service}.main"])]

@@ -8,7 +8,7 @@ import pytest
 
 from shop_lab.experiments.foreign_inputs.events import Event, ghost_of
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.faults import BREAK, DICE, MEND, ORDERS, discard_all, letters_of
+from tests.runbooks.drills.faults import DICE, ORDERS, discard_all, letters_of, no_new_rows
 from tests.runbooks.drills.shop import SKU, Shop, assert_said, soon
 from tests.runbooks.pages import rows_of
 
@@ -87,18 +87,19 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
 
 async def a_real_event_is_redriven(runbook: Runbook, shop: Shop, redrive: str) -> None:
     """The handler fails, and then it does not."""
-    await shop.sql("payments", BREAK.format("payments"))
-    order = await shop.order(deadline=600)
+    async with no_new_rows(shop, "payments", "payments"):
+        order = await shop.order(deadline=600)
 
-    async def is_held() -> None:
-        (letter,) = (letter for letter in await letters_of(shop, "payments") if letter["state"] == "HELD")
-        assert (letter["key"], letter["reason"]) == (order, "handler-failed")
+        async def is_held() -> None:
+            (letter,) = (letter for letter in await letters_of(shop, "payments") if letter["state"] == "HELD")
+            assert (letter["key"], letter["reason"]) == (order, "handler-failed")
 
-    await soon(is_held, 30)
-    runbook.says("If one fails again, those of its key behind it keep waiting.", "Redrive is safe to repeat.")
-    (failed,) = await runbook.run(redrive, {"ORDER": order})
-    assert failed.code == 1
-    await shop.sql("payments", MEND.format("payments"))
+        await soon(is_held, 30)
+        runbook.says(
+            "If one fails again, those of its key behind it keep waiting.", "Redrive is safe to repeat."
+        )
+        (failed,) = await runbook.run(redrive, {"ORDER": order})
+        assert failed.code == 1
     await runbook.run_one(redrive, {"ORDER": order})
     await runbook.run_one(redrive, {"ORDER": order})
     await shop.ends(order, "CONFIRMED")
@@ -106,17 +107,16 @@ async def a_real_event_is_redriven(runbook: Runbook, shop: Shop, redrive: str) -
 
 async def an_open_letter_of_analytics_fails_the_check(runbook: Runbook, shop: Shop) -> None:
     runbook.says("An open letter of `analytics` makes invariant 9 fail, because the reports lack the event")
-    await shop.sql("analytics", BREAK.format("order_facts"))
-    order = await shop.order()
-    await shop.ends(order, "CONFIRMED")
+    async with no_new_rows(shop, "analytics", "order_facts"):
+        order = await shop.order()
+        await shop.ends(order, "CONFIRMED")
 
-    async def is_held() -> None:
-        assert "HELD" in {letter["state"] for letter in await letters_of(shop, "analytics")}
+        async def is_held() -> None:
+            assert "HELD" in {letter["state"] for letter in await letters_of(shop, "analytics")}
 
-    await soon(is_held, 30)
-    check = await shop.check()
-    assert [number for number, holds in check.items() if not holds] == [9]
-    await shop.sql("analytics", MEND.format("order_facts"))
+        await soon(is_held, 30)
+        check = await shop.check()
+        assert [number for number, holds in check.items() if not holds] == [9]
     assert (await shop.bash(f".venv/bin/shop dead-letters redrive analytics --key {order}")).code == 0
     assert all((await shop.check()).values())
 

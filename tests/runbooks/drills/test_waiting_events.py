@@ -11,7 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.faults import BREAK, DICE, MEND, ORDERS, discard_all, letters_of, product
+from tests.runbooks.drills.faults import DICE, ORDERS, discard_all, letters_of, no_new_rows, product
 from tests.runbooks.drills.faulty_service import BROKEN_KEY
 from tests.runbooks.drills.shop import Shop, assert_said, soon
 
@@ -22,14 +22,14 @@ KEYS = 24
 @pytest.mark.runbook("partition-waits")
 async def test_partitions_wait_and_a_message_is_skipped(runbook: Runbook, shop: Shop) -> None:
     look, restart, without_breaker, stop, skip, start = runbook.blocks
-    orders = await open_the_breaker(runbook, shop)
-    (log, metrics) = await runbook.run(look)
+    async with no_new_rows(shop, "inventory", "reservations"):
+        orders = await open_the_breaker(runbook, shop)
+        log, metrics = await runbook.run(look)
+        assert await letters_of(shop, "inventory") == []
+        began = len(shop.log("inventory"))
     runbook.says("The log names the event type and the error.")
     assert_said(log.text, ["consumer.partition_waits"])
     assert 'chassis_breaker_open{type="orders.order-placed.v1"} 1.0' in metrics.text
-    assert await letters_of(shop, "inventory") == []
-    began = len(shop.log("inventory"))
-    await shop.sql("inventory", MEND.format("reservations"))
     runbook.says("If the cause was outside of the service, the breaker closes without a restart")
     await shop.logs("inventory", "breaker.closed", after=began)
     await runbook.run_one(restart)
@@ -37,15 +37,15 @@ async def test_partitions_wait_and_a_message_is_skipped(runbook: Runbook, shop: 
     for order in orders:
         await shop.ends(order, "CONFIRMED")
 
-    orders = await open_the_breaker(runbook, shop)
-    runbook.says("switch the breaker off until they are dead letters")
-    await runbook.run_one(without_breaker)
+    async with no_new_rows(shop, "inventory", "reservations"):
+        orders = await open_the_breaker(runbook, shop)
+        runbook.says("switch the breaker off until they are dead letters")
+        await runbook.run_one(without_breaker)
 
-    async def are_dead_letters() -> None:
-        assert {letter["key"] for letter in await letters_of(shop, "inventory")} == set(orders)
+        async def are_dead_letters() -> None:
+            assert {letter["key"] for letter in await letters_of(shop, "inventory")} == set(orders)
 
-    await soon(are_dead_letters, 60)
-    await shop.sql("inventory", MEND.format("reservations"))
+        await soon(are_dead_letters, 60)
     for order in orders:
         await shop.ask("inventory", "POST", "/admin/dead-letters/redrive", json={"key": order})
     for order in orders:
@@ -56,10 +56,9 @@ async def test_partitions_wait_and_a_message_is_skipped(runbook: Runbook, shop: 
 
 
 async def open_the_breaker(runbook: Runbook, shop: Shop) -> list[str]:
-    """Have inventory fail on orders that come together. Returns them."""
+    """Have orders come together to inventory, whose handler fails. Returns them."""
     await shop.stop("inventory")
     orders = await asyncio.gather(*(shop.order(deadline=600) for _ in range(KEYS)))
-    await shop.sql("inventory", BREAK.format("reservations"))
     began = len(shop.log("inventory"))
     await shop.start("inventory")
     runbook.says(
@@ -77,25 +76,24 @@ async def open_the_breaker(runbook: Runbook, shop: Shop) -> list[str]:
 
 async def an_offset_is_skipped(runbook: Runbook, shop: Shop, blocks: tuple[str, str, str]) -> None:
     stop, skip, start = blocks
-    await shop.sql("inventory", BREAK.format("dead_letters"))
-    began = len(shop.log("inventory"))
-    await shop.send(replace(shop.topic(ORDERS).event(DICE), headers={}))
-    runbook.says("| `dead_letter.not_stored` | the database refuses the dead letter itself |")
-    await shop.logs("inventory", "dead_letter.not_stored", "consumer.partition_waits", after=began)
-    runbook.says("The log has its topic and its position (partition, offset).")
-    partition, offset = not_stored(shop.log("inventory"))
-    assert await shop.alert("ShopfloorPartitionWaits") == 1
+    async with no_new_rows(shop, "inventory", "dead_letters"):
+        began = len(shop.log("inventory"))
+        await shop.send(replace(shop.topic(ORDERS).event(DICE), headers={}))
+        runbook.says("| `dead_letter.not_stored` | the database refuses the dead letter itself |")
+        await shop.logs("inventory", "dead_letter.not_stored", "consumer.partition_waits", after=began)
+        runbook.says("The log has its topic and its position (partition, offset).")
+        partition, offset = not_stored(shop.log("inventory"))
+        assert await shop.alert("ShopfloorPartitionWaits") == 1
 
-    assert [output.code for output in await runbook.run(stop)] == [0, 0]
-    position = f"partition={partition}, offset={offset}"
-    await runbook.run_one(skip, {"partition=3, offset=41": position})
-    await runbook.run_one(start)
-    order = await shop.order()
-    await shop.ends(order, "CONFIRMED")
-    runbook.says("`chassis_partitions_waiting` and `chassis_breaker_open` are 0.")
-    assert await shop.alert("ShopfloorPartitionWaits") == 0
-    assert await shop.alert("ShopfloorBreakerOpen") == 0
-    await shop.sql("inventory", MEND.format("dead_letters"))
+        assert [output.code for output in await runbook.run(stop)] == [0, 0]
+        position = f"partition={partition}, offset={offset}"
+        await runbook.run_one(skip, {"partition=3, offset=41": position})
+        await runbook.run_one(start)
+        order = await shop.order()
+        await shop.ends(order, "CONFIRMED")
+        runbook.says("`chassis_partitions_waiting` and `chassis_breaker_open` are 0.")
+        assert await shop.alert("ShopfloorPartitionWaits") == 0
+        assert await shop.alert("ShopfloorBreakerOpen") == 0
     await discard_all(shop)
 
 
