@@ -1,7 +1,9 @@
 """Each runbook is followed by a drill, and what it names exists."""
 
+import ast
 import re
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,50 @@ def test_a_runbook_has_a_drill(name: str) -> None:
 def test_a_runbook_without_a_drill_is_seen() -> None:
     assert drilled('@pytest.mark.runbook("kafka-down")\nasync def test_it() -> None: ...\n') == {"kafka-down"}
     assert drilled('# @pytest.mark.runbook("kafka-down")\n') == set()
+
+
+def statements_of(source: str) -> dict[str, list[str]]:
+    """Page → the statements that the drills of a module check. Helpers check for the pages of the whole module."""
+    pages = sorted(drilled(source))
+    found: dict[str, list[str]] = {}
+    for function in ast.parse(source).body:
+        if isinstance(function, ast.AsyncFunctionDef):
+            marks = drilled(
+                "\n".join(f"@{ast.unparse(mark)}" for mark in function.decorator_list).replace("'", '"')
+            )
+            found.setdefault("|".join(marks or pages), []).extend(said_in(function))
+    return found
+
+
+def said_in(function: ast.AsyncFunctionDef) -> Iterator[str]:
+    """The literal arguments of `….says(…)`."""
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "says":
+            yield from (ast.literal_eval(argument) for argument in call.args)
+
+
+def unsaid(statements: dict[str, list[str]], read: Callable[[str], str]) -> list[str]:
+    """The statements that stand in none of their pages; `read` gives a page's text."""
+    faults = []
+    for names, said in statements.items():
+        texts = [" ".join(read(name).split()) for name in names.split("|")]
+        faults += [one for one in said if not any(" ".join(one.split()) in text for text in texts)]
+    return faults
+
+
+@pytest.mark.parametrize("file", sorted(DRILLS.glob("test_*.py")), ids=lambda file: file.stem)
+def test_a_runbook_says_what_its_drill_checks(file: Path) -> None:
+    statements = statements_of(file.read_text())
+    assert sum(map(len, statements.values())) > 10
+    assert unsaid(statements, lambda name: Page.read(name).text) == []
+
+
+def test_a_statement_that_was_changed_is_seen() -> None:
+    drill = (
+        '@pytest.mark.runbook("kafka-down")\nasync def test_it(): runbook.says("It stays 200", "no loss")\n'
+    )
+    assert unsaid(statements_of(drill), lambda _: "It stays\n200, and there is no loss.") == []
+    assert unsaid(statements_of(drill), lambda _: "It answers 503, and there is no loss.") == ["It stays 200"]
 
 
 @pytest.mark.parametrize("name", PAGES)
