@@ -181,10 +181,10 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
         assert body["checks"]["consumer"].startswith("waits for kafka")
         assert body["checks"]["relay"].startswith("waits for kafka")
         assert (status, body["status"]) == (200, "degraded")
+        assert (await shop.readyz("analytics"))[0] == 503
 
-    await soon(both_wait, 40)
     runbook.says("`/readyz` stays 200", "A process with role `worker` answers 503.")
-    assert (await shop.readyz("analytics"))[0] == 503
+    await soon(both_wait, 40)
     status, _, outages, ready = await runbook.run(look)
     assert "stopped" in next(line for line in status.text.splitlines() if line.startswith("kafka "))
     assert "outage.began" in outages.text
