@@ -26,7 +26,7 @@ DOWNLOAD_CURE := : connect to the network or set HTTPS_PROXY and try again; .sho
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: $(READY) ## Start the shop, send orders of every outcome through it, judge the result, stop it
@@ -46,6 +46,10 @@ TEST_PROCESSES ?= 2
 .PHONY: test
 test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers)
 	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+.PHONY: test-runbooks
+test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
+	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine

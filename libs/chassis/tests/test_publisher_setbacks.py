@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import pytest
+import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from chassis.errors import Unavailable
 from chassis.events import Cause
@@ -120,6 +123,19 @@ async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(
     assert [each.setback for each in caught.value.unsent] == [Setback.REFUSED, Setback.BEHIND]
     assert caught.value.unsent[0].row is big
     assert await _values(kafka, topic) == ["other"]
+
+
+async def test_a_row_on_which_the_client_fails_is_named_in_the_log(
+    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a bug, and an operator has to find the row before it can be set aside."""
+    monkeypatch.setattr(publisher, "encode", mock.Mock(side_effect=TypeError("a bug")))
+    monkeypatch.setattr(publisher, "log", structlog.get_logger())
+    row = _row(await make_topic(), "a")
+    with capture_logs() as logs, pytest.raises(TypeError):
+        await to_kafka.send([row])
+    (line,) = (line for line in logs if line["event"] == "relay.row_failed")
+    assert line["event_id"] == str(row.event_id)
 
 
 async def test_a_row_that_the_broker_refuses_ends_aside_and_all_others_are_sent(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -192,6 +193,21 @@ async def test_the_inbox_must_also_outlast_a_republish(kafka: str, kafka_admin: 
     with pytest.raises(RetentionTooShort):
         await check_retention(address, [topic], timedelta(days=8), timedelta(days=1))
     await kafka_admin.delete_topics([topic])
+
+
+async def test_every_topic_that_outlives_the_inbox_is_named_and_measured(
+    kafka: str, kafka_admin: AIOKafkaAdminClient
+) -> None:
+    topics = [f"things.{uuid4().hex[:8]}.v1" for _ in range(2)]
+    await kafka_admin.create_topics([NewTopic(topic, 1, 1) for topic in topics])
+    for topic in topics:
+        await eventually(partial(known, topic, kafka))
+    with pytest.raises(RetentionTooShort) as caught:
+        await check_retention({"bootstrap_servers": kafka}, topics, timedelta(days=1))
+    for topic in topics:
+        assert topic in str(caught.value)
+        assert REGISTRY.get_sample_value("chassis_inbox_retention_too_short", {"topic": topic}) == 1
+    await kafka_admin.delete_topics(topics)
 
 
 async def test_the_defaults_of_the_chassis_outlast_the_defaults_of_kafka(

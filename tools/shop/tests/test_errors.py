@@ -59,8 +59,9 @@ def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) ->
     assert_one_sentence(shop("restart", "orders", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
 
 
-def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    result = shop("restart", "warehouse", SHOP_STATE=str(tmp_path))
+@pytest.mark.parametrize("command", ["restart", "stop"])
+def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path, command: str) -> None:
+    result = shop(command, "warehouse", SHOP_STATE=str(tmp_path))
     assert_one_sentence(result, "There is no 'warehouse' here: choose one of postgres, kafka")
 
 

@@ -23,6 +23,7 @@ from shop.commands.logs import logs
 from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.status import status
+from shop.commands.stop import stop
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
@@ -55,7 +56,22 @@ def choose(
     os.environ[VARIABLE] = target or chosen_kind()
 
 
-for command in (up, down, status, logs, restart, demo, order, watch, trace, check, republish, doctor, bench):
+for command in (
+    up,
+    down,
+    stop,
+    restart,
+    status,
+    logs,
+    demo,
+    order,
+    watch,
+    trace,
+    check,
+    republish,
+    doctor,
+    bench,
+):
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(outbox.app, name="outbox")

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     BrokerResponseError,
@@ -30,6 +31,8 @@ from chassis.observability import metrics, tracing
 from chassis.observability.outages import OUTAGES
 from chassis.observability.tracing import MessageIds, MessageSpan
 from chassis.outbox import Fence, OutboxRow, RowsNotSent, Setback, Unsent, key_hash
+
+log = structlog.get_logger()
 
 MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
@@ -221,6 +224,10 @@ class KafkaPublisher:
             except UNSENDABLE_ERRORS as error:
                 keys.add(row.key)
                 refused.append(Unsent(row, Setback.REFUSED, repr(error)))
+            except Exception as error:
+                if not isinstance(error, (KafkaError, OSError)):  # a bug: an operator can set the row aside
+                    log.error("relay.row_failed", event_id=str(row.event_id), error=repr(error))
+                raise
             else:
                 handed.append(row)
 

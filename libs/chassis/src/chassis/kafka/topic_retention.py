@@ -44,18 +44,19 @@ async def check_retention(
     handlers have a version guard instead.
 
     Raises:
-        RetentionTooShort: with the cure.
+        RetentionTooShort: with every such topic and the cure.
         KafkaUnavailable: the broker does not know a topic yet.
     """
+    faults: list[str] = []
     for topic, life in (await _lives(kafka, topics)).items():
         needed = _sum(life, outbox)
         is_too_short = inbox < needed
         metrics.RETENTION_TOO_SHORT.labels(topic).set(is_too_short)
         if is_too_short:
             times = "for ever" if needed == FOREVER else f"for up to {needed}"
-            raise RetentionTooShort(
-                f"{topic} can deliver an event {times}, the inbox remembers {inbox}. {CURE}"
-            )
+            faults.append(f"{topic} can deliver an event {times}, the inbox remembers {inbox}.")
+    if faults:
+        raise RetentionTooShort(" ".join([*faults, CURE]))
 
 
 async def watch_retention(

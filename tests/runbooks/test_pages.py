@@ -1,0 +1,142 @@
+"""Each runbook is followed by a drill, and what it names exists."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runbooks.pages import FOLDER, ROOT, Page, alert_rules, page_names, rows_of
+
+DRILLS = Path(__file__).parent / "drills"
+MARK = re.compile(r'^@pytest\.mark\.runbook\("([a-z-]+|README)"\)$', re.MULTILINE)
+SOURCES = "\n".join(
+    file.read_text() for place in ("libs", "services") for file in (ROOT / place).glob("*/src/**/*.py")
+)
+METRIC = re.compile(r"\bchassis_\w+")
+LOG_EVENT = re.compile(r"`([a-z_]+\.[a-z_]+)`")
+NOT_LOG_EVENTS = {"max.message", "retention.ms", "segment.ms"}
+"""Settings of topics look like log events."""
+ALERT = re.compile(r"`(Shopfloor\w+)`")
+PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
+PAGES = page_names()
+
+
+def drilled(sources: str) -> set[str]:
+    """The pages whose drills are in these sources."""
+    return set(MARK.findall(sources))
+
+
+def faults_of(text: str) -> list[str]:
+    """Metrics, log events and alerts that a page names and that do not exist, and commands that are no shell."""
+    alerts = {rule["alert"] for rule in alert_rules()}
+    faults = [
+        f"no metric {name}"
+        for name in METRIC.findall(text)
+        if f'"{name}' not in SOURCES and not _is_part(name)
+    ]
+    faults += [
+        f"no log event {name}"
+        for name in LOG_EVENT.findall(text)
+        if f'"{name}"' not in SOURCES and name not in NOT_LOG_EVENTS
+    ]
+    faults += [f"no alert {name}" for name in ALERT.findall(text) if name not in alerts]
+    faults += [f"no shell: {block}" for block in Page("page", text).blocks if not _is_shell(block)]
+    return faults
+
+
+def _is_part(name: str) -> bool:
+    """Whether it is the beginning of metrics' names, for `grep`."""
+    return f'"{name}_' in SOURCES
+
+
+def _is_shell(block: str) -> bool:
+    filled = PLACEHOLDER.sub("VALUE", block)
+    read = subprocess.run(["bash", "-n"], input=filled, text=True, capture_output=True, check=False)
+    return read.returncode == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_runbook_has_a_drill(name: str) -> None:
+    sources = "\n".join(file.read_text() for file in DRILLS.glob("test_*.py"))
+    assert name in drilled(sources), f"write a drill for {name}.md: tests/runbooks/drills"
+
+
+def test_a_runbook_without_a_drill_is_seen() -> None:
+    assert drilled('@pytest.mark.runbook("kafka-down")\nasync def test_it() -> None: ...\n') == {"kafka-down"}
+    assert drilled('# @pytest.mark.runbook("kafka-down")\n') == set()
+
+
+def statements_of(source: str) -> dict[str, list[str]]:
+    """Page → the statements that the drills of a module check. Helpers check for the pages of the whole module."""
+    pages = sorted(drilled(source))
+    found: dict[str, list[str]] = {}
+    for function in ast.parse(source).body:
+        if isinstance(function, ast.AsyncFunctionDef):
+            marks = drilled(
+                "\n".join(f"@{ast.unparse(mark)}" for mark in function.decorator_list).replace("'", '"')
+            )
+            found.setdefault("|".join(marks or pages), []).extend(said_in(function))
+    return found
+
+
+def said_in(function: ast.AsyncFunctionDef) -> Iterator[str]:
+    """The literal arguments of `….says(…)`."""
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "says":
+            yield from (ast.literal_eval(argument) for argument in call.args)
+
+
+def unsaid(statements: dict[str, list[str]], read: Callable[[str], str]) -> list[str]:
+    """The statements that stand in none of their pages; `read` gives a page's text."""
+    faults = []
+    for names, said in statements.items():
+        texts = [" ".join(read(name).split()) for name in names.split("|")]
+        faults += [one for one in said if not any(" ".join(one.split()) in text for text in texts)]
+    return faults
+
+
+@pytest.mark.parametrize("file", sorted(DRILLS.glob("test_*.py")), ids=lambda file: file.stem)
+def test_a_runbook_says_what_its_drill_checks(file: Path) -> None:
+    statements = statements_of(file.read_text())
+    assert sum(map(len, statements.values())) > 10
+    assert unsaid(statements, lambda name: Page.read(name).text) == []
+
+
+def test_a_statement_that_was_changed_is_seen() -> None:
+    drill = (
+        '@pytest.mark.runbook("kafka-down")\nasync def test_it(): runbook.says("It stays 200", "no loss")\n'
+    )
+    assert unsaid(statements_of(drill), lambda _: "It stays\n200, and there is no loss.") == []
+    assert unsaid(statements_of(drill), lambda _: "It answers 503, and there is no loss.") == ["It stays 200"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_runbook_names_exists(name: str) -> None:
+    assert faults_of(Page.read(name).text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("`chassis_orders_gone` grows", "no metric chassis_orders_gone"),
+        ("The log has `outage.over`.", "no log event outage.over"),
+        ("The alert `ShopfloorGone`.", "no alert ShopfloorGone"),
+        ("```bash\nfor service in orders; do\n```\n", "no shell"),
+    ],
+)
+def test_a_name_of_something_that_is_gone_is_seen(text: str, complaint: str) -> None:
+    assert any(fault.startswith(complaint) for fault in faults_of(text))
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "README"])
+def test_the_list_of_symptoms_leads_to_each_runbook(name: str) -> None:
+    assert any(f"({name}.md)" in row[1] for row in rows_of((FOLDER / "README.md").read_text()))
+
+
+@pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_names_a_runbook(rule: dict[str, Any]) -> None:
+    assert (ROOT / rule["annotations"]["runbook"]).is_file()
