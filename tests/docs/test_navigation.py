@@ -1,0 +1,73 @@
+"""The site's navigation has a place for each page, and says so when it has none."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.docs.navigation import (
+    KINDS,
+    NoPlace,
+    children_of,
+    kind_of,
+    pages_by_kind,
+    parent_of,
+    toctrees,
+)
+
+PAGES = {
+    "README",
+    "CONTRIBUTING",
+    "docs/README",
+    "docs/glossary",
+    "docs/architecture",
+    "docs/runbooks/README",
+    "docs/runbooks/kafka-down",
+    "docs/labs/README",
+    "docs/labs/01-kill-a-service",
+    "docs/labs/kubernetes/README",
+    "docs/labs/kubernetes/drain",
+    "docs/sagas/place-order",
+    "services/orders/README",
+    "services/orders/CHANGELOG",
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "parent"),
+    [
+        ("docs/runbooks/kafka-down", "docs/runbooks/README"),
+        ("docs/labs/kubernetes/drain", "docs/labs/kubernetes/README"),
+        ("docs/labs/kubernetes/README", "docs/labs/README"),
+        ("services/orders/CHANGELOG", "services/orders/README"),
+        ("docs/labs/README", None),
+        ("docs/glossary", None),
+        ("docs/README", None),
+        ("CONTRIBUTING", None),
+        ("docs/sagas/place-order", None),
+    ],
+)
+def test_a_page_stands_below_the_nearest_readme(page: str, parent: str | None) -> None:
+    assert parent_of(page, PAGES) == parent
+
+
+def test_each_page_stands_in_one_place() -> None:
+    at_the_top = [page for pages in pages_by_kind(PAGES).values() for page in pages]
+    below = [child for page in PAGES for child in children_of(page, PAGES)]
+    assert sorted([*at_the_top, *below, "README"]) == sorted(PAGES)
+
+
+def test_the_kinds_of_diataxis_are_there_in_their_order() -> None:
+    words = [kind.partition(":")[0] for kind in KINDS]
+    assert words == ["Start", "Tutorials", "How-to", "Reference", "Explanation"]
+    assert kind_of("docs/runbooks/README") == "How-to: get one thing done"
+
+
+@pytest.mark.parametrize("page", ["docs/start/operator", "docs/tutorials/add-a-step", "docs/decisions/0099-x"])
+def test_a_page_that_is_new_in_its_folder_is_picked_up(page: str) -> None:
+    assert f"/{page}\n" in toctrees("README", {*PAGES, page})
+
+
+def test_a_page_of_no_kind_fails_the_build_with_the_cure() -> None:
+    with pytest.raises(NoPlace, match=r"docs/essay\.md is in no navigation: add it to KINDS in tools/docs"):
+        toctrees("README", {*PAGES, "docs/essay"})
+    assert (Path(__file__).resolve().parents[2] / "tools/docs/navigation.py").exists()
