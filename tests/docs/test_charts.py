@@ -14,7 +14,9 @@ from shop_lab.benchmarks import pictures
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "pictures"
-CURE = "run `python -m shop_lab.benchmarks.pictures .shop/report/bench.json docs/pictures`, and copy the numbers"
+CURE = (
+    "run `python -m shop_lab.benchmarks.pictures .shop/report/bench.json docs/pictures`, and copy the numbers"
+)
 TITLES = {"PostgreSQL": "postgres", "Kafka": "kafka"}
 """How the table calls a process → how the bench calls it."""
 

@@ -62,7 +62,9 @@ def test_the_kinds_of_diataxis_are_there_in_their_order() -> None:
     assert kind_of("docs/runbooks/README") == "How-to: get one thing done"
 
 
-@pytest.mark.parametrize("page", ["docs/start/operator", "docs/tutorials/add-a-step", "docs/decisions/0099-x"])
+@pytest.mark.parametrize(
+    "page", ["docs/start/operator", "docs/tutorials/add-a-step", "docs/decisions/0099-x"]
+)
 def test_a_page_that_is_new_in_its_folder_is_picked_up(page: str) -> None:
     assert f"/{page}\n" in toctrees("README", {*PAGES, page})
 

@@ -70,12 +70,16 @@ def topic_faults(page: str) -> list[str]:
     chart = flowcharts(page)[0]
     ids = {name: topic for topic, name in re.findall(r'(\w+)\[\["([\w.-]+\.v\d+)"\]\]', chart)}
     topic_of = {event: topic["name"] for topic in TOPICS for event in topic.get("events", ())}
-    wanted = {(topic["owner"], ids.get(topic["name"], topic["name"])) for topic in TOPICS if topic.get("events")}
+    wanted = {
+        (topic["owner"], ids.get(topic["name"], topic["name"])) for topic in TOPICS if topic.get("events")
+    }
     for service in SERVICES:
         by_type = importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type
         wanted |= {(ids.get(topic_of[event], topic_of[event]), service) for event in by_type}
     found = {
-        (arrow.source, arrow.target) for arrow in arrows(chart) if {arrow.source, arrow.target} & set(ids.values())
+        (arrow.source, arrow.target)
+        for arrow in arrows(chart)
+        if {arrow.source, arrow.target} & set(ids.values())
     }
     return sorted(f"{source} --> {target}" for source, target in wanted ^ found)
 
@@ -156,7 +160,11 @@ def test_an_arrow_of_the_readme_that_lies_is_seen(
     [
         ("product --> orders & analytics", "product --> analytics", "product --> orders"),
         ("orders --> order[[", "payments --> order[[", "payments --> order"),
-        ('payment[["payments.payment.v1"]]', 'payment[["payments.gone.v1"]]', "payments --> payments.payment.v1"),
+        (
+            'payment[["payments.payment.v1"]]',
+            'payment[["payments.gone.v1"]]',
+            "payments --> payments.payment.v1",
+        ),
     ],
 )
 def test_an_arrow_of_the_architecture_that_lies_is_seen(old: str, new: str, fault: str) -> None:
@@ -168,6 +176,10 @@ def test_an_arrow_of_the_architecture_that_lies_is_seen(old: str, new: str, faul
 def test_a_task_that_is_drawn_in_the_wrong_role_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     tasks = tasks_by_role(monkeypatch)
-    lie = page.replace("        relay\n", "", 1).replace('        notify[', '        relay\n        notify[', 1)
+    lie = page.replace("        relay\n", "", 1).replace(
+        "        notify[", "        relay\n        notify[", 1
+    )
     assert process_faults(lie, tasks) == ["api: ['relay']"]
-    assert process_faults(page, {**tasks, "worker": tasks["worker"] | {"scheduler"}}) == ["worker: ['scheduler']"]
+    assert process_faults(page, {**tasks, "worker": tasks["worker"] | {"scheduler"}}) == [
+        "worker: ['scheduler']"
+    ]

@@ -58,7 +58,12 @@ def test_a_site_has_every_page_in_its_navigation_and_loads_nothing_from_elsewher
     site = tmp_path / "site"
     html = {path.relative_to(site).as_posix(): path.read_text() for path in site.rglob("*.html")}
     first = html["README.html"]
-    for link in ("docs/start/page.html", "docs/labs/README.html", "docs/labs/first.html", "docs/glossary.html"):
+    for link in (
+        "docs/start/page.html",
+        "docs/labs/README.html",
+        "docs/labs/first.html",
+        "docs/glossary.html",
+    ):
         assert f'href="{link}"' in first, f"{link} is not in the navigation"
     assert 'href="docs/start/page.html#a-part-of-it"' in first
     assert "<svg" in html["docs/glossary.html"]

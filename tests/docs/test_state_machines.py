@@ -21,7 +21,9 @@ def test_every_service_whose_domain_has_transitions_has_a_picture() -> None:
 
 
 @pytest.mark.parametrize("page", state_machines.MACHINES)
-def test_an_arrow_that_is_drawn_wrong_is_seen(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arrow_that_is_drawn_wrong_is_seen(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (ROOT / page).read_text()
     arrow = next(line for line in text.splitlines() if " --> " in line and "[*]" not in line)
     path = tmp_path / page

@@ -1,4 +1,4 @@
-"""Builds the site of the documents: `python tools/docs/build.py [SOURCE] [SITE]`, in the environment that `make docs` makes.
+"""Builds the site of the documents: `python tools/docs/build.py [SOURCE] [SITE]`, in the environment of `make docs`.
 
 SOURCE is the folder of the pages, the repository if it is not given; SITE is where the site goes, `.shop/site` if it is
 not given. What was in SITE is deleted. A warning fails the build: a broken link or anchor, a page in no navigation, a

@@ -66,7 +66,9 @@ def file_of(chart: Bars) -> str:
 def write_pictures(report: Report, folder: Path) -> list[Path]:
     """Write the charts of a report into a folder. Returns the files. A figure that was not measured has none."""
     charts = {
-        name: chart(report["figures"]) for name, (figure, chart) in CHARTS.items() if figure in report["figures"]
+        name: chart(report["figures"])
+        for name, (figure, chart) in CHARTS.items()
+        if figure in report["figures"]
     }
     files = []
     for name, chart in charts.items():

@@ -30,7 +30,8 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A short run with rough numbers.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How many rounds of loaded runs.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for bench.json, bench.html and the charts; default .shop/report.")
+        Path | None,
+        typer.Option(help="Folder for bench.json, bench.html and the charts; default .shop/report."),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
