@@ -4,7 +4,6 @@ A diagram that Mermaid cannot read is a warning, and the build fails.
 """
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from sphinx.util import logging
 
 log = logging.getLogger(__name__)
 
-ID = re.compile(r"[0-9a-f]{12}")
+MERMAIDS_ID = "my-svg"
+"""The id that mermaidx gives to every SVG element, and before the ids of what is in it."""
 
 
 def svg_of(source: str, folder: Path) -> str:
@@ -28,8 +28,12 @@ def svg_of(source: str, folder: Path) -> str:
 
 
 def render(source: str, name: str) -> str:
-    """Draw a diagram. `name` is the id of its SVG element, which its styles refer to."""
-    raise NotImplementedError
+    """Draw a diagram. `name` becomes the id of its SVG element: a page has several, and their styles refer to it.
+
+    Raises an error of mermaidx if Mermaid cannot read the source.
+    """
+    svg: str = mermaidx.render(source).svg()
+    return svg.replace(MERMAIDS_ID, name)
 
 
 def draw(app: Any, document: Any) -> None:

@@ -1,7 +1,7 @@
 """Where each page stands in the site's navigation: by folder, and at the top by kind (Diátaxis).
 
 A page stands below the README.md of its folder. A page without such a README, and a README with none above it, stands
-at the top, below the kind that KINDS gives it. A page that has no place fails the build.
+at the top, below the kind that KINDS gives it. A page that has no place is a warning, and fails the build.
 """
 
 from collections.abc import Collection, Mapping
@@ -47,13 +47,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """Kind → patterns of the names of pages, in the order of the navigation. `*` also matches `/`."""
 
 
-class NoPlace(Exception):
-    """A page is of no kind."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__(f"{page}.md is in no navigation: add it to KINDS in tools/docs/navigation.py")
-
-
 def parent_of(page: str, pages: Collection[str]) -> str | None:
     """The README that a page stands below; None if it stands at the top."""
     path = PurePosixPath(page)
@@ -67,12 +60,21 @@ def parent_of(page: str, pages: Collection[str]) -> str | None:
     return None
 
 
-def kind_of(page: str) -> str:
-    """The kind of a page at the top. Raises NoPlace."""
+def kind_of(page: str) -> str | None:
+    """The kind of a page at the top; None if it has none."""
     for kind, patterns in KINDS.items():
         if any(fnmatchcase(page, pattern) for pattern in patterns):
             return kind
-    raise NoPlace(page)
+    return None
+
+
+def without_place(pages: Collection[str]) -> list[str]:
+    """The pages that are in no navigation."""
+    return sorted(
+        page
+        for page in pages
+        if page != ROOT_PAGE and parent_of(page, pages) is None and kind_of(page) is None
+    )
 
 
 def children_of(parent: str, pages: Collection[str]) -> list[str]:
@@ -82,20 +84,15 @@ def children_of(parent: str, pages: Collection[str]) -> list[str]:
 
 
 def pages_by_kind(pages: Collection[str]) -> dict[str, list[str]]:
-    """Kind → its pages at the top, in the order of the patterns and then of their names. Raises NoPlace."""
-    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for page in sorted(pages):
-        if page != ROOT_PAGE and parent_of(page, pages) is None:
-            found[kind_of(page)].append(page)
-    return {
-        kind: sorted(of_kind, key=lambda page, kind=kind: (_place(page, KINDS[kind]), page))
-        for kind, of_kind in found.items()
-        if of_kind
-    }
-
-
-def _place(page: str, patterns: tuple[str, ...]) -> int:
-    return next(place for place, pattern in enumerate(patterns) if fnmatchcase(page, pattern))
+    """Kind → its pages at the top, in the order of the patterns and then of their names."""
+    at_the_top = [page for page in sorted(pages) if page != ROOT_PAGE and parent_of(page, pages) is None]
+    found = {}
+    for kind, patterns in KINDS.items():
+        of_kind = [page for page in at_the_top if kind_of(page) == kind]
+        in_order = [page for pattern in patterns for page in of_kind if fnmatchcase(page, pattern)]
+        if in_order:
+            found[kind] = list(dict.fromkeys(in_order))
+    return found
 
 
 def toctrees(page: str, pages: Collection[str]) -> str:
@@ -113,8 +110,19 @@ def _toctree(pages: Collection[str], caption: str | None = None) -> str:
 
 
 def add_navigation(app: Any, page: str, source: list[str]) -> None:
-    """Sphinx reads a page: append the navigation below it."""
-    source[0] += toctrees(page, app.env.found_docs)
+    """Sphinx reads a page: append the navigation below it. Warn of pages that are in none."""
+    pages = app.env.found_docs
+    if page == ROOT_PAGE:
+        for lost in without_place(pages):
+            _log().warning("%s.md is in no navigation: add it to KINDS in tools/docs/navigation.py", lost)
+    source[0] += toctrees(page, pages)
+
+
+def _log() -> Any:
+    # The tests of this module run where Sphinx is not installed.
+    from sphinx.util import logging
+
+    return logging.getLogger(__name__)
 
 
 def setup(app: Any) -> dict[str, bool]:
