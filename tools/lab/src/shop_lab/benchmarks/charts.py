@@ -14,7 +14,7 @@ COLOURS = (
     "#8d7866", "#d095bf", "#8c8c8c", "#c1b37f", "#71aec0",
 )  # fmt: skip
 WIDTH, LABELS, ROW = 900, 130, 34
-NUMBER_WIDTH = 36
+NUMBER_WIDTH = 28
 """A piece of a bar that is at least so wide has its number in it."""
 
 

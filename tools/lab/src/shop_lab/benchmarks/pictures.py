@@ -22,10 +22,8 @@ LEFT_OUT = {*APART, "customers"}
 """Processes that are not a part of an order's cost."""
 ROWS = {BASELINE: "bare", SHOP: "shop"}
 """Variant → how the chart names it. The naive variant costs so much that the others would be too small to read."""
-STYLE = """<style>
-text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } }
-</style>"""
+# A ground of its own: a page may be dark while the reader's system is light.
+STYLE = "<style>svg { background: #fff } text { font: 13px system-ui, sans-serif; fill: #1f2328 }</style>"
 
 Report = Mapping[str, Any]
 """What `shop bench` wrote into bench.json."""
@@ -58,7 +56,7 @@ CHARTS: Mapping[str, tuple[str, Callable[[Report], Bars]]] = {
 
 
 def file_of(chart: Bars) -> str:
-    """A chart as an SVG file that stands alone, for light and dark pages."""
+    """A chart as an SVG file that stands alone."""
     opening, _, rest = bars(chart).partition(">")
     return f'{opening} xmlns="http://www.w3.org/2000/svg">{STYLE}{rest}\n'
 
