@@ -23,6 +23,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "deploy/*",
         "CONTRIBUTING",
         "SECURITY",
+        "CODE_OF_CONDUCT",
     ),
     "Reference: look it up": (
         "docs/glossary",
