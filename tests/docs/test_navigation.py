@@ -1,5 +1,6 @@
 """The site's navigation has a place for each page, and says so when it has none."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tools.docs.navigation import (
     without_place,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "README",
     "CONTRIBUTING",
@@ -77,8 +79,23 @@ def test_a_page_of_no_kind_is_seen() -> None:
     ]
 
 
+def pages_of_this_repository() -> set[str]:
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return {str(path.relative_to(ROOT).with_suffix("")) for path in found}
+
+
+def not_in_the_index(index: str, pages: set[str]) -> list[str]:
+    """The pages below docs/ that stand at the top of the navigation, and that the index does not lead to."""
+    at_the_top = [page for of_kind in pages_by_kind(pages).values() for page in of_kind]
+    named = {f"docs/{link}".removesuffix(".md") for link in re.findall(r"\]\(([^)#]+)", index)}
+    return [page for page in at_the_top if page.startswith("docs/") and page not in {*named, "docs/README"}]
+
+
 def test_every_page_of_this_repository_is_in_the_navigation() -> None:
-    root = Path(__file__).resolve().parents[2]
-    found = [*root.glob("*.md"), *root.glob("docs/**/*.md")]
-    pages = {str(path.relative_to(root).with_suffix("")) for path in found}
-    assert without_place(pages) == []
+    assert without_place(pages_of_this_repository()) == []
+
+
+def test_the_index_leads_to_every_page_at_the_top() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    assert not_in_the_index(index, pages_of_this_repository()) == [], "add a line to docs/README.md"
+    assert not_in_the_index(index, {"README", "docs/glossary", "docs/start/new"}) == ["docs/start/new"]

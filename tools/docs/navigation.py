@@ -15,7 +15,7 @@ UNDIVIDED = {"", "docs"}
 """Folders whose pages stand at the top: their README.md files are indexes of all kinds."""
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "Start": ("docs/README", "docs/start/*", "docs/compared-with"),
+    "Start": ("docs/README", "docs/start/*"),
     "Tutorials: learn by doing": ("docs/tutorials/*", "docs/labs/*"),
     "How-to: get one thing done": (
         "docs/how-to/*",
@@ -39,6 +39,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Explanation: understand why": (
         "docs/architecture",
+        "docs/compared-with",
         "docs/explanation/*",
         "docs/sagas/*",
         "docs/decisions/*",
