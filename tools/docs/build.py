@@ -22,7 +22,7 @@ def build(source: Path, site: Path) -> int:
     # A page that was read before is not checked again, so nothing is taken from an earlier build but the diagrams.
     options = ["--quiet", "--fail-on-warning", "--fresh-env", "--jobs", "auto"]
     folders = ["-c", str(HERE), "-d", str(site.with_name(f"{site.name}-pages"))]
-    failed = sphinx_build([*options, *folders, str(source), str(site)])
+    failed: int = sphinx_build([*options, *folders, str(source), str(site)])
     if not failed:
         (site / "index.html").write_text(FIRST_PAGE, encoding="utf-8")
     return failed
@@ -30,7 +30,8 @@ def build(source: Path, site: Path) -> int:
 
 def main() -> int:
     """Build the site that the command line names. Returns the exit code."""
-    source, site = (Path(path).resolve() for path in (*sys.argv[1:], ROOT, ROOT / ".shop" / "site")[:2])
+    source = Path(sys.argv[1]).resolve() if sys.argv[1:] else ROOT
+    site = Path(sys.argv[2]).resolve() if sys.argv[2:] else ROOT / ".shop" / "site"
     failed = build(source, site)
     if not failed:
         print(site / "index.html")
