@@ -10,6 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 READY := $(VENV)/.ready
+# What builds the site of the documents. No service and no test imports it.
+DOCS := .shop/docs/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 TOOLS := $(addprefix tools/,processor stack observe oracle load lab shop)
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
@@ -74,6 +76,17 @@ lint: $(READY) ## Style, types, and who may import whom
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
 	@$(VENV)/bin/shop bench $(ARGS)
 
+.PHONY: docs
+docs: $(DOCS)/.ready ## The documents as a site with a search, into .shop/site; a broken link fails it
+	@$(DOCS)/bin/python tools/docs/build.py
+
+.PHONY: docs-environment
+docs-environment: $(DOCS)/.ready
+
+.PHONY: pictures
+pictures: $(READY) ## Write the state machines in the READMEs anew from the code
+	@$(VENV)/bin/python tools/docs/state_machines.py
+
 .PHONY: contracts
 contracts: $(READY) ## Write the OpenAPI and AsyncAPI files anew from the code
 	@$(VENV)/bin/python tools/contracts/export.py
@@ -86,6 +99,7 @@ lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=
 	@$(LOCK) $(ARGS) requirements-uv.in --output-file requirements-uv.txt
 	@cd tools/stack && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
+	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
 
 .PHONY: lock-kafka
 lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed
@@ -112,6 +126,14 @@ $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps $(addprefix --editable ./,$(PROJECTS)) \
 		>.shop/setup.log 2>&1 || { $(call sorry,this repository's projects could not be installed$(DOWNLOAD_CURE)); }
 	@touch $(READY)
+
+$(DOCS)/.ready: requirements-docs.txt | $(UV)
+	@echo "Preparing $(DOCS) (once)"
+	@mkdir -p .shop && chmod 700 .shop && mkdir -p $(dir $(DOCS))
+	@[ -x $(DOCS)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(DOCS)
+	@$(UV) pip sync --quiet --python $(DOCS)/bin/python --require-hashes requirements-docs.txt >.shop/setup.log 2>&1 \
+		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
+	@touch $@
 
 # uv itself, if there is none on the PATH: into an environment of its own.
 $(CURDIR)/.shop/uv/bin/uv:

@@ -6,12 +6,12 @@ import io
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
-from shop_lab.benchmarks import baseline, plan
+from shop_lab.benchmarks import baseline, pictures, plan
 from shop_lab.benchmarks.benchmark import QUICK, Benchmark, there_and_back
 from shop_lab.benchmarks.charts import Bars, Lines, bars, lines
 from shop_lab.benchmarks.figure import Figure, Result
@@ -53,6 +53,33 @@ def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
 def test_charts_are_wellformed_whatever_a_piece_is_called() -> None:
     for chart in report(Value("CPU", 2.0, 3, 1.5)).results["cpu"].charts:
         ElementTree.fromstring(bars(chart) if isinstance(chart, Bars) else lines(chart))
+
+
+def measured(figures: dict[str, Any]) -> dict[str, Any]:
+    return {"figures": {name: {"values": [], "detail": detail} for name, detail in figures.items()}}
+
+
+def test_the_charts_of_the_documents_are_written_from_what_the_bench_wrote(tmp_path: Path) -> None:
+    by_part = {
+        "baseline": {"postgres": 4.0, "kafka": 1.0, "clients": 2.0},
+        "shop": {"orders": 2.0, "postgres": 1.5, "processor": 0.9, "customers": 0.8},
+        "naive": {"orders": 30.0},
+    }
+    by_stage = {"middle fifth": {"placed": 10.0, "confirmed": 15.126}}
+    report = measured({"cpu": {"by_part": by_part}, "latency": {"by_stage_ms": by_stage}})
+    files = pictures.write_pictures(report, tmp_path)
+    assert [file.name for file in files] == ["cpu-per-order.svg", "place-to-confirmed.svg"]
+    cpu, stages = (ElementTree.parse(file).getroot() for file in files)
+    pieces = [title.text for title in cpu.iter("{http://www.w3.org/2000/svg}title")]
+    assert pieces == ["postgres: 4 ms", "kafka: 1 ms", "clients: 2 ms", "orders: 2 ms", "postgres: 1.5 ms"]
+    assert "confirmed" in "".join(stages.itertext())
+    kept = pictures.numbers(report)["figures"]
+    assert kept["latency"]["detail"]["by_stage_ms"]["middle fifth"]["confirmed"] == 15.13
+
+
+def test_a_figure_that_was_not_measured_has_no_chart(tmp_path: Path) -> None:
+    assert pictures.write_pictures(measured({"relay": {}}), tmp_path) == []
+    assert pictures.numbers(measured({"relay": {}})) == {"figures": {}}
 
 
 def test_percentiles_are_medians_over_the_rounds() -> None:

@@ -14,6 +14,8 @@ COLOURS = (
     "#8d7866", "#d095bf", "#8c8c8c", "#c1b37f", "#71aec0",
 )  # fmt: skip
 WIDTH, LABELS, ROW = 900, 130, 34
+NUMBER_WIDTH = 28
+"""A piece of a bar that is at least so wide has its number in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def _bar(
         tip = f"<title>{escape(piece)}: {number(length)} {escape(unit)}</title>"
         box = f'x="{x:.1f}" y="{y}" width="{width:.1f}" height="24" fill="{colour[piece]}"'
         drawn.append(f"<rect {box}>{tip}</rect>")
+        if width >= NUMBER_WIDTH:
+            drawn.append(_number_in(x + width / 2, y + 17, number(length)))
         x += width
     drawn.append(_text(x + 6, y + 17, f"{number(sum(row.values()))} {unit}"))
     return "".join(drawn)
@@ -95,6 +99,11 @@ def lines(chart: Lines) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
     return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _number_in(x: float, y: float, text: str) -> str:
+    # The style goes before the page's, which gives all texts the colour of the page.
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="middle" style="fill:#fff">{escape(text)}</text>'
 
 
 def _legend(colour: dict[str, str], y: int) -> str:

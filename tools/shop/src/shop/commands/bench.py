@@ -16,6 +16,7 @@ from shop_lab.benchmarks import from_outside, plan
 from shop_lab.benchmarks.benchmark import FULL, QUICK, Effort
 from shop_lab.benchmarks.figure import Figure
 from shop_lab.benchmarks.page import write_page
+from shop_lab.benchmarks.pictures import write_pictures
 from shop_lab.benchmarks.plan import Report
 from shop_lab.benchmarks.table import print_report
 from shop_lab.testbed import fresh_testbed
@@ -29,7 +30,8 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A short run with rough numbers.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How many rounds of loaded runs.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for bench.json and bench.html; default .shop/report.")
+        Path | None,
+        typer.Option(help="Folder for bench.json, bench.html and the charts; default .shop/report."),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -68,6 +70,7 @@ def _tell(report: Report, out: Path, console: Console, *, json_: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(json.dumps(report.as_json(), indent=2))
     write_page(report, out / "bench.html")
+    write_pictures(report.as_json(), out)
     if json_:
         typer.echo(json.dumps(report.as_json(), indent=2))
     else:

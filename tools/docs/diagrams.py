@@ -1,0 +1,57 @@
+"""Mermaid diagrams become SVG when the site is built, so a page loads no script and needs no network.
+
+A diagram that Mermaid cannot read is a warning, and the build fails.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import mermaidx
+from docutils import nodes
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
+
+MERMAIDS_ID = "my-svg"
+"""The id that mermaidx gives to every SVG element, and before the ids of what is in it."""
+
+
+def svg_of(source: str, folder: Path) -> str:
+    """The SVG of a diagram. It is kept in `folder`, by the hash of its source and of the renderer's version."""
+    key = hashlib.sha256(f"{mermaidx.__version__}\n{source}".encode()).hexdigest()[:12]
+    file = folder / f"{key}.svg"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(render(source, f"diagram-{key}"), encoding="utf-8")
+    return file.read_text(encoding="utf-8")
+
+
+def render(source: str, name: str) -> str:
+    """Draw a diagram. `name` becomes the id of its SVG element: a page has several, and their styles refer to it.
+
+    Raises an error of mermaidx if Mermaid cannot read the source.
+    """
+    svg: str = mermaidx.render(source).svg()
+    return svg.replace(MERMAIDS_ID, name)
+
+
+def draw(app: Any, document: Any) -> None:
+    """Put a picture in the place of each block of Mermaid in a page."""
+    folder = Path(app.confdir).parents[1] / ".shop" / "docs" / "diagrams"
+    for block in list(document.findall(nodes.literal_block)):
+        if block.get("language") != "mermaid":
+            continue
+        try:
+            svg = svg_of(block.astext(), folder)
+        except Exception as error:
+            log.warning("the diagram cannot be drawn: %s", error, location=block)
+            continue
+        figure = f'<figure class="diagram">{svg}</figure>'
+        block.replace_self(nodes.raw("", figure, format="html"))
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Sphinx loads this module as an extension."""
+    app.connect("doctree-read", draw)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
