@@ -2,12 +2,65 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
-from shop_stack.ports import free_base
+import asyncpg
+import pytest
+import uvicorn
+
+from inventory.main import create_service
+from inventory.settings import Settings
+from shop_stack.ports import SERVICES, free_base
+from shop_stack.target import Target
+from testkit.databases import MakeDatabase, TestDatabase
+
+LETTER = """
+    INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,
+                              fingerprint)
+    VALUES ('inventory', 'orders.order.v1', 0, $1, $2, '{}', 'x', $3, 'no-headers', 'no event', 'f')
+"""
+
+WriteLetter = Callable[..., Awaitable[None]]
+"""`await write_letter(offset, key, state="PARKED")` puts a dead letter into the database of inventory."""
 
 
 @pytest.fixture
 def base() -> int:
     """Ports for a stack of the test's own, beside a shop that may be running."""
     return free_base()
+
+
+@pytest.fixture
+async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase, str]]:
+    """inventory's API in a thread, and its database."""
+    made = await database("inventory")
+    port = free_base() + 2
+    settings = Settings(database_url=made.url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
+    server = uvicorn.Server(uvicorn.Config(create_service(settings).asgi, port=port, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield made, f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def target(inventory: tuple[TestDatabase, str]) -> Target:
+    """A shop of which inventory alone answers."""
+    urls = dict.fromkeys(SERVICES, "http://127.0.0.1:1") | {"inventory": inventory[1]}
+    return Target("test", urls, "", "", {}, Path(), Path(), Path())
+
+
+@pytest.fixture
+async def write_letter(inventory: tuple[TestDatabase, str]) -> AsyncIterator[WriteLetter]:
+    """Puts dead letters into the database of inventory; see WriteLetter."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(inventory[0].owner_url)
+
+    async def write(offset: int, key: str, state: str = "PARKED") -> None:
+        await connection.execute(LETTER, offset, key, state)
+
+    yield write
+    await connection.close()

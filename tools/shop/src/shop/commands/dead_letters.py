@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from shop.letters import clock
 from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask, require_service
@@ -30,7 +30,8 @@ Letter = Annotated[int | None, typer.Option("--id", help="One dead letter, by it
 Key = Annotated[str | None, typer.Option(help="All open dead letters of a key: an order's id, or a SKU.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-COLUMNS = ("id", "state", "reason", "type", "key", "error")
+KEY_CHARACTERS = 500
+"""The longest key that a service stores."""
 
 
 @app.command("list")
@@ -56,7 +57,7 @@ def list_letters(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    Console().print(table_of(found) if any(found.values()) else "No dead letters.")
+    print_letters(found, Console(highlight=False))
 
 
 @app.command()
@@ -134,12 +135,22 @@ def chosen(service: str | None) -> tuple[str, ...]:
     return (service,)
 
 
-def table_of(found: Mapping[str, Iterable[Mapping[str, Any]]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("service", *COLUMNS):
-        table.add_column(column)
+def print_letters(found: Mapping[str, Sequence[Mapping[str, Any]]], console: Console) -> None:
+    """Two lines for each letter. A line is never cut off: its key is needed to redrive it."""
+    if not any(found.values()):
+        console.print("No dead letters.")
+        return
+    console.print(f"{'service':<13} {'id':>6}  {'state':<9}  key", style="bold")
     for service, letters in found.items():
         for letter in letters:
             # A key or a type of a foreign record may hold brackets, and what moves the cursor.
-            table.add_row(service, *(Text(shown(str(letter[column] or "-"))) for column in COLUMNS))
-    return table
+            head = f"{service:<13} {letter['id']:>6}  {letter['state']:<9}  {shown(letter['key'], KEY_CHARACTERS) or '-'}"
+            console.print(Text(head), soft_wrap=True)
+            console.print(Text(f"  {reason_of(letter)}", style="dim"), soft_wrap=True)
+    console.print("Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`.")
+
+
+def reason_of(letter: Mapping[str, Any]) -> str:
+    """Which event it is, since when it is dead, and why."""
+    since = clock(datetime.fromisoformat(letter["created_at"]))
+    return f"{shown(letter['type'] or 'no event')} since {since}, {letter['reason']}: {shown(letter['error'])}"
