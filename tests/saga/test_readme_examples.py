@@ -1,4 +1,4 @@
-"""The examples in the READMEs of the services work as they are printed, one after the other, on a shop as `shop up` leaves it.
+"""The examples in the READMEs of the services work as they are printed, on a shop that has the catalogue.
 
 Only the ports are changed: those of the shop of the tests stand in the place of 18001 to 18005.
 """

@@ -134,7 +134,7 @@ def test_a_line_that_is_none_is_refused_before_anything_is_asked(text: str, says
     ],
 )
 def test_options_that_mean_nothing_are_refused(options: tuple[str, ...], says: str) -> None:
-    result = CliRunner().invoke(app, ["order", *options], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, ["order", *options], env={"COLUMNS": "200", "SHOP_TARGET": "embedded"})
     assert result.exit_code == 2
     assert says in result.output
 
@@ -166,6 +166,7 @@ def test_every_line_of_the_command_is_ordered_and_the_id_stands_alone(monkeypatc
 
     monkeypatch.setattr(order, "connect", connect)
     monkeypatch.setattr(order, "place_wish", placed)
-    result = CliRunner().invoke(app, ["order", "--line", "mug-blue:2", "--line", "tea-assam:1"])
+    lines = ["--line", "mug-blue:2", "--line", "tea-assam:1"]
+    result = CliRunner().invoke(app, ["order", *lines], env={"SHOP_TARGET": "embedded"})
     assert [one.lines for one in wishes] == [(("mug-blue", 2), ("tea-assam", 1))]
     assert result.stdout == "o-1\n"

@@ -70,7 +70,7 @@ async def test_the_command_tells_people_of_the_dead_letters_under_the_table(
         return [READY], await open_letters(target.service_urls)
 
     monkeypatch.setattr(status, "look", look)
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"])
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env={"SHOP_TARGET": "embedded"})
     assert result.exit_code == 4
     assert "inventory keeps 1 dead letter since" in result.stdout
 

@@ -191,7 +191,7 @@ def test_the_command_ends_as_the_story_does_and_its_last_json_line_is_the_outcom
 
     monkeypatch.setattr(Story, "follow", follow)
     monkeypatch.setattr(watch, "connect", lambda: nullcontext(None))
-    result = CliRunner().invoke(app, ["watch", ORDER, "--json"])
+    result = CliRunner().invoke(app, ["watch", ORDER, "--json"], env={"SHOP_TARGET": "embedded"})
     step, letter, last = (json.loads(line) for line in result.stdout.splitlines())
     assert (step["step"]["event"], step["step"]["because_of"]) == ("order-placed", "a request")
     assert letter["dead_letter"]["id"] == 7

@@ -144,9 +144,10 @@ class Story:
     order_id: str
     teller: Teller
     limit: float
-    _known: dict[str, Entry] = field(default_factory=dict)
-    _letters: dict[tuple[str, int], OpenLetter] = field(default_factory=dict)
-    """The open dead letters of the order, by service and id; a letter stays told when it is redriven."""
+    _known: dict[str, Entry] = field(default_factory=dict, init=False)
+    """The order's events, by their id."""
+    _told: set[tuple[str, int]] = field(default_factory=set, init=False)
+    """Service and id of the dead letters that were printed."""
 
     async def follow(self) -> Outcome:
         """Tell every event and dead letter as it comes; returns what is missing at the end.
@@ -200,8 +201,8 @@ class Story:
         answers = await open_letters(self.target.service_urls, self.order_id)
         found = [letter for letters in answers.values() for letter in letters or ()]
         for letter in found:
-            if (letter.service, letter.id) not in self._letters:
-                self._letters[letter.service, letter.id] = letter
+            if (letter.service, letter.id) not in self._told:
+                self._told.add((letter.service, letter.id))
                 self.teller.letter(letter)
         return found
 
