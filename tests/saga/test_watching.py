@@ -7,7 +7,7 @@ from typing import Any
 
 from shop.story import Outcome, Story
 from shop_load.plans import Scenario
-from shop_observe.missing_steps import MissingStep
+from shop_observe.missing_steps import OrderStep
 from shop_observe.timeline import Step
 from shop_stack import embedded
 
@@ -41,5 +41,5 @@ async def test_a_customer_who_is_not_told_is_missed_until_notifications_is_back(
     finally:
         await embedded.start(floor.stack, "notifications")
     assert outcome.ending == "CONFIRMED"
-    assert outcome.missing == [MissingStep("notifications", "notification-sent (confirmed)")]
+    assert outcome.missing == [OrderStep("notifications", "notification-sent (confirmed)")]
     assert (await Story(floor.target, placed.order_id, Silent(), limit=60.0).follow()).complete

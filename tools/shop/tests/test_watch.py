@@ -19,7 +19,7 @@ from shop.commands import watch
 from shop.letters import OpenLetter
 from shop.story import JsonTeller, Outcome, Story
 from shop_observe.kafka_log import Entry
-from shop_observe.missing_steps import MissingStep
+from shop_observe.missing_steps import OrderStep
 from shop_observe.timeline import Step
 from shop_stack import paths
 from shop_stack.errors import UserError
@@ -140,7 +140,7 @@ async def test_an_order_that_is_pending_is_watched_until_after_its_deadline(
     log_holds(monkeypatch, [[PLACED]], deadline_at)
     outcome = await Story(shop, ORDER, Notes(), LIMIT).follow()
     assert datetime.now(UTC) >= deadline_at
-    assert outcome.missing == [MissingStep("inventory", "stock-reserved or stock-rejected")]
+    assert outcome.missing == [OrderStep("inventory", "stock-reserved or stock-rejected")]
 
 
 async def test_a_dead_letter_of_the_order_is_told_with_the_command_that_redrives_it(
@@ -175,12 +175,12 @@ LETTER = OpenLetter("inventory", 7, "HELD", "handler-failed", "orders.order-plac
     ("missing", "letters", "exit_code"),
     [
         ([], [], 0),
-        ([MissingStep("inventory", "stock-committed")], [], 1),
+        ([OrderStep("inventory", "stock-committed")], [], 1),
         ([], [LETTER], 1),
     ],
 )
 def test_the_command_ends_as_the_story_does_and_its_last_json_line_is_the_outcome(
-    monkeypatch: pytest.MonkeyPatch, missing: list[MissingStep], letters: list[OpenLetter], exit_code: int
+    monkeypatch: pytest.MonkeyPatch, missing: list[OrderStep], letters: list[OpenLetter], exit_code: int
 ) -> None:
     outcome = Outcome(ORDER, "CONFIRMED", missing, letters)
 

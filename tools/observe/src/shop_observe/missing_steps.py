@@ -15,8 +15,8 @@ DECLINED = "payments.payment-declined.v1"
 SENT = "notifications.notification-sent.v1"
 
 
-class MissingStep(NamedTuple):
-    """An event that follows from those that have happened, and has not happened itself."""
+class OrderStep(NamedTuple):
+    """One step of an order: the event that tells of it."""
 
     service: str
     """The service that publishes it."""
@@ -24,35 +24,50 @@ class MissingStep(NamedTuple):
     """In words, such as ``stock-committed`` or ``notification-sent (confirmed)``."""
 
 
-def missing_steps(entries: Iterable[Entry]) -> list[MissingStep]:
+def missing_steps(entries: Iterable[Entry]) -> list[OrderStep]:
     """The steps that one order still lacks, in the order of the saga; [] if its story is complete.
 
-    A refund can follow late: the event of a charge that was under way when the order was cancelled comes when the
-    card processor has answered.
+    A refund can follow late: if a charge was under way when the order was cancelled, its event comes when the card
+    processor has answered.
     """
     events = [entry for entry in entries if not entry.fault]
     types = {entry.type for entry in events}
-    told = {str(entry.data.get("kind")) for entry in events if entry.type == SENT}
-    ending = next((ENDINGS[type_] for type_ in ENDINGS if type_ in types), None)
+    ending = next((state for type_, state in ENDINGS.items() if type_ in types), None)
     if ending is None:
         return [_next_before_the_end(types)]
-    wanted = []
-    if ending == "CONFIRMED":
-        wanted.append(("inventory", "stock-committed"))
-    elif RESERVED in types:
-        wanted.append(("inventory", "stock-released"))
-    if ending == "CANCELLED" and CAPTURED in types:
-        wanted.append(("payments", "payment-refunded"))
-    missing = [MissingStep(service, event) for service, event in wanted if f"{service}.{event}.v1" not in types]
-    kinds = [ending.lower(), *(["refunded"] if ("payments", "payment-refunded") in wanted else [])]
-    missing += [MissingStep("notifications", f"notification-sent ({k})") for k in kinds if k not in told]
-    return missing
+    happened = {_step_of(entry) for entry in events}
+    return [step for step in _steps_after(ending, types) if step not in happened]
 
 
-def _next_before_the_end(types: set[str]) -> MissingStep:
+def _next_before_the_end(types: set[str]) -> OrderStep:
     """The step that an order which has not ended waits for."""
     if not types & {RESERVED, REJECTED}:
-        return MissingStep("inventory", "stock-reserved or stock-rejected")
+        return OrderStep("inventory", "stock-reserved or stock-rejected")
     if RESERVED in types and not types & {CAPTURED, DECLINED}:
-        return MissingStep("payments", "payment-captured or payment-declined")
-    return MissingStep("orders", "order-confirmed, order-rejected or order-cancelled")
+        return OrderStep("payments", "payment-captured or payment-declined")
+    return OrderStep("orders", "order-confirmed, order-rejected or order-cancelled")
+
+
+def _steps_after(ending: str, types: set[str]) -> list[OrderStep]:
+    """The steps that follow the end of an order; `types` are the events that have happened."""
+    steps = []
+    if ending == "CONFIRMED":
+        steps.append(OrderStep("inventory", "stock-committed"))
+    elif RESERVED in types:
+        steps.append(OrderStep("inventory", "stock-released"))
+    steps.append(_message(ending.lower()))
+    if ending == "CANCELLED" and CAPTURED in types:
+        steps.append(OrderStep("payments", "payment-refunded"))
+        steps.append(_message("refunded"))
+    return steps
+
+
+def _step_of(entry: Entry) -> OrderStep:
+    if entry.type == SENT:
+        return _message(str(entry.data.get("kind")))
+    service, event, _ = entry.type.split(".")
+    return OrderStep(service, event)
+
+
+def _message(kind: str) -> OrderStep:
+    return OrderStep("notifications", f"notification-sent ({kind})")

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from shop.letters import OpenLetter, clock, open_letters
 from shop_observe.kafka_log import Entry, declared_topics, follow
-from shop_observe.missing_steps import MissingStep, missing_steps
+from shop_observe.missing_steps import OrderStep, missing_steps
 from shop_observe.timeline import ENDINGS, Step, detail_of, has_ended, tell, timeline_line
 from shop_stack.errors import UserError
 from shop_stack.target import Target
@@ -34,7 +34,7 @@ class Outcome:
     order_id: str
     ending: str
     """CONFIRMED, REJECTED or CANCELLED; empty if the order has not ended."""
-    missing: Sequence[MissingStep]
+    missing: Sequence[OrderStep]
     letters: Sequence[OpenLetter]
     """The open dead letters of the order."""
 
@@ -226,7 +226,7 @@ async def times_of(target: Target, order_id: str) -> tuple[datetime, datetime]:
         ) from None
 
 
-def _named(step: MissingStep) -> str:
+def _named(step: OrderStep) -> str:
     return f"{step.event} of {step.service}"
 
 

@@ -144,7 +144,8 @@ def print_letters(found: Mapping[str, Sequence[Mapping[str, Any]]], console: Con
     for service, letters in found.items():
         for letter in letters:
             # A key or a type of a foreign record may hold brackets, and what moves the cursor.
-            head = f"{service:<13} {letter['id']:>6}  {letter['state']:<9}  {shown(letter['key'], KEY_CHARACTERS) or '-'}"
+            key = shown(letter["key"], KEY_CHARACTERS) or "-"
+            head = f"{service:<13} {letter['id']:>6}  {letter['state']:<9}  {key}"
             console.print(Text(head), soft_wrap=True)
             console.print(Text(f"  {reason_of(letter)}", style="dim"), soft_wrap=True)
     console.print("Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`.")
@@ -152,5 +153,6 @@ def print_letters(found: Mapping[str, Sequence[Mapping[str, Any]]], console: Con
 
 def reason_of(letter: Mapping[str, Any]) -> str:
     """Which event it is, since when it is dead, and why."""
+    event = shown(letter["type"] or "no event")
     since = clock(datetime.fromisoformat(letter["created_at"]))
-    return f"{shown(letter['type'] or 'no event')} since {since}, {letter['reason']}: {shown(letter['error'])}"
+    return f"{event} since {since}, {letter['reason']}: {shown(letter['error'])}"
