@@ -26,7 +26,9 @@ CURL = re.compile(r"\bcurl ")
 FORETOLD = re.compile(r"# .*?\b([45]\d\d)\b")
 """A comment beside a command that names the error which is a good answer too."""
 SECONDS = 60
-CURLRC = 'silent\nshow-error\nnoproxy = "*"\nmax-time = 20\nwrite-out = "%{stderr}\\nanswer %{http_code}\\n"\n'
+CURLRC = (
+    'silent\nshow-error\nnoproxy = "*"\nmax-time = 20\nwrite-out = "%{stderr}\\nanswer %{http_code}\\n"\n'
+)
 """Options of curl that change no request: each answer's status is written to stderr."""
 
 
@@ -73,7 +75,12 @@ async def run(floor: Any, script: str, home: Path) -> Ran:
         subprocess.run,
         ["bash", "-euo", "pipefail", "-c", moved],
         cwd=ROOT,
-        env={**os.environ, "CURL_HOME": str(home), "SHOP_STATE": str(floor.stack.state), "SHOP_TARGET": "embedded"},
+        env={
+            **os.environ,
+            "CURL_HOME": str(home),
+            "SHOP_STATE": str(floor.stack.state),
+            "SHOP_TARGET": "embedded",
+        },
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -68,10 +68,16 @@ def test_the_help_lists_the_tests_of_each_project_and_how_long_they_take() -> No
 
 @pytest.mark.parametrize(
     ("target", "folder"),
-    [("test-orders", "services/orders"), ("test-payments", "services/payments"), ("test-chassis", "libs/chassis")],
+    [
+        ("test-orders", "services/orders"),
+        ("test-payments", "services/payments"),
+        ("test-chassis", "libs/chassis"),
+    ],
 )
 def test_one_project_can_be_tested_alone(target: str, folder: str) -> None:
-    shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    shown = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
     assert shown.strip().splitlines()[-1].strip() == f".venv/bin/python -m pytest {folder}"
 
 

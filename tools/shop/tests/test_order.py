@@ -35,7 +35,9 @@ class Orders:
         return web.json_response({"order_id": "o-1"}, status=202)
 
     def target(self, state: Path) -> Target:
-        return Target("test", dict.fromkeys(("orders", "inventory"), self.url), "", "", {}, state, state, state)
+        return Target(
+            "test", dict.fromkeys(("orders", "inventory"), self.url), "", "", {}, state, state, state
+        )
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ async def orders() -> AsyncIterator[Orders]:
 
 
 def wish(**changed: Any) -> Wish:
-    return Wish(**{"lines": (("own", 2),), "customer_id": "c-1", "currency": "USD", "token": "tok_ok"} | changed)
+    return Wish(
+        **{"lines": (("own", 2),), "customer_id": "c-1", "currency": "USD", "token": "tok_ok"} | changed
+    )
 
 
 async def test_an_order_has_the_lines_customer_currency_and_token_of_the_options(
@@ -153,7 +157,9 @@ async def test_an_order_for_the_catalogue_makes_sure_of_it(
     assert len(made_sure) == times
 
 
-def test_every_line_of_the_command_is_ordered_and_the_id_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_line_of_the_command_is_ordered_and_the_id_stands_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     wishes: list[Wish] = []
 
     async def placed(_: Target, wished: Wish) -> str:

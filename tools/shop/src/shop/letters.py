@@ -35,9 +35,7 @@ class OpenLetter:
     def of(cls, service: str, body: Mapping[str, Any]) -> OpenLetter:
         """The letter in an answer of `/admin/dead-letters`."""
         since = datetime.fromisoformat(body["created_at"])
-        return cls(
-            service, body["id"], body["state"], body["reason"], body["type"] or "", body["key"], since
-        )
+        return cls(service, body["id"], body["state"], body["reason"], body["type"] or "", body["key"], since)
 
 
 Letters = Mapping[str, Sequence[OpenLetter] | None]
