@@ -192,9 +192,8 @@ class Story:
         return not missing_steps(self._known.values()) and (not late_refund_possible or silence > SILENCE)
 
     def _given_up(self, silence: float, deadline_at: datetime) -> bool:
-        if not has_ended(self._known.values()) and datetime.now(UTC) < deadline_at + timedelta(
-            seconds=self.limit
-        ):
+        is_pending = not has_ended(self._known.values())
+        if is_pending and datetime.now(UTC) < deadline_at + timedelta(seconds=self.limit):
             return False
         return silence > self.limit
 
