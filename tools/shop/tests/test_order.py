@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
+import typer
 from aiohttp import web
 from typer.testing import CliRunner
 
@@ -123,7 +123,7 @@ async def test_a_refusal_has_the_services_reason_and_the_cure(
     ],
 )
 def test_a_line_that_is_none_is_refused_before_anything_is_asked(text: str, says: str) -> None:
-    with pytest.raises(click.BadParameter, match=says):
+    with pytest.raises(typer.BadParameter, match=says):
         line_of(text)
 
 

@@ -95,7 +95,7 @@ def state(part: Status) -> str:
 
 def table(found: Sequence[Status]) -> Table:
     """The processes with the sums of what they use."""
-    shown = Table(box=None, pad_edge=False, show_footer=True)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
     resident = sum(part.resources.resident for part in found if part.resources)
     proportional = sum(part.resources.proportional for part in found if part.resources)
     shown.add_column("part", footer="total")
