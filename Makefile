@@ -13,6 +13,7 @@ READY := $(VENV)/.ready
 # What builds the site of the documents. No service and no test imports it.
 DOCS := .shop/docs/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
+SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
 TOOLS := $(addprefix tools/,processor stack observe oracle load lab shop)
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
@@ -28,7 +29,9 @@ DOWNLOAD_CURE := : connect to the network or set HTTPS_PROXY and try again; .sho
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@{ grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST); \
+		for name in $(SERVICE_NAMES); do echo "test-$$name: ## The tests of services/$$name: 1 to 2 minutes"; done; } \
+		| sort | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: $(READY) ## Start the shop, send orders of every outcome through it, judge the result, stop it
@@ -46,12 +49,21 @@ down: $(READY) ## Stop the shop; its data stays
 TEST_PROCESSES ?= 2
 
 .PHONY: test
-test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers)
+test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
 	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-runbooks
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
+
+SERVICE_TESTS := $(addprefix test-,$(SERVICE_NAMES))
+.PHONY: $(SERVICE_TESTS)
+$(SERVICE_TESTS): test-%: $(READY)
+	@$(VENV)/bin/python -m pytest services/$* $(ARGS)
+
+.PHONY: test-chassis
+test-chassis: $(READY) ## The tests of libs/chassis: 3 minutes
+	@$(VENV)/bin/python -m pytest libs/chassis $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,21 @@ from shop.commands import dead_letters, outbox
 from shop_stack.ports import SERVICES, free_base
 from shop_stack.target import Target
 from testkit.databases import MakeDatabase, TestDatabase
+
+LETTER = """
+    INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,
+                              fingerprint)
+    VALUES ('inventory', 'orders.order.v1', 0, $1, $2, '{}', 'x', $3, 'no-headers', 'no event', 'f')
+"""
+
+WriteLetter = Callable[..., Awaitable[None]]
+"""`await write_letter(offset, key, state="PARKED")` puts a dead letter into the database of inventory."""
+
+
+@pytest.fixture
+def base() -> int:
+    """Ports for a stack of the test's own, beside a shop that may be running."""
+    return free_base()
 
 
 @pytest.fixture
@@ -35,13 +50,29 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
 
 
 @pytest.fixture
+def target(inventory: tuple[TestDatabase, str]) -> Target:
+    """A shop of which inventory alone answers."""
+    urls = dict.fromkeys(SERVICES, "http://127.0.0.1:1") | {"inventory": inventory[1]}
+    return Target("test", urls, "", "", {}, Path(), Path(), Path())
+
+
+@pytest.fixture
+async def write_letter(inventory: tuple[TestDatabase, str]) -> AsyncIterator[WriteLetter]:
+    """Puts dead letters into the database of inventory; see WriteLetter."""
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(inventory[0].owner_url)
+
+    async def write(offset: int, key: str, state: str = "PARKED") -> None:
+        await connection.execute(LETTER, offset, key, state)
+
+    yield write
+    await connection.close()
+
+
+@pytest.fixture
 async def shop(
-    inventory: tuple[TestDatabase, str], monkeypatch: pytest.MonkeyPatch
+    inventory: tuple[TestDatabase, str], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
     """The commands reach inventory; its database is open for the test."""
-    made, url = inventory
-    urls = dict.fromkeys(SERVICES, "http://127.0.0.1:1") | {"inventory": url}
-    target = Target("test", urls, "", "", {}, Path(), Path(), Path())
 
     @contextmanager
     def connect() -> Iterator[Target]:
@@ -49,6 +80,6 @@ async def shop(
 
     for module in (dead_letters, outbox):
         monkeypatch.setattr(module, "connect", connect)
-    connection = await asyncpg.connect(made.owner_url)
+    connection = await asyncpg.connect(inventory[0].owner_url)
     yield connection
     await connection.close()

@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from shop.commands import dead_letters
 from shop_stack.errors import UserError
 
-LETTER = """
-    INSERT INTO dead_letters (consumer_group, topic, partition, "offset", key, headers, value, state, reason, error,
-                              fingerprint)
-    VALUES ('inventory', 'orders.order.v1', 0, $1, $2, '{}', 'x', 'PARKED', 'no-headers', 'no event', 'f')
-"""
+pytestmark = pytest.mark.usefixtures("shop")
 
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(dead_letters.app, arguments, catch_exceptions=True)
 
 
-async def test_dead_letters_are_listed_shown_and_discarded(shop: asyncpg.Connection[Any]) -> None:
+async def test_dead_letters_are_listed_shown_and_discarded(write_letter: Any) -> None:
     for offset, key in enumerate(("a", "a", "b")):
-        await shop.execute(LETTER, offset, key)
+        await write_letter(offset, key)
     listed = json.loads(run("list", "inventory", "--json").stdout)["inventory"]
     assert [letter["key"] for letter in listed] == ["a", "a", "b"]
     assert "no-headers" in run("list", "inventory").stdout
@@ -35,8 +30,21 @@ async def test_dead_letters_are_listed_shown_and_discarded(shop: asyncpg.Connect
     assert [letter["key"] for letter in left] == ["b"]
 
 
-async def test_a_letter_that_fails_again_stays_open_and_says_why(shop: asyncpg.Connection[Any]) -> None:
-    await shop.execute(LETTER, 1, "a")
+@pytest.mark.parametrize(
+    "key", ["01a207af-3c26-70e9-84db-827b769c8a55", "a-foreign-key-" * 30], ids=["order", "long"]
+)
+async def test_on_80_columns_the_key_and_the_id_that_redrive_needs_stand_whole_on_one_line(
+    write_letter: Any, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    await write_letter(1_234_567, key)
+    (letter,) = json.loads(run("list", "inventory", "--json").stdout)["inventory"]
+    lines = [line.split() for line in run("list", "inventory").stdout.splitlines()]
+    assert ["inventory", str(letter["id"]), "PARKED", key] in lines
+
+
+async def test_a_letter_that_fails_again_stays_open_and_says_why(write_letter: Any) -> None:
+    await write_letter(1, "a")
     outcome = run("redrive", "inventory", "--key", "a")
     assert (outcome.exit_code, outcome.stdout) == (1, "0 ended, 1 still open.\n")
     assert "CloudEvent" in outcome.stderr
@@ -53,15 +61,13 @@ async def test_a_letter_that_fails_again_stays_open_and_says_why(shop: asyncpg.C
     ],
 )
 async def test_what_cannot_be_done_is_one_sentence_with_the_cure(
-    shop: asyncpg.Connection[Any], arguments: tuple[str, ...], says: str
+    arguments: tuple[str, ...], says: str
 ) -> None:
     outcome = run(*arguments)
     assert isinstance(outcome.exception, UserError)
     assert says in str(outcome.exception)
 
 
-async def test_republishing_says_how_much_is_sent_again(
-    shop: asyncpg.Connection[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_republishing_says_how_much_is_sent_again(capsys: pytest.CaptureFixture[str]) -> None:
     dead_letters.republish("inventory")
     assert capsys.readouterr().out == "inventory sends 0 events again.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,36 @@ def test_without_a_target_it_lists_what_it_can_do(clone: Path) -> None:
     assert result.returncode == 0
     for target in ("demo", "test", "lint", "up", "down", "help"):
         assert f"make {target} " in result.stdout
+
+
+def test_the_help_lists_the_tests_of_each_project_and_how_long_they_take() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    told = dict(re.findall(r"^  make (test\S*) +(.+)$", listed, re.MULTILINE))
+    services = {f"test-{path.parent.name}" for path in ROOT.glob("services/*/pyproject.toml")}
+    for target in ("test", "test-chassis", *services):
+        assert re.search(r"about \d+ (seconds|minutes?)", told[target]), target
+
+
+@pytest.mark.parametrize(
+    ("target", "folder"),
+    [
+        ("test-orders", "services/orders"),
+        ("test-payments", "services/payments"),
+        ("test-chassis", "libs/chassis"),
+    ],
+)
+def test_one_project_can_be_tested_alone(target: str, folder: str) -> None:
+    shown = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    assert shown.strip().splitlines()[-1].strip() == f".venv/bin/python -m pytest {folder}"
+
+
+@pytest.mark.parametrize("service", sorted(path.parent for path in ROOT.glob("services/*/pyproject.toml")))
+def test_each_service_says_how_its_tests_are_run_and_how_long_they_take(service: Path) -> None:
+    page = (service / "README.md").read_text()
+    assert re.search(rf"^make test-{service.name} +# about \d+ (seconds|minutes?)$", page, re.MULTILINE)
+    assert "uv pip" not in page
 
 
 def test_without_network_there_is_one_sentence_and_no_output_of_pip(clone: Path) -> None:

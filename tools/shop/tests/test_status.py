@@ -2,16 +2,88 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from shop.commands.status import facts, table
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from shop.cli import app
+from shop.commands import status
+from shop.commands.status import exit_code, facts, table
+from shop.letters import open_letters, warning
 from shop_stack import embedded
+from shop_stack.embedded import Status
 from shop_stack.parts import INFRASTRUCTURE
+from shop_stack.process import Resources
+from shop_stack.target import Target
 
 
 async def test_the_status_of_a_stopped_stack_says_so_for_people_and_machines(tmp_path: Path) -> None:
     found = await embedded.status(embedded.stack(tmp_path, 28000))
-    assert json.loads(json.dumps(facts(found)))["ready"] is False
-    assert [part["state"] for part in facts(found)["parts"]] == ["stopped"] * 9
+    assert json.loads(json.dumps(facts(found, {})))["ready"] is False
+    assert [part["state"] for part in facts(found, {})["parts"]] == ["stopped"] * 9
     assert table(found).row_count == len(INFRASTRUCTURE) + 5
+
+
+READY = Status("orders", True, True, 18001, 1, 1.0, None)
+
+
+async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
+    target: Target, write_letter: Any
+) -> None:
+    for offset, state in enumerate(("HELD", "WAITING", "PARKED", "DISCARDED")):
+        await write_letter(offset, "o-1", state)
+    letters = await open_letters(target.service_urls)
+    kept = letters["inventory"]
+    assert kept is not None
+    assert [letter.state for letter in kept] == ["HELD", "WAITING", "PARKED"]
+    told = warning("inventory", kept)
+    assert told.startswith(f"inventory keeps 3 dead letters since {kept[0].since:%Y-%m-%d %H:%M:%S} UTC")
+    assert "`shop dead-letters list inventory`" in told
+    assert facts([READY], letters)["dead_letters"] == {
+        "inventory": {"open": 3, "since": kept[0].since.isoformat()},
+        **dict.fromkeys(("orders", "payments", "notifications", "analytics")),
+    }
+
+
+async def test_a_dead_letter_changes_the_exit_code_and_less_than_a_part_that_is_not_ready(
+    target: Target, write_letter: Any
+) -> None:
+    assert exit_code([READY], await open_letters(target.service_urls)) == 0
+    await write_letter(1, "o-1", "HELD")
+    letters = await open_letters(target.service_urls)
+    assert exit_code([READY], letters) == 4
+    assert exit_code([READY, replace(READY, ready=False)], letters) == 3
+
+
+async def test_the_command_tells_people_of_the_dead_letters_under_the_table(
+    target: Target, write_letter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_letter(1, "o-1", "HELD")
+
+    async def look(_: Any) -> Any:
+        return [READY], await open_letters(target.service_urls)
+
+    monkeypatch.setattr(status, "look", look)
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env={"SHOP_TARGET": "embedded"})
+    assert result.exit_code == 4
+    assert "inventory keeps 1 dead letter since" in result.stdout
+
+
+def test_the_table_fits_into_80_columns() -> None:
+    """Every cell as wide as it may become: a shop of days, with processes of gigabytes."""
+    used = Resources(resident=12_345_000_000, proportional=12_345_000_000, cpu_seconds=123_456.7)
+    parts = [
+        Status(name, True, False, 65_535, 4_194_304, 999 * 3600.0, used)
+        for name in (*INFRASTRUCTURE, *("notifications",) * 5)
+    ]
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(table(parts))
+    assert "…" not in shown.get()
+    assert len(shown.get().splitlines()) == len(parts) + 2

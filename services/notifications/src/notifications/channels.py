@@ -62,7 +62,10 @@ class Channel(Protocol):
 
 
 class LogChannel:
-    """Writes a line to the log instead of a message: order and outcome, nothing about the customer."""
+    """Writes the message to the log instead of sending it.
+
+    Subject and text name the order, its outcome and the amount. The customer's id and address are not in the line.
+    """
 
     name = "log"
 
@@ -72,7 +75,12 @@ class LogChannel:
 
     async def _send(self, letter: Letter) -> None:
         log.info(
-            "customer-told", order_id=str(letter.order_id), kind=letter.kind, message_id=letter.message_id
+            "customer-told",
+            order_id=str(letter.order_id),
+            kind=letter.kind,
+            message_id=letter.message_id,
+            subject=letter.subject,
+            text=letter.text,
         )
 
 

@@ -114,6 +114,17 @@ async def test_the_log_says_order_and_outcome_and_nothing_about_the_customer(des
     assert "ada" not in json.dumps(line)
 
 
+async def test_the_log_has_the_message_as_the_customer_would_read_it(desk: Any, order: UUID) -> None:
+    await desk.confirm(order, customer_id="customer-ada")
+    with capture_logs() as lines:
+        await deliver(LogChannel(), desk.database)
+    (line,) = lines
+    assert line["subject"] == f"Your order {order} is confirmed"
+    assert "your order is confirmed and paid: " in line["text"]
+    assert str(order) in line["text"]
+    assert "customers.example" not in json.dumps(line)
+
+
 async def test_what_was_sent_is_published_with_the_cause_of_the_notification(desk: Any, order: UUID) -> None:
     await desk.confirm(order)
     await deliver(LogChannel(), desk.database)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from shop_load.client import PATIENCE, LoadFailed, ShopClient
-from shop_load.plans import CURRENCY, Plan, Product, Run, Scenario
+from shop_load.plans import Plan, Product, Run, Scenario
 from shop_observe.history import History
 from shop_stack.target import Target
 
@@ -38,11 +38,17 @@ class Customers:
 
 async def open_shop(shop: ShopClient, products: Sequence[Product]) -> None:
     """List the products, and wait until orders has their prices."""
+    await list_products(shop, products)
+    await wait_until_orderable(shop, {product.sku for product in products})
+
+
+async def list_products(shop: ShopClient, products: Sequence[Product]) -> None:
+    """List the products in inventory; those that are listed already stay as they are."""
     for product in products:
         body = {
             "sku": product.sku,
             "name": product.name,
-            "price": {"amount_minor": product.price_minor, "currency": CURRENCY},
+            "price": {"amount_minor": product.price_minor, "currency": product.currency},
             "on_hand": product.on_hand,
         }
         url = f"{shop.inventory}/products"
@@ -50,9 +56,12 @@ async def open_shop(shop: ShopClient, products: Sequence[Product]) -> None:
         # 409: an attempt whose answer was lost has listed it.
         if answer.status not in (201, 409):
             raise LoadFailed(answer.refusal)
-    wanted = {product.sku for product in products}
-    given_up = time.monotonic() + PATIENCE
-    while not wanted <= await orderable(shop):
+
+
+async def wait_until_orderable(shop: ShopClient, skus: Set[str], seconds: float = PATIENCE) -> None:
+    """Return when orders has a price for each SKU. Raises LoadFailed if that takes more than `seconds`."""
+    given_up = time.monotonic() + seconds
+    while not skus <= await orderable(shop):
         if time.monotonic() > given_up:
             raise LoadFailed(
                 "The products are listed in inventory, but orders has not heard of their prices. "

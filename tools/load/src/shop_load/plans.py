@@ -49,6 +49,7 @@ class Product:
     name: str
     price_minor: int
     on_hand: int
+    currency: str = CURRENCY
 
 
 CATALOGUE = tuple(

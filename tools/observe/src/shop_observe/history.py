@@ -43,13 +43,13 @@ class Request:
 
 
 class History:
-    """Writes one run's history."""
+    """Writes one run's history. The file begins with the first request."""
 
     def __init__(self, folder: Path, run: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.run = run
+        self._folder = folder
         self._numbers = count(1)
-        self._file: TextIO = (folder / f"{run}.jsonl").open("a", buffering=1)
+        self._file: TextIO | None = None
 
     def asked(
         self,
@@ -85,10 +85,14 @@ class History:
         self.close()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _write(self, **fields: Any) -> None:
         line = {name: value for name, value in fields.items() if value not in ("", 0)}
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self._folder / f"{self.run}.jsonl").open("a", buffering=1)
         self._file.write(json.dumps({"at": round(time.time(), 6), **line}, separators=(",", ":")) + "\n")
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shop.commands import dead_letters, outbox, prove, test_stack
 from shop.commands.bench import bench
+from shop.commands.catalogue import catalogue
 from shop.commands.check import check
 from shop.commands.dead_letters import republish
 from shop.commands.demo import demo
@@ -47,7 +48,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that demo, order, watch, trace, check and bench use (or SHOP_TARGET)."
+            help="The running shop that catalogue, order, watch, trace, demo, check, dead-letters and bench use "
+            "(or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -56,7 +58,7 @@ def choose(
     os.environ[VARIABLE] = target or chosen_kind()
 
 
-for command in (
+COMMANDS = (
     up,
     down,
     stop,
@@ -64,6 +66,7 @@ for command in (
     status,
     logs,
     demo,
+    catalogue,
     order,
     watch,
     trace,
@@ -71,7 +74,8 @@ for command in (
     republish,
     doctor,
     bench,
-):
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(outbox.app, name="outbox")

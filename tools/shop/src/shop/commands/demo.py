@@ -14,6 +14,7 @@ from rich.console import Console
 
 from shop.demo import Demonstration, as_json, demonstrate, print_demonstration
 from shop.steps import Steps
+from shop_load.catalogue import ensure_catalogue
 from shop_stack import embedded
 from shop_stack.connect import TargetKind, chosen_kind, connect
 from shop_stack.target import Target
@@ -77,6 +78,8 @@ async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
         if not ran_before:
             took = time.monotonic() - began
             console.print(f"The shop is up after {took:.1f} s.", style="dim", highlight=False)
+        if keep:
+            await ensure_catalogue(target)
         yield target
     finally:
         if not (ran_before or keep):

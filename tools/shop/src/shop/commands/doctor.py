@@ -36,6 +36,9 @@ def doctor() -> None:
     """
     findings = examine(embedded.stack())
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for finding in findings:
         mark = "[red]✗[/]" if finding.cure else "[green]✓[/]"
         table.add_row(mark, finding.what, finding.cure or finding.found)

@@ -3,41 +3,153 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from shop_load.closed_loop import Customers, Placed, serve_customers
-from shop_load.plans import Scenario, plan_run, run_name
+from shop_load.catalogue import CATALOGUE, ensure_catalogue
+from shop_load.client import ShopClient
+from shop_load.closed_loop import Customers, serve_customers
+from shop_load.plans import CURRENCY, Scenario, plan_run, run_name
 from shop_observe.history import History
 from shop_stack.connect import connect
+from shop_stack.errors import UserError
 from shop_stack.target import Target
+
+PATIENCE = 10.0
+"""Seconds for which a service may be away before the order is given up."""
+LINE = re.compile(r"(?P<sku>\S+):(?P<quantity>[0-9]{1,18})")
+CURES = {
+    "unknown-sku": "`shop catalogue` lists products, and the prices of orders all of them: GET /prices.",
+    "currency-not-offered": "Give the currency of the product's price with --currency, such as "
+    "`shop order --line print-harbour:1 --currency USD`.",
+    "duplicate-sku": "Give each product one --line.",
+}
+"""Problem type of a refusal → what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An order as the person at the terminal wants it."""
+
+    lines: tuple[tuple[str, int], ...]
+    """(SKU, quantity) each."""
+    customer_id: str
+    currency: str
+    token: str
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of `POST /orders`."""
+        return {
+            "customer_id": self.customer_id,
+            "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in self.lines],
+            "currency": self.currency,
+            "payment_token": self.token,
+        }
 
 
 def order(
+    line: Annotated[
+        list[str] | None, typer.Option(metavar="SKU:QUANTITY", help="A product; repeat it for more.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option(help="The customer's id.", show_default="c-ada")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="tok_ok, tok_declined, tok_flaky or tok_slow.", show_default="tok_ok"),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="The currency of the prices.", show_default=CURRENCY)
+    ] = None,
     outcome: Annotated[
-        Scenario, typer.Option(help="How the order is to end.", case_sensitive=False)
-    ] = Scenario.CONFIRMED,
+        Scenario | None,
+        typer.Option(help="Instead of the others: how the order is to end.", case_sensitive=False),
+    ] = None,
 ) -> None:
     """Place one order and print how to follow it.
 
     Its id is printed on a line of its own, so that other commands can use it.
+    Without an option, it is an order that will be confirmed.
 
     Examples:
 
-        shop order
+        shop order --line mug-blue:2 --line tea-assam:1
+
+        shop order --line print-harbour:1 --currency USD --customer c-grace
+
+        shop order --line mug-blue:1 --token tok_declined      it is rejected
+
+        shop order --line chair-oak:1000      there is not enough stock
 
         shop order --outcome timed-out      its deadline passes"""
+    own = (line, customer, token, currency) != (None, None, None, None)
+    if own and outcome is not None:
+        raise typer.BadParameter(
+            "--outcome chooses lines, customer, token and currency itself: give either it or the others."
+        )
+    wish = wish_of(line or [], customer, token, currency) if own else None
     with connect() as target:
-        placed = asyncio.run(place_one(target, outcome))
-    typer.echo(placed.order_id)
-    typer.echo(f"shop watch {placed.order_id}    what happens to it", err=True)
-    typer.echo(f"shop trace {placed.order_id}    its trace, when it has ended", err=True)
+        if wish is not None:
+            order_id = asyncio.run(place_wish(target, wish))
+        else:
+            order_id = asyncio.run(place_one(target, outcome or Scenario.CONFIRMED))
+    typer.echo(order_id)
+    typer.echo(f"shop watch {order_id}    what happens to it", err=True)
+    typer.echo(f"shop trace {order_id}    its trace, when it has ended", err=True)
 
 
-async def place_one(target: Target, outcome: Scenario) -> Placed:
+def wish_of(lines: Sequence[str], customer: str | None, token: str | None, currency: str | None) -> Wish:
+    """The order that the options ask for; without a line, one piece of the catalogue's first product."""
+    return Wish(
+        lines=tuple(line_of(text) for text in lines) or ((CATALOGUE[0].sku, 1),),
+        customer_id=given("--customer", customer, "c-ada"),
+        currency=given("--currency", currency, CURRENCY),
+        token=given("--token", token, "tok_ok"),
+    )
+
+
+def line_of(text: str) -> tuple[str, int]:
+    """`mug-blue:2` as SKU and quantity. Raises BadParameter if it is no line."""
+    found = LINE.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no line: write it as SKU:QUANTITY, such as mug-blue:2.")
+    quantity = int(found["quantity"])
+    if quantity == 0:
+        raise typer.BadParameter(f"{text!r} orders nothing: the quantity is at least 1.")
+    return found["sku"], quantity
+
+
+def given(option: str, text: str | None, default: str) -> str:
+    """The option's text. Raises BadParameter if it is blank."""
+    if text is None:
+        return default
+    if not text.strip():
+        raise typer.BadParameter(f"{option} is empty: give it a value, or leave it out for {default}.")
+    return text
+
+
+async def place_wish(target: Target, wish: Wish) -> str:
+    """Place the order and return its id. Raises UserError with the service's reason if it is refused."""
+    if {sku for sku, _ in wish.lines} & {product.sku for product in CATALOGUE}:
+        await ensure_catalogue(target)
+    run = run_name(0)
+    with History(target.state / "history", run) as history:
+        async with ShopClient(target, history, concurrency=1, patience=PATIENCE) as shop:
+            answer = await shop.post(f"{shop.orders}/orders", "place-order", wish.body, key=f"{run}-0")
+    if answer.status != 202:
+        slug = str(answer.body.get("type", "")).rpartition(":")[2]
+        raise UserError(" ".join(filter(None, (answer.refusal, CURES.get(slug)))))
+    order_id: str = answer.body["order_id"]
+    return order_id
+
+
+async def place_one(target: Target, outcome: Scenario) -> str:
+    """Place an order that ends so, and return its id."""
     run = plan_run(run_name(0), 1, seed=time.time_ns(), only=outcome)
     with History(target.state / "history", run.name) as history:
-        (placed,) = await serve_customers(target, run, history, Customers(concurrency=1, patience=10.0))
-    return placed
+        (placed,) = await serve_customers(target, run, history, Customers(concurrency=1, patience=PATIENCE))
+    return placed.order_id

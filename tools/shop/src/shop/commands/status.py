@@ -1,4 +1,4 @@
-"""`shop status`: every process, what it uses, and whether it is ready."""
+"""`shop status`: every process, what it uses, whether it is ready, and the dead letters that services keep."""
 
 from __future__ import annotations
 
@@ -11,31 +11,64 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shop.letters import Letters, OpenLetter, open_letters, warning
 from shop_stack import embedded
 from shop_stack.embedded import Status
+from shop_stack.parts import Stack
 
 MEGABYTE = 1_000_000
+NOT_READY = 3
+DEAD_LETTERS = 4
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every process: state, port, memory, CPU. Exit code 0 if all are ready, 3 if not."""
-    found = asyncio.run(embedded.status(embedded.stack()))
+    """Show every process: state, port, memory, CPU; and which services keep dead letters.
+
+    Exit code 0 if all are ready, 3 if not, 4 if all are ready but a service
+    keeps dead letters that wait for a decision.
+    """
+    found, letters = asyncio.run(look(embedded.stack()))
     if as_json:
-        typer.echo(json.dumps(facts(found), indent=2))
+        typer.echo(json.dumps(facts(found, letters), indent=2))
     else:
-        Console().print(table(found))
+        console = Console(highlight=False)
+        console.print(table(found))
+        for service, kept in letters.items():
+            if kept:
+                console.print(warning(service, kept), style="yellow", soft_wrap=True)
+    raise typer.Exit(exit_code(found, letters))
+
+
+async def look(stack: Stack) -> tuple[list[Status], Letters]:
+    """Every process, and the open dead letters of each service that runs."""
+    found = await embedded.status(stack)
+    running = {part.name for part in found if part.running}
+    return found, await open_letters({name: stack.url(name) for name in stack.services if name in running})
+
+
+def exit_code(found: Sequence[Status], letters: Letters) -> int:
+    """0, or what is wrong, as the command's help says."""
     if not all(part.ready for part in found):
-        raise typer.Exit(3)
+        return NOT_READY
+    return DEAD_LETTERS if any(letters.values()) else 0
 
 
-def facts(found: Sequence[Status]) -> dict[str, Any]:
-    """Sizes in bytes, times in seconds."""
+def facts(found: Sequence[Status], letters: Letters) -> dict[str, Any]:
+    """Sizes in bytes, times in seconds. `dead_letters` is null for a service that did not say."""
     return {
         "parts": [_facts_of(part) for part in found],
         "resident_bytes": sum(part.resources.resident for part in found if part.resources),
         "proportional_bytes": sum(part.resources.proportional for part in found if part.resources),
         "ready": all(part.ready for part in found),
+        "dead_letters": {
+            service: None if kept is None else _facts_of_letters(kept) for service, kept in letters.items()
+        },
     }
+
+
+def _facts_of_letters(kept: Sequence[OpenLetter]) -> dict[str, Any]:
+    since = min((letter.since for letter in kept), default=None)
+    return {"open": len(kept), "since": None if since is None else since.isoformat()}
 
 
 def _facts_of(part: Status) -> dict[str, Any]:
@@ -62,7 +95,7 @@ def state(part: Status) -> str:
 
 def table(found: Sequence[Status]) -> Table:
     """The processes with the sums of what they use."""
-    shown = Table(box=None, pad_edge=False, show_footer=True)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
     resident = sum(part.resources.resident for part in found if part.resources)
     proportional = sum(part.resources.proportional for part in found if part.resources)
     shown.add_column("part", footer="total")
@@ -71,7 +104,7 @@ def table(found: Sequence[Status]) -> Table:
     shown.add_column("port", justify="right")
     shown.add_column("up", justify="right")
     shown.add_column("resident MB", justify="right", footer=_megabytes(resident))
-    shown.add_column("own share MB", justify="right", footer=_megabytes(proportional))
+    shown.add_column("share MB", justify="right", footer=_megabytes(proportional))
     shown.add_column("CPU s", justify="right")
     for part in found:
         shown.add_row(*_cells(part))

@@ -4,38 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from shop.commands.catalogue import catalogue_table
 from shop.commands.progress import Progress
 from shop.output import all_the_same
+from shop_load.catalogue import Offer, ensure_catalogue
+from shop_load.client import LoadFailed
 from shop_stack import embedded
+from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 console = Console()
 
 
 def up() -> None:
-    """Start every part that does not run, wait until all are ready, and print the addresses."""
+    """Start every part that does not run, wait until all are ready, and print the addresses.
+
+    A fresh shop gets a small catalogue, which is printed too.
+    """
     began = time.monotonic()
     with Progress(console) as progress:
         target = asyncio.run(embedded.up(embedded.stack(), progress.report))
+    offers = offered(target)
     with all_the_same("The shop is up all the same: `shop status` shows it, `shop down` stops it."):
         progress.require_a_reader()
-        tell(target, time.monotonic() - began)
+        tell(target, offers, time.monotonic() - began)
 
 
-def tell(target: Target, seconds: float) -> None:
+def offered(target: Target) -> list[Offer]:
+    """The catalogue, complete. Raises UserError if products are missing, although the shop runs."""
+    try:
+        return asyncio.run(ensure_catalogue(target))
+    except LoadFailed as error:
+        raise UserError(
+            f"The shop is up, but not all products of its catalogue can be ordered: {error} "
+            "Then run `shop catalogue`."
+        ) from None
+
+
+def tell(target: Target, offers: Sequence[Offer], seconds: float) -> None:
     """What a person wants to know of a shop that has just started."""
     console.print(f"The shop is open after {seconds:.1f} s.", style="bold green")
     console.print(addresses(target))
-    console.print("Next: `shop demo`, `shop status`, `shop logs orders -f`; `shop down` stops everything.")
+    console.print()
+    console.print(catalogue_table(offers))
+    console.print()
+    console.print(
+        f"Next: `shop order --line {offers[0].sku}:2`, `shop demo`, `shop status`; `shop down` stops everything."
+    )
 
 
 def addresses(target: Target) -> Table:
     """Where a person finds each part."""
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, url in target.service_urls.items():
         table.add_row(name, f"{url}/docs")
     table.add_row("processor", f"{target.processor_url}/docs")
