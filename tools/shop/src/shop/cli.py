@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import dead_letters, prove, test_stack
+from shop.commands import dead_letters, new, prove, test_stack
 from shop.commands.bench import bench
 from shop.commands.check import check
 from shop.commands.dead_letters import republish
@@ -58,6 +58,7 @@ def choose(
 for command in (up, down, status, logs, restart, demo, order, watch, trace, check, republish, doctor, bench):
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(new.app, name="new")
 app.add_typer(prove.app, name="prove")
 app.add_typer(test_stack.app, name="test-stack")
 
