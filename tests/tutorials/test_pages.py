@@ -81,7 +81,7 @@ def test_every_block_is_carried_out_in_its_turn(tmp_path: Path) -> None:
         ("one … half", "one and a third", "no line 'one and a third'"),
         ("one\none … half\n", "four\none\n", "no line 'one'"),
         ("after `one`", "after `seven`", "'seven' 0 times"),
-        ("```text2\ntwo\n```\n\nby", "```text2\no\n```\n\nby", "'o' 4 times"),
+        ("```text2\ntwo\n```\n\nby", "```text2\none\n```\n\nby", "'one' 2 times"),
         ("cat note.txt", "cat gone.txt", "ended with 1"),
         ("This fails, for", "Look:", "ended with 1"),
         ("cat gone.txt", "true", "ended with 0"),
