@@ -4,7 +4,7 @@ The sentence right before a block says what the block is, to the reader and to t
 
 | The sentence ends with | The block |
 |---|---|
-| anything, and the block is `sh` | is run in the repository; it must succeed, or fail if the sentence has the word "fails" |
+| anything, and the block is `sh` | is run in the repository; it must succeed, or fail where the sentence says "fails" |
 | anything, and the block is `text` | is output of the command before: its lines come in this order; `…` is any text |
 | Write `FILE`: | is the whole file |
 | Append to `FILE`: | goes to the end of the file |
@@ -108,7 +108,9 @@ def _edit(block: Block, following: Iterator[Block]) -> Edit:
             raise PageFault(f"line {block.line}: a block must follow that begins with `{BY}`")
         # Without the last line break, so that a block may end within a line of the file.
         return Edit(block.line, match[1], by.body.removesuffix("\n"), old=block.body.removesuffix("\n"))
-    raise PageFault(f"line {block.line}: the sentence before the block does not say what to do: {block.sentence!r}")
+    raise PageFault(
+        f"line {block.line}: the sentence before the block does not say what to do: {block.sentence!r}"
+    )
 
 
 def execute(step: Step, repository: Path, environment: Mapping[str, str]) -> None:
@@ -134,7 +136,9 @@ def apply(edit: Edit, repository: Path) -> None:
         return
     old = _whole_line(edit, text) if edit.behind else edit.old
     if not old or text.count(old) != 1:
-        raise PageFault(f"line {edit.line}: {edit.file} has {edit.old.strip()!r} {text.count(old or edit.old)} times, not once")
+        raise PageFault(
+            f"line {edit.line}: {edit.file} has {edit.old.strip()!r} {text.count(old or edit.old)} times, not once"
+        )
     path.write_text(text.replace(old, old + edit.new if edit.behind else edit.new))
 
 
@@ -155,9 +159,13 @@ def run(command: Command, repository: Path, environment: Mapping[str, str]) -> N
         check=False,
     )
     if (done.returncode != 0) != command.fails:
-        raise PageFault(f"line {command.line}: `{command.script.strip()}` ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        raise PageFault(
+            f"line {command.line}: `{command.script.strip()}` ended with {done.returncode}:\n{done.stdout[-3000:]}"
+        )
     if missing := first_missing(command.expected, done.stdout):
-        raise PageFault(f"line {command.line}: the output has no line {missing!r} here:\n{done.stdout[-3000:]}")
+        raise PageFault(
+            f"line {command.line}: the output has no line {missing!r} here:\n{done.stdout[-3000:]}"
+        )
 
 
 def first_missing(expected: str, output: str) -> str:

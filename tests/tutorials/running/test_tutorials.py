@@ -64,10 +64,20 @@ def test_a_tutorial_does_what_it_says(page: Path, clone: Path) -> None:
         execute(step, clone, environment(clone))
 
 
-PASSING = ("tests/house/test_layout.py", "tests/house/test_subscriptions.py", "tests/house/test_sizes.py",
-           "tests/house/test_domain.py", "tests/house/test_addresses.py", "tests/contracts", "tests/docs",
-           "tests/compose", "tests/kubernetes", "tools/shop/tests/test_new_service.py", "tests/tutorials",
-           "services/billing")
+PASSING = (
+    "tests/house/test_layout.py",
+    "tests/house/test_subscriptions.py",
+    "tests/house/test_sizes.py",
+    "tests/house/test_domain.py",
+    "tests/house/test_addresses.py",
+    "tests/contracts",
+    "tests/docs",
+    "tests/compose",
+    "tests/kubernetes",
+    "tools/shop/tests/test_new_service.py",
+    "tests/tutorials",
+    "services/billing",
+)
 """The tests that look at each service, and the new one's own."""
 
 

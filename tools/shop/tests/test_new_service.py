@@ -19,7 +19,18 @@ from shop_stack.ports import SERVICES
 ROOT = Path(__file__).resolve().parents[3]
 LAST = SERVICES[-1]
 WORDS = {"name": "billing", "NAME": "BILLING", "last": LAST, "LAST": LAST.upper(), "port": "06"}
-MODULES = {"main", "settings", "api", "subscriptions", "jobs", "handlers", "db", "events", "domain", "__init__"}
+MODULES = {
+    "main",
+    "settings",
+    "api",
+    "subscriptions",
+    "jobs",
+    "handlers",
+    "db",
+    "events",
+    "domain",
+    "__init__",
+}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,9 @@ def test_each_place_is_found_and_names_the_new_service() -> None:
         added = len(text) - len(before)
         assert added > 0
         assert "billing" in text.lower()
-        assert "@" not in text.replace("@postgres", "").replace("@", "", before.count("@") - before.count("@postgres"))
+        assert "@" not in text.replace("@postgres", "").replace(
+            "@", "", before.count("@") - before.count("@postgres")
+        )
         if path.suffix in (".yaml", ".yml"):
             list(yaml.safe_load_all(text))
 

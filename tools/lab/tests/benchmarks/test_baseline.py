@@ -40,7 +40,9 @@ def test_the_bare_path_is_made_of_the_floors_transactions() -> None:
 
 
 async def test_every_statement_fits_the_services_tables(database: MakeDatabase) -> None:
-    connections = {name: await asyncpg.connect((await database(name)).owner_url) for name in baseline.MEASURED}
+    connections = {
+        name: await asyncpg.connect((await database(name)).owner_url) for name in baseline.MEASURED
+    }
     ids = {
         name: str(uuid.uuid4())
         for name in ("order_id", "payment_id", "letter_id", "e1", "e2", "e3", "e4", "e5", "e6")

@@ -19,13 +19,17 @@ NAME = re.compile(r"[a-z]{3,20}")
 MOST_SERVICES = 9
 """The ports after the ninth belong to the card processor and to what the services stand on."""
 
-SQL_WORDS = frozenset(
-    "all analyse analyze and any array asc asymmetric both case cast check collate column constraint create default"
-    " deferrable desc distinct do else end except false fetch for foreign from grant group having initially intersect"
-    " into lateral leading limit localtime localtimestamp not null offset only order placing primary references"
-    " returning select some symmetric system table then trailing true union unique user using variadic when where"
-    " window with public postgres".split()
-)
+# fmt: off
+SQL_WORDS = frozenset((
+    "all", "analyse", "analyze", "and", "any", "array", "asc", "asymmetric", "both", "case", "cast",
+    "check", "collate", "column", "constraint", "create", "default", "deferrable", "desc", "distinct", "do",
+    "else", "end", "except", "false", "fetch", "for", "foreign", "from", "grant", "group", "having",
+    "initially", "intersect", "into", "lateral", "leading", "limit", "localtime", "localtimestamp", "not",
+    "null", "offset", "only", "order", "placing", "postgres", "primary", "public", "references",
+    "returning", "select", "some", "symmetric", "system", "table", "then", "trailing", "true", "union",
+    "unique", "user", "using", "variadic", "when", "where", "window", "with",
+))
+# fmt: on
 """PostgreSQL's reserved words, and names that it has given away already."""
 
 
@@ -51,7 +55,9 @@ def _taken_by(name: str, repository: Path) -> str:
         return "a part of PostgreSQL"
     if name in _composed(repository):
         return "a container in docker-compose.yml"
-    if any((repository / place / name).is_dir() for place in ("libs", "tools", "contracts", "deploy/k8s/base")):
+    if any(
+        (repository / place / name).is_dir() for place in ("libs", "tools", "contracts", "deploy/k8s/base")
+    ):
         return "a folder of this repository"
     if importlib.util.find_spec(name) is not None:
         return "a Python package that is installed here"

@@ -52,7 +52,8 @@ def new_service(name: str) -> Written:
     last = SERVICES[-1]
     words = {"name": name, "NAME": name.upper(), "last": last, "LAST": last.upper(), "port": port}
     edits = places.edited(root, places.places(), words)
-    _require_clean(root, [*(str(path.relative_to(root)) for path in edits), *GENERATED])
+    changing = [*(str(path.relative_to(root)) for path in edits), *GENERATED]
+    _require_clean(root, changing)
     with tempfile.TemporaryDirectory(prefix="shop-new-") as folder:
         draft = Path(folder)
         render(name, port, root, draft)
@@ -63,7 +64,9 @@ def new_service(name: str) -> Written:
     for path, text in edits.items():
         path.write_text(text)
     _generate(root, name)
-    return Written(name, port, *_outcome(root, new, edits))
+    changed = _status(root, "--untracked-files=no", changing)
+    generated = _status(root, "--untracked-files=all", GENERATED)
+    return Written(name, port, sorted({*new, *generated} - {*changed}), changed)
 
 
 def render(name: str, port: str, root: Path, target: Path) -> None:
@@ -81,7 +84,8 @@ def render(name: str, port: str, root: Path, target: Path) -> None:
         text = (model / file).read_text().replace(f"ARG SERVICE={MODEL}\n", f"ARG SERVICE={name}\n")
         (service / file).write_text(text)
     # Where a line ends and in which order names are imported depends on the length and the letters of the name.
-    configured = ("--quiet", "--config", root / "pyproject.toml", "--config", f'src=["{service}/src", "{root}/libs/*/src"]')
+    source = f'src = ["{service}/src", "{root}/libs/*/src"]'
+    configured = ("--quiet", "--config", root / "pyproject.toml", "--config", source)
     _run(root, "ruff", "check", "--select", "I", "--fix", *configured, service)
     _run(root, "ruff", "format", *configured, service)
 
@@ -95,20 +99,24 @@ def chassis_releases(root: Path) -> list[str]:
 def _repository() -> Path:
     root = paths.repository()
     if not Path.cwd().is_relative_to(root) or not (root / "contracts" / "topics.yaml").is_file():
-        raise UserError(f"{Path.cwd()} is not inside a clone of Shopfloor: change into the clone and try again.")
+        raise UserError(
+            f"{Path.cwd()} is not inside a clone of Shopfloor: change into the clone and try again."
+        )
     return root
 
 
 def _require_clean(root: Path, files: Sequence[str]) -> None:
     """Files that the command changes must be committed, so that git can take its changes back."""
-    asked = subprocess.run(
-        ["git", "status", "--porcelain", "--", *files], cwd=root, capture_output=True, text=True, check=False
-    )
-    if asked.returncode != 0:
-        raise UserError(f"{root} is not a git repository: without git the changes could not be taken back.")
-    if asked.stdout:
-        first = asked.stdout.splitlines()[0][3:]
-        raise UserError(f"{first} has changes that are not committed, and this command would change it: commit them first.")
+    try:
+        changed = _status(root, "--untracked-files=all", files)
+    except subprocess.CalledProcessError:
+        raise UserError(
+            f"{root} is not a git repository: without git the changes could not be undone."
+        ) from None
+    if changed:
+        raise UserError(
+            f"{changed[0]} has changes that are not committed, and this command would change it: commit them first."
+        )
 
 
 def _generate(root: Path, name: str) -> None:
@@ -122,7 +130,12 @@ def _run(root: Path, program: str | Path, *arguments: str | Path, path: Path | N
     how = [program] if isinstance(program, Path) else ["-m", program]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     done = subprocess.run(
-        [sys.executable, *how, *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *how, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise UserError(
@@ -130,10 +143,8 @@ def _run(root: Path, program: str | Path, *arguments: str | Path, path: Path | N
         )
 
 
-def _outcome(root: Path, rendered: Sequence[str], edits: Sequence[Path] | dict[Path, str]) -> tuple[list[str], list[str]]:
-    """(new files, changed files), as git sees them."""
-    command = ["git", "status", "--porcelain", "--untracked-files=all", "--", *rendered, *GENERATED]
-    command += [str(path.relative_to(root)) for path in edits]
+def _status(root: Path, untracked: str, files: Sequence[str]) -> list[str]:
+    """Those of `files`, and of the files in them, that git calls changed or new."""
+    command = ["git", "status", "--porcelain", untracked, "--", *files]
     lines = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
-    new = [line[3:] for line in lines if line.startswith("??")]
-    return new, [line[3:] for line in lines if not line.startswith("??")]
+    return [line[3:] for line in lines]
