@@ -56,7 +56,9 @@ def folder_of(event_type: str) -> Path:
 def test_what_is_published_matches_its_schema_exactly(event: PublishedEvent) -> None:
     data = json.loads(event.model_dump_json())
     schema = validate(event, data)
-    assert set(data) == set(schema["properties"]) == set(schema["required"]) | set(schema.get("x-optional", ()))
+    assert (
+        set(data) == set(schema["properties"]) == set(schema["required"]) | set(schema.get("x-optional", ()))
+    )
 
 
 @pytest.mark.parametrize("model", CONSUMED, ids=lambda model: model.event_type)
