@@ -19,7 +19,7 @@ from shop_stack.ports import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 LAST = SERVICES[-1]
-WORDS = {"name": "billing", "NAME": "BILLING", "last": LAST, "LAST": LAST.upper(), "port": "06"}
+WORDS = {"name": "specimen", "NAME": "SPECIMEN", "last": LAST, "LAST": LAST.upper(), "port": "06"}
 MODULES = {
     "main",
     "settings",
@@ -37,7 +37,7 @@ MODULES = {
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("Billing", "is no name for a service"),
+        ("Specimen", "is no name for a service"),
         ("gift-cards", "is no name for a service"),
         ("ab", "is no name for a service"),
         ("../up", "is no name for a service"),
@@ -57,19 +57,19 @@ def test_a_name_that_cannot_be_a_services_is_refused_with_the_reason(name: str, 
 
 
 def test_an_ordinary_word_is_a_name() -> None:
-    names.require_good("billing", ROOT)
+    names.require_good("specimen", ROOT)
 
 
 def test_a_tenth_service_has_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "SERVICES", tuple("abcdefghi"))
     with pytest.raises(UserError, match="the ports are for 9"):
-        names.require_good("billing", ROOT)
+        names.require_good("specimen", ROOT)
 
 
 def test_each_place_is_found_and_names_the_new_service() -> None:
     for path, text in edited(ROOT, places(), WORDS).items():
         assert len(text) > len(path.read_text())
-        assert "billing" in text.lower()
+        assert "specimen" in text.lower()
         assert not re.search("@(" + "|".join(WORDS) + ")@", text)
         if path.suffix in (".yaml", ".yml"):
             list(yaml.safe_load_all(text))
@@ -78,13 +78,13 @@ def test_each_place_is_found_and_names_the_new_service() -> None:
 def test_the_new_service_gets_the_next_port_and_database() -> None:
     texts = edited(ROOT, places(), WORDS)
     services = yaml.safe_load(texts[ROOT / "docker-compose.yml"])["services"]
-    assert services["billing"]["ports"] == ["127.0.0.1:${SHOP_PORTS:-190}06:8000"]
-    assert services["billing"]["environment"]["DATABASE_URL"].endswith("@postgres:5432/billing")
+    assert services["specimen"]["ports"] == ["127.0.0.1:${SHOP_PORTS:-190}06:8000"]
+    assert services["specimen"]["environment"]["DATABASE_URL"].endswith("@postgres:5432/specimen")
     topics = yaml.safe_load(texts[ROOT / "contracts/topics.yaml"])["topics"]
-    assert topics[0]["readers"][-1] == "billing"
-    assert [topic["name"] for topic in topics if topic["owner"] == "billing"] == [
-        "billing.entry.v1",
-        "billing.dead-letters",
+    assert topics[0]["readers"][-1] == "specimen"
+    assert [topic["name"] for topic in topics if topic["owner"] == "specimen"] == [
+        "specimen.entry.v1",
+        "specimen.dead-letters",
     ]
 
 
@@ -93,10 +93,10 @@ def test_a_second_new_service_stands_behind_the_first(tmp_path: Path) -> None:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(text)
-    words = {"name": "returns", "NAME": "RETURNS", "last": "billing", "LAST": "BILLING", "port": "07"}
+    words = {"name": "sequel", "NAME": "SEQUEL", "last": "specimen", "LAST": "SPECIMEN", "port": "07"}
     texts = edited(tmp_path, places(), words)
     services = list(yaml.safe_load(texts[tmp_path / "docker-compose.yml"])["services"])
-    assert services.index("returns") == services.index("billing") + 1
+    assert services.index("sequel") == services.index("specimen") + 1
 
 
 def test_a_place_that_a_file_has_lost_is_named_before_anything_is_written() -> None:
@@ -107,15 +107,15 @@ def test_a_place_that_a_file_has_lost_is_named_before_anything_is_written() -> N
 def test_behind_every_match_or_behind_the_last(tmp_path: Path) -> None:
     text = "  analytics.db\n  analytics\n"
     every = Place("f", r"^  @last@((?:\.\w+)?)\n", "  @name@\\1\n", every=True)
-    assert inserted(text, every, WORDS) == "  analytics.db\n  billing.db\n  analytics\n  billing\n"
+    assert inserted(text, every, WORDS) == "  analytics.db\n  specimen.db\n  analytics\n  specimen\n"
     last = Place("f", r"^  \w.*\n", "  @name@\n")
-    assert inserted(text, last, WORDS) == text + "  billing\n"
+    assert inserted(text, last, WORDS) == text + "  specimen\n"
 
 
 def test_what_is_rendered_has_the_nine_modules_and_no_trace_of_the_template(tmp_path: Path) -> None:
-    write.render("billing", "06", ROOT, tmp_path)
-    service = tmp_path / "services" / "billing"
-    assert {path.stem for path in (service / "src/billing").glob("*.py")} == MODULES
+    write.render("specimen", "06", ROOT, tmp_path)
+    service = tmp_path / "services" / "specimen"
+    assert {path.stem for path in (service / "src/specimen").glob("*.py")} == MODULES
     for path in filter(Path.is_file, tmp_path.rglob("*")):
         text = path.read_text()
         assert "{{" not in text.replace("${{", ""), path
@@ -126,7 +126,7 @@ def test_what_is_rendered_has_the_nine_modules_and_no_trace_of_the_template(tmp_
             json.loads(text)
     first = (service / "migrations/versions/0001_chassis.py").read_text()
     assert all(f'"{release}"' in first for release in write.chassis_releases(ROOT))
-    assert (service / "Dockerfile").read_text().count("ARG SERVICE=billing\n") == 1
+    assert (service / "Dockerfile").read_text().count("ARG SERVICE=specimen\n") == 1
 
 
 def test_the_model_has_what_every_service_depends_on_and_no_more() -> None:
@@ -139,7 +139,7 @@ def test_the_model_has_what_every_service_depends_on_and_no_more() -> None:
 def test_another_folder_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="not inside a clone"):
-        write.new_service("billing")
+        write.new_service("specimen")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,7 +162,7 @@ def git(folder: Path, *arguments: str) -> None:
 def test_without_git_nothing_is_written(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(clone.parent))
     with pytest.raises(UserError, match="is not a git repository"):
-        write.new_service("billing")
+        write.new_service("specimen")
 
 
 def test_a_file_with_uncommitted_changes_is_not_touched(clone: Path) -> None:
@@ -173,6 +173,6 @@ def test_a_file_with_uncommitted_changes_is_not_touched(clone: Path) -> None:
         file.write("# mine\n")
     before = (clone / "contracts/topics.yaml").read_text()
     with pytest.raises(UserError, match=r"docker-compose\.yml has changes that are not committed"):
-        write.new_service("billing")
+        write.new_service("specimen")
     assert (clone / "contracts/topics.yaml").read_text() == before
     assert list((clone / "services").iterdir()) == []
