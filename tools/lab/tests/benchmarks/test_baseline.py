@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from importlib import import_module
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -15,6 +16,12 @@ from shop_stack import paths
 from testkit.databases import MakeDatabase
 
 CONFIRMED = {type for type, _, _ in baseline.EVENTS}
+IDS = ("order_id", "payment_id", "letter_id", "e1", "e2", "e3", "e4", "e5", "e6")
+
+
+def values_of_an_order() -> dict[str, str]:
+    ids = {name: str(uuid.uuid4()) for name in IDS}
+    return {**baseline.values(paths.contracts()), **ids, "first": "1", "second": "40"}
 
 
 def test_variables_become_numbered_parameters_and_casts_stay() -> None:
@@ -43,11 +50,7 @@ async def test_every_statement_fits_the_services_tables(database: MakeDatabase) 
     connections = {
         name: await asyncpg.connect((await database(name)).owner_url) for name in baseline.MEASURED
     }
-    ids = {
-        name: str(uuid.uuid4())
-        for name in ("order_id", "payment_id", "letter_id", "e1", "e2", "e3", "e4", "e5", "e6")
-    }
-    values = {**baseline.values(paths.contracts()), **ids, "first": "1", "second": "40"}
+    values = values_of_an_order()
     try:
         for name, each in transactions(baseline.SCRIPT).items():
             service = name.partition(":")[0]
@@ -61,3 +64,17 @@ async def test_every_statement_fits_the_services_tables(database: MakeDatabase) 
     finally:
         for connection in connections.values():
             await connection.close()
+
+
+async def test_every_transaction_runs_on_the_copied_tables(database: MakeDatabase, tmp_path: Path) -> None:
+    urls = {name: (await database(name)).owner_url for name in baseline.MEASURED}
+    values = values_of_an_order()
+    copy = await asyncpg.connect((await database("orders", tmp_path)).owner_url)
+    try:
+        await baseline.fill(copy, urls)
+        for each in transactions(baseline.SCRIPT).values():
+            for found in (one for transaction in each for one in transaction):
+                await copy.execute(found.text, *found.arguments(values))
+        assert await copy.fetchval("SELECT state FROM orders.orders") == "CONFIRMED"
+    finally:
+        await copy.close()

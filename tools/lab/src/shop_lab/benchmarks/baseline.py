@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shop_lab import probe_runner
 from shop_lab.benchmarks import pgbench
@@ -74,14 +76,25 @@ async def build(testbed: Testbed) -> None:
     async with testbed.database("postgres") as connection:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
     async with testbed.database(DATABASE) as connection:
-        for service in MEASURED:
-            await connection.execute(f"CREATE SCHEMA {service}")
-            await connection.execute(await _tables(testbed, service))
-        await connection.execute(_STOCK)
+        await fill(connection, testbed.target.database_urls)
     declared = topics.declared(testbed.target.contracts)
     used = {topic for _, topic, _ in EVENTS}
     copies = [Topic(PREFIX + t.name, t.partitions, t.settings) for t in declared if t.name in used]
     await topics.declare(testbed.target.kafka, copies)
+
+
+async def fill(connection: Any, database_urls: Mapping[str, str]) -> None:
+    """Copy the tables of each service into a schema of its name, and put stock on sale.
+
+    Triggers are not copied. The totals that they keep for analytics' reports are work of the shop, and no
+    row of an order.
+    """
+    for service in MEASURED:
+        await connection.execute(f"CREATE SCHEMA {service}")
+        await connection.execute(await _tables(service, database_urls[service]))
+    for table, trigger in await connection.fetch(_TRIGGERS):
+        await connection.execute(f"DROP TRIGGER {trigger} ON {table}")
+    await connection.execute(_STOCK)
 
 
 async def measure(testbed: Testbed, orders: int) -> Baseline:
@@ -123,12 +136,10 @@ def _example(contracts: Path, type: str) -> str:
     return json.dumps(json.loads(file.read_text()), separators=(",", ":"))
 
 
-async def _tables(testbed: Testbed, service: str) -> str:
+async def _tables(service: str, database_url: str) -> str:
     """The statements that make a service's tables again, in a schema of the service's name."""
     argv = [str(postgres_programs.binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
-    code, output = await run(
-        [*argv, "--schema=public", testbed.target.database_urls[service]], env=os.environ
-    )
+    code, output = await run([*argv, "--schema=public", database_url], env=os.environ)
     if code != 0:
         raise UserError(f"The tables of {service} could not be copied for the baseline: {output[-300:]}")
     # What is for psql, for the session or about the schema itself is left out.
@@ -147,6 +158,10 @@ async def _bare_kafka(testbed: Testbed, orders: int) -> dict[str, float]:
         kinds=[[type, topic, examples[name]] for type, topic, name in EVENTS],
     )
 
+
+_TRIGGERS = """
+    SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger WHERE NOT tgisinternal
+"""
 
 _STOCK = """
     INSERT INTO inventory.products

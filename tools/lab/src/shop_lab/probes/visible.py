@@ -40,7 +40,11 @@ async def compare(
     vocabulary.use(topic)
     bare: list[float] = []
     committed: list[float] = []
-    async with _chassis(database, bootstrap) as db, _kafka(bootstrap, bare_topic) as (producer, consumer):
+    # A consumer takes from a topic what the topic's owner sent, so the service has the owner's name.
+    async with (
+        _chassis(topic.partition(".")[0], database, bootstrap) as db,
+        _kafka(bootstrap, bare_topic) as (producer, consumer),
+    ):
         for number in range(rounds):
             for count in range(samples):
                 committed.append(await _through_the_chassis(db, number * samples + count))
@@ -77,10 +81,10 @@ async def _received(consumer: AIOKafkaConsumer, key: bytes) -> float:
 
 
 @asynccontextmanager
-async def _chassis(url: str, bootstrap: str) -> AsyncIterator[Database]:
+async def _chassis(name: str, url: str, bootstrap: str) -> AsyncIterator[Database]:
     """A whole service with one subscription, ready."""
     service = build_service(
-        settings(f"visible-{time.time_ns()}", url, bootstrap),
+        settings(name, url, bootstrap),
         router=APIRouter(),
         subscriptions=Subscriptions({Seen: note}),
     )
