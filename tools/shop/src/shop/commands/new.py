@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from shop.new_service.write import Written, new_service
+if TYPE_CHECKING:
+    from shop.new_service.write import Written
 
 app = typer.Typer(help="Write new parts of the shop.", no_args_is_help=True)
 
@@ -35,6 +36,9 @@ def service(
 
         shop new service billing
     """
+    # Imported when it is needed: copier would slow down the start of every other command.
+    from shop.new_service.write import new_service
+
     report(new_service(name))
 
 
