@@ -77,6 +77,10 @@ test-k8s: $(READY) ## Drills on the cluster of KUBECONFIG, where the shop of dep
 		|| { echo "make: no cluster with the shop on it answers: set KUBECONFIG, then kubectl apply -k deploy/k8s/overlays/local (deploy/k8s/README.md)." >&2; exit 1; }
 	@SHOP_DRILLS=1 $(VENV)/bin/python -m pytest tests/kubernetes $(ARGS)
 
+.PHONY: test-tutorials
+test-tutorials: $(READY) ## The tutorials, each carried out in a clone of its own, and a new service judged
+	@SHOP_TUTORIALS=1 $(VENV)/bin/python -m pytest tests/tutorials $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## Style, types, and who may import whom
 	@$(VENV)/bin/ruff check --quiet

@@ -21,7 +21,8 @@ stringData:
 YAML
 }
 
-for service in orders inventory payments notifications analytics; do
+for project in "$(dirname "$0")"/../../services/*/pyproject.toml; do
+    service=$(basename "$(dirname "$project")")
     secret "$service-database" "$service"
     secret "$service-database-owner" "${service}_owner"
 done

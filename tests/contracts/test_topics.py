@@ -113,7 +113,7 @@ def planted(change: Any) -> list[str]:
         (lambda t: t["orders.order.v1"].update(partitions=0), "partitions"),
         (lambda t: t["orders.order.v1"].update(cleanup_policy="none"), "cleanup_policy"),
         (lambda t: t["orders.order.v1"].update(retention=1), "retention"),
-        (lambda t: t["orders.order.v1"]["readers"].append("shipping"), "no services/shipping"),
+        (lambda t: t["orders.order.v1"]["readers"].append("nowhere"), "no services/nowhere"),
         (lambda t: t["orders.order.v1"]["readers"].append("orders"), "reads its own topic"),
         (lambda t: t["orders.order.v1"]["events"].pop(), "has a schema and no topic"),
         (lambda t: t["orders.order.v1"]["events"].append("orders.order-lost.v1"), "has no schema"),

@@ -21,6 +21,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 TARGET = re.compile(r"^([a-z][a-z0-9-]*):", re.MULTILINE)
+WRITTEN = re.compile(r"\bWrite `([^`]+)`:")
+"""A tutorial's reader writes this file (tests/tutorials/pages.py)."""
+NEW_SERVICE = re.compile(r"\bshop new service ([a-z]+)$")
 SHELLS = {"bash", "sh", "console", "shell"}
 
 
@@ -83,6 +86,8 @@ def path_faults(document: Document) -> list[str]:
             continue
         if not colons and ("/" not in path or path.split("/")[0] not in TOP):
             continue
+        if path.startswith(written_by(document)):
+            continue
         pattern = re.sub(r"<[^>]*>|\{[^}]*\}|…|NNNN", "*", path.rstrip("/."))
         bases = (ROOT, document.path.parent, *document.path.parent.glob("src/*/"))
         found = [match for base in bases for match in base.glob(pattern)]
@@ -91,6 +96,13 @@ def path_faults(document: Document) -> list[str]:
         elif name and name not in names_in(found[0]):
             faults.append(f"`{word}`: {path} has no {name}")
     return faults
+
+
+def written_by(document: Document) -> tuple[str, ...]:
+    """The files that a tutorial has its reader write, and the folders of services that it makes."""
+    files = WRITTEN.findall(document.prose)
+    services = [f"services/{name}" for command in document.commands for name in NEW_SERVICE.findall(command)]
+    return (*files, *services)
 
 
 @cache
@@ -199,6 +211,8 @@ def test_every_command_that_a_help_text_names_exists(name: str) -> None:
         ("type `make test-gone`", "no target test-gone"),
         ("```bash\n$ shop gone\n```", "no command gone"),
         ("type `shop demo --gone`", "no option --gone"),
+        ("Write `docs/new.md`: then read `docs/gone.md`", "there is no docs/gone.md"),
+        ("```sh\nshop new service billing\n```\nsee `services/gone/main.py`", "there is no services/gone"),
     ],
 )
 def test_a_reference_to_something_that_is_gone_is_seen(text: str, complaint: str) -> None:
@@ -215,6 +229,10 @@ def test_references_to_what_exists_are_not_complained_about() -> None:
 $ make test   # all of them
 $ make test-orders
 shop demo --orders 2000
+shop new service billing
+.venv/bin/python -m pytest services/billing docs/new.md
 ```
+
+Write `docs/new.md`:
 """
     assert faults_of(Document(ROOT / "README.md", text)) == []

@@ -258,7 +258,7 @@ def role_of(workload: Object) -> str:
 
 
 def is_service(workload: Object) -> bool:
-    """Whether it is one of the five services, in one of its two roles."""
+    """Whether it is one of the services, in one of its two roles."""
     return labels_of(workload).get("app.kubernetes.io/name") in SERVICES and role_of(workload) in ROLES
 
 

@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAYS = ("local", "operators", "prod")
-SERVICES = ("orders", "inventory", "payments", "notifications", "analytics")
+SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 ROLES = ("api", "worker")
 
 Object = dict[str, Any]

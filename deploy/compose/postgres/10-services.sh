@@ -31,7 +31,9 @@ SQL
 
 export PGUSER=${POSTGRES_USER:-postgres} PGDATABASE=${POSTGRES_DB:-postgres}
 close_shared_databases
-for service in orders inventory payments notifications analytics; do
-  password=${service^^}_PASSWORD owner_password=${service^^}_OWNER_PASSWORD
-  make_service "$service" "${!password}" "${!owner_password}"
+# A service is one that docker-compose.yml gives two passwords: <SERVICE>_PASSWORD and <SERVICE>_OWNER_PASSWORD.
+for owner_password in $(compgen -e | grep '_OWNER_PASSWORD$'); do
+  service=${owner_password%_OWNER_PASSWORD}
+  password=${service}_PASSWORD
+  make_service "${service,,}" "${!password}" "${!owner_password}"
 done

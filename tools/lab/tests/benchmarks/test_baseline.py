@@ -13,7 +13,6 @@ from shop_lab.benchmarks import baseline
 from shop_lab.probes.bare_path import PATH
 from shop_lab.probes.sql import statement, transactions
 from shop_stack import paths
-from shop_stack.ports import SERVICES
 from testkit.databases import MakeDatabase
 
 CONFIRMED = {type for type, _, _ in baseline.EVENTS}
@@ -31,7 +30,7 @@ def test_variables_become_numbered_parameters_and_casts_stay() -> None:
     assert found.arguments({"d": "2", "b": "1"}) == ["1", "2"]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", baseline.MEASURED)
 def test_it_takes_in_each_event_that_a_service_subscribes_to(service: str) -> None:
     subscriptions = import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type
     entered = baseline.SCRIPT.read_text().count(f"INSERT INTO {service}.inbox ")
@@ -48,7 +47,9 @@ def test_the_bare_path_is_made_of_the_floors_transactions() -> None:
 
 
 async def test_every_statement_fits_the_services_tables(database: MakeDatabase) -> None:
-    connections = {name: await asyncpg.connect((await database(name)).owner_url) for name in SERVICES}
+    connections = {
+        name: await asyncpg.connect((await database(name)).owner_url) for name in baseline.MEASURED
+    }
     values = values_of_an_order()
     try:
         for name, each in transactions(baseline.SCRIPT).items():
@@ -66,7 +67,7 @@ async def test_every_statement_fits_the_services_tables(database: MakeDatabase) 
 
 
 async def test_every_transaction_runs_on_the_copied_tables(database: MakeDatabase, tmp_path: Path) -> None:
-    urls = {name: (await database(name)).owner_url for name in SERVICES}
+    urls = {name: (await database(name)).owner_url for name in baseline.MEASURED}
     values = values_of_an_order()
     copy = await asyncpg.connect((await database("orders", tmp_path)).owner_url)
     try:

@@ -29,7 +29,7 @@ READY_PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class Stack:
-    """A whole shop on this machine: five services and what they stand on."""
+    """A whole shop on this machine: the services and what they stand on."""
 
     state: Path
     """Folder of its data, logs and pid files."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import psutil
 
+from shop_stack import paths, topics
 from shop_stack.errors import UserError
 
 HOST = "127.0.0.1"
-SERVICES = ("orders", "inventory", "payments", "notifications", "analytics")
+SERVICES = topics.services(paths.contracts())
+"""Every service, in the order of contracts/topics.yaml, which is the order of their ports."""
 DEFAULT_BASE = 18000
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
@@ -21,6 +21,9 @@ from aiokafka.errors import KafkaError, for_code
 from shop_stack.errors import UserError
 
 TOPIC_ALREADY_EXISTS = 36
+T = TypeVar("T")
+Entries: TypeAlias = Sequence[Mapping[str, Any]]
+"""The list in topics.yaml."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,27 @@ class Topic:
 
 def declared(contracts: Path) -> list[Topic]:
     """The topics of `contracts`/topics.yaml. Raises UserError if the file is missing or wrong."""
+    return _read(contracts, lambda entries: [_topic(entry) for entry in entries])
+
+
+def services(contracts: Path) -> tuple[str, ...]:
+    """The owners and readers of the topics of `contracts`/topics.yaml, each once, in the order of the file.
+
+    Raises UserError if the file is missing or wrong.
+    """
+    return _read(contracts, _services)
+
+
+def _services(entries: Entries) -> tuple[str, ...]:
+    names = [str(name) for entry in entries for name in (entry["owner"], *entry["readers"])]
+    return tuple(dict.fromkeys(names))
+
+
+def _read(contracts: Path, understand: Callable[[Entries], T]) -> T:
+    """What `understand` makes of the entries of topics.yaml."""
     file = contracts / "topics.yaml"
     try:
-        entries = yaml.safe_load(file.read_text())["topics"]
-        return [_topic(entry) for entry in entries]
+        return understand(yaml.safe_load(file.read_text())["topics"])
     except FileNotFoundError:
         raise UserError(f"{file} is missing: run the command inside the repository.") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:

@@ -39,6 +39,8 @@ SIGHTS = {
     "analytics": "/reports/orders-by-state",
 }
 """What is read of each service while it ends."""
+SIGHT = "/openapi.json"
+"""The same of every other service."""
 
 ReplicaPorts = Mapping[str, Sequence[int]]
 """Service → the ports of its two replicas."""
@@ -87,7 +89,9 @@ async def visited(target: Target, replicas: ReplicaPorts) -> AsyncIterator[Seque
             await open_shop(shop, CATALOGUE)
         async with asyncio.TaskGroup() as group:
             for service, reader in readers.items():
-                group.create_task(clients.read_repeatedly(reader, SIGHTS[service], goes_on, LOOK_PAUSE))
+                group.create_task(
+                    clients.read_repeatedly(reader, SIGHTS.get(service, SIGHT), goes_on, LOOK_PAUSE)
+                )
             for number, buyer in enumerate(buyers):
                 group.create_task(clients.buy(buyer, _wishes(number), goes_on, history))
             try:

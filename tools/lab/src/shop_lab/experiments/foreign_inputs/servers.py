@@ -47,6 +47,8 @@ HOT_TABLES: Mapping[str, tuple[str, str]] = {
     "analytics": ("order_facts", "INSERT"),
 }
 """Service → a table that each order writes to, and the privilege to do so."""
+HOT_TABLE = ("inbox", "INSERT")
+"""The same of every other service."""
 
 LIMITED_TOPICS = ("inventory.dead-letters", "payments.payment.v1", "analytics.dead-letters")
 LIMIT_BYTES = 4_096
@@ -111,7 +113,7 @@ def _is_child(pid: int, parent: int | None) -> bool:
 async def revoke(world: World, tally: Tally) -> None:
     """Take a privilege on a hot table from a service's role for REVOKE_SECONDS."""
     service = _in_turn(SERVICES, tally, 1)
-    table, privilege = HOT_TABLES[service]
+    table, privilege = HOT_TABLES.get(service, HOT_TABLE)
     async with world.testbed.database(service) as database, window(world):
         try:
             await database.execute(f"REVOKE {privilege} ON {table} FROM {service}")
@@ -124,7 +126,7 @@ async def revoke(world: World, tally: Tally) -> None:
 async def add_column(world: World, tally: Tally) -> None:
     """Add a column to a hot table and drop it again: prepared statements have to be prepared anew."""
     service = _in_turn(SERVICES, tally, 3)
-    table, _ = HOT_TABLES[service]
+    table, _ = HOT_TABLES.get(service, HOT_TABLE)
     async with world.testbed.database(service) as database, window(world):
         await database.execute(f"SET lock_timeout = {LOCK_PATIENCE_MS}")
         try:
@@ -139,7 +141,7 @@ async def add_column(world: World, tally: Tally) -> None:
 async def hold_lock(world: World, tally: Tally) -> None:
     """Lock a hot table for LOCK_SECONDS."""
     service = _in_turn(SERVICES, tally, 2)
-    table, _ = HOT_TABLES[service]
+    table, _ = HOT_TABLES.get(service, HOT_TABLE)
     async with world.testbed.database(service) as database, window(world), database.transaction():
         await database.execute(f"SET LOCAL lock_timeout = {LOCK_PATIENCE_MS}")
         await database.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")

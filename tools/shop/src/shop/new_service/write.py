@@ -1,0 +1,150 @@
+"""The steps of `shop new service`: plan, render, edit, generate."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import copier
+
+from shop.new_service import names, places
+from shop_stack import paths
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES
+
+TEMPLATE = Path(__file__).with_name("template")
+MODEL = "inventory"
+"""A service that has the dependencies of every service and no others. The new one gets copies of its plain files."""
+COPIED = ("Dockerfile", "alembic.ini", "migrations/script.py.mako", "requirements.txt")
+CHASSIS_SQL = Path("libs/chassis/src/chassis/postgres/sql")
+GENERATED = ("contracts/asyncapi", "contracts/openapi", "deploy/k8s/components")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the command has done. Paths are from the repository's root."""
+
+    name: str
+    port: str
+    """Its two last digits: 06 is 18006 in the embedded stack and 19006 in Docker Compose."""
+    new: Sequence[str]
+    changed: Sequence[str]
+
+
+def new_service(name: str) -> Written:
+    """Write the service `name` into the repository that this folder is in.
+
+    Everything that can be wrong is looked at before the first file is written.
+
+    Raises:
+        UserError: the name, the folder or a file that would be changed is not as it must be.
+    """
+    root = _repository()
+    names.require_good(name, root)
+    port = f"{len(SERVICES) + 1:02}"
+    last = SERVICES[-1]
+    words = {"name": name, "NAME": name.upper(), "last": last, "LAST": last.upper(), "port": port}
+    edits = places.edited(root, places.places(), words)
+    changing = [*(str(path.relative_to(root)) for path in edits), *GENERATED]
+    _require_clean(root, changing)
+    with tempfile.TemporaryDirectory(prefix="shop-new-") as folder:
+        draft = Path(folder)
+        render(name, port, root, draft)
+        new = sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file())
+        if taken := [path for path in new if (root / path).exists()]:
+            raise UserError(f"{taken[0]} exists already: remove it, or choose another name.")
+        shutil.copytree(draft, root, dirs_exist_ok=True)
+    for path, text in edits.items():
+        path.write_text(text)
+    _generate(root, name)
+    changed = _status(root, "--untracked-files=no", changing)
+    generated = _status(root, "--untracked-files=all", GENERATED)
+    return Written(name, port, sorted({*new, *generated} - {*changed}), changed)
+
+
+def render(name: str, port: str, root: Path, target: Path) -> None:
+    """Render the template into `target`, a folder of its own, and format it as `make lint` wants it."""
+    model = root / "services" / MODEL
+    answers = {
+        "name": name,
+        "port": port,
+        "dependencies": tomllib.loads((model / "pyproject.toml").read_text())["project"]["dependencies"],
+        "chassis_releases": chassis_releases(root),
+    }
+    copier.run_copy(str(TEMPLATE), target, data=answers, defaults=True, quiet=True, overwrite=True)
+    service = target / "services" / name
+    for file in COPIED:
+        text = (model / file).read_text().replace(f"ARG SERVICE={MODEL}\n", f"ARG SERVICE={name}\n")
+        (service / file).write_text(text)
+    # Where a line ends and in which order names are imported depends on the length and the letters of the name.
+    source = f'src = ["{service}/src", "{root}/libs/*/src"]'
+    configured = ("--quiet", "--config", root / "pyproject.toml", "--config", source)
+    _run(root, "ruff", "check", "--select", "I", "--fix", *configured, service)
+    _run(root, "ruff", "format", *configured, service)
+
+
+def chassis_releases(root: Path) -> list[str]:
+    """The chassis' releases of tables, oldest first: a new service takes them all up at once."""
+    files = (root / CHASSIS_SQL).glob("migrations_[0-9][0-9][0-9][0-9].sql")
+    return sorted(file.stem.removeprefix("migrations_") for file in files)
+
+
+def _repository() -> Path:
+    root = paths.repository()
+    if not Path.cwd().is_relative_to(root) or not (root / "contracts" / "topics.yaml").is_file():
+        raise UserError(
+            f"{Path.cwd()} is not inside a clone of Shopfloor: change into the clone and try again."
+        )
+    return root
+
+
+def _require_clean(root: Path, files: Sequence[str]) -> None:
+    """Files that the command changes must be committed, so that git can take its changes back."""
+    try:
+        changed = _status(root, "--untracked-files=all", files)
+    except subprocess.CalledProcessError:
+        raise UserError(
+            f"{root} is not a git repository: without git the changes could not be undone."
+        ) from None
+    if changed:
+        raise UserError(
+            f"{changed[0]} has changes that are not committed, and this command would change it: commit them first."
+        )
+
+
+def _generate(root: Path, name: str) -> None:
+    """The files that programs write: the OpenAPI and AsyncAPI of the service, and what follows from topics.yaml."""
+    _run(root, root / "tools/contracts/export.py", name, path=root / "services" / name / "src")
+    _run(root, root / "deploy/k8s/generate.py")
+
+
+def _run(root: Path, program: str | Path, *arguments: str | Path, path: Path | None = None) -> None:
+    """Run a program of Python's, a module by its name or a file; `path` is where imports are looked for first."""
+    how = [program] if isinstance(program, Path) else ["-m", program]
+    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    done = subprocess.run(
+        [sys.executable, *how, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise UserError(
+            f"`{' '.join(map(str, [program, *arguments]))}` failed: {(done.stderr or done.stdout).strip()[-600:]}"
+        )
+
+
+def _status(root: Path, untracked: str, files: Sequence[str]) -> list[str]:
+    """Those of `files`, and of the files in them, that git calls changed or new."""
+    command = ["git", "status", "--porcelain", untracked, "--", *files]
+    lines = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line[3:] for line in lines]
