@@ -6,7 +6,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from shop import picture
@@ -37,6 +36,6 @@ def test_the_picture_loads_nothing_and_two_pictures_of_one_output_are_equal(tmp_
 
 
 def test_a_picture_that_would_load_a_font_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "plain_format", lambda: CONSOLE_SVG_FORMAT)
+    monkeypatch.setattr(picture, "plain_format", picture.rich_format)
     save_picture(tmp_path / "one.svg", "make demo", tell)
     assert addresses_in((tmp_path / "one.svg").read_text()) != set()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
@@ -33,4 +33,10 @@ def save_picture(file: Path, command: str, tell: Callable[[Console], None]) -> N
 
 def plain_format() -> str:
     """rich's format without its fonts: the picture loads nothing, and the reader's own font is used."""
-    return COMMENT.sub("", FONT_FACES.sub("", CONSOLE_SVG_FORMAT))
+    return COMMENT.sub("", FONT_FACES.sub("", rich_format()))
+
+
+def rich_format() -> str:
+    """The format that rich uses where none is given."""
+    default: str = inspect.signature(Console.export_svg).parameters["code_format"].default
+    return default
