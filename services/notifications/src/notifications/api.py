@@ -1,4 +1,4 @@
-"""HTTP: what was sent, and what still waits."""
+"""The HTTP API: read notifications, and retry a failed one."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -55,7 +55,7 @@ async def list_notifications(
 ) -> NotificationPage:
     before = cursors.open(cursor, tuple[UUID])[0] if cursor is not None else None
     async with database.reading() as connection:
-        # One more than asked for tells whether there is a next page.
+        # One row more than `limit` shows whether there is a next page.
         rows = await handlers.list_notifications(
             connection, order_id=order_id, state=state, before=before, limit=limit + 1
         )
@@ -77,6 +77,6 @@ async def list_notifications(
     },
 )
 async def retry_notification(notification_id: UUID, database: Db) -> Notification:
-    """For an operator who has removed the cause, which `last_error` names. It is PENDING again, and due."""
+    """Send a FAILED notification again, after its cause (`last_error`) was removed. It becomes PENDING and due."""
     async with database.transaction() as tx:
         return Notification.model_validate(await handlers.retry_notification(tx, notification_id))
