@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "start").glob("*.md"))
 LAST_MINUTE = 15
 PROGRAMS = {"make", "shop", "git", "curl", "sed", "echo", "kill", "python"}
-"""All that a reader has to have, or gets by `make up`. tests/docs/test_references.py finds wrong targets and options."""
+"""The programs that a start page may use. tests/docs/test_references.py checks their targets and options."""
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 DURATION = re.compile(r"# (\d+) (s|min)\b")
 STEP = re.compile(r"^## \d+\. .*$", re.MULTILINE)

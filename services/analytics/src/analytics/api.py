@@ -156,7 +156,7 @@ async def funnel(database: Db) -> Funnel:
     },
 )
 async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
-    """Start a rebuild. Reports read the present facts until the new ones are complete; then all reports switch at once."""
+    """Start a rebuild. Reports read the present facts until the new ones are complete. Then all switch at once."""
     async with database.transaction() as tx:
         if first := await replay(tx, idempotency_key, {}):
             return first
@@ -177,7 +177,7 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
     },
 )
 async def cancel_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
-    """Cancel a rebuild: a BUILDING generation becomes CANCELLED. Reports read the active one as before. Safe to repeat."""
+    """Cancel a rebuild: a BUILDING generation becomes CANCELLED. Reports do not change. Safe to repeat."""
     async with database.transaction() as tx:
         await handlers.cancel_rebuild(tx, generation)
         return _rebuild(await handlers.read_rebuild(tx.connection, generation))

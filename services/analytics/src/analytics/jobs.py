@@ -69,7 +69,7 @@ async def _build(kafka: Mapping[str, Any], database: Database, work: Generation)
 
 
 async def _carry_over(database: Database, table: Table, generation: int, lost: Collection[str]) -> int:
-    """Copy facts that the topics have lost. Returns the number of rows. After a crash it starts again, with the same result."""
+    """Copy facts that the topics have lost. Returns the number of rows. After a crash it starts again."""
     after: UUID | str | None = None
     kept = 0
     while True:
@@ -154,14 +154,14 @@ class _Replay:
                 self.kafka.pause(partition)
 
     async def lost(self) -> set[str]:
-        """The topics whose first records were deleted. Read at the end, because more may be deleted during the replay."""
+        """The topics whose first records were deleted. Read it at the end: more may be deleted during the replay."""
         begins = await self.kafka.beginning_offsets(list(self.ends))
         return {partition.topic for partition, offset in begins.items() if offset > 0}
 
     async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
         told = [told for record in records if (told := self._read(record)) is not None]
         events = await self._without_letters(told)
-        # Products have a transaction of their own: with both locks, this transaction could deadlock with a live handler.
+        # Products have a transaction of their own. With both locks it could deadlock with a live handler.
         await self._write([event for event in events if isinstance(event, ProductEvent)])
         await self._write([event for event in events if isinstance(event, OrderEvent)])
         async with self.database.transaction() as tx:

@@ -32,7 +32,7 @@ class OrderConfirmed(
 
 
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
-    """`reason` may be any text, because the list of reasons may grow. An unknown reason is not shown to the customer."""
+    """`reason` may be any text, because the list may grow. An unknown reason is not shown to the customer."""
 
     order_id: UUID
     customer_id: str

@@ -93,7 +93,7 @@ class OrderRequest(RequestBody):
     ] = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """The part of a request that must be equal in a repetition. Only its hash is stored, because it contains the token."""
+        """The part of a request that a repetition must have. It contains the token, so only its hash is stored."""
         return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
 
 

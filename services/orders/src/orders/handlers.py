@@ -90,7 +90,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """Confirm orders whose payment was captured. An order that was cancelled before stays cancelled; payments refunds it.
+    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and payments refunds it.
 
     Raises CaptureMismatch if the captured amount is not the order's total.
     """
@@ -127,7 +127,7 @@ async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
-    """Cancel an order for its customer. Repeating it changes nothing. Raises OrderAlreadyEnded if it ended in another way."""
+    """Cancel an order for its customer. Safe to repeat. Raises OrderAlreadyEnded if it ended in another way."""
     ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
         _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)

@@ -54,7 +54,7 @@ class ConsumedEvent(_Event):
 
 
 class ConsumedPart(BaseModel):
-    """A part of a consumed event's data, such as a line of an order. Its texts have the same limit as those of the event."""
+    """A part of a consumed event's data, such as a line of an order. Its texts have the event's limit."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
 

@@ -90,6 +90,6 @@ def _blames_a_value(error: Exception) -> bool:
 
 
 def _way_of(error: Exception) -> tuple[str, str]:
-    """The way of a failure: the class of the error, and its SQLSTATE or its text without numbers, ids and quoted names."""
+    """The class of the error, with its SQLSTATE or with its text without numbers, ids and quoted names."""
     sqlstate = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
     return type(error).__qualname__, sqlstate or _DETAILS.sub("_", str(error))

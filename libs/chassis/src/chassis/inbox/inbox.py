@@ -118,7 +118,7 @@ class Inbox:
         """Take events and dead letters in one transaction. Returns whether a handler was called."""
         if not events and not dead:
             return False
-        once = {event.identity: event for event in events}  # a batch may have an event twice, because a relay may send it twice
+        once = {event.identity: event for event in events}  # a relay may send an event twice
         spans: list[MessageSpan] = []
         with tracing.ended_together(spans):
             async with self.database.transaction() as tx:

@@ -163,7 +163,7 @@ class _Run(Generic[Item, Outcome]):
         self._answers += [task.result() for task in answered]
 
     async def _record_and_claim(self) -> Sequence[Item]:
-        """Record the answers and claim, in one transaction. If that fails, record each answer in a transaction of its own."""
+        """Record the answers and claim, in one transaction. If that fails, each answer has a transaction of its own."""
         room = self._queue.room - len(self._calling) if self._queue.repeats or not self._claimed else 0
         try:
             return await self._in_time(self._answers, room)

@@ -24,8 +24,8 @@ MAX_LOST_OFFSETS = 1 << 20
 """The most offsets of an unreadable batch, because its header cannot be trusted."""
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
-"""A batch's header: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last timestamp,
-producer id and epoch, base sequence, count of records."""
+"""A batch's header: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
+timestamp, producer id and epoch, base sequence, count of records."""
 
 LENGTH_END = 12
 MAGIC_AT = 16
@@ -56,7 +56,7 @@ class TolerantRecords:
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether there are more bytes that count as a batch. A broker may cut the last batch, but not the first one."""
+        """Whether there are more bytes that count as a batch. A broker may cut the last batch, not the first one."""
         if self._position == 0:
             return bool(self._data)
         is_used_up = self.records_left <= 0 or self.bytes_left <= 0

@@ -61,7 +61,7 @@ async def check_retention(
 async def watch_retention(
     kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta, outbox: timedelta
 ) -> None:
-    """Check every ten minutes, until cancelled. A failed check does not stop the consumer; the metric and the log show it."""
+    """Check every ten minutes, until cancelled. A failed check is logged and measured. The consumer continues."""
     while True:
         try:
             await check_retention(kafka, topics, inbox, outbox)

@@ -1,5 +1,5 @@
-"""Log messages of client libraries. They are held back for some seconds; then one of a kind is logged per minute, and none
-during an outage.
+"""Log messages of client libraries. They are held back for some seconds. Then one of a kind is logged per minute, and
+none during an outage.
 
 aiokafka writes 60 lines a second while its broker is away. `outages` logs the outage, so these lines add nothing.
 """
@@ -61,7 +61,7 @@ class ThinningHandler(logging.Handler):
         timer.start()
 
     def _release(self, key: tuple[str, str]) -> None:
-        """Write the last record of a kind, with the number of records of this kind. The next one follows a minute later."""
+        """Write the last record of a kind, with the number of its kind. The next one follows a minute later."""
         with self.lock or threading.RLock():
             kind = self._kinds.pop(key)
             if not kind.count or self._is_away(kind.last):

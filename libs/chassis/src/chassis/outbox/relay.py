@@ -57,7 +57,7 @@ class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows for which it was not woken. `page` is how many rows it reads at a time. `fence` is open while
+    leases and looks for rows for which it was not woken. It reads `page` rows at a time. `fence` is open while
     this relay may send: give it to the transport as well.
     """
 
@@ -100,7 +100,7 @@ class Relay:
             self._woken.set()
 
     async def run(self) -> None:
-        """Relay until cancelled. Raises if the database or the transport is away; the supervisor then calls it again."""
+        """Relay until cancelled. Raises if the database or the transport is away; then call it again."""
         connection = await connect(self._url, STATEMENT_SECONDS, self._session)
         try:
             await in_time(self._relay_until_cancelled(connection))

@@ -106,7 +106,7 @@ class SetAside:
         self._tries = {topic: self._tries.get(topic, _Tries()) for topic in self._topics}
 
     async def put(self, connection: Driver, owner: UUID, rows: Page, unsent: Sequence[Unsent]) -> None:
-        """Let these rows of a page stand aside; `rows` has their ids. Rows of a shard that `owner` has lost are not changed."""
+        """Let these rows of a page stand aside; `rows` has their ids. A shard that `owner` has lost is not changed."""
         ids = {row.event_id: id for id, row in rows.items()}
         await connection.execute(
             _statements.raw("put_aside"),

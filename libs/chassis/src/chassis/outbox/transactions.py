@@ -74,7 +74,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits on leaving the block, and rolls back on an error.
 
-        Its last statement writes the rows of the events that it publishes. Raises DatabaseUnavailable as `reading` does.
+        Its last statement writes the rows of the published events. Raises DatabaseUnavailable as `reading` does.
         If the server does not answer the commit, the outcome is not known.
         """
         async with self._pool.acquire() as driver:

@@ -80,9 +80,9 @@ async def connect(
 ) -> Driver:
     """Open a connection. Each of its statements ends within `statement_seconds` plus one second.
 
-    `url` is postgresql://user:password@host:port/database; `server_settings` are set in addition to the deadlines. Raises
-    DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and PostgresError
-    if it refuses.
+    `url` is postgresql://user:password@host:port/database. `server_settings` are set in addition to the deadlines.
+    Raises DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and
+    PostgresError if it refuses.
     """
     opened: Driver | None = None
     try:

@@ -9,7 +9,7 @@ IDLE_TRANSACTION_SECONDS = 30.0
 ANSWER_LATE_SECONDS = 1.0
 """The client gives a statement up this many seconds after the server should have ended it."""
 BUSY_SECONDS = 10.0
-"""A pool without a free connection counts as busy for these seconds after the last acquire or release, then as stuck."""
+"""A pool without a free connection is busy for these seconds after the last acquire or release, then stuck."""
 CLOSE_SECONDS = 1.0
 """Seconds for the orderly end of a connection."""
 

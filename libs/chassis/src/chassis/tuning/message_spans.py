@@ -5,8 +5,8 @@ the start, and hands it to the SDK's `BatchSpanProcessor` when it ends. It sets 
 Why: an order has eighteen spans of messages, and the SDK needs 0.09 ms of CPU for each (docs/decisions/0013).
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=message_spans,span_encoding shop bench --only
 telemetry`.
-Waits for: an SDK whose spans cost a third of that. The SDK says that users should not make a ReadableSpan. Tests compare
-the sent span, field by field, with the SDK's own.
+Waits for: an SDK whose spans cost a third of that. The SDK says that users should not make a ReadableSpan. Tests
+compare the sent span, field by field, with the SDK's own.
 """
 
 import time

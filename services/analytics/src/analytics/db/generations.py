@@ -91,7 +91,7 @@ async def _generation(connection: Connection, condition: str, **values: object) 
 
 
 async def stay_building(connection: Connection, generation: int) -> None:
-    """Lock a generation in the state BUILDING until this transaction ends. Raises RebuildCancelled if it is not BUILDING."""
+    """Lock a BUILDING generation until this transaction ends. Raises RebuildCancelled if it is not BUILDING."""
     query = "SELECT generation FROM projection_state WHERE generation = :it AND state = 'BUILDING' FOR UPDATE"
     if await connection.row(text(query), {"it": generation}) is None:
         raise RebuildCancelled
