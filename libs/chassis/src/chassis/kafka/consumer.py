@@ -27,7 +27,7 @@ ANSWER_LATE_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
-    """How a consumer reads. `kafka` is `ServiceSettings.kafka`."""
+    """The settings of a consumer. `kafka` is `ServiceSettings.kafka`."""
 
     kafka: Mapping[str, Any]
     batch_size: int = 500

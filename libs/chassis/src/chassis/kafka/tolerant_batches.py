@@ -87,7 +87,7 @@ class TolerantRecords:
 
 
 class TolerantBatch:
-    """A batch with the attributes that aiokafka reads of its own. What cannot be read becomes stand-ins."""
+    """A batch with the attributes that aiokafka reads of its own. Unreadable records become stand-ins."""
 
     def __init__(
         self, response: TolerantRecords, data: memoryview, expected: int, following: int | None
