@@ -58,7 +58,9 @@ def service_faults(name: str, changelog: str, version: str, images: str) -> list
     tags = dict(IMAGE.findall(images))
     faults = []
     if released[0] != version:
-        faults.append(f"the changelog's newest version of {name} is {released[0]}, the project's is {version}")
+        faults.append(
+            f"the changelog's newest version of {name} is {released[0]}, the project's is {version}"
+        )
     if tags[name] != version:
         faults.append(f"production runs {name} {tags[name]}, the project's version is {version}")
     return faults

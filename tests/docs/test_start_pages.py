@@ -65,7 +65,9 @@ def test_a_start_page_fits_into_a_quarter_of_an_hour_and_says_what_was_seen(page
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_readme_leads_each_reader_to_the_start_page(page: Path) -> None:
     role = next(
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("|") and page.stem in line
+        line
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith("|") and page.stem in line
     )
     assert f"(docs/start/{page.name})" in role
 

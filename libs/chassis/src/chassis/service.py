@@ -218,7 +218,7 @@ def _build_consumer(
 def _retention(
     settings: ServiceSettings, subscriptions: Subscriptions
 ) -> tuple[Mapping[str, Any], Collection[str], timedelta, timedelta]:
-    """The times that the check of the inbox's retention compares. All services keep their outboxes for the same time."""
+    """The arguments for the check of the inbox's retention. All services keep their outboxes for the same time."""
     return settings.kafka, subscriptions.topics, settings.inbox_retention, settings.outbox_retention
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.terminal_theme import DIMMED_MONOKAI
 
 WIDTH = 116
 """Characters in a line of the picture."""
@@ -20,12 +19,12 @@ COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
 
 def save_picture(file: Path, command: str, tell: Callable[[Console], None]) -> None:
     """Write what `tell` prints, below the line in which `command` is typed, to `file` as SVG."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(f"$ {command}", style="bold", highlight=False)
     tell(console)
-    picture = console.export_svg(
-        title="Shopfloor", theme=DIMMED_MONOKAI, code_format=plain_format(), unique_id="shop"
-    )
+    picture = console.export_svg(title="Shopfloor", code_format=plain_format(), unique_id="shop")
     file.parent.mkdir(parents=True, exist_ok=True)
     # An editor or a checker of the repository takes blanks at the ends of lines for a fault.
     file.write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n")

@@ -140,7 +140,7 @@ class _Run(Generic[Item, Outcome]):
         try:
             async with limit, self._turns:
                 return _Answer(item, await self._call(item), None)
-        except asyncio.CancelledError:  # cancelled by the end of the process: another process may continue at once
+        except asyncio.CancelledError:  # by the end of the process: another process may continue at once
             return _Answer(item, None, Postponed(item, 0.0, "cut-off"))
         except Exception as error:
             if limit.expired():

@@ -47,7 +47,7 @@ class HeldPartitions:
             )
             try:
                 self._client.pause(at)
-            except IllegalStateError:  # it has moved to another replica, which reads it from its committed offset
+            except IllegalStateError:  # it has moved to another replica, which reads it from there
                 del self._holds[at]
         self._show()
 
