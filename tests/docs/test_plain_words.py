@@ -12,7 +12,14 @@ PAGES = sorted(
         *ROOT.glob("services/*/README.md"),
         *(
             ROOT / name
-            for name in ("README.md", "CONTRIBUTING.md", "contracts/README.md", "deploy/k8s/README.md")
+            for name in (
+                "README.md",
+                "CONTRIBUTING.md",
+                "SECURITY.md",
+                "CODE_OF_CONDUCT.md",
+                "contracts/README.md",
+                "deploy/k8s/README.md",
+            )
         ),
     ]
 )

@@ -1,4 +1,4 @@
-"""Pauses between tries: the chassis' only formula, and the only way to wait for an event or a time."""
+"""Pauses between tries. The chassis has no other formula for pauses, and no other function that waits."""
 
 import asyncio
 import contextlib
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Pauses that double from `first` seconds up to `longest` seconds, each shortened by up to a half at random.
+    """Pauses that double from `first` to `longest` seconds. Each is shortened at random, by up to a half.
 
-    The random part keeps many processes from trying again at the same moment.
+    Because of the random part, many processes do not try again at the same moment.
     """
 
     first: float = 0.2
     longest: float = 5.0
 
     def pause(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row; `failures` begins with 1."""
+        """Seconds to wait after `failures` failures in a row, 1 or more."""
         doubled = self.first * 2.0 ** min(failures - 1, 30)
         return random.uniform(0.5, 1.0) * min(self.longest, doubled)
 

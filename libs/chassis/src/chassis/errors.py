@@ -1,6 +1,7 @@
-"""Which errors are faults of the system, and which say that the input or the code is wrong.
+"""Errors: faults of the system, and faults of the input or of the code.
 
-A fault of the system says nothing about an event: wait or try again, and answer requests with 503.
+After a fault of the system the caller waits and tries again, and requests are answered with 503. The event is not at
+fault.
 """
 
 import asyncpg
@@ -27,7 +28,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class DatabaseSilent(DatabaseUnavailable, TimeoutError):
-    """PostgreSQL did not answer a statement in time. Its effect is not known."""
+    """PostgreSQL did not answer a statement in time. The effect of the statement is not known."""
 
 
 class KafkaUnavailable(Unavailable):
@@ -46,22 +47,22 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
 )
 
 LOST_RACE = "40"
-"""First characters of the SQLSTATEs of a lost race: serialization or deadlock."""
+"""First characters of the SQLSTATEs of a serialization failure and of a deadlock."""
 
 INPUT_SQLSTATES = ("02", "20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
 """First characters of the SQLSTATEs that a statement's values can cause.
 
-22 a value does not fit, 23 a constraint, 54 too large for an index or too complex, P0 raised by a function, 44 a view's
-check; the others are raised by functions and cursors. Every other SQLSTATE is a fault of the system: the statements are
-the same for every event, so a missing table, column, privilege, database or password, a lock or a time limit, and a
-plan that is not valid any more are no fault of an event.
+22: a value does not fit. 23: a constraint. 54: too large for an index, or too complex. P0: raised by a function. 44: a
+view's check. The others are raised by functions and cursors. Every other SQLSTATE is a fault of the system, because the
+statements are the same for every event. Examples are a missing table, column, privilege, database or password, a lock
+or a time limit, and a plan that is no longer valid.
 """
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error is a fault of the system: a dependency is away, refuses its login, or asks for another try.
+    """Whether an error is a fault of the system: a dependency is away, refuses the login, or asks for a retry.
 
-    All other errors are the fault of the input or of the code.
+    All other errors are faults of the input or of the code.
     """
     if isinstance(error, asyncpg.PostgresError):
         return not (error.sqlstate or "").startswith(INPUT_SQLSTATES)
@@ -73,8 +74,8 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def dependency_of(error: BaseException) -> str:
-    """The dependency that is away: `database`, `kafka`, a service's own. `unknown` also for a lost race of two
-    transactions, for which no dependency is to blame.
+    """The dependency that is away: `database`, `kafka`, or one of the service's own. `unknown` if the error does not
+    name one, as after a deadlock.
     """
     if isinstance(error, Unavailable):
         return error.dependency

@@ -1,4 +1,4 @@
-"""What runs beside HTTP in one process: consumer, relay, jobs. It starts them and, at the end, drains them."""
+"""The part of a process beside HTTP: consumer, relay, jobs. It starts them, and drains them at the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,18 +20,18 @@ from chassis.supervisor import Task, supervise
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 4.0
-"""How long the consumer may take to finish its batch at the end."""
+"""Seconds for the consumer to finish its batch at the end."""
 
 
 class Resource(Protocol):
-    """Something that a service opened, such as a client of an outside system."""
+    """An object that the end of the process closes, such as a client of an outside system."""
 
     async def close(self) -> None:
-        """Close it; nothing uses it any more."""
+        """Close it. No other part uses it any more."""
 
 
 class Wakeups:
-    """What a commit wakes: jobs, this process's relay, and the relays of other processes."""
+    """Wakes jobs, this process's relay and the relays of other processes after a commit."""
 
     def __init__(self, relay: Relay, jobs: Jobs) -> None:
         self.notifier = RelayNotifier()
@@ -42,7 +42,7 @@ class Wakeups:
         """Wake the jobs that the transaction asked for, and the relays of the shards that it wrote to."""
         for name in tx.wakes & self._jobs.keys():
             self._jobs[name].wake_event.set()
-        if unknown := tx.wakes - self._jobs.keys():  # too late to refuse it: the transaction is committed
+        if unknown := tx.wakes - self._jobs.keys():  # no exception: the transaction is committed already
             log.error("job.unknown", jobs=sorted(unknown))
         shards = {row.shard for row in tx.rows}
         if shards:
@@ -52,9 +52,9 @@ class Wakeups:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Everything that one process runs beside HTTP.
+    """The tasks, connections and resources of one process beside HTTP.
 
-    `tasks` run until the end, by their name in the log. The consumer ends first, then the tasks, then `resources` and
+    `tasks` has each task by its name in the log. The consumer ends first, then the tasks end, then `resources` and
     `databases` are closed.
     """
 
@@ -63,11 +63,11 @@ class Runtime:
     resources: Sequence[Resource]
     databases: Sequence[Database]
     statuses: Mapping[str, TaskStatus] = field(default_factory=dict)
-    """Of tasks whose status is shown, by the task's name."""
+    """The status of each task that `/readyz` shows, by the task's name."""
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
-        """Run everything. On leaving, drain."""
+        """Run everything in the block, and drain at its end."""
         tasks = {
             asyncio.create_task(supervise(name, task, status=self.statuses.get(name)))
             for name, task in self.tasks.items()

@@ -179,7 +179,7 @@ def _tasks(
     jobs: Jobs,
     load_shedding: LoadShedding | None,
 ) -> dict[str, Task]:
-    """What runs beside HTTP and the consumer, by its name in the log."""
+    """The tasks beside HTTP and the consumer, by their names in the log."""
     tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database)}
     if role != "api":
         tasks["relay"] = relay.run
@@ -216,7 +216,7 @@ def _build_consumer(
 def _retention(
     settings: ServiceSettings, subscriptions: Subscriptions
 ) -> tuple[Mapping[str, Any], Collection[str], timedelta, timedelta]:
-    """What the check of the inbox's memory needs to know. All services keep their outboxes for the same time."""
+    """The arguments for the check of the inbox's retention. All services keep their outboxes for the same time."""
     return settings.kafka, subscriptions.topics, settings.inbox_retention, settings.outbox_retention
 
 

@@ -16,7 +16,7 @@ class ServiceSettings(BaseSettings):
     Wrong or missing values end the process at start with pydantic's message, which names the variable.
     """
 
-    # A wrong value is named and not shown: it may be a password, or the URL that holds one.
+    # The error names the variable and does not show its value, which may contain a password.
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     service_name: str
@@ -45,11 +45,11 @@ class ServiceSettings(BaseSettings):
     breaker_keys: int = Field(20, ge=0, description="keys whose events fail alike before all wait; 0: never")
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
-    # A static member keeps its partitions over a crash and a restart, and gets only those. It gets none of the
-    # partitions that were added meanwhile, unless it stays away for longer than the session timeout.
+    # A static member keeps its partitions when it restarts within the session timeout. It then gets none of the
+    # partitions that were added meanwhile.
     kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
-    # Kafka's own defaults, 7 days in segments of 7 days, and 8 days in which an outbox can publish an event again.
+    # Kafka's defaults (7 days, in segments of 7 days), and the 8 days in which an outbox can publish an event again.
     inbox_retention: timedelta = Field(
         timedelta(days=23), description="longer than any topic delivers an event"
     )
@@ -57,7 +57,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _names_a_database(cls, url: SecretStr) -> SecretStr:
-        # asyncpg's own messages repeat parts of a URL that it cannot read, and a password may be among them.
+        # asyncpg's messages contain parts of a URL that it cannot read, perhaps with a password.
         if url.get_secret_value() and not _is_database_url(url.get_secret_value()):
             raise ValueError("DATABASE_URL must look like postgresql://role:password@host:port/database")
         return url
@@ -73,7 +73,7 @@ class ServiceSettings(BaseSettings):
 
     @property
     def kafka(self) -> dict[str, Any]:
-        """Address of the broker and login: arguments of any of aiokafka's clients."""
+        """The broker's address and the login, as arguments of any client of aiokafka."""
         protocol = self.kafka_security_protocol
         access: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap_servers,

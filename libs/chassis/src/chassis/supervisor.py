@@ -1,4 +1,4 @@
-"""Background tasks: each runs again and again until it is stopped."""
+"""Background tasks. A task that ends or fails is started again, until it is stopped."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ log = structlog.get_logger()
 
 RESTARTS = Backoff()
 STABLE_SECONDS = 10.0
-"""A task that ran for longer than this begins again with the shortest pause."""
+"""After a run that was longer than this, a failure counts as the first one."""
 
 Task = Callable[[], Awaitable[None]]
 
 
 def never() -> bool:
-    """The task goes on until it is cancelled."""
+    """Never done: the task runs until it is cancelled."""
     return False
 
 

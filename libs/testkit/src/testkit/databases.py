@@ -32,7 +32,7 @@ class TestDatabase:
 
 
 class MakeDatabase(Protocol):
-    """What the fixture `database` is."""
+    """The type of the fixture `database`."""
 
     async def __call__(self, service: str, project: Path | None = None) -> TestDatabase:
         """A fresh database of `service`.

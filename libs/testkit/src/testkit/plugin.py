@@ -8,7 +8,7 @@ Three fixtures:
   contracts/topics.yaml. It is shared, so tests use keys and groups of their own.
 - `test_stack`: what the other two stand on.
 
-Where the two servers come from:
+The two servers are one of these:
 
 - SHOP_TEST_STACK names the state file of a stack that runs (`shop test-stack up`): that one.
 - SHOP_STACK=containers: containers, through testcontainers.

@@ -1,4 +1,4 @@
-"""Where the tests' PostgreSQL and Kafka come from."""
+"""The PostgreSQL and the Kafka of the tests: started here, or running already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the code under test does to a database: its statements, and whether its migrations match its tables."""
+"""The statements that the code under test sends, and the differences between its migrations and its tables."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Analytics: the read side. Reports over what all services publish, rebuilt from offset 0 on demand."""
+"""Analytics: reports over the events of all services. An operator can have them rebuilt from offset 0."""

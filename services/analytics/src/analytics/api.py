@@ -1,4 +1,4 @@
-"""HTTP: reports, read from totals that are kept up to date, and rebuilds."""
+"""The HTTP API: reports, which read totals, and rebuilds."""
 
 from datetime import datetime
 from typing import Annotated
@@ -33,13 +33,13 @@ class OrdersInState(BaseModel):
 
 
 class OrdersByState(BaseModel):
-    """A state that no order is in is left out."""
+    """The number of orders per state. A state without orders is left out."""
 
     states: list[OrdersInState]
 
 
 class CurrencyRevenue(BaseModel):
-    """Amounts are in minor units of the currency. They are exact, and may be greater than 64 bits hold."""
+    """Revenue in one currency. Amounts are in minor units, are exact, and may be larger than 64 bits."""
 
     currency: str
     confirmed_orders: int
@@ -67,7 +67,7 @@ class TopProducts(BaseModel):
 
 
 class TimeToConfirm(BaseModel):
-    """Seconds from placed to confirmed, by the times in the events. Null while nothing is confirmed."""
+    """Seconds from placing to confirmation, by the times in the events. Null while no order is confirmed."""
 
     orders: int
     p50: float | None
@@ -76,7 +76,7 @@ class TimeToConfirm(BaseModel):
 
 
 class Funnel(BaseModel):
-    """How many orders came at least this far; a step counts only orders that took every step before it."""
+    """The number of orders that reached each step. A step counts an order that took every step before it."""
 
     placed: int
     reserved: int
@@ -153,7 +153,7 @@ async def funnel(database: Db) -> Funnel:
     responses=problem_answers(_409="rebuild-already-running", _422="idempotency-key-reused"),
 )
 async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
-    """Reports go on from the present facts until the new ones are complete; then all switch at once."""
+    """Start a rebuild. Reports read the present facts until the new ones are complete. Then all switch at once."""
     async with database.transaction() as tx:
         if first := await replay(tx, idempotency_key, {}):
             return first
@@ -170,7 +170,7 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
     responses=problem_answers(_404="unknown-rebuild", _409="rebuild-already-ended", _422="invalid-request"),
 )
 async def cancel_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
-    """A BUILDING generation becomes CANCELLED; reports go on from the active one. Safe to repeat."""
+    """Cancel a rebuild: a BUILDING generation becomes CANCELLED. Reports do not change. Safe to repeat."""
     async with database.transaction() as tx:
         await handlers.cancel_rebuild(tx, generation)
         return _rebuild(await handlers.read_rebuild(tx.connection, generation))

@@ -1,8 +1,8 @@
-"""Facts and how they join. Pure.
+"""Facts, and the rule by which they are joined. Imports only the standard library.
 
-A fact is what one event says about one row: column → value. Facts of a row are joined, and joining is
-commutative, associative and idempotent: neither the order in which five topics arrive nor a repetition
-changes the outcome. `db/facts.py` has the same join in SQL.
+A fact has the columns of one row that one event sets: column → value. Facts of a row are joined. Joining is
+commutative, associative and idempotent, so neither the order of five topics nor a repetition changes the
+result. `db/facts.py` has the same join in SQL.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,13 +17,13 @@ GUARDED_BY = {
     "payment_state": "payment_version",
     "name": "version",
 }
-"""State column → the version of the aggregate that it came from. The state with the greater version wins."""
+"""State column → the column with the version of its aggregate. The state with the greater version wins."""
 
 VERSIONS = frozenset(GUARDED_BY.values())
 """Columns that keep the greatest value."""
 
 MOMENTS = frozenset({"placed_at", "confirmed_at", "reserved_at", "captured_at", "notified_at"})
-"""Columns that keep the earliest value. All other columns are set by one event and filled in once."""
+"""Columns that keep the earliest value. Each other column is set by one event only."""
 
 _ORDERS = ("orders.order.v1", "order_version")
 _RESERVATIONS = ("inventory.reservation.v1", "reservation_version")
@@ -48,15 +48,15 @@ EVIDENCE = {
     "version": _PRODUCTS,
     "name": _PRODUCTS,
 }
-"""Column → the topic that tells it, and the column that every event of that topic sets. Two topics tell `currency`."""
+"""Column → its topic, and the column that every event of that topic sets. `currency` comes from two topics."""
 
 LARGEST_INTEGER = 2**31 - 1
 LARGEST_BIGINT = 2**63 - 1
-"""What PostgreSQL's `integer` and `bigint` hold at most: versions are the one, amounts the other."""
+"""The largest values of PostgreSQL's `integer` (versions) and `bigint` (amounts)."""
 
 
 class OrderState(StrEnum):
-    """How an order stands."""
+    """The state of an order."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -65,7 +65,7 @@ class OrderState(StrEnum):
 
 
 class ReservationState(StrEnum):
-    """How an order's stock stands."""
+    """The state of an order's stock."""
 
     RESERVED = "RESERVED"
     REJECTED = "REJECTED"
@@ -74,7 +74,7 @@ class ReservationState(StrEnum):
 
 
 class PaymentState(StrEnum):
-    """How an order's money stands."""
+    """The state of an order's payment."""
 
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
@@ -82,10 +82,10 @@ class PaymentState(StrEnum):
 
 
 class GenerationState(StrEnum):
-    """How a generation stands.
+    """The state of a generation.
 
-    BUILDING is written only, ACTIVE is written and read. RETIRED was replaced and waits for its rows to be
-    deleted, REMOVED has none any more. CANCELLED was given up while it was BUILDING.
+    Events are written into BUILDING and ACTIVE; reports read ACTIVE. RETIRED was replaced, and its rows are to be
+    deleted. REMOVED has no rows. CANCELLED was cancelled while it was BUILDING.
     """
 
     BUILDING = "BUILDING"
@@ -96,7 +96,7 @@ class GenerationState(StrEnum):
 
 
 class RebuildAlreadyRunning(Exception):
-    """One rebuild at a time: it reads everything anyway."""
+    """A rebuild is running, and there is one at a time."""
 
     def __init__(self) -> None:
         super().__init__("A rebuild is running. Wait until it has become active, or cancel it.")
@@ -112,7 +112,7 @@ class RebuildAlreadyEnded(Exception):
 
 
 class RebuildCancelled(Exception):
-    """The generation that a rebuild works on is not BUILDING any more."""
+    """The generation of this rebuild is no longer BUILDING."""
 
 
 class UnknownRebuild(Exception):
@@ -124,12 +124,12 @@ class UnknownRebuild(Exception):
 
 
 def join(one: Fact, other: Fact) -> dict[str, Any]:
-    """What two facts about the same row say together."""
+    """Join two facts about the same row."""
     return {column: _joined(column, one, other) for column in one.keys() | other.keys()}
 
 
 def join_by(key: str, facts: Iterable[Fact]) -> list[Fact]:
-    """One fact per row: facts with the same value in the column `key` are joined."""
+    """Join facts that have the same value in the column `key`. Returns one fact per row."""
     rows: dict[object, Fact] = {}
     for fact in facts:
         seen = rows.get(fact[key])

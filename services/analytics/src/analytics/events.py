@@ -1,7 +1,7 @@
-"""What analytics reads of everybody's events: for each its model, and the fact that it states.
+"""The events of all services as analytics reads them: a model for each, and the fact that it states.
 
-It publishes nothing. A model takes only what the tables can hold: an event that could not be written is a dead
-letter at once, and a rebuild skips it.
+Analytics publishes no event. A model accepts only values that the tables can hold. An event that could not be
+written becomes a dead letter at once, and a rebuild skips it.
 """
 
 import json
@@ -21,7 +21,7 @@ from analytics.domain import (
 )
 from chassis.events import ConsumedEvent, ConsumedPart, Money
 
-# The first and the last moment that Python knows are what asyncpg writes as -infinity and infinity.
+# asyncpg writes the earliest and the latest datetime of Python as -infinity and infinity.
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 Version = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-# An index takes no more than 2,700 bytes.
+# An index entry has at most 2,700 bytes.
 Sku = Annotated[str, Field(min_length=1, max_length=500)]
 
 

@@ -1,6 +1,6 @@
-"""One function per use case. None of them commits.
+"""The use cases of analytics, one function each. They never commit.
 
-An event states a fact, and facts join in any order (see domain.py).
+An event states a fact, and facts are joined in any order (see domain.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ async def project_product_facts(tx: Transaction, events: Batch[ProductEvent]) ->
 async def open_rebuild(tx: Transaction) -> int:
     """Open the next generation and return its number.
 
-    From the commit on, live events are written into it too. Raises RebuildAlreadyRunning.
+    After the commit, live events are written into it too. Raises RebuildAlreadyRunning.
     """
     generation = await db.open_generation(tx.connection)
     if generation is None:
@@ -41,7 +41,7 @@ async def open_rebuild(tx: Transaction) -> int:
 
 
 async def cancel_rebuild(tx: Transaction, generation: int) -> None:
-    """Give a rebuild up: from the commit on nothing is written into it. Without effect if it is CANCELLED already.
+    """Cancel a rebuild: after the commit nothing is written into its generation. A second call changes nothing.
 
     Raises UnknownRebuild, and RebuildAlreadyEnded for a generation that is neither BUILDING nor CANCELLED.
     """
@@ -54,16 +54,16 @@ async def cancel_rebuild(tx: Transaction, generation: int) -> None:
 
 
 async def rebuild_to_work_on(connection: Connection) -> Generation | None:
-    """The generation that is BUILDING, or has facts that no report reads; None is the usual answer."""
+    """The generation that is BUILDING, or that has rows to delete. Usually None."""
     return await db.generation_to_work_on(connection)
 
 
 async def left_out_of_rebuild(
     connection: Connection, events: Sequence[tuple[str, UUID]]
 ) -> set[tuple[str, UUID]]:
-    """Which of these events, each (source, id), were discarded or wait as dead letters for a decision.
+    """Those of the events, each (source, id), that are dead letters: discarded, or open.
 
-    One that is redriven later is written into every generation then.
+    An open one that is redriven later is then written into every generation.
     """
     return await db.letters_not_redriven(connection, events)
 
@@ -82,9 +82,9 @@ async def rebuild_facts(
 async def carry_over(
     tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, most: int
 ) -> Carried:
-    """Keep what the active generation knows and the topics no longer tell, for the next `most` of its rows.
+    """Copy facts that the active generation has and the topics have lost, for the next `most` of its rows.
 
-    `lost` are the topics that no longer begin at their first record. Raises RebuildCancelled.
+    `lost` are the topics whose first records were deleted. Raises RebuildCancelled.
     """
     await db.stay_building(tx.connection, generation)
     return await db.carry_over(tx.connection, table, generation, lost=lost, after=after, most=most)
@@ -93,19 +93,19 @@ async def carry_over(
 async def save_progress(
     tx: Transaction, generation: int, *, positions: Mapping[str, int], read: int, total: int, skipped: int
 ) -> None:
-    """Write down how far a rebuild is, with what it has just joined: after a crash it goes on there."""
+    """Save a rebuild's progress, in the transaction of the events that it joined. After a crash it continues there."""
     await db.save_progress(
         tx.connection, generation, positions=positions, read=read, total=total, skipped=skipped
     )
 
 
 async def activate_rebuild(tx: Transaction, generation: int) -> None:
-    """Switch all reports to a generation that is complete. Raises RebuildCancelled."""
+    """Switch all reports to a complete generation. Raises RebuildCancelled."""
     await db.activate(tx.connection, generation)
 
 
 async def remove_leftovers(tx: Transaction) -> int:
-    """Delete what no report reads any more; returns how many rows."""
+    """Delete rows that no report reads any more. Returns how many."""
     return await db.remove_leftovers(tx.connection)
 
 
@@ -118,12 +118,12 @@ async def read_rebuild(connection: Connection, generation: int) -> Generation:
 
 
 async def report_orders_by_state(connection: Connection) -> list[dict[str, Any]]:
-    """How many orders are in each state."""
+    """The number of orders in each state."""
     return await db.orders_by_state(connection)
 
 
 async def report_revenue(connection: Connection) -> list[dict[str, Any]]:
-    """What confirmed orders brought and what was refunded, by currency."""
+    """The revenue of confirmed orders and the refunds, by currency."""
     return await db.revenue(connection)
 
 
@@ -133,10 +133,10 @@ async def report_top_products(connection: Connection, limit: int) -> list[dict[s
 
 
 async def report_time_to_confirm(connection: Connection) -> dict[str, Any]:
-    """How long customers waited for the confirmation, in seconds."""
+    """The time from placing to confirmation, in seconds."""
     return await db.time_to_confirm(connection)
 
 
 async def report_funnel(connection: Connection) -> dict[str, int]:
-    """How far orders came."""
+    """The number of orders that reached each step."""
     return await db.funnel(connection)

@@ -35,15 +35,14 @@ def jobs(kafka: Mapping[str, Any]) -> Jobs:
 
 
 async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
-    """Carry on the rebuild that is open, to its end, and clear away what it replaces.
+    """Continue the open rebuild to its end, and delete the generation that it replaces.
 
-    Returns 1 if there was work, else 0. Everything that a crash can interrupt is in the database, so any
-    replica can carry on from there.
+    Returns 1 if there was work, else 0. All progress is in the database, so after a crash any replica can continue.
     """
     if await _work(database) is None:
         return 0
     async with db.rebuilding_alone(database) as mine:
-        # Asked again: another replica may have finished it before this one got the lock.
+        # Read again, because another replica may have finished it before this one got the lock.
         if not mine or (work := await _work(database)) is None:
             return 0
         if work.state is GenerationState.BUILDING:
@@ -70,7 +69,7 @@ async def _build(kafka: Mapping[str, Any], database: Database, work: Generation)
 
 
 async def _carry_over(database: Database, table: Table, generation: int, lost: Collection[str]) -> int:
-    """Keep what the topics no longer tell; returns of how many rows. After a crash it starts over, without harm."""
+    """Copy facts that the topics have lost. Returns the number of rows. After a crash it starts again."""
     after: UUID | str | None = None
     kept = 0
     while True:
@@ -91,7 +90,7 @@ async def _work(database: Database) -> Generation | None:
 async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of all partitions of all topics.
 
-    It is in no group: it disturbs nobody and commits nothing.
+    It is in no group, so it causes no rebalance and commits no offset.
     """
     history = AIOKafkaConsumer(
         *TOPICS,
@@ -108,18 +107,18 @@ async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 class _Told(NamedTuple):
-    """An event of the history, and what it is called: (source, id)."""
+    """An event of the history, with its identity (source, id)."""
 
     name: tuple[str, UUID]
     event: OrderEvent | ProductEvent
 
 
 class _Replay:
-    """Reads the topics from their beginning, or from where a replay before it came to, up to their end.
+    """Reads the topics from the saved positions of an earlier replay, or from their beginning, up to their end.
 
-    The end is taken after the generation was opened: whatever was consumed before the opening lies before
-    that end, whatever comes later is written into this generation by the live handlers. What both write is
-    joined, and no harm is done.
+    The end is read after the generation was opened. Events that were consumed before the opening are before the
+    end. Later events are written into this generation by the live handlers. An event that both write is joined
+    twice, which changes nothing.
     """
 
     def __init__(self, database: Database, kafka: AIOKafkaConsumer, work: Generation) -> None:
@@ -148,21 +147,21 @@ class _Replay:
         for partition in partitions:
             begin, end = self.begins[partition], self.ends[partition]
             saved = self.saved.get(_name(partition), begin)
-            # A position outside of the topic is from before the topic was lost: then it starts again.
+            # A position outside of the topic is from a time before the topic was lost: start at its beginning.
             self.positions[partition] = saved if begin <= saved <= end else begin
             self.kafka.seek(partition, self.positions[partition])
             if self.positions[partition] >= end:
                 self.kafka.pause(partition)
 
     async def lost(self) -> set[str]:
-        """The topics that no longer begin at their first record. Asked at the end: they may lose more meanwhile."""
+        """The topics whose first records were deleted. Read it at the end: more may be deleted during the replay."""
         begins = await self.kafka.beginning_offsets(list(self.ends))
         return {partition.topic for partition, offset in begins.items() if offset > 0}
 
     async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
         told = [told for record in records if (told := self._read(record)) is not None]
         events = await self._without_letters(told)
-        # Products in a transaction of their own: two locks held at once could deadlock with the live handlers.
+        # Products have a transaction of their own. With both locks it could deadlock with a live handler.
         await self._write([event for event in events if isinstance(event, ProductEvent)])
         await self._write([event for event in events if isinstance(event, OrderEvent)])
         async with self.database.transaction() as tx:
@@ -176,7 +175,7 @@ class _Replay:
             )
 
     async def _write(self, events: Sequence[OrderEvent | ProductEvent]) -> None:
-        """Join events into the generation. Those that cannot be written are found by halving, skipped and counted."""
+        """Join events into the generation. It finds events that cannot be written by halving, skips and counts them."""
         if not events:
             return
         try:
@@ -195,7 +194,7 @@ class _Replay:
             await self._write(events[half:])
 
     async def _without_letters(self, told: Sequence[_Told]) -> list[OrderEvent | ProductEvent]:
-        """What was discarded, or waits as a dead letter, is skipped here and counted."""
+        """Skip and count events that are discarded or open dead letters."""
         async with self.database.reading() as connection:
             left_out = await handlers.left_out_of_rebuild(connection, [name for name, _ in told])
         for source, id in (name for name, _ in told if name in left_out):
@@ -203,7 +202,7 @@ class _Replay:
         return [event for name, event in told if name not in left_out]
 
     def _read(self, record: ConsumerRecord) -> _Told | None:
-        """What the live consumer dead-letters is skipped here and counted: it never became a fact."""
+        """Read a record. A record that the live consumer would dead-letter is skipped and counted."""
         position = (record.partition, record.offset)
         message = RawMessage(record.topic, position, record.key, record.value, record.headers)
         try:

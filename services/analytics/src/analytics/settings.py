@@ -1,4 +1,4 @@
-"""What analytics is told by its environment: what every service is told, nothing more."""
+"""The settings of analytics: those of every service, and no others."""
 
 from chassis.settings import ServiceSettings
 

@@ -1,4 +1,4 @@
-"""What analytics does about the events of other services: each states a fact, and facts join in any order."""
+"""The events of other services that analytics handles. Each states a fact, and facts are joined in any order."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""HTTP → handler. Opens the transaction, calls one handler, commits before the answer leaves."""
+"""The HTTP API. Each route opens a transaction, calls one handler, and commits before it answers."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -42,8 +42,8 @@ router = APIRouter(route_class=RetryRoute)
 
 # --- Shapes ---------------------------------------------------------------------------------------
 
-# The domain judges SKU, price and quantity, and gives each mistake its own problem type; the schema only
-# tells readers of the OpenAPI document what it is going to say.
+# The domain checks SKU, price and quantity, and has a problem type for each mistake. The schema only documents
+# these rules in the OpenAPI file.
 _SKU_RULE = {"pattern": "^[A-Za-z0-9._-]{1,64}$"}
 Sku = Annotated[
     str, Field(description="Stock keeping unit", examples=["mug-blue"], json_schema_extra=_SKU_RULE)
@@ -116,14 +116,14 @@ class ProductPage(BaseModel):
 
 
 class Line(BaseModel):
-    """So many pieces of one SKU."""
+    """A SKU and a number of pieces."""
 
     sku: str
     quantity: int
 
 
 class Reservation(BaseModel):
-    """What an order holds. A TOMBSTONE is the mark of an order that ended before it was heard of."""
+    """The stock of an order. TOMBSTONE marks an order whose cancellation arrived before the order itself."""
 
     order_id: UUID
     state: State
@@ -133,7 +133,7 @@ class Reservation(BaseModel):
 
 
 class Republication(BaseModel):
-    """How far the catalogue was published again."""
+    """The progress of a republication of the catalogue."""
 
     id: UUID
     products: Annotated[int, Field(description="How many were published so far")]
@@ -163,7 +163,7 @@ class Republication(BaseModel):
 async def list_product(
     new: NewProduct, db: Db, response: Response, idempotency_key: IdempotencyKey = None
 ) -> Product | JSONResponse:
-    """Offers a product with its first stock. Publishes `inventory.product-listed.v1`."""
+    """List a product with its first stock. Publishes `inventory.product-listed.v1`."""
     headers = {"Location": f"/products/{new.sku}"}
     async with db.transaction() as tx:
         if first := await replay(tx, idempotency_key, new):
@@ -189,7 +189,7 @@ async def list_product(
     responses=problem_answers(_404="unknown-product", _422="invalid-sku, invalid-price, invalid-request"),
 )
 async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
-    """Publishes `inventory.product-priced.v1` with the product's next version."""
+    """Set a new price. Publishes `inventory.product-priced.v1` with the product's next version."""
     async with db.transaction() as tx:
         product = await handlers.price_product(
             tx, sku=sku, price_minor=price.amount_minor, currency=price.currency
@@ -210,7 +210,7 @@ async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
 async def replenish_product(
     sku: SkuInPath, replenishment: Replenishment, db: Db, idempotency_key: IdempotencyKey = None
 ) -> Product | JSONResponse:
-    """Counts the pieces once per `Idempotency-Key`, however often the request is repeated."""
+    """Add pieces to the stock. A repeated request with the same `Idempotency-Key` adds them once."""
     request = {"sku": sku, **replenishment.model_dump()}
     async with db.transaction() as tx:
         if first := await replay(tx, idempotency_key, request):
@@ -248,12 +248,12 @@ async def read_products(
     responses=problem_answers(_404="unknown-product", _422="invalid-sku"),
 )
 async def read_product(sku: SkuInPath, db: Db) -> Product:
-    """The product's price and stock, as of now."""
+    """The product with its present price and stock."""
     async with db.reading() as connection:
         return Product.of(await handlers.read_product(connection, sku))
 
 
-# --- The catalogue, published again ---------------------------------------------------------------
+# --- Republication of the catalogue ---------------------------------------------------------------
 
 
 @router.post(
@@ -264,9 +264,9 @@ async def read_product(sku: SkuInPath, db: Db) -> Product:
     tags=["products"],
 )
 async def republish_catalogue(db: Db) -> JSONResponse:
-    """For readers that lost it: each product's present state goes to the topic again, under its present version.
+    """Publish the present state of each product again, with its present version, for readers that lost the topic.
 
-    A reader that has this version drops the event. The worker publishes page by page; while it does, a second request
+    A reader that has this version drops the event. The worker publishes page by page. A second request in that time
     gets the same republication.
     """
     async with db.transaction() as tx:
@@ -282,7 +282,7 @@ async def republish_catalogue(db: Db) -> JSONResponse:
     responses=problem_answers(_404="unknown-republication", _422="invalid-request"),
 )
 async def read_republication(republication_id: UUID, db: Db) -> Republication:
-    """Whether the catalogue is published again by now."""
+    """The progress of a republication."""
     async with db.reading() as connection:
         return Republication.of(await handlers.read_republication(connection, republication_id))
 
@@ -297,7 +297,7 @@ async def read_republication(republication_id: UUID, db: Db) -> Republication:
     responses=problem_answers(_404="unknown-reservation", _422="invalid-request"),
 )
 async def read_reservation(order_id: UUID, db: Db) -> Reservation:
-    """The reservation of an order, in whatever state."""
+    """The reservation of an order, in any state."""
     async with db.reading() as connection:
         reservation, updated_at = await handlers.read_reservation(connection, order_id)
     return Reservation(

@@ -1,12 +1,12 @@
-"""Tables and queries. Each query is one statement, however many orders or SKUs it is about.
+"""Tables and queries. Each query is one statement, for any number of orders or SKUs.
 
-Locks are taken in one order, so that replicas never deadlock: first the turn, then reservations by order id,
-then products by SKU.
+All replicas take locks in the same order, so that they never deadlock: first the turn, then reservations by order
+id, then products by SKU.
 
 The turn is a lock on stock as a whole. A consumer's transaction holds one call for each event type in its
 batch, and the calls do not know each other's SKUs: the second call of one replica would wait for a product of
-the other while it holds a product that the other's second call needs. Whoever waits for its turn holds
-nothing that another needs, and meanwhile its partitions fill a larger batch.
+the other while it holds a product that the other's second call needs. A replica that waits for the turn holds
+no other lock. While it waits, its partitions fill a larger batch.
 """
 
 import json
@@ -59,7 +59,7 @@ reservations = sa.Table(
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )
 
-# How far the catalogue was published again. At most one is under way.
+# The progress of republications of the catalogue. At most one is running.
 republications = sa.Table(
     "republications",
     metadata,
@@ -81,13 +81,13 @@ republications = sa.Table(
 
 
 async def insert_product(connection: Connection, product: Product) -> bool:
-    """False where the SKU is taken."""
+    """Insert a product. Returns False if the SKU exists."""
     statement = insert(products).values(asdict(product)).on_conflict_do_nothing().returning(products.c.sku)
     return await connection.row(statement) is not None
 
 
 async def set_price(connection: Connection, sku: str, price_minor: int, currency: str) -> Product | None:
-    """The product with its new price and next version; None where the SKU is unknown."""
+    """Set a price. Returns the product with its next version, or None if the SKU is unknown."""
     return await _update_product(
         connection,
         sku,
@@ -96,7 +96,7 @@ async def set_price(connection: Connection, sku: str, price_minor: int, currency
 
 
 async def add_stock(connection: Connection, sku: str, quantity: int) -> Product | None:
-    """The product with ``quantity`` more pieces; None where the SKU is unknown."""
+    """Add ``quantity`` pieces. Returns the product, or None if the SKU is unknown."""
     return await _update_product(
         connection,
         sku,
@@ -117,7 +117,7 @@ async def product(connection: Connection, sku: str) -> Product | None:
 
 
 async def products_after(connection: Connection, sku: str, limit: int) -> list[Product]:
-    """Up to ``limit`` products in SKU order, from the one after ``sku`` ("" is the start)."""
+    """At most ``limit`` products in the order of SKUs, those after ``sku`` ("" is the start)."""
     statement = sa.select(products).where(products.c.sku > sku).order_by(products.c.sku).limit(limit)
     return [Product(**row) for row in await connection.rows(statement)]
 
@@ -134,13 +134,13 @@ _LOCK_STOCK = sa.text("""
 
 
 async def lock_stock(connection: Connection, skus: Collection[str]) -> dict[str, int]:
-    """Pieces available per SKU, held still until the commit. Unknown SKUs are left out."""
+    """Lock products until the commit. Returns the available pieces per SKU, without unknown SKUs."""
     rows = await connection.rows(_LOCK_STOCK, {"skus": list(skus)})
     return {row.sku: row.available for row in rows}
 
 
-# Increments, never absolute counts, and a guard: should a caller decide on counts that were not locked,
-# too little stock shows here. The table's CHECK constraints stand behind both.
+# The statement adds increments and never writes absolute counts. Its guard refuses an act for which there is too little
+# stock, if a caller decided on counts that it had not locked. The table's CHECK constraints would refuse it too.
 _MOVE_STOCK = sa.text("""
     WITH moves AS (
         SELECT sku,
@@ -161,7 +161,7 @@ _MOVE_STOCK = sa.text("""
 
 
 async def move_stock(connection: Connection, act: Act, quantities: Mapping[str, int]) -> None:
-    """Applies the act's effect to each SKU (pieces per SKU). Raises StockWouldNotHold."""
+    """Apply the effect of an act to each SKU (pieces per SKU). Raises StockWouldNotHold."""
     effect = EFFECTS[act]
     moved = await connection.rows(
         _MOVE_STOCK,
@@ -173,7 +173,8 @@ async def move_stock(connection: Connection, act: Act, quantities: Mapping[str, 
 
 # --- Reservations, many orders at once ------------------------------------------------------------
 
-# Part of the first statement of every use case, so that it costs no round trip. A second call finds it taken.
+# Taking the turn is part of the first statement of each use case, so it costs no round trip. A second call in the
+# same transaction has the lock already.
 _TURN = "turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtext('inventory.stock')))"
 
 _INSERT_RESERVATIONS = sa.text(f"""
@@ -188,10 +189,10 @@ _INSERT_RESERVATIONS = sa.text(f"""
 
 
 async def claim_reservations(connection: Connection, requests: Sequence[Request], now: datetime) -> set[UUID]:
-    """Inserts a RESERVED reservation for each order that has none yet: the ids of those orders.
+    """Insert a RESERVED reservation for each order that has none. Returns the ids of those orders.
 
-    Waits for another replica that is inserting the same order. That is why the claim comes first and the
-    decision after it: whoever has the row decides, and nobody decides twice.
+    If another replica is inserting the same order, the statement waits for it. Therefore the claim comes before the
+    decision: the replica that inserted the row decides, and an order is decided once.
     """
     return await _insert_reservations(
         connection,
@@ -202,7 +203,7 @@ async def claim_reservations(connection: Connection, requests: Sequence[Request]
 
 
 async def leave_tombstones(connection: Connection, order_ids: Collection[UUID], now: datetime) -> None:
-    """Marks the orders that have no reservation, so that they can never get one."""
+    """Write a TOMBSTONE for each order that has no reservation, so that it can never get one."""
     await _insert_reservations(connection, State.TOMBSTONE, dict.fromkeys(order_ids, "[]"), now)
 
 
@@ -222,7 +223,7 @@ _REJECT_CLAIMS = sa.text("""
 
 
 async def reject_claims(connection: Connection, order_ids: Collection[UUID]) -> None:
-    """Turns claims of this very transaction into REJECTED: still version 1, nobody saw them before."""
+    """Make claims of this transaction REJECTED. They keep version 1, because no other transaction has seen them."""
     await connection.execute(_REJECT_CLAIMS, {"order_ids": list(order_ids)})
 
 
@@ -237,7 +238,7 @@ _LOCK_RESERVATIONS = sa.text(f"""
 
 
 async def lock_reservations(connection: Connection, order_ids: Collection[UUID]) -> dict[UUID, Reservation]:
-    """The reservations of these orders, by order id, held still until the commit."""
+    """Lock the reservations of these orders until the commit, in the order of order ids, and return them."""
     rows = await connection.rows(_LOCK_RESERVATIONS, {"order_ids": list(order_ids)})
     return {row.order_id: _reservation(row) for row in rows}
 
@@ -252,7 +253,7 @@ _SAVE_RESERVATIONS = sa.text("""
 
 
 async def save_reservations(connection: Connection, changed: Sequence[Reservation], now: datetime) -> None:
-    """Writes the state and version of reservations that this transaction has locked."""
+    """Write state and version of reservations that this transaction has locked."""
     await connection.execute(
         _SAVE_RESERVATIONS,
         {
@@ -265,7 +266,7 @@ async def save_reservations(connection: Connection, changed: Sequence[Reservatio
 
 
 async def reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime] | None:
-    """An order's reservation, and when it last changed."""
+    """An order's reservation and the time of its last change, or None."""
     statement = sa.select(reservations).where(reservations.c.order_id == order_id)
     row = await connection.row(statement)
     return (_reservation(row), row.updated_at) if row else None
@@ -276,7 +277,7 @@ def _reservation(row: Row) -> Reservation:
     return Reservation(row.order_id, State(row.state), lines, row.version)
 
 
-# --- The catalogue, published again ---------------------------------------------------------------
+# --- Republication of the catalogue ---------------------------------------------------------------
 
 _OPEN_REPUBLICATION = sa.text("""
     WITH opened AS (
@@ -291,10 +292,10 @@ _OPEN_REPUBLICATION = sa.text("""
 
 
 async def open_republication(connection: Connection, id: UUID) -> Republication:
-    """A new republication under this id, or the one that is under way."""
+    """Insert a republication with this id, or return the running one."""
     while True:
         row = await connection.row(_OPEN_REPUBLICATION, {"id": id})
-        if row is not None:  # none: the one under way was finished, or opened, between the two halves
+        if row is not None:  # no row: another one was finished or opened between the two statements
             return Republication(**row)
 
 
@@ -304,11 +305,11 @@ _CLAIM_REPUBLICATION = sa.text("""
 
 
 async def claim_republication(connection: Connection) -> Row | None:
-    """(id, after_sku) of the republication that is under way, unless another replica is at its next page."""
+    """Lock the running republication. Returns (id, after_sku), or None if another replica has locked it."""
     return await connection.row(_CLAIM_REPUBLICATION)
 
 
-# Stock moves lock the products of one batch in no order that a page could keep to. The turn keeps them apart.
+# Statements that move stock lock the products of a batch in another order than a page. The turn separates the two.
 _LOCK_PAGE = sa.text(f"""
     WITH {_TURN}
     SELECT products.* FROM turn, products WHERE sku > :after ORDER BY sku LIMIT :limit FOR UPDATE OF products
@@ -316,7 +317,7 @@ _LOCK_PAGE = sa.text(f"""
 
 
 async def lock_page(connection: Connection, after: str, limit: int) -> list[Product]:
-    """Like `products_after`, held still until the commit: also their prices and their stock."""
+    """Like `products_after`, and lock the products until the commit, so that price and stock stay as they are."""
     return [Product(**row) for row in await connection.rows(_LOCK_PAGE, {"after": after, "limit": limit})]
 
 
@@ -331,7 +332,7 @@ _SAVE_REPUBLICATION = sa.text("""
 async def save_republication(
     connection: Connection, id: UUID, after_sku: str, published: int, *, is_last: bool
 ) -> None:
-    """Write down how far a republication is, with the page that it has just published."""
+    """Save the progress of a republication, in the transaction of the page that it has just published."""
     values = {"id": id, "after_sku": after_sku, "published": published, "is_last": is_last}
     await connection.execute(_SAVE_REPUBLICATION, values)
 

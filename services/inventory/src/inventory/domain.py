@@ -1,4 +1,4 @@
-"""The rules of stock: who gets it, what may happen to a reservation, what each act does to the counts.
+"""The rules of stock: allocation, the states of a reservation, and the effect of each act on the counts.
 
 Stock is conserved: ``initial + replenished = on_hand + sold``, and ``0 <= reserved <= on_hand``.
 Available is ``on_hand - reserved``. Quantities are pieces.
@@ -32,7 +32,7 @@ class InvalidSku(ValueError):
 
 
 class InvalidQuantity(ValueError):
-    """A quantity outside of what the act allows."""
+    """The quantity is outside of the allowed range."""
 
     def __init__(self, quantity: int, smallest: int, largest: int) -> None:
         super().__init__(f"{quantity} is not between {smallest} and {largest}.")
@@ -47,7 +47,7 @@ class InvalidPrice(ValueError):
 
 
 class ProductAlreadyListed(Exception):
-    """The SKU is taken."""
+    """A product with this SKU exists."""
 
     def __init__(self, sku: str) -> None:
         super().__init__(f"A product with the SKU {sku} is already listed.")
@@ -63,7 +63,7 @@ class UnknownProduct(Exception):
 
 
 class UnknownReservation(Exception):
-    """Inventory knows nothing of this order."""
+    """The order has no reservation."""
 
     def __init__(self, order_id: UUID) -> None:
         super().__init__(f"There is no reservation for the order {order_id}.")
@@ -79,7 +79,7 @@ class UnknownRepublication(Exception):
 
 
 class IllegalTransition(Exception):
-    """A reservation in this state must never see this act."""
+    """The act is not allowed in this state of the reservation."""
 
     def __init__(self, order_id: UUID, state: "State", act: "Act") -> None:
         super().__init__(f"Cannot {act} the reservation of the order {order_id}: it is {state}.")
@@ -87,7 +87,7 @@ class IllegalTransition(Exception):
 
 
 class StockWouldNotHold(Exception):
-    """An act would take more than is there: the decision was made on counts that were not locked."""
+    """An act would take more stock than there is. The caller decided on counts that it had not locked."""
 
     def __init__(self, act: "Act", quantities: Mapping[str, int]) -> None:
         super().__init__(f"Cannot {act} {dict(quantities)}: one of these SKUs has too little stock.")
@@ -118,7 +118,7 @@ def check_quantity(quantity: int, smallest: int, largest: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product with its price (minor units) and its stock. ``version`` counts listing and prices only."""
+    """A product with its price (minor units) and its stock. ``version`` grows with each price, not with stock."""
 
     sku: str
     name: str
@@ -133,13 +133,13 @@ class Product:
 
     @property
     def available(self) -> int:
-        """Pieces that the next order can have."""
+        """Pieces that can still be reserved."""
         return self.on_hand - self.reserved
 
 
 @dataclass(frozen=True, slots=True)
 class Republication:
-    """The catalogue, published again: how many products so far. `finished_at` is None while it is under way."""
+    """A republication of the catalogue. `products` were published so far; `finished_at` is None while it runs."""
 
     id: UUID
     products: int
@@ -151,7 +151,7 @@ class Republication:
 
 
 class State(StrEnum):
-    """Where a reservation stands. TOMBSTONE: the release came before the order, which may not reserve."""
+    """The state of a reservation. TOMBSTONE: the release arrived before the order, so the order may not reserve."""
 
     RESERVED = "RESERVED"
     REJECTED = "REJECTED"
@@ -161,15 +161,15 @@ class State(StrEnum):
 
 
 class Act(StrEnum):
-    """What can be done with an order's stock."""
+    """An act on the stock of an order."""
 
     RESERVE = "reserve"
     COMMIT = "commit"
     RELEASE = "release"
 
 
-# A state that stays as it is makes the act a no-op. A pair that is missing is an illegal transition:
-# to confirm an order that holds no stock would sell what nobody set aside.
+# An act that leads to the same state changes nothing. A pair that is missing is an illegal transition: for example,
+# a COMMIT of an order without a reservation would sell stock that was not reserved.
 TRANSITIONS: Mapping[tuple[State, Act], State] = MappingProxyType(
     {
         (State.RESERVED, Act.COMMIT): State.COMMITTED,
@@ -185,7 +185,7 @@ TRANSITIONS: Mapping[tuple[State, Act], State] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one piece of an act changes in the counts of its SKU."""
+    """The change of the counts of a SKU per piece."""
 
     on_hand: int
     reserved: int
@@ -203,7 +203,7 @@ EFFECTS: Mapping[Act, Effect] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """So many pieces of one SKU."""
+    """A SKU and a number of pieces."""
 
     sku: str
     quantity: int
@@ -211,7 +211,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What one order holds. ``version`` counts its outcomes from 1."""
+    """The stock of one order. ``version`` grows with each change of the state, from 1."""
 
     order_id: UUID
     state: State
@@ -219,7 +219,7 @@ class Reservation:
     version: int
 
     def after(self, act: Act) -> "Reservation":
-        """The reservation after ``act``; itself where the act is a no-op. Raises IllegalTransition."""
+        """The reservation after ``act``, or itself if the act changes nothing. Raises IllegalTransition."""
         state = TRANSITIONS.get((self.state, act))
         if state is None:
             raise IllegalTransition(self.order_id, self.state, act)
@@ -227,7 +227,7 @@ class Reservation:
 
 
 def moved(held: Iterable[Reservation], act: Act) -> list[Reservation]:
-    """The reservations that ``act`` changes, as they are afterwards. Raises IllegalTransition."""
+    """Apply ``act``, and return the reservations that it changed, with their new state. Raises IllegalTransition."""
     pairs = [(before, before.after(act)) for before in held]
     return [after for before, after in pairs if after is not before]
 
@@ -253,7 +253,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A SKU of which an order wants more than is available. An unknown SKU has 0 available."""
+    """A SKU of which less is available than the order needs. Of an unknown SKU, 0 is available."""
 
     sku: str
     requested: int
@@ -262,7 +262,7 @@ class Shortage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An order's answer: all of its lines, or none and why."""
+    """The decision about one order: all of its lines, or no line and the shortages."""
 
     request: Request
     shortages: tuple[Shortage, ...]
@@ -274,7 +274,7 @@ class Decision:
 
 
 def allocate(requests: Sequence[Request], available: Mapping[str, int]) -> list[Decision]:
-    """Decides orders one after the other: each takes all of its lines or none, and the next sees the rest.
+    """Decide orders one after the other: each takes all of its lines or none, and the next one gets the rest.
 
     ``available``: pieces per SKU; a SKU that is missing has none.
     """

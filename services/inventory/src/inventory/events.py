@@ -12,7 +12,7 @@ from chassis.events import ConsumedEvent, ConsumedPart, Money, PublishedEvent
 
 
 class StockLine(BaseModel):
-    """So many pieces of one SKU."""
+    """A SKU and a number of pieces."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +21,7 @@ class StockLine(BaseModel):
 
 
 class Shortage(BaseModel):
-    """What an order wanted of a SKU, and what there was. Pieces."""
+    """A SKU with the pieces that an order needs and the pieces that are available."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class Shortage(BaseModel):
 class StockReserved(
     PublishedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1", key="order_id"
 ):
-    """All lines of the order are set aside."""
+    """The stock of all lines of the order is reserved."""
 
     order_id: UUID
     version: int
@@ -44,7 +44,7 @@ class StockReserved(
 class StockRejected(
     PublishedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
 ):
-    """The order gets nothing: some SKUs are short."""
+    """No stock is reserved, because some SKUs have too little."""
 
     order_id: UUID
     version: int
@@ -100,7 +100,7 @@ class ProductPriced(
 
 
 class OrderedLine(ConsumedPart):
-    """What an order wants of one SKU. Pieces."""
+    """A SKU and the number of pieces that an order needs."""
 
     sku: Annotated[str, Field(min_length=1)]
     quantity: Annotated[int, Field(ge=1, le=10_000)]
@@ -122,7 +122,7 @@ class OrderConfirmed(
 
 
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
-    """The order will not be: its stock is free."""
+    """The order was rejected: its stock is to be released."""
 
     order_id: UUID
 
@@ -130,6 +130,6 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """The customer or the deadline ended the order: its stock is free."""
+    """The customer or the deadline cancelled the order: its stock is to be released."""
 
     order_id: UUID

@@ -1,7 +1,6 @@
 """One function per use case. Handlers know neither HTTP nor Kafka, and never commit.
 
-The three that consume events take a whole batch, and cost the same few statements for one order as for
-five hundred.
+A handler of events takes a whole batch. It costs the same few statements for one order as for 500.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,9 +33,9 @@ from inventory.events import (
 
 
 async def reserve_stock(tx: Transaction, placed: Batch[OrderPlaced]) -> None:
-    """Sets stock aside for each order, all of its lines or none, in the order of arrival.
+    """Reserve stock for each order, in the order of arrival: all of its lines or none.
 
-    An order that has a reservation or a tombstone already is left alone, without an event.
+    An order that already has a reservation or a tombstone is not changed, and no event is published.
     """
     now = datetime.now(UTC)
     requests = [_request(event.data) for event in placed]
@@ -63,9 +62,9 @@ async def _carry_out(tx: Transaction, decisions: list[domain.Decision]) -> None:
 
 
 async def commit_stock(tx: Transaction, confirmed: Batch[OrderConfirmed]) -> None:
-    """Sells what each order holds. An order that was committed before is left alone.
+    """Sell the stock that each order has reserved. An order that was committed before is not changed.
 
-    Raises UnknownReservation or IllegalTransition for an order that holds nothing.
+    Raises UnknownReservation or IllegalTransition for an order that has no stock reserved.
     """
     now = datetime.now(UTC)
     causes = {event.data.order_id: event.cause for event in confirmed}
@@ -86,19 +85,19 @@ async def commit_stock(tx: Transaction, confirmed: Batch[OrderConfirmed]) -> Non
 
 
 async def release_stock_of_rejected(tx: Transaction, rejected: Batch[OrderRejected]) -> None:
-    """Gives back what each order holds: out of stock it holds nothing, declined it does."""
+    """Release the stock of rejected orders. An order that was rejected as out of stock has none."""
     await _release_stock(tx, {event.data.order_id: event.cause for event in rejected})
 
 
 async def release_stock_of_cancelled(tx: Transaction, cancelled: Batch[OrderCancelled]) -> None:
-    """Gives back what each order holds, whether the customer or the deadline ended it."""
+    """Release the stock of orders that the customer or the deadline cancelled."""
     await _release_stock(tx, {event.data.order_id: event.cause for event in cancelled})
 
 
 async def _release_stock(tx: Transaction, causes: Mapping[UUID, Cause]) -> None:
-    """An order that holds nothing is left alone.
+    """Release the stock of orders. An order without stock is not changed.
 
-    An order that inventory never saw gets a tombstone: should it be placed later, it reserves nothing.
+    An unknown order gets a tombstone. If its `OrderPlaced` arrives later, it reserves nothing.
     """
     now = datetime.now(UTC)
     await db.leave_tombstones(tx.connection, causes.keys(), now)
@@ -149,7 +148,7 @@ def _pieces(lines: Iterable[Iterable[Line]]) -> dict[str, int]:
 async def list_product(
     tx: Transaction, *, sku: str, name: str, price_minor: int, currency: str, on_hand: int
 ) -> Product:
-    """Offers a product with its first stock. Raises InvalidSku, -Price, -Quantity, ProductAlreadyListed."""
+    """List a product with its first stock. Raises InvalidSku, InvalidPrice, InvalidQuantity, ProductAlreadyListed."""
     domain.check_sku(sku)
     _check_price(price_minor, currency)
     domain.check_quantity(on_hand, 0, domain.LARGEST_INITIAL_STOCK)
@@ -173,7 +172,7 @@ async def list_product(
 
 
 async def price_product(tx: Transaction, *, sku: str, price_minor: int, currency: str) -> Product:
-    """Gives a product a new price. Raises InvalidSku, InvalidPrice, UnknownProduct."""
+    """Set a new price of a product. Raises InvalidSku, InvalidPrice, UnknownProduct."""
     domain.check_sku(sku)
     _check_price(price_minor, currency)
     product = await db.set_price(tx.connection, sku, price_minor, currency)
@@ -185,7 +184,7 @@ async def price_product(tx: Transaction, *, sku: str, price_minor: int, currency
 
 
 async def replenish_product(tx: Transaction, *, sku: str, quantity: int) -> Product:
-    """Adds pieces to a product's stock. Raises InvalidSku, InvalidQuantity, UnknownProduct."""
+    """Add pieces to a product's stock. Raises InvalidSku, InvalidQuantity, UnknownProduct."""
     domain.check_sku(sku)
     domain.check_quantity(quantity, 1, domain.LARGEST_REPLENISHMENT)
     product = await db.add_stock(tx.connection, sku, quantity)
@@ -195,7 +194,7 @@ async def replenish_product(tx: Transaction, *, sku: str, quantity: int) -> Prod
 
 
 def _check_price(price_minor: int, currency: str) -> None:
-    """Raises InvalidPrice."""
+    """Check range and currency. Raises InvalidPrice."""
     domain.check_price(price_minor, currency)
     if currency not in CURRENCIES:
         raise domain.InvalidPrice(f"{currency} is not an active currency code of ISO 4217.")
@@ -205,23 +204,23 @@ def _price(product: Product) -> Money:
     return Money.of_row(product.price_minor, product.currency)
 
 
-# --- The catalogue, published again ---------------------------------------------------------------
+# --- Republication of the catalogue ---------------------------------------------------------------
 
 REPUBLISH_PAGE = 200
-"""Products per transaction. Stock does not move while a page is written, so pages are short."""
+"""Products per transaction. Orders cannot reserve stock while a page is written, so pages are small."""
 
 
 async def open_republication(tx: Transaction) -> Republication:
-    """Ask for the whole catalogue to be published again. One that is under way is returned instead of a new one."""
+    """Start a republication of the whole catalogue. If one is running, it is returned and no other one starts."""
     tx.wake("republish-catalogue")
     return await db.open_republication(tx.connection, new_id())
 
 
 async def republish_page(tx: Transaction) -> int:
-    """Publish the next page of the republication that is under way. Returns how many products it had.
+    """Publish the next page of the running republication. Returns the number of its products.
 
-    Versions stay as they are. The products of a page are locked until the commit, so that no newer price of one can
-    be published before its older one: the topic is compacted, and keeps the event that arrives last.
+    Products keep their versions. The products of a page are locked until the commit, so that a product's newer price
+    is published after the older one. The topic is compacted: it keeps the last event of each key.
     """
     under_way = await db.claim_republication(tx.connection)
     if under_way is None:
@@ -238,7 +237,7 @@ async def republish_page(tx: Transaction) -> int:
 
 
 async def read_republication(connection: Connection, id: UUID) -> Republication:
-    """Raises UnknownRepublication."""
+    """The republication with this id. Raises UnknownRepublication."""
     found = await db.republication(connection, id)
     if found is None:
         raise domain.UnknownRepublication(id)
@@ -249,7 +248,7 @@ async def read_republication(connection: Connection, id: UUID) -> Republication:
 
 
 async def read_product(connection: Connection, sku: str) -> Product:
-    """Raises InvalidSku, UnknownProduct."""
+    """The product with this SKU. Raises InvalidSku, UnknownProduct."""
     domain.check_sku(sku)
     product = await db.product(connection, sku)
     if product is None:
@@ -263,7 +262,7 @@ async def read_products(connection: Connection, after: str, limit: int) -> list[
 
 
 async def read_reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime]:
-    """An order's reservation and when it last changed. Raises UnknownReservation."""
+    """An order's reservation and the time of its last change. Raises UnknownReservation."""
     found = await db.reservation(connection, order_id)
     if found is None:
         raise domain.UnknownReservation(order_id)

@@ -1,4 +1,4 @@
-"""What inventory does by the clock: it publishes its catalogue again, where that was asked for."""
+"""The job of inventory that runs by the clock: it publishes the catalogue again after a request."""
 
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database
@@ -6,7 +6,7 @@ from inventory import handlers
 
 
 async def republish_catalogue(database: Database) -> int:
-    """Publish the next page of a republication that is under way. Returns how many products."""
+    """Publish the next page of the running republication. Returns the number of its products."""
     async with database.transaction() as tx:
         return await handlers.republish_page(tx)
 

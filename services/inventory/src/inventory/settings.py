@@ -1,9 +1,9 @@
-"""What the environment tells this service."""
+"""The settings of inventory, from its environment."""
 
 from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The chassis's settings are all that inventory needs."""
+    """Inventory has only the settings that every service has."""
 
     service_name: str = "inventory"

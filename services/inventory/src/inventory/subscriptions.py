@@ -1,4 +1,4 @@
-"""What inventory does about the events of other services."""
+"""The events of other services that inventory handles."""
 
 from chassis.inbox import Subscriptions
 from inventory import handlers

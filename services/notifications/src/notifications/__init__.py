@@ -1,1 +1,1 @@
-"""Notifications: tells the customer how the order ended, once per order and outcome."""
+"""Notifications: one message to the customer per order and outcome."""

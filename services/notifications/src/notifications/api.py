@@ -1,4 +1,4 @@
-"""HTTP: what was sent, and what still waits."""
+"""The HTTP API: read notifications, and retry a failed one."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -71,6 +71,6 @@ async def list_notifications(
     responses=problem_answers(_404="unknown-notification", _409="not-failed", _422="invalid-request"),
 )
 async def retry_notification(notification_id: UUID, database: Db) -> Notification:
-    """For an operator who has removed the cause, which `last_error` names. It is PENDING again, and due."""
+    """Send a FAILED notification again, after its cause (`last_error`) was removed. It becomes PENDING and due."""
     async with database.transaction() as tx:
         return Notification.model_validate(await handlers.retry_notification(tx, notification_id))

@@ -1,6 +1,6 @@
-"""Ways to a customer. A ninth module (ADR 0002): the outside world that is neither HTTP in nor Kafka.
+"""Channels to the customer: the log, or e-mail. One more module, because e-mail is an outside system (0002).
 
-A channel is opened for a batch of letters and gives a function that sends one.
+A channel is opened for a batch of letters, and gives a function that sends one letter.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,21 +33,21 @@ log = structlog.get_logger("notifications")
 Send = Callable[[Letter], Awaitable[None]]
 
 ADDRESS_ERRORS = (MessageError, ValueError, IndexError)
-"""What the library raises for texts that are no address. A UnicodeError is a ValueError."""
+"""Errors of the library for a text that is no address. A UnicodeError is a ValueError."""
 TOO_MANY_RECIPIENTS = 552
-"""Some relays say it for 452, which asks for another try (RFC 5321, 4.5.3.1.10)."""
+"""Some relays answer 552 where they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
 
 class Unavailable(NotNow):
-    """The channel takes nothing just now. The text is a slug."""
+    """The channel takes no letter now. The text is a slug."""
 
 
 class NotTaken(NotNow):
-    """The channel did not take this letter; the next one may go. The text is a slug without an address."""
+    """The channel did not take this letter, and may take the next one. The text is a slug without an address."""
 
 
 class Undeliverable(Exception):
-    """The channel will never take this letter: it has no address, or the relay refused it for good.
+    """The channel will never take this letter: it has no valid address, or the relay refused it permanently.
 
     The text is a slug without an address.
     """
@@ -157,7 +157,7 @@ class SmtpChannel:
 
 
 async def _say_goodbye(client: SMTP) -> None:
-    """QUIT as good manners ask; a relay that is gone already does not mind."""
+    """Send QUIT, as the protocol asks. Errors of a relay that has gone are ignored."""
     try:
         await client.quit()
     except (SMTPException, OSError):
@@ -165,9 +165,9 @@ async def _say_goodbye(client: SMTP) -> None:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the relay refused the recipient or the message for good (5xx).
+    """Whether the relay refused the recipient or the message permanently (5xx).
 
-    A refused sender or login is the fault of the settings, and no letter's own.
+    A refused sender or login is a fault of the settings and not of the letter.
     """
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         code = error.recipients[0].code
@@ -176,9 +176,9 @@ def _is_final(error: Exception) -> bool:
 
 
 def _slug(error: Exception) -> str:
-    """What went wrong in one word.
+    """The error in one word.
 
-    The relay's own text stays out: it often repeats the customer's address.
+    The relay's text is left out, because it often contains the customer's address.
     """
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         return f"smtp-{error.recipients[0].code}"

@@ -1,4 +1,4 @@
-"""Tables and queries. A batch costs one statement, however long it is."""
+"""Tables and queries. Each query is one statement, for a batch of any size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ from notifications.domain import Kind, Letter, State
 
 metadata = MetaData()
 
-# `due_at` is lease and backoff in one: nobody touches a PENDING row before it. The three cause columns keep
-# the event that asked for the message, so that NotificationSent continues its trace.
+# `due_at` is the end of a lease or of a pause: no job takes a PENDING row before it. The three cause columns store
+# the event that caused the message, so that NotificationSent continues its trace.
 notifications = Table(
     "notifications",
     metadata,
@@ -62,7 +62,7 @@ notifications = Table(
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A notification to be written down. `reason` is the wire's own word for it."""
+    """A new notification. `reason` is the text of the event."""
 
     id: UUID
     order_id: UUID
@@ -77,7 +77,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A notification that has just become SENT, with the cause to publish it under."""
+    """A notification that has just become SENT, with the cause of its event."""
 
     id: UUID
     order_id: UUID
@@ -87,7 +87,7 @@ class Sent:
     cause: Cause
 
 
-# Sorted, so that two replicas that insert the same orders wait for each other and never deadlock.
+# Sorted, so that two replicas that insert the same orders do not deadlock.
 _INSERT = text(
     """
     INSERT INTO notifications (id, order_id, kind, customer_id, amount_minor, currency, reason, message_id,
@@ -120,7 +120,7 @@ _CLAIM = text(
     """
 )
 
-# The state in the condition is the compare-and-set: of two deliverers of one message, one publishes.
+# The state in the condition makes it a compare-and-set: of two jobs that sent the same message, one publishes.
 _MARK_SENT = text(
     """
     UPDATE notifications AS n
@@ -170,12 +170,12 @@ _OLDEST = text(
 
 
 async def oldest_letter_seconds(connection: Connection) -> float:
-    """The age of the oldest PENDING notification."""
+    """The age of the oldest PENDING notification, in seconds."""
     return float(await connection.value(_OLDEST))
 
 
 async def insert_notifications(connection: Connection, new: Sequence[Announcement]) -> None:
-    """Write notifications down as PENDING; one that exists for its order and kind stays as it is."""
+    """Insert notifications as PENDING. One that exists for its order and kind stays as it is."""
     await connection.execute(
         _INSERT,
         {
@@ -195,20 +195,20 @@ async def insert_notifications(connection: Connection, new: Sequence[Announcemen
 
 
 async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Letter]:
-    """Take up to `most` due notifications for `lease` seconds; what another deliverer holds is skipped."""
+    """Claim at most `most` due notifications for `lease` seconds. Rows that another job has locked are skipped."""
     rows = await connection.rows(_CLAIM, {"lease": lease, "most": most})
     return sorted((_letter(row) for row in rows), key=lambda letter: letter.id)
 
 
 async def mark_sent(connection: Connection, channels: Mapping[UUID, str]) -> list[Sent]:
-    """Make PENDING notifications SENT, each by its channel, and return those that this call changed."""
+    """Make PENDING notifications SENT, each with its channel. Returns those that this call changed."""
     taken = {"ids": list(channels), "channels": list(channels.values())}
     rows = await connection.rows(_MARK_SENT, taken)
     return [_sent(row) for row in rows]
 
 
 async def postpone(connection: Connection, pauses: Mapping[UUID, tuple[float, str]]) -> None:
-    """Let notifications rest. `pauses` maps an id to (seconds, slug of what went wrong)."""
+    """Make notifications due again later. `pauses` maps an id to (seconds, slug of the error)."""
     await connection.execute(
         _POSTPONE,
         {
@@ -226,12 +226,12 @@ async def give_up(connection: Connection, undeliverable: Mapping[UUID, str]) -> 
 
 
 async def retry(connection: Connection, id: UUID) -> bool:
-    """Make a FAILED notification PENDING and due. Whether it was FAILED."""
+    """Make a FAILED notification PENDING and due. Returns whether it was FAILED."""
     return await connection.row(_RETRY, {"id": id}) is not None
 
 
 async def count_failed(connection: Connection) -> int:
-    """How many notifications are FAILED."""
+    """The number of FAILED notifications."""
     return int(await connection.value(_COUNT_FAILED))
 
 
@@ -249,9 +249,9 @@ async def page(
     before: UUID | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Up to `limit` notifications, newest first (ids are UUIDv7), those older than `before`."""
+    """At most `limit` notifications that are older than `before`, newest first (ids are UUIDv7)."""
     query = select(notifications).order_by(notifications.c.id.desc()).limit(limit)
-    if state is State.FAILED:  # as a literal, so that the index of the few that failed can be used
+    if state is State.FAILED:  # a literal, so that PostgreSQL can use the partial index on FAILED rows
         query = query.where(text("state = 'FAILED'"))
     elif state is not None:
         query = query.where(notifications.c.state == state.value)

@@ -1,4 +1,4 @@
-"""What a customer is told, and when to try again. Pure."""
+"""The texts to the customer, and the rules of sending. Imports only the standard library."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,12 @@ from enum import StrEnum
 from uuid import UUID
 
 LEASE_SECONDS = 20.0
-"""How long a claimed notification is left to its deliverer.
+"""The lease of a claimed notification.
 
-After a crash it is sent again when this is over.
+After a crash, another job sends it when the lease has ended.
 """
 SENDING_SECONDS = LEASE_SECONDS / 2
-"""Longest time that a deliverer spends on one batch, so that it never sends what another may have claimed."""
+"""The longest time for one batch. It is shorter than the lease, so no other job has claimed the batch meanwhile."""
 
 _REASONS = {
     "out_of_stock": "we do not have enough of what you ordered",
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 class State(StrEnum):
     """PENDING until a channel has taken the message (SENT) or has refused it for good (FAILED).
 
-    SENT is for ever. FAILED lasts until an operator asks for another try.
+    SENT is final. A FAILED notification is sent again when an operator asks for it.
     """
 
     PENDING = "PENDING"
@@ -43,20 +43,20 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A channel has taken the letter."""
+    """A channel took the letter."""
 
     channel: str
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """No channel will ever take the letter. `reason` is a slug without an address."""
+    """The channel refused the letter permanently. `reason` is a slug without an address."""
 
     reason: str
 
 
 Delivered = Taken | GivenUp
-"""How the delivery of a letter ended."""
+"""The end of a letter's delivery."""
 
 
 class UnknownNotification(Exception):
@@ -68,7 +68,7 @@ class UnknownNotification(Exception):
 
 
 class NotFailed(Exception):
-    """Only a FAILED notification is tried again by request."""
+    """The notification is not FAILED, so it cannot be retried."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(f"The notification {id} has not failed.")
@@ -79,7 +79,7 @@ class NotFailed(Exception):
 class Letter:
     """One message to one customer, about an amount as people write it (`12.99 EUR`).
 
-    `attempts` counts the deliveries begun, this one included.
+    `attempts` counts the attempts, with the present one.
     """
 
     id: UUID
@@ -104,9 +104,9 @@ class Letter:
 
 
 def message_id(notification_id: UUID) -> str:
-    """The Message-ID (RFC 5322) of a notification: always the same, so that mailboxes drop repetitions.
+    """The Message-ID (RFC 5322) of a notification. It is the same at each attempt, so that mailboxes drop repetitions.
 
-    With its header's name it fits into one line of 78: a folded Message-ID confuses some mailboxes.
+    With the name of the header it is shorter than 78 characters. Some mailboxes cannot read a folded Message-ID.
     """
     return f"<{notification_id}@shopfloor.example>"
 
@@ -124,6 +124,6 @@ def _sentence(letter: Letter) -> str:
 
 
 def _because(reason: str | None) -> str:
-    """A reason that this release does not know is left out: the outcome is what the customer needs."""
+    """The reason as part of a sentence, or nothing if this release does not know the reason."""
     known = _REASONS.get(reason or "")
     return f": {known}" if known else ""

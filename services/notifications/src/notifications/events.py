@@ -1,4 +1,4 @@
-"""What notifications publishes, and what it reads of the events of orders and payments."""
+"""The event that notifications publishes, and its models of the events that it reads."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +13,7 @@ class NotificationSent(
     topic="notifications.notification.v1",
     key="order_id",
 ):
-    """A channel took the message about one outcome."""
+    """A channel took the message about an outcome of an order."""
 
     order_id: UUID
     notification_id: UUID
@@ -32,7 +32,7 @@ class OrderConfirmed(
 
 
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
-    """`reason` is any text: the list of reasons may grow, and an unknown one is not named to the customer."""
+    """`reason` may be any text, because the list may grow. An unknown reason is not shown to the customer."""
 
     order_id: UUID
     customer_id: str
@@ -43,7 +43,7 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """`reason` is any text, as with OrderRejected."""
+    """`reason` may be any text, as in OrderRejected."""
 
     order_id: UUID
     customer_id: str

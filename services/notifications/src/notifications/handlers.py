@@ -1,4 +1,4 @@
-"""One function per use case. None of them commits."""
+"""The use cases of notifications, one function each. They never commit."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,27 +27,27 @@ async def announce_confirmation(tx: Transaction, events: Batch[OrderConfirmed]) 
 
 
 async def announce_rejection(tx: Transaction, events: Batch[OrderRejected]) -> None:
-    """Tell customers that their orders could not be accepted, and why."""
+    """Tell customers that their orders were rejected, with the reason."""
     await _announce(tx, (_about(e, Kind.REJECTED, e.data.total, e.data.reason) for e in events))
 
 
 async def announce_cancellation(tx: Transaction, events: Batch[OrderCancelled]) -> None:
-    """Tell customers that their orders were called off, and why."""
+    """Tell customers that their orders were cancelled, with the reason."""
     await _announce(tx, (_about(e, Kind.CANCELLED, e.data.total, e.data.reason) for e in events))
 
 
 async def announce_refund(tx: Transaction, events: Batch[PaymentRefunded]) -> None:
-    """Tell customers that their money went back."""
+    """Tell customers that their payment was refunded."""
     await _announce(tx, (_about(e, Kind.REFUNDED, e.data.amount, None) for e in events))
 
 
 async def claim_letters(tx: Transaction, room: int, lease_seconds: float) -> list[Letter]:
-    """Take at most `room` letters that are due: they are this deliverer's until the lease is over."""
+    """Claim at most `room` due letters. No other job gets them before the lease ends."""
     return await db.claim_due(tx.connection, lease=lease_seconds, most=room)
 
 
 async def record_delivery(tx: Transaction, ended: Sequence[tuple[Letter, Delivered]]) -> None:
-    """Write down how each letter ended: SENT by a channel, or FAILED for the reason given."""
+    """Record the end of each letter: SENT by a channel, or FAILED for a reason."""
     channels: dict[UUID, str] = {}
     reasons: dict[UUID, str] = {}
     for letter, outcome in ended:
@@ -64,12 +64,12 @@ async def record_delivery(tx: Transaction, ended: Sequence[tuple[Letter, Deliver
 
 
 async def postpone_letters(tx: Transaction, letters: Sequence[Postponed[Letter]]) -> None:
-    """Let letters rest that were not taken."""
+    """Make letters that were not taken due again later."""
     await db.postpone(tx.connection, {each.item.id: (each.seconds, each.error) for each in letters})
 
 
 async def oldest_letter_seconds(connection: Connection) -> float:
-    """How long ago the oldest letter was written that is not sent, in seconds; 0 where all are sent."""
+    """The age of the oldest letter that is not sent, in seconds, or 0."""
     return await db.oldest_letter_seconds(connection)
 
 
@@ -86,14 +86,14 @@ async def retry_notification(tx: Transaction, id: UUID) -> dict[str, Any]:
 
 
 async def count_failed(connection: Connection) -> int:
-    """How many notifications are FAILED."""
+    """The number of FAILED notifications."""
     return await db.count_failed(connection)
 
 
 async def list_notifications(
     connection: Connection, *, order_id: UUID | None, state: State | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Up to `limit` notifications, newest first; of one order or in one state, if it is named."""
+    """At most `limit` notifications, newest first: all, those of one order, or those in one state."""
     return await db.page(connection, order_id=order_id, state=state, before=before, limit=limit)
 
 

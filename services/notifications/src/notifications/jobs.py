@@ -1,4 +1,4 @@
-"""The jobs: letters are handed to a channel, and those that failed are counted."""
+"""The jobs of notifications: deliver letters, and count those that failed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +23,7 @@ PAUSES = Backoff(first=2.0, longest=600.0)
 
 
 def jobs(channel: Channel) -> Jobs:
-    """The jobs of this service; letters go out by `channel`."""
+    """The jobs of this service. `channel` delivers the letters."""
     return {
         "deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.LETTERS_AT_ONCE),
         "measure-letters": measuring(letter_queue()),
@@ -32,7 +32,7 @@ def jobs(channel: Channel) -> Jobs:
 
 
 def letter_queue() -> IntentQueue[Letter, Delivered]:
-    """Letters that are due. Each ends as taken by a channel, or as given up."""
+    """The queue of due letters. Each ends as taken by the channel or as given up."""
     return IntentQueue(
         name="letters",
         claim=handlers.claim_letters,
@@ -49,10 +49,10 @@ def letter_queue() -> IntentQueue[Letter, Delivered]:
 
 
 async def deliver(channel: Channel, database: Database) -> int:
-    """Send the letters that are due and return how many went out.
+    """Send the due letters. Returns how many were sent.
 
-    Sending stands between two transactions. A crash after the first one loses nothing: the lease runs out
-    and the letter is sent again, under the same Message-ID.
+    A letter is sent between two transactions. A crash after the first one loses nothing: the lease ends, and the
+    letter is sent again with the same Message-ID.
     """
     queue = letter_queue()
     taken: set[UUID] = set()
@@ -67,7 +67,7 @@ async def deliver(channel: Channel, database: Database) -> int:
 
 
 async def count_failed(database: Database) -> int:
-    """Set the metric of FAILED notifications. Returns 0: there is nothing more to do before the next count."""
+    """Set the metric of FAILED notifications. Returns 0, so that the job is next run after its interval."""
     async with database.reading() as connection:
         metrics.ITEMS_FAILED.labels("notification").set(await handlers.count_failed(connection))
     return 0
@@ -75,9 +75,9 @@ async def count_failed(database: Database) -> int:
 
 @asynccontextmanager
 async def delivering(channel: Channel) -> AsyncIterator[Callable[[Letter], Awaitable[Delivered]]]:
-    """Gives the function that delivers one letter: it returns how that ended, or raises NotNow.
+    """Gives a function that delivers one letter. It returns the end of the delivery, or raises NotNow.
 
-    The channel is opened for the first letter, and asked no more once it has gone away.
+    The first letter opens the channel. After the channel has failed as a whole, it is not used again.
     """
     async with AsyncExitStack() as opened:
         send = _until_away(channel, opened)

@@ -22,7 +22,7 @@ def create_service(settings: Settings | None = None) -> Service:
 
 
 def channel_of(settings: Settings) -> Channel:
-    """How messages reach customers: by e-mail if SMTP_URL is set, otherwise as a line in the log."""
+    """The channel to customers: e-mail if SMTP_URL is set, otherwise the log."""
     if settings.smtp_url is None:
         return LogChannel()
     url = settings.smtp_url.get_secret_value()

@@ -1,4 +1,4 @@
-"""What notifications is told by its environment, beside the settings of every service."""
+"""The settings of notifications, besides those of every service (see `chassis.settings`)."""
 
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    # A mistyped SMTP_URL is reported without its password.
+    # The error for a wrong SMTP_URL does not contain its password.
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     service_name: str = "notifications"

@@ -1,4 +1,4 @@
-"""What notifications does about the events of other services."""
+"""The events of other services that notifications handles or ignores."""
 
 from chassis.inbox import Subscriptions
 from notifications import handlers
@@ -11,6 +11,6 @@ SUBSCRIPTIONS = Subscriptions(
         OrderCancelled: handlers.announce_cancellation,
         PaymentRefunded: handlers.announce_refund,
     },
-    # A customer hears of an order's outcome, not of each step.
+    # A customer is told the outcome of an order and not each step.
     ignored=("orders.order-placed.v1", "payments.payment-captured.v1", "payments.payment-declined.v1"),
 )

@@ -1,4 +1,4 @@
-"""The HTTP API: what a request looks like, and which use case it is."""
+"""The HTTP API: the models of requests and answers, and one use case per route."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -58,16 +58,17 @@ Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), P
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
 
 MOST_LINES_READ = 10 * domain.MAX_LINES
-"""Of a longer list no line is looked at. Up to it the domain's own rule answers, `too-many-lines`."""
+"""A list with more lines is refused as `invalid-request`, without a look at the lines. A shorter list that breaks the
+domain's limit is refused as `too-many-lines`."""
 
 
 class RequestedLine(BaseModel):
-    """So many of one product."""
+    """A product and its quantity."""
 
     model_config = ConfigDict(extra="forbid")
 
     sku: Sku
-    # The range is the domain's rule, with a problem type of its own; here it is only told.
+    # The domain checks the range and has a problem type for it. Here it is only documented.
     quantity: Annotated[
         StrictInt, Field(json_schema_extra={"minimum": 1, "maximum": domain.MAX_QUANTITY}, examples=[2])
     ]
@@ -93,12 +94,12 @@ class OrderRequest(RequestBody):
     ] = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """What makes two requests the same one; only its hash is kept, as it holds the token."""
+        """The part of a request that a repetition must have. It contains the token, so only its hash is stored."""
         return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
 
 
 class AcceptedOrder(BaseModel):
-    """An order that was taken. Its outcome is at `Location`, soon."""
+    """An order that was accepted. Read its outcome at `Location`."""
 
     order_id: UUID
     state: OrderState
@@ -121,7 +122,7 @@ class OrderSummary(BaseModel):
 
 
 class PricedLine(BaseModel):
-    """A line at the price that held when the order was placed."""
+    """A line with the price at the time of the order."""
 
     sku: str
     quantity: int
@@ -129,7 +130,7 @@ class PricedLine(BaseModel):
 
 
 class HistoryEntry(BaseModel):
-    """One step of an order: the event that told of it, and the state that it led to."""
+    """One step of an order: its event, and the state after it."""
 
     event: str = Field(examples=["orders.order-placed.v1"])
     state: OrderState
@@ -138,7 +139,7 @@ class HistoryEntry(BaseModel):
 
 
 class OrderView(OrderSummary):
-    """An order with everything that is known of it."""
+    """An order with its lines and its history."""
 
     lines: list[PricedLine]
     history: list[HistoryEntry]
@@ -152,7 +153,7 @@ class OrderPage(BaseModel):
 
 
 class ListedPrice(BaseModel):
-    """A product that can be ordered; `version` is the product's version that this price came with."""
+    """A product that can be ordered. `version` is the product's version at which it got this price."""
 
     sku: str
     name: str
@@ -168,7 +169,7 @@ class PricePage(BaseModel):
 
 
 async def time_allowed_by_default(request: Request) -> timedelta:
-    """How long an order may take when its customer names no deadline."""
+    """The time until the deadline of an order whose request has none."""
     settings = cast(Settings, context_of(request).settings)
     return timedelta(seconds=settings.orders_deadline_seconds)
 
@@ -201,12 +202,12 @@ async def place_order(
 ) -> Response:
     """Take an order at the prices that orders knows. It is PENDING until it ends in one of three ways.
 
-    With an `Idempotency-Key` the same request can be sent again: it gets the first answer, and one order.
-    The key belongs to the customer: two customers may use the same one.
+    With an `Idempotency-Key` the request can be repeated: it gets the first answer, and there is one order.
+    The key belongs to the customer. Two customers may use the same key.
     """
     command = _command(order, default_time)
     domain.check_items(command.items)
-    # There are no logins yet: the caller is the customer that the body names.
+    # No request is authenticated yet. The customer in the body is taken for the caller.
     key = key_of_caller(idempotency_key, order.customer_id)
     async with db.transaction() as tx:
         if first := await replay(tx, key, order.fingerprint()):
@@ -224,7 +225,7 @@ async def place_order(
     responses=problem_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
 )
 async def read_order(order_id: UUID, db: Db) -> OrderView:
-    """What is known of an order now."""
+    """The order as it is now."""
     async with db.reading() as connection:
         row = await tables.order_of(connection, order_id)
     if row is None:
@@ -261,7 +262,7 @@ async def list_orders(
     ),
 )
 async def cancel_order(order_id: UUID, db: Db) -> OrderView:
-    """Give an order up while it is PENDING. Cancelling it again is harmless; what it took is given back."""
+    """Cancel an order while it is PENDING. Its stock is released and its money is refunded. It is safe to repeat."""
     async with db.transaction() as tx:
         await handlers.cancel_order(tx, order_id)
     return await read_order(order_id, db)
@@ -275,7 +276,7 @@ async def cancel_order(order_id: UUID, db: Db) -> OrderView:
 async def list_prices(
     db: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
 ) -> PricePage:
-    """The own copy of the price list, which orders are priced from: what is here can be ordered."""
+    """The price list of orders. The products in it can be ordered at these prices."""
     after = cursors.open(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
     async with db.reading() as connection:
         rows = await tables.price_page(connection, limit + 1, after)

@@ -1,6 +1,6 @@
 """Tables of the orders database, and every query on them.
 
-What runs once per order or per batch is plain SQL: one round trip each, however large the batch is.
+Statements that run once per order or per batch are plain SQL: one round trip each, for a batch of any size.
 """
 
 import json
@@ -41,22 +41,22 @@ orders = Table(
     Column("reason", Text),
     Column("total_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}]: always read and written with
-    # their order, so they live in its row, and an order costs one INSERT and one UPDATE in its whole life.
+    # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}] are always read and written with
+    # their order. So they are columns of its row, and an order costs one INSERT and one UPDATE in all.
     Column("lines", JSONB, nullable=False),
     Column("history", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Column("deadline_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
-    # The trace that placed the order; an ending that no message caused continues it.
+    # The trace in which the order was placed. A cancellation continues it.
     Column("traceparent", Text),
     CheckConstraint("state IN ('PENDING', 'CONFIRMED', 'REJECTED', 'CANCELLED')", name="orders_state"),
     CheckConstraint("(state = 'PENDING') = (ended_at IS NULL)", name="orders_ended"),
     CheckConstraint("(state IN ('REJECTED', 'CANCELLED')) = (reason IS NOT NULL)", name="orders_reason"),
     CheckConstraint("total_minor >= 0", name="orders_total"),
 )
-# An order's id is a UUIDv7: newest first is the order of the id.
+# An order's id is a UUIDv7, so descending ids are newest first.
 Index("orders_by_customer", orders.c.customer_id, orders.c.id)
 Index("orders_pending_deadline", orders.c.deadline_at, postgresql_where=text("state = 'PENDING'"))
 
@@ -73,7 +73,7 @@ prices = Table(
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """The part of the price list that an order needs, and the database's time at which it was read."""
+    """The prices that an order needs, and the database's time at which they were read."""
 
     prices: Mapping[str, Price]
     read_at: datetime
@@ -81,7 +81,7 @@ class PriceList:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order as it is first written; `event` is the wire name that opens its history."""
+    """A new order. `event` is the type of the first event in its history."""
 
     id: UUID
     customer_id: str
@@ -94,7 +94,7 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How orders leave PENDING; `event` is the wire name that the history keeps."""
+    """The way in which orders leave PENDING. `event` is the type that the history stores."""
 
     state: OrderState
     event: str
@@ -103,7 +103,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An order that has just ended, with what its event has to say."""
+    """An order that has just ended, with the fields of its event."""
 
     id: UUID
     version: int
@@ -116,15 +116,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class LostOrder:
-    """An order that other services know and this one does not, as far as they tell."""
+    """An order that this service has lost, with the fields that the events of other services contain."""
 
     id: UUID
     customer_id: str
     total: Money
 
 
-# The database's clock decides deadlines: it gives the time of placing and compares with it. So it is asked with the
-# prices, which costs no round trip; the row of the time is there also where no price is.
+# The database's clock decides deadlines: it gives `placed_at`, and it is compared with the deadline. The statement for
+# the prices reads it too, which saves a round trip. It returns the row with the time even if no price is found.
 _PRICES_OF = text("""
     SELECT clock.now, sku, price_minor, currency
     FROM (SELECT now() AS now) AS clock LEFT JOIN prices ON sku = ANY(CAST(:skus AS text[]))
@@ -149,8 +149,8 @@ _INSERT_ORDER = text("""
             :placed_at, :deadline_at, :traceparent)
 """)
 
-# Both statements below are the one compare-and-set that decides every race. The loser waits for the winner's
-# row, sees that it is no longer PENDING, and gets nothing back.
+# Both statements below are the compare-and-set that decides every race. The losing transaction waits for the winner's
+# row lock, then sees that the order is no longer PENDING, and gets no row.
 _END = """
     UPDATE orders
     SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = now(),
@@ -161,8 +161,8 @@ _END = """
 
 _END_GIVEN = text(_END.format(chosen="CAST(:ids AS uuid[])"))
 
-# Any number of replicas sweep at once: each skips what another holds. The LIMIT keeps the transaction short.
-# ARRAY(...) is evaluated once; joined as a subquery, the plan may run it again for each row, past its limit.
+# Several replicas may run this at the same time: each skips rows that another one has locked. The LIMIT keeps the
+# transaction short. ARRAY(...) is evaluated once. A joined subquery could run for each row and exceed the limit.
 _END_OVERDUE = text(
     _END.format(
         chosen="""ARRAY(
@@ -191,7 +191,7 @@ _PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING
 
 
 async def prices_of(connection: Connection, skus: Collection[str]) -> PriceList:
-    """The prices of those of `skus` that the price list knows."""
+    """The prices of those `skus` that are in the price list."""
     rows = await connection.rows(_PRICES_OF, {"skus": list(skus)})
     prices = {row.sku: Price(row.price_minor, row.currency) for row in rows if row.sku is not None}
     return PriceList(prices, rows[0].now)
@@ -203,8 +203,8 @@ async def has_prices(connection: Connection) -> bool:
 
 
 async def upsert_prices(connection: Connection, products: Sequence[ProductListed | ProductPriced]) -> None:
-    """Take over each product (one entry per SKU) that is newer than the copy of it here."""
-    ordered = sorted(products, key=lambda product: product.sku)  # one lock order for all replicas
+    """Store each product (one entry per SKU) whose version is newer than the stored one."""
+    ordered = sorted(products, key=lambda product: product.sku)  # all replicas lock in the same order
     await connection.execute(
         _UPSERT_PRICES,
         {
@@ -240,21 +240,21 @@ async def insert_order(connection: Connection, order: NewOrder) -> None:
 
 
 async def end_orders(connection: Connection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
-    """End those of `ids` that are PENDING, and return them; the others are none of this caller's business."""
-    # Sorted, so that overlapping batches lock in one order.
+    """End those orders of `ids` that are PENDING, and return them. The others stay as they are."""
+    # Sorted, so that overlapping batches lock their rows in the same order.
     rows = await connection.rows(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
     return [_ended(row) for row in rows]
 
 
 async def known_orders(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
-    """Those of `ids` that are orders of this service, in any state."""
+    """Those `ids` that are in the orders table, in any state."""
     return {row.id for row in await connection.rows(_KNOWN, {"ids": list(ids)})}
 
 
 async def insert_lost_orders(
     connection: Connection, lost: Sequence[LostOrder], ending: Ending
 ) -> list[Ended]:
-    """Write orders that were lost as ended; return those that were not there."""
+    """Insert lost orders as ended. Returns those that did not exist."""
     rows = await connection.rows(
         _INSERT_LOST,
         {
@@ -270,13 +270,13 @@ async def insert_lost_orders(
 
 
 async def end_overdue_orders(connection: Connection, limit: int, ending: Ending) -> list[Ended]:
-    """End up to `limit` orders that are PENDING past their deadline, the longest overdue first."""
+    """End at most `limit` orders that are PENDING past their deadline, the oldest deadline first."""
     rows = await connection.rows(_END_OVERDUE, {"limit": limit, **_written(ending)})
     return [_ended(row) for row in rows]
 
 
 async def pending_orders(connection: Connection, at_most: int) -> int:
-    """How many orders are PENDING; counting stops at `at_most`."""
+    """The number of PENDING orders. Counting stops at `at_most`."""
     return int(await connection.value(_PENDING, {"at_most": at_most}))
 
 
@@ -288,7 +288,7 @@ async def order_of(connection: Connection, order_id: UUID) -> Row | None:
 async def orders_of(
     connection: Connection, customer_id: str, limit: int, before: UUID | None
 ) -> Sequence[Row]:
-    """A customer's orders, newest first, from just before `before` on."""
+    """A page of a customer's orders, newest first: those older than `before`."""
     query = select(orders).where(orders.c.customer_id == customer_id)
     if before is not None:
         query = query.where(orders.c.id < before)
@@ -296,7 +296,7 @@ async def orders_of(
 
 
 async def price_page(connection: Connection, limit: int, after: str | None) -> Sequence[Row]:
-    """The price list by SKU, from just after `after` on."""
+    """A page of the price list in the order of SKUs: those after `after`."""
     query = select(prices)
     if after is not None:
         query = query.where(prices.c.sku > after)

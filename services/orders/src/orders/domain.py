@@ -1,4 +1,4 @@
-"""What an order is, how it is priced, and how it ends. Pure: the standard library only."""
+"""The rules of an order: states, prices, endings. Imports only the standard library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 MAX_LINES = 100
 MAX_QUANTITY = 10_000
 MAX_TOTAL_MINOR = 10**18
-"""The dearest order of full lines: 100 lines × 10,000 pieces × 10¹² minor units, inventory's highest price."""
+"""The largest possible total: 100 lines × 10,000 pieces × 10¹² minor units (inventory's highest price)."""
 
 
 class OrderState(StrEnum):
@@ -29,14 +29,14 @@ TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not fo
 
 
 class RejectionReason(StrEnum):
-    """Why the shop turned an order down."""
+    """The reason why the shop rejected an order."""
 
     OUT_OF_STOCK = "out_of_stock"
     PAYMENT_DECLINED = "payment_declined"
 
 
 class CancellationReason(StrEnum):
-    """Who gave an order up: its customer, its deadline, or orders itself, which does not know it."""
+    """The cause of a cancellation: the customer, the deadline, or that orders has lost the order."""
 
     CUSTOMER = "customer"
     DEADLINE = "deadline"
@@ -44,7 +44,7 @@ class CancellationReason(StrEnum):
 
 
 class OrderError(Exception):
-    """A rule of ordering was broken. The attributes of each error are the facts that its reader needs."""
+    """A request broke a rule of ordering. The attributes of the error become members of the answer."""
 
 
 class EmptyOrder(OrderError):
@@ -121,7 +121,7 @@ class OrderAlreadyEnded(OrderError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """So many of one product, as the customer asks for it."""
+    """A product and the quantity that the customer asks for."""
 
     sku: str
     quantity: int
@@ -129,7 +129,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one piece costs, in minor units of an ISO-4217 currency."""
+    """The price of one piece, in minor units of an ISO 4217 currency."""
 
     amount_minor: int
     currency: str
@@ -137,7 +137,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An item at the price of one piece, in minor units of its basket's currency."""
+    """An item with the price of one piece, in minor units of the basket's currency."""
 
     sku: str
     quantity: int
@@ -154,7 +154,7 @@ class Basket:
 
 
 def check_items(items: Sequence[Item]) -> None:
-    """The rules that need no price list, so that a hopeless order costs no database."""
+    """Check the rules that need no price list, so that an invalid order costs no database query."""
     if not items:
         raise EmptyOrder
     if len(items) > MAX_LINES:

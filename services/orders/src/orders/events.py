@@ -1,4 +1,4 @@
-"""The events that orders publishes, and what it reads of the events that it consumes.
+"""The events that orders publishes, and its models of the events that it reads.
 
 The wire contract is contracts/events/<type>/v1.schema.json; times are UTC, money is in minor units.
 """
@@ -20,7 +20,7 @@ ProductVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class OrderLine(BaseModel):
-    """One line of a placed order; `unit_price` is what one piece cost when it was placed."""
+    """One line of a placed order. `unit_price` is the price of one piece at the time of the order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,7 +83,7 @@ class PaymentCaptured(
 class PaymentDeclined(
     ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1", key="order_id"
 ):
-    """The processor's reason is not read: whatever it was, or will be, the order is rejected."""
+    """The processor's reason is not read, because every reason leads to a rejection."""
 
     order_id: UUID
     customer_id: str

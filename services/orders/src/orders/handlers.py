@@ -1,4 +1,4 @@
-"""The use cases of orders, one function each. Whoever calls them opens and commits the transaction."""
+"""The use cases of orders, one function each. The caller opens and commits the transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ log = structlog.get_logger("orders")
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """What a customer asks for. The token goes to payments in the event, and is kept nowhere here."""
+    """An order as the customer asks for it. Orders sends the token to payments in the event and does not store it."""
 
     customer_id: str
     items: Sequence[domain.Item]
@@ -41,7 +41,7 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class PlacedOrder:
-    """What the customer is told at once; the outcome comes later."""
+    """The immediate answer to the customer. The outcome of the order is known later."""
 
     order_id: UUID
     total: Money
@@ -49,7 +49,7 @@ class PlacedOrder:
 
 
 async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
-    """Price the order from the own price list, write it as PENDING, publish `OrderPlaced`."""
+    """Price the order from orders' own price list, write it as PENDING, and publish `OrderPlaced`."""
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
     if not price_list.prices and not await db.has_prices(tx.connection):
         raise domain.PriceListMissing
@@ -90,9 +90,9 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """The money is there: confirm. An order cancelled meanwhile stays so, and payments refunds it.
+    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and payments refunds it.
 
-    Raises CaptureMismatch where another amount was captured than the order's total.
+    Raises CaptureMismatch if the captured amount is not the order's total.
     """
     captures = {event.data.order_id: event for event in events}
     ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type)
@@ -114,20 +114,20 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
 
 
 async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
-    """Inventory is short of something: reject."""
+    """Reject orders for which inventory has too little stock."""
     causes = {event.data.order_id: event.cause for event in events}
     await _reject(tx, causes, RejectionReason.OUT_OF_STOCK)
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    """The payment was declined: reject, whatever the processor's reason was or will be one day."""
+    """Reject orders whose payment was declined, for any reason of the processor, known or unknown."""
     causes = {event.data.order_id: event.cause for event in events}
     ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
     await _cancel_lost_orders(tx, events, ended)
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
-    """The customer gives up. Asking again is harmless; an order that ended otherwise is too late."""
+    """Cancel an order for its customer. Safe to repeat. Raises OrderAlreadyEnded if it ended in another way."""
     ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
         _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)
@@ -140,7 +140,7 @@ async def cancel_order(tx: Transaction, order_id: UUID) -> None:
 
 
 async def cancel_overdue_orders(tx: Transaction) -> int:
-    """Cancel orders PENDING past their deadline; return how many there were, at most `SWEEP_LIMIT`."""
+    """Cancel at most `SWEEP_LIMIT` orders that are PENDING past their deadline. Returns how many."""
     ending = _cancellation(CancellationReason.DEADLINE)
     ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
     _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
@@ -148,21 +148,21 @@ async def cancel_overdue_orders(tx: Transaction) -> int:
 
 
 async def list_product(tx: Transaction, events: Batch[ProductListed]) -> None:
-    """A product can be ordered from now on."""
+    """Add listed products to the price list."""
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
 
 async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
-    """A product has a new price. The event carries its full state, so the listing need not be known."""
+    """Store new prices. The event has the product's full state, so an unknown product is added."""
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
 
 async def _cancel_lost_orders(
     tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.Ended]
 ) -> None:
-    """Cancel orders that are not known here: the database has lost them after their events were published.
+    """Cancel orders that the database does not have. It lost them after their events were published.
 
-    Their stock is reserved and their money may be captured; the cancellation releases and refunds both.
+    Their stock is reserved, and their money may be captured. The cancellation releases the stock and refunds the money.
     """
     not_ended = {event.data.order_id: event for event in events}
     for order in ended:
@@ -215,5 +215,5 @@ def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: Cance
             reason=reason,
             cancelled_at=order.ended_at,
         )
-        # No message caused this, so it continues the trace that the order began with.
+        # No message caused the cancellation, so its event continues the trace in which the order was placed.
         tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))

@@ -1,4 +1,4 @@
-"""What orders does by the clock."""
+"""The job of orders that runs by the clock."""
 
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database

@@ -1,4 +1,4 @@
-"""What can be set from outside, beside what every service has (see `chassis.settings`)."""
+"""The settings of orders, besides those of every service (see `chassis.settings`)."""
 
 from pydantic import Field
 
@@ -6,9 +6,9 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`ORDERS_DEADLINE_SECONDS`: how long an order may stay PENDING when its customer names no deadline.
+    """`ORDERS_DEADLINE_SECONDS`: the time until the deadline of an order whose request has none.
 
-    `ORDERS_MAX_PENDING`: with so many PENDING, new ones are refused with 429 until some have ended.
+    `ORDERS_MAX_PENDING`: the number of PENDING orders at which new orders are refused with 429.
     """
 
     service_name: str = "orders"

@@ -1,4 +1,4 @@
-"""What orders does about the events of other services."""
+"""The events of other services that orders handles or ignores."""
 
 from chassis.inbox import Subscriptions
 from orders import handlers

@@ -1,1 +1,1 @@
-"""Payments: one charge per order once both facts are in, and the way back when the order is cancelled."""
+"""Payments: one charge per order, after order and stock are known, and the refund if the order is cancelled."""

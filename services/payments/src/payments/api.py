@@ -20,7 +20,7 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
 
 
 class RefundOut(BaseModel):
-    """Money on its way back, or back."""
+    """A refund that is due or made."""
 
     refund_id: UUID
     state: RefundState
@@ -30,7 +30,7 @@ class RefundOut(BaseModel):
 
 
 class PaymentOut(BaseModel):
-    """The payment of an order. The card token is in no answer."""
+    """The payment of an order. No answer contains the card token."""
 
     order_id: UUID
     payment_id: UUID

@@ -1,6 +1,6 @@
-"""Tables and queries. Each query is one statement, however many payments it is about.
+"""Tables and queries. Each query is one statement, for any number of payments.
 
-Rows are locked in the order of `order_id`, so that two batches never wait for each other in a circle.
+Rows are locked in the order of `order_id`, so that two batches never deadlock.
 """
 
 import json
@@ -58,19 +58,19 @@ payments = Table(
     Column("customer_id", Text),
     Column("amount_minor", BigInteger),
     Column("currency", Text),
-    Column("token", Text),  # only until the payment is settled
+    Column("token", Text),  # deleted when the payment is settled
     Column("state", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("stock_reserved", Boolean, nullable=False, server_default="false"),
-    # When the order's time is over by the clock of this database: one clock writes it and compares with it.
+    # The order's deadline by the clock of this database, because the same clock is compared with it.
     Column("deadline_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column(
         "due_at", DateTime(timezone=True)
-    ),  # when the processor may be asked (again): a lease or a pause ends
-    Column("charge_id", Text),  # the processor's name of the charge
-    Column("reason", Text),  # of a refusal
-    Column("cause", JSONB),  # the fact that made it due
+    ),  # when a job may call the processor: the end of a lease or a pause
+    Column("charge_id", Text),  # the processor's id of the charge
+    Column("reason", Text),  # of a declined card
+    Column("cause", JSONB),  # the event that made the payment due
     Column("cancel_cause", JSONB),  # the cancellation, if there was one
     Column("opened_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("settled_at", DateTime(timezone=True)),
@@ -103,12 +103,12 @@ refunds = Table(
 
 
 def _from(fact: Fact) -> str:
-    """The states that a fact changes, for `state IN (…)`."""
+    """The states that this fact changes, for `state IN (…)`."""
     return _list(tuple(TRANSITIONS[fact]))
 
 
 def _next(fact: Fact) -> str:
-    """The state that a fact leads to from `p.state`."""
+    """A CASE expression: the state after this fact, by `p.state`."""
     cases = " ".join(f"WHEN '{before}' THEN '{after}'" for before, after in TRANSITIONS[fact].items())
     return f"CASE p.state {cases} END"
 
@@ -122,7 +122,7 @@ def _locked(table: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A payment or refund that the processor's answer has just settled, and why the answer was asked for."""
+    """A payment or refund that the processor's answer has just settled, with the cause of the call."""
 
     order_id: UUID
     payment_id: UUID
@@ -158,7 +158,7 @@ _OPEN = text(f"""
 
 
 async def open_payments(db: Connection, events: Sequence[tuple[UUID, Envelope[OrderPlaced]]]) -> int:
-    """Take in what to charge; each event comes with the payment id to use. Returns how many became DUE."""
+    """Store what to charge. Each event comes with the payment id to use. Returns how many payments became DUE."""
     rows = await db.rows(
         _OPEN,
         {
@@ -189,7 +189,7 @@ _STOCK = text(f"""
 
 
 async def note_stock(db: Connection, events: Sequence[tuple[UUID, Envelope[StockReserved]]]) -> int:
-    """Take in that the stock is reserved, like `open_payments`. Returns how many became DUE."""
+    """Store that the stock is reserved, like `open_payments`. Returns how many payments became DUE."""
     rows = await db.rows(
         _STOCK,
         {
@@ -219,7 +219,7 @@ _CANCEL = text(f"""
 async def cancel_payments(
     db: Connection, events: Sequence[tuple[UUID, Envelope[OrderCancelled]]]
 ) -> list[UUID]:
-    """Stop what was not charged, like `open_payments`. Returns the orders whose money has to go back."""
+    """Void payments that were not charged, like `open_payments`. Returns the orders that must be refunded."""
     rows = await db.rows(
         _CANCEL,
         {
@@ -244,7 +244,7 @@ _ADD_REFUNDS = text(f"""
 
 
 async def add_refunds(db: Connection, order_ids: Sequence[UUID], refund_ids: Sequence[UUID]) -> None:
-    """Intend to give back what these cancelled orders were charged."""
+    """Write a due refund for each of these cancelled orders that was charged."""
     await db.execute(_ADD_REFUNDS, {"order_ids": list(order_ids), "refund_ids": list(refund_ids)})
 
 
@@ -263,7 +263,7 @@ _CLAIM_CHARGES = text(f"""
 
 
 async def claim_charges(db: Connection, room: int, lease_seconds: float) -> list[Charge]:
-    """At most `room` payments that are due, which nobody else gets before the lease has passed."""
+    """Claim at most `room` due payments. No other process gets them before the lease ends."""
     rows = await db.rows(_CLAIM_CHARGES, {"room": room, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 
@@ -282,7 +282,7 @@ _CLAIM_REFUNDS = text("""
 
 
 async def claim_refunds(db: Connection, room: int, lease_seconds: float) -> list[Refund]:
-    """At most `room` refunds that are due, like `claim_charges`."""
+    """Claim at most `room` due refunds, like `claim_charges`."""
     rows = await db.rows(_CLAIM_REFUNDS, {"room": room, "lease_seconds": lease_seconds})
     return [Refund(*row) for row in rows]
 
@@ -310,7 +310,7 @@ _SETTLE = text(f"""
 async def settle_charges(
     db: Connection, answers: Sequence[tuple[UUID, str | None, str | None]]
 ) -> list[Settled]:
-    """Record (order, charge id or None, reason of a refusal or None); what is settled stays as it is."""
+    """Record answers: (order, charge id or None, reason of a decline or None). Settled payments stay as they are."""
     order_ids, charge_ids, reasons = (list(column) for column in zip(*answers, strict=True))
     rows = await db.rows(_SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons})
     return [_settled(row) for row in rows]
@@ -336,13 +336,13 @@ _SETTLE_REFUNDS = text(f"""
 
 
 async def settle_refunds(db: Connection, order_ids: Sequence[UUID]) -> list[Settled]:
-    """Record that the money of these orders went back; what is settled stays as it is."""
+    """Record the refunds of these orders. Settled refunds stay as they are."""
     rows = await db.rows(_SETTLE_REFUNDS, {"order_ids": list(order_ids)})
     return [_settled(row) for row in rows]
 
 
 def _postpone(table: str) -> str:
-    # A row that was claimed again since (its lease had passed) belongs to that claim now.
+    # A row whose lease ended and that was claimed again belongs to the later claim.
     return f"""
         WITH locked AS (
             {_locked(table)}
@@ -359,16 +359,16 @@ def _postpone(table: str) -> str:
 _POSTPONE_CHARGES = text(_postpone("payments"))
 _POSTPONE_REFUNDS = text(_postpone("refunds"))
 Pause = tuple[UUID, int, float]
-"""Order, number of the attempt that had no answer, seconds to wait from now."""
+"""(order, number of the attempt without an answer, seconds to wait from now)"""
 
 
 async def postpone_charges(db: Connection, pauses: Sequence[Pause]) -> None:
-    """Ask for these charges again later."""
+    """Make these charges due again later."""
     await db.execute(_POSTPONE_CHARGES, _columns(pauses))
 
 
 async def postpone_refunds(db: Connection, pauses: Sequence[Pause]) -> None:
-    """Ask for these refunds again later."""
+    """Make these refunds due again later."""
     await db.execute(_POSTPONE_REFUNDS, _columns(pauses))
 
 
@@ -382,12 +382,12 @@ _OLDEST_REFUND = text("""
 
 
 async def oldest_charge_seconds(db: Connection) -> float:
-    """The age of the oldest payment that is due or being asked for."""
+    """The age of the oldest payment that is due or being charged, in seconds."""
     return float(await db.value(_OLDEST_CHARGE))
 
 
 async def oldest_refund_seconds(db: Connection) -> float:
-    """The age of the oldest refund that is not made."""
+    """The age of the oldest refund that is not made, in seconds."""
     return float(await db.value(_OLDEST_REFUND))
 
 
@@ -404,7 +404,7 @@ _FORGET = text(f"""
 
 
 async def void_unpaid_payments(db: Connection, seconds: float, room: int) -> int:
-    """Void at most `room` OPENED payments `seconds` after their order's deadline. Returns how many."""
+    """Void at most `room` OPENED payments whose order's deadline passed `seconds` ago. Returns how many."""
     return len(await db.rows(_FORGET, {"seconds": seconds, "room": room}))
 
 
@@ -418,7 +418,7 @@ _FIND = text("""
 
 
 async def find_payment(db: Connection, order_id: UUID) -> Row | None:
-    """The payment of an order with its refund's columns (None where there is none). Never the token."""
+    """The payment of an order with the columns of its refund (None without a refund), without the token."""
     return await db.row(_FIND, {"order_id": order_id})
 
 

@@ -1,4 +1,4 @@
-"""What a payment is and what each fact makes of it. Pure: the standard library only."""
+"""The states of a payment, and the change by each fact. Imports only the standard library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,37 +7,37 @@ from uuid import UUID
 
 
 class State(StrEnum):
-    """Where the payment of an order stands."""
+    """The state of an order's payment."""
 
-    AWAITING = "AWAITING"  # the stock is reserved; what to charge has not arrived yet
+    AWAITING = "AWAITING"  # the stock is reserved; the amount is not known yet
     OPENED = "OPENED"  # amount and token are known; the stock is not reserved yet
-    DUE = "DUE"  # both facts are in. The processor was never asked
-    CAPTURING = "CAPTURING"  # the processor was asked: a charge may exist, known or not
-    CANCELLING = "CANCELLING"  # cancelled while CAPTURING: find out, then give back
+    DUE = "DUE"  # both facts are known. The processor was never called
+    CAPTURING = "CAPTURING"  # the processor was called: a charge may exist
+    CANCELLING = "CANCELLING"  # cancelled while CAPTURING: ask the processor again, then refund
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
-    VOIDED = "VOIDED"  # will never be charged, and never was; also the tombstone of an order not yet heard of
+    VOIDED = "VOIDED"  # was not charged and will not be; also the tombstone of an order that is not known yet
     REFUNDED = "REFUNDED"
 
 
 class RefundState(StrEnum):
-    """PENDING is a durable intent: the processor is asked until it answers."""
+    """PENDING is a durable intent: a job calls the processor until it answers."""
 
     PENDING = "PENDING"
     REFUNDED = "REFUNDED"
 
 
 class Fact(StrEnum):
-    """What can become known about a payment."""
+    """A fact that changes a payment."""
 
     ORDER_PLACED = "ORDER_PLACED"
     STOCK_RESERVED = "STOCK_RESERVED"
     ORDER_CANCELLED = "ORDER_CANCELLED"
-    CLAIMED = "CLAIMED"  # a process is about to ask the processor
+    CLAIMED = "CLAIMED"  # a process is about to call the processor
     CHARGED = "CHARGED"
     REFUSED = "REFUSED"
     GIVEN_BACK = "GIVEN_BACK"
-    FORGOTTEN = "FORGOTTEN"  # the order's deadline is long past and no stock was ever reserved
+    FORGOTTEN = "FORGOTTEN"  # the order's deadline passed long ago and no stock was reserved
 
 
 FIRST: Mapping[Fact, State] = {
@@ -45,7 +45,7 @@ FIRST: Mapping[Fact, State] = {
     Fact.STOCK_RESERVED: State.AWAITING,
     Fact.ORDER_CANCELLED: State.VOIDED,
 }
-"""What a payment starts as when this is the first that is heard of its order."""
+"""Fact → the first state of a payment, if this is the first fact about its order."""
 
 TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
     Fact.ORDER_PLACED: {State.AWAITING: State.DUE},
@@ -54,9 +54,9 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
         State.AWAITING: State.VOIDED,
         State.OPENED: State.VOIDED,
         State.DUE: State.VOIDED,
-        # From here on a charge may exist, even if every answer so far was an error: the processor knows.
+        # From CAPTURING on a charge may exist, even if each call failed. Only the processor knows.
         State.CAPTURING: State.CANCELLING,
-        State.CAPTURED: State.CAPTURED,  # with a refund, which takes it on to REFUNDED
+        State.CAPTURED: State.CAPTURED,  # with a refund, after which the payment is REFUNDED
     },
     Fact.CLAIMED: {
         State.DUE: State.CAPTURING,
@@ -68,21 +68,21 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
     Fact.GIVEN_BACK: {State.CAPTURED: State.REFUNDED},
     Fact.FORGOTTEN: {State.OPENED: State.VOIDED},
 }
-"""What each fact makes of each state. A fact not listed for a state is late or repeated: no change."""
+"""Fact → state → next state. A fact that is not listed for a state is late or repeated, and changes nothing."""
 
 CLAIMABLE = frozenset(TRANSITIONS[Fact.CLAIMED])
 NEEDS_TOKEN = CLAIMABLE | {State.OPENED}
 
 
 class Reason(StrEnum):
-    """Why the processor refused a card."""
+    """The processor's reason for a decline."""
 
     DECLINED = "declined"
     UNKNOWN_TOKEN = "unknown_token"
 
 
 class UnknownPayment(Exception):
-    """No fact about this order has arrived."""
+    """Payments knows nothing of this order yet."""
 
     def __init__(self, order_id: UUID) -> None:
         super().__init__(f"There is no payment of order {order_id}.")
@@ -91,7 +91,7 @@ class UnknownPayment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge to ask for: minor units of an ISO-4217 currency, `payment_id` is the idempotency key."""
+    """A charge to make, in minor units of an ISO 4217 currency. `payment_id` is the idempotency key."""
 
     order_id: UUID
     payment_id: UUID
@@ -104,7 +104,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund to ask for: `refund_id` is the idempotency key, `charge_id` the processor's own name."""
+    """A refund to make. `refund_id` is the idempotency key, `charge_id` is the processor's id."""
 
     order_id: UUID
     refund_id: UUID
@@ -117,18 +117,18 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The processor took the money, under its own `charge_id`."""
+    """The processor made the charge. `charge_id` is its id."""
 
     charge_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The processor refused the card."""
+    """The processor declined the card."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Refunded:
-    """The processor gave the money back."""
+    """The processor made the refund."""

@@ -12,7 +12,7 @@ TOPIC = "payments.payment.v1"
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
-    """What to charge, to which card, and until when the order may live."""
+    """The amount, the card token and the deadline of an order."""
 
     order_id: UUID
     customer_id: str
@@ -23,14 +23,14 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
 
     @property
     def seconds_allowed(self) -> float:
-        """How long the order may live. Both times are of one clock, that of orders."""
+        """The seconds from placing to the deadline. Both times are of the same clock, that of orders."""
         return (self.deadline_at - self.placed_at).total_seconds()
 
 
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """The order ended without a purchase, by its customer or its deadline."""
+    """The customer or the deadline cancelled the order."""
 
     order_id: UUID
     customer_id: str
@@ -39,7 +39,7 @@ class OrderCancelled(
 class StockReserved(
     ConsumedEvent, type="inventory.stock-reserved.v1", topic="inventory.reservation.v1", key="order_id"
 ):
-    """Everything that was ordered is set aside."""
+    """The stock of the order is reserved."""
 
     order_id: UUID
 
@@ -56,7 +56,7 @@ class PaymentCaptured(PublishedEvent, type="payments.payment-captured.v1", topic
 
 
 class PaymentDeclined(PublishedEvent, type="payments.payment-declined.v1", topic=TOPIC, key="order_id"):
-    """The card was refused; no money moved."""
+    """The card was declined; no money moved."""
 
     order_id: UUID
     payment_id: UUID
@@ -68,7 +68,7 @@ class PaymentDeclined(PublishedEvent, type="payments.payment-declined.v1", topic
 
 
 class PaymentRefunded(PublishedEvent, type="payments.payment-refunded.v1", topic=TOPIC, key="order_id"):
-    """All that was captured went back to the card."""
+    """The captured amount was refunded to the card."""
 
     order_id: UUID
     payment_id: UUID

@@ -1,4 +1,4 @@
-"""One function per use case. None of them commits, and none of them knows HTTP, Kafka or the processor."""
+"""The use cases of payments, one function each. They never commit, and know neither HTTP, Kafka nor the processor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,40 +31,40 @@ EXPIRE_BATCH = 500
 
 
 async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
-    """Learn what to charge. With the stock reserved already, the payment is due."""
+    """Store what to charge. If the stock is reserved already, the payment becomes due."""
     if await db.open_payments(tx.connection, [(new_id(), event) for event in events]):
         tx.wake("charge-due-payments")
 
 
 async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> None:
-    """Learn that the stock is reserved. With the amount known already, the payment is due.
+    """Store that the stock is reserved. If the amount is known already, the payment becomes due.
 
-    Due is a durable intent: the charge itself is made outside of any transaction, by the job `charge-due-payments`.
+    A due payment is a durable intent. The job `charge-due-payments` makes the charge, outside of any transaction.
     """
     if await db.note_stock(tx.connection, [(new_id(), event) for event in events]):
         tx.wake("charge-due-payments")
 
 
 async def refund_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
-    """Undo the payment of a cancelled order: stop it, or intend to give the money back.
+    """Reverse the payment of a cancelled order: void it, or write a due refund.
 
-    An order not heard of yet leaves a tombstone, so that its late facts charge nobody.
+    An unknown order gets a tombstone, so that its later events cause no charge.
     """
     await _give_back(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 
 
 async def claim_charges(tx: Transaction, room: int, lease_seconds: float) -> list[Charge]:
-    """Take at most `room` due payments, to be asked for after the commit. A lease ends by itself."""
+    """Claim at most `room` due payments, to be charged after the commit. The lease ends by itself."""
     return await db.claim_charges(tx.connection, room, lease_seconds)
 
 
 async def claim_refunds(tx: Transaction, room: int, lease_seconds: float) -> list[Refund]:
-    """Take at most `room` due refunds, like `claim_charges`."""
+    """Claim at most `room` due refunds, like `claim_charges`."""
     return await db.claim_refunds(tx.connection, room, lease_seconds)
 
 
 async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined]]) -> None:
-    """Record and publish what the processor said. Where the order was cancelled meanwhile, give back."""
+    """Record and publish the processor's answers. If the order was cancelled meanwhile, write a due refund."""
     payments = await db.settle_charges(
         tx.connection, [_columns(charge, answer) for charge, answer in answers]
     )
@@ -74,7 +74,7 @@ async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charge
 
 
 async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refunded]]) -> None:
-    """Record which refunds were made, and publish them."""
+    """Record the refunds that were made, and publish them."""
     for payment in await db.settle_refunds(tx.connection, [refund.order_id for refund, _ in answers]):
         assert payment.refund_id is not None
         refunded = PaymentRefunded(**_common(payment), refund_id=payment.refund_id, refunded_at=payment.at)
@@ -82,32 +82,32 @@ async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refund
 
 
 async def postpone_charges(tx: Transaction, unanswered: Sequence[Postponed[Charge]]) -> None:
-    """Ask for these charges again later: what the processor did is not known."""
+    """Make these charges due again later, because the processor's result is not known."""
     await db.postpone_charges(tx.connection, [_pause(each) for each in unanswered])
 
 
 async def postpone_refunds(tx: Transaction, unanswered: Sequence[Postponed[Refund]]) -> None:
-    """Ask for these refunds again later, like `postpone_charges`."""
+    """Make these refunds due again later, like `postpone_charges`."""
     await db.postpone_refunds(tx.connection, [_pause(each) for each in unanswered])
 
 
 async def oldest_charge_seconds(connection: Connection) -> float:
-    """How long the oldest payment that is due has been known, in seconds; 0 where none is due."""
+    """The age of the oldest due payment in seconds, or 0."""
     return await db.oldest_charge_seconds(connection)
 
 
 async def oldest_refund_seconds(connection: Connection) -> float:
-    """How long ago the oldest refund that is due was intended, in seconds; 0 where none is due."""
+    """The age of the oldest due refund in seconds, or 0."""
     return await db.oldest_refund_seconds(connection)
 
 
 async def expire_unpaid_payments(tx: Transaction, seconds: float) -> int:
-    """Void what was never due though its order's deadline passed `seconds` ago. Returns how many."""
+    """Void payments that never became due, `seconds` after their order's deadline. Returns how many."""
     return await db.void_unpaid_payments(tx.connection, seconds, EXPIRE_BATCH)
 
 
 async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:
-    """The payment of an order with its refund's columns. Raises UnknownPayment."""
+    """The payment of an order with the columns of its refund. Raises UnknownPayment."""
     row = await db.find_payment(connection, order_id)
     if row is None:
         raise UnknownPayment(order_id)

@@ -1,4 +1,4 @@
-"""What payments does by the clock: it charges, refunds, and voids payments that were never due."""
+"""The jobs of payments: charge, refund, and void payments that never became due."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,7 +17,7 @@ from payments.processor import Processor, ProcessorUnavailable
 
 PAUSES = Backoff(first=0.4, longest=15)
 CALL_SHARE = 0.9
-"""Of a lease: within this part of it a call must have ended."""
+"""A call must end within this share of its lease."""
 log = structlog.get_logger()
 Work = TypeVar("Work", Charge, Refund)
 Outcome = TypeVar("Outcome")
@@ -26,14 +26,14 @@ Outcome = TypeVar("Outcome")
 def jobs(
     processor: Processor, *, concurrency: int = 64, lease_seconds: float = 10, forget_seconds: float = 3600
 ) -> Jobs:
-    """The jobs. `concurrency` is how many requests to the processor each has under way at once."""
+    """The jobs. Each has at most `concurrency` requests to the processor in flight."""
     charges = charge_queue(concurrency, lease_seconds)
     refunds = refund_queue(concurrency, lease_seconds)
     return {
         "charge-due-payments": Job(
             partial(charge_due_payments, processor=processor, queue=charges),
             interval=1.0,
-            batch_limit=inf,  # it goes on by itself until nothing is left
+            batch_limit=inf,  # the queue itself repeats until no payment is due
         ),
         "refund-due-payments": Job(
             partial(refund_due_payments, processor=processor, queue=refunds),
@@ -96,7 +96,7 @@ async def refund_due_payments(
 
 
 async def expire_unpaid_payments(db: Database, *, seconds: float) -> int:
-    """Void payments whose orders ended long ago without one. Returns how many."""
+    """Void payments that never became due and whose order ended long ago. Returns how many."""
     async with db.transaction() as tx:
         return await handlers.expire_unpaid_payments(tx, seconds)
 

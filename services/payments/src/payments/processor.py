@@ -1,6 +1,6 @@
-"""The card processor, an outside system: the only module that speaks to it (docs/decisions/0002).
+"""The client of the card processor, an outside system. No other module calls it (docs/decisions/0002).
 
-aiohttp, because every order pays for this call: it costs a tenth of the CPU time that httpx takes for it.
+It uses aiohttp, because each order has such a call, and httpx takes ten times the CPU for it.
 """
 
 import json
@@ -21,7 +21,7 @@ _TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropaga
 
 
 class ProcessorUnavailable(Unavailable):
-    """No answer that settles the question. The processor may have done it: ask again with the same key."""
+    """The result of a call is not known. The processor may have done it: call again with the same key."""
 
     dependency = "card-processor"
 
@@ -29,7 +29,7 @@ class ProcessorUnavailable(Unavailable):
 class Processor:
     """A client of the processor's HTTP API at `url`.
 
-    An answer is waited for `timeout_seconds`; at most `connections` are open at once, and kept for the next request.
+    A call waits `timeout_seconds` for its answer. At most `connections` are open, and each is used again.
     """
 
     def __init__(self, url: str, timeout_seconds: float, connections: int) -> None:
@@ -39,9 +39,9 @@ class Processor:
         self._session: aiohttp.ClientSession | None = None
 
     async def charge(self, charge: Charge) -> Charged | Declined:
-        """Ask for the money, once per payment however often it is called. Raises ProcessorUnavailable.
+        """Charge a card. Repeated calls charge a payment once. Raises ProcessorUnavailable.
 
-        Only 201 and 402 settle it. After any other answer the money may have moved, or may move yet.
+        Only 201 and 402 are results. After any other answer the money may have moved, or may still move.
         """
         body = {
             "token": charge.token,
@@ -56,13 +56,13 @@ class Processor:
             return Charged(_field(answer, "charge_id"))
         if status == 402:
             return Declined(_reason(_field(answer, "reason")))
-        # 400 and 422, too: the request or the other side is wrong, and that is no refusal of a card.
+        # Also 400 and 422: a fault of the request or of the processor is not a declined card.
         raise _unsettled(status)
 
     async def refund(self, refund: Refund) -> Refunded:
-        """Give the money back, once per refund however often it is called. Raises ProcessorUnavailable.
+        """Refund a charge. Repeated calls make a refund once. Raises ProcessorUnavailable.
 
-        A charge that was refunded already, under whichever key, is refunded.
+        A charge that was already refunded under another key counts as refunded.
         """
         path = f"/charges/{refund.charge_id}/refunds"
         body = {"amount_minor": refund.amount_minor, "currency": refund.currency}
@@ -81,7 +81,7 @@ class Processor:
     async def _post(
         self, path: str, what: str, body: Mapping[str, object], key: str, traceparent: str | None
     ) -> tuple[int, bytes]:
-        # The span continues the fact that made this due; the token is in the body and nowhere else.
+        # The span continues the event that made the payment due. Only the body contains the token.
         context = _TRACE_CONTEXT.extract({"traceparent": traceparent or ""})
         headers = {"Idempotency-Key": key}
         about = {"idempotency.key": key}
@@ -99,7 +99,7 @@ class Processor:
         return answer.status, content
 
     def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:  # made on first use, because it belongs to the event loop that runs then
+        if self._session is None:  # created on first use, because it belongs to the running event loop
             connector = aiohttp.TCPConnector(limit=self._connections)
             self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
         return self._session
@@ -126,5 +126,5 @@ def _field(answer: bytes, name: str) -> str:
 def _reason(text: str) -> Reason:
     try:
         return Reason(text)
-    except ValueError:  # a reason that we have no word for is still a refusal
+    except ValueError:  # a reason that is not in `Reason` is a decline, too
         return Reason.DECLINED

@@ -1,4 +1,4 @@
-"""What can be set from outside, beside what every service has (see `chassis.settings`)."""
+"""The settings of payments, besides those of every service (see `chassis.settings`)."""
 
 from typing import Self
 
@@ -8,7 +8,7 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Where the card processor is, and how patiently it is asked. Times are seconds."""
+    """Address, deadlines and pauses of the calls of the card processor. Times are in seconds."""
 
     service_name: str = "payments"
     processor_url: str = Field(

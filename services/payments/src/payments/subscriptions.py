@@ -1,4 +1,4 @@
-"""What payments does about the events of other services."""
+"""The events of other services that payments handles or ignores."""
 
 from chassis.inbox import Subscriptions
 from payments import handlers
@@ -10,7 +10,7 @@ SUBSCRIPTIONS = Subscriptions(
         StockReserved: handlers.note_stock_reserved,
         OrderCancelled: handlers.refund_payment,
     },
-    # The charge waits for StockReserved. What is to be charged may be learned together with it.
+    # The charge waits for StockReserved, so OrderPlaced may be handled together with it.
     deferrable=(OrderPlaced,),
     # They change no payment. Any other type on these topics is unknown, and becomes a dead letter.
     ignored=(

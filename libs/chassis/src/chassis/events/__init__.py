@@ -1,9 +1,9 @@
-"""What travels between services. This room is pure: no input, no output, no tracing.
+"""Events between services. This room is pure: no input, no output, no tracing.
 
-A service declares each event that it publishes as a `PublishedEvent`, and of each event that it reads the fields that
-it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`, `decode`), and its
-data is JSON (`read_data`). A handler gets a `Batch` of `Envelope`s, and passes each one's `cause` on with what it
-publishes.
+A service declares each event that it publishes as a `PublishedEvent`. For each event that it reads it declares the
+fields that it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`,
+`decode`), and its data is JSON (`read_data`). A handler gets a `Batch` of `Envelope`s. When it publishes an event, it
+passes on the `cause` of the envelope.
 """
 
 from chassis.events.envelope import (

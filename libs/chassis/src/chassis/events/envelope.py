@@ -16,28 +16,28 @@ T = TypeVar("T")
 Headers = list[tuple[str, bytes]]
 
 MAX_NAME_LENGTH = 500
-"""Characters of an attribute. Some are in indexes, whose entries have at most 2,700 bytes."""
+"""Most characters of an attribute. Some attributes are in indexes, whose entries have at most 2,700 bytes."""
 
 MAX_FAULTS = 20
-"""So many faults of a message are named. Its sender decides how many it has."""
+"""Most faults of a message that are named. A sender could cause any number."""
 
 UNREADABLE = "chassis-unreadable"
-"""The header of a record that stands for bytes which are no record. Its value is the reason, for people."""
+"""The header of a stand-in: a record in place of bytes that are no record. Its value is the reason, for people."""
 
 Attribute = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00]*$")]
-"""Text that PostgreSQL can store, also in an index. Bytes that were decoded as UTF-8 have no lone surrogates."""
+"""A text that PostgreSQL can store and index. Text that was decoded from UTF-8 has no lone surrogates."""
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-"""Times outside of these cannot be converted into every time zone."""
+"""Earlier and later times cannot be converted into every time zone."""
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Cause(NamedTuple):
-    """Why an event is published: the event before it, the conversation that it belongs to, the span to continue.
+    """The cause of an event: the event before it, the conversation, and the span that it continues.
 
-    `event_id` is None where a request or a clock is the cause. `traceparent` is None where there is no trace.
+    `event_id` is None if a request or a clock is the cause. `traceparent` is None without a trace.
     """
 
     event_id: UUID | None
@@ -46,7 +46,7 @@ class Cause(NamedTuple):
 
 
 class Envelope(NamedTuple, Generic[T]):
-    """One event as a handler gets it. Pass `cause` on with each event that is published because of it."""
+    """An event as a handler gets it. Pass `cause` on with each event that the handler publishes because of it."""
 
     id: UUID
     source: str
@@ -61,7 +61,7 @@ Batch = Sequence[Envelope[T]]
 
 
 class RawMessage(NamedTuple):
-    """A message as a transport delivers it, before it is decoded. `position` is (partition, offset)."""
+    """A message from the transport, not decoded yet. `position` is (partition, offset)."""
 
     topic: str
     position: tuple[int, int]
@@ -71,7 +71,7 @@ class RawMessage(NamedTuple):
 
 
 class Undecodable(Exception):
-    """A message that is not one of our CloudEvents. `reason` is a slug for machines, the text is for people."""
+    """The message is not one of our CloudEvents. `reason` is a slug for programs, the text is for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -79,7 +79,7 @@ class Undecodable(Exception):
 
 
 def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause: Cause) -> Headers:
-    """The headers of one event. The value is its data, unchanged. The schema of type `a.b.v1` is `a.b:v1`."""
+    """The headers of one event. The message's value is the data, unchanged. Type `a.b.v1` has the schema `a.b:v1`."""
     name, _, version = type.rpartition(".")
     attributes = {
         "ce_specversion": "1.0",
@@ -110,10 +110,10 @@ _NAMES = tuple(field.alias or name for name, field in _Attributes.model_fields.i
 
 
 def decode(message: RawMessage) -> Envelope[bytes]:
-    """Read a message's attributes. All other headers may hold any bytes. Its data stays JSON in bytes.
+    """Read a message's attributes. Other headers may have any bytes. The data stays JSON in bytes.
 
-    The source owns the topic: a message on `a.b.v1` is from `/a`. The key is the subject. A `traceparent` that is none
-    is left out: tracing must not decide what is handled.
+    The source must own the topic: a message on `a.b.v1` is from `/a`. The key must be the subject. A wrong
+    `traceparent` is left out, because tracing must not decide which messages are handled.
 
     Raises:
         Undecodable: with the reason `unreadable` for bytes that are no record, `no-headers`, `no-data`, `bad-key`, or
@@ -145,7 +145,7 @@ def decode(message: RawMessage) -> Envelope[bytes]:
 
 
 def describe(error: ValidationError) -> str:
-    """What is wrong with a message, without its values: they may be secrets."""
+    """The faults of a message, without its values, which may be secret."""
     faults = error.errors(include_input=False)[:MAX_FAULTS]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)
 

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chassis.events.envelope import MAX_NAME_LENGTH, Envelope, Undecodable, describe
 
 new_id = uuid_utils.compat.uuid7
-"""A new UUIDv7: unique, and in the order of time, so that indexes on it stay dense."""
+"""A new UUIDv7. It is unique and grows with time, so that indexes on it stay dense."""
 
 
 MAX_DATA_BYTES = 960_000
-"""Of a consumed event's data: as much as the outbox publishes, 240,000 characters of at most four bytes each."""
+"""Most bytes of a consumed event's data: the 240,000 characters that the outbox publishes, of four bytes each."""
 
 
 class _Event(BaseModel):
@@ -43,18 +43,18 @@ class PublishedEvent(_Event):
 
 
 class ConsumedEvent(_Event):
-    """A service's own read model of another service's event: the fields that it reads. All others are ignored.
+    """A service's own model of another service's event, with the fields that it reads. Other fields are ignored.
 
     class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
 
-    `key` is the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters.
+    `key` names the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
 
 
 class ConsumedPart(BaseModel):
-    """A part of a consumed event's data, such as a line of an order. Its texts have the same limit."""
+    """A part of a consumed event's data, such as a line of an order. Its texts have the event's limit."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
 
@@ -63,7 +63,7 @@ E = TypeVar("E", bound=ConsumedEvent)
 
 
 def read_data(model: type[E], envelope: Envelope[bytes]) -> E:
-    """An event's data as `model` has it. PostgreSQL can store each of its texts.
+    """Read an event's data into `model`. PostgreSQL can store each text of the result.
 
     Raises:
         Undecodable: with the reason `too-large`, `schema-violation`, or `bad-subject` where the subject is not the
@@ -75,7 +75,7 @@ def read_data(model: type[E], envelope: Envelope[bytes]) -> E:
         data = model.model_validate_json(envelope.data)
     except ValidationError as error:
         raise Undecodable("schema-violation", describe(error)) from error
-    # In JSON a NUL has this form and no other. The form may also stand behind a backslash, where it is no NUL.
+    # JSON writes a NUL in this form only. Behind another backslash the same characters are no NUL.
     if b"\\u0000" in envelope.data and _has_nul(json.loads(envelope.data)):
         raise Undecodable("schema-violation", "a text has a NUL, which PostgreSQL does not store")
     if model.key and str(getattr(data, model.key)) != envelope.subject:

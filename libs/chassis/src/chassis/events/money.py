@@ -1,7 +1,7 @@
 """Money: amounts in minor units of a currency. Codes and minor units are those of ISO 4217.
 
-The list comes from the package `iso4217`, which publishes a release for each amendment of the standard. Its entries
-without minor units (gold, test codes) are no money here.
+The list comes from the package `iso4217`, which publishes a release for each amendment of the standard. Entries of
+the list without minor units (gold, test codes) are no currencies here.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 CURRENCIES: Mapping[str, int] = MappingProxyType(
     {currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None}
 )
-"""Active code → how many digits of an amount are minor units."""
+"""Active code → the number of digits of its minor units."""
 
 WITHDRAWN: Mapping[str, int] = MappingProxyType({})
 """Codes that left the list since the first release of the shop, with their minor units.
@@ -24,11 +24,11 @@ Orders and events in such a currency exist and stay readable. No request may nam
 """
 
 MAX_AMOUNT_MINOR = 10**18
-"""Largest amount of an event. The columns are bigint, which holds nine times as much."""
+"""The largest amount of an event. The columns are bigint, which can hold nine times as much."""
 
 
 def active(code: str) -> str:
-    """The code itself. Raises PydanticCustomError `unknown_currency` unless it is active."""
+    """Return the code. Raises PydanticCustomError `unknown_currency` unless the code is active."""
     if code not in CURRENCIES:
         raise PydanticCustomError("unknown_currency", "Not an active currency code of ISO 4217")
     return code
@@ -46,7 +46,7 @@ Currency = Annotated[str, AfterValidator(active), _SCHEMA]
 
 
 def written(amount_minor: int, currency: str) -> str:
-    """An amount as people write it: `12.99 EUR`, `1299 JPY`, `1.299 KWD`. Of an unknown code: the minor units."""
+    """An amount for people: `12.99 EUR`, `1299 JPY`, `1.299 KWD`. With an unknown code it is the minor units."""
     digits = CURRENCIES.get(currency, WITHDRAWN.get(currency, 0))
     if digits == 0:
         return f"{amount_minor} {currency}"
@@ -64,9 +64,9 @@ class Money(BaseModel):
 
     @classmethod
     def of_row(cls, amount_minor: int, currency: str) -> "Money":
-        """Money from a table of the service itself, as it is: it was checked when it came in.
+        """Money from a table of the service itself. It is not checked again.
 
-        A row of before the check, or of before a change of the list, must not stop a job or a page.
+        A row that is older than the check, or than a change of the list, must not stop a job or a page.
         """
         try:
             return cls(amount_minor=amount_minor, currency=currency)

@@ -1,4 +1,4 @@
-"""The inbox: each event has its effect once, in the order of its key; an event that fails becomes a dead letter.
+"""The inbox: each event has its effect once, in the order of its key. An event that fails becomes a dead letter.
 
 `Inbox.process` takes a batch of messages in one transaction: a row of the inbox for each event, the handlers' changes,
 and the rows of the outbox. A duplicate finds its inbox row and is dropped. `Subscriptions` is a service's table of

@@ -1,7 +1,7 @@
-"""A circuit breaker: while all events of a type fail in the same way, the fault is the system's and not theirs.
+"""A circuit breaker: if all events of a type fail in the same way, the system is at fault and not the events.
 
-Without it a handler that a deployment has broken would make a dead letter of every event that arrives, and an operator
-would have to redrive them all (docs/decisions/0019).
+Without it, after a deployment with a broken handler every event would become a dead letter, and an operator would have
+to redrive them all (docs/decisions/0019).
 """
 
 import re
@@ -26,7 +26,7 @@ Failure = tuple[InboxEvent, Exception]
 
 @dataclass(slots=True)
 class _Run:
-    """Failures of one event type, one after the other, in the same way."""
+    """Failures of one event type in a row, in the same way."""
 
     way: tuple[str, str]
     keys: set[tuple[str, str]] = field(default_factory=set)
@@ -36,7 +36,7 @@ class _Run:
 class Breaker:
     """It opens for an event type when events of `keys` different keys in a row failed in the same way.
 
-    It closes when an event of that type succeeds. 0 keys: it never opens.
+    It closes when an event of that type succeeds. With 0 keys it never opens.
     """
 
     def __init__(self, keys: int) -> None:
@@ -49,12 +49,12 @@ class Breaker:
         return bool(self._runs)
 
     def is_open(self, event_type: str) -> bool:
-        """Whether events of this type that fail have to wait, and are not to be dead-lettered."""
+        """Whether failed events of this type must wait, instead of becoming dead letters."""
         run = self._runs.get(event_type)
         return run is not None and run.is_open
 
     def record(self, succeeded: Collection[str], failures: Iterable[Failure]) -> None:
-        """What one pass over events came to: the types of which an event succeeded, and the events that failed."""
+        """Record the result of a batch: the types of which an event succeeded, and the events that failed."""
         for event_type in succeeded:
             self._close(event_type)
         for event, error in failures:
@@ -83,13 +83,13 @@ class Breaker:
 
 
 def _blames_a_value(error: Exception) -> bool:
-    """Whether an error names a value of the event as its cause. Foreign events often fail so, one after the other."""
+    """Whether the error is about a value of the event. Several foreign events in a row often fail in this way."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(VALUE_SQLSTATES)
     return isinstance(error, ValueError | ArithmeticError)
 
 
 def _way_of(error: Exception) -> tuple[str, str]:
-    """The class of an error, and its SQLSTATE or its text without numbers, ids and quoted names."""
+    """The class of the error, with its SQLSTATE or with its text without numbers, ids and quoted names."""
     sqlstate = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
     return type(error).__qualname__, sqlstate or _DETAILS.sub("_", str(error))

@@ -41,12 +41,12 @@ class DeadLetter(NamedTuple):
 
 
 def ordering_key(message: RawMessage) -> str:
-    """The key whose order counts, or an empty text."""
+    """The key whose later events wait, or an empty text."""
     return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:MAX_NAME_LENGTH]
 
 
 async def store(tx: Transaction, group: str, dead: DeadLetter) -> bool:
-    """Keep a dead letter, and publish its copy. Returns whether it is new: a message is kept once."""
+    """Store a dead letter, and publish its copy. Returns whether it is new, because a message is stored once."""
     letter = _letter(group, dead, "HELD" if dead.holds_key else "PARKED")
     is_new = await _insert(tx, letter, dead.message.value)
     if is_new:
@@ -55,16 +55,16 @@ async def store(tx: Transaction, group: str, dead: DeadLetter) -> bool:
 
 
 def minimal(dead: DeadLetter) -> DeadLetter:
-    """A letter that says where the message stands and why it is dead, without the message's headers and value."""
+    """A letter with the message's position and the reason, without the message's headers and value."""
     message = dead.message._replace(headers=[("ce_subject", ordering_key(dead.message).encode())], value=None)
     error = f"Stored without headers and value, which could not be stored. {dead.error}"
     return dead._replace(message=message, error=error)
 
 
 async def enqueue_behind(tx: Transaction, group: str, message: RawMessage) -> None:
-    """Let an event wait behind the HELD letter of its key.
+    """Store an event as WAITING behind the HELD letter of its key.
 
-    Raises Unavailable if the key was released in the meantime: tried again, the batch handles the event.
+    Raises Unavailable if the key was released in the meantime. The next try of the batch handles the event.
     """
     key = {"group": group, "topic": message.topic, "key": ordering_key(message)}
     await lock_key(tx, key["topic"], key["key"])
@@ -77,18 +77,18 @@ async def enqueue_behind(tx: Transaction, group: str, message: RawMessage) -> No
 
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
-    """Keep events from being enqueued behind a key while that key is released, and the other way round."""
+    """Lock a key, so that it is not released while an event is stored behind it, and the other way round."""
     await tx.connection.execute(statements.named("lock_key"), {"name": f"{topic}/{key}"})
 
 
 async def count_open(connection: Connection) -> None:
-    """Set the metric of open letters for each group that ever had one."""
+    """Set the metric of open letters, for each group that has had one."""
     for group, letters in await connection.rows(statements.named("count_open_letters")):
         metrics.DEAD_LETTERS_OPEN.labels(group).set(letters)
 
 
 def message_of(letter: Row) -> RawMessage:
-    """The message that a letter was made of, from its row."""
+    """The message of a letter, from the letter's row."""
     headers = [(name, value.encode()) for name, value in letter["headers"].items()]
     position = (letter["partition"], letter["offset"])
     return RawMessage(letter["topic"], position, letter["key"].encode(), letter["value"], headers)
@@ -114,7 +114,7 @@ def _letter(group: str, dead: DeadLetter, state: str) -> dict[str, Any]:
 
 
 async def _insert(tx: Transaction, letter: dict[str, Any], value: bytes | None) -> bool:
-    """Whether the letter is new."""
+    """Insert the letter. Returns whether it is new."""
     row = letter | {"headers": json.dumps(letter["headers"]), "value": value}
     return await tx.connection.row(statements.named("store_letter"), row) is not None
 

@@ -1,9 +1,9 @@
 """The inbox takes each event once, in the order of its key, in one transaction for a whole batch.
 
 The transaction has the inbox rows, the handlers' state changes and the outbox rows. A duplicate finds its inbox row and
-is dropped. A replica that has lost its partitions meets the inbox rows of the other replica: the database fences it.
+is dropped. A replica that has lost its partitions finds the inbox rows of the other replica, so it has no effect.
 
-The inbox knows no transport. The transport calls `process`, and may forget the messages when it returns.
+The inbox knows no transport. A transport calls `process`. After `process` returns, it may forget the messages.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ Identity = tuple[str, UUID]
 
 
 class PartlyTaken(Unavailable):
-    """All messages of a batch were taken, but `messages` were not, and no dead letters were made of them.
+    """All messages of a batch were taken except `messages`, which were not stored as dead letters either.
 
-    Give these again later, with what stands behind them in their partitions. All other partitions may go on.
+    Give these again later, with the messages behind them in their partitions. Other partitions may continue.
     """
 
     def __init__(self, messages: Sequence[RawMessage]) -> None:
@@ -46,11 +46,11 @@ class PartlyTaken(Unavailable):
 
 
 class Claim(StrEnum):
-    """What became of an event that was entered into the inbox."""
+    """The result of the insert of an event into the inbox."""
 
     NEW = "handled"
     HELD = "held"
-    """Its key is held by a dead letter."""
+    """A dead letter holds its key."""
     DUPLICATE = "duplicate"
 
 
@@ -79,12 +79,12 @@ class Inbox:
         self._breaker = Breaker(breaker_keys)
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
-        """Take a whole batch: afterwards each message was handled, was a duplicate, or is a dead letter.
+        """Take a batch. Afterwards each message was handled, was a duplicate, or is a dead letter.
 
         Raises:
             PartlyTaken: for some messages not even a dead letter could be stored, or the breaker is open for them.
-            Exception: one that `is_unavailable` recognises, when a dependency is away. Then give the same batch again:
-                nothing is lost, and what was taken already is a duplicate.
+            Exception: an error that `is_unavailable` recognises, if a dependency is away. Give the same batch again:
+                no message is lost, and messages that were taken are duplicates.
         """
         batch = sort(messages, self.subscriptions)
         left: list[RawMessage] = []
@@ -101,7 +101,7 @@ class Inbox:
             raise PartlyTaken(left)
 
     async def redrive(self, tx: Transaction, message: RawMessage, spans: list[MessageSpan]) -> None:
-        """Handle a dead letter's message again, in the caller's transaction, although its key is held.
+        """Handle a dead letter's message again, in the caller's transaction, although a dead letter holds its key.
 
         A duplicate and an ignored type have no effect. The caller ends `spans` when the transaction has ended. Raises
         Undecodable or the handler's error if the message fails again.
@@ -118,7 +118,7 @@ class Inbox:
         """Take events and dead letters in one transaction. Returns whether a handler was called."""
         if not events and not dead:
             return False
-        once = {event.identity: event for event in events}  # a relay may send an event twice into one batch
+        once = {event.identity: event for event in events}  # a relay may send an event twice
         spans: list[MessageSpan] = []
         with tracing.ended_together(spans):
             async with self.database.transaction() as tx:
@@ -138,7 +138,7 @@ class Inbox:
         return bool(new)
 
     async def _claim(self, tx: Transaction, events: Sequence[InboxEvent]) -> Mapping[Identity, Claim]:
-        """Enter events into the inbox, and say of each what became of it."""
+        """Insert events into the inbox. Returns the result for each."""
         if not events:
             return {}
         batch = {
@@ -168,10 +168,10 @@ class Inbox:
             await call.handler(tx, envelopes)
 
     async def _take_one_by_one(self, events: Sequence[InboxEvent]) -> list[RawMessage]:
-        """Find the events that fail, try them again with growing pauses, then let each hold its key.
+        """Find the events that fail, and try them again with growing pauses. Then make them HELD dead letters.
 
-        An event waits while an earlier one of its key fails. All other keys go on. Returns the messages of those that
-        have to be given again.
+        An event waits while an earlier one of its key fails. Other keys continue. Returns the messages that must be
+        given again.
         """
         failed: dict[tuple[str, str], Failure] = {}
         for attempt in range(self._max_attempts):
@@ -184,13 +184,13 @@ class Inbox:
         for event, error in failed.values():
             if self._breaker.is_open(event.envelope.type) or not await self._hold_key(event, error):
                 left_keys.add(event.key)
-        # The events that waited behind them find the key held. The failed events are dead letters already.
+        # The failed events are dead letters now, so the events behind them find their key held.
         return await self._take_waiting(events, left_keys)
 
     async def _try_each(
         self, events: Sequence[InboxEvent]
     ) -> tuple[dict[tuple[str, str], Failure], list[InboxEvent]]:
-        """Take each event alone. Returns what failed, by key, and all events that are not taken yet, in order."""
+        """Take each event alone. Returns the failures by key, and all events that are not taken yet, in order."""
         failed: dict[tuple[str, str], Failure] = {}
         waiting: list[InboxEvent] = []
         succeeded: set[str] = set()
@@ -211,7 +211,7 @@ class Inbox:
     async def _take_waiting(
         self, events: Sequence[InboxEvent], left_keys: set[tuple[str, str]]
     ) -> list[RawMessage]:
-        """Take events whose keys are held, except those of `left_keys`. Returns the messages that are left."""
+        """Take events whose key is held, except those of `left_keys`. Returns the messages that were not taken."""
         if not left_keys:
             try:
                 await self._take(events, [])
@@ -234,13 +234,13 @@ class Inbox:
         return left
 
     async def _hold_key(self, event: InboxEvent, error: Exception) -> bool:
-        """Make a dead letter of an event that failed. Whether it could be stored."""
+        """Make a dead letter of a failed event. Returns whether it could be stored."""
         envelope = event.envelope
         log.error("dead_letter.key_held", type=envelope.type, key=envelope.subject, error=repr(error))
         return await self._store(DeadLetter(event.message, "handler-failed", repr(error), holds_key=True))
 
     async def _store(self, letter: DeadLetter) -> bool:
-        """Store a letter alone; where that fails, a minimal one. Whether it could be stored."""
+        """Store a letter, or a minimal one if that fails. Returns whether one could be stored."""
         for form in (letter, dead_letters.minimal(letter)):
             try:
                 await self._take([], [form])
@@ -270,7 +270,7 @@ def _process_span(event: InboxEvent) -> MessageSpan:
 
 
 def _continuing(event: InboxEvent, span: MessageSpan) -> Any:
-    """The envelope as the handler gets it: what is published because of it continues `span`."""
+    """The envelope for the handler. Events that the handler publishes because of it continue `span`."""
     envelope = event.envelope
     traceparent = tracing.traceparent_of(span) or envelope.cause.traceparent
     return envelope._replace(cause=envelope.cause._replace(traceparent=traceparent))

@@ -1,4 +1,4 @@
-"""Reading: messages become events, or the letters of those that are none."""
+"""Reading: each message becomes an event, or a dead letter if it is no event."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -14,16 +14,17 @@ from chassis.inbox.subscriptions import Subscriptions
 log = structlog.get_logger()
 
 HOLDING_REASONS = ("schema-violation", "too-large")
-"""Later events of a key may need an event that the service reads. They cannot need any other message."""
+"""A message that is dead for one of these reasons is an event that the service reads, so later events of its key may
+depend on it. No event can depend on any other unreadable message."""
 
 
 class SortedBatch(NamedTuple):
-    """A batch, by what is to be done with it."""
+    """A batch, sorted by what the inbox does with each message."""
 
     events: list[InboxEvent]
     dead: list[DeadLetter]
     behind_dead: list[InboxEvent]
-    """Events whose key a dead letter of this same batch holds."""
+    """Events behind a dead letter of their key in the same batch."""
 
 
 def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None:
@@ -39,7 +40,7 @@ def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None
 
 
 def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> SortedBatch:
-    """Read a batch. No message keeps another one from being read."""
+    """Read a batch. An unreadable message does not stop the others."""
     batch = SortedBatch([], [], [])
     held_keys: set[tuple[str, str]] = set()
     for message in messages:
@@ -61,7 +62,7 @@ def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> Sorted
 
 
 def _letter_of(message: RawMessage, error: Exception) -> DeadLetter:
-    """The letter of a message that cannot be read, for every kind of error."""
+    """The dead letter of a message that cannot be read, for any error."""
     reason = error.reason if isinstance(error, Undecodable) else "unreadable"
     text = str(error) if isinstance(error, Undecodable) else repr(error)
     log.warning("dead_letter.stored", reason=reason, topic=message.topic, position=message.position)

@@ -1,4 +1,4 @@
-"""What operators do with dead letters: look, have them handled again in the order of their key, or give them up."""
+"""Dead letters for operators: list, show, redrive in the order of the key, discard."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,12 +11,12 @@ from chassis.outbox import Database
 from chassis.postgres import Connection, Row
 
 MAX_ERRORS = 10
-"""How many errors of one call are told."""
+"""The most errors that one call returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which open letters: one by its id, or all of a key (on one topic, or on all)."""
+    """A selection of open letters: one id, or all of a key (on one topic or on all)."""
 
     id: int | None = None
     topic: str | None = None
@@ -25,7 +25,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Outcome:
-    """How many letters were ended, how many of the selection are still open, and why."""
+    """The number of letters that were ended, the number that are still open, and the errors."""
 
     ended: int = 0
     still_open: int = 0
@@ -40,13 +40,13 @@ class UnknownDeadLetter(Exception):
 
 
 async def letters(connection: Connection, state: str, key: str | None, limit: int) -> list[Row]:
-    """Letters without headers and value, oldest first. `state` is `open`, `all`, or the name of a state."""
+    """List letters without headers and value, oldest first. `state` is `open`, `all`, or the name of a state."""
     which = {"state": state, "key": key, "limit": limit}
     return await connection.rows(statements.named("list_letters"), which)
 
 
 async def letter(connection: Connection, id: int) -> Row:
-    """One whole letter. Raises UnknownDeadLetter."""
+    """A letter with headers and value. Raises UnknownDeadLetter."""
     row = await connection.row(statements.named("show_letter"), {"id": id})
     if row is None:
         raise UnknownDeadLetter(id)
@@ -56,11 +56,11 @@ async def letter(connection: Connection, id: int) -> Row:
 async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Outcome:
     """Handle letters again, each in a transaction of its own, in the order of their keys.
 
-    By id: that letter, and before it those that it waits behind. A letter that fails again stops those of its key that
-    wait behind it, and no others. An event that was handled in the meantime is a duplicate and has no effect.
+    By id: first the letters before it in its key, then the letter. A letter that fails again stops the later letters of
+    its key, and no others. An event that was handled in the meantime is a duplicate and has no effect.
 
-    Raises UnknownDeadLetter, or what `is_unavailable` recognises when a dependency is away. One key for which a
-    dependency seems to be away stops no other: only the second in a row does.
+    Raises UnknownDeadLetter, or an error that `is_unavailable` recognises. The first such error stops its own key; a
+    second one in a row stops the call.
     """
     outcome = Outcome()
     errors: list[str] = []
@@ -82,7 +82,7 @@ async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Out
 
 
 async def discard(database: Database, selection: Selection) -> Outcome:
-    """Give letters up. By id: that letter alone. By key: all open letters of the key.
+    """Discard letters. By id: only that letter. By key: all open letters of the key.
 
     A discarded event has no effect when it is delivered again. Raises UnknownDeadLetter.
     """

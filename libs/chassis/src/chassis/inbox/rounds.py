@@ -1,4 +1,4 @@
-"""Rounds: how a batch becomes few calls of handlers, and each key keeps its order."""
+"""Rounds: they divide a batch into a few calls of handlers, and keep the order of each key."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from chassis.inbox.subscriptions import Handler, Subscription
 
 
 class InboxEvent(NamedTuple):
-    """An event that was decoded, the message that it came in, and what the service does with it."""
+    """A decoded event, its message, and the service's subscription for it."""
 
     message: RawMessage
     envelope: Envelope[Any]
@@ -18,12 +18,12 @@ class InboxEvent(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, UUID]:
-        """Source and id: what has its effect once."""
+        """(source, id). Each identity has its effect once."""
         return self.envelope.source, self.envelope.id
 
     @property
     def key(self) -> tuple[str, str]:
-        """Topic and subject: what has an order."""
+        """(topic, subject). Events of one key have an order."""
         return self.message.topic, self.envelope.subject
 
 
@@ -35,7 +35,7 @@ class HandlerCall(NamedTuple):
 
 
 def calls_of(events: Iterable[InboxEvent]) -> list[HandlerCall]:
-    """Divide a batch into calls: the nth event of a key belongs to the nth round, a round has one call per handler.
+    """Divide a batch into calls. The nth event of a key is in the nth round, and a round has one call per handler.
 
     So each call has each key once, the order of a key is kept, and a batch of many keys is a few calls. A handler that
     takes whole batches is called once, in the first round. Within a round the calls are in the order of the handlers'

@@ -1,4 +1,4 @@
-"""What a service does with each event on the topics that it reads."""
+"""Subscriptions: the events on a service's topics, and the handler of each."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -14,7 +14,7 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 
 
 class WholeBatch(NamedTuple):
-    """A handler that takes all its events of a batch in one call, in the order in which they came.
+    """A handler that takes all its events of a batch in one call, in the order of arrival.
 
     A key may occur several times in one call. It is for projections, which join facts in any order.
     """
@@ -23,7 +23,7 @@ class WholeBatch(NamedTuple):
 
 
 class Subscription(NamedTuple):
-    """What a service does with one event type."""
+    """The model and the handler of one event type."""
 
     model: type[ConsumedEvent]
     handler: Handler
@@ -31,7 +31,7 @@ class Subscription(NamedTuple):
 
 
 class HasHeaders(Protocol):
-    """A message, as far as its headers."""
+    """A message of which only the headers are needed."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
@@ -41,9 +41,9 @@ class HasHeaders(Protocol):
 class Subscriptions:
     """A service's table of event → handler.
 
-    `handlers` has the read model of each event that the service reacts to. `ignored` are the other event types on the
-    same topics: each other type is unknown, and becomes a dead letter. `deferrable` are those of the models that no
-    customer waits for: they may wait for a short time until an urgent event comes along.
+    `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same topics.
+    Any other type is unknown, and becomes a dead letter. `deferrable` are models of events that no customer waits for.
+    They may wait for a short time until an urgent event arrives.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Subscriptions:
         ignored: Iterable[str] = (),
         deferrable: Iterable[type[ConsumedEvent]] = (),
     ) -> None:
-        """Raises ValueError where a type has two models, is handled and ignored, or is deferrable and not handled."""
+        """Raises ValueError if a type has two models, is both handled and ignored, or is deferrable and not handled."""
         self.by_type = {model.event_type: _subscription(model, handlers[model]) for model in handlers}
         self.ignored = frozenset(ignored)
         self.deferrable = frozenset(model.event_type for model in deferrable)
@@ -71,7 +71,7 @@ class Subscriptions:
         return {subscription.model.topic for subscription in self.by_type.values()}
 
     def all_deferrable(self, messages: Iterable[HasHeaders]) -> bool:
-        """Whether no message is urgent. Only the headers are looked at."""
+        """Whether all messages are deferrable, by their headers."""
         return all(dict(message.headers).get("ce_type") in self._not_urgent for message in messages)
 
 

@@ -1,8 +1,8 @@
-"""Jobs: what a service does by the clock, or when a transaction wakes it.
+"""Jobs: work that runs by the clock, or when a transaction wakes it.
 
-A `Job` does one piece of work per call and says how much it did. Any replica may run it, so it locks what it takes.
-An `IntentQueue` is what a service must do outside: a job claims its intents, carries them out and records them.
-`prune` is the chassis' own job: it deletes what outbox, inbox and dead letters need not remember any more.
+A `Job` does one piece of work per call and returns how many items it did. Any replica may run it, so it locks its rows.
+An `IntentQueue` has the work in outside systems: a job claims intents, carries them out and records the results.
+`prune` is the chassis' own job: it deletes old rows of outbox, inbox and dead letters.
 """
 
 from chassis.jobs.intents import Intent, IntentQueue, NotNow, Postponed, Worked, measuring

@@ -1,9 +1,9 @@
-"""Durable intents: what a service must do outside, from a table of its own, until it is done (docs/decisions/0006).
+"""Durable intents: rows that name work in an outside system, until it is done (docs/decisions/0006).
 
-A handler writes the intent. Here it is claimed with a lease, carried out with no transaction open, and recorded. An
-intent that is not done is postponed, alone; what the others did is recorded and not repeated.
+A handler writes the intent. This module claims it with a lease, carries it out without an open transaction, and records
+the result. An intent that is not done is postponed. The results of the others are recorded and not repeated.
 
-The service brings the statements on its table, the chassis the loop, the pauses and the metric.
+The service has the statements on its table. The chassis has the loop, the pauses and the metric.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from chassis.postgres import Connection
 log = structlog.get_logger()
 
 TOGETHER_SECONDS = 0.01
-"""Answers that come within this time of the question are recorded together."""
+"""Answers that arrive within these seconds after the first call are recorded together."""
 LOOK_AGAIN_SECONDS = 0.1
-"""With only slow answers under way, new intents are still looked for."""
+"""Seconds after which new intents are claimed, even if no call has ended."""
 MEASURE_SECONDS = 10.0
 RECORDING = Backoff()
 
 
 class Intent(Protocol):
-    """One thing to do. `attempts` counts how often it was claimed, this time included."""
+    """An intent. `attempts` counts its claims, with the present one."""
 
     @property
     def attempts(self) -> int: ...
@@ -42,11 +42,11 @@ Outcome = TypeVar("Outcome")
 
 
 class NotNow(Exception):
-    """The intent could not be carried out; the text is a slug. It is tried again later."""
+    """The intent could not be carried out, and is tried again later. The text is a slug."""
 
 
 class Postponed(NamedTuple, Generic[Item]):
-    """An intent that is not done: so many seconds to wait, and in one word why."""
+    """An intent that is not done: the seconds to wait, and the reason in one word."""
 
     item: Item
     seconds: float
@@ -54,14 +54,14 @@ class Postponed(NamedTuple, Generic[Item]):
 
 
 class Worked(NamedTuple):
-    """How many intents were claimed, and how many of them are done and recorded."""
+    """The number of claimed intents, and the number of those that are done and recorded."""
 
     claimed: int
     done: int
 
 
 class _Answer(NamedTuple, Generic[Item, Outcome]):
-    """What became of an intent: its outcome, or why it is postponed."""
+    """The result of an intent: its outcome, or the reason for which it is postponed."""
 
     item: Item
     outcome: Outcome | None
@@ -73,12 +73,12 @@ class IntentQueue(Generic[Item, Outcome]):
     """A service's table of intents of one kind.
 
     `claim(tx, room, lease_seconds)` takes at most `room` due intents; no other process gets them before the lease ends.
-    `record(tx, outcomes)` writes what was done, and must leave what is recorded already as it is. `postpone` sets when
-    an intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
+    `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which an
+    intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
 
-    At most `room` intents are under way at once, and `concurrency` of them are carried out beside each other; each must
-    be done `call_seconds` after it was claimed, which is less than the lease. A queue that `repeats` goes on until
-    nothing is due; otherwise it claims once.
+    At most `room` intents are claimed at once, and at most `concurrency` calls run at once. An intent must be done
+    `call_seconds` after its claim, which is less than the lease. A queue that `repeats` claims until no intent is due.
+    Otherwise it claims once.
     """
 
     name: str
@@ -96,8 +96,8 @@ class IntentQueue(Generic[Item, Outcome]):
     async def work_off(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
         """Claim, `call` outside of any transaction, record.
 
-        A slow call holds up no other: each round records the answers that have come, and claims into the room that they
-        left. A crash between call and record loses nothing: the lease passes, and the call is made again.
+        A slow call delays no other one: each round records the answers that have arrived, and claims as many new
+        intents. A crash between call and record loses nothing: the lease ends, and the call is repeated.
         """
         return await _Run(self, database, call).work_off()
 
@@ -140,7 +140,7 @@ class _Run(Generic[Item, Outcome]):
         try:
             async with limit, self._turns:
                 return _Answer(item, await self._call(item), None)
-        except asyncio.CancelledError:  # by the process's end: another process may go on at once
+        except asyncio.CancelledError:  # by the end of the process: another process may continue at once
             return _Answer(item, None, Postponed(item, 0.0, "cut-off"))
         except Exception as error:
             if limit.expired():
@@ -163,7 +163,7 @@ class _Run(Generic[Item, Outcome]):
         self._answers += [task.result() for task in answered]
 
     async def _record_and_claim(self) -> Sequence[Item]:
-        """Record the answers and claim, in one transaction. Where one cannot be recorded, each has a transaction."""
+        """Record the answers and claim, in one transaction. If that fails, each answer has a transaction of its own."""
         room = self._queue.room - len(self._calling) if self._queue.repeats or not self._claimed else 0
         try:
             return await self._in_time(self._answers, room)
@@ -175,7 +175,7 @@ class _Run(Generic[Item, Outcome]):
         return await self._in_time([], room)
 
     async def _in_time(self, answers: Sequence[_Answer[Item, Outcome]], room: int) -> Sequence[Item]:
-        """While the database is away the answers are kept and recorded when it is back."""
+        """Run until the database answers: meanwhile the answers are kept."""
         failures = 0
         while True:
             try:
@@ -216,7 +216,7 @@ class _Run(Generic[Item, Outcome]):
                 await self._postpone_unrecorded(answer, error)
 
     async def _postpone_unrecorded(self, answer: _Answer[Item, Outcome], error: Exception) -> None:
-        """It is carried out again later, with the same key. If it cannot be postponed either, its lease decides."""
+        """Postpone an intent whose outcome could not be recorded. If that fails too, it is due when its lease ends."""
         item = answer.item
         log.error("intent.not_recorded", queue=self._queue.name, attempts=item.attempts, exc_info=error)
         postponed = Postponed(item, self._queue.pauses.pause(item.attempts), "not-recorded")
@@ -227,7 +227,7 @@ class _Run(Generic[Item, Outcome]):
             log.error("intent.not_postponed", queue=self._queue.name, exc_info=second)
 
     async def _give_back(self) -> None:
-        """The process ends: record what is done; what is under way is due again at once."""
+        """At the end of the process, record what is done, and make the other intents due at once."""
         for task in self._calling:
             task.cancel()
         self._answers += await asyncio.gather(*self._calling)
@@ -236,7 +236,7 @@ class _Run(Generic[Item, Outcome]):
 
 
 def measuring(*queues: IntentQueue[Item, Outcome]) -> Job:
-    """A job that keeps the metric of each queue: the age of the oldest intent that is not done."""
+    """A job that sets the metric of each queue: the age of the oldest intent that is not done."""
 
     async def measure(database: Database) -> int:
         async with database.reading() as connection:

@@ -1,4 +1,4 @@
-"""A job: one piece of work, repeated."""
+"""A job: a piece of work that is repeated."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,7 +13,7 @@ from chassis.outbox import Database
 class Job:
     """`run(database)` does a piece of work and returns how many items it did.
 
-    It is called again at once if it did `batch_limit` items or more, because there may be more to do. Otherwise it is
+    After `batch_limit` items or more it is called again at once, because there may be more. Otherwise it is
     called when a transaction with `tx.wake(name)` commits, or after `interval` seconds. Any replica may run it, so it
     must lock what it takes.
     """
@@ -29,7 +29,7 @@ Jobs = Mapping[str, Job]
 
 
 async def run_job(name: str, job: Job, database: Database) -> None:
-    """Run a job until cancelled. Raises what the job raises."""
+    """Run a job until cancelled. Errors of the job are raised."""
     while True:
         job.wake_event.clear()
         done = await job.run(database)

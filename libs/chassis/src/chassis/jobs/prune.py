@@ -1,7 +1,7 @@
 """The chassis' own job: it deletes rows that are older than their retention.
 
-The outbox keeps what was sent, so that topics that were lost can be filled again. The inbox keeps an event for as long
-as a topic can deliver it again (see `chassis.kafka.topic_retention`).
+The outbox keeps sent rows, so that lost topics can be filled again. The inbox keeps an event's row for as long as a
+topic can deliver the event again (see `chassis.kafka.topic_retention`).
 """
 
 from datetime import timedelta
@@ -11,13 +11,13 @@ from chassis.postgres import Statements
 
 INTERVAL_SECONDS = 60
 BATCH = 5_000
-"""Rows of each table per transaction. Small batches hold no long locks, and vacuum keeps up."""
+"""Rows of each table per transaction. After small batches locks are short, and vacuum keeps up."""
 
 _statements = Statements(__package__)
 
 
 async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
-    """Delete a batch of what was sent or ended and is older than its retention. Returns the number of rows.
+    """Delete a batch of sent or ended rows that are older than their retention. Returns the number of rows.
 
     Replicas that prune at the same time skip each other's rows.
     """

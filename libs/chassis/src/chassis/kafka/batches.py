@@ -18,7 +18,7 @@ Record: TypeAlias = "ConsumerRecord[Any, Any]"
 class BatchFetcher:
     """Fetches batches of at most `limit` records.
 
-    A batch that has deferrable events alone is held back for up to `defer_seconds`, until an urgent event comes along
+    A batch of deferrable events only is held back for at most `defer_seconds`, until an urgent event arrives
     (docs/decisions/0015).
     """
 
@@ -39,7 +39,7 @@ class BatchFetcher:
         self._held = HeldPartitions(client)
 
     async def next_batch(self) -> list[Record]:
-        """The next records; none if nothing came within `poll_ms` milliseconds."""
+        """The next records, or none if none arrived within `poll_ms` milliseconds."""
         self._held.resume_due()
         records = await self._fetch(self._poll_ms, self._limit)
         deadline = time.monotonic() + self._defer_seconds
@@ -51,18 +51,18 @@ class BatchFetcher:
         return records
 
     def give_back(self, records: Sequence[Record]) -> None:
-        """Have records fetched again. Those of partitions that have moved are fetched by their new owner."""
-        for record in reversed(records):  # so that each partition ends at its first record
+        """Fetch records again. Records of partitions that have moved are fetched by the new owner."""
+        for record in reversed(records):  # so that the last seek is to the first record
             with contextlib.suppress(IllegalStateError):
                 self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
 
     def hold(self, left: Sequence[Record]) -> None:
-        """Have records fetched again after a pause. Until then only their partitions wait."""
+        """Fetch records again after a pause. Meanwhile their partitions wait, and no others."""
         self.give_back(left)
         self._held.hold({TopicPartition(record.topic, record.partition) for record in left})
 
     def release(self, taken: Sequence[Record]) -> None:
-        """All records of a batch were taken: their partitions wait no more."""
+        """All records of a batch were taken: let their partitions continue."""
         self._held.release(TopicPartition(record.topic, record.partition) for record in taken)
 
     async def _fetch(self, timeout_ms: int, limit: int) -> list[Record]:
@@ -71,7 +71,7 @@ class BatchFetcher:
 
 
 def messages_of(records: Sequence[Record]) -> list[RawMessage]:
-    """Records as the inbox takes them."""
+    """Records as messages for the inbox."""
     return [
         RawMessage(record.topic, (record.partition, record.offset), record.key, record.value, record.headers)
         for record in records
@@ -79,9 +79,9 @@ def messages_of(records: Sequence[Record]) -> list[RawMessage]:
 
 
 def divide(records: Sequence[Record], left: Sequence[RawMessage]) -> tuple[list[Record], list[Record]]:
-    """Divide a batch by what the inbox did not take: records that are done, and those to fetch again.
+    """Divide a batch into records that the inbox took, and records to fetch again.
 
-    A partition's offset moves past what is done, so all records behind the first that is left are fetched again.
+    A partition has one offset, so all records behind the first one that was not taken are fetched again.
     """
     first_left: dict[tuple[str, int], int] = {}
     for message in left:

@@ -1,4 +1,4 @@
-"""Whether Kafka answers: asked regularly, because aiokafka's polls return nothing and no error while it is away."""
+"""Asks regularly whether Kafka answers, because aiokafka's polls return no error while the broker is away."""
 
 import asyncio
 
@@ -10,11 +10,11 @@ from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
 
 CHECK_SECONDS = 4.0
-"""Between two questions, and for an answer."""
+"""Seconds between two requests, and for each answer."""
 
 
 async def watch_broker(client: AIOKafkaConsumer, status: TaskStatus) -> None:
-    """Ask until cancelled, and keep the consumer's status and the outage of Kafka up to date."""
+    """Ask until cancelled. Updates the consumer's status and the outage of Kafka."""
     is_away = False
     while True:
         await asyncio.sleep(CHECK_SECONDS)
@@ -33,7 +33,7 @@ async def watch_broker(client: AIOKafkaConsumer, status: TaskStatus) -> None:
 
 
 async def _ask(client: AIOKafkaConsumer) -> None:
-    """One partition's end is a small question. A consumer without partitions asks for the topics."""
+    """Ask for the end of one partition, which is a small request, or for the topics if there is no partition."""
     partition = next(iter(client.assignment()), None)
     if partition is None:
         await client.topics()

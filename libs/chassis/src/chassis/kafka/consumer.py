@@ -1,7 +1,7 @@
-"""Kafka's receiving side: batches for the inbox, and offsets only after its commit.
+"""The consumer: it gives batches to the inbox, and commits offsets only after the inbox has committed.
 
 Before partitions go to another replica, the batch in hand is finished and its offsets are committed. A batch that was
-fetched around a rebalance is given back. A message that the inbox does not take holds its partition, and no other.
+fetched around a rebalance is given back. A message that the inbox does not take stops its own partition, and no other.
 """
 
 import asyncio
@@ -22,50 +22,50 @@ from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
 
 ANSWER_LATE_MS = 10_000
-"""A request that is unanswered for this much longer than a session is given up, and its connection closed."""
+"""A request without an answer for the session timeout and this time is given up, and its connection is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
-    """How a consumer reads. `kafka` is `ServiceSettings.kafka`."""
+    """The settings of a consumer. `kafka` is `ServiceSettings.kafka`."""
 
     kafka: Mapping[str, Any]
     batch_size: int = 500
-    """Most records of a batch, which is one transaction."""
+    """The most records in a batch, which is one transaction."""
     linger_seconds: float = 0.0
-    """Pause after a batch that was not full, in which more events arrive (docs/decisions/0012)."""
+    """Pause after a batch that was not full, so that the next one has more events (docs/decisions/0012)."""
     defer_seconds: float = 0.1
-    """How long a batch of deferrable events alone is held back (docs/decisions/0015)."""
+    """The longest time for which a batch of deferrable events only is held back (docs/decisions/0015)."""
     session_timeout_ms: int = 10_000
     group_instance_id: str | None = None
     """The name of a static member. It keeps its partitions over a restart."""
     poll_ms: int = 1_000
-    """How long one fetch waits for a record."""
+    """The longest time for which a fetch waits for a record."""
     fetch_max_wait_ms: int = 2_000
-    """How long the broker may leave a fetch without records unanswered. Records are answered at once.
+    """The time after which the broker answers a fetch for which there is no record. Records are sent at once.
 
-    New partitions after a rebalance wait as long, because the broker answers the open fetch first.
+    After a rebalance, new partitions wait for this time too, because the broker answers the open fetch first.
     """
     metadata_max_age_ms: int = 10_000
-    """A topic that was missing when the group was divided is noticed within this time."""
+    """A topic that did not exist at the last rebalance is noticed within this time."""
     commit_interval_seconds: float = 1.0
     commit_timeout_seconds: float = 3.0
 
 
 @dataclass(slots=True)
 class Assignment:
-    """What the group has assigned to this process."""
+    """The partitions that the group has assigned to this process."""
 
     is_assigned: bool = False
-    """Whether the consumer is a member of the group, also where the group has fewer partitions than members."""
+    """Whether the consumer is a member of the group. A member may have no partition."""
     partitions: frozenset[int] = frozenset()
-    """Numbers of its partitions, over all topics."""
+    """The numbers of its partitions, of all topics together."""
     status: TaskStatus = field(default_factory=TaskStatus)
 
 
 def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
     """A Kafka client that is not started yet."""
-    # aiokafka's own defaults lose data: they start at the end of a topic and commit offsets by the clock.
+    # aiokafka's defaults lose data: a consumer starts at the end of a topic and commits offsets by the clock.
     return AIOKafkaConsumer(
         **settings.kafka,
         group_id=group,
@@ -73,7 +73,7 @@ def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         session_timeout_ms=settings.session_timeout_ms,
-        # A join is answered when all members have joined, which is the session timeout at most.
+        # The broker answers a join when all members have joined, which takes at most the session timeout.
         request_timeout_ms=settings.session_timeout_ms + ANSWER_LATE_MS,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
@@ -88,16 +88,16 @@ async def stop_client(client: AIOKafkaConsumer, group: str) -> None:
 
 
 def leave_as_is(client: AIOKafkaConsumer) -> None:
-    """A client that has started stays as it is."""
+    """Do not change a client that has started."""
 
 
 async def accept_topics() -> None:
-    """Nothing is checked before the consumer starts."""
+    """Check nothing before the consumer starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientHooks:
-    """What happens to a client. The defaults are aiokafka's own way."""
+    """Functions that change a client. The defaults leave it as aiokafka made it."""
 
     create: Callable[[ConsumerSettings, str], AIOKafkaConsumer] = create_client
     started: Callable[[AIOKafkaConsumer], None] = leave_as_is
@@ -105,10 +105,10 @@ class ClientHooks:
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """Feeds one inbox from its topics. `run()` works until `stopping` is set, and drains before it ends.
+    """Gives the messages of its topics to one inbox. `run()` works until `stopping` is set, and drains before it ends.
 
-    `check_topics` runs before each start of a client, and raises where the consumer must not run. `assignment` is kept
-    up to date.
+    `check_topics` runs before each start of a client, and raises if the consumer must not run. The consumer updates
+    `assignment`.
     """
 
     def __init__(
@@ -136,8 +136,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def run(self) -> None:
         """Consume until `stopping` is set. Then finish the batch in hand, commit its offsets and leave the group.
 
-        Raises what `check_topics` raises; KafkaError or Unavailable when the broker is away, and ConsumerStalled when
-        a step takes too long: call it again.
+        Raises what `check_topics` raises, KafkaError or Unavailable if the broker is away, and ConsumerStalled if a
+        step takes too long. The supervisor then calls it again.
         """
         self._watchdog = Watchdog()
         async with self._watchdog.guarding():
@@ -172,7 +172,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._stop(client)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Wait for the batch in hand and commit its offsets: the new owner goes on right behind it."""
+        """Wait for the batch in hand and commit its offsets, so that the new owner continues behind it."""
         async with self._batch_in_hand:
             self._assignment_generation += 1
             self.assignment.is_assigned = False
@@ -181,7 +181,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._offsets.forget()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """The consumer is ready from now on, also with no partition."""
+        """Mark the consumer as ready, also if it has no partition."""
         self.assignment.is_assigned = True
         self.assignment.status.set(OK)
         self.assignment.partitions = frozenset(at.partition for at in assigned)
@@ -197,15 +197,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         pause = 0.0
         async with self._batch_in_hand:
             if generation != self._assignment_generation:
-                # The records were fetched around a rebalance, by the old assignment or by the new one.
+                # The records were fetched during a rebalance, under the old assignment or the new one.
                 fetcher.give_back(records)
             elif records:
                 pause = await self._take(fetcher, records)
-        if pause:  # no batch is in hand, so a rebalance may go on
+        if pause:  # no batch is in hand, so a rebalance may continue
             await wait_for_event(self.stopping, pause)
 
     async def _take(self, fetcher: BatchFetcher, records: Sequence[Record]) -> float:
-        """Hand a batch to the inbox. Returns seconds to wait before the next fetch."""
+        """Give a batch to the inbox. Returns the seconds to wait before the next fetch."""
         try:
             await self._inbox.process(messages_of(records))
         except PartlyTaken as partly:

@@ -1,4 +1,4 @@
-"""Partitions that wait behind a message that is not taken, while all others go on."""
+"""Partitions that wait behind a message that was not taken. All other partitions continue."""
 
 import time
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from chassis.observability import metrics
 log = structlog.get_logger()
 
 PAUSES = Backoff(first=0.2, longest=2.0)
-"""The messages behind the one that is not taken wait as long, and may be of other keys: the pauses are short."""
+"""The pauses are short, because messages of other keys behind the held one wait, too."""
 
 
 @dataclass(slots=True)
 class _Hold:
-    """How often a partition was held in a row, and when it is read again."""
+    """The number of holds of a partition in a row, and the time at which it is read again."""
 
     failures: int = 0
     until: float = 0.0
@@ -35,7 +35,7 @@ class HeldPartitions:
         self._show()
 
     def hold(self, partitions: Iterable[TopicPartition]) -> None:
-        """Let partitions wait, each for longer than the last time."""
+        """Hold partitions, each for longer than the last time."""
         for at in partitions:
             hold = self._holds.setdefault(at, _Hold())
             hold.failures += 1
@@ -52,7 +52,7 @@ class HeldPartitions:
         self._show()
 
     def resume_due(self) -> None:
-        """Have those partitions read again that have waited for long enough."""
+        """Read partitions again whose pause has ended."""
         now = time.monotonic()
         for at, hold in list(self._holds.items()):
             if hold.is_paused and hold.until <= now:
@@ -64,7 +64,7 @@ class HeldPartitions:
                     self._show()
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
-        """What these partitions waited for was taken."""
+        """Let these partitions continue, because their message was taken."""
         if self._holds:
             for at in partitions:
                 self._holds.pop(at, None)

@@ -1,7 +1,7 @@
-"""The codecs of record batches, each with a limit for what comes out of it.
+"""The codecs of record batches, with a limit for the inflated size.
 
-aiokafka's own functions have none, and a batch of 30 kB may inflate to a gigabyte. Other programs got such a limit
-lately: Kafka's broker by apache/kafka#23429, a client by twmb/franz-go#1461.
+aiokafka's own functions have no limit, and a batch of 30 kB may inflate to a gigabyte. Other programs got such a
+limit lately: Kafka's broker by apache/kafka#23429, a client by twmb/franz-go#1461.
 """
 
 import struct
@@ -12,7 +12,7 @@ from typing import Any
 import cramjam
 
 MAX_INFLATED_BYTES = 8 * 1024 * 1024
-"""Of one batch. A relay's largest batch has 256 KiB (`publisher.MAX_BATCH_BYTES`)."""
+"""The most bytes of one inflated batch. A relay's largest batch has 256 KiB (`publisher.MAX_BATCH_BYTES`)."""
 
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16
@@ -20,11 +20,11 @@ _GZIP = 31
 
 
 class Uninflatable(Exception):
-    """The bytes do not fit the codec, or there would be too many of them."""
+    """The bytes do not fit the codec, or the inflated batch would be too large."""
 
 
 def inflate(codec: int, data: bytes) -> bytes:
-    """What `data` was before it was compressed. `codec` is that of a record batch: 1 gzip, 2 snappy, 3 lz4, 4 zstd.
+    """Inflate `data`. `codec` is the number in a record batch: 1 gzip, 2 snappy, 3 lz4, 4 zstd.
 
     Raises Uninflatable.
     """
@@ -73,7 +73,7 @@ def _snappy_block(block: bytes, so_far: int) -> bytes:
 
 def _into_limited_buffer(codec: Any) -> Callable[[bytes], bytes]:
     def inflate_whole(data: bytes) -> bytes:
-        buffer = bytearray(MAX_INFLATED_BYTES)  # its pages are there when they are written to
+        buffer = bytearray(MAX_INFLATED_BYTES)  # memory is used only for pages that are written to
         length = codec.decompress_into(data, buffer)
         return bytes(memoryview(buffer)[:length])
 

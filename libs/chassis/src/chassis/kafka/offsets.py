@@ -1,6 +1,7 @@
-"""Offsets: how far each partition was taken, committed once in a while and before partitions move.
+"""Offsets: the position of each partition, committed regularly and before partitions move.
 
-Offsets are committed explicitly. A bare `commit()` around a rebalance commits what another replica is reading.
+Each commit names its offsets. A `commit()` without offsets during a rebalance would commit those of partitions that
+another replica reads.
 """
 
 import asyncio
@@ -18,11 +19,11 @@ from chassis.observability.outages import OUTAGES
 log = structlog.get_logger()
 
 MAX_UNANSWERED = 3
-"""After so many commits in a row without an answer the client is stuck. Seen after a broker's restart."""
+"""After this number of commits in a row without an answer the client is stuck. Seen after a broker's restart."""
 
 
 class CommitResult(StrEnum):
-    """What became of a commit."""
+    """The result of a commit."""
 
     COMMITTED = "committed"
     PARTITIONS_MOVED = "partitions-moved"
@@ -32,7 +33,7 @@ class CommitResult(StrEnum):
 
 
 class OffsetCommitter:
-    """The offsets of one client. Redelivery is harmless, so that a lost commit costs duplicates and nothing else."""
+    """The offsets of one client. A lost commit causes duplicates only, and redelivery is harmless."""
 
     def __init__(self, client: AIOKafkaConsumer, timeout_seconds: float, interval_seconds: float) -> None:
         self._client = client
@@ -43,16 +44,16 @@ class OffsetCommitter:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the client answers no commits any more, so that it has to be replaced."""
+        """Whether the client no longer answers commits, so that it must be replaced."""
         return self._unanswered >= MAX_UNANSWERED
 
     def mark_taken(self, records: Iterable[ConsumerRecord[Any, Any]]) -> None:
-        """The inbox has taken these records; their offsets go with the next commit."""
+        """Note that the inbox has taken these records. The next commit has their offsets."""
         for record in records:
             self._taken[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
     def forget(self) -> None:
-        """The partitions have gone to another replica."""
+        """Forget partitions that another replica has now."""
         self._taken.clear()
 
     async def commit_regularly(self) -> None:
@@ -62,7 +63,7 @@ class OffsetCommitter:
             await self.commit()
 
     async def commit(self) -> CommitResult:
-        """Commit what was taken. Offsets that could not be committed are kept for the next commit."""
+        """Commit the offsets of taken records. Offsets that could not be committed are kept for the next commit."""
         offsets = dict(self._taken)
         if not offsets:
             return CommitResult.COMMITTED
@@ -79,7 +80,7 @@ class OffsetCommitter:
     async def _try_to_commit(
         self, offsets: dict[TopicPartition, int]
     ) -> tuple[CommitResult, BaseException | None]:
-        # The attempt is a task of its own. Whatever happens to it inside the client, it ends here within the timeout.
+        # The attempt is a task of its own, so that it ends here within the timeout, even if the client is stuck.
         attempt = asyncio.create_task(self._client.commit(offsets))
         await asyncio.wait([attempt], timeout=self._timeout_seconds)
         if not attempt.done():

@@ -38,9 +38,9 @@ MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 10.0
-"""How long a topic's rows of one page may take, the search for the topic included."""
+"""Seconds for a topic's rows of one page, with the search for the topic."""
 TOPIC_SECONDS = 2.0
-"""How long a topic that is not known is looked for."""
+"""Seconds for the search for an unknown topic."""
 ANSWER_SECONDS = 3.0
 """If Kafka answers within this time, a topic that took nothing is to blame, and not Kafka."""
 CLOSE_SECONDS = 2.0
@@ -265,7 +265,7 @@ async def _check_that_kafka_answers(producer: AIOKafkaProducer) -> None:
 
 
 def _result_so_far(delivery: asyncio.Future[Any]) -> object:
-    """What came of a delivery: an error, TimeoutError if there was no answer, or anything else if it was made."""
+    """The result of a delivery: an error, TimeoutError without an answer, or any other value if it was made."""
     if not delivery.done() or delivery.cancelled():
         delivery.cancel()
         return TimeoutError("not acknowledged in time")

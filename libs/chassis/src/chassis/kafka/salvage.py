@@ -1,7 +1,7 @@
-"""Records of a batch that aiokafka's parser refuses: each that can be read is read, the others become stand-ins.
+"""Records of a batch that aiokafka's parser refuses. Readable records are returned, the others become stand-ins.
 
-A stand-in is a record whose header `chassis-unreadable` says what is wrong. Its value is the bytes that are there. The
-inbox makes a dead letter of it, as of any other message that is no event.
+A stand-in is a record whose header `chassis-unreadable` says what is wrong. Its value is the bytes. The inbox makes
+a dead letter of it, as of any other message that is no event.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from typing import NamedTuple
 from chassis.events.envelope import UNREADABLE
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""Of key, value and headers: the most that a broker accepts by default."""
+"""The most bytes of key, value and headers that a broker accepts by default."""
 
 MAX_KEPT_BYTES = 64 * 1024
-"""Of the bytes of a record that is larger."""
+"""The bytes that are kept of a larger record."""
 
 MAX_KEPT_HEADERS = 50
 MAX_KEPT_HEADER_BYTES = 1_000
@@ -38,14 +38,14 @@ class MalformedRecord(ValueError):
 
 
 def stand_in(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
-    """A record for bytes that are none. It keeps MAX_RECORD_BYTES of them."""
+    """A record in place of bytes that are no record. It has at most MAX_RECORD_BYTES of them."""
     return SalvagedRecord(
         offset, timestamp, None, data[:MAX_RECORD_BYTES], [(UNREADABLE, why.encode(errors="replace"))]
     )
 
 
 def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
-    """The record itself, or the beginning of one that is too large, with the header that says so."""
+    """The record, or the beginning of a record that is too large, with the header that says so."""
     size = len(record.key or b"") + len(record.value or b"")
     size += sum(len(name) + len(value or b"") for name, value in record.headers)
     if size <= MAX_RECORD_BYTES:
@@ -65,7 +65,7 @@ def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
 
 
 class Batch(NamedTuple):
-    """The header of a batch, as far as its records need it, and their bytes as they are before compression."""
+    """The fields of a batch's header that its records need, and the records' inflated bytes."""
 
     base_offset: int
     last_offset: int
@@ -74,13 +74,13 @@ class Batch(NamedTuple):
     records: bytes
 
     def latest(self, next_offset: int) -> int:
-        """The last offset that the next record may have. Only a compacted batch has fewer records than offsets."""
+        """The last offset that the next record may have. A compacted batch has fewer records than offsets."""
         is_dense = self.last_offset - self.base_offset + 1 == self.record_count
         return next_offset if is_dense else self.last_offset
 
 
 def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
-    """The records of a batch behind the first `skip`, with offsets that grow up to the batch's last."""
+    """The records of a batch after the first `skip`, with growing offsets up to the last one of the batch."""
     position = 0
     offset = batch.base_offset - 1
     for index in range(max(batch.record_count, 0)):
@@ -112,7 +112,7 @@ def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
 
 
 def _bounds(records: bytes, position: int) -> tuple[int, int]:
-    """Where the bytes of the record at `position` begin and end."""
+    """The begin and the end of the bytes of the record at `position`."""
     try:
         length, start = _varint(records, position)
     except IndexError:
@@ -123,7 +123,7 @@ def _bounds(records: bytes, position: int) -> tuple[int, int]:
 
 
 def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
-    timestamp_delta, position = _varint(data, 1)  # behind the attributes, of which none is in use
+    timestamp_delta, position = _varint(data, 1)  # behind the attributes, which Kafka does not use
     offset_delta, position = _varint(data, position)
     key, position = _bytes(data, position)
     value, position = _bytes(data, position)
@@ -134,7 +134,7 @@ def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
     for _ in range(count):
         name, position = _bytes(data, position)
         header_value, position = _bytes(data, position)
-        # aiokafka decodes names as strict UTF-8, and fails. Kafka itself takes any bytes.
+        # aiokafka fails, because it decodes names as strict UTF-8. Kafka accepts any bytes.
         headers.append(((name or b"").decode(errors="backslashreplace"), header_value))
     if position != len(data):
         raise MalformedRecord(f"{len(data) - position} bytes are left behind its headers")

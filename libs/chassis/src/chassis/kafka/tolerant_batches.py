@@ -15,17 +15,17 @@ from chassis.kafka.inflate import inflate
 from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, stand_in
 
 MAX_RECORDS = 2_000
-"""Of one response. Then the partition is fetched again, behind the others."""
+"""The most records of one response. Then other partitions have their turn."""
 
 MAX_INFLATED_BYTES = 8 * 1024 * 1024
-"""Of one response's batches together, after the first."""
+"""The most inflated bytes of one response, after its first batch."""
 
 MAX_LOST_OFFSETS = 1 << 20
-"""The most offsets that an unreadable batch may claim. Its header cannot be trusted."""
+"""The most offsets of an unreadable batch, because its header cannot be trusted."""
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
-"""Of a batch: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last timestamp,
-producer id and epoch, base sequence, count of records."""
+"""A batch's header: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
+timestamp, producer id and epoch, base sequence, count of records."""
 
 LENGTH_END = 12
 MAGIC_AT = 16
@@ -47,7 +47,7 @@ class TolerantRecords:
         self._data = bytes(data or b"")
         self._position = 0
         self.expected_offset = 0
-        """The offset that was asked for, later that behind the last batch."""
+        """The requested offset; later the offset behind the last batch."""
         self.records_left = MAX_RECORDS
         self.bytes_left = MAX_INFLATED_BYTES
 
@@ -56,7 +56,7 @@ class TolerantRecords:
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether there is a batch, or bytes that are none. A broker may cut the last batch, but not the first."""
+        """Whether there are more bytes that count as a batch. A broker may cut the last batch, not the first one."""
         if self._position == 0:
             return bool(self._data)
         is_used_up = self.records_left <= 0 or self.bytes_left <= 0
@@ -72,7 +72,7 @@ class TolerantRecords:
         return TolerantBatch(self, data, self.expected_offset, following)
 
     def _end_of_batch(self) -> int:
-        """Where the batch at the position ends. All bytes are one batch where its length cannot be right."""
+        """The end of the batch at the position. If its length cannot be right, all bytes are one batch."""
         start = self._position
         if len(self._data) - start < LENGTH_END:
             return len(self._data) + (start > 0)
@@ -87,7 +87,7 @@ class TolerantRecords:
 
 
 class TolerantBatch:
-    """A batch with the attributes that aiokafka reads of its own. What cannot be read becomes stand-ins."""
+    """A batch with the attributes that aiokafka reads of its own. Unreadable records become stand-ins."""
 
     def __init__(
         self, response: TolerantRecords, data: memoryview, expected: int, following: int | None
@@ -113,7 +113,7 @@ class TolerantBatch:
         self._rows = self._read()
 
     def validate_crc(self) -> bool:
-        """aiokafka raises if this is false. A batch with a wrong CRC has a stand-in instead."""
+        """Always true, because aiokafka raises otherwise. A batch with a wrong CRC becomes a stand-in."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
@@ -123,7 +123,7 @@ class TolerantBatch:
         return next(self._rows)
 
     def _open(self) -> None:
-        """Read the header. Raises where no record of the batch can be read."""
+        """Read the header. Raises if no record of the batch can be read."""
         if len(self._data) < SHORTEST_BATCH:
             raise Unreadable(f"{len(self._data)} bytes are no batch of records")
         magic = self._data[MAGIC_AT]
@@ -150,7 +150,7 @@ class TolerantBatch:
         return LegacyRecordBatch(bytes(self._data), magic)
 
     def _open_records(self) -> None:
-        """Inflate the records, and take the batch apart for a parser that has to go on where aiokafka's fails."""
+        """Inflate the records, and keep the parts of the batch for the parser that continues where aiokafka's fails."""
         header = list(HEADER.unpack_from(self._data))
         codec = header[5] & CODEC_MASK
         records = bytes(self._data[HEADER.size :])
@@ -165,7 +165,7 @@ class TolerantBatch:
         self._parts = Batch(base, base + last_delta, first_timestamp, count, records)
 
     def _offset_behind_unreadable(self) -> int:
-        """Where to go on: at the next batch if the response has it, else where the header says, within limits."""
+        """The next offset: that of the next batch if the response has one, else the header's, within limits."""
         if (
             self._following is not None
             and self._expected < self._following <= self._expected + MAX_LOST_OFFSETS

@@ -1,6 +1,6 @@
-"""The inbox must remember an event for at least as long as a topic can deliver it again (docs/decisions/0020).
+"""The inbox must keep an event's row for as long as a topic can deliver the event again (docs/decisions/0020).
 
-An event that outlives its inbox row would have its effect twice.
+An event that is delivered after its inbox row was deleted would have its effect twice.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class RetentionTooShort(Exception):
-    """A topic keeps events for longer than the inbox remembers them."""
+    """A topic keeps events for longer than the inbox keeps its rows."""
 
 
 async def check_retention(
@@ -38,10 +38,10 @@ async def check_retention(
     inbox: timedelta,
     outbox: timedelta = timedelta(0),
 ) -> None:
-    """Compare the inbox's memory with the time that topics can deliver an event.
+    """Compare the retention of the inbox with the time for which topics can deliver an event.
 
-    `outbox` is how long its producer can publish it again. A compacted topic keeps its last events for ever. Their
-    handlers have a version guard instead.
+    `outbox` is the time for which the producer can publish an event again. A compacted topic keeps its last events for
+    ever. The handlers of these events have a version guard instead.
 
     Raises:
         RetentionTooShort: with every such topic and the cure.
@@ -62,7 +62,7 @@ async def check_retention(
 async def watch_retention(
     kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta, outbox: timedelta
 ) -> None:
-    """Check every ten minutes, until cancelled. A consumer that runs goes on: the metric and the log say what to do."""
+    """Check every ten minutes, until cancelled. A failed check is logged and measured. The consumer continues."""
     while True:
         try:
             await check_retention(kafka, topics, inbox, outbox)
@@ -72,7 +72,7 @@ async def watch_retention(
 
 
 async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, timedelta]:
-    """How long each topic that deletes its events can deliver one after it was written."""
+    """Topic → the time for which it can deliver an event after the write, for topics that delete events."""
     lives: dict[str, timedelta] = {}
     for topic, config in (await _topic_configs(kafka, topics)).items():
         if "retention.ms" not in config:
@@ -83,7 +83,7 @@ async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str,
 
 
 def _life(config: Mapping[str, str]) -> timedelta:
-    """Kafka deletes whole segments, each when its newest event has expired. Its oldest is older by `segment.ms`."""
+    """Kafka deletes a whole segment when its newest event has expired. The oldest event is older by `segment.ms`."""
     retention_ms = int(config["retention.ms"])
     if retention_ms < 0:
         return FOREVER
@@ -95,7 +95,7 @@ def _milliseconds(number: int) -> timedelta:
 
 
 def _sum(*times: timedelta) -> timedelta:
-    """A sum that ends at the longest time there is."""
+    """The sum, or the longest timedelta if the sum is longer."""
     total = timedelta(0)
     for time in times:
         total = FOREVER if time >= FOREVER - total else total + time

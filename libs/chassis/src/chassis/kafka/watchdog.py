@@ -1,4 +1,4 @@
-"""A watchdog: a consumer that makes no progress is cut off, so that its supervisor starts it again."""
+"""A watchdog: it cancels a consumer that makes no progress, so that the supervisor starts it again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,15 +12,15 @@ from chassis.observability import metrics
 log = structlog.get_logger()
 
 START_SECONDS = 60.0
-"""How long the check of the topics and the start of a client may take."""
+"""Seconds for the check of the topics and for the start of a client."""
 POLL_SECONDS = 60.0
-"""How long a poll may take. It returns within a second, also when there is nothing."""
+"""Seconds for a poll. It usually returns within a second, also without records."""
 BATCH_SECONDS = 240.0
-"""How long a batch may be in hand. After 300 s without a poll the group would take the partitions away."""
+"""Seconds for a batch. After 300 s without a poll the group would take the partitions away."""
 
 
 class ConsumerStalled(Unavailable):
-    """A step of the consumer took longer than it may. What it had in hand is delivered again."""
+    """A step of the consumer took too long. The batch in hand is delivered again."""
 
 
 class Watchdog:
@@ -32,7 +32,7 @@ class Watchdog:
 
     @asynccontextmanager
     async def guarding(self) -> AsyncIterator[None]:
-        """Cut the block off when one of its steps takes too long. Then raises ConsumerStalled."""
+        """Cancel the block if one of its steps takes too long, and raise ConsumerStalled."""
         try:
             async with self._timeout:
                 yield
@@ -44,6 +44,6 @@ class Watchdog:
             raise ConsumerStalled(f"no progress in the step {self._step}") from error
 
     def begin(self, step: str, seconds: float) -> None:
-        """The next step, and how long it may take."""
+        """Begin the next step, which may take this long."""
         self._step = step
         self._timeout.reschedule(asyncio.get_running_loop().time() + seconds)

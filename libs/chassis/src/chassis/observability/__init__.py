@@ -1,1 +1,1 @@
-"""Traces, logs and metrics. Every other room may use this one; it uses none of them."""
+"""Traces, logs and metrics. Every other room may import this one. It imports no other room."""

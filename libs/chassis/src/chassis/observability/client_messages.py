@@ -1,6 +1,7 @@
-"""Messages of client libraries: held back for some seconds, then one of a kind a minute, none during an outage.
+"""Log messages of client libraries. They are held back for some seconds. Then one of a kind is logged per minute, and
+none during an outage.
 
-aiokafka writes 60 lines a second while its broker is away. The outage is logged by `outages`; these lines add nothing.
+aiokafka writes 60 lines a second while its broker is away. `outages` logs the outage, so these lines add nothing.
 """
 
 import logging
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from chassis.observability.outages import OUTAGES, Outages
 
 DEPENDENCIES = {"aiokafka": "kafka", "asyncpg": "database"}
-"""Loggers of client libraries, and what each is a client of."""
+"""Logger of a client library → its dependency."""
 THINNED = frozenset({*DEPENDENCIES, "opentelemetry", "urllib3"})
 HOLD_SECONDS = 10.0
-"""A message comes a little before the outage that it belongs to is noticed."""
+"""Seconds for which a message is held back, because its outage is noticed a little later."""
 REPEAT_SECONDS = 60.0
 
 
@@ -26,7 +27,7 @@ class Kind:
 
 
 class ThinningHandler(logging.Handler):
-    """Passes records to `target`; those of client libraries thinned out."""
+    """Passes records to `target`, but only some of those of client libraries."""
 
     def __init__(
         self, target: logging.Handler, hold_seconds: float = HOLD_SECONDS, outages: Outages = OUTAGES
@@ -38,7 +39,7 @@ class ThinningHandler(logging.Handler):
         self._kinds: dict[tuple[str, str], Kind] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on now, later or not at all. The handler's lock is held."""
+        """Pass a record on now, later or never. The caller holds the handler's lock."""
         family = record.name.partition(".")[0]
         if family not in THINNED:
             self._target.handle(record)
@@ -60,7 +61,7 @@ class ThinningHandler(logging.Handler):
         timer.start()
 
     def _release(self, key: tuple[str, str]) -> None:
-        """Write the last record of a kind, with the number of those like it; the next follows a minute later."""
+        """Write the last record of a kind, with the number of its kind. The next one follows a minute later."""
         with self.lock or threading.RLock():
             kind = self._kinds.pop(key)
             if not kind.count or self._is_away(kind.last):

@@ -1,6 +1,6 @@
-"""Outages: one line in the log when a dependency is away, one a minute, and one when it is back.
+"""Outages: a line in the log when a dependency goes away, one per minute, and one when it is back.
 
-The tasks of a process report to one place, so that five tasks that miss the same database write no five lines.
+All tasks of a process report here, so that five tasks without the same database do not write five lines.
 """
 
 import time
@@ -15,15 +15,15 @@ log = structlog.get_logger()
 
 REPEAT_SECONDS = 60.0
 QUIET_SECONDS = 6.0
-"""An outage has ended when there was an answer, and no failure for this long: all tasks try again within 5 s."""
+"""An outage ends after an answer and these seconds without a failure. All tasks try again within 5 s."""
 
 SETTLE_SECONDS = 30.0
-"""Clients join their groups and find their leaders again within this time after an outage."""
+"""Seconds after an outage within which clients join their groups and find their leaders again."""
 
 
 @dataclass(slots=True)
 class Outage:
-    """A dependency that is away. Times are those of the clock of `Outages`."""
+    """A dependency that is away. Times are by the clock of `Outages`."""
 
     began_at: float
     failed_at: float
@@ -33,7 +33,7 @@ class Outage:
 
 
 class Outages:
-    """What is away for this process. `clock` returns seconds."""
+    """The dependencies that are away from this process. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -41,19 +41,19 @@ class Outages:
         self._ended_at: dict[str, float] = {}
 
     def is_away(self, dependency: str) -> bool:
-        """Whether an outage of `dependency` has begun and not ended."""
+        """Whether an outage of `dependency` has begun and has not ended."""
         return dependency in self._open
 
     def is_unsettled(self, dependency: str) -> bool:
-        """Whether `dependency` is away, or was until lately: its clients have yet to join and connect again."""
+        """Whether `dependency` is away, or came back so lately that its clients may still have to connect again."""
         ended_at = self._ended_at.get(dependency)
         settles = ended_at is not None and self._clock() - ended_at < SETTLE_SECONDS
         return settles or self.is_away(dependency)
 
     def failed(self, dependency: str, task: str, error: BaseException) -> None:
-        """`task` could not do its work, because `dependency` is away.
+        """Note that `task` could not do its work, because `dependency` is away.
 
-        Where it is not known to be one of the dependencies, each failure has its line.
+        If the dependency is `unknown`, each failure has a line of its own.
         """
         if dependency == UNKNOWN:
             log.warning("task.tries_again", task=task, error=_shown(error))
@@ -71,7 +71,7 @@ class Outages:
         outage.tasks.add(task)
 
     def answered(self, dependency: str) -> None:
-        """`dependency` has done what it was asked for. Cheap while nothing is away."""
+        """Note that `dependency` has answered. This is cheap while no dependency is away."""
         outage = self._open.get(dependency)
         if outage is not None and self._clock() - outage.failed_at >= QUIET_SECONDS:
             del self._open[dependency]
@@ -88,10 +88,10 @@ def _summary(outage: Outage, until: float) -> dict[str, object]:
 
 
 def _shown(error: BaseException) -> str:
-    """An error, or the one that it was raised from."""
+    """The error, or the one from which it was raised."""
     cause = error.__cause__
     return repr(cause if isinstance(cause, Exception) else error)
 
 
 OUTAGES = Outages()
-"""The outages of this process."""
+"""The outages that this process sees."""

@@ -1,15 +1,15 @@
-"""What a task of this process does, and since when. Readiness shows it."""
+"""The status of each task of this process, and the time of its last change. `/readyz` shows it."""
 
 import time
 from datetime import UTC, datetime
 
 OK = "ok"
 STALLED_SECONDS = 15.0
-"""A task that goes round more often than this, and did not, makes no progress."""
+"""Seconds after which a task that has not finished a round makes no progress."""
 
 
 class TaskStatus:
-    """The status of one task: `ok`, or what it waits for."""
+    """The status of a task: `ok`, or the dependency for which it waits."""
 
     def __init__(self) -> None:
         self._text = "has not begun"
@@ -17,19 +17,19 @@ class TaskStatus:
         self._moved_at = 0.0
 
     def set(self, text: str) -> None:
-        """The task does this from now on, unless it did so before."""
+        """Set the status. If it is the same as before, the time of the last change stays."""
         if text != self._text:
             self._text = text
             self._since = datetime.now(UTC)
         self._moved_at = time.monotonic()
 
     def moved(self) -> None:
-        """The task has gone round once. What it waits for stays."""
+        """Note that the task has finished a round. The status stays."""
         self._moved_at = time.monotonic()
 
     @property
     def text(self) -> str:
-        """`ok`, or what is wrong."""
+        """`ok`, or the fault."""
         idle = time.monotonic() - self._moved_at
         if self._text == OK and idle > STALLED_SECONDS:
             return f"no progress for {idle:.0f} s"
@@ -37,5 +37,5 @@ class TaskStatus:
 
     @property
     def since(self) -> str:
-        """When it became so, in ISO 8601."""
+        """The time of the last change, in ISO 8601."""
         return self._since.isoformat(timespec="seconds")

@@ -1,8 +1,8 @@
 """Tracing across Kafka: one order is one trace, through every service.
 
-The spans of messages are made here and not by an instrumentor, because an event leaves long after the request that
-wrote it. The outbox row carries the writer's `traceparent`; the relay's publish span continues it, and the consumer's
-process span continues that one. With `SHOP_TRACE_MODE=links` each hop starts a trace of its own and links back.
+This module makes the spans of messages, and no instrumentor does, because an event is sent after the request that wrote
+it has ended. The outbox row has the writer's `traceparent`. The relay's publish span continues it, and the consumer's
+process span continues the publish span. With `SHOP_TRACE_MODE=links` each hop starts a trace of its own and links back.
 """
 
 import os
@@ -20,17 +20,17 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
 
 MAX_QUEUED_SPANS = "16384"
-"""The SDK's default of 2,048 is too few for thousands of messages a second."""
+"""Spans that wait to be sent. The SDK's default of 2,048 is too few for thousands of messages a second."""
 
 FLUSH_SECONDS = 2.0
-"""How long the end of a process waits for its last spans to be sent."""
+"""Seconds for which the end of a process waits for its last spans."""
 
 _TRACER = trace.get_tracer("chassis")
 _LINKS = os.environ.get("SHOP_TRACE_MODE") == "links"
 
 
 class MessageSpan(Protocol):
-    """What this chassis needs of a span: its ids, a status, and an end."""
+    """The methods of a span that the chassis uses."""
 
     def get_span_context(self) -> SpanContext | None:
         """The span's ids."""
@@ -43,7 +43,7 @@ class MessageSpan(Protocol):
 
 
 class MessageIds(NamedTuple):
-    """What identifies a message in its span."""
+    """The ids of a message in its span."""
 
     topic: str
     event_id: UUID
@@ -64,7 +64,7 @@ class StartSpan(Protocol):
 
 
 class Pipeline(NamedTuple):
-    """Where spans go: the SDK's provider, and the processor that sends them in batches."""
+    """The SDK's provider of spans, and the processor that sends them in batches."""
 
     provider: TracerProvider
     processor: BatchSpanProcessor
@@ -84,8 +84,8 @@ _start_child: StartSpan = _start_sdk_span
 def configure_tracing(service: str) -> Pipeline | None:
     """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT. Without an endpoint no span is recorded, and None is returned.
 
-    The SDK reads sampling, batching and headers from the specification's own OTEL_* variables. The parent of a message
-    has decided whether the message's span is recorded, because half of an order's trace is of no use.
+    The SDK reads sampling, batching and headers from the specification's own OTEL_* variables. The span of a message
+    is recorded if its parent is, because half of an order's trace is of no use.
     """
     global _pipeline
     if _pipeline is not None:
@@ -105,13 +105,13 @@ def configure_tracing(service: str) -> Pipeline | None:
 
 
 def start_message_spans_with(start: StartSpan) -> None:
-    """Replace the way in which spans of messages are started. The default is the SDK's."""
+    """Set the function that starts spans of messages. The default is the SDK's."""
     global _start_child
     _start_child = start
 
 
 def end_tracing() -> None:
-    """Send the spans that are buffered. Call it last; a collector that is away delays the end by FLUSH_SECONDS."""
+    """Send the buffered spans. Call it last. If the collector is away, it takes FLUSH_SECONDS."""
     if _pipeline is not None:
         flushing = threading.Thread(target=_pipeline.provider.shutdown, daemon=True)
         flushing.start()
@@ -119,12 +119,12 @@ def end_tracing() -> None:
 
 
 def current_traceparent() -> str | None:
-    """The W3C traceparent (version 00) of the current span, or None where there is no trace."""
+    """The W3C traceparent (version 00) of the current span, or None without a trace."""
     return traceparent_of(trace.get_current_span())
 
 
 def traceparent_of(span: MessageSpan) -> str | None:
-    """The W3C traceparent (version 00) of a span, or None where it has no ids."""
+    """The W3C traceparent (version 00) of a span, or None if it has no ids."""
     context = span.get_span_context()
     if context is None or not context.is_valid:
         return None
@@ -139,7 +139,7 @@ def publish_span(event_type: str, ids: MessageIds, parent: str | None, written: 
 
 
 def process_span(event_type: str, ids: MessageIds, parent: str | None) -> MessageSpan:
-    """The span of handling one event. `parent` is the traceparent that its message came with."""
+    """The span of the handling of an event. `parent` is the traceparent of its message."""
     name = f"process {event_type}"
     attributes = _attributes("process", ids)
     remote = span_context(parent)
@@ -160,7 +160,7 @@ def _message_span(
 
 @contextmanager
 def ended_together(spans: Iterable[MessageSpan]) -> Iterator[None]:
-    """End all `spans` with the block. An error marks them by its class alone: its text may hold a secret."""
+    """End all `spans` with the block. An error marks them with its class and not its text, which may be secret."""
     try:
         yield
     except BaseException as error:
@@ -173,7 +173,7 @@ def ended_together(spans: Iterable[MessageSpan]) -> Iterator[None]:
 
 
 def _attributes(operation: str, ids: MessageIds) -> dict[str, str]:
-    """By OpenTelemetry's semantic conventions for messaging."""
+    """Attributes by OpenTelemetry's semantic conventions for messaging."""
     return {
         "messaging.system": "kafka",
         "messaging.operation.type": operation,
@@ -184,7 +184,7 @@ def _attributes(operation: str, ids: MessageIds) -> dict[str, str]:
 
 
 def span_context(traceparent: str | None) -> SpanContext:
-    """The ids in a W3C traceparent; an invalid context where there is none or it cannot be read."""
+    """The ids in a W3C traceparent, or an invalid context if there is none or it is wrong."""
     try:
         _, trace_id, span_id, flags = (traceparent or "").split("-")
         trace_flags: Any = trace.TraceFlags(int(flags, 16) & 0xFF)

@@ -1,12 +1,12 @@
-"""The transactional outbox: transactions that publish, and the relay that sends what they published.
+"""The transactional outbox: transactions that publish events, and the relay that sends them.
 
-`async with database.transaction() as tx` opens a transaction. `tx.publish(event, cause=…)` makes the event a row of it,
-so that the event exists if and only if the transaction commits. After the commit the `Relay` takes the row out, in the
-order of its key, and hands it to the transport. A row may be sent twice and is never lost.
+`async with database.transaction() as tx` opens a transaction. `tx.publish(event, cause=…)` writes the event as a row in
+this transaction, so that the event exists if and only if the transaction commits. After the commit the `Relay` reads
+the row, in the order of its key, and gives it to the transport. A row may be sent twice and is never lost.
 
-The table is append-only. Nothing is updated when a row is sent: the relay remembers its position as a PostgreSQL
-snapshot (docs/decisions/0003). The table is divided into shards; the relays of a service's replicas share them by
-leases. A row that cannot be sent stands aside (docs/decisions/0021).
+The table is append-only. No row is updated when it is sent: the relay saves its position as a PostgreSQL snapshot
+(docs/decisions/0003). The table is divided into shards. The relays of a service's replicas share the shards by leases.
+A row that cannot be sent stands aside (docs/decisions/0021).
 """
 
 from chassis.outbox.fence import Fence

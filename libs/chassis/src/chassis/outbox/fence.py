@@ -1,4 +1,4 @@
-"""The fence: until when this process may send, by its own clock."""
+"""The fence: the time, by this process's own clock, until which it may send."""
 
 import math
 import time
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Fence:
     """Open until `until`, a time of `time.monotonic()`.
 
-    A relay opens it with each renewal of its leases, for a shorter time than they last. A process that was frozen, or
-    whose database does not answer, finds it closed and sends nothing more: another relay may have its shards by then.
+    A relay opens the fence at each renewal of its leases, for less time than they last. After a process was frozen, or
+    while its database does not answer, the fence is closed and the process sends nothing. Another relay may have its
+    shards by then.
     """
 
     until: float = math.inf
@@ -20,9 +21,9 @@ class Fence:
         return time.monotonic() < self.until
 
     def seconds_left(self) -> float:
-        """How long it stays open if nothing opens it again; not negative."""
+        """The seconds until the fence closes, or 0."""
         return max(0.0, self.until - time.monotonic())
 
     def close(self) -> None:
-        """Nothing may be sent until the next renewal."""
+        """Close the fence until the next renewal."""
         self.until = -math.inf

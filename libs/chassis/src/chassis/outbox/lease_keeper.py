@@ -1,4 +1,4 @@
-"""The leases are renewed while a page is on its way, and the page is cut off when they are lost."""
+"""Renews the leases while a page is being sent, and cancels the page when they are lost."""
 
 import asyncio
 
@@ -11,11 +11,11 @@ from chassis.postgres import Driver
 log = structlog.get_logger()
 
 EXTEND_SECONDS = 1.0
-"""How often. Most pages are sent before the first time, and cost no task."""
+"""Seconds between renewals. Most pages are sent before the first renewal, and cost no task."""
 
 
 class LeaseKeeper:
-    """Renews leases on `connection` from now until `end()`. `limit` is the deadline of what they protect."""
+    """Renews leases on `connection` until `end()`. `limit` is the timeout of the block that they protect."""
 
     def __init__(self, leases: ShardLeases, connection: Driver, limit: asyncio.Timeout) -> None:
         self._leases = leases
@@ -26,7 +26,7 @@ class LeaseKeeper:
         self._timer = asyncio.get_running_loop().call_later(EXTEND_SECONDS, self._begin)
 
     async def end(self) -> None:
-        """Stop, and leave the connection free."""
+        """Stop renewing. Afterwards the connection is free."""
         self._timer.cancel()
         self._ended.set()
         if self._keeping is not None:
@@ -42,7 +42,7 @@ class LeaseKeeper:
                     await self._leases.extend(self._connection)
                 self._cut_off_in(self._leases.fence.seconds_left())
                 await wait_for_event(self._ended, EXTEND_SECONDS)
-        except Exception as error:  # LeaseLost, or the database is away: the page is cut off at once
+        except Exception as error:  # LeaseLost, or the database is away: the page is cancelled at once
             log.warning("relay.lease_not_renewed", error=repr(error))
             self._cut_off_in(0.0)
 

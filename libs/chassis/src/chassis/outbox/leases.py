@@ -1,7 +1,7 @@
-"""Leases: which relay has which shards of the outbox, and the position that it has reached in each.
+"""Leases: the shards of each relay, and its position in each shard.
 
-A shard goes to a relay whose process consumes the shard's keys. A shard whose keys no process consumes goes to any
-relay, so that each has its fair share of those.
+A relay takes the shards whose keys its process consumes. Shards whose keys no process consumes are divided evenly
+among all relays.
 """
 
 import json
@@ -21,19 +21,19 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
 MARGIN_SECONDS = 1.0
-"""The fence closes so long before the leases end, for what is on its way to the broker by then."""
+"""The fence closes this long before the leases end, so that records in flight reach the broker before that."""
 
 _statements = Statements(__package__)
 
 
 class LeaseLost(Unavailable):
-    """Another relay has taken a shard of this one, or may have."""
+    """Another relay has taken a shard of this one, or may have taken it."""
 
 
 class RelayPosition(NamedTuple):
-    """How far one shard was sent: every row that `snapshot` sees.
+    """The position in a shard: every row that `snapshot` sees was sent.
 
-    While a window is sent page by page, also those rows up to `after_id` that `window_end` sees.
+    While a window is sent page by page, the rows up to `after_id` that `window_end` sees were sent, too.
     """
 
     snapshot: str
@@ -44,7 +44,7 @@ class RelayPosition(NamedTuple):
 class ShardLeases:
     """The leases of one relay. `preferred_shards()` returns the shards whose keys its process consumes.
 
-    `fence` is open for as long as they hold by this process's own clock.
+    `fence` is open while the leases are valid by this process's own clock.
     """
 
     def __init__(self, preferred_shards: Callable[[], Collection[int]], fence: Fence | None = None) -> None:
@@ -56,24 +56,24 @@ class ShardLeases:
         self._preferred_shards = preferred_shards
 
     def shards_at(self, position: RelayPosition) -> list[int]:
-        """The shards that stand at `position`."""
+        """The shards whose position is `position`."""
         return [shard for shard, at in self.positions.items() if at == position]
 
     def advance(self, shards: Iterable[int], position: RelayPosition) -> None:
-        """Everything up to `position` was sent of these shards. It is saved with the next renewal."""
+        """Set the position of these shards. The next renewal saves it."""
         self.positions |= dict.fromkeys(shards, position)
 
     async def renew(self, connection: Driver, seconds: float = LEASE_SECONDS) -> None:
-        """Save the positions, renew the leases, give up shards that another relay should have, take free ones.
+        """Save the positions, renew the leases, give up shards that another relay should have, and take free shards.
 
-        Three statements, each a transaction of its own: a process that is frozen between two of them holds no lock.
+        It is three statements, each in its own transaction, so a process that is frozen between them holds no lock.
         """
         asked_at = time.monotonic()
         await self._report(connection, seconds)
         await self._save_positions(connection)
         records = await connection.fetch(_statements.raw("divide_shards"), self.owner, seconds, CHANNEL)
         positions = {shard: RelayPosition(*position) for shard, *position in records}
-        # A relay that begins again with the shards that it had, as it does during an outage, logs nothing.
+        # No log line if a relay starts again with the same shards, as it does during an outage.
         if positions and positions.keys() != self._logged:
             self._logged = set(positions)
             log.info("relay.shards_changed", shards=sorted(positions))
@@ -81,7 +81,7 @@ class ShardLeases:
         self.fence.until = asked_at + seconds - MARGIN_SECONDS
 
     async def extend(self, connection: Driver) -> None:
-        """Renew the leases while a page is being sent: no shard is given up or taken. Raises LeaseLost."""
+        """Renew the leases while a page is being sent. No shard is given up or taken. Raises LeaseLost."""
         asked_at = time.monotonic()
         await self._report(connection, LEASE_SECONDS)
         records = await connection.fetch(_statements.raw("extend_leases"), self.owner, LEASE_SECONDS)
@@ -96,7 +96,7 @@ class ShardLeases:
         await self.renew(connection, seconds=0.0)
 
     def forget(self) -> None:
-        """The connection is gone: this relay has no shards any more."""
+        """Forget all shards, because the connection is lost."""
         self.fence.close()
         self.positions = {}
 

@@ -1,4 +1,4 @@
-"""Relays in other processes are told of new rows by NOTIFY."""
+"""NOTIFY tells relays in other processes of new rows."""
 
 import asyncio
 from collections.abc import Collection
@@ -8,15 +8,15 @@ from chassis.outbox.transactions import Database
 from chassis.postgres import Statements
 
 PAUSE_SECONDS = 0.05
-"""Between two notifications. Each wakes a backend and a process of every replica, so one tells of many rows."""
+"""Seconds between two notifications. Each wakes a process of every replica, so one is sent for many rows."""
 
 _statements = Statements(__package__)
 
 
 class RelayNotifier:
-    """Collects the shards with new rows, and sends one notification for many.
+    """Collects the shards with new rows, and sends one notification for many of them.
 
-    NOTIFY takes a lock on the whole cluster when it commits, so it stays outside of the business transaction.
+    NOTIFY locks the whole cluster at its commit, so it is not in the business transaction.
     """
 
     def __init__(self) -> None:
@@ -24,13 +24,13 @@ class RelayNotifier:
         self._has_shards = asyncio.Event()
 
     def add(self, shards: Collection[int]) -> None:
-        """There are new rows in these shards."""
+        """Note that these shards have new rows."""
         if shards:
             self._shards.update(shards)
             self._has_shards.set()
 
     async def run(self, database: Database) -> None:
-        """Notify until cancelled. If a notification fails, the relays' polling finds the rows."""
+        """Notify until cancelled. If a notification fails, the relays find the rows at their next poll."""
         while True:
             await self._has_shards.wait()
             async with database.reading() as connection:

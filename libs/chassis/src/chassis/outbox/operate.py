@@ -1,4 +1,4 @@
-"""What operators see of the outbox and do with it: its age, and the rows that stand aside."""
+"""The outbox for operators: its metrics, and the rows that stand aside."""
 
 from dataclasses import asdict, dataclass
 
@@ -12,7 +12,7 @@ _statements = Statements(__package__)
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which rows that stand aside: one by its id, or all of a key (on one topic, or on all), or all of a topic."""
+    """A selection of rows that stand aside: one id, or a key (on one topic or on all), or a topic."""
 
     id: int | None = None
     topic: str | None = None

@@ -1,16 +1,16 @@
-"""The relay: takes rows out of the outbox, in order, and hands them to the transport.
+"""The relay reads rows of the outbox in order, and gives them to the transport.
 
-What was sent is remembered as a PostgreSQL snapshot, not as a highest id. A sequence hands out ids before transactions
-commit, so a cursor over ids skips the rows of transactions that commit late. Unseen are exactly the rows whose
-transaction the saved snapshot could not see: `xid >= xmax`, or `xid` among those then in progress. Both are index
-ranges, and neither grows while some transaction stays open. Rows of one key are in the order of their ids, because each
-writer holds the lock on its aggregate.
+The relay's position is a PostgreSQL snapshot and not the highest id. A sequence gives out ids before transactions
+commit, so a cursor over ids would skip the rows of transactions that commit late. The rows to send are those whose
+transaction the saved snapshot could not see: `xid >= xmax`, or an `xid` that was then in progress. Both conditions are
+index ranges, and neither range grows while a transaction stays open. Rows of one key are in the order of their ids,
+because each writer holds the lock on its aggregate.
 
-A relay that dies stops renewing its leases, and within LEASE_SECONDS and a poll the other relays take its shards. A
-relay saves its positions with its leases, at most SAVE_SECONDS after it sent something. The rows of that time, and a
-page, are sent again if it dies.
+A relay that dies stops renewing its leases. Within LEASE_SECONDS and a poll the other relays take its shards. A relay
+saves its positions with its leases, at most SAVE_SECONDS after it sent a row. If it dies, the rows of that time and of
+one page are sent again.
 
-A relay sends only while its leases hold by its own clock (`Fence`), and renews them while a page is on its way. Rows
+A relay sends only while its leases are valid by its own clock (`Fence`), and renews them while it sends a page. Rows
 that cannot be sent stand aside (`SetAside`), and the position goes on.
 """
 
@@ -36,11 +36,11 @@ log = structlog.get_logger()
 
 SAVE_SECONDS = 1.0
 STATEMENT_SECONDS = 15.0
-"""How long one of the relay's own statements may take: its connection is not shared."""
+"""Seconds for one of the relay's own statements."""
 GIVE_UP_SECONDS = 1.0
-"""How long an ending relay tries to give up its leases. If it fails, they end by themselves."""
+"""Seconds in which an ending relay tries to give up its leases. If it fails, they end by themselves."""
 
-# A position that is lost in a crash means duplicates and no loss.
+# A position that is lost in a crash causes duplicates and no loss.
 SESSION = {"synchronous_commit": "off"}
 
 _statements = Statements(__package__)
@@ -48,8 +48,8 @@ _statements = Statements(__package__)
 Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
 """Sends rows in order and returns when all of them are durable.
 
-Raises RowsNotSent if some rows cannot be sent and all others are durable, and another error if it cannot say so. When
-it is cancelled it sends nothing more.
+Raises RowsNotSent if some rows cannot be sent and all others are durable. After any other error, any row may have been
+sent. After a cancellation it sends no more rows.
 """
 
 
@@ -57,7 +57,7 @@ class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows that it was not told of. `page` is how many rows it reads at a time. `fence` is open while
+    leases and looks for rows for which it was not woken. It reads `page` rows at a time. `fence` is open while
     this relay may send: give it to the transport as well.
     """
 
@@ -89,9 +89,9 @@ class Relay:
         return self.leases.positions.keys()
 
     def wake(self, shards: Collection[int]) -> None:
-        """Look for rows now and not at the next poll, if one of these shards is this relay's.
+        """Look for rows at once if one of these shards is this relay's, instead of at the next poll.
 
-        Without shards: leases have been given up; look for shards, too.
+        An empty argument means that another relay gave up leases: look for free shards, too.
         """
         if not shards:
             self._renew_at = 0.0
@@ -100,7 +100,7 @@ class Relay:
             self._woken.set()
 
     async def run(self) -> None:
-        """Relay until cancelled. Raises when the database or the transport is away: call it again."""
+        """Relay until cancelled. Raises if the database or the transport is away; then call it again."""
         connection = await connect(self._url, STATEMENT_SECONDS, self._session)
         try:
             await in_time(self._relay_until_cancelled(connection))
@@ -147,7 +147,7 @@ class Relay:
         return may_be_more
 
     async def retry_once(self, connection: Driver) -> bool:
-        """Try the rows that stand aside and whose time has come. Returns whether there may be more to try at once."""
+        """Try the rows that stand aside and are due. Returns whether more may be due."""
         topics = self._set_aside.due()
         for topic in topics:
             rows = await self._set_aside.next_rows(connection, self.shards, topic)
@@ -177,13 +177,13 @@ class Relay:
             reached = RelayPosition(position.snapshot, window_end, records[-1]["id"])
         self.leases.advance(shards, reached)
         self._renew_at = min(self._renew_at, time.monotonic() + SAVE_SECONDS)
-        # While a window is paged, later rows are not looked for.
+        # While a window is sent page by page, the relay does not look for later rows.
         return not is_last_page or position.window_end is not None
 
     async def _send_under_lease(self, connection: Driver, rows: Page) -> list[Unsent]:
         """Send rows, and renew the leases meanwhile. Returns the rows that were not sent.
 
-        Raises LeaseLost when another relay has taken a shard; then nothing more is sent.
+        Raises LeaseLost if another relay has taken a shard. Then no more rows are sent.
         """
         if not rows:
             return []

@@ -1,4 +1,4 @@
-"""Rows of the outbox: one event each, on its way to the transport."""
+"""Rows of the outbox. Each is one event that is to be sent."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from chassis.outbox.sharding import shard_of
 from chassis.postgres import Connection, Statements
 
 MAX_EVENT_LENGTH = 240_000
-"""Characters of an event's data, of at most four bytes each: Kafka takes records of one megabyte.
+"""Most characters of an event's data, of at most four bytes each. Kafka accepts records of one megabyte.
 
-A larger row would never be accepted. Key, correlation id and traceparent have MAX_NAME_LENGTH characters at most.
+A larger row could never be sent. Key, correlation id and traceparent have at most MAX_NAME_LENGTH characters.
 """
 
 _statements = Statements(__package__)
@@ -45,7 +45,7 @@ def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
 
 
 def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxRow:
-    """A row with the present time and an id of its own. `data` is JSON.
+    """A row with the present time and a new id. `data` is JSON.
 
     A correlation id that is too long is cut, and a traceparent that is too long is left out.
     """
@@ -67,7 +67,7 @@ def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxR
 
 
 async def write(connection: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Write rows in one statement, however many they are. Their ids are in the order of `rows`."""
+    """Write any number of rows in one statement. Their ids are in the order of `rows`."""
     if rows:
         columns = {name: [getattr(row, name) for row in rows] for name in OutboxRow._fields}
         await connection.execute(_statements.named("write_outbox"), columns)

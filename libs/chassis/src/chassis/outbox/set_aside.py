@@ -6,8 +6,8 @@
 | REFUSED  | the broker will never accept it as it is: an operator sends it again or gives it up         |
 | GIVEN_UP | an operator gave it up                                                                      |
 
-A row that was sent leaves the table. While rows of a topic are DELAYED, later rows of that topic go behind them. While
-a row is REFUSED, later rows of its key go behind it. So each key keeps its order.
+A row that was sent is deleted from the table. While rows of a topic are DELAYED, later rows of that topic wait behind
+them. While a row is REFUSED, later rows of its key wait behind it. So each key keeps its order.
 """
 
 import time
@@ -32,20 +32,20 @@ _statements = Statements(__package__)
 
 
 class Setback(StrEnum):
-    """Why a row was not sent."""
+    """The reason why a row was not sent."""
 
     REFUSED = "refused"
-    """It will never be accepted."""
+    """The broker will never accept the row."""
     BESIDE_REFUSED = "beside refused"
-    """One of the rows that were sent together with it, or itself, will never be accepted."""
+    """The broker will never accept one of the rows that were sent together: this one or another one."""
     TOPIC = "topic"
-    """Its topic takes nothing now."""
+    """Its topic takes no rows now."""
     BEHIND = "behind"
     """An earlier row of its topic or key was not sent."""
 
 
 class Unsent(NamedTuple):
-    """A row that was not sent, and why."""
+    """A row that was not sent, with the reason."""
 
     row: OutboxRow
     setback: Setback
@@ -53,7 +53,7 @@ class Unsent(NamedTuple):
 
 
 class RowsNotSent(Exception):
-    """Of the rows of one call these were not sent. All others were."""
+    """These rows of a call were not sent. All other rows of the call were sent."""
 
     def __init__(self, unsent: Sequence[Unsent]) -> None:
         super().__init__(f"{len(unsent)} rows were not sent: {unsent[0].error}")
@@ -61,12 +61,12 @@ class RowsNotSent(Exception):
 
 
 Page = Mapping[int, OutboxRow]
-"""Rows by their ids, in their order."""
+"""Rows by their ids, in the order of ids."""
 
 
 @dataclass(slots=True)
 class _Tries:
-    """How a topic's DELAYED rows are tried: so many together, and not before a time."""
+    """The next try of a topic's DELAYED rows: the number of rows, and the earliest time."""
 
     limit: int = 1
     failures: int = 0
@@ -74,7 +74,7 @@ class _Tries:
 
 
 class SetAside:
-    """What stands aside of one relay's shards. `page` is how many rows are tried together at most."""
+    """The rows of one relay's shards that stand aside. At most `page` rows are tried together."""
 
     def __init__(self, page: int) -> None:
         self._page = page
@@ -86,7 +86,7 @@ class SetAside:
         return bool(self._topics or self._keys)
 
     def divide(self, rows: Page) -> tuple[Page, list[Unsent]]:
-        """The rows that may be sent, and those that must go behind rows that stand aside."""
+        """Divide rows: those that may be sent, and those that must wait behind rows that stand aside."""
         if not self:
             return rows, []
         free: dict[int, OutboxRow] = {}
@@ -106,7 +106,7 @@ class SetAside:
         self._tries = {topic: self._tries.get(topic, _Tries()) for topic in self._topics}
 
     async def put(self, connection: Driver, owner: UUID, rows: Page, unsent: Sequence[Unsent]) -> None:
-        """Let these rows of a page stand aside; `rows` has their ids. A shard that `owner` has lost is left alone."""
+        """Let these rows of a page stand aside; `rows` has their ids. A shard that `owner` has lost is not changed."""
         ids = {row.event_id: id for id, row in rows.items()}
         await connection.execute(
             _statements.raw("put_aside"),
@@ -126,19 +126,19 @@ class SetAside:
             log.warning("relay.topic_delayed", topic=topic, error=error)
 
     def due(self) -> list[str]:
-        """The topics whose DELAYED rows are to be tried now."""
+        """The topics whose DELAYED rows are due."""
         now = time.monotonic()
         return [topic for topic, tries in self._tries.items() if tries.not_before <= now]
 
     async def next_rows(self, connection: Driver, shards: Collection[int], topic: str) -> Page:
-        """The oldest DELAYED rows of a topic that wait behind no REFUSED one."""
+        """The oldest DELAYED rows of a topic that do not wait behind a REFUSED row."""
         records = await connection.fetch(
             _statements.raw("next_delayed"), list(shards), topic, self._tries[topic].limit
         )
         return {id: OutboxRow(*row) for id, *row in records}
 
     async def record(self, connection: Driver, topic: str, rows: Page, unsent: Sequence[Unsent]) -> None:
-        """Record what became of a topic's rows that were tried, and decide how to try the next ones."""
+        """Record the result of a topic's rows that were tried, and decide on the next try."""
         left = {each.row.event_id for each in unsent}
         sent = [id for id, row in rows.items() if row.event_id not in left]
         await connection.execute(_statements.raw("delete_sent"), sent)

@@ -6,14 +6,14 @@ from functools import lru_cache
 from aiokafka.partitioner import murmur2
 
 SHARDS = 12
-"""How many parts the outbox has. A key is always in one shard.
+"""The number of shards. A key is always in the same shard.
 
-Topics have twelve partitions, and a key's shard has the number of its partition, so that the process that consumes a
-key also relays it (docs/decisions/0014).
+Topics have twelve partitions. A key's shard has the number of its partition, so that the process that consumes a key
+also relays it (docs/decisions/0014).
 """
 
 CHANNEL = "chassis_outbox"
-"""The NOTIFY channel. Its payload is the numbers of the shards that have new rows, or nothing when leases are free."""
+"""The NOTIFY channel. Its payload has the numbers of the shards with new rows. It is empty when leases are free."""
 
 
 def shard_of(key: str) -> int:
@@ -23,7 +23,7 @@ def shard_of(key: str) -> int:
 
 @lru_cache(maxsize=2_000)
 def key_hash(key: bytes) -> int:
-    """Kafka's hash of a key. Modulo the number of a topic's partitions it is the key's partition."""
+    """Kafka's hash of a key. The hash modulo the number of partitions is the key's partition."""
     return int(murmur2(key)) & 0x7FFF_FFFF
 
 

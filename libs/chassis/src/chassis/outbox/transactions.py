@@ -1,6 +1,6 @@
 """The service's database, and transactions that publish.
 
-A transaction is opened visibly at the edge (an endpoint, the inbox, a job) and committed before the answer leaves.
+An endpoint, the inbox or a job opens the transaction, and commits it before it answers.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ class Transaction:
         return row.event_id
 
     def cause_of_request(self, correlation_id: str) -> Cause:
-        """The cause of an event that a request or a clock brings about: it continues the span that is current."""
+        """The cause of an event that a request or a clock causes. The event continues the current span."""
         return Cause(None, correlation_id, current_traceparent())
 
     def wake(self, job: str) -> None:
-        """After the commit, run this process's job of that name without waiting for its interval."""
+        """Run this process's job with this name after the commit, without waiting for its interval."""
         self.wakes.add(job)
 
 
@@ -48,15 +48,15 @@ CommitListener = Callable[[Transaction], None]
 
 
 def ignore_commit(tx: Transaction) -> None:
-    """Nothing listens for commits."""
+    """Ignore commits."""
 
 
 class Database:
     """Connections to one PostgreSQL database, each opened when it is first needed.
 
     `url` is postgresql://user:password@host:port/database. `on_commit` is called with each transaction after its
-    commit. `server_settings` are set on each connection. No statement takes longer than `statement_seconds`, and a
-    second more.
+    commit. `server_settings` are set on each connection. A statement takes at most `statement_seconds` plus one
+    second.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits on leaving the block, and rolls back on an error.
 
-        Its last statement writes the rows of what it publishes. Raises DatabaseUnavailable as `reading` does; if the
-        server does not answer to the commit, the outcome is not known.
+        Its last statement writes the rows of the published events. Raises DatabaseUnavailable as `reading` does.
+        If the server does not answer the commit, the outcome is not known.
         """
         async with self._pool.acquire() as driver:
             tx = Transaction(Connection(driver))
@@ -93,9 +93,9 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """A connection for reads, each statement on its own.
+        """A connection for reads. Each statement is a transaction of its own.
 
-        Raises DatabaseUnavailable when none is free in time, the server cannot be reached, or it does not answer.
+        Raises DatabaseUnavailable if no connection is free in time, or the server cannot be reached or does not answer.
         """
         async with self._pool.acquire() as driver:
             yield Connection(driver)
@@ -103,7 +103,7 @@ class Database:
     async def check(self, seconds: float) -> None:
         """Raise DatabaseUnavailable unless the database answers within `seconds`.
 
-        A rush is no reason: while all connections are in use, it is enough that one was given out or came back lately.
+        Heavy load is no reason: while all connections are in use, one that was acquired or released lately is enough.
         """
         pool = self._pool
         if pool.is_busy:
@@ -121,7 +121,7 @@ class Database:
 
 
 async def _roll_back(driver: Driver, block: asyncpg.transaction.Transaction) -> None:
-    # The caller has an error already, and raises it. A connection that cannot roll back is not used again.
+    # The caller raises the error that it has. A connection that cannot roll back is not used again.
     try:
         await block.rollback()
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):

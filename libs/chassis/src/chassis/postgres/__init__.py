@@ -1,7 +1,6 @@
-"""PostgreSQL: connections, statements, deadlines, migrations. This room knows nothing of events.
+"""PostgreSQL: connections, statements, deadlines, migrations. This room does not know events.
 
-`Connection` takes SQLAlchemy's statements and sends them by asyncpg. `Statements` reads the `.sql` files that lie
-beside a package's code.
+`Connection` runs SQLAlchemy's statements with asyncpg. `Statements` reads the `.sql` files of a package.
 """
 
 from chassis.postgres.connection import Connection, Driver, Row, connect, in_time

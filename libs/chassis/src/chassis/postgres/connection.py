@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL: statements are SQLAlchemy's, asyncpg sends them.
+"""A connection to PostgreSQL. SQLAlchemy compiles the statements, and asyncpg sends them.
 
-SQLAlchemy compiles a statement and does not run it. Its asynchronous engine takes four times the CPU of asyncpg's own
-calls, and an event costs four statements (docs/decisions/0011).
+SQLAlchemy does not run them, because its asynchronous engine takes four times the CPU of asyncpg's own calls, and an
+event costs four statements (docs/decisions/0011).
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Row(asyncpg.Record):
 
 
 class Connection:
-    """Runs SQLAlchemy's statements, with their parameters' values by name. A JSON column comes as a Python value."""
+    """Runs SQLAlchemy's statements, with values by parameter name. The value of a JSON column is a Python value."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
@@ -53,7 +53,7 @@ class Connection:
         await self.rows(statement, values)
 
     async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[Row]:
-        """All rows of the result. Raises DatabaseSilent when the server does not answer in time."""
+        """All rows of the result. Raises DatabaseSilent if the server does not answer in time."""
         query, arguments = compiled(statement, values or {})
         return await in_time(self.driver.fetch(query, *arguments))
 
@@ -68,7 +68,7 @@ class Connection:
 
 
 async def in_time(call: Awaitable[T]) -> T:
-    """Await a call of asyncpg. Raises DatabaseSilent when its deadline passes."""
+    """Await a call of asyncpg. Raises DatabaseSilent if its deadline passes."""
     try:
         return await call
     except TimeoutError as error:
@@ -78,11 +78,11 @@ async def in_time(call: Awaitable[T]) -> T:
 async def connect(
     url: str, statement_seconds: float = STATEMENT_SECONDS, server_settings: Mapping[str, str] | None = None
 ) -> Driver:
-    """A new connection. Each of its statements ends within `statement_seconds`, and a second more.
+    """Open a connection. Each of its statements ends within `statement_seconds` plus one second.
 
-    `url` is postgresql://user:password@host:port/database; `server_settings` are set beside the deadlines. Raises
-    DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and PostgresError
-    if it refuses.
+    `url` is postgresql://user:password@host:port/database. `server_settings` are set in addition to the deadlines.
+    Raises DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and
+    PostgresError if it refuses.
     """
     opened: Driver | None = None
     try:
@@ -94,7 +94,7 @@ async def connect(
                 command_timeout=client_deadline(statement_seconds),
                 server_settings=server_deadlines(statement_seconds) | dict(server_settings or {}),
             )
-            # JSON is written as text, as the statements have it.
+            # The statements pass JSON as text.
             await opened.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
     except BaseException as error:
         if opened is not None:
@@ -106,7 +106,7 @@ async def connect(
 
 
 def compiled(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """The statement as PostgreSQL takes it, and the values of $1, $2, … Raises KeyError for a value that is missing."""
+    """The statement in PostgreSQL's form, and the values of $1, $2, … Raises KeyError if a value is missing."""
     if isinstance(statement, TextClause):
         query, names, _ = _compile_text_once(statement)
     else:

@@ -1,17 +1,17 @@
-"""How long PostgreSQL may take. Each wait ends, also when the server is silent (docs/decisions/0024)."""
+"""Deadlines of waits for PostgreSQL. Each wait ends, also if the server does not answer (docs/decisions/0024)."""
 
 CONNECT_SECONDS = 3.0
-"""How long a new connection, or a free one of the pool, is waited for."""
+"""Seconds to wait for a new connection, or for a free one of the pool."""
 STATEMENT_SECONDS = 30.0
-"""How long a statement may take, unless a caller says otherwise."""
+"""Seconds for a statement, unless a caller sets another number."""
 IDLE_TRANSACTION_SECONDS = 30.0
-"""How long the server leaves a transaction open in which nothing happens: it holds locks."""
+"""Seconds after which the server ends an idle transaction, because it holds locks."""
 ANSWER_LATE_SECONDS = 1.0
-"""So much later than the server, the client gives a statement up. A server that is alive ends it itself."""
+"""The client gives a statement up this many seconds after the server should have ended it."""
 BUSY_SECONDS = 10.0
-"""A pool whose connections are all in use is busy for this long after its last movement, and then it is stuck."""
+"""A pool without a free connection is busy for these seconds after the last acquire or release, then stuck."""
 CLOSE_SECONDS = 1.0
-"""How long the polite end of a connection may take."""
+"""Seconds for the orderly end of a connection."""
 
 KEEPALIVES = {
     "client_connection_check_interval": "1s",
@@ -20,11 +20,11 @@ KEEPALIVES = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
 }
-"""The server notices a client that is gone, and ends what it was doing for it."""
+"""The interval at which the server checks whether the client is gone. It then ends the client's statement."""
 
 
 def server_deadlines(statement_seconds: float) -> dict[str, str]:
-    """Settings of a session: the server ends statements and idle transactions."""
+    """Settings of a session, with which the server ends long statements and idle transactions."""
     return KEEPALIVES | {
         "statement_timeout": f"{int(1_000 * statement_seconds)}ms",
         "idle_in_transaction_session_timeout": f"{int(1_000 * IDLE_TRANSACTION_SECONDS)}ms",

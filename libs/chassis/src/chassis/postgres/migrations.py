@@ -1,7 +1,7 @@
 """The chassis' own tables, and Alembic's environment for a service.
 
-A release of the chassis that changes its tables adds `sql/migrations_<number>.sql`, and `_down`. Each service runs
-them by `execute`, in a migration of its own, when it takes up that release.
+A release of the chassis that changes its tables adds `sql/migrations_<number>.sql` and `_down`. A service that uses the
+release runs them with `execute`, in a migration of its own.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ TABLES = (
 
 
 def execute(release: str) -> None:
-    """Run the statements of `sql/migrations_<release>.sql`; a semicolon at the end of a line divides them."""
+    """Run the statements of `sql/migrations_<release>.sql`. A semicolon at the end of a line ends a statement."""
     for statement in _statements.raw(f"migrations_{release}").split(";\n"):
         op.execute(statement)
 
@@ -37,7 +37,7 @@ def run_env(target_metadata: MetaData) -> None:
     """The body of a service's migrations/env.py: run its migrations over asyncpg.
 
     The database is MIGRATION_DATABASE_URL (a role that may change tables) or else DATABASE_URL. Replicas that start
-    together queue for an advisory lock, so that one migrates and the others find it done.
+    together wait for an advisory lock, so that one migrates and the others have nothing to do.
     """
     url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:

@@ -1,7 +1,7 @@
-"""A pool of connections that outlives a silent server.
+"""A pool of connections that recovers after the server did not answer.
 
-asyncpg's own pool waits for a silent connection when it comes back, and gives the other silent ones out afterwards,
-each for the length of another deadline (docs/decisions/0024).
+asyncpg's own pool waits for a silent connection when it is released. Then it gives out the other silent connections,
+and each costs another deadline (docs/decisions/0024).
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Pool:
     def __init__(
         self, url: str, size: int, statement_seconds: float, server_settings: Mapping[str, str]
     ) -> None:
-        self._moved_at = 0.0  # when a connection was last given out, or came back in order
+        self._moved_at = 0.0  # when a connection was last acquired, or released without an error
         self._url = url
         self._statement_seconds = statement_seconds
         self._server_settings = server_settings
@@ -37,12 +37,12 @@ class Pool:
 
     @property
     def is_busy(self) -> bool:
-        """Whether all connections are in use, and it is not long since one was given out or came back."""
+        """Whether all connections are in use, and one was acquired or released lately."""
         return self._free.locked() and time.monotonic() - self._moved_at < BUSY_SECONDS
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Driver]:
-        """A connection for the block. Raises DatabaseUnavailable if none is free, or can be opened, in time."""
+        """A connection for the block. Raises DatabaseUnavailable if none is free and none can be opened in time."""
         await self._wait_for_a_free_one()
         try:
             driver = self._take_idle() or await self._connect()
@@ -63,12 +63,12 @@ class Pool:
             self._free.release()
 
     def drop_idle(self) -> None:
-        """Terminate the idle connections: the next ones are new."""
+        """Terminate the idle connections, so that new ones are opened."""
         while self._idle:
             self._idle.pop().terminate()
 
     async def close(self) -> None:
-        """Close the idle connections, within CLOSE_SECONDS. Those in use end when they come back."""
+        """Close the idle connections within CLOSE_SECONDS. Connections in use end when they are released."""
         idle = self._idle
         self._idle = []
         await asyncio.gather(*(_close(driver) for driver in idle))
@@ -103,7 +103,7 @@ class Pool:
 
 
 def is_cut_off(error: BaseException) -> bool:
-    """Whether the state of a connection is unknown after this error, so that it must not be used again."""
+    """Whether a connection must not be used again after this error, because its state is unknown."""
     if isinstance(error, Exception):
         return isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError)
     return True

@@ -1,4 +1,4 @@
-"""Statements that are longer than a line: each in a file of its own, beside the code that runs it."""
+"""Long statements: each has a file of its own, in the folder of the code that runs it."""
 
 from functools import cache
 from importlib.resources import files
@@ -12,9 +12,9 @@ class Statements:
     def __init__(self, package: str) -> None:
         self._folder = files(package) / "sql"
         self.raw = cache(self._read)
-        """The statement `name` as PostgreSQL takes it: its parameters are $1, $2, …"""
+        """The statement `name` for asyncpg. Its parameters are $1, $2, …"""
         self.named = cache(self._parse)
-        """The statement `name` for SQLAlchemy: its parameters have names, `:like_this`."""
+        """The statement `name` for SQLAlchemy. Its parameters have names, `:like_this`."""
 
     def _read(self, name: str) -> str:
         return (self._folder / f"{name}.sql").read_text()

@@ -1,4 +1,4 @@
-"""What makes the chassis faster, or works around a library. Nothing here decides what is right.
+"""Shortcuts that make the chassis faster, and workarounds for libraries. The results are the same without them.
 
 Each file is one such thing. It says what it does, what it saves and how to measure that again, which release of the
 library would make it needless, and it is the only place that touches private attributes of libraries. The variable

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 LAST_REQUESTS_SECONDS = 0.5
-"""How long connections without a request yet are given to send one."""
+"""Seconds for a connection without a request to send one."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -30,7 +30,7 @@ class DrainingServer(uvicorn.Server):
         duplicates = self._duplicate_listeners()
         for server in self.servers:
             server.close()
-        await asyncio.sleep(0)  # now the duplicates alone keep the listening sockets open
+        await asyncio.sleep(0)  # now only the duplicates keep the listening sockets open
         for descriptor in duplicates:
             await self._serve_accept_queue(descriptor)
         await asyncio.sleep(LAST_REQUESTS_SECONDS)

@@ -1,8 +1,8 @@
 """aiokafka fetches all partitions together, or none.
 
 What it does: sets the private `_prefetch_backoff` of aiokafka's fetcher from 0.1 s to a minute.
-Why: while a batch is in hand for longer than 0.1 s, aiokafka asks for those partitions alone of which it holds nothing.
-If nothing comes in them, the broker answers only after `fetch_max_wait_ms`, and meanwhile no other partition of that
+Why: when a batch takes longer than 0.1 s, aiokafka fetches only the partitions of which it has no records. If these
+partitions get no records, the broker answers after `fetch_max_wait_ms`, and until then no other partition of that
 broker is fetched. Seen with four replicas: orders stood still between two services for 5 s.
 What it saves: no CPU; it guards against those stalls.
 Waits for: aiokafka to keep fetch sessions (KIP-227), or to ask for busy and idle partitions in separate requests.

@@ -2,7 +2,7 @@
 
 What it does: the collector looks for cycles after 20,000 new objects and not after 700, and never looks at what was
 imported before the service started.
-Why: spans and messages come and go by the thousand and hold no cycles.
+Why: thousands of spans and messages are created and freed, and they have no cycles.
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=garbage_collector shop bench --only cpu`.
 Waits for: nothing; it uses public functions of Python.
 """
@@ -13,6 +13,6 @@ THRESHOLDS = (20_000, 20, 50)
 
 
 def collect_seldom() -> None:
-    """Call it once, when everything is imported."""
+    """Call it once, after all imports."""
     gc.set_threshold(*THRESHOLDS)
     gc.freeze()

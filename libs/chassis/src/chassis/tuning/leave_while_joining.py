@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.protocol.group import LeaveGroupRequest
 
 JOINED_SECONDS = 0.2
-"""A client that has joined leaves within this time by itself."""
+"""Seconds within which aiokafka's own client leaves if it has joined."""
 
 
 async def stop_and_leave(client: AIOKafkaConsumer, group: str) -> None:
-    """Stop the client; if that takes long, tell the group's coordinator that the member is gone."""
+    """Stop the client. If that takes long, send the group's coordinator a LeaveGroup request."""
     stopping = asyncio.create_task(client.stop())
     await asyncio.wait([stopping], timeout=JOINED_SECONDS)
     tasks = [stopping]

@@ -2,11 +2,11 @@
 
 What it does: starts a message's span as a `ReadableSpan` of which everything but the end and the status is known at
 the start, and hands it to the SDK's `BatchSpanProcessor` when it ends. It sets the private `_status` and `_end_time`.
-Why: an order has eighteen spans of messages, and each cost 0.09 ms of CPU by the SDK (docs/decisions/0013).
+Why: an order has eighteen spans of messages, and the SDK needs 0.09 ms of CPU for each (docs/decisions/0013).
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=message_spans,span_encoding shop bench --only
 telemetry`.
-Waits for: an SDK whose spans cost a third. The SDK says that ReadableSpan is not for users to make; tests compare what
-is sent, field by field, with what the SDK's own span sends.
+Waits for: an SDK whose spans cost a third of that. The SDK says that users should not make a ReadableSpan. Tests
+compare the sent span, field by field, with the SDK's own.
 """
 
 import time
@@ -25,7 +25,7 @@ _IDS = RandomIdGenerator()
 
 
 class WholeSpan(ReadableSpan):
-    """A span of one message. Its processor is the one that it is handed to when it ends."""
+    """The span of a message. When it ends, it is given to `processor`."""
 
     def __init__(self, processor: Any, **about: Any) -> None:
         super().__init__(**about)

@@ -3,8 +3,8 @@
 What it does: a subclass of uvicorn's HttpToolsProtocol answers 408 to a request whose headers are not there in time,
 and 431 to headers that are too large. It closes connections that send nothing, that never end a body after their
 answer, or that do not read their answer.
-Why: uvicorn has a deadline for idle connections alone. Clients that send a byte now and then, or read none, hold their
-connections for ever, and with an answer in flight a place of the load shedding, too.
+Why: uvicorn has a deadline for idle connections only. A client that sends a byte now and then, or does not read, keeps
+its connection for ever. With an answer in flight it also counts for the load shedding.
 What it saves: no CPU. A request that comes in one piece starts no timer but one per connection.
 Waits for: uvicorn to have such settings (github.com/encode/uvicorn, "header read timeout"). Seen with uvicorn 0.54.
 """
@@ -19,13 +19,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from chassis.web.problems import HEADERS_TOO_LARGE, TOO_SLOW, problem_response
 
 HEADER_SECONDS = 10.0
-"""From the first byte, or from the connection, to the end of the headers."""
+"""Seconds from the first byte, or from the connection, to the end of the headers."""
 MAX_HEADER_BYTES = 32 * 1024
-"""Of the request line and all headers together."""
+"""The most bytes of the request line and all headers together."""
 REST_SECONDS = 20.0
-"""How long a body may still come when its headers are there. The app gives it up before (`body_seconds`)."""
+"""Seconds from the headers to the end of the body. The app's limit is shorter (`body_seconds`)."""
 WRITE_SECONDS = 20.0
-"""How long a client may read nothing of an answer that waits for it."""
+"""Seconds for which a client may read no byte of its answer."""
 
 TOO_LATE_ANSWER = problem_response(TOO_SLOW, detail=f"Its headers were not there after {HEADER_SECONDS:g} s.")
 TOO_LARGE_ANSWER = problem_response(
@@ -34,7 +34,7 @@ TOO_LARGE_ANSWER = problem_response(
 
 
 def guarded(base: type[HttpToolsProtocol]) -> type[HttpToolsProtocol]:
-    """A subclass of uvicorn's protocol with deadlines. A connection that was given up takes no further bytes."""
+    """A subclass of uvicorn's protocol with deadlines. A connection that was given up ignores further bytes."""
 
     class Guarded(base):  # type: ignore[misc, valid-type]
         def connection_made(self, transport: Transport) -> None:

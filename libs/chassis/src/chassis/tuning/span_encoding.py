@@ -1,11 +1,11 @@
 """Spans of messages are encoded as copies of one of their name.
 
-What it does: replaces `encode_spans` in the OTLP exporter's module. The SDK encodes one message's span of each name and
-all other spans; the rest are copies of that one with their own ids, times, status and attributes.
-Why: the SDK takes 31 microseconds to encode a message's span, most of it for what all spans of that name share.
+What it does: replaces `encode_spans` in the OTLP exporter's module. The SDK encodes one message span of each name, and
+all other spans. Further message spans are copies of that one, with their own ids, times, status and attributes.
+Why: the SDK takes 31 microseconds to encode a message's span. Most of the result is the same in all spans of that name.
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=span_encoding shop bench --only telemetry`.
-Waits for: an exporter that can be given an encoder. In a release in which the replacement has no effect the same is
-sent, at the SDK's price; test_the_exporter_asks_for_each_name_of_messages_once notices.
+Waits for: an exporter that can be given an encoder. In a release in which the replacement has no effect, the same spans
+are sent, at the SDK's cost; test_the_exporter_asks_for_each_name_of_messages_once notices.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ def encode_by_copies() -> None:
 
 
 def encode(spans: Sequence[ReadableSpan]) -> Any:
-    """An ExportTraceServiceRequest with the same spans as the SDK's `encode_spans` gives, in another order.
+    """An ExportTraceServiceRequest with the spans of the SDK's `encode_spans`, in another order.
 
-    The examples are of one resource and one scope and stand first, so the request's first spans are theirs.
+    The examples are encoded first. They have the same resource and scope, so they are the first spans of the request.
     """
     messages = [span for span in spans if isinstance(span, WholeSpan)]
     others = [span for span in spans if not isinstance(span, WholeSpan)]

@@ -1,8 +1,8 @@
-"""A producer is stopped without sending what it still has.
+"""A producer stops without sending its buffered records.
 
 What it does: fails all batches of aiokafka's private accumulator, then stops the producer.
-Why: a producer that is stopped sends everything first. While a topic has no leader that never ends, and the producer's
-tasks and connections stay for ever: one set of them for each try.
+Why: aiokafka sends all buffered records before it stops. While a topic has no leader that never ends. So the producer's
+tasks and connections stay for ever, and each new try adds others.
 What it saves: no CPU; it guards against that leak.
 Waits for: aiokafka to offer a stop without a flush, or to give up batches in an idempotent producer. Seen with
 aiokafka 0.14.

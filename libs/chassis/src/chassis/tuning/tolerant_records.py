@@ -1,11 +1,11 @@
 """No bytes on a topic stop aiokafka's consumer.
 
 What it does: replaces `MemoryRecords` and `PartitionRecords` in aiokafka's module `consumer.fetcher`. aiokafka's parser
-reads every batch. Where it fails, `chassis.kafka.salvage` reads what can be read, and a stand-in record takes the place
-of the rest. Compressed batches are inflated by `chassis.kafka.inflate`, within a limit. A response gives a limited
+reads every batch. If it fails, `chassis.kafka.salvage` reads the readable records, and stand-ins take the place of the
+rest. Compressed batches are inflated by `chassis.kafka.inflate`, within a limit. A response gives a limited
 number of records before other partitions have their turn.
 Why: aiokafka raises on a batch with a wrong CRC (aio-libs/aiokafka#321), an unknown codec, a malformed record, or a
-header name that is not UTF-8. The consumer then fetches the same batch for ever. What a batch inflates to has no limit.
+header name that is not UTF-8. The consumer then fetches the same batch for ever. An inflated batch may have any size.
 What it saves: no CPU; it guards against a consumer that restarts without end. It costs a few microseconds per response.
 Waits for: aiokafka to skip such batches and to limit codecs. Seen with aiokafka 0.14. Held by test_any_bytes.py.
 """

@@ -6,7 +6,7 @@ and `remember` let a client repeat a POST. `PageCursors` writes the position of 
 refuses new work with 429 while too much is waiting. `RetryRoute` is the class of every route that uses the database.
 Every service also has probes and the admin API of dead letters.
 
-What a request brings is checked by its model: a body is a `RequestBody`, and text in it is `Plain`.
+Models check requests: a body is a `RequestBody`, and text in it is `Plain`.
 
 `Db` is the database of an endpoint, as a FastAPI dependency.
 """

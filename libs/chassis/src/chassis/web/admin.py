@@ -1,4 +1,4 @@
-"""The admin API: the dead letters of a service, and its outbox sent again."""
+"""The admin API: dead letters, and republication of the outbox."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -52,17 +52,17 @@ State = Annotated[str, Query(max_length=32), Storable]
 
 
 class Selection(Selected):
-    """Which letters: one by its id, or all open ones of a key (on one topic or on all)."""
+    """A selection of letters: one id, or all open letters of a key (on one topic or on all)."""
 
     def checked(self) -> letters.Selection:
-        """Raises Problem 422 `empty-selection` where neither an id nor a key is named."""
+        """Raises Problem 422 `empty-selection` if it has neither an id nor a key."""
         if self.id is None and self.key is None:
             raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
         return letters.Selection(self.id, self.topic, self.key)
 
 
 class Outcome(BaseModel):
-    """How many letters were ended, and how many are still open because the first of their key failed again."""
+    """The number of letters that were ended, and the number that are still open because an earlier one failed again."""
 
     ended: int
     still_open: int
@@ -73,14 +73,14 @@ class Outcome(BaseModel):
 async def list_dead_letters(
     db: Db, state: State = "open", key: Key | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
 ) -> list[DeadLetter]:
-    """`state`: open, all, or one state's name."""
+    """List dead letters. `state` is open, all, or the name of a state."""
     async with db.reading() as connection:
         return [DeadLetter(**row) for row in await letters.letters(connection, state, key, limit)]
 
 
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
 async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], db: Db) -> DeadLetterDetail:
-    """Headers and data as they came."""
+    """A dead letter with its headers and data."""
     async with db.reading() as connection:
         row = await letters.letter(connection, letter_id)
     value = row["value"].decode(errors="replace") if row["value"] is not None else None
@@ -89,10 +89,10 @@ async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], 
 
 @router.post("/dead-letters/redrive", summary="Handle dead letters again, in the order of their keys")
 async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
-    """Safe to repeat: an event that was handled in the meantime is a duplicate, and has no effect.
+    """Handle letters again. Safe to repeat: an event that was handled in the meantime has no effect.
 
-    A letter that fails again stops those of its key that wait behind it, and nothing else. By id: that letter, and
-    before it those that it waits behind.
+    A letter that fails again stops the later letters of its key, and no others. By id: first the letters before it in
+    its key, then the letter.
     """
     outcome = await letters.redrive(db, context_of(request).inbox, selection.checked())
     return Outcome(ended=outcome.ended, still_open=outcome.still_open, error=outcome.error)
@@ -100,9 +100,9 @@ async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
 
 @router.post("/dead-letters/discard", summary="Give up dead letters")
 async def discard(selection: Selection, db: Db) -> Outcome:
-    """By id: that letter alone; what waits behind it is then redriven with its key. By key: all of the key.
+    """Discard letters. By id: only that letter; redrive its key afterwards. By key: all open letters of the key.
 
-    A discarded event has no effect either when it is delivered again.
+    A discarded event has no effect when it is delivered again.
     """
     outcome = await letters.discard(db, selection.checked())
     return Outcome(ended=outcome.ended, still_open=outcome.still_open)
@@ -110,7 +110,7 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
 async def republish(db: Db) -> dict[str, int]:
-    """For topics that were lost. Consumers that had an event before take it as a duplicate, without an effect.
-    Answers how many `events` are going to be sent.
+    """Send every row of the outbox again, after topics were lost. For consumers that had an event it is a duplicate
+    without effect. Answers how many `events` will be sent.
     """
     return {"events": await republish_all(db)}

@@ -1,4 +1,4 @@
-"""The model of a request's body: it takes no unknown member, and a bad body costs little."""
+"""The model of a request's body. It refuses unknown members, and limits the cost of wrong bodies."""
 
 from typing import Any, Self
 
@@ -6,14 +6,14 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic_core import PydanticCustomError
 
 MAX_ERRORS = 20
-"""How many errors an answer lists."""
+"""The most errors that an answer lists."""
 
 
 class RequestBody(BaseModel):
     """A body, or an object in it. A body with more than `MAX_ERRORS` errors is one error, which says how many.
 
-    To make the errors and not to find them is the cost of a body with thousands. Give each list a `max_length`:
-    validation ends there.
+    Most of the cost of a body with thousands of errors is to describe them. Give each list a `max_length`:
+    validation stops there.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -1,6 +1,6 @@
-"""Request bodies: each is read whole before the app is called, within a limit of size and of time.
+"""Reads each request's body completely before it calls the app, within limits of size and time.
 
-Bodies here are small. The app, and the count of the requests in flight, never wait for a client that stopped sending.
+Bodies are small. So neither the app nor the count of requests in flight waits for a client that stopped sending.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class BodyLimit:
             await self.app(scope, whole, send)
 
     async def read(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        """Read the whole body. Returns what receives it again, or None if the request is answered already."""
+        """Read the body. Returns a `receive` that gives it again, or None if the request was answered already."""
         if not _has_body(scope):
             return receive
         try:
@@ -46,7 +46,7 @@ class BodyLimit:
         return _first(message, receive)
 
     async def _read(self, receive: Receive) -> Message | None:
-        """The body in one message, or None if it is too large. A client that left is a message, too."""
+        """The body as one message, or None if it is too large. If the client has left, its `http.disconnect`."""
         parts: list[bytes] = []
         bytes_left = self._max_bytes
         while True:
@@ -67,7 +67,7 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _first(message: Message, receive: Receive) -> Receive:
-    """Receives `message`, and then what `receive` gives."""
+    """A `receive` that gives `message` first, and then the messages of `receive`."""
     pending: Message | None = message
 
     async def received() -> Message:

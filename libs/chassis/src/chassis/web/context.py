@@ -1,4 +1,4 @@
-"""What an endpoint needs of its service: one typed object, set by `build_service`."""
+"""The objects that endpoints need, in one typed object. `build_service` sets it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from chassis.settings import ServiceSettings
 
 @dataclass(frozen=True, slots=True)
 class ServiceContext:
-    """What the endpoints of one process share."""
+    """The objects that all endpoints of a process share."""
 
     settings: ServiceSettings
     database: Database
-    """For requests. In a rush they wait for each other's connections."""
+    """Connections for requests. Under heavy load requests wait for each other's connections."""
     background_database: Database
-    """For everything else: probes, consumer and jobs do not wait behind requests."""
+    """Connections for all other work, so that probes, consumer and jobs do not wait behind requests."""
     inbox: Inbox
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     """The tasks whose status `/readyz` shows."""

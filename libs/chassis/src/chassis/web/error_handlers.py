@@ -1,4 +1,4 @@
-"""Which answer each error becomes: problem details for all of them."""
+"""The answers to errors: problem details for all of them."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -26,18 +26,18 @@ from chassis.web.problems import (
 log = structlog.get_logger()
 
 MAX_TEXT_LENGTH = 200
-"""Characters of one error's place and of its message."""
+"""The most characters of an error's place, and of its message."""
 
 SLUGS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
-"""Slugs of the errors that the framework raises, by their status."""
+"""Status → slug, for errors that the framework raises."""
 
 
 def install_error_handlers(app: FastAPI, problems: Mapping[type[Exception], ProblemType]) -> None:
-    """Answer every error of an app as a problem. `problems` says which domain error is which.
+    """Answer every error of an app with problem details. `problems` maps domain errors to problem types.
 
     The public attributes of a domain error become members of its problem.
     """
-    # Starlette logs and raises again an error that is left to `Exception`. A dependency that is away is no bug.
+    # Starlette logs an error that only the handler of `Exception` takes, and raises it again. These errors are no bugs.
     failures: tuple[type[Exception], ...] = (*UNAVAILABLE_ERRORS, asyncpg.PostgresError, Exception)
     for error in failures:
         app.add_exception_handler(error, _answer_failure)
@@ -56,7 +56,7 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem_response(MALFORMED, detail=str(faults[0].get("ctx", {}).get("error", "")))
-    # The values themselves stay out of the answer: they may be a card token.
+    # The answer does not contain the values, because one may be a card token.
     errors = [
         {"at": _short(".".join(map(str, fault["loc"]))), "message": _short(fault["msg"])}
         for fault in faults[:MAX_ERRORS]
@@ -66,7 +66,7 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
 
 
 def _short(text: str) -> str:
-    """A place names members as the client wrote them, at any length."""
+    """Shorten a text: a place contains names that the client chose, of any length."""
     return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
 
 

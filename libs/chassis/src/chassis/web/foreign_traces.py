@@ -1,6 +1,6 @@
-"""A trace context that comes with a request is linked to, and not continued.
+"""The trace context of a request is linked to, and not continued.
 
-A client could otherwise choose the trace of an order, have all of its spans recorded or none, and mix the traces of
+Otherwise a client could choose the trace of an order, decide whether its spans are recorded, and mix the traces of
 other customers (docs/decisions/0024).
 """
 
@@ -13,11 +13,11 @@ from chassis.observability.tracing import span_context
 
 TRACE_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
 CALLER = "chassis.caller_traceparent"
-"""Where a scope has the client's traceparent."""
+"""The key of the client's traceparent in an ASGI scope."""
 
 
 class ForeignTraces:
-    """Takes trace headers off a request, and keeps the client's traceparent for the link."""
+    """Removes the trace headers of a request, and keeps the client's traceparent for the link."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -34,7 +34,7 @@ class ForeignTraces:
 
 
 def link_to_caller(span: Span, scope: dict[str, Any]) -> None:
-    """Link a request's span to the client's, if the client named one."""
+    """Link a request's span to the client's span, if the request has one."""
     caller = span_context(scope.get(CALLER))
     if caller.is_valid:
         span.add_link(caller)

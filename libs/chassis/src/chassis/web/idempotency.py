@@ -1,6 +1,6 @@
-"""`Idempotency-Key` on POST: the first answer is kept in its transaction, and each repetition gets it again.
+"""`Idempotency-Key` on POST: the first answer is stored in its transaction, and each repetition gets it.
 
-A key belongs to a caller and an operation. What is stored is a hash of all three.
+A key belongs to a caller and an operation. The table has a hash of key, caller and operation.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ async def _key_of_operation(
 
 
 IdempotencyKey = Annotated[str | None, Depends(_key_of_operation)]
-"""The key of a request as it is stored, scoped to the operation; None without one."""
+"""The hash of a request's key with its operation, or None without a key."""
 
 
 def key_of_caller(key: str | None, caller: str) -> str | None:
-    """The same key, scoped to a caller too: two callers may use one key."""
+    """The hash of a key with its caller, so that two callers may use the same key."""
     return None if key is None else _scoped(caller, key)
 
 
@@ -47,13 +47,13 @@ _statements = Statements(__package__)
 
 
 async def replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
-    """Claim a key for this transaction, or find the answer that it got before.
+    """Claim a key for this transaction, or return the answer that is stored for it.
 
     Of two requests with one key at the same time, the second waits here until the first has committed, and then gets
-    the first one's answer. `request` is what makes two requests the same; only its hash is kept.
+    the first one's answer. `request` must be equal in a repetition; only its hash is stored.
 
     Raises:
-        Problem: 422 `idempotency-key-reused`, if the key came with another request before.
+        Problem: 422 `idempotency-key-reused`, if the key was used with another request.
     """
     if key is None:
         return None
@@ -70,7 +70,7 @@ async def replay(tx: Transaction, key: str | None, request: object) -> JSONRespo
 async def remember(
     tx: Transaction, key: str | None, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
 ) -> None:
-    """Keep the answer for a key that `replay` claimed."""
+    """Store the answer for a key that `replay` claimed."""
     if key is not None:
         answer = {
             "key": key,

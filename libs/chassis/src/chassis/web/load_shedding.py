@@ -1,7 +1,7 @@
 """Load shedding: while more work is waiting than can be done soon, new work is refused with 429 and `Retry-After`.
 
-Without it a queue grows: each request in it waits longer, memory grows, and after the rush the queue has to drain. A
-refusal is cheap, and the client knows of it at once.
+Without it a queue grows: requests wait longer, memory grows, and after the overload the queue has to drain. A refusal
+is cheap, and the client gets it at once.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ REFUSAL = problem_response(OVERLOADED, detail="Nothing was changed; repeat it wi
 class LoadShedding:
     """When to refuse a POST on one of `paths`.
 
-    `count(connection)` counts the waiting work, and at `limit` new work is refused. `in_flight_limit` bounds the
-    requests that are answered at the same time, for bursts that are faster than the sampling.
+    `count(connection)` counts the waiting work. At `limit` new work is refused. `in_flight_limit` is the most requests
+    that are answered at the same time, for bursts between two samples.
     """
 
     count: Callable[[Connection], Awaitable[int]]
@@ -38,7 +38,7 @@ class LoadShedding:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def refuses(self, method: str, path: str) -> bool:
-        """Whether to refuse a request now. Counts the refusals."""
+        """Whether a request must be refused now. Counts the refusals."""
         if method != "POST" or path not in self.paths:
             return False
         self.asked.set()
@@ -50,7 +50,7 @@ class LoadShedding:
     async def sample(self, database: Database) -> None:
         """Count the waiting work while requests come, until cancelled."""
         while True:
-            if self.waiting < self.limit:  # at the limit no request gets far enough to ask
+            if self.waiting < self.limit:  # at the limit only a sample can end the refusals
                 await self.asked.wait()
             self.asked.clear()
             async with database.reading() as connection:
@@ -59,21 +59,20 @@ class LoadShedding:
 
 
 class ReadBody(Protocol):
-    """Reads a request's body whole; None if it answered the request instead. See `BodyLimit.read`."""
+    """Reads a request's body, or answers the request and returns None. See `BodyLimit.read`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Receive | None: ...
 
 
 async def leave_body(scope: Scope, receive: Receive, send: Send) -> Receive:
-    """The app reads the body itself."""
+    """Leave the body to the app."""
     return receive
 
 
 class LoadSheddingMiddleware:
     """The outermost part of the app, so that a refusal costs no span and no routing.
 
-    A request is in flight from the moment at which `read_body` has its whole body: a client that sends none takes up
-    no place.
+    A request is in flight after `read_body` has its whole body, so a client that sends no body does not count.
     """
 
     def __init__(self, app: ASGIApp, shedding: LoadShedding, read_body: ReadBody = leave_body) -> None:

@@ -1,6 +1,6 @@
 """Probes: `/livez` (the event loop runs), `/readyz` (what this process can do now), `/metrics`.
 
-Consumer lag is not a probe: a service that is behind must not be restarted for it.
+Consumer lag is not a probe, because a restart does not help a service that is behind.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "all": frozenset({REQUESTS}),
     "worker": frozenset({BACKGROUND, "consumer", "relay"}),
 }
-"""Which checks make a process of a role ready (docs/decisions/0023)."""
+"""Role → the checks that must succeed (docs/decisions/0023)."""
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
 
 @router.get("/livez")
 async def livez() -> dict[str, str]:
-    """Answers as long as the event loop runs. It asks no dependency."""
+    """200 while the event loop runs. No dependency is asked."""
     return {"status": "alive"}
 
 
 @router.get("/readyz")
 async def readyz(request: Request, require: Literal["role", "all"] = "role") -> Response:
-    """200 `ready` or `degraded`, 503 `not ready`; with every check, and since when each task is as it is.
+    """200 `ready` or `degraded`, or 503 `not ready`, with every check and the time of each task's last change.
 
-    `degraded`: a check fails that this process's role does not require. With `?require=all` that is 503, too.
+    `degraded`: a check failed that this process's role does not require. With `?require=all` that is 503, too.
     """
     context = context_of(request)
     requests, background = await asyncio.gather(
@@ -61,7 +61,7 @@ async def readyz(request: Request, require: Literal["role", "all"] = "role") -> 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Metrics in Prometheus' text format. While the database is away, its metrics keep their last values."""
+    """Metrics in Prometheus' text format. While the database is away, metrics of its rows keep their last values."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             async with context_of(request).background_database.reading() as connection:

@@ -1,4 +1,4 @@
-"""Requests that met a prepared statement from before a migration are handled once more."""
+"""A request that failed because a migration changed a prepared statement is handled once more."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,17 +13,17 @@ STALE_STATEMENT = (
     asyncpg.InvalidCachedStatementError,
     asyncpg.OutdatedSchemaCacheError,
 )
-"""A column's type was changed under a prepared statement. asyncpg has dropped its caches when it raises these."""
+"""Errors after a column's type was changed under a prepared statement. asyncpg has cleared its caches before."""
 
 
 class RetryRoute(APIRoute):
-    """A route whose request is handled again, once, after its transaction met a stale statement.
+    """A route that handles a request again, once, after one of the errors in `STALE_STATEMENT`.
 
     The transaction was rolled back, so the first try has no effect. A second failure is answered with 503.
     """
 
     def get_route_handler(self) -> Handler:
-        """FastAPI's handler, with the second try around it."""
+        """FastAPI's handler, with a second try."""
         handle = super().get_route_handler()
 
         async def handle_twice(request: Request) -> Response:

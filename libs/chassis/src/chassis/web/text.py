@@ -1,13 +1,13 @@
-"""The rule for text that a request brings: one rule for names, ids, tokens, keys and selections of operators.
+"""The rule for text in requests: the same for names, ids, tokens, keys and selections of operators.
 
-Text that is kept (`Plain`) is one line of Unicode that people can read and compare. It has
+Text that is stored (`Plain`) is one line of Unicode that people can read and compare. It has
 - no control characters and no line or paragraph separators: they break lines of logs and headers of mails,
 - no NUL and no lone surrogates: PostgreSQL stores neither, and UTF-8 has no lone surrogates,
 - no noncharacters, which Unicode reserves for a program's own use (RFC 9839),
-- no space at either end, and Unicode's normalization form C: what looks alike is equal.
+- no space at either end, and Unicode's normalization form C, so that texts that look equal are equal.
 
-Text is refused and not repaired, so that a client never finds something else than what it sent. An operator also
-selects by keys that others made (`Storable`): any text that PostgreSQL can compare.
+Wrong text is refused and not repaired, so that a client reads exactly the text that it sent. Selections of operators
+may have any text that PostgreSQL can compare (`Storable`), because foreign programs made some keys.
 
 Add a length: `Annotated[str, Field(min_length=1, max_length=64), Plain]`. The length is checked first.
 """
@@ -24,7 +24,7 @@ _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def plain(text: str) -> str:
-    """The text itself. Raises PydanticCustomError `text_not_plain`."""
+    """Return the text. Raises PydanticCustomError `text_not_plain`."""
     if text.isascii() and text.isprintable():
         is_plain = True
     else:
@@ -39,7 +39,7 @@ def plain(text: str) -> str:
 
 
 def storable(text: str) -> str:
-    """The text itself. Raises PydanticCustomError `text_not_storable`."""
+    """Return the text. Raises PydanticCustomError `text_not_storable`."""
     if _NOT_STORABLE.search(text):
         raise PydanticCustomError("text_not_storable", "Text holds no NUL and no surrogates")
     return text

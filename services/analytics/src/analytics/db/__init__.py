@@ -1,9 +1,9 @@
 """Tables and queries.
 
 tables.py       the tables
-facts.py        facts go in: `record`, and `carry_over` from one generation to the next
-generations.py  how a generation is opened, built, activated, cancelled and removed
-reports.py      what reports read: each is one statement over totals
+facts.py        write facts: `record`, and `carry_over` from one generation to the next
+generations.py  open, build, activate, cancel and remove a generation
+reports.py      read reports: each is one statement over totals
 """
 
 from analytics.db.facts import Carried, carry_over, letters_not_redriven, record, record_rebuilt

@@ -1,4 +1,4 @@
-"""Facts go in: of any shape, by one statement for each table."""
+"""Write facts with any columns, by one statement per table."""
 
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -14,17 +14,17 @@ from chassis.postgres import Connection
 
 
 async def record(connection: Connection, facts: Sequence[Fact]) -> None:
-    """Join facts, any number for each row, into every generation that is written.
+    """Join facts, any number per row, into every BUILDING and ACTIVE generation.
 
-    Totals follow by triggers. Orders go before products, always: two writers wait for each other in one order.
+    Triggers update the totals. Orders are always written before products, so that two writers do not deadlock.
     """
     await _record(connection, facts, None)
 
 
 async def record_rebuilt(connection: Connection, facts: Sequence[Fact], generation: int) -> None:
-    """Join facts of one table into a generation that is being built; without effect if it no longer is."""
-    # A live transaction may make several statements over these rows. Waiting for all of them first, while
-    # holding nothing that they could want, is what keeps the two from deadlocking.
+    """Join facts of one table into a BUILDING generation. If it is in another state, nothing changes."""
+    # A live transaction may run several statements on these rows. This transaction waits for all of them before it
+    # takes its first lock, so that the two do not deadlock.
     for table in {_table_of(fact) for fact in facts}:
         await _lock_writers_out(connection, table)
     await _record(connection, facts, generation)
@@ -51,7 +51,7 @@ async def _upsert(
 def _upserting(table: Table, columns: tuple[str, ...]) -> TextClause:
     """The statement for facts of these columns.
 
-    Sorted by key: two that write the same rows wait for each other and do not deadlock.
+    The rows are sorted by key, so that two transactions that write the same rows do not deadlock.
     """
     key = _key(table)
     arrays = ", ".join(f"CAST(:{column} AS {_sql_type(table, column)}[])" for column in columns)
@@ -72,12 +72,12 @@ def _upserting(table: Table, columns: tuple[str, ...]) -> TextClause:
 
 
 class Carried(NamedTuple):
-    """What one call of `carry_over` did."""
+    """The result of one call of `carry_over`."""
 
     last: UUID | str | None
-    """The key of the last row that was looked at; None if there was none."""
+    """The key of the last row that was read; None if there was none."""
     kept: int
-    """How many rows of the new generation got something."""
+    """The number of changed rows of the new generation."""
 
 
 async def carry_over(
@@ -89,11 +89,11 @@ async def carry_over(
     after: UUID | str | None,
     most: int,
 ) -> Carried:
-    """Give a BUILDING generation what the ACTIVE one knows and the topics no longer tell.
+    """Copy facts that the ACTIVE generation has and the topics have lost into a BUILDING one.
 
-    Looks at up to `most` rows of the ACTIVE generation, in the order of their keys, behind `after`. `lost` are
-    the topics that no longer begin at their first record: columns that come from these are joined. Columns of
-    all others are taken only where the new generation has no event of that topic at all for the row.
+    It reads at most `most` rows of the ACTIVE generation, in the order of their keys, after `after`. `lost` are the
+    topics whose first records were deleted: columns of these topics are joined. A column of another topic is copied
+    if the new generation has no event of that topic for the row.
     """
     await _lock_writers_out(connection, table)
     values = {"generation": generation, "lost": list(lost), "after": after}
@@ -103,7 +103,7 @@ async def carry_over(
 
 @cache
 def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
-    # The limit is no parameter: PostgreSQL must know that few rows come, or it may read a whole generation.
+    # The limit is a literal, so that PostgreSQL plans for few rows and does not read a whole generation.
     key = _key(table)
     columns = [column.name for column in table.columns if column.name not in ("generation", key)]
     behind = "" if from_the_start else f"AND {key} > :after"
@@ -129,7 +129,7 @@ def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
 
 
 def _kept(column: str, new: str, old: str) -> str:
-    """What a column of a new row becomes when the old row is carried over."""
+    """The value of a column of the new row after the old row was copied."""
     if column not in EVIDENCE:
         return _joined(column, new, old)
     topic, evidence = EVIDENCE[column]
@@ -140,7 +140,7 @@ def _kept(column: str, new: str, old: str) -> str:
 
 
 def _joined(column: str, row: str, other: str) -> str:
-    """A column of `row` after `other` was joined into it."""
+    """The value of a column of `row` after `other` was joined into it."""
     if column in GUARDED_BY:
         guard = GUARDED_BY[column]
         return (
@@ -157,7 +157,7 @@ def _joined(column: str, row: str, other: str) -> str:
 async def letters_not_redriven(
     connection: Connection, events: Sequence[tuple[str, UUID]]
 ) -> set[tuple[str, UUID]]:
-    """Which of these events, each (source, id), are dead letters that are open or were discarded."""
+    """Those of the events, each (source, id), that are open or discarded dead letters."""
     rows = await connection.rows(
         text(
             """
@@ -174,7 +174,7 @@ async def letters_not_redriven(
 
 
 async def _lock_writers_out(connection: Connection, table: Table) -> None:
-    """Let this transaction be the only writer of a table until it ends; readers go on."""
+    """Lock a table for writing until this transaction ends. Others can read it."""
     await connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 

@@ -1,4 +1,4 @@
-"""How a generation of the projections is opened, built, activated, cancelled and removed."""
+"""Open, build, activate, cancel and remove a generation of the projections."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +31,7 @@ class Generation:
     messages_skipped: int
 
 
-# Never `*`: a release that adds a column must not break the one before it.
+# Not `*`: a release that adds a column must not break the previous one.
 _COLUMNS = (
     "g.generation, g.state, g.opened_at, g.activated_at, g.positions, g.messages_read, g.messages_total,"
     " g.messages_skipped"
@@ -54,7 +54,7 @@ async def open_generation(connection: Connection) -> int | None:
 
 
 async def generation_to_work_on(connection: Connection) -> Generation | None:
-    """The newest generation that is BUILDING, or has facts that no report reads; None is the usual answer.
+    """The newest generation that is BUILDING, or that has rows to delete. Usually None.
 
     A live transaction that began before a generation was cancelled may write into it after it was removed.
     """
@@ -71,7 +71,7 @@ async def generation_to_work_on(connection: Connection) -> Generation | None:
 
 
 async def generation_numbered(connection: Connection, number: int) -> Generation | None:
-    """The generation of a number."""
+    """The generation with this number."""
     return await _generation(connection, "g.generation = :number", number=number)
 
 
@@ -91,7 +91,7 @@ async def _generation(connection: Connection, condition: str, **values: object) 
 
 
 async def stay_building(connection: Connection, generation: int) -> None:
-    """Keep a generation BUILDING until this transaction ends. Raises RebuildCancelled if it is not."""
+    """Lock a BUILDING generation until this transaction ends. Raises RebuildCancelled if it is not BUILDING."""
     query = "SELECT generation FROM projection_state WHERE generation = :it AND state = 'BUILDING' FOR UPDATE"
     if await connection.row(text(query), {"it": generation}) is None:
         raise RebuildCancelled
@@ -106,7 +106,7 @@ async def save_progress(
     total: int,
     skipped: int,
 ) -> None:
-    """Write down how far a rebuild has read: the absolute counts, not what was added."""
+    """Save a rebuild's positions and counts. They are absolute values and no increments."""
     await connection.execute(
         text(
             """
@@ -129,7 +129,7 @@ async def save_progress(
 async def activate(connection: Connection, generation: int) -> None:
     """Make a BUILDING generation the ACTIVE one. Raises RebuildCancelled if it is not BUILDING.
 
-    The one before is RETIRED, and first: there is never a second.
+    The previous one becomes RETIRED first, so that there are never two ACTIVE ones.
     """
     await stay_building(connection, generation)
     await connection.execute(text("UPDATE projection_state SET state = 'RETIRED' WHERE state = 'ACTIVE'"))
@@ -145,7 +145,7 @@ async def activate(connection: Connection, generation: int) -> None:
 
 
 async def cancel(connection: Connection, generation: int) -> bool:
-    """Make a BUILDING generation a CANCELLED one; returns whether it was BUILDING."""
+    """Make a BUILDING generation CANCELLED. Returns whether it was BUILDING."""
     query = """
         UPDATE projection_state SET state = 'CANCELLED'
         WHERE generation = :it AND state = 'BUILDING'
@@ -155,7 +155,7 @@ async def cancel(connection: Connection, generation: int) -> bool:
 
 
 async def remove_leftovers(connection: Connection) -> int:
-    """Delete the facts and totals of all generations that no report reads; returns how many rows went."""
+    """Delete the facts and totals of all generations that no report reads. Returns the number of rows."""
     removed = 0
     for table in (*FACTS, *TOTALS):
         removed += await connection.value(
@@ -177,9 +177,9 @@ async def remove_leftovers(connection: Connection) -> int:
 
 @asynccontextmanager
 async def rebuilding_alone(database: Database) -> AsyncIterator[bool]:
-    """Whether this process is the one that may rebuild now.
+    """Try to take the lock for rebuilding. Gives whether this process has it.
 
-    The lock belongs to a connection: PostgreSQL frees it at once when its holder is killed.
+    The lock belongs to a connection, so PostgreSQL releases it at once when the process is killed.
     """
     async with database.reading() as connection:
         lock = "hashtext('analytics.rebuild')"

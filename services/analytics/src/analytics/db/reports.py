@@ -1,5 +1,5 @@
-"""What reports read: each is one statement over the totals, so it sees one generation, and costs the same for any
-number of orders.
+"""The reports. Each is one statement over the totals, so it reads one generation and costs the same for any number
+of orders.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ _ACTIVE = "generation = (SELECT generation FROM projection_state WHERE state = '
 
 
 async def orders_by_state(connection: Connection) -> list[dict[str, Any]]:
-    """state, orders. An order counts from its first event of orders' own topic."""
+    """Columns: state, orders. An order counts after its first event of the topic of orders."""
     return await _rows(
         connection,
         f"""
@@ -24,7 +24,7 @@ async def orders_by_state(connection: Connection) -> list[dict[str, Any]]:
 
 
 async def revenue(connection: Connection) -> list[dict[str, Any]]:
-    """currency, confirmed_orders, revenue_minor, refunds, refunded_minor. Amounts are of any size."""
+    """Columns: currency, confirmed_orders, revenue_minor, refunds, refunded_minor. Amounts have any size."""
     rows = await _rows(
         connection,
         f"""
@@ -42,7 +42,7 @@ async def revenue(connection: Connection) -> list[dict[str, Any]]:
 
 
 async def top_products(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """sku, name (None until its event has come), currency, quantity, revenue_minor; most sold first."""
+    """Columns: sku, name (None before its event), currency, quantity, revenue_minor. Most sold first."""
     rows = await _rows(
         connection,
         f"""
@@ -62,10 +62,10 @@ async def top_products(connection: Connection, limit: int) -> list[dict[str, Any
 
 
 async def time_to_confirm(connection: Connection) -> dict[str, Any]:
-    """orders, and p50, p90, p99 in seconds by the times in the events; None while nothing is confirmed.
+    """Columns: orders, p50, p90, p99. Seconds by the times in the events; None while no order is confirmed.
 
-    Exact to the microsecond, and interpolated like PostgreSQL's percentile_cont: a rank is looked up in the
-    tree of wait_totals, from its top level, of which all buckets are read, down to single microseconds.
+    The figures are exact to the microsecond, and interpolated like PostgreSQL's percentile_cont. The statement finds
+    a rank in the tree of wait_totals: it reads all buckets of the top level, and goes down to single microseconds.
     """
     (row,) = await _rows(
         connection,
@@ -117,7 +117,7 @@ async def time_to_confirm(connection: Connection) -> dict[str, Any]:
 
 
 async def funnel(connection: Connection) -> dict[str, int]:
-    """How many orders came at least to each step; a step counts only those that took all steps before it."""
+    """The number of orders that reached each step. A step counts an order that took all steps before it."""
     (row,) = await _rows(
         connection,
         f"""
@@ -137,5 +137,5 @@ async def _rows(connection: Connection, query: str, **values: object) -> list[di
 
 
 def _with_integers(row: dict[str, Any], *columns: str) -> dict[str, Any]:
-    """PostgreSQL's numeric comes as a Decimal; these columns hold whole numbers of any size."""
+    """Make integers of Decimals: these columns are PostgreSQL's numeric and hold whole numbers of any size."""
     return row | {column: int(row[column]) for column in columns}

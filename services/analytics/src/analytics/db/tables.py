@@ -72,8 +72,8 @@ product_facts = Table(
     Column("name", Text),
 )
 
-# Totals are what triggers on order_facts count (migration 0005), each writer in a slot of its own: a total is
-# the sum over its slots. `order_state` and `currency` are '' where they are not known.
+# Triggers on order_facts count these totals (migration 0005). Each writer has a slot of its own, and a total is the
+# sum over the slots. `order_state` and `currency` are '' if they are not known.
 order_totals = Table(
     "order_totals",
     metadata,
@@ -88,7 +88,7 @@ order_totals = Table(
     Column("refunded_minor", Numeric, nullable=False),
 )
 
-# Of confirmed orders.
+# Totals of confirmed orders.
 product_totals = Table(
     "product_totals",
     metadata,
@@ -100,8 +100,8 @@ product_totals = Table(
     Column("revenue_minor", Numeric, nullable=False),
 )
 
-# How many orders waited `bucket` * 2^`bits` microseconds or more, and less than the next bucket, from placed to
-# confirmed. The four levels (bits 24, 16, 8, 0) are a tree: each bucket has 256 below it.
+# The number of orders by their time from placing to confirmation. A bucket begins at `bucket` * 2^`bits` microseconds
+# and ends where the next one begins. The four levels (bits 24, 16, 8, 0) are a tree: a bucket has 256 below it.
 wait_totals = Table(
     "wait_totals",
     metadata,

@@ -7,12 +7,14 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from shop.demo import Demonstration, as_json, demonstrate, print_demonstration
+from shop.picture import save_picture
 from shop.steps import Steps
 from shop_load.catalogue import ensure_catalogue
 from shop_stack import embedded
@@ -28,6 +30,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same orders.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the shop running afterwards.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also write what is printed to this file, as SVG.")
+    ] = None,
 ) -> None:
     """Show the whole shop: orders of every outcome, the events of one order, the verdict.
 
@@ -43,14 +48,22 @@ def demo(
 
         shop restart payments --kill
 
-        shop demo --seed 7 --json"""
+        shop demo --seed 7 --json
+
+        shop demo --picture docs/pictures/demo.svg"""
     console = Console(stderr=json_)
-    shown = asyncio.run(run(orders, concurrency, seed, keep, json_, console))
+    shown = asyncio.run(run(orders, concurrency, seed, keep, json_, picture, console))
     raise typer.Exit(0 if shown.verdict.holds else 1)
 
 
 async def run(
-    orders: int, concurrency: int, seed: int, keep: bool, json_: bool, console: Console
+    orders: int,
+    concurrency: int,
+    seed: int,
+    keep: bool,
+    json_: bool,
+    picture: Path | None,
+    console: Console,
 ) -> Demonstration:
     async with running_shop(keep, console) as target:
         with Steps(console) as progress:
@@ -59,6 +72,8 @@ async def run(
             typer.echo(json.dumps(as_json(shown), indent=2))
         else:
             print_demonstration(shown, target, console)
+        if picture is not None:
+            save_picture(picture, "make demo", lambda page: print_demonstration(shown, target, page))
         return shown
 
 
