@@ -71,7 +71,7 @@ def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, 
 
 
 def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
-    """How much of a queue is asked for at once, and for how long."""
+    """Arguments of a queue: the number of intents per round, and the seconds of a lease and of a call."""
     return {
         "room": concurrency,
         "concurrency": concurrency,

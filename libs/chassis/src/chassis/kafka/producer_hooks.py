@@ -1,4 +1,4 @@
-"""What happens to a producer besides sending. The defaults are aiokafka's own way."""
+"""Hooks at the start and the end of a producer. The defaults do what aiokafka does."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,14 +53,13 @@ def demo(
 
         shop demo --picture docs/pictures/demo.svg"""
     console = Console(stderr=json_)
-    shown = asyncio.run(run(orders, concurrency, seed, keep, json_, picture, console))
+    demonstration = partial(demonstrate, orders=orders, concurrency=concurrency, seed=seed)
+    shown = asyncio.run(run(demonstration, keep, json_, picture, console))
     raise typer.Exit(0 if shown.verdict.holds else 1)
 
 
 async def run(
-    orders: int,
-    concurrency: int,
-    seed: int,
+    demonstration: Callable[..., Awaitable[Demonstration]],
     keep: bool,
     json_: bool,
     picture: Path | None,
@@ -67,7 +67,7 @@ async def run(
 ) -> Demonstration:
     async with running_shop(keep, console) as target:
         with Steps(console) as progress:
-            shown = await demonstrate(target, orders, concurrency, seed, progress)
+            shown = await demonstration(target, progress=progress)
         if json_:
             typer.echo(json.dumps(as_json(shown), indent=2))
         else:

@@ -92,14 +92,16 @@ def order(
             "--outcome chooses lines, customer, token and currency itself: give either it or the others."
         )
     wish = wish_of(line or [], customer, token, currency) if own else None
-    with connect() as target:
-        if wish is not None:
-            order_id = asyncio.run(place_wish(target, wish))
-        else:
-            order_id = asyncio.run(place_one(target, outcome or Scenario.CONFIRMED))
+    order_id = place(wish, outcome or Scenario.CONFIRMED)
     typer.echo(order_id)
     typer.echo(f"shop watch {order_id}    what happens to it", err=True)
     typer.echo(f"shop trace {order_id}    its trace, when it has ended", err=True)
+
+
+def place(wish: Wish | None, outcome: Scenario) -> str:
+    """Place the order that was wished for, or without a wish one that ends as `outcome`. Returns its id."""
+    with connect() as target:
+        return asyncio.run(place_one(target, outcome) if wish is None else place_wish(target, wish))
 
 
 def wish_of(lines: Sequence[str], customer: str | None, token: str | None, currency: str | None) -> Wish:
