@@ -186,18 +186,20 @@ async def test_a_fault_of_the_system_is_answered_with_503_and_when_to_come_back(
     assert int(answer.headers["retry-after"]) >= 1
 
 
-LISTS = [("dead_letters", "/admin/dead-letters"), ("outbox_set_aside", "/admin/outbox/set-aside")]
-
-
-@pytest.mark.parametrize(("table", "path"), LISTS)
-async def test_an_operator_is_answered_after_a_table_was_changed(
-    http: httpx.AsyncClient, owner: Database, table: str, path: str
+@pytest.mark.parametrize("verb", ["send-again", "give-up"])
+async def test_an_operator_is_answered_after_the_table_of_set_aside_rows_was_changed(
+    http: httpx.AsyncClient, owner: Database, verb: str
 ) -> None:
-    before = [(await http.get(path)).status_code for _ in range(4)]
+    async def status() -> int:
+        return (await http.post(f"/admin/outbox/{verb}", json={"id": 1})).status_code
+
+    before = [await status() for _ in range(4)]
     async with owner.reading() as connection:
-        await connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN error TYPE varchar(5000)"))
-    after = [(await http.get(path)).status_code for _ in range(4)]
-    assert set(before) == set(after) == {200}
+        # The statement returns this column: inside a transaction its prepared form cannot be used any more.
+        await connection.execute(text("ALTER TABLE outbox_set_aside ALTER COLUMN id TYPE numeric"))
+    after = [await status() for _ in range(4)]
+    assert set(after) == set(before)
+    assert set(after) <= {200, 202}
 
 
 @pytest.mark.parametrize(
