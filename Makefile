@@ -30,7 +30,7 @@ DOWNLOAD_CURE := : connect to the network or set HTTPS_PROXY and try again; .sho
 .PHONY: help
 help: ## This list
 	@{ grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST); \
-		for name in $(SERVICE_NAMES); do echo "test-$$name: ## The tests of services/$$name: 1 to 2 minutes"; done; } \
+		for name in $(SERVICE_NAMES); do echo "test-$$name: ## The tests of services/$$name: a few minutes"; done; } \
 		| sort | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 .PHONY: demo
@@ -49,7 +49,7 @@ down: $(READY) ## Stop the shop; its data stays
 TEST_PROCESSES ?= 2
 
 .PHONY: test
-test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
+test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 15 minutes in one process
 	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-runbooks
@@ -62,7 +62,7 @@ $(SERVICE_TESTS): test-%: $(READY)
 	@$(VENV)/bin/python -m pytest services/$* $(ARGS)
 
 .PHONY: test-chassis
-test-chassis: $(READY) ## The tests of libs/chassis: 3 minutes
+test-chassis: $(READY) ## The tests of libs/chassis: a few minutes
 	@$(VENV)/bin/python -m pytest libs/chassis $(ARGS)
 
 .PHONY: test-compose

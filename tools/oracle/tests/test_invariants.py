@@ -241,6 +241,36 @@ def test_two_events_with_one_version_are_caught(world: World, clean: Evidence) -
     caught(invariants.no_key_is_out_of_order(world.finished()), order_id, found="version 2")
 
 
+PRICE = {"amount_minor": 1_200, "currency": "EUR"}
+
+
+def test_a_catalogue_that_is_published_again_is_in_order(world: World) -> None:
+    world.tell("inventory.product-listed.v1", "MUG", 1, name="Mug", price=PRICE)
+    assert invariants.no_key_is_out_of_order(world.finished()).violations == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "amount_minor"),
+    [("inventory.product-listed.v1", 1_201), ("inventory.product-priced.v1", 1_200)],
+)
+def test_a_product_that_is_published_again_with_another_state_is_caught(
+    world: World, type_: str, amount_minor: int
+) -> None:
+    world.tell(type_, "MUG", 1, name="Mug", price=PRICE | {"amount_minor": amount_minor})
+    caught(invariants.no_key_is_out_of_order(world.finished()), "MUG", found="version 1")
+
+
+def test_an_older_state_that_is_published_again_is_caught(world: World) -> None:
+    world.tell("inventory.product-priced.v1", "MUG", 2, name="Mug", price=PRICE)
+    world.tell("inventory.product-listed.v1", "MUG", 1, name="Mug", price=PRICE)
+    caught(
+        invariants.no_key_is_out_of_order(world.finished()),
+        "MUG",
+        expected="after version 2",
+        found="version 1",
+    )
+
+
 def test_a_key_on_two_partitions_is_caught(clean: Evidence) -> None:
     order_id = order_in(clean, "CONFIRMED")
     confirm_on(clean, order_id, 7)

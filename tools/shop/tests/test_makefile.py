@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ("processor", "stack", "observe", "oracle", "load", "lab", "shop")
+DURATION = r"(about \d+ (seconds|minutes?)|a few minutes)"
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that refuses every connection: a machine without network."""
 
@@ -63,7 +64,7 @@ def test_the_help_lists_the_tests_of_each_project_and_how_long_they_take() -> No
     told = dict(re.findall(r"^  make (test\S*) +(.+)$", listed, re.MULTILINE))
     services = {f"test-{path.parent.name}" for path in ROOT.glob("services/*/pyproject.toml")}
     for target in ("test", "test-chassis", *services):
-        assert re.search(r"about \d+ (seconds|minutes?)", told[target]), target
+        assert re.search(DURATION, told[target]), target
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_the_help_lists_the_tests_of_each_project_and_how_long_they_take() -> No
 )
 def test_one_project_can_be_tested_alone(target: str, folder: str) -> None:
     shown = subprocess.run(
-        ["make", "-n", target], cwd=ROOT, capture_output=True, check=True, text=True
+        ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout
     assert shown.strip().splitlines()[-1].strip() == f".venv/bin/python -m pytest {folder}"
 
@@ -84,7 +85,7 @@ def test_one_project_can_be_tested_alone(target: str, folder: str) -> None:
 @pytest.mark.parametrize("service", sorted(path.parent for path in ROOT.glob("services/*/pyproject.toml")))
 def test_each_service_says_how_its_tests_are_run_and_how_long_they_take(service: Path) -> None:
     page = (service / "README.md").read_text()
-    assert re.search(rf"^make test-{service.name} +# about \d+ (seconds|minutes?)$", page, re.MULTILINE)
+    assert re.search(rf"^make test-{service.name} +# {DURATION}$", page, re.MULTILINE)
     assert "uv pip" not in page
 
 

@@ -24,7 +24,7 @@ PATIENCE = 10.0
 """Seconds for which a service may be away before the order is given up."""
 LINE = re.compile(r"(?P<sku>\S+):(?P<quantity>[0-9]{1,18})")
 CURES = {
-    "unknown-sku": "`shop catalogue` lists products, and the prices of orders all of them: GET /prices.",
+    "unknown-sku": "`shop catalogue` lists five products, and `GET /prices` of orders lists all.",
     "currency-not-offered": "Give the currency of the product's price with --currency, such as "
     "`shop order --line print-harbour:1 --currency USD`.",
     "duplicate-sku": "Give each product one --line.",
