@@ -135,6 +135,20 @@ def test_a_record_that_every_service_refused_is_reported_although_it_keeps_the_s
     assert record.reason == "analytics refused it (bad-version)"
 
 
+def test_a_record_stays_foreign_when_its_letters_are_discarded(clean: Evidence) -> None:
+    """Discarding enters its event into the inbox, although no service handled it."""
+    placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")
+    entry = arrived(clean, json.dumps(placed.data | {"version": 9}).encode())
+    place = entry.topic, entry.partition, entry.offset
+    for group in READERS:
+        clean.inbox[group].add((entry.source, entry.id))
+    clean.dead_letters += [DeadLetter(group, place, entry.id, "key-held") for group in READERS]
+    assert violated(clean)  # as after a redrive: the services have handled it
+    clean.dead_letters = [replace(letter, is_discarded=True) for letter in clean.dead_letters]
+    assert violated(clean) == {}
+    assert [record.place for record in judge(clean).foreign] == [place]
+
+
 def test_an_event_of_a_service_is_no_foreign_record_although_it_is_a_dead_letter(clean: Evidence) -> None:
     placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")
     clean.inbox["payments"].discard((placed.source, placed.id))

@@ -59,10 +59,12 @@ async def dump_chassis(service: str, connection: Connection, evidence: Evidence)
     ):
         evidence.inbox.setdefault(group, set()).add((source, event_id))
     rows = await connection.fetch(
-        'SELECT consumer_group, topic, partition, "offset", event_id::text, reason FROM dead_letters'
+        "SELECT consumer_group, topic, partition, \"offset\", event_id::text, reason, state = 'DISCARDED'"
+        " FROM dead_letters"
     )
     evidence.dead_letters += [
-        DeadLetter(group, (t, p, o), event_id or "", reason) for group, t, p, o, event_id, reason in rows
+        DeadLetter(group, (t, p, o), event_id or "", reason, is_discarded)
+        for group, t, p, o, event_id, reason, is_discarded in rows
     ]
 
 

@@ -133,6 +133,8 @@ class DeadLetter:
     """(topic, partition, offset)."""
     event_id: str
     reason: str = ""
+    is_discarded: bool = False
+    """Its event is in the inbox of the group, and had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,13 @@ class Evidence:
         if not letters:
             return {}
         written = {row.event_id for row in self.outbox}
-        taken = set().union(*self.inbox.values())
+        discarded = {(letter.group, letter.event_id) for letter in self.dead_letters if letter.is_discarded}
+        taken = {
+            (source, event_id)
+            for group, events in self.inbox.items()
+            for source, event_id in events
+            if (group, event_id) not in discarded
+        }
         return {
             place: f"{letter.group} refused it ({letter.reason})"
             for entry in self.log.events
