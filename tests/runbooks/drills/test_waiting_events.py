@@ -130,13 +130,11 @@ async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: 
         assert await shop.alert("ShopfloorEventRefused") == 1
         assert await shop.alert("ShopfloorEventsNotSent") > 0
     assert 'chassis_outbox_set_aside{state="REFUSED"} 1.0' in metrics.text
-    runbook.says(
-        "# rows that stand aside, oldest first, without data", "# relay.row_refused, relay.topic_delayed"
-    )
-    assert row in listed.json
+    runbook.says("stand aside, oldest first, without data", "# relay.row_refused, relay.topic_delayed")
+    assert str(row["id"]) in listed.text
     assert "data" not in row
     assert "relay.row_refused" in log.text
-    await runbook.run_one(send_again, {'"id": 7': f'"id": {row["id"]}'})
+    await runbook.run_one(send_again, {"--id 7": f"--id {row['id']}"})
     runbook.says("The later events of its key follow it")
     await shop.ends(order, "CONFIRMED")
 
@@ -158,8 +156,8 @@ async def a_product_is_given_up(runbook: Runbook, shop: Shop, give_up: str) -> N
     async with shop.topic_setting("inventory.product.v1", "max.message.bytes", "100"):
         await shop.ask("inventory", "POST", "/products", json=product("GIVEN-UP"))
         row = await rows_aside(shop, lambda row: row["key"] == "GIVEN-UP" and row["state"] == "REFUSED")
-    given_up = await runbook.run_one(give_up, {'"id": 7': f'"id": {row["id"]}'})
-    assert given_up.json == {"rows": 1}
+    given_up = await runbook.run_one(give_up, {"--id 7": f"--id {row['id']}"})
+    assert "has given up 1 rows" in given_up.text
     runbook.says("except on the compacted topic `inventory.product.v1`")
     assert all((await shop.check()).values())
     runbook.says("there a later event of the product has the whole state")
@@ -172,7 +170,7 @@ async def an_event_of_an_order_is_given_up(runbook: Runbook, shop: Shop, give_up
         order = await shop.order(deadline=4)
         row = await rows_aside(shop, lambda row: row["key"] == order and row["state"] == "REFUSED")
         await shop.ends(order, "CANCELLED")
-    await runbook.run_one(give_up, {'"id": 7': f'"id": {row["id"]}'})
+    await runbook.run_one(give_up, {"--id 7": f"--id {row['id']}"})
     runbook.says("Its readers never get it, and the later events of its key go on.")
 
     async def nothing_stands_aside() -> None:
@@ -233,7 +231,7 @@ async def a_row_stops_the_relay(runbook: Runbook, shop: Shop, set_aside: str, se
 
     await shop.restart("inventory")
     row = await rows_aside(shop, lambda row: row["key"] == BROKEN_KEY)
-    await runbook.run_one(send_again, {'"id": 7': f'"id": {row["id"]}'})
+    await runbook.run_one(send_again, {"--id 7": f"--id {row['id']}"})
     await are_listed(shop, BROKEN_KEY)
 
 

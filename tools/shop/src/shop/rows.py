@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from shop_observe.timeline import shown
 from shop_stack.admin import require_service
 from shop_stack.ports import SERVICES
 
-Found = Mapping[str, Sequence[Mapping[str, Any]]]
+Row = Mapping[str, Any]
+Found = Mapping[str, Sequence[Row]]
 """Rows by the service that has them."""
+KEY_CHARACTERS = 500
+"""The longest key that a service stores."""
 
 
 def chosen(service: str | None) -> tuple[str, ...]:
@@ -28,20 +29,25 @@ def chosen(service: str | None) -> tuple[str, ...]:
     return (service,)
 
 
-def print_rows(found: Found, columns: Iterable[str], as_json: bool, if_none: str) -> None:
-    """Print rows as a table of `columns`, or all of them as JSON. `if_none` is printed if no service has a row."""
+def print_rows(found: Found, reason_of: Callable[[Row], str], as_json: bool, if_none: str, cure: str) -> None:
+    """Print two lines per row, or all rows as JSON.
+
+    The first line is service, id, state and key. It is never cut off, because commands need id and key. The
+    second is `reason_of` the row. `if_none` is printed if no service has a row, otherwise `cure` at the end.
+    """
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    Console().print(_table_of(found, tuple(columns)) if any(found.values()) else if_none)
-
-
-def _table_of(found: Found, columns: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("service", *columns):
-        table.add_column(column)
+    console = Console(highlight=False)
+    if not any(found.values()):
+        console.print(if_none)
+        return
+    console.print(f"{'service':<13} {'id':>6}  {'state':<9}  key", style="bold")
     for service, rows in found.items():
         for row in rows:
             # A key or a type of a foreign record may hold brackets, and what moves the cursor.
-            table.add_row(service, *(Text(shown(str(row[column] or "-"))) for column in columns))
-    return table
+            key = shown(row["key"], KEY_CHARACTERS) or "-"
+            head = f"{service:<13} {row['id']:>6}  {row['state']:<9}  {key}"
+            console.print(Text(head), soft_wrap=True)
+            console.print(Text(f"  {reason_of(row)}", style="dim"), soft_wrap=True)
+    console.print(cure)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from shop.letters import clock
-from shop.rows import chosen
+from shop.rows import Row, chosen, print_rows
 from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask
@@ -30,8 +27,7 @@ Letter = Annotated[int | None, typer.Option("--id", help="One dead letter, by it
 Key = Annotated[str | None, typer.Option(help="All open dead letters of a key: an order's id, or a SKU.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-KEY_CHARACTERS = 500
-"""The longest key that a service stores."""
+NEXT = "Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`."
 
 
 @app.command("list")
@@ -54,10 +50,7 @@ def list_letters(
     with connect() as target:
         asked = {"state": state, **({"key": key} if key else {})}
         found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    print_letters(found, Console(highlight=False))
+    print_rows(found, reason_of, as_json, "No dead letters.", NEXT)
 
 
 @app.command()
@@ -127,23 +120,7 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     raise typer.Exit(1 if outcome["error"] else 0)
 
 
-def print_letters(found: Mapping[str, Sequence[Mapping[str, Any]]], console: Console) -> None:
-    """Two lines for each letter. A line is never cut off: its key is needed to redrive it."""
-    if not any(found.values()):
-        console.print("No dead letters.")
-        return
-    console.print(f"{'service':<13} {'id':>6}  {'state':<9}  key", style="bold")
-    for service, letters in found.items():
-        for letter in letters:
-            # A key or a type of a foreign record may hold brackets, and what moves the cursor.
-            key = shown(letter["key"], KEY_CHARACTERS) or "-"
-            head = f"{service:<13} {letter['id']:>6}  {letter['state']:<9}  {key}"
-            console.print(Text(head), soft_wrap=True)
-            console.print(Text(f"  {reason_of(letter)}", style="dim"), soft_wrap=True)
-    console.print("Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`.")
-
-
-def reason_of(letter: Mapping[str, Any]) -> str:
+def reason_of(letter: Row) -> str:
     """Which event it is, since when it is dead, and why."""
     event = shown(letter["type"] or "no event")
     since = clock(datetime.fromisoformat(letter["created_at"]))

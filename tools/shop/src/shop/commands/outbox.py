@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from shop.rows import chosen, print_rows
+from shop.rows import Row, chosen, print_rows
+from shop_observe.timeline import shown
 from shop_stack.admin import ask
 from shop_stack.connect import connect
 from shop_stack.errors import UserError
@@ -21,7 +22,7 @@ Key = Annotated[str | None, typer.Option(help="All rows of a key: an order's id,
 Topic = Annotated[str | None, typer.Option(help="All rows of a topic.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-COLUMNS = ("id", "state", "topic", "type", "key", "error")
+NEXT = "Next: `shop outbox send-again SERVICE --id ID`, or `give-up`."
 
 
 @app.command("list")
@@ -43,7 +44,12 @@ def list_rows(
     with connect() as target:
         asked = {"state": state}
         found = {one: ask(target, one, "GET", "/outbox/set-aside", params=asked) for one in chosen(service)}
-    print_rows(found, COLUMNS, as_json, "No row stands aside.")
+    print_rows(found, reason_of, as_json, "No row stands aside.", NEXT)
+
+
+def reason_of(row: Row) -> str:
+    """Which event it is, for which topic, and why it is not sent."""
+    return f"{shown(row['type'] or 'a deleted row')} for {shown(row['topic'])}: {shown(row['error'] or '-')}"
 
 
 @app.command("send-again")
