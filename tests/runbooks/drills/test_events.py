@@ -63,7 +63,10 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
     assert await shop.alert("ShopfloorDeadLetters") > 0
 
     held = letters["HELD", "schema-violation"]
-    listed, shown = await runbook.run(look, {"payments 7": f"payments {held['id']}"})
+    status, listed, shown = await runbook.run(look, {"payments 7": f"payments {held['id']}"})
+    runbook.says("# how many each service keeps, and since when; exit code 4")
+    assert status.code == 4
+    assert "payments keeps" in status.text
     assert_said(listed.text, ["payments", "HELD", "WAITING", "PARKED", held["key"]])
     runbook.says("# one, with headers and data")
     assert shown.json["value"] == "no JSON"

@@ -100,14 +100,14 @@ def test_a_second_new_service_stands_behind_the_first(tmp_path: Path) -> None:
 
 
 def test_a_place_that_a_file_has_lost_is_named_before_anything_is_written() -> None:
-    with pytest.raises(UserError, match=r"Makefile has no line that matches 'gone analytics'"):
+    with pytest.raises(UserError, match=f"Makefile has no line that matches 'gone {LAST}'"):
         inserted("all:\n", Place("Makefile", "gone @last@", "x"), WORDS)
 
 
 def test_behind_every_match_or_behind_the_last(tmp_path: Path) -> None:
-    text = "  analytics.db\n  analytics\n"
+    text = f"  {LAST}.db\n  {LAST}\n"
     every = Place("f", r"^  @last@((?:\.\w+)?)\n", "  @name@\\1\n", every=True)
-    assert inserted(text, every, WORDS) == "  analytics.db\n  specimen.db\n  analytics\n  specimen\n"
+    assert inserted(text, every, WORDS) == f"  {LAST}.db\n  specimen.db\n  {LAST}\n  specimen\n"
     last = Place("f", r"^  \w.*\n", "  @name@\n")
     assert inserted(text, last, WORDS) == text + "  specimen\n"
 
