@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,23 @@ async def test_a_refused_jar_is_told_in_one_sentence(tmp_path: Path, monkeypatch
     monkeypatch.setattr(kafka, "run", refuses)
     with pytest.raises(UserError, match=r"not those that were locked: /m2/x.jar .* downloaded again\.$"):
         await kafka.classpath(tmp_path)
+
+
+def test_two_stacks_that_start_at_once_download_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = tmp_path / "hashes"
+    hashes.touch()
+    taken: list[bool] = []
+
+    def resolved() -> list[Path]:
+        with hashes.open() as another, pytest.raises(BlockingIOError):
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken.append(True)
+        return []
+
+    monkeypatch.setattr(classpath, "HASHES", hashes)
+    monkeypatch.setattr(classpath, "resolved", resolved)
+    monkeypatch.setattr(sys, "argv", ["classpath"])
+    assert classpath.main() == 0
+    assert taken == [True]

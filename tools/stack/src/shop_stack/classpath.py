@@ -8,6 +8,7 @@ A process of its own, so that a download can be ended by ending it.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -28,12 +29,13 @@ class UnknownJar(Exception):
 
 def main() -> int:
     try:
-        jars = resolved()
-        if sys.argv[1:] == ["--lock"]:
-            HASHES.write_text(
-                "".join(f"{hash_of(jar)}  {jar.name}\n" for jar in sorted(jars, key=lambda jar: jar.name))
-            )
-        verify(jars, locked())
+        with HASHES.open() as turns:
+            # Two stacks that start at once share one download: without turns, one reads the other's half a jar.
+            fcntl.flock(turns, fcntl.LOCK_EX)
+            jars = resolved()
+            if sys.argv[1:] == ["--lock"]:
+                lock(jars)
+            verify(jars, locked())
     except (OSError, RuntimeError, UnknownJar) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -49,6 +51,12 @@ def resolved() -> list[Path]:
     artifacts = jgo.resolve(COORDINATE)
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         return list(pool.map(lambda artifact: Path(artifact.resolve()), artifacts))
+
+
+def lock(jars: Sequence[Path]) -> None:
+    """Write down the hashes of these jars."""
+    lines = [f"{hash_of(jar)}  {jar.name}\n" for jar in sorted(jars, key=lambda jar: jar.name)]
+    HASHES.write_text("".join(lines))
 
 
 def verify(jars: Sequence[Path], hashes: Mapping[str, str]) -> None:
