@@ -49,7 +49,7 @@ down: $(READY) ## Stop the shop; its data stays
 TEST_PROCESSES ?= 2
 
 .PHONY: test
-test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 15 minutes in one process
+test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
 	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-runbooks

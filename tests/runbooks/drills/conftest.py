@@ -89,7 +89,7 @@ def running_shop() -> Iterator[Shop]:
 
 @pytest_asyncio.fixture
 async def shop(running_shop: Shop) -> Shop:
-    """The shop with a product on sale and every part ready, whatever a drill before left behind."""
+    """The shop with a product on sale and every part ready. What an earlier drill stopped is started again."""
     for service in list(running_shop.altered):
         await running_shop.restart(service)
     in_own_loop(embedded.up(running_shop.stack))

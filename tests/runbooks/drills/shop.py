@@ -167,7 +167,7 @@ class Shop:
     async def place(
         self, deadline: int | None = None, token: str = "tok_ok", key: str = ""
     ) -> httpx.Response:
-        """Place an order of one unit; the answer, whatever it is."""
+        """Place an order of one unit. Returns the answer, also a refusal."""
         body: dict[str, Any] = {
             "customer_id": "c-drill",
             "lines": [{"sku": SKU, "quantity": 1}],

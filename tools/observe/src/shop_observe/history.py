@@ -39,7 +39,7 @@ class Request:
     """The order in the answer to ``place-order``."""
     answered_at: float | None = None
     customer: str = ""
-    """The customer of ``place-order``, to whom its key belongs."""
+    """The customer of ``place-order``. The idempotency key belongs to this customer."""
 
 
 class History:

@@ -29,7 +29,7 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
     readers = {topic.name: topic.readers for topic in evidence.topics}
     subscribers = subscribers_of(evidence)
     for entry in evidence.log.entries:
-        # A type that is not declared is nobody's, so every reader of the topic must have put it aside.
+        # No reader subscribes to a type that is not declared, so every reader of the topic must have put it aside.
         for group in subscribers.get(entry.type, readers[entry.topic]):
             if (entry.source, entry.id) in evidence.inbox.get(group, ()):
                 continue

@@ -58,7 +58,7 @@ async def measure(bench: Benchmark) -> Result:
 
 async def _caught_up(testbed: Testbed, rate: float) -> None:
     """Return when fewer orders wait than arrive in a second: that is no backlog."""
-    while await _pending(testbed) > rate:  # noqa: ASYNC110  nobody but the database knows
+    while await _pending(testbed) > rate:  # noqa: ASYNC110  only the database knows
         await asyncio.sleep(LOOK_SECONDS)
 
 
