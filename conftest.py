@@ -2,7 +2,7 @@
 
 import pytest
 
-SHARED = ("tests/saga/", "tests/runbooks/drills/")
+SHARED = ("tests/saga/",)
 """Folders whose tests share one running shop. They begin first, so that no process ends long after the other."""
 
 

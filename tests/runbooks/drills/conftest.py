@@ -1,4 +1,4 @@
-"""One shop for all drills, and each page with the hands that follow it."""
+"""One shop for the drills of each file, and each page with the commands that follow it."""
 
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
@@ -76,9 +76,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "runbook(name): the page of docs/runbooks that this drill follows")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_shop() -> Iterator[Shop]:
-    """A whole shop, started once."""
+    """A whole shop, started once for the drills of a file.
+
+    A drill may leave effects that `shop check` cannot forget. One forges events that no service has in an outbox.
+    Another deletes Kafka's data and sends all events of the outboxes again, so those effects would have no cause.
+    """
     with tempfile.TemporaryDirectory(prefix="shop-runbooks-") as folder:
         stack = embedded.stack(Path(folder) / "state", free_base())
         try:

@@ -52,7 +52,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Shop:
-    """The shop of all drills of this process."""
+    """The shop of the drills of one file."""
 
     stack: Stack
     target: Target
