@@ -1,8 +1,8 @@
-"""One service in one process: HTTP, consumer, relay and jobs, put together from what its `main.py` says it has.
+"""One service in one process: HTTP, consumer, relay and jobs, built from the parts that its `main.py` names.
 
 service = build_service(settings, router=api.router, subscriptions=SUBSCRIPTIONS, …)
-service.app     the FastAPI app, whose lifespan runs everything beside HTTP
-service.asgi    the app as it is served: behind load shedding and the limit of bodies
+service.app     the FastAPI app, whose lifespan runs consumer, relay and jobs
+service.asgi    the app as it is served: inside load shedding and the limit of bodies
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -53,7 +53,7 @@ from chassis.web.load_shedding import LoadSheddingMiddleware
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that is put together and does not run yet."""
+    """A service that is built and does not run yet."""
 
     settings: ServiceSettings
     tuning: Tuning
@@ -74,9 +74,9 @@ def build_service(
     load_shedding: LoadShedding | None = None,
     resources: Sequence[Resource] = (),
 ) -> Service:
-    """Put a service together. Which parts run in this process depends on `settings.role`.
+    """Build a service. `settings.role` decides which parts run in this process.
 
-    `problems` maps domain errors to problem types. `resources` are closed when the jobs have ended.
+    `problems` maps domain errors to problem types. `resources` are closed after the jobs have ended.
     """
     tuning = Tuning(settings.tuning_off)
     _configure_process(settings, tuning)
@@ -179,7 +179,7 @@ def _tasks(
     jobs: Jobs,
     load_shedding: LoadShedding | None,
 ) -> dict[str, Task]:
-    """The tasks beside HTTP and the consumer, by their names in the log."""
+    """The background tasks other than the consumer, by their names in the log."""
     tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database)}
     if role != "api":
         tasks["relay"] = relay.run
@@ -256,7 +256,7 @@ def _behind_limits(app: FastAPI, settings: ServiceSettings, load_shedding: LoadS
 
 
 def _configure_process(settings: ServiceSettings, tuning: Tuning) -> None:
-    """Set what all of a process shares: its log, its spans, how Kafka's bytes are read."""
+    """Set the parts that a process has once: its log, its spans, and the way in which it reads Kafka's bytes."""
     configure_logging(settings.service_name, settings.log_level)
     _configure_tracing(settings, tuning)
     if tuning.has("tolerant_records"):

@@ -77,7 +77,7 @@ class PlainRecords(MemoryRecords):  # type: ignore[misc]  # aiokafka is not type
 
 
 class AnyRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is not typed
-    """In place of aiokafka's PartitionRecords: it continues with `TolerantRecords` where aiokafka's own parser fails."""
+    """In place of aiokafka's PartitionRecords: it continues with `TolerantRecords` where aiokafka's parser fails."""
 
     def __init__(self, tp: Any, records: Any, aborted: Any, fetch_offset: int, *rest: Any) -> None:
         self._plain: PlainRecords | None = records if isinstance(records, PlainRecords) else None
