@@ -21,7 +21,7 @@ class ServiceSettings(BaseSettings):
 
     service_name: str
     database_url: SecretStr = Field(
-        description="postgresql://role:password@host:port/database; the role needs rights on rows, and none on tables"
+        description="postgresql://role:password@host:port/database; the role changes rows, and no tables"
     )
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
