@@ -62,7 +62,7 @@ class Selection(Selected):
 
 
 class Outcome(BaseModel):
-    """The number of dead letters that were ended, and of those that are still open because an earlier one failed again."""
+    """Counts of dead letters: those that were ended, and those still open because an earlier one failed again."""
 
     ended: int
     still_open: int
