@@ -36,7 +36,9 @@ class ServiceSettings(BaseSettings):
     http_port: int = 8000
     log_level: str = "info"
     database_pool_size: int = Field(
-        8, ge=2, description="size of each of the two pools: requests, background work. The relay has one more"
+        8,
+        ge=2,
+        description="size of each of the two pools: requests, background work. The relay has one more",
     )
     request_statement_seconds: float = Field(5, gt=0, description="deadline of a statement of a request")
     background_statement_seconds: float = Field(
@@ -67,11 +69,13 @@ class ServiceSettings(BaseSettings):
     # were added to a topic while it did not run.
     kafka_group_instance_id: str | None = None
     outbox_retention: timedelta = Field(
-        timedelta(days=8), description="how long sent outbox rows are kept, so that a lost topic can be filled again"
+        timedelta(days=8),
+        description="how long sent outbox rows are kept, so that a lost topic can be filled again",
     )
     # Kafka's defaults (7 days, in segments of 7 days), and the 8 days in which an outbox can publish an event again.
     inbox_retention: timedelta = Field(
-        timedelta(days=23), description="how long inbox rows are kept; longer than a topic can deliver an event"
+        timedelta(days=23),
+        description="how long inbox rows are kept; longer than a topic can deliver an event",
     )
 
     @field_validator("database_url")

@@ -9,9 +9,7 @@ EVENTS_PUBLISHED = Counter("chassis_events_published_total", "Events acknowledge
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
 JOB_ITEMS_DONE = Counter("chassis_job_done_total", "Items done by a job", ["job"])
 CONSUMER_STALLS = Counter("chassis_consumer_stalls_total", "Consumers cut off because they made no progress")
-ITEMS_FAILED = Gauge(
-    "chassis_items_failed", "Items that failed for good and need an operator", ["kind"]
-)
+ITEMS_FAILED = Gauge("chassis_items_failed", "Items that failed for good and need an operator", ["kind"])
 DEAD_LETTERS_OPEN = Gauge("chassis_dead_letters_open", "Dead letters that wait for an operator", ["group"])
 DEAD_LETTERS = Counter("chassis_dead_letters_total", "Dead letters stored", ["group", "reason"])
 BREAKERS_OPEN = Gauge(
@@ -20,7 +18,8 @@ BREAKERS_OPEN = Gauge(
     ["type"],
 )
 PARTITIONS_WAITING = Gauge(
-    "chassis_partitions_waiting", "Partitions that wait for a message that could be neither handled nor stored"
+    "chassis_partitions_waiting",
+    "Partitions that wait for a message that could be neither handled nor stored",
 )
 RETENTION_TOO_SHORT = Gauge(
     "chassis_inbox_retention_too_short",

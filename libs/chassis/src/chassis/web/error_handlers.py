@@ -83,7 +83,9 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
         dependency = dependency_of(error)
         OUTAGES.failed(dependency, "requests", error)
         kind = UNAVAILABLE if dependency == DATABASE else DEPENDENCY_UNAVAILABLE
-        detail = "The request had no effect, or its effect is not known: repeat it, with the same Idempotency-Key."
+        detail = (
+            "The request had no effect, or its effect is not known: repeat it, with the same Idempotency-Key."
+        )
         return problem_response(kind, detail=detail, dependency=dependency)
     log.error("request.failed", path=request.url.path, exc_info=error)
     return problem_response(UNEXPECTED)

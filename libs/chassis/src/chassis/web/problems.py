@@ -29,7 +29,9 @@ class Problem(HTTPException):
 
 
 UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is unavailable", RETRY_LATER)
-DEPENDENCY_UNAVAILABLE = ProblemType(503, "dependency-unavailable", "A dependency is unavailable", RETRY_LATER)
+DEPENDENCY_UNAVAILABLE = ProblemType(
+    503, "dependency-unavailable", "A dependency is unavailable", RETRY_LATER
+)
 OVERLOADED = ProblemType(429, "overloaded", "Too much work is waiting", RETRY_LATER)
 UNEXPECTED = ProblemType(500, "internal-error", "An unexpected error; it has been logged")
 TOO_LARGE = ProblemType(413, "body-too-large", "The body is too large", {"Connection": "close"})
