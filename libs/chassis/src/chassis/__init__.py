@@ -29,7 +29,8 @@ These modules join the packages:
 Shutdown. On SIGTERM a process ends in this order:
 
 1. HTTP: the server accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
-   request, and then up to 4 s for requests in progress. Consumer, relay and jobs still run.
+   request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs still run
+   meanwhile.
 2. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group.
 3. Relay, jobs and all other tasks are cancelled. The relay has 1 s to release its leases. A queue of intents records
    the calls that are done, and makes its other intents due at once.
@@ -38,7 +39,8 @@ Shutdown. On SIGTERM a process ends in this order:
 5. The last spans are sent, within 2 s.
 
 Rows of the outbox that are not sent stay in the table. The relay of another process sends them, or that of the next
-start. `/readyz` does not change during the shutdown. On Kubernetes a pause before SIGTERM lets proxies stop sending.
+start. `/readyz` does not change during the shutdown. On Kubernetes an API pod pauses before SIGTERM, so
+that proxies stop sending.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 
