@@ -55,9 +55,7 @@ def locked(lock: str) -> set[tuple[str, str]]:
 
 def listed(document: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Name and version of each package of a CycloneDX list."""
-    return {
-        (re.sub(r"[-_.]+", "-", one["name"]).lower(), one["version"]) for one in document["components"]
-    }
+    return {(re.sub(r"[-_.]+", "-", one["name"]).lower(), one["version"]) for one in document["components"]}
 
 
 def test_each_image_has_a_list(lists: Mapping[str, Any]) -> None:
@@ -90,5 +88,8 @@ def test_without_a_network_an_audit_says_not_checked_and_is_not_green(tmp_path: 
         PIP_CACHE_DIR=str(tmp_path / "pip"),
     )
     assert asked.returncode != 0
-    assert "services/orders/requirements.txt: not checked: the vulnerability service is not reachable" in asked.stdout
+    assert (
+        "services/orders/requirements.txt: not checked: the vulnerability service is not reachable"
+        in asked.stdout
+    )
     assert "0 locked versions checked" in asked.stdout

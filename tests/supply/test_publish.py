@@ -10,7 +10,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 WHERE_AND_WHAT = ("SHOP_REGISTRY=registry.example", "SHOP_VERSION=0.2.0")
-DOCKER = '#!/bin/sh\n[ "$2" = version ] || printf "%s\\n" "$*" "version $SHOP_VERSION" "revision $SHOP_REVISION"\n'
+DOCKER = (
+    '#!/bin/sh\n[ "$2" = version ] || printf "%s\\n" "$*" "version $SHOP_VERSION" "revision $SHOP_REVISION"\n'
+)
 """A `docker` that has buildx and prints what it is asked to build."""
 
 
@@ -47,7 +49,9 @@ def test_each_image_is_built_with_an_sbom_and_provenance_and_pushed(tmp_path: Pa
 
 
 @pytest.mark.parametrize("given", [(), WHERE_AND_WHAT[:1], WHERE_AND_WHAT[1:]])
-def test_without_a_registry_or_a_version_there_is_one_sentence(tmp_path: Path, given: tuple[str, ...]) -> None:
+def test_without_a_registry_or_a_version_there_is_one_sentence(
+    tmp_path: Path, given: tuple[str, ...]
+) -> None:
     asked = publish(tmp_path, *given)
     assert asked.returncode != 0
     assert asked.stdout == ""
@@ -57,4 +61,6 @@ def test_without_a_registry_or_a_version_there_is_one_sentence(tmp_path: Path, g
 def test_without_buildx_there_is_one_sentence(tmp_path: Path) -> None:
     asked = publish(tmp_path, *WHERE_AND_WHAT, docker="#!/bin/sh\nexit 1\n")
     assert asked.returncode != 0
-    assert asked.stderr.startswith("make: docker buildx does not answer: install Docker with its buildx plugin.")
+    assert asked.stderr.startswith(
+        "make: docker buildx does not answer: install Docker with its buildx plugin."
+    )

@@ -52,9 +52,13 @@ def zizmor(folder: Path) -> "subprocess.CompletedProcess[str]":
 
 def workflow_faults(text: str) -> list[str]:
     """Actions that are not fixed by a commit, and rights to write."""
-    faults = [f"{uses} is not a commit with its version" for uses in USES.findall(text) if not BY_COMMIT.fullmatch(uses)]
+    loose = [uses for uses in USES.findall(text) if not BY_COMMIT.fullmatch(uses)]
+    faults = [f"{uses} is not a commit with its version" for uses in loose]
     workflow = yaml.safe_load(text)
-    granted = [workflow.get("permissions"), *(job.get("permissions", {}) for job in workflow["jobs"].values())]
+    granted = [
+        workflow.get("permissions"),
+        *(job.get("permissions", {}) for job in workflow["jobs"].values()),
+    ]
     return faults + [f"a right to write: {rights}" for rights in granted if "write" in str(rights)]
 
 

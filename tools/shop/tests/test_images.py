@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from shop.cli import app
 from shop.supply import images, registry
@@ -120,7 +119,8 @@ def test_every_image_that_this_repository_names_is_found(clone: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", ["localhost/shopfloor/orders:dev", "registry.example/shopfloor/orders:1", "code", "a/b:${VERSION}"]
+    "image",
+    ["localhost/shopfloor/orders:dev", "registry.example/shopfloor/orders:1", "code", "a/b:${VERSION}"],
 )
 def test_images_of_ours_and_stages_are_asked_about_nowhere(image: str) -> None:
     assert not images.is_foreign(image)

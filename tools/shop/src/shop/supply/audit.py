@@ -82,7 +82,7 @@ def ask(root: Path, lock: Path) -> Sequence[dict[str, Any]] | None:
 
     Raises UserError if pip-audit is not installed, or fails for another reason.
     """
-    command = [root / PROGRAM, "--requirement", lock, "--require-hashes", "--disable-pip"]
+    command = [str(root / PROGRAM), "--requirement", str(lock), "--require-hashes", "--disable-pip"]
     output = ["--format", "json", "--desc", "off", "--progress-spinner", "off"]
     try:
         asked = subprocess.run([*command, *output], capture_output=True, text=True, check=False)
