@@ -61,7 +61,7 @@ def test_a_vulnerability_fails_and_is_named_with_the_versions_that_mend_it(clone
     result = run("--json")
     assert result.exit_code == 1
     found = json.loads(result.stdout)["vulnerabilities"]
-    assert found[0] == {
+    assert found[1] == {
         "lock": "requirements-dev.txt",
         "package": "jinja2",
         "version": "2.0",
@@ -88,6 +88,15 @@ def test_a_service_that_is_away_is_asked_once(clone: Path) -> None:
     assert (clone / "calls").read_text().splitlines() == ["called"]
 
 
+def test_a_service_that_knows_no_package_of_a_lock_is_not_reachable(clone: Path) -> None:
+    """So answers a proxy that refuses what it does not know, and pip-audit alone ends with 0."""
+    write_pip_audit(clone, reporting(SKIPPED, SKIPPED))
+    result = run()
+    assert result.exit_code == 3
+    assert result.stdout.count("not checked: the vulnerability service is not reachable") == 2
+    assert "ours" not in result.stdout
+
+
 def test_a_package_that_the_service_does_not_know_is_not_checked(clone: Path) -> None:
     write_pip_audit(clone, reporting(SOUND, SKIPPED))
     result = run()
@@ -102,7 +111,7 @@ def test_a_vulnerability_outweighs_what_was_not_checked(clone: Path) -> None:
 
 def test_another_failure_of_pip_audit_is_one_sentence(clone: Path) -> None:
     write_pip_audit(clone, "echo 'ERROR: requirement x does not contain a hash' >&2; exit 1")
-    with pytest.raises(UserError, match=r"could not examine .*requirements-dev\.txt: ERROR: requirement x"):
+    with pytest.raises(UserError, match=r"could not examine .*requirements\.txt: ERROR: requirement x"):
         audit.audit(clone)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from shop_stack.errors import UserError
 
-LOCKS = ("requirements*.txt", "services/*/requirements.txt", "tools/*/*requirements.txt")
+LOCKS = ("tools/*/*requirements.txt", "services/*/requirements.txt", "requirements*.txt")
 PROGRAM = Path(".shop/supply/environment/bin/pip-audit")
 """Where `make audit` installs it, from requirements-supply.txt."""
 AWAY = "the vulnerability service is not reachable"
@@ -78,7 +78,9 @@ def audit(root: Path) -> Audit:
 
 
 def ask(root: Path, lock: Path) -> Sequence[dict[str, Any]] | None:
-    """What the service says about each package of a lock, as pip-audit reports it; None if it is not reachable.
+    """What the service says about each package of a lock, as pip-audit reports it.
+
+    None if the service is not reachable, or knows no package of the lock.
 
     Raises UserError if pip-audit is not installed, or fails for another reason.
     """
@@ -96,7 +98,8 @@ def ask(root: Path, lock: Path) -> Sequence[dict[str, Any]] | None:
             return None
         reason = " ".join(asked.stderr.split())[-300:]
         raise UserError(f"pip-audit could not examine {lock}: {reason}") from None
-    return packages
+    # A proxy that refuses everything looks like a service that knows no package; pip-audit itself calls that a pass.
+    return packages if any("skip_reason" not in package for package in packages) else None
 
 
 def vulnerabilities(lock: str, package: dict[str, Any]) -> list[Vulnerability]:
