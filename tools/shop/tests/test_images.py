@@ -211,6 +211,23 @@ def test_an_answer_that_is_not_a_digest_is_written_nowhere(
         registry.digest_in(answer)
 
 
+@pytest.mark.parametrize(
+    ("complaint", "reason"),
+    [
+        (
+            "docker: unknown command: docker buildx\n\nRun 'docker --help'\n",
+            "docker has no buildx plugin",
+        ),
+        ("unknown flag: --format\n\nUsage:  docker [OPTIONS]\n", "docker has no buildx plugin"),
+        ("Cannot connect\nTry again\n", "Cannot connect"),
+        ("#1 asking\nERROR: no such host\n", "no such host"),
+        ("", "docker gave no reason"),
+    ],
+)
+def test_the_reason_is_the_line_that_says_it(complaint: str, reason: str) -> None:
+    assert registry.reason_in(complaint) == reason
+
+
 def test_pin_writes_what_is_resolved_and_tells_the_rest(clone: Path, docker: Registry) -> None:
     write_docker(docker.folder, {"postgres:18": f'"{digest("a")}"'}, AWAY)
     found = states("pin")

@@ -21,9 +21,8 @@ NOT_CHECKED = 3
 def audit(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Ask for known vulnerabilities of every version in every lock.
 
-    pip-audit asks the vulnerability service of the Python Packaging Authority. It
-    sends names and versions, and installs nothing. `make audit` installs pip-audit
-    itself.
+    pip-audit asks the vulnerability service of the Python package index. It sends
+    names and versions, and installs nothing. `make audit` installs pip-audit first.
 
     Exit code 0 if every version was checked and none is vulnerable, 1 if one is,
     3 if none is known to be and some were not checked. "Not checked" is no pass:

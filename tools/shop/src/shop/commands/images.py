@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from shop.supply import images
@@ -81,29 +80,23 @@ def report(findings: Sequence[Finding], as_json: bool) -> None:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         console = Console(highlight=False)
-        console.print(table_of(findings))
+        print_findings(findings, console)
         for state, cure in CURES.items():
             if any(finding.state is state for finding in findings):
                 console.print(cure)
     raise typer.Exit(exit_code(findings))
 
 
-def table_of(findings: Sequence[Finding]) -> Table:
-    """A row for each image: how it is fixed, how many lines name it, and the reason or the new digest."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "image", "lines", "state"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("detail", overflow="fold")
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """Print two lines for each image: how it is fixed and how many lines name it, then the reason or the digest."""
+    width = max((len(images.tag_of(finding.image)) for finding in findings), default=0)
     for finding in findings:
+        tag = images.tag_of(finding.image)
+        named = f"{len(finding.files)} {'line' if len(finding.files) == 1 else 'lines'}"
+        console.print(f"{MARKS[finding.state]} {tag:<{width}}  {named:>8}  {finding.state}", soft_wrap=True)
         # What docker says may hold brackets, which are no markup.
-        table.add_row(
-            MARKS[finding.state],
-            Text(images.tag_of(finding.image)),
-            str(len(finding.files)),
-            finding.state.value,
-            Text(finding.detail or finding.image.partition("@")[2]),
-        )
-    return table
+        detail = finding.detail or finding.image.partition("@")[2]
+        console.print(Text(f"  {detail}", style="dim"), soft_wrap=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -13,6 +13,9 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 HAS_NONE = re.compile(r": not found\s*$|manifest unknown", re.IGNORECASE)
 """The registry answered, and the image is not there. Every other complaint says nothing about the image."""
 
+NO_BUILDX = re.compile(r"unknown flag: --format|unknown command|is not a docker command")
+"""Complaints of a docker that does not know the word buildx."""
+
 
 class Unresolved(Exception):
     """No registry answered for the image. Its message is the reason, on one line."""
@@ -42,7 +45,7 @@ def digest_of(image: str) -> str:
     if asked.returncode != 0:
         if HAS_NONE.search(asked.stderr):
             raise NoSuchImage(image)
-        raise Unresolved(last_line(asked.stderr))
+        raise Unresolved(reason_in(asked.stderr))
     return digest_in(asked.stdout)
 
 
@@ -57,7 +60,10 @@ def digest_in(output: str) -> str:
     return answer
 
 
-def last_line(text: str) -> str:
-    """The last line of an error output, where docker says the reason; without the line breaks of the others."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("ERROR: ")[-300:] if lines else "docker gave no reason"
+def reason_in(complaint: str) -> str:
+    """The line of docker's complaint that says the reason: the one marked ERROR, else the first."""
+    if NO_BUILDX.search(complaint):
+        return "docker has no buildx plugin"
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    marked = [line for line in lines if line.startswith("ERROR: ")]
+    return (marked or lines or ["docker gave no reason"])[0].removeprefix("ERROR: ")[:300]
