@@ -5,8 +5,6 @@ A channel is opened for a batch of letters, and gives a function that sends one 
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Protocol
@@ -27,13 +25,12 @@ from aiosmtplib import (
 
 from chassis.jobs import NotNow
 from notifications.domain import Letter
+from notifications.settings import ADDRESS_ERRORS, address_of
 
 log = structlog.get_logger("notifications")
 
 Send = Callable[[Letter], Awaitable[None]]
 
-ADDRESS_ERRORS = (MessageError, ValueError, IndexError)
-"""Errors of the library for a text that is no address. A UnicodeError is a ValueError."""
 TOO_MANY_RECIPIENTS = 552
 """Some relays answer 552 where they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
@@ -87,8 +84,8 @@ class LogChannel:
 class SmtpChannel:
     """Sends e-mail through a relay: one connection per batch, STARTTLS where the relay offers it.
 
-    With a password, smtp:// requires STARTTLS: a relay that does not offer it, or whose certificate is not valid, gets
-    neither password nor message.
+    With a login, smtp:// requires STARTTLS: a relay that does not offer it, or whose certificate is not valid, gets
+    neither login nor message. A user name alone is a login too, because it may be a token.
 
     `url` is smtp://user:password@host:port or smtps://…; the ports are 25 and 465 if it names none.
     `address_template` holds `{customer_id}`: the shop keeps no addresses.
@@ -116,13 +113,14 @@ class SmtpChannel:
 
     def _client(self) -> SMTP:
         secure = self._url.scheme == "smtps"
+        has_login = self._url.username or self._url.password
         return SMTP(
             hostname=self._url.hostname,
             port=self._url.port or (465 if secure else 25),
             username=unquote(self._url.username) if self._url.username else None,
             password=unquote(self._url.password) if self._url.password else None,
             use_tls=secure,
-            start_tls=True if self._url.password and not secure else None,
+            start_tls=True if has_login and not secure else None,
             timeout=self._timeout,
         )
 
@@ -132,19 +130,17 @@ class SmtpChannel:
             await client.send_message(message)
         except (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError) as error:
             raise Unavailable(_slug(error)) from error
-        except ADDRESS_ERRORS as error:
-            raise Undeliverable("invalid-address") from error
         except SMTPNotSupported as error:
-            raise Undeliverable("smtputf8-not-supported") from error
+            # If it is the sender or the template, the message is sent after the settings are corrected.
+            refused = NotTaken if letter.customer_id.isascii() else Undeliverable
+            raise refused("smtputf8-not-supported") from error
         except SMTPException as error:
             raise (Undeliverable if _is_final(error) else NotTaken)(_slug(error)) from error
 
     def _email(self, letter: Letter) -> EmailMessage:
         message = EmailMessage()
         try:
-            message["To"] = Address(
-                addr_spec=self._address_template.replace("{customer_id}", letter.customer_id)
-            )
+            message["To"] = address_of(self._address_template, letter.customer_id)
         except ADDRESS_ERRORS as error:
             raise Undeliverable("invalid-address") from error
         message["From"] = self._sender

@@ -82,6 +82,7 @@ class Mailbox:
     """An SMTP server that keeps what it takes. `answer` is what it says to DATA, `recipient` to RCPT."""
 
     messages: list[EmailMessage] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
     answer: str = "250 taken"
     refuse: str | None = None
     refusal: str = "550 no such user"
@@ -99,6 +100,7 @@ class Mailbox:
             message = BytesParser(policy=default).parsebytes(envelope.content)
             assert isinstance(message, EmailMessage)
             self.messages.append(message)
+            self.recipients += envelope.rcpt_tos
         return self.answer
 
 
@@ -114,8 +116,8 @@ class Relay:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        self.controller = Controller(self.mailbox, hostname="127.0.0.1", port=self.port)
+    def start(self, **options: Any) -> None:
+        self.controller = Controller(self.mailbox, hostname="127.0.0.1", port=self.port, **options)
         self.controller.start()
 
     def stop(self) -> None:

@@ -27,6 +27,8 @@ from notifications.jobs import count_failed, deliver
 from testkit import statements
 
 NOT_ADDRESSES = ["a\r\nBcc: everybody@example", "two words", "a@b@c", "", "a<b"]
+OF_ANOTHER = ["ada(2)", "ada (x)", '"ada"', "(x)ada", " ada", "ada\t", "=?utf-8?q?ada?="]
+"""Customer ids that a parser of addresses reads as `ada`."""
 SENDER = "Shopfloor <orders@shopfloor.example>"
 TEMPLATE = "{customer_id}@customers.example"
 
@@ -253,11 +255,20 @@ async def test_messages_that_failed_are_counted(desk: Any, relay: Any) -> None:
     assert REGISTRY.get_sample_value("chassis_items_failed", {"kind": "notification"}) == 2
 
 
-@given(customer_id=st.text(max_size=80) | st.sampled_from([*NOT_ADDRESSES, "\ud800"]))
+WRITTEN_AS_ADA = st.lists(
+    st.sampled_from(["ada", "(2)", '"', " ", ".", "\\", "@", "=?utf-8?q?ada?="]), max_size=6
+)
+
+
+@given(
+    customer_id=st.text(max_size=80)
+    | WRITTEN_AS_ADA.map("".join)
+    | st.sampled_from([*NOT_ADDRESSES, *OF_ANOTHER, "\ud800"])
+)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_customer_id_stops_the_letters_after_it(relay: Any, customer_id: str) -> None:
     channel = smtp(relay.url)
-    taken = len(relay.mailbox.messages)
+    taken = len(relay.mailbox.recipients)
     first, second = letter_to(customer_id), letter_to("customer-ada")
     sent, late, undeliverable = await send_all(channel, [first, second])
     assert late == {}
@@ -265,10 +276,11 @@ async def test_no_customer_id_stops_the_letters_after_it(relay: Any, customer_id
         letter.id for letter in (first, second) if letter.id not in undeliverable
     ]
     assert second.id not in undeliverable
-    assert len(relay.mailbox.messages) - taken == len(sent)
+    mailboxes = [f"{letter.customer_id}@customers.example" for letter in sent]
+    assert relay.mailbox.recipients[taken:] == mailboxes, "a message goes to its own customer and to no other"
 
 
-@pytest.mark.parametrize("customer_id", NOT_ADDRESSES)
+@pytest.mark.parametrize("customer_id", [*NOT_ADDRESSES, *OF_ANOTHER])
 async def test_a_customer_id_that_gives_no_address_is_set_aside(
     desk: Any, relay: Any, order: UUID, customer_id: str
 ) -> None:
@@ -277,6 +289,25 @@ async def test_a_customer_id_that_gives_no_address_is_set_aside(
     (row,) = await desk.rows()
     assert (row["state"], row["last_error"]) == ("FAILED", "invalid-address")
     assert relay.mailbox.messages == []
+
+
+@pytest.mark.parametrize(
+    ("sender", "template", "customer_id", "state"),
+    [
+        ("ä@x.example", TEMPLATE, "ada", "PENDING"),
+        (SENDER, "{customer_id}@ä.example", "ada", "PENDING"),
+        (SENDER, "orders@{customer_id}.example", "ädä", "FAILED"),
+    ],
+)
+async def test_only_the_customers_own_letters_make_a_message_undeliverable(
+    desk: Any, relay: Any, order: UUID, sender: str, template: str, customer_id: str, state: str
+) -> None:
+    relay.stop()
+    relay.start(enable_SMTPUTF8=False)
+    await desk.confirm(order, customer_id=customer_id)
+    assert await deliver(SmtpChannel(relay.url, sender, template), desk.database) == 0
+    (row,) = await desk.rows()
+    assert (row["state"], row["last_error"]) == (state, "smtputf8-not-supported")
 
 
 async def test_a_relay_that_refuses_for_now_gets_the_message_later(
@@ -327,8 +358,9 @@ async def test_with_nothing_due_the_job_asks_once_and_rests(desk: Any) -> None:
     assert len(sent) == 1
 
 
-async def test_a_password_is_not_sent_to_a_relay_without_tls(
-    desk: Any, relay: Any, order: UUID, unused_tcp_port_factory: Callable[[], int]
+@pytest.mark.parametrize("login", ["user:hunter2", "a-token-as-user-name"])
+async def test_a_login_is_not_sent_to_a_relay_without_tls(
+    desk: Any, relay: Any, order: UUID, unused_tcp_port_factory: Callable[[], int], login: str
 ) -> None:
     passwords: list[Any] = []
 
@@ -344,7 +376,7 @@ async def test_a_password_is_not_sent_to_a_relay_without_tls(
         warnings.simplefilter("ignore")  # aiosmtpd warns of what this test is about
         plain.start()
     await desk.confirm(order)
-    await deliver(smtp(f"smtp://user:hunter2@127.0.0.1:{port}"), desk.database)
+    await deliver(smtp(f"smtp://{login}@127.0.0.1:{port}"), desk.database)
     plain.stop()
     (row,) = await desk.rows()
     assert row["state"] == "PENDING"

@@ -26,14 +26,70 @@ def test_with_an_smtp_url_customers_get_mail(url: str) -> None:
     assert isinstance(channel_of(settings(smtp_url=url)), SmtpChannel)
 
 
-@pytest.mark.parametrize("url", ["http://user:hunter2@relay", "relay:25", "smtp://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@relay",
+        "relay:25",
+        "smtp://",
+        # A password with a character that ends the authority of a URL, and was not written as %2F, %3F or %23.
+        "smtp://user:hunter2/x@relay:25",
+        "smtp://user:25/hunter2@relay:25",
+        "smtp://user:hunter2?x@relay",
+        "smtp://user:25?hunter2@relay",
+        "smtp://user:hunter2#x@relay",
+        "smtp://token/hunter2@relay",
+        # urlsplit() refuses these, and quotes the password of the second one.
+        "smtp://user:[hunter2@relay",
+        "smtp://user:hunter2\u2100@relay",
+        "smtp://relay:hunter2",
+        "smtp://relay:0",
+    ],
+)
 def test_a_url_that_names_no_relay_is_refused_and_its_password_not_repeated(url: str) -> None:
     with pytest.raises(ValidationError, match="SMTP_URL must look like") as refusal:
         settings(smtp_url=url)
     assert "hunter2" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("template", ["orders@shop.example", "{customer_id}"])
+@pytest.mark.parametrize(
+    "sender", ["Shopfloor <orders@shopfloor.example>", "orders@shop.example", "ä@x.example"]
+)
+def test_a_sender_is_one_address_with_or_without_a_name(sender: str) -> None:
+    assert settings(notifications_sender=sender).notifications_sender == sender
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        " ",
+        "Shopfloor",
+        "orders@",
+        "@shop.example",
+        "a@x.example, b@x.example",
+        "a@x\nBcc: b@x",
+        "\udcff@x.example",
+    ],
+)
+def test_a_sender_that_is_not_one_address_is_refused(sender: str) -> None:
+    with pytest.raises(ValidationError, match="NOTIFICATIONS_SENDER"):
+        settings(notifications_sender=sender)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "orders@shop.example",
+        "{customer_id}",
+        "{customer_id}@",
+        "@{customer_id}",
+        "{customer_id}@shop example",
+        '"{customer_id}"@shop.example',
+        "{customer_id}(x)@shop.example",
+        "{customer_id}@\udcff.example",
+    ],
+)
 def test_a_template_that_gives_no_address_of_the_customer_is_refused(template: str) -> None:
     with pytest.raises(ValidationError, match="NOTIFICATIONS_ADDRESS_TEMPLATE"):
         settings(notifications_address_template=template)
