@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from chassis.events import ConsumedEvent, ConsumedPart, Money, PublishedEvent
 
@@ -107,9 +107,18 @@ class OrderedLine(ConsumedPart):
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
-    """An order asks for stock."""
+    """An order asks for stock.
+
+    Inventory uses the lines. It reads what payments reads too: if payments could not read the order, no payment would
+    ever end its reservation.
+    """
 
     order_id: UUID
+    customer_id: str
+    total: Money
+    payment_token: SecretStr
+    placed_at: AwareDatetime
+    deadline_at: AwareDatetime
     lines: Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=100)]
 
 

@@ -1,13 +1,15 @@
 """A fresh database per test, and short words for what the tests do with it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from chassis.events import PublishedEvent
+from chassis.events import Money, PublishedEvent
 from chassis.outbox import Database
 from inventory import handlers
 from inventory.db import lock_reservations, product, reservation
@@ -16,6 +18,8 @@ from inventory.events import OrderCancelled, OrderConfirmed, OrderedLine, OrderP
 from inventory.main import create_service
 from inventory.settings import Settings
 from testkit import client, published, received
+
+PLACED_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -49,7 +53,15 @@ class Floor:
     def placed(order_id: UUID, pieces: dict[str, int]) -> OrderPlaced:
         """An order as inventory reads it."""
         lines = tuple(OrderedLine(sku=sku, quantity=quantity) for sku, quantity in pieces.items())
-        return OrderPlaced(order_id=order_id, lines=lines)
+        return OrderPlaced(
+            order_id=order_id,
+            customer_id="customer-ada",
+            total=Money(amount_minor=100, currency="EUR"),
+            payment_token=SecretStr("tok_ok"),
+            placed_at=PLACED_AT,
+            deadline_at=PLACED_AT + timedelta(seconds=60),
+            lines=lines,
+        )
 
     async def commit(self, *order_ids: UUID) -> list[PublishedEvent]:
         """OrderConfirmed for each order, in one batch."""
