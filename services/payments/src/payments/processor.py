@@ -17,6 +17,9 @@ from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
 
 ALREADY_REFUNDED = "urn:shopfloor:problem:already-refunded"
 
+MAX_ANSWER_BYTES = 65_536
+"""The largest answer that is read. The processor's answers are some hundred bytes."""
+
 _TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropagator()
 
 
@@ -89,7 +92,7 @@ class Processor:
             _TRACE_CONTEXT.inject(headers)
             try:
                 async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
-                    content = await answer.read()
+                    content = await _content_of(answer)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 away = ProcessorUnavailable(f"{type(error).__name__} from the card processor")
                 OUTAGES.failed(away.dependency, what, error)
@@ -101,8 +104,24 @@ class Processor:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # created on first use, because it belongs to the running event loop
             connector = aiohttp.TCPConnector(limit=self._connections)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            # Without compression, a few bytes cannot become a large answer.
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                headers={"Accept-Encoding": "identity"},
+                auto_decompress=False,
+            )
         return self._session
+
+
+async def _content_of(answer: aiohttp.ClientResponse) -> bytes:
+    """The body of the answer. Raises ClientPayloadError for one that is too large; its connection is then closed."""
+    content = bytearray()
+    async for chunk in answer.content.iter_any():
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            raise aiohttp.ClientPayloadError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    return bytes(content)
 
 
 def _unsettled(status: int) -> ProcessorUnavailable:

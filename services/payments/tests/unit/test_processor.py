@@ -22,6 +22,7 @@ class Other:
 
     def __init__(self) -> None:
         self.status = 201
+        self.is_compressed = False
         self.body: Any = {"charge_id": "ch_1", "status": "succeeded"}
         self.asked: list[tuple[str, dict[str, str], Any]] = []
 
@@ -33,7 +34,10 @@ class Other:
             request.transport.close()
         if self.status == -1:  # think for ever
             await asyncio.Event().wait()
-        return web.json_response(self.body, status=self.status or 200)
+        response = web.json_response(self.body, status=self.status or 200)
+        if self.is_compressed:
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
 
 
 @pytest.fixture
@@ -122,6 +126,35 @@ async def test_no_answer_settles_nothing_and_names_no_card(
     with pytest.raises(ProcessorUnavailable) as caught:
         await processor.charge(CHARGE)
     assert "tok_ok" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [201, 402, 503])
+async def test_an_answer_without_an_end_settles_nothing_and_is_not_collected(status: int) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        endless = web.StreamResponse(status=status)
+        await endless.prepare(request)
+        while True:
+            await endless.write(b" " * 65_536)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        client = Processor(str(server.make_url("/")), 3_600, 4)
+        async with asyncio.timeout(30):
+            with pytest.raises(ProcessorUnavailable, match="ClientPayloadError"):
+                await client.charge(CHARGE)
+        await client.close()
+
+
+async def test_an_answer_is_asked_for_and_taken_without_compression(
+    other: Other, processor: Processor
+) -> None:
+    """A few bytes could become any number."""
+    other.is_compressed = True
+    with pytest.raises(ProcessorUnavailable):
+        await processor.charge(CHARGE)
+    [(_, headers, _)] = other.asked
+    assert headers["accept-encoding"] == "identity"
 
 
 async def test_a_processor_that_is_away_settles_nothing() -> None:
