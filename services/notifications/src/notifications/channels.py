@@ -31,6 +31,9 @@ log = structlog.get_logger("notifications")
 
 Send = Callable[[Letter], Awaitable[None]]
 
+LOST = (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError)
+"""Errors after which the connection cannot be used again."""
+MOST_LOST = 2
 TOO_MANY_RECIPIENTS = 552
 """Some relays answer 552 where they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
@@ -84,6 +87,9 @@ class LogChannel:
 class SmtpChannel:
     """Sends e-mail through a relay: one connection per batch, STARTTLS where the relay offers it.
 
+    If the relay goes silent or hangs up at a letter, the next letter gets a new connection: the cause may be one
+    recipient. After the second one in a row the relay counts as unavailable.
+
     With a login, smtp:// requires STARTTLS: a relay that does not offer it, or whose certificate is not valid, gets
     neither login nor message. A user name alone is a login too, because it may be a token.
 
@@ -101,15 +107,38 @@ class SmtpChannel:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Send]:
+        client: SMTP | None = await self._connected()
+        lost = 0  # connections in a row that a letter has lost
+
+        async def send(letter: Letter) -> None:
+            nonlocal client, lost
+            message = self._email(letter)
+            client = client or await self._connected()
+            try:
+                await self._send(client, letter, message)
+            except LOST as error:
+                client.close()
+                client = None
+                lost += 1
+                raise (NotTaken if lost < MOST_LOST else Unavailable)(_slug(error)) from error
+            except (NotTaken, Undeliverable):
+                lost = 0
+                raise
+            lost = 0
+
+        try:
+            yield send
+        finally:
+            if client is not None:
+                await _say_goodbye(client)
+
+    async def _connected(self) -> SMTP:
         client = self._client()
         try:
             await client.connect()
         except (SMTPException, OSError) as error:
             raise Unavailable(_slug(error)) from error
-        try:
-            yield lambda letter: self._send(client, letter)
-        finally:
-            await _say_goodbye(client)
+        return client
 
     def _client(self) -> SMTP:
         secure = self._url.scheme == "smtps"
@@ -124,12 +153,11 @@ class SmtpChannel:
             timeout=self._timeout,
         )
 
-    async def _send(self, client: SMTP, letter: Letter) -> None:
-        message = self._email(letter)
+    async def _send(self, client: SMTP, letter: Letter, message: EmailMessage) -> None:
         try:
             await client.send_message(message)
-        except (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError) as error:
-            raise Unavailable(_slug(error)) from error
+        except LOST:
+            raise
         except SMTPNotSupported as error:
             # If it is the sender or the template, the message is sent after the settings are corrected.
             refused = NotTaken if letter.customer_id.isascii() else Undeliverable

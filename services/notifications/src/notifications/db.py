@@ -195,9 +195,12 @@ async def insert_notifications(connection: Connection, new: Sequence[Announcemen
 
 
 async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Letter]:
-    """Claim at most `most` due notifications for `lease` seconds. Rows that another job has locked are skipped."""
+    """Claim at most `most` due notifications for `lease` seconds. Rows that another job has locked are skipped.
+
+    Those that failed most often are last, because one that fails again may take seconds.
+    """
     rows = await connection.rows(_CLAIM, {"lease": lease, "most": most})
-    return sorted((_letter(row) for row in rows), key=lambda letter: letter.id)
+    return sorted((_letter(row) for row in rows), key=lambda letter: (letter.attempts, letter.id))
 
 
 async def mark_sent(connection: Connection, channels: Mapping[UUID, str]) -> list[Sent]:

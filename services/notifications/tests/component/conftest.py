@@ -1,5 +1,6 @@
 """What the component tests share: the service without its edges, and a real SMTP server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -79,17 +80,28 @@ class Desk:
 
 @dataclass
 class Mailbox:
-    """An SMTP server that keeps what it takes. `answer` is what it says to DATA, `recipient` to RCPT."""
+    """An SMTP server that keeps what it takes. `answer` is what it says to DATA, `recipient` to RCPT.
+
+    To a RCPT of an address that begins with `silent_at` it gives no answer, or closes the connection if it `hangs_up`.
+    """
 
     messages: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     answer: str = "250 taken"
     refuse: str | None = None
     refusal: str = "550 no such user"
+    silent_at: str | None = None
+    hangs_up: bool = False
+    asked: list[str] = field(default_factory=list)
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
     ) -> str:
+        self.asked.append(address)
+        if self.silent_at is not None and address.startswith(self.silent_at):
+            if self.hangs_up:
+                server.transport.abort()
+            await asyncio.Event().wait()
         if self.refuse is not None and address.startswith(self.refuse):
             return f"{self.refusal} {address}"
         envelope.rcpt_tos.append(address)

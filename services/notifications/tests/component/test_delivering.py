@@ -405,6 +405,40 @@ async def test_a_relay_that_accepts_and_never_answers_delays_the_letters_and_not
         writer.transport.abort()
 
 
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_a_recipient_at_whom_the_relay_goes_silent_delays_no_other(
+    desk: Any, relay: Any, hangs_up: bool
+) -> None:
+    bad, *good = sorted(new_id() for _ in range(5))
+    await desk.confirm(bad, customer_id="slow")
+    await desk.confirm(*good)
+    relay.mailbox.silent_at, relay.mailbox.hangs_up = "slow@", hangs_up
+    channel = SmtpChannel(relay.url, SENDER, TEMPLATE, timeout=1.5)
+    assert await deliver(channel, desk.database) == len(good)
+    states = {row["order_id"]: row["state"] for row in await desk.rows()}
+    assert relay.mailbox.asked[0] == "slow@customers.example"
+    assert states == dict.fromkeys(good, "SENT") | {bad: "PENDING"}
+
+
+async def test_a_relay_that_goes_silent_twice_in_a_row_is_left_alone(desk: Any, relay: Any) -> None:
+    await desk.confirm(*(new_id() for _ in range(5)))
+    relay.mailbox.silent_at, relay.mailbox.hangs_up = "customer-ada@", True
+    assert await deliver(smtp(relay.url), desk.database) == 0
+    assert len(relay.mailbox.asked) == 2
+    assert {row["state"] for row in await desk.rows()} == {"PENDING"}
+
+
+async def test_a_letter_that_failed_is_tried_after_those_that_did_not(desk: Any) -> None:
+    bad, *good = sorted(new_id() for _ in range(3))
+    await desk.confirm(bad)
+    assert await deliver(BrokenChannel(takes=0), desk.database) == 0
+    await desk.confirm(*good)
+    await desk.let_leases_and_pauses_pass()
+    channel = BrokenChannel(takes=3)
+    assert await deliver(channel, desk.database) == 3
+    assert [letter.order_id for letter in channel.taken] == [*good, bad]
+
+
 async def test_one_message_that_cannot_be_recorded_leaves_the_others_recorded_and_is_not_lost(
     desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
