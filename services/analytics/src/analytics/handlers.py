@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Table
 
 from analytics import db
-from analytics.db import Carried, Generation
+from analytics.db import Carried, Generation, Identity, Key
 from analytics.domain import GenerationState, RebuildAlreadyEnded, RebuildAlreadyRunning, UnknownRebuild
 from analytics.events import OrderEvent, ProductEvent
 from chassis.events import Batch
@@ -58,10 +58,8 @@ async def rebuild_to_work_on(connection: Connection) -> Generation | None:
     return await db.generation_to_work_on(connection)
 
 
-async def left_out_of_rebuild(
-    connection: Connection, events: Sequence[tuple[str, UUID]]
-) -> set[tuple[str, UUID]]:
-    """Those of the events, each (source, id), that are dead letters: discarded, or open.
+async def left_out_of_rebuild(connection: Connection, events: Sequence[Identity]) -> set[Identity]:
+    """Those of the events that are dead letters: discarded, or open.
 
     An open one that is redriven later is then written into every generation.
     """
@@ -93,7 +91,10 @@ async def carry_over(
 async def save_progress(
     tx: Transaction, generation: int, *, positions: Mapping[str, int], read: int, total: int, skipped: int
 ) -> None:
-    """Save a rebuild's progress, in the transaction of the events that it joined. After a crash it continues there."""
+    """Save a rebuild's progress, in the transaction of the events that it joined. After a crash it continues there.
+
+    Raises RebuildCancelled.
+    """
     await db.save_progress(
         tx.connection, generation, positions=positions, read=read, total=total, skipped=skipped
     )
@@ -104,9 +105,21 @@ async def activate_rebuild(tx: Transaction, generation: int) -> None:
     await db.activate(tx.connection, generation)
 
 
-async def remove_leftovers(tx: Transaction) -> int:
-    """Delete rows that no report reads any more. Returns how many."""
-    return await db.remove_leftovers(tx.connection)
+async def leftover_generations(connection: Connection) -> list[int]:
+    """The generations that no report reads, and that may have rows."""
+    return await db.leftover_generations(connection)
+
+
+async def remove_leftovers(
+    tx: Transaction, table: Table, generation: int, after: Key | None, most: int
+) -> Key | None:
+    """Delete the next `most` rows of a generation behind the key `after`. Returns the last key; None without a row."""
+    return await db.remove_leftovers(tx.connection, table, generation, after, most)
+
+
+async def end_removal(tx: Transaction) -> None:
+    """Make RETIRED generations, whose rows are deleted, REMOVED."""
+    await db.end_removal(tx.connection)
 
 
 async def read_rebuild(connection: Connection, generation: int) -> Generation:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from typing import Any, NamedTuple, cast, get_args
 from uuid import UUID
 
@@ -24,7 +25,8 @@ log = structlog.get_logger("analytics")
 MODELS: Mapping[str, type[ConsumedEvent]] = {
     model.event_type: model for model in (*get_args(OrderEvent), *get_args(ProductEvent))
 }
-TOPICS = sorted({model.topic for model in MODELS.values()})
+TOPIC_OF = {type: model.topic for type, model in MODELS.items()}
+TOPICS = sorted(set(TOPIC_OF.values()))
 MESSAGES_AT_ONCE = 2_000
 ROWS_AT_ONCE = 5_000
 
@@ -50,8 +52,7 @@ async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
                 await _build(kafka, database, work)
             except RebuildCancelled:
                 log.info("rebuild-cancelled", generation=work.generation)
-        async with database.transaction() as tx:
-            await handlers.remove_leftovers(tx)
+        await _remove_leftovers(database)
     return 1
 
 
@@ -81,6 +82,34 @@ async def _carry_over(database: Database, table: Table, generation: int, lost: C
         after = carried.last
 
 
+async def _remove_leftovers(database: Database) -> None:
+    """Delete the rows that no report reads, `ROWS_AT_ONCE` per transaction. After a crash it starts again.
+
+    It ends when no row is found, because a slow writer may commit rows behind it.
+    """
+    while await _remove_pass(database):
+        pass
+    async with database.transaction() as tx:
+        await handlers.end_removal(tx)
+
+
+async def _remove_pass(database: Database) -> bool:
+    """Delete all rows that it finds. Returns whether there were any."""
+    async with database.reading() as connection:
+        generations = await handlers.leftover_generations(connection)
+    found = False
+    for generation in generations:
+        for table in db.LEFTOVERS:
+            after: db.Key | None = None
+            while True:
+                async with database.transaction() as tx:
+                    after = await handlers.remove_leftovers(tx, table, generation, after, ROWS_AT_ONCE)
+                if after is None:
+                    break
+                found = True
+    return found
+
+
 async def _work(database: Database) -> Generation | None:
     async with database.reading() as connection:
         return await handlers.rebuild_to_work_on(connection)
@@ -107,9 +136,9 @@ async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 class _Told(NamedTuple):
-    """An event of the history, with its identity (source, id)."""
+    """An event of the history, with its identity."""
 
-    name: tuple[str, UUID]
+    name: db.Identity
     event: OrderEvent | ProductEvent
 
 
@@ -197,8 +226,8 @@ class _Replay:
         """Skip and count events that are discarded or open dead letters."""
         async with self.database.reading() as connection:
             left_out = await handlers.left_out_of_rebuild(connection, [name for name, _ in told])
-        for source, id in (name for name, _ in told if name in left_out):
-            self._skip(source=source, id=str(id), reason="dead letter")
+        for name in (name for name, _ in told if name in left_out):
+            self._skip(source=name.source, id=str(name.id), reason="dead letter")
         return [event for name, event in told if name not in left_out]
 
     def _read(self, record: ConsumerRecord) -> _Told | None:
@@ -207,8 +236,11 @@ class _Replay:
         message = RawMessage(record.topic, position, record.key, record.value, record.headers)
         try:
             event = decode(message)
+            if TOPIC_OF[event.type] != record.topic:
+                raise Undecodable("wrong-topic", f"{event.type} does not belong on {record.topic}")
             data = read_data(MODELS[event.type], event)
-            return _Told((event.source, event.id), cast(OrderEvent | ProductEvent, data))
+            name = db.Identity(event.source, event.id, sha256(record.value or b"").digest())
+            return _Told(name, cast(OrderEvent | ProductEvent, data))
         except (Undecodable, KeyError) as error:
             self._skip(topic=record.topic, position=position, reason=type(error).__name__)
             return None

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from chassis.inbox import Inbox, Subscriptions, WholeBatch
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 SEVEN_DAYS = [topic for topic in jobs.TOPICS if topic != "inventory.product.v1"]
+TABLES = ("order_facts", "product_facts", "order_totals", "product_totals", "wait_totals")
 REPORTS = ("orders-by-state", "revenue", "top-products", "time-to-confirm", "funnel")
 
 
@@ -97,6 +98,32 @@ async def told_history(ledger: Any, story: Any, kafka: str) -> list[Any]:
     await publish(kafka, [message(event) for event in told])
     await ledger.project_each(told)
     return told
+
+
+def failing(type_: str) -> Subscriptions:
+    """The subscriptions of analytics, with a handler of one type that fails."""
+
+    async def fail(tx: Any, events: Any) -> None:
+        raise ValueError
+
+    working = {one.model: WholeBatch(one.handler) for one in SUBSCRIPTIONS.by_type.values()}
+    return Subscriptions(working | {MODELS[type_]: WholeBatch(fail)})
+
+
+def order_of(sent: RawMessage) -> str:
+    assert sent.key is not None
+    return sent.key.decode()
+
+
+async def rows_left(ledger: Any, generation: int) -> int:
+    """The number of rows of a generation, in all tables."""
+    counts = [
+        (await ledger.all(f"SELECT count(*) AS rows FROM {table} WHERE generation = $1", generation))[0][
+            "rows"
+        ]
+        for table in TABLES
+    ]
+    return sum(counts)
 
 
 async def rows_of(ledger: Any, generation: int, keys: set[str]) -> Any:
@@ -263,11 +290,7 @@ async def test_what_was_discarded_does_not_come_back(
     placed, *_, confirmed, _, _ = story.order("confirmed")
     kept, given_up = message(placed), message(confirmed)
 
-    async def fail(tx: Any, events: Any) -> None:
-        raise ValueError
-
-    working = {one.model: WholeBatch(one.handler) for one in SUBSCRIPTIONS.by_type.values()}
-    broken = Subscriptions(working | {MODELS[confirmed[0]]: WholeBatch(fail)})
+    broken = failing(confirmed[0])
     await Inbox(ledger.database, "analytics", broken, max_attempts=1).process([kept, given_up])
     await publish(kafka, [kept, given_up])
 
@@ -362,3 +385,147 @@ async def test_what_a_slow_writer_leaves_in_a_cancelled_generation_is_removed(
     assert len(await ledger.orders(generation)) == 1
     assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 1
     assert (await ledger.orders(generation), len(await ledger.orders(1))) == ({}, 1)
+
+
+async def test_a_rebuild_that_waits_for_records_that_never_come_can_be_cancelled(
+    ledger: Any, story: Any, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A topic was created again, with fewer records than it had when the rebuild began."""
+    await told_history(ledger, story, kafka)
+    generation = await open_rebuild(ledger)
+
+    async def nothing(*args: Any, **kwargs: Any) -> dict[Any, Any]:
+        await cancel(ledger, generation)
+        return {}
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing)
+    async with asyncio.timeout(30):
+        assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert (await found(ledger, generation)).state is GenerationState.CANCELLED
+
+
+async def test_no_statement_deletes_a_whole_generation(
+    ledger: Any, story: Any, kafka: str, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statements of a job have a time limit, and a generation has as many rows as the shop has had orders."""
+    most = 3
+    monkeypatch.setattr(jobs, "ROWS_AT_ONCE", most)
+    for number in range(4):
+        for ending in ("confirmed", "cancelled"):
+            await ledger.project_each(story.order(ending, wait=number + 1.5, sku=f"sku-{number}"))
+        await ledger.project_each(story.product(f"sku-{number}", "Mug"))
+    await owner.execute(
+        f"""
+        CREATE FUNCTION deletes_few() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            ASSERT (SELECT count(*) FROM gone) <= {most};
+            RETURN NULL;
+        END $$
+        """
+    )
+    for table in TABLES:
+        (row,) = await ledger.all(f"SELECT count(*) AS rows FROM {table} WHERE generation = 1")
+        assert row["rows"] > most, table
+        await owner.execute(
+            f"CREATE TRIGGER deletes_few AFTER DELETE ON {table} REFERENCING OLD TABLE AS gone"
+            " FOR EACH STATEMENT EXECUTE FUNCTION deletes_few()"
+        )
+    await open_rebuild(ledger)
+    async with ledger.database.transaction() as tx:
+        await handlers.activate_rebuild(tx, 2)
+    assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert await rows_left(ledger, 1) == 0
+    assert (await found(ledger, 1)).state is GenerationState.REMOVED
+
+
+@pytest.mark.parametrize("pages", range(1, 6))
+async def test_a_removal_that_was_killed_leaves_no_row_after_its_next_run(
+    ledger: Any, story: Any, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    generation = await open_rebuild(ledger)
+    await ledger.project_each(story.order("confirmed"))
+    await ledger.project_each(story.product("mug", "Mug"))
+    await cancel(ledger, generation)
+    remove, calls = handlers.remove_leftovers, 0
+
+    async def killed_later(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > pages:
+            raise Killed
+        return await remove(*args)
+
+    with monkeypatch.context() as life:
+        life.setattr(handlers, "remove_leftovers", killed_later)
+        with pytest.raises(Killed):
+            await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database)
+    await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database)
+    assert await rows_left(ledger, generation) == 0
+
+
+Retold = Callable[[RawMessage], RawMessage]
+
+
+def without_a_key(sent: RawMessage) -> RawMessage:
+    return sent._replace(key=None)
+
+
+def with_another_value(sent: RawMessage) -> RawMessage:
+    return sent._replace(value=b'{"order_id": "of nobody"}')
+
+
+def on_another_topic(sent: RawMessage) -> RawMessage:
+    return sent._replace(topic="notifications.notification.v1")
+
+
+@pytest.mark.parametrize("is_discarded", [False, True])
+@pytest.mark.parametrize("retell", [without_a_key, with_another_value, on_another_topic])
+async def test_a_dead_letter_leaves_out_no_record_but_its_own(
+    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient, retell: Retold, is_discarded: bool
+) -> None:
+    """A producer repeats a handled event in a form that is no event, under the same id."""
+    inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
+    saga = [message(told) for told in story.order("confirmed")]
+    for sent in saga:
+        await inbox.process([sent])
+    expected = await ledger.orders(1)
+    wrong = retell(saga[0])
+    await inbox.process([wrong])
+    assert len(await ledger.all("SELECT id FROM dead_letters")) == 1
+    if is_discarded:
+        assert (await http.post("/admin/dead-letters/discard", json={"key": order_of(saga[0])})).json()[
+            "ended"
+        ] == 1
+    await publish(kafka, [*saga, wrong])
+    generation = await rebuilt(ledger, kafka)
+    assert (await rows_of(ledger, generation.generation, {order_of(saga[0])}))[0] == expected
+
+
+async def test_an_event_that_was_redriven_is_in_a_rebuild_although_a_second_letter_of_it_was_discarded(
+    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient
+) -> None:
+    """A republication sent it again while its first letter held its key."""
+    inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
+    placed, *later = (message(told) for told in story.order("confirmed"))
+    broken = Inbox(ledger.database, "analytics", failing("orders.order-placed.v1"), max_attempts=1)
+    await broken.process([placed])
+    await inbox.process([placed._replace(position=(0, 1))])
+    first, second = await ledger.all("SELECT id FROM dead_letters ORDER BY id")
+    assert (await http.post("/admin/dead-letters/redrive", json={"id": first["id"]})).status_code == 200
+    assert (await http.post("/admin/dead-letters/discard", json={"id": second["id"]})).status_code == 200
+    for sent in later:
+        await inbox.process([sent])
+    expected = await ledger.orders(1)
+    assert len(expected) == 1
+    await publish(kafka, [placed, *later])
+    generation = await rebuilt(ledger, kafka)
+    assert (await rows_of(ledger, generation.generation, {order_of(placed)}))[0] == expected
+
+
+async def test_a_record_on_a_topic_of_another_type_is_not_joined(ledger: Any, story: Any, kafka: str) -> None:
+    """The live consumer makes a dead letter of it."""
+    stray = on_another_topic(message(story.order("pending")[0]))
+    headers = dict(stray.headers) | {"ce_source": b"/notifications"}
+    await publish(kafka, [stray._replace(headers=list(headers.items()))])
+    generation = await rebuilt(ledger, kafka)
+    assert (await rows_of(ledger, generation.generation, {order_of(stray)}))[0] == {}

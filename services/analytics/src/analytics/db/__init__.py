@@ -2,11 +2,12 @@
 
 tables.py       the tables
 facts.py        write facts: `record`, and `carry_over` from one generation to the next
-generations.py  open, build, activate, cancel and remove a generation
+generations.py  open, build, activate and cancel a generation
+leftovers.py    delete the rows of a generation that no report reads
 reports.py      read reports: each is one statement over totals
 """
 
-from analytics.db.facts import Carried, carry_over, letters_not_redriven, record, record_rebuilt
+from analytics.db.facts import Carried, Identity, carry_over, letters_not_redriven, record, record_rebuilt
 from analytics.db.generations import (
     Generation,
     activate,
@@ -15,23 +16,28 @@ from analytics.db.generations import (
     generation_to_work_on,
     open_generation,
     rebuilding_alone,
-    remove_leftovers,
     save_progress,
     stay_building,
 )
+from analytics.db.leftovers import LEFTOVERS, Key, end_removal, leftover_generations, remove_leftovers
 from analytics.db.reports import funnel, orders_by_state, revenue, time_to_confirm, top_products
 from analytics.db.tables import FACTS, metadata, order_facts, product_facts
 
 __all__ = [
     "FACTS",
+    "LEFTOVERS",
     "Carried",
     "Generation",
+    "Identity",
+    "Key",
     "activate",
     "cancel",
     "carry_over",
+    "end_removal",
     "funnel",
     "generation_numbered",
     "generation_to_work_on",
+    "leftover_generations",
     "letters_not_redriven",
     "metadata",
     "open_generation",

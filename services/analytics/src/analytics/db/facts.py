@@ -12,6 +12,9 @@ from analytics.db.tables import order_facts, product_facts
 from analytics.domain import EVIDENCE, GUARDED_BY, MOMENTS, VERSIONS, Fact, join_by
 from chassis.postgres import Connection
 
+REASONS_OF_EVENTS = ["handler-failed", "key-held", "schema-violation", "too-large"]
+"""The reasons of dead letters that are events of this service. All others are PARKED."""
+
 
 async def record(connection: Connection, facts: Sequence[Fact]) -> None:
     """Join facts, any number per row, into every BUILDING and ACTIVE generation.
@@ -154,23 +157,43 @@ def _joined(column: str, row: str, other: str) -> str:
     return f"coalesce({row}.{column}, {other}.{column})"
 
 
-async def letters_not_redriven(
-    connection: Connection, events: Sequence[tuple[str, UUID]]
-) -> set[tuple[str, UUID]]:
-    """Those of the events, each (source, id), that are open or discarded dead letters."""
+class Identity(NamedTuple):
+    """A record's event, with the SHA-256 of its value: another record may have the same source and id."""
+
+    source: str
+    id: UUID
+    digest: bytes
+
+
+async def letters_not_redriven(connection: Connection, events: Sequence[Identity]) -> set[Identity]:
+    """Those of the events that are open or discarded dead letters, and that were not redriven under another letter.
+
+    Letters of messages that are no events do not count: the rebuild refuses these messages itself. A letter that was
+    stored without its value counts for every value.
+    """
     rows = await connection.rows(
         text(
             """
-            SELECT DISTINCT d.source, d.event_id
+            SELECT DISTINCT e.source, e.id, e.digest
             FROM dead_letters AS d
-            JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[])) AS e (source, id)
+            JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[]), CAST(:digests AS bytea[]))
+                AS e (source, id, digest)
               ON e.source = d.source AND e.id = d.event_id
-            WHERE d.state <> 'REDRIVEN'
+            WHERE d.state <> 'REDRIVEN' AND d.reason = ANY (CAST(:reasons AS text[]))
+              AND (d.value IS NULL OR sha256(d.value) = e.digest)
+              AND NOT EXISTS (
+                SELECT FROM dead_letters AS r
+                WHERE r.source = d.source AND r.event_id = d.event_id AND r.state = 'REDRIVEN')
             """
         ),
-        {"sources": [source for source, _ in events], "ids": [id for _, id in events]},
+        {
+            "sources": [event.source for event in events],
+            "ids": [event.id for event in events],
+            "digests": [event.digest for event in events],
+            "reasons": REASONS_OF_EVENTS,
+        },
     )
-    return {(row.source, row.event_id) for row in rows}
+    return {Identity(*row) for row in rows}
 
 
 async def _lock_writers_out(connection: Connection, table: Table) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from analytics.db.tables import FACTS, TOTALS
 from analytics.domain import GenerationState, RebuildCancelled
 from chassis.outbox import Database
 from chassis.postgres import Connection
@@ -106,14 +105,18 @@ async def save_progress(
     total: int,
     skipped: int,
 ) -> None:
-    """Save a rebuild's positions and counts. They are absolute values and no increments."""
-    await connection.execute(
+    """Save a rebuild's positions and counts. They are absolute values and no increments.
+
+    Raises RebuildCancelled if the generation is not BUILDING.
+    """
+    saved = await connection.row(
         text(
             """
             UPDATE projection_state
             SET positions = CAST(:positions AS jsonb), messages_read = :read, messages_total = :total,
                 messages_skipped = :skipped
             WHERE generation = :generation AND state = 'BUILDING'
+            RETURNING generation
             """
         ),
         {
@@ -124,6 +127,8 @@ async def save_progress(
             "skipped": skipped,
         },
     )
+    if saved is None:
+        raise RebuildCancelled
 
 
 async def activate(connection: Connection, generation: int) -> None:
@@ -152,27 +157,6 @@ async def cancel(connection: Connection, generation: int) -> bool:
         RETURNING generation
     """
     return await connection.row(text(query), {"it": generation}) is not None
-
-
-async def remove_leftovers(connection: Connection) -> int:
-    """Delete the facts and totals of all generations that no report reads. Returns the number of rows."""
-    removed = 0
-    for table in (*FACTS, *TOTALS):
-        removed += await connection.value(
-            text(
-                f"""
-                WITH gone AS (
-                    DELETE FROM {table.name} WHERE generation = ANY (ARRAY(
-                        SELECT generation FROM projection_state WHERE state NOT IN ('ACTIVE', 'BUILDING')
-                    ))
-                    RETURNING generation
-                )
-                SELECT count(*) FROM gone
-                """
-            )
-        )
-    await connection.execute(text("UPDATE projection_state SET state = 'REMOVED' WHERE state = 'RETIRED'"))
-    return removed
 
 
 @asynccontextmanager
