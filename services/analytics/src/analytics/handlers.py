@@ -106,7 +106,7 @@ async def activate_rebuild(tx: Transaction, generation: int) -> None:
 
 
 async def leftover_generations(connection: Connection) -> list[int]:
-    """The generations that no report reads, and that may have rows."""
+    """The generations that no report reads. They may have rows."""
     return await db.leftover_generations(connection)
 
 

@@ -17,10 +17,8 @@ Key = Sequence[Any]
 
 
 async def leftover_generations(connection: Connection) -> list[int]:
-    """The generations that no report reads, and that may have rows."""
-    query = (
-        "SELECT generation FROM projection_state WHERE state IN ('RETIRED', 'CANCELLED') ORDER BY generation"
-    )
+    """The generations that no report reads. A slow writer may have left rows even in a REMOVED one."""
+    query = "SELECT generation FROM projection_state WHERE state NOT IN ('ACTIVE', 'BUILDING') ORDER BY generation"
     return [row.generation for row in await connection.rows(text(query))]
 
 
