@@ -136,8 +136,6 @@ class Relay:
             self._woken.clear()
             may_be_more = await self.relay_once(connection)
             self.status.set(OK)
-            if self._set_aside:
-                await self.retries.once(connection)
             if not may_be_more:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
 
