@@ -84,7 +84,8 @@ def build_service(
     assignment = Assignment()
     fence = Fence()
     publisher = _build_publisher(settings, tuning, fence)
-    relay = _build_relay(settings, tuning, publisher, fence, assignment)
+    retries = _build_publisher(settings, tuning, fence)
+    relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
@@ -97,7 +98,7 @@ def build_service(
     runtime = Runtime(
         consumer=consumer,
         tasks=tasks,
-        resources=(*resources, publisher),
+        resources=(*resources, publisher, retries),
         databases=(context.database, context.background_database),
         statuses=statuses,
     )
@@ -119,12 +120,14 @@ def _build_relay(
     settings: ServiceSettings,
     tuning: Tuning,
     publisher: KafkaPublisher,
+    retries: KafkaPublisher,
     fence: Fence,
     assignment: Assignment,
 ) -> Relay:
     return Relay(
         settings.database_url.get_secret_value(),
         publisher.send,
+        retry=retries.send,
         preferred_shards=lambda: shards_of_partitions(assignment.partitions),
         server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
         fence=fence,
