@@ -16,7 +16,6 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.types import ASGIApp
 
-from chassis.backoff import Backoff
 from chassis.inbox import Inbox, Subscriptions
 from chassis.inbox.subscriptions import NO_SUBSCRIPTIONS
 from chassis.jobs import Job, Jobs, run_job
@@ -156,7 +155,6 @@ def _build_context(
         settings.service_name,
         subscriptions,
         max_attempts=settings.max_attempts,
-        backoff=Backoff(first=settings.retry_seconds),
         breaker_keys=settings.breaker_keys,
     )
     return ServiceContext(
@@ -207,6 +205,7 @@ def _build_consumer(
             batch_size=settings.batch_size,
             linger_seconds=settings.linger_seconds,
             defer_seconds=settings.defer_seconds,
+            retry_seconds=settings.retry_seconds,
             session_timeout_ms=settings.kafka_session_timeout_ms,
             group_instance_id=settings.kafka_group_instance_id,
         ),

@@ -36,6 +36,8 @@ class ConsumerSettings:
     """Pause after a batch that was not full, so that the next one has more events (docs/decisions/0012)."""
     defer_seconds: float = 0.1
     """The longest time for which a batch of deferrable events only is held back (docs/decisions/0015)."""
+    retry_seconds: float = 0.1
+    """The first pause of a partition whose message was not taken. It doubles."""
     session_timeout_ms: int = 10_000
     group_instance_id: str | None = None
     """The name of a static member. It keeps its partitions over a restart."""
@@ -156,6 +158,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             limit=self._settings.batch_size,
             poll_ms=self._settings.poll_ms,
             defer_seconds=self._settings.defer_seconds,
+            retry_seconds=self._settings.retry_seconds,
         )
         beside = [asyncio.create_task(self._offsets.commit_regularly())]
         try:
