@@ -85,7 +85,7 @@ def topic_faults(page: str) -> list[str]:
 
 
 def tasks_by_role(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """Role → the names of the tasks that a process of orders runs beside HTTP; every job is called `jobs`."""
+    """Role → the names of the tasks that a process of orders runs other than HTTP; every job is called `jobs`."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://orders@localhost/orders")
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
