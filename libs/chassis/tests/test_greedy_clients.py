@@ -218,6 +218,7 @@ async def test_a_connection_ends_although_the_client_does_not_read_the_rest_of_i
     connection = await connection_of(short)
 
     async def has_answered() -> None:
+        assert connection.cycle is not None
         assert connection.cycle.response_complete
 
     if then:
