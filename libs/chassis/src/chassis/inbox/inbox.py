@@ -1,9 +1,11 @@
-"""The inbox takes each event once, in the order of its key, in one transaction for a whole batch.
+"""The inbox handles each event once, in the order of its key. If no event fails, a batch is one transaction.
 
 The transaction has the inbox rows, the handlers' state changes and the outbox rows. A duplicate finds its inbox row and
-is dropped. A replica that has lost its partitions finds the inbox rows of the other replica, so it has no effect.
+is dropped. If two replicas get the same event during a rebalance, the second one finds the inbox row of the first.
 
-The inbox knows no transport. A transport calls `process`. After `process` returns, it may forget the messages.
+In the names of this package a message is taken when it was handled, is a duplicate, has an ignored type, or is stored
+as a dead letter. The inbox knows no transport. The transport calls `process`. After `process` has returned, all
+messages are taken and the transport may commit their offsets.
 """
 
 import asyncio
@@ -35,9 +37,9 @@ Identity = tuple[str, UUID]
 
 
 class PartlyTaken(Unavailable):
-    """All messages of a batch were taken except `messages`, which were not stored as dead letters either.
+    """`messages` were neither handled nor stored as dead letters. All other messages of the batch were taken.
 
-    Give these again later, with the messages behind them in their partitions. Other partitions may continue.
+    Deliver these messages again later, with all messages after them in their partitions. Other partitions may continue.
     """
 
     def __init__(self, messages: Sequence[RawMessage]) -> None:
@@ -46,19 +48,21 @@ class PartlyTaken(Unavailable):
 
 
 class Claim(StrEnum):
-    """The result of the insert of an event into the inbox."""
+    """The result of the insert of an event into the inbox. Its value is the label of the metric, after the commit."""
 
     NEW = "handled"
+    """The event was inserted, and is handled in the same transaction."""
     HELD = "held"
-    """A dead letter holds its key."""
+    """An open dead letter blocks its key, so the event is stored as WAITING."""
     DUPLICATE = "duplicate"
 
 
 class Inbox:
     """One consumer group's inbox.
 
-    An event whose handler fails is tried `max_attempts` times, with pauses by `backoff`, before it is dead-lettered.
-    While events of `breaker_keys` keys in a row fail in the same way they wait instead (`Breaker`).
+    After a batch has failed, an event that fails is tried alone up to `max_attempts` times, with pauses by `backoff`,
+    before it is dead-lettered. If events of `breaker_keys` different keys fail one after another with the same error,
+    failed events of this type wait and are not dead-lettered (`Breaker`).
     """
 
     def __init__(
@@ -79,12 +83,12 @@ class Inbox:
         self._breaker = Breaker(breaker_keys)
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
-        """Take a batch. Afterwards each message was handled, was a duplicate, or is a dead letter.
+        """Process a batch. Afterwards each message was handled, is a duplicate or ignored, or is a dead letter.
 
         Raises:
             PartlyTaken: for some messages not even a dead letter could be stored, or the breaker is open for them.
-            Exception: an error that `is_unavailable` recognises, if a dependency is away. Give the same batch again:
-                no message is lost, and messages that were taken are duplicates.
+            Exception: an error that `is_unavailable` recognises, if a dependency is unavailable. Deliver the same batch
+                again: no message is lost, and messages that were taken are duplicates.
         """
         batch = sort(messages, self.subscriptions)
         left: list[RawMessage] = []
@@ -101,7 +105,7 @@ class Inbox:
             raise PartlyTaken(left)
 
     async def redrive(self, tx: Transaction, message: RawMessage, spans: list[MessageSpan]) -> None:
-        """Handle a dead letter's message again, in the caller's transaction, although a dead letter holds its key.
+        """Handle a dead letter's message again, in the caller's transaction, although a dead letter blocks its key.
 
         A duplicate and an ignored type have no effect. The caller ends `spans` when the transaction has ended. Raises
         Undecodable or the handler's error if the message fails again.
@@ -115,7 +119,7 @@ class Inbox:
             await self._dispatch(tx, [event], spans)
 
     async def _take(self, events: Sequence[InboxEvent], dead: Sequence[DeadLetter]) -> bool:
-        """Take events and dead letters in one transaction. Returns whether a handler was called."""
+        """Handle events and store dead letters in one transaction. Returns whether a handler was called."""
         if not events and not dead:
             return False
         once = {event.identity: event for event in events}  # a relay may send an event twice
@@ -171,7 +175,7 @@ class Inbox:
         """Find the events that fail, and try them again with growing pauses. Then make them HELD dead letters.
 
         An event waits while an earlier one of its key fails. Other keys continue. Returns the messages that must be
-        given again.
+        delivered again.
         """
         failed: dict[tuple[str, str], Failure] = {}
         for attempt in range(self._max_attempts):
@@ -184,13 +188,13 @@ class Inbox:
         for event, error in failed.values():
             if self._breaker.is_open(event.envelope.type) or not await self._hold_key(event, error):
                 left_keys.add(event.key)
-        # The failed events are dead letters now, so the events behind them find their key held.
+        # The failed events are dead letters now, so the later events of their keys become WAITING.
         return await self._take_waiting(events, left_keys)
 
     async def _try_each(
         self, events: Sequence[InboxEvent]
     ) -> tuple[dict[tuple[str, str], Failure], list[InboxEvent]]:
-        """Take each event alone. Returns the failures by key, and all events that are not taken yet, in order."""
+        """Handle each event alone. Returns the failures by key, and all events that are not taken yet, in order."""
         failed: dict[tuple[str, str], Failure] = {}
         waiting: list[InboxEvent] = []
         succeeded: set[str] = set()
@@ -211,7 +215,10 @@ class Inbox:
     async def _take_waiting(
         self, events: Sequence[InboxEvent], left_keys: set[tuple[str, str]]
     ) -> list[RawMessage]:
-        """Take events whose key is held, except those of `left_keys`. Returns the messages that were not taken."""
+        """Store events whose key a dead letter blocks as WAITING, except those of `left_keys`.
+
+        Returns the messages that were not stored.
+        """
         if not left_keys:
             try:
                 await self._take(events, [])
@@ -234,13 +241,13 @@ class Inbox:
         return left
 
     async def _hold_key(self, event: InboxEvent, error: Exception) -> bool:
-        """Make a dead letter of a failed event. Returns whether it could be stored."""
+        """Make a HELD dead letter of a failed event. Returns whether it could be stored."""
         envelope = event.envelope
         log.error("dead_letter.key_held", type=envelope.type, key=envelope.subject, error=repr(error))
         return await self._store(DeadLetter(event.message, "handler-failed", repr(error), holds_key=True))
 
     async def _store(self, letter: DeadLetter) -> bool:
-        """Store a letter, or a minimal one if that fails. Returns whether one could be stored."""
+        """Store a dead letter, or a minimal one if that fails. Returns whether one could be stored."""
         for form in (letter, dead_letters.minimal(letter)):
             try:
                 await self._take([], [form])

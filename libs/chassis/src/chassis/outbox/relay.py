@@ -139,7 +139,7 @@ class Relay:
             await self._set_aside.load(connection, self.shards)
 
     async def relay_once(self, connection: Driver) -> bool:
-        """Send one page or less for each group of shards with the same position. Returns whether there may be more.
+        """Send at most one page for each group of shards with the same position. Returns whether there may be more.
 
         Rows whose transaction commits during this call are not included; their commit wakes the relay again.
         """

@@ -1,17 +1,17 @@
 """A row that cannot be sent is set aside. Rows of other keys and topics are still sent (docs/decisions/0021).
 
-| state    | meaning                                                                                               |
-|----------|-------------------------------------------------------------------------------------------------------|
-| DELAYED  | its topic cannot be written now (missing, forbidden, no leader), or it waits for an earlier row; it is |
-|          | tried again                                                                                           |
-| REFUSED  | the broker will never accept it as it is: an operator decides to send it again, or never              |
-| GIVEN_UP | an operator decided that it is never sent                                                             |
+| state    | meaning                                                                                         |
+|----------|-------------------------------------------------------------------------------------------------|
+| DELAYED  | it is tried again: its topic cannot be written now (missing, forbidden, no leader), the broker  |
+|          | refused the batch that it was in, or it waits for an earlier row                                |
+| REFUSED  | the broker will never accept it as it is: an operator decides that it is sent again, or never   |
+| GIVEN_UP | an operator decided that it is never sent                                                       |
 
 The row stays in `outbox`. An entry in the table `outbox_set_aside` has its id and its state. When the row is sent, the
 entry is deleted.
 
-While the topic of a DELAYED row cannot be written, all later rows of the topic wait. While a row is REFUSED, only the
-later rows of its key wait, those that are DELAYED included. So each key keeps its order.
+While a row is REFUSED, later rows of its key wait as DELAYED rows, and rows of other keys are sent. While any other row
+of a topic is DELAYED, all later rows of the topic wait. So each key keeps its order.
 """
 
 import time
@@ -41,7 +41,7 @@ class Setback(StrEnum):
     REFUSED = "refused"
     """The broker will never accept the row."""
     BESIDE_REFUSED = "beside refused"
-    """The broker refused all rows that were sent together. It is not known which of them is the cause."""
+    """The broker refused the batch that the row was in. It is not known which row of the batch is the cause."""
     TOPIC = "topic"
     """Its topic cannot be written now."""
     BEHIND = "behind"
