@@ -1,4 +1,4 @@
-"""Batches: deferrable events wait for urgent ones, and records are given back from the first."""
+"""Batches: deferrable events wait for urgent ones, and records are fetched again from the first."""
 
 import pytest
 from aiokafka import TopicPartition

@@ -13,12 +13,13 @@ If the transaction fails, it is rolled back, and the error decides:
   `dead_letters`. Later events of its key are stored as WAITING, until an operator redrives or discards them. Events of
   other keys are handled.
 
-A message whose data does not fit the service's model becomes HELD at once. Any other message that cannot be read as an
-event of the service becomes PARKED: no event waits for it.
+An event whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot
+be read as an event of the service becomes PARKED: no event waits for it.
 
 If events of 20 different keys of one type fail one after another with the same error, the system is at fault and not
-the events. Then the `Breaker` opens: events of this type that fail are not dead-lettered. Their partitions wait, and
-are read again after at most 2 s. The breaker closes when an event of the type succeeds.
+the events. (Errors about a value of an event are not counted.) Then the `Breaker` opens: events of this type that fail
+are not dead-lettered. Their partitions wait, and are read again after at most 2 s. The breaker closes when an event of
+the type succeeds.
 """
 
 from chassis.inbox.dead_letters import DeadLetter

@@ -132,7 +132,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
         self._watchdog: Watchdog
-        self._assignment_generation = 0  # grows with each revocation; a batch of an older one is fetched again
+        self._assignment_generation = 0  # grows with each revocation; an older batch is fetched again
         self._failed_batches = 0  # in a row; sets the pause before the next fetch
 
     async def run(self) -> None:

@@ -88,7 +88,9 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
             start, end = _bounds(batch.records, position)
         except MalformedRecord as error:
             rest = batch.records[position:]
-            yield placeholder(batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost")
+            yield placeholder(
+                batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost"
+            )
             return
         record = _read(batch, batch.records[start:end], offset + 1)
         position = end
@@ -97,7 +99,9 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
             yield record
     if position < len(batch.records):
         rest = batch.records[position:]
-        yield placeholder(batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record")
+        yield placeholder(
+            batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record"
+        )
 
 
 def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:

@@ -12,7 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from chassis.kafka.inflate import inflate
-from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, placeholder
+from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, placeholder, salvage
 
 MAX_RECORDS = 2_000
 """The maximum number of records that are read of one response. Then the consumer reads other partitions."""
