@@ -70,7 +70,7 @@ Page = Mapping[int, OutboxRow]
 
 @dataclass(slots=True)
 class _Tries:
-    """How many DELAYED rows of a topic are tried next, and when."""
+    """The number of DELAYED rows of a topic that are tried next, and the earliest time of this try."""
 
     limit: int = 1
     failures: int = 0
