@@ -18,7 +18,7 @@ from libs.chassis.tests.kafka_doubles import (
 
 def fetcher(client: FakeClient) -> BatchFetcher:
     subscriptions = subscriptions_to(PARTITION.topic)
-    return BatchFetcher(client, subscriptions, limit=10, poll_ms=0, defer_seconds=0.1)
+    return BatchFetcher(client, subscriptions, limit=10, poll_ms=0, defer_seconds=0.1, retry_seconds=0.2)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from chassis.backoff import Backoff
 from chassis.errors import Unavailable
 from chassis.events import ConsumedEvent, Envelope, RawMessage, Undecodable, decode, read_data
 from chassis.events.model import MAX_DATA_BYTES
@@ -29,7 +28,7 @@ class SystemFault(Exception):
 
 @pytest.fixture
 def inbox(db: Database, subscriptions: Subscriptions) -> Inbox:
-    return Inbox(db, "things", subscriptions, max_attempts=2, backoff=Backoff(first=0), breaker_keys=KEYS)
+    return Inbox(db, "things", subscriptions, max_attempts=2, retries_at_once=True, breaker_keys=KEYS)
 
 
 @pytest.fixture(autouse=True)

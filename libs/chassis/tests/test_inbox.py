@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from chassis.errors import Unavailable
 from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, new_id
-from chassis.inbox import Handler, Inbox, Subscriptions, WholeBatch, dead_letters
+from chassis.inbox import Handler, Inbox, PartlyTaken, Subscriptions, WholeBatch, dead_letters
 from chassis.outbox import Database
 from testkit import statements
 
@@ -183,6 +183,54 @@ async def test_an_event_that_keeps_failing_holds_its_key_and_no_other(
         ("a", "WAITING", "key-held"),
     ]
     assert len(tries) == 1 + 4  # in the batch, then max_attempts times alone
+
+
+async def test_other_messages_are_handled_between_the_tries_of_an_event_that_fails(
+    db: Database, subscriptions: Subscriptions, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    inbox = Inbox(db, "things", subscriptions)
+    poison = message("a", 1)
+    behind = message("a", 2)
+    effects.fails = lambda name, number: ValueError("poison") if (name, number) == ("a", 1) else None
+    for n in range(3):
+        with pytest.raises(PartlyTaken) as partly:
+            await inbox.process([poison, behind, message("b", n)])
+        assert partly.value.messages == [poison, behind]
+        assert await letters(db) == []
+        await inbox.process([message("c", n)])
+    await inbox.process([poison, behind])
+    assert await letters(db) == [("a", "HELD", "handler-failed"), ("a", "WAITING", "key-held")]
+    assert sorted(await effects_in(db)) == [(name, n) for name in "bc" for n in range(3)]
+
+
+async def test_an_event_that_failed_before_does_not_make_a_later_batch_fail(
+    db: Database, subscriptions: Subscriptions, effects: Any, message: Message
+) -> None:
+    inbox = Inbox(db, "things", subscriptions)
+    poison = message("a", 1)
+    effects.fails = lambda name, number: ValueError("poison") if name == "a" else None
+    with pytest.raises(PartlyTaken):
+        await inbox.process([poison])
+    before = effects.calls
+    with pytest.raises(PartlyTaken):
+        await inbox.process([poison, *(message(f"good-{n}", n) for n in range(20))])
+    assert effects.calls == before + 2  # the twenty together, and the one alone
+
+
+async def test_the_key_of_an_event_that_succeeds_at_its_second_try_is_handled_with_all_others_again(
+    db: Database, subscriptions: Subscriptions, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    inbox = Inbox(db, "things", subscriptions, max_attempts=2)
+    first = message("a", 1)
+    effects.fails = lambda name, number: ValueError("not yet")
+    with pytest.raises(PartlyTaken):
+        await inbox.process([first])
+    effects.fails = lambda name, number: None
+    await inbox.process([first])
+    before = effects.calls
+    await inbox.process([message("a", 2), message("b", 1)])
+    assert effects.calls == before + 1
+    assert await effects_in(db) == [("a", 1), ("a", 2), ("b", 1)]
 
 
 async def test_redrive_handles_what_was_held_in_order_and_may_be_repeated(

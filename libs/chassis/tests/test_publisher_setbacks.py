@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -111,6 +111,35 @@ async def test_a_topic_that_is_deleted_meanwhile_delays_its_own_rows_and_no_othe
         assert [task for task in asyncio.all_tasks() if "Sender" in repr(task.get_coro())] == []
 
     await eventually(nothing_is_left_of_the_producer)
+
+
+async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
+    kafka: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client tries a topic without a leader until the topic's deadline, which never comes in this test."""
+    monkeypatch.setattr(publisher, "SEND_SECONDS", 3_600.0)
+    monkeypatch.setattr(publisher, "LATE_SECONDS", 0.5)
+    topic = await make_topic()
+    stuck = await make_topic()
+
+    def without_leader(producer: AIOKafkaProducer, may_send: Callable[[], bool]) -> None:
+        send = producer.send
+
+        async def send_or_wait(to: str, *values: Any, **more: Any) -> asyncio.Future[Any]:
+            if to == stuck:
+                return asyncio.get_running_loop().create_future()
+            return await send(to, *values, **more)
+
+        producer.send = send_or_wait
+
+    to_kafka = KafkaPublisher(
+        {"bootstrap_servers": kafka}, "/things", hooks=replace(HOOKS, created=without_leader)
+    )
+    with pytest.raises(RowsNotSent) as caught:
+        await to_kafka.send([_row(stuck, "a", "copy"), _row(topic, "a", "event")])
+    await to_kafka.close()
+    assert [(each.row.topic, each.setback) for each in caught.value.unsent] == [(stuck, Setback.TOPIC)]
+    assert await _values(kafka, topic) == ["event"]
 
 
 async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(

@@ -111,7 +111,7 @@ async def _run(relay: Relay, connection: Driver, rounds: int = 20) -> None:
         await relay._renew(connection)
         await relay.relay_once(connection)
         if relay._set_aside:
-            await relay.retry_once(connection)
+            await relay.retries.once(connection)
 
 
 async def _aside(connection: Driver) -> dict[str, str]:

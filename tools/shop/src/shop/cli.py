@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import dead_letters, new, outbox, prove, test_stack
+from shop.commands import dead_letters, images, new, outbox, prove, test_stack
+from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.catalogue import catalogue
 from shop.commands.check import check
@@ -74,10 +75,12 @@ COMMANDS = (
     republish,
     doctor,
     bench,
+    audit,
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(images.app, name="images")
 app.add_typer(new.app, name="new")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(prove.app, name="prove")

@@ -8,10 +8,10 @@ events that they publish. An event whose row exists is a duplicate and is droppe
 If the transaction fails, it is rolled back, and the error decides:
 
 - A dependency is unavailable: the whole batch is tried again, without limit. No event becomes a dead letter.
-- Any other error: each event of the batch is handled in a transaction of its own. An event that still fails is tried up
-  to `max_attempts` (4) times, with growing pauses. Then it becomes a HELD dead letter: a row of the table
-  `dead_letters`. Later events of its key are stored as WAITING, until an operator redrives or discards them. Events of
-  other keys are handled.
+- Any other error: each event of the batch is handled in a transaction of its own. An event that fails is tried up to
+  `max_attempts` (4) times. Between two tries its partition waits for 2 s at most, and other partitions continue. Then
+  the event becomes a HELD dead letter: a row of the table `dead_letters`. Later events of its key are stored as
+  WAITING, until an operator redrives or discards them. Events of other keys are handled.
 
 An event whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot
 be read as an event of the service becomes PARKED: no event waits for it.

@@ -8,7 +8,6 @@ as a dead letter. The inbox knows no transport. The transport calls `process`. A
 messages are taken and the transport may commit their offsets.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -16,7 +15,6 @@ from uuid import UUID
 
 import structlog
 
-from chassis.backoff import Backoff
 from chassis.errors import Unavailable, is_unavailable
 from chassis.events import RawMessage
 from chassis.inbox import dead_letters
@@ -25,13 +23,12 @@ from chassis.inbox.dead_letters import DeadLetter
 from chassis.inbox.reading import read, sort
 from chassis.inbox.rounds import InboxEvent, calls_of
 from chassis.inbox.subscriptions import Subscriptions
+from chassis.inbox.tries import Tries
 from chassis.observability import metrics, tracing
 from chassis.observability.tracing import MessageIds, MessageSpan
 from chassis.outbox import Database, Transaction
 
 log = structlog.get_logger()
-
-EVENT_RETRIES = Backoff(first=0.1)
 
 Identity = tuple[str, UUID]
 
@@ -60,9 +57,10 @@ class Claim(StrEnum):
 class Inbox:
     """One consumer group's inbox.
 
-    After a batch has failed, an event that fails is tried alone up to `max_attempts` times, with pauses by `backoff`,
-    before it is dead-lettered. If events of `breaker_keys` different keys fail one after another with the same error,
-    failed events of this type wait and are not dead-lettered (`Breaker`).
+    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. Between two tries `process`
+    returns, so that other messages do not wait. With `retries_at_once` the tries follow each other in one call; it is
+    for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one after another
+    with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
     """
 
     def __init__(
@@ -72,34 +70,39 @@ class Inbox:
         subscriptions: Subscriptions,
         *,
         max_attempts: int = 4,
-        backoff: Backoff = EVENT_RETRIES,
+        retries_at_once: bool = False,
         breaker_keys: int = 20,
     ) -> None:
         self.database = database
         self.group = group
         self.subscriptions = subscriptions
-        self._max_attempts = max_attempts
-        self._backoff = backoff
+        self._tries = Tries(max_attempts)
+        self._retries_at_once = retries_at_once
         self._breaker = Breaker(breaker_keys)
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
         """Process a batch. Afterwards each message was handled, is a duplicate or ignored, or is a dead letter.
 
         Raises:
-            PartlyTaken: for some messages not even a dead letter could be stored, or the breaker is open for them.
+            PartlyTaken: some messages must be delivered again. Their events failed and will be tried again, or the
+                breaker is open for them, or not even a dead letter could be stored.
             Exception: an error that `is_unavailable` recognises, if a dependency is unavailable. Deliver the same batch
                 again: no message is lost, and messages that were taken are duplicates.
         """
         batch = sort(messages, self.subscriptions)
+        # Together with events that failed before, the whole batch would fail.
+        alone = [event for event in batch.events if self._tries.has_failed(event.key)]
+        together = [event for event in batch.events if not self._tries.has_failed(event.key)]
         left: list[RawMessage] = []
         try:
-            await self._take(batch.events, batch.dead)
+            await self._take(together, batch.dead)
         except Exception as error:
             if is_unavailable(error):
                 raise
-            log.warning("inbox.batch_failed", events=len(batch.events), error=repr(error))
-            left += await self._take_one_by_one(batch.events)
+            log.warning("inbox.batch_failed", events=len(together), error=repr(error))
+            alone = batch.events
             left += [letter.message for letter in batch.dead if not await self._store(letter)]
+        left += await self._take_one_by_one(alone)
         left += await self._take_waiting(batch.behind_dead, _keys_of(left))
         if left:
             raise PartlyTaken(left)
@@ -172,24 +175,28 @@ class Inbox:
             await call.handler(tx, envelopes)
 
     async def _take_one_by_one(self, events: Sequence[InboxEvent]) -> list[RawMessage]:
-        """Find the events that fail, and try them again with growing pauses. Then make them HELD dead letters.
+        """Take each event alone. Those that fail and have no try left become HELD dead letters.
 
         An event waits while an earlier one of its key fails. Other keys continue. Returns the messages that must be
         delivered again.
         """
-        failed: dict[tuple[str, str], Failure] = {}
-        for attempt in range(self._max_attempts):
-            if attempt:
-                await asyncio.sleep(self._backoff.pause(attempt))
+        failed, events = await self._try_each(events)
+        while self._retries_at_once and any(self._may_try_again(event) for event, _ in failed.values()):
             failed, events = await self._try_each(events)
-            if all(self._breaker.is_open(event.envelope.type) for event, _ in failed.values()):
-                break
         left_keys: set[tuple[str, str]] = set()
         for event, error in failed.values():
-            if self._breaker.is_open(event.envelope.type) or not await self._hold_key(event, error):
+            is_letter = False
+            if not self._breaker.is_open(event.envelope.type) and not self._tries.are_left(event):
+                is_letter = await self._hold_key(event, error)
+            if is_letter:
+                self._tries.end(event)
+            else:
                 left_keys.add(event.key)
-        # The failed events are dead letters now, so the later events of their keys become WAITING.
+        # The other failed events are dead letters now, so the later events of their keys become WAITING.
         return await self._take_waiting(events, left_keys)
+
+    def _may_try_again(self, event: InboxEvent) -> bool:
+        return self._tries.are_left(event) and not self._breaker.is_open(event.envelope.type)
 
     async def _try_each(
         self, events: Sequence[InboxEvent]
@@ -207,6 +214,9 @@ class Inbox:
                     if is_unavailable(error):
                         raise
                     failed[event.key] = (event, error)
+                    self._tries.count(event)
+                else:
+                    self._tries.end(event)
             if event.key in failed:
                 waiting.append(event)
         self._breaker.record(succeeded, failed.values())

@@ -19,7 +19,8 @@ class BatchFetcher:
     """Fetches batches of at most `limit` records.
 
     A batch that has only deferrable and ignored events waits for at most `defer_seconds`, until another event arrives
-    or the batch is full (docs/decisions/0015).
+    or the batch is full (docs/decisions/0015). A partition whose messages were not taken pauses for `retry_seconds` at
+    first.
     """
 
     def __init__(
@@ -30,18 +31,19 @@ class BatchFetcher:
         limit: int,
         poll_ms: int,
         defer_seconds: float,
+        retry_seconds: float,
     ) -> None:
         self._client = client
         self._subscriptions = subscriptions
         self._limit = limit
         self._poll_ms = poll_ms
         self._defer_seconds = defer_seconds
-        self._held = HeldPartitions(client)
+        self._held = HeldPartitions(client, retry_seconds)
 
     async def next_batch(self) -> list[Record]:
-        """The next records, or none if none arrived within `poll_ms` milliseconds."""
+        """The next records, or none if none arrived within `poll_ms` milliseconds or before a held partition is due."""
         self._held.resume_due()
-        records = await self._fetch(self._poll_ms, self._limit)
+        records = await self._fetch(min(self._poll_ms, self._held.ms_to_next_resume()), self._limit)
         deadline = time.monotonic() + self._defer_seconds
         while 0 < len(records) < self._limit and self._subscriptions.all_deferrable(records):
             seconds_left = deadline - time.monotonic()

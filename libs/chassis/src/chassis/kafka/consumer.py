@@ -37,6 +37,8 @@ class ConsumerSettings:
     """Pause after a batch that was not full, so that the next one has more events (docs/decisions/0012)."""
     defer_seconds: float = 0.1
     """The longest time for which a batch of only deferrable events waits for another event (docs/decisions/0015)."""
+    retry_seconds: float = 0.1
+    """The first pause of a partition whose message was not taken. It doubles."""
     session_timeout_ms: int = 10_000
     group_instance_id: str | None = None
     """The name of a static member. It keeps its partitions over a restart."""
@@ -158,6 +160,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             limit=self._settings.batch_size,
             poll_ms=self._settings.poll_ms,
             defer_seconds=self._settings.defer_seconds,
+            retry_seconds=self._settings.retry_seconds,
         )
         beside = [asyncio.create_task(self._offsets.commit_regularly())]
         try:
@@ -194,7 +197,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         generation = self._assignment_generation
         self._watchdog.begin("poll", POLL_SECONDS)
         records = await fetcher.next_batch()
-        self.assignment.status.moved()
+        self.assignment.status.mark_progress()
         self._watchdog.begin("batch", BATCH_SECONDS)
         pause = 0.0
         async with self._batch_in_hand:

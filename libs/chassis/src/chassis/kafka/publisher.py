@@ -6,7 +6,8 @@ others.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -40,6 +41,8 @@ REQUEST_TIMEOUT_MS = 30_000
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 10.0
 """Seconds for a topic's rows of one page, including the search for the topic."""
+LATE_SECONDS = 3.0
+"""Seconds for the other topics of a page after one topic has acknowledged all of its rows."""
 TOPIC_SECONDS = 2.0
 """Seconds for the search for an unknown topic."""
 ANSWER_SECONDS = 3.0
@@ -159,7 +162,7 @@ class KafkaPublisher:
         for row in rows:
             of_topic[row.topic].append(row)
         if len(of_topic) == 1:
-            unsent = await self._send_topic(producer, rows)
+            unsent = await self._send_topic(producer, rows, _CommonDeadline())
         else:
             unsent = await self._send_topics(producer, list(of_topic.values()))
         if not unsent:
@@ -174,21 +177,24 @@ class KafkaPublisher:
     async def _send_topics(
         self, producer: AIOKafkaProducer, topics: Sequence[Sequence[OutboxRow]]
     ) -> list[Unsent]:
+        deadline = _CommonDeadline()
+        sending = [self._send_topic(producer, rows, deadline) for rows in topics]
         unsent: list[Unsent] = []
-        sending = [self._send_topic(producer, rows) for rows in topics]
         for result in await asyncio.gather(*sending, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
             unsent += result
         return unsent
 
-    async def _send_topic(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> list[Unsent]:
+    async def _send_topic(
+        self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow], deadline: "_CommonDeadline"
+    ) -> list[Unsent]:
         """Send rows of one topic. Returns those that were not sent."""
         handed: list[OutboxRow] = []
         deliveries: list[asyncio.Future[Any]] = []
         refused: list[Unsent] = []
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with deadline.limit():
                 if producer.client.cluster.partitions_for_topic(rows[0].topic) is None:
                     await _find_topic(producer, rows[0].topic)
                 await self._hand_over(producer, rows, handed, deliveries, refused)
@@ -205,6 +211,8 @@ class KafkaPublisher:
             for row, result in zip(handed, results, strict=True)
             if isinstance(result, BaseException)
         ]
+        if not refused and not failed:
+            deadline.one_is_sent()
         return refused + failed
 
     async def _hand_over(
@@ -248,6 +256,34 @@ class KafkaPublisher:
         # The span ends also when the delivery fails: the broker may have the record, and its readers continue the span.
         delivery.add_done_callback(lambda _: span.end())
         return delivery
+
+
+class _CommonDeadline:
+    """The time limits of the topics of one page.
+
+    A topic whose partitions have no leader, or too few replicas, would take SEND_SECONDS. The rows of the next page
+    wait no longer for it than LATE_SECONDS after another topic has shown that Kafka accepts records.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """Raises TimeoutError in the block at the deadline."""
+        async with asyncio.timeout(SEND_SECONDS) as limit:
+            self._running.add(limit)
+            try:
+                yield
+            finally:
+                self._running.discard(limit)
+
+    def one_is_sent(self) -> None:
+        """A topic has acknowledged all of its rows."""
+        latest = asyncio.get_running_loop().time() + LATE_SECONDS
+        for limit in self._running:
+            if not limit.expired() and (limit.when() or latest) >= latest:
+                limit.reschedule(latest)
 
 
 async def _find_topic(producer: AIOKafkaProducer, topic: str) -> None:

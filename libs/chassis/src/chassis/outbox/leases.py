@@ -5,6 +5,7 @@ number in its topic and in the outbox (docs/decisions/0014). Shards that no proc
 all relays.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -52,6 +53,11 @@ class ShardLeases:
     def __init__(self, preferred_shards: Callable[[], Collection[int]], fence: Fence | None = None) -> None:
         self.owner = uuid4()
         self.positions: dict[int, RelayPosition] = {}
+        self.in_use = asyncio.Lock()
+        """While it is locked, rows of these shards are being sent, and no shard is released."""
+        self.up_to_date = asyncio.Event()
+        """Cleared while a renewal waits for `in_use`: then no more rows may be tried before the renewal."""
+        self.up_to_date.set()
         self.fence = fence or Fence()
         self.fence.close()
         self._logged: set[int] = set()
@@ -83,9 +89,13 @@ class ShardLeases:
         self.fence.until = asked_at + seconds - MARGIN_SECONDS
 
     async def extend(self, connection: Driver) -> None:
-        """Renew the leases while a page is being sent. No shard is released or acquired. Raises LeaseLost."""
+        """Save the positions and renew the leases while rows are being sent. No shard is released or acquired.
+
+        Raises LeaseLost.
+        """
         asked_at = time.monotonic()
         await self._report(connection, LEASE_SECONDS)
+        await self._save_positions(connection)
         records = await connection.fetch(_statements.raw("extend_leases"), self.owner, LEASE_SECONDS)
         if not self.positions.keys() <= {record["shard"] for record in records}:
             self.fence.close()

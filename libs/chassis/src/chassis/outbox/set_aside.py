@@ -14,6 +14,8 @@ While a row is REFUSED, later rows of its key wait as DELAYED rows, and rows of 
 of a topic is DELAYED, all later rows of the topic wait. So each key keeps its order.
 """
 
+import asyncio
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,9 +80,18 @@ class _Tries:
 
 
 class SetAside:
-    """The rows of one relay's shards that are set aside. At most `page` rows are tried together."""
+    """The rows of one relay's shards that are set aside. At most `page` rows are tried together.
+
+    The relay sets rows aside while `Retries` tries others. Each of them changes the table and calls `load` under the
+    lock `changing`, so that an older state never replaces a newer one.
+    """
 
     def __init__(self, page: int) -> None:
+        self.changing = asyncio.Lock()
+        self.loaded = asyncio.Event()
+        """Set by each `load`."""
+        self.has_delayed = asyncio.Event()
+        """Set while a topic has DELAYED rows."""
         self._page = page
         self._topics: set[str] = set()
         self._keys: set[tuple[str, str]] = set()
@@ -108,6 +119,11 @@ class SetAside:
         self._topics = {topic for topic, key in records if key is None}
         self._keys = {(topic, key) for topic, key in records if key is not None}
         self._tries = {topic: self._tries.get(topic, _Tries()) for topic in self._topics}
+        self.loaded.set()
+        if self._topics:
+            self.has_delayed.set()
+        else:
+            self.has_delayed.clear()
 
     async def put(self, connection: Driver, owner: UUID, rows: Page, unsent: Sequence[Unsent]) -> None:
         """Set the rows in `unsent` aside. `rows` maps ids to all rows of the page.
@@ -137,11 +153,15 @@ class SetAside:
         now = time.monotonic()
         return [topic for topic, tries in self._tries.items() if tries.not_before <= now]
 
+    def seconds_to_next_try(self) -> float:
+        """The seconds until rows are due, or 0."""
+        next_try = min((tries.not_before for tries in self._tries.values()), default=math.inf)
+        return max(0.0, next_try - time.monotonic())
+
     async def next_rows(self, connection: Driver, shards: Collection[int], topic: str) -> Page:
         """The oldest DELAYED rows of a topic that do not wait for a REFUSED row, by their ids."""
-        records = await connection.fetch(
-            _statements.raw("next_delayed"), list(shards), topic, self._tries[topic].limit
-        )
+        limit = self._tries.get(topic, _Tries()).limit
+        records = await connection.fetch(_statements.raw("next_delayed"), list(shards), topic, limit)
         return {id: OutboxRow(*row) for id, *row in records}
 
     async def record(self, connection: Driver, topic: str, rows: Page, unsent: Sequence[Unsent]) -> None:
@@ -157,10 +177,11 @@ class SetAside:
                     _statements.raw("mark_refused"), ids[each.row.event_id], each.error[:MAX_ERROR_LENGTH]
                 )
                 _log_refused(each)
-        self._decide_next(topic, unsent)
+        if rows:
+            self._decide_next(topic, unsent)
 
     def _decide_next(self, topic: str, unsent: Sequence[Unsent]) -> None:
-        tries = self._tries[topic]
+        tries = self._tries.setdefault(topic, _Tries())
         if not unsent:
             tries.failures = 0
             tries.limit = min(2 * tries.limit, self._page)

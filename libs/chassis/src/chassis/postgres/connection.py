@@ -1,7 +1,7 @@
 """A connection to PostgreSQL. SQLAlchemy compiles the statements, and asyncpg sends them.
 
-SQLAlchemy does not run them, because its asynchronous engine takes four times the CPU of asyncpg's own calls, and an
-event costs four statements (docs/decisions/0011).
+SQLAlchemy does not run them, because its asynchronous engine needs four times the CPU of asyncpg's own calls, and the
+transaction of an event has four or five statements (docs/decisions/0011).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     Driver: TypeAlias = asyncpg.Connection[Any]
-else:  # asyncpg's class takes no parameters
+else:  # asyncpg's class has no type parameters
     Driver = asyncpg.Connection
 
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
@@ -55,7 +55,7 @@ class Connection:
     async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[Row]:
         """All rows of the result. Raises DatabaseSilent if the server does not answer in time."""
         query, arguments = compiled(statement, values or {})
-        return await in_time(self.driver.fetch(query, *arguments))
+        return await with_deadline(self.driver.fetch(query, *arguments))
 
     async def row(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Row | None:
         """The first row, or None."""
@@ -67,8 +67,11 @@ class Connection:
         return None if row is None else row[0]
 
 
-async def in_time(call: Awaitable[T]) -> T:
-    """Await a call of asyncpg. Raises DatabaseSilent if its deadline passes."""
+async def with_deadline(call: Awaitable[T]) -> T:
+    """Await calls of asyncpg. Each call has the deadline that `connect` gave to its connection.
+
+    Raises DatabaseSilent when a deadline passes.
+    """
     try:
         return await call
     except TimeoutError as error:

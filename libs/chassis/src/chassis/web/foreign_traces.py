@@ -1,7 +1,7 @@
-"""The trace context of a request is linked to, and not continued.
+"""A request starts a new trace. Its span has a link to the trace of the client.
 
-Otherwise a client could choose the trace of an order, decide whether its spans are recorded, and mix the traces of
-other customers (docs/decisions/0024).
+If a request continued the client's trace, the client could choose the trace of an order, decide whether its spans are
+recorded, and mix the traces of other customers (docs/decisions/0024).
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Load shedding: while more work is waiting than can be done soon, new work is refused with 429 and `Retry-After`.
+"""Load shedding: a POST on chosen paths is refused with 429 and `Retry-After` while too many work items wait.
 
 Without it a queue grows: requests wait longer, memory grows, and after the overload the queue has to drain. A refusal
 is cheap, and the client gets it at once.
@@ -25,8 +25,9 @@ REFUSAL = problem_response(OVERLOADED, detail="Nothing was changed; repeat it wi
 class LoadShedding:
     """When to refuse a POST on one of `paths`.
 
-    `count(connection)` counts the waiting work. At `limit` new work is refused. `in_flight_limit` is the most requests
-    that are answered at the same time, for bursts between two samples.
+    `count(connection)` counts the work items that wait in the service's database. The POST is refused while the last
+    count is `limit` or more. It is also refused while this process handles `in_flight_limit` requests of any kind,
+    because a burst may come between two samples of the count.
     """
 
     count: Callable[[Connection], Awaitable[int]]
@@ -72,7 +73,8 @@ async def leave_body(scope: Scope, receive: Receive, send: Send) -> Receive:
 class LoadSheddingMiddleware:
     """The outermost part of the app, so that a refusal costs no span and no routing.
 
-    A request is in flight after `read_body` has its whole body, so a client that sends no body does not count.
+    A request counts as in flight from the moment when its whole body has arrived. A client that announces a body and
+    does not send it does not count. A request without a body counts.
     """
 
     def __init__(self, app: ASGIApp, shedding: LoadShedding, read_body: ReadBody = leave_body) -> None:
