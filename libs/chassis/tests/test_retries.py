@@ -54,9 +54,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> SlowTries:
 @pytest.fixture
 async def running(project: TestDatabase, broker: Broker, tries: SlowTries) -> AsyncIterator[Relay]:
     """A relay that runs."""
-    relay = Relay(
-        project.url, broker, retry=tries, poll_seconds=0.05, server_settings=planner.RELAY_SETTINGS
-    )
+    relay = Relay(project.url, broker, retry=tries, poll_seconds=0.05, server_settings=planner.RELAY_SETTINGS)
     task = asyncio.create_task(relay.run())
     yield relay
     task.cancel()
