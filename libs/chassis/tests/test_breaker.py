@@ -128,7 +128,7 @@ async def test_it_can_be_switched_off(
 
 @pytest.fixture
 def letter_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[dict[str, Any]], bool]], None]:
-    """letter_fails(which): the statement that stores a letter fails for such letters."""
+    """letter_fails(which): the statement that stores a dead letter fails for such dead letters."""
     execute = Connection.row
     store_letter = dead_letters.statements.named("store_letter")
 

@@ -1,4 +1,4 @@
-"""The consumer: what it does when Kafka or a dependency is away, around a rebalance, and between batches."""
+"""The consumer: what it does when Kafka or a dependency is unavailable, during a rebalance, and between batches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

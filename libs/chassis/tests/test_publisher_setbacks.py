@@ -221,7 +221,7 @@ async def test_behind_a_closed_fence_nothing_is_sent(kafka: str, make_topic: Mak
 async def test_rows_of_a_cancelled_call_are_not_sent_later(
     kafka: str, make_topic: MakeTopic, hooks: ProducerHooks, sent: list[str]
 ) -> None:
-    """`plain` fails when aiokafka gives up records: then `chassis.tuning.fence_requests` is needless."""
+    """`plain` fails when aiokafka drops buffered records itself: then `chassis.tuning.fence_requests` is needless."""
     topic = await make_topic()
     to_kafka = KafkaPublisher({"bootstrap_servers": kafka}, "/things", hooks=hooks)
     await to_kafka.send([_row(topic, "a", "before")])

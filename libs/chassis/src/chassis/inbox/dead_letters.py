@@ -3,12 +3,13 @@
 | state     | meaning                                                                                   |
 |-----------|-------------------------------------------------------------------------------------------|
 | HELD      | its handler failed, or its data does not fit the model; later events of its key wait       |
-| WAITING   | it waits behind a HELD letter of its key                                                   |
-| PARKED    | it is not an event that the service reads, so no event waits behind it                     |
+| WAITING   | it waits for a HELD dead letter of its key                                                 |
+| PARKED    | it is not an event that the service reads, so no event waits for it                        |
 | REDRIVEN  | an operator had it handled again, with success                                             |
-| DISCARDED | an operator gave it up                                                                     |
+| DISCARDED | an operator decided that it is never handled                                               |
 
-The letter is a row of the service's database. A copy goes to the topic `<group>.dead-letters`.
+A dead letter is a row of the service's database. A copy of each HELD and PARKED one goes to the topic
+`<group>.dead-letters`. In this package a dead letter is also called a letter.
 """
 
 import base64
@@ -55,14 +56,14 @@ async def store(tx: Transaction, group: str, dead: DeadLetter) -> bool:
 
 
 def minimal(dead: DeadLetter) -> DeadLetter:
-    """A letter with the message's position and the reason, without the message's headers and value."""
+    """The dead letter with the message's position and the reason, without the message's headers and value."""
     message = dead.message._replace(headers=[("ce_subject", ordering_key(dead.message).encode())], value=None)
     error = f"Stored without headers and value, which could not be stored. {dead.error}"
     return dead._replace(message=message, error=error)
 
 
 async def enqueue_behind(tx: Transaction, group: str, message: RawMessage) -> None:
-    """Store an event as WAITING behind the HELD letter of its key.
+    """Store an event as WAITING: a dead letter of its key is HELD.
 
     Raises Unavailable if the key was released in the meantime. The next try of the batch handles the event.
     """
@@ -77,12 +78,12 @@ async def enqueue_behind(tx: Transaction, group: str, message: RawMessage) -> No
 
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
-    """Lock a key, so that it is not released while an event is stored behind it, and the other way round."""
+    """Lock a key: the release of the key and the storing of a WAITING event of it exclude each other."""
     await tx.connection.execute(statements.named("lock_key"), {"name": f"{topic}/{key}"})
 
 
 async def count_open(connection: Connection) -> None:
-    """Set the metric of open letters, for each group that has had one."""
+    """Set the metric of open dead letters, for each group that has had one."""
     for group, letters in await connection.rows(statements.named("count_open_letters")):
         metrics.DEAD_LETTERS_OPEN.labels(group).set(letters)
 

@@ -14,17 +14,20 @@ from chassis.inbox.subscriptions import Subscriptions
 log = structlog.get_logger()
 
 HOLDING_REASONS = ("schema-violation", "too-large")
-"""A message that is dead for one of these reasons is an event that the service reads, so later events of its key may
-depend on it. No event can depend on any other unreadable message."""
+"""A message with one of these reasons is an event that the service reads, and only its data is wrong.
+
+Later events of its key may depend on it, so they wait. Other unreadable messages are no events of the service, so no
+event waits for them.
+"""
 
 
 class SortedBatch(NamedTuple):
-    """A batch, sorted by what the inbox does with each message."""
+    """A batch, divided by what the inbox does with each message. Ignored types are left out."""
 
     events: list[InboxEvent]
     dead: list[DeadLetter]
     behind_dead: list[InboxEvent]
-    """Events behind a dead letter of their key in the same batch."""
+    """Events after a dead letter that blocks their key, in the same batch."""
 
 
 def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None:
@@ -40,7 +43,7 @@ def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None
 
 
 def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> SortedBatch:
-    """Read a batch. An unreadable message does not stop the others."""
+    """Read a batch and divide it. An unreadable message does not stop the others."""
     batch = SortedBatch([], [], [])
     held_keys: set[tuple[str, str]] = set()
     for message in messages:

@@ -14,9 +14,9 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 
 
 class WholeBatch(NamedTuple):
-    """A handler that takes all its events of a batch in one call, in the order of arrival.
+    """A handler that gets all its events of a batch in one call, in the order of arrival.
 
-    A key may occur several times in one call. It is for projections, which join facts in any order.
+    A key may occur several times in one call. Use it for handlers whose result does not depend on the order of events.
     """
 
     handler: Handler
@@ -42,8 +42,9 @@ class Subscriptions:
     """A service's table of event → handler.
 
     `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same topics.
-    Any other type is unknown, and becomes a dead letter. `deferrable` are models of events that no customer waits for.
-    They may wait for a short time until an urgent event arrives.
+    Any other type is unknown, and its events become dead letters. `deferrable` are models of events that can wait for a
+    short time without delaying an order. A batch that has only deferrable and ignored events waits up to
+    `defer_seconds` for an urgent event, which is any other one.
     """
 
     def __init__(

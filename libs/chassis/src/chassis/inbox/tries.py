@@ -3,7 +3,7 @@
 from chassis.inbox.rounds import InboxEvent
 
 MOST_COUNTED = 10_000
-"""Events that are counted at the same time. An event that moved to another replica is counted here for nothing."""
+"""The maximum number of events that are counted. An event that moved to another replica is counted here for nothing."""
 
 
 class Tries:

@@ -1,4 +1,4 @@
-"""Batches: the records that the inbox takes in one transaction."""
+"""Batches: the records that the inbox handles in one transaction."""
 
 import contextlib
 import time
@@ -18,8 +18,9 @@ Record: TypeAlias = "ConsumerRecord[Any, Any]"
 class BatchFetcher:
     """Fetches batches of at most `limit` records.
 
-    A batch of deferrable events only is held back for at most `defer_seconds`, until an urgent event arrives
-    (docs/decisions/0015). A partition whose messages were not taken waits `retry_seconds` at first.
+    A batch that has only deferrable and ignored events waits for at most `defer_seconds`, until another event arrives
+    or the batch is full (docs/decisions/0015). A partition whose messages were not taken pauses for `retry_seconds` at
+    first.
     """
 
     def __init__(
@@ -51,19 +52,22 @@ class BatchFetcher:
             records += await self._fetch(int(1_000 * seconds_left) + 1, self._limit - len(records))
         return records
 
-    def give_back(self, records: Sequence[Record]) -> None:
-        """Fetch records again. Records of partitions that have moved are fetched by the new owner."""
+    def rewind(self, records: Sequence[Record]) -> None:
+        """Set the positions back, so that these records are fetched again.
+
+        Records of a partition that has moved are fetched by the replica that has it now.
+        """
         for record in reversed(records):  # so that the last seek is to the first record
             with contextlib.suppress(IllegalStateError):
                 self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
 
-    def hold(self, left: Sequence[Record]) -> None:
-        """Fetch records again after a pause. Meanwhile their partitions wait, and no others."""
-        self.give_back(left)
+    def pause_partitions(self, left: Sequence[Record]) -> None:
+        """Pause the partitions of these records, and no others. After a pause the records are fetched again."""
+        self.rewind(left)
         self._held.hold({TopicPartition(record.topic, record.partition) for record in left})
 
-    def release(self, taken: Sequence[Record]) -> None:
-        """All records of a batch were taken: let their partitions continue."""
+    def resume_partitions(self, taken: Sequence[Record]) -> None:
+        """All records of a batch were taken, so their partitions are no longer held."""
         self._held.release(TopicPartition(record.topic, record.partition) for record in taken)
 
     async def _fetch(self, timeout_ms: int, limit: int) -> list[Record]:
@@ -80,9 +84,9 @@ def messages_of(records: Sequence[Record]) -> list[RawMessage]:
 
 
 def divide(records: Sequence[Record], left: Sequence[RawMessage]) -> tuple[list[Record], list[Record]]:
-    """Divide a batch into records that the inbox took, and records to fetch again.
+    """Divide a batch into records that the inbox has taken, and records to fetch again.
 
-    A partition has one offset, so all records behind the first one that was not taken are fetched again.
+    A partition has one offset, so all records after the first one that was not taken are fetched again.
     """
     first_left: dict[tuple[str, int], int] = {}
     for message in left:

@@ -1,4 +1,4 @@
-"""Partitions that wait behind a message that was not taken. All other partitions continue."""
+"""Held partitions: they are paused, because a message in them was not taken. All other partitions continue."""
 
 import time
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from chassis.observability import metrics
 log = structlog.get_logger()
 
 LONGEST_SECONDS = 2.0
-"""The pauses are short, because messages of other keys behind the held one wait, too."""
+"""The pauses are short, because later messages of other keys in the partition wait, too."""
 
 
 @dataclass(slots=True)
 class _Hold:
-    """The number of holds of a partition in a row, and the time at which it is read again."""
+    """The number of pauses of a partition in a row, and the time at which it is read again."""
 
     failures: int = 0
     until: float = 0.0
@@ -39,7 +39,7 @@ class HeldPartitions:
         self._show()
 
     def hold(self, partitions: Iterable[TopicPartition]) -> None:
-        """Hold partitions, each for longer than the last time."""
+        """Pause partitions, each for longer than the last time."""
         for at in partitions:
             hold = self._holds.setdefault(at, _Hold())
             hold.failures += 1
@@ -74,7 +74,7 @@ class HeldPartitions:
         return 1 + int(1_000 * max(0.0, seconds))
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
-        """Let these partitions continue, because their message was taken."""
+        """Hold these partitions no longer: the message that they waited for was taken."""
         if self._holds:
             for at in partitions:
                 self._holds.pop(at, None)

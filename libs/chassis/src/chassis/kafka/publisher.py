@@ -1,6 +1,7 @@
 """Kafka's sending side: outbox rows become records, each with a publish span of its own.
 
-Topics are sent beside each other, so that one that is missing, forbidden or without a leader delays no other.
+Rows of different topics are sent in parallel. A topic that is missing, forbidden or without a leader does not delay the
+others.
 """
 
 import asyncio
@@ -39,13 +40,13 @@ MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 10.0
-"""Seconds for a topic's rows of one page, with the search for the topic."""
+"""Seconds for a topic's rows of one page, including the search for the topic."""
 LATE_SECONDS = 3.0
 """Seconds for the other topics of a page after one topic has acknowledged all of its rows."""
 TOPIC_SECONDS = 2.0
 """Seconds for the search for an unknown topic."""
 ANSWER_SECONDS = 3.0
-"""If Kafka answers within this time, a topic that took nothing is to blame, and not Kafka."""
+"""If Kafka answers a metadata request within this time, the fault is the topic's and not Kafka's."""
 CLOSE_SECONDS = 2.0
 
 TOPIC_ERRORS = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
@@ -56,7 +57,7 @@ PRODUCER_ERRORS = (
     OutOfOrderSequenceNumber,
     UnknownProducerId,
 )
-"""They concern the producer: a new one sends the row. Any other answer of a broker concerns a row of the batch."""
+"""After these errors a new producer can send the same rows. Any other error of a broker is about a row of the batch."""
 UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
 """A row that cannot be handed to the client at all."""
 
@@ -64,8 +65,9 @@ UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
 class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
-    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks`
-    say what happens to a producer besides sending; they are told whether `fence` is open.
+    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks` are
+    called when a producer is created and when it is stopped. They get a function that returns whether this producer is
+    in use and `fence` is open.
     """
 
     def __init__(
@@ -86,12 +88,12 @@ class KafkaPublisher:
         """Send outbox rows to Kafka, in order, and wait for every acknowledgement.
 
         Rows of one key and topic arrive in the order given. On error some rows may have been sent: send all of them
-        again, consumers drop duplicates. When it is cancelled, rows that are not on their way yet are not sent.
+        again, consumers drop duplicates. After a cancellation, rows that were not handed to the client are not sent.
 
         Raises:
-            RowsNotSent: it names the rows that were not sent; all others were. Rows that were not acknowledged in time
-                are among them, and may have been sent.
-            KafkaUnavailable: Kafka is away, or this process may not send.
+            RowsNotSent: some rows were not acknowledged, and it names them. Some of them may be in Kafka, because the
+                acknowledgement did not come in time. All other rows were acknowledged.
+            KafkaUnavailable: Kafka is unavailable, or this process may not send.
         """
         try:
             unsent = await self._send(rows)
@@ -116,7 +118,7 @@ class KafkaPublisher:
             await asyncio.wait(self._stopping)
 
     def _abandon(self) -> None:
-        """Use the producer no more: what it has not sent yet it does not send."""
+        """Stop using the producer. Whether it sends its buffered records first depends on `hooks.stop`."""
         producer = self._producer
         self._producer = None
         if producer is not None:
@@ -221,7 +223,7 @@ class KafkaPublisher:
         deliveries: list[asyncio.Future[Any]],
         refused: list[Unsent],
     ) -> None:
-        """Hand rows to the client, in order. Of a key whose row is refused, the later rows are not handed over."""
+        """Hand rows to the client, in order. If it refuses a row, later rows of the same key are not handed over."""
         keys: set[str] = set()
         for row in rows:
             if keys and row.key in keys:

@@ -1,7 +1,7 @@
-"""Records of a batch that aiokafka's parser refuses. Readable records are returned, the others become stand-ins.
+"""Reads a batch that aiokafka cannot parse. It returns the readable records, and a placeholder for each other record.
 
-A stand-in is a record whose header `chassis-unreadable` says what is wrong. Its value is the bytes. The inbox makes
-a dead letter of it, as of any other message that is no event.
+The header `chassis-unreadable` of a placeholder has the reason. Its value is the unreadable bytes. The inbox makes a
+dead letter of it, as of any other message that is no event.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from chassis.events.envelope import UNREADABLE
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""The most bytes of key, value and headers that a broker accepts by default."""
+"""The maximum size of key, value and headers that a broker accepts by default."""
 
 MAX_KEPT_BYTES = 64 * 1024
 """The bytes that are kept of a larger record."""
@@ -37,8 +37,8 @@ class MalformedRecord(ValueError):
     """The bytes are no record."""
 
 
-def stand_in(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
-    """A record in place of bytes that are no record. It has at most MAX_RECORD_BYTES of them."""
+def placeholder(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
+    """A placeholder record for bytes that are no record. Its value is the first MAX_RECORD_BYTES of these bytes."""
     return SalvagedRecord(
         offset, timestamp, None, data[:MAX_RECORD_BYTES], [(UNREADABLE, why.encode(errors="replace"))]
     )
@@ -88,7 +88,9 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
             start, end = _bounds(batch.records, position)
         except MalformedRecord as error:
             rest = batch.records[position:]
-            yield stand_in(batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost")
+            yield placeholder(
+                batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost"
+            )
             return
         record = _read(batch, batch.records[start:end], offset + 1)
         position = end
@@ -97,7 +99,9 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
             yield record
     if position < len(batch.records):
         rest = batch.records[position:]
-        yield stand_in(batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record")
+        yield placeholder(
+            batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record"
+        )
 
 
 def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
@@ -107,7 +111,7 @@ def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
             raise MalformedRecord(f"its offset {record.offset} is not in its place")
     except (MalformedRecord, IndexError) as error:
         offset = min(next_offset, batch.last_offset)
-        return stand_in(offset, batch.first_timestamp, data, f"not a record: {error}")
+        return placeholder(offset, batch.first_timestamp, data, f"not a record: {error}")
     return record
 
 
@@ -123,7 +127,7 @@ def _bounds(records: bytes, position: int) -> tuple[int, int]:
 
 
 def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
-    timestamp_delta, position = _varint(data, 1)  # behind the attributes, which Kafka does not use
+    timestamp_delta, position = _varint(data, 1)  # after the attributes, which Kafka does not use
     offset_delta, position = _varint(data, position)
     key, position = _bytes(data, position)
     value, position = _bytes(data, position)
@@ -152,7 +156,7 @@ def _bytes(data: bytes, position: int) -> tuple[bytes | None, int]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A zigzag varint of at most 64 bits, and the position behind it. Raises IndexError where the bytes end."""
+    """A zigzag varint of at most 64 bits, and the position after it. Raises IndexError where the bytes end."""
     value = 0
     for shift in range(0, 70, 7):
         byte = data[position]

@@ -1,4 +1,4 @@
-"""Batches of records from any bytes of a response. A stand-in record takes the place of bytes that are no record.
+"""Batches of records from any bytes of a response. A placeholder record replaces bytes that are no record.
 
 `TolerantRecords` and `TolerantBatch` have the attributes that aiokafka's fetcher reads of its own `MemoryRecords` and
 batches.
@@ -12,16 +12,16 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from chassis.kafka.inflate import inflate
-from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, stand_in
+from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, placeholder, salvage
 
 MAX_RECORDS = 2_000
-"""The most records of one response. Then other partitions have their turn."""
+"""The maximum number of records that are read of one response. Then the consumer reads other partitions."""
 
 MAX_INFLATED_BYTES = 8 * 1024 * 1024
-"""The most inflated bytes of one response, after its first batch."""
+"""After so many inflated bytes of one response the consumer reads other partitions."""
 
 MAX_LOST_OFFSETS = 1 << 20
-"""The most offsets of an unreadable batch, because its header cannot be trusted."""
+"""The maximum number of offsets of an unreadable batch. A larger number in its header is not believed."""
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 """A batch's header: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
@@ -47,12 +47,12 @@ class TolerantRecords:
         self._data = bytes(data or b"")
         self._position = 0
         self.expected_offset = 0
-        """The requested offset; later the offset behind the last batch."""
+        """The offset of the next record: at first the requested offset, then the one after the last batch."""
         self.records_left = MAX_RECORDS
         self.bytes_left = MAX_INFLATED_BYTES
 
     def size_in_bytes(self) -> int:
-        """Of the response."""
+        """The size of the response in bytes."""
         return len(self._data)
 
     def has_next(self) -> bool:
@@ -87,7 +87,7 @@ class TolerantRecords:
 
 
 class TolerantBatch:
-    """A batch with the attributes that aiokafka reads of its own. Unreadable records become stand-ins."""
+    """A batch with the attributes that aiokafka reads of its own. Placeholders replace unreadable records."""
 
     def __init__(
         self, response: TolerantRecords, data: memoryview, expected: int, following: int | None
@@ -113,7 +113,7 @@ class TolerantBatch:
         self._rows = self._read()
 
     def validate_crc(self) -> bool:
-        """Always true, because aiokafka raises otherwise. A batch with a wrong CRC becomes a stand-in."""
+        """Always true, because aiokafka raises otherwise. A placeholder replaces a batch with a wrong CRC."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
@@ -180,7 +180,7 @@ class TolerantBatch:
 
     def _read(self) -> Iterator[Any]:
         if self._fault is not None:
-            yield stand_in(
+            yield placeholder(
                 self.next_offset - 1, 0, bytes(self._data), f"not a batch of records: {self._fault!r}"
             )
             return
@@ -208,7 +208,7 @@ class TolerantBatch:
                 read += 1
         except Exception as error:
             if parts is None:
-                yield stand_in(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
+                yield placeholder(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
             else:
                 yield from map(cut_to_size, salvage(parts, skip=read))
 

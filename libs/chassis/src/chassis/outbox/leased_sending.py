@@ -27,7 +27,7 @@ class LeasedSending:
     async def send(self, connection: Driver, rows: Page) -> list[Unsent]:
         """Send rows, and renew the leases on `connection` meanwhile. Returns the rows that were not sent.
 
-        Raises LeaseLost if another relay has taken a shard. Then no more rows are sent.
+        Raises LeaseLost if another relay has acquired a shard. Then no more rows are sent.
         """
         if not rows:
             return []

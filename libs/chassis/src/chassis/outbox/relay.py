@@ -1,17 +1,17 @@
 """The relay reads rows of the outbox in order, and gives them to the transport.
 
-The relay's position is a PostgreSQL snapshot and not the highest id. A sequence gives out ids before transactions
-commit, so a cursor over ids would skip the rows of transactions that commit late. The rows to send are those whose
-transaction the saved snapshot could not see: `xid >= xmax`, or an `xid` that was then in progress. Both conditions are
-index ranges, and neither range grows while a transaction stays open. Rows of one key are in the order of their ids,
-because each writer holds the lock on its aggregate.
+The relay's position is a PostgreSQL snapshot and not the highest id. A sequence assigns ids before transactions commit,
+so a position that is an id would skip the rows of transactions that commit late. The rows to send are those whose
+transaction was not visible in the saved snapshot. Such a transaction started later (`xid >= xmax` of the snapshot), or
+was in progress then. Both conditions use an index, and a transaction that stays open does not make the query slower.
+Rows of one key are in the order of their ids, because each writer holds the lock on its aggregate until it commits.
 
-A relay that dies stops renewing its leases. Within LEASE_SECONDS and a poll the other relays take its shards. A relay
-saves its positions with its leases, at most SAVE_SECONDS after it sent a row. If it dies, the rows of that time and of
-one page are sent again.
+A relay that dies stops renewing its leases. After at most LEASE_SECONDS and `poll_seconds` other relays acquire its
+shards. A relay saves its positions with its leases, at most SAVE_SECONDS after it sent a row. After a crash the rows
+that it sent since the last save, and at most one page more, are sent again.
 
 A relay sends only while its leases are valid by its own clock (`Fence`), and renews them while it sends a page. Rows
-that cannot be sent stand aside (`SetAside`), and the position goes on.
+that cannot be sent are set aside (`SetAside`), and the position still advances.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ POSTPONED_SECONDS = 0.25
 STATEMENT_SECONDS = 15.0
 """Seconds for one of the relay's own statements."""
 GIVE_UP_SECONDS = 1.0
-"""Seconds in which an ending relay tries to give up its leases. If it fails, they end by themselves."""
+"""Seconds in which an ending relay tries to release its leases. If it fails, they end by themselves."""
 
 # A position that is lost in a crash causes duplicates and no loss.
 SESSION = {"synchronous_commit": "off"}
@@ -54,8 +54,8 @@ class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows for which it was not woken. It reads `page` rows at a time. `fence` is open while
-    this relay may send: give it to the transport as well. `retry` sends the rows that were set aside; with a
+    leases and looks for rows that no wake-up has announced. It reads `page` rows at a time. `fence` is open while
+    this relay may send. Pass the same object to the transport. `retry` sends the rows that were set aside; with a
     connection of its own to the broker it never delays the rows that `send` sends.
     """
 
@@ -91,7 +91,7 @@ class Relay:
     def wake(self, shards: Collection[int]) -> None:
         """Look for rows at once if one of these shards is this relay's, instead of at the next poll.
 
-        An empty argument means that another relay gave up leases: look for free shards, too.
+        An empty argument means that another relay has released leases: look for free shards, too.
         """
         if not shards:
             self._renew_at = 0.0
@@ -100,7 +100,10 @@ class Relay:
             self._woken.set()
 
     async def run(self) -> None:
-        """Relay until cancelled. Raises if the database or the transport is away; then call it again."""
+        """Relay until cancelled. At the end it saves its positions and releases its leases, and sends no more rows.
+
+        Raises if the database or the transport is unavailable; then call it again.
+        """
         connection = await self._connect()
         try:
             async with self._retrying():
@@ -155,9 +158,9 @@ class Relay:
                     await self._set_aside.load(connection, self.shards)
 
     async def relay_once(self, connection: Driver) -> bool:
-        """Send one page of each group of shards that stand at the same position. Returns whether there may be more.
+        """Send at most one page for each group of shards with the same position. Returns whether there may be more.
 
-        Rows that commit during this call are not included; their commit wakes the relay again.
+        Rows whose transaction commits during this call are not included; their commit wakes the relay again.
         """
         may_be_more = False
         for position in set(self.leases.positions.values()):

@@ -47,7 +47,7 @@ class Retries:
     async def once(self, connection: Driver) -> bool:
         """Try the DELAYED rows that are due. Returns whether more are due.
 
-        No shard is given up meanwhile (`ShardLeases.in_use`), so no other relay sends the same rows.
+        No shard is released meanwhile (`ShardLeases.in_use`), so no other relay sends the same rows.
         """
         topics = self._set_aside.due()
         if not topics:

@@ -1,4 +1,4 @@
--- The fingerprint identifies the message by its content. Offsets start again when a topic is created again.
+-- The fingerprint identifies the message by its content, because offsets start again when a topic is created again.
 INSERT INTO dead_letters
     (consumer_group, topic, partition, "offset", key, event_id, source, type, headers, value, state, reason, error,
      fingerprint)
