@@ -29,7 +29,7 @@ from inventory.domain import (
     Request,
     Reservation,
     State,
-    StockWouldNotHold,
+    NotEnoughStock,
 )
 
 metadata = sa.MetaData()
@@ -161,14 +161,14 @@ _MOVE_STOCK = sa.text("""
 
 
 async def move_stock(connection: Connection, act: Act, quantities: Mapping[str, int]) -> None:
-    """Apply the effect of an act to each SKU (pieces per SKU). Raises StockWouldNotHold."""
+    """Apply the effect of an act to each SKU (pieces per SKU). Raises NotEnoughStock."""
     effect = EFFECTS[act]
     moved = await connection.rows(
         _MOVE_STOCK,
         {"skus": list(quantities), "quantities": list(quantities.values()), **asdict(effect)},
     )
     if len(moved) != len(quantities):
-        raise StockWouldNotHold(act, quantities)
+        raise NotEnoughStock(act, quantities)
 
 
 # --- Reservations, many orders at once ------------------------------------------------------------

@@ -86,7 +86,7 @@ class IllegalTransition(Exception):
         self.order_id, self.state, self.act = str(order_id), state, act
 
 
-class StockWouldNotHold(Exception):
+class NotEnoughStock(Exception):
     """An act would take more stock than there is. The caller decided on counts that it had not locked."""
 
     def __init__(self, act: "Act", quantities: Mapping[str, int]) -> None:
@@ -226,7 +226,7 @@ class Reservation:
         return self if state is self.state else replace(self, state=state, version=self.version + 1)
 
 
-def moved(held: Iterable[Reservation], act: Act) -> list[Reservation]:
+def apply_act(held: Iterable[Reservation], act: Act) -> list[Reservation]:
     """Apply ``act``, and return the reservations that it changed, with their new state. Raises IllegalTransition."""
     pairs = [(before, before.after(act)) for before in held]
     return [after for before, after in pairs if after is not before]

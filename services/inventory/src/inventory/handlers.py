@@ -72,7 +72,7 @@ async def commit_stock(tx: Transaction, confirmed: Batch[OrderConfirmed]) -> Non
     for order_id in causes:
         if order_id not in held:
             raise domain.UnknownReservation(order_id)
-    committed = domain.moved((held[order_id] for order_id in causes), Act.COMMIT)
+    committed = domain.apply_act((held[order_id] for order_id in causes), Act.COMMIT)
     await _save(tx, committed, Act.COMMIT, now)
     for reservation in committed:
         event = StockCommitted(
@@ -102,7 +102,7 @@ async def _release_stock(tx: Transaction, causes: Mapping[UUID, Cause]) -> None:
     now = datetime.now(UTC)
     await db.leave_tombstones(tx.connection, causes.keys(), now)
     held = await db.lock_reservations(tx.connection, causes.keys())
-    released = domain.moved((held[order_id] for order_id in causes), Act.RELEASE)
+    released = domain.apply_act((held[order_id] for order_id in causes), Act.RELEASE)
     await _save(tx, released, Act.RELEASE, now)
     for reservation in released:
         event = StockReleased(

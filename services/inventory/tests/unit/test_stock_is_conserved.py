@@ -15,7 +15,7 @@ from inventory.domain import (
     Reservation,
     State,
     allocate,
-    moved,
+    apply_act,
     quantities,
 )
 
@@ -72,7 +72,7 @@ class Stock(RuleBasedStateMachine):
         self.products[sku].on_hand += quantity
 
     def end(self, held: Reservation, act: Act) -> None:
-        for reservation in moved([held], act):
+        for reservation in apply_act([held], act):
             self.reservations[reservation.order_id] = reservation
             self.move(act, reservation.lines)
 

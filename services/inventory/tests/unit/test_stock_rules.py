@@ -21,7 +21,7 @@ from inventory.domain import (
     check_price,
     check_quantity,
     check_sku,
-    moved,
+    apply_act,
     quantities,
 )
 
@@ -87,7 +87,7 @@ def test_a_reservation_can_be_committed_or_released(act: Act, state: State) -> N
 def test_release_leaves_alone_what_holds_no_stock(state: State) -> None:
     before = reservation(state)
     assert before.after(Act.RELEASE) is before
-    assert moved([before], Act.RELEASE) == []
+    assert apply_act([before], Act.RELEASE) == []
 
 
 def test_a_second_commit_changes_nothing() -> None:

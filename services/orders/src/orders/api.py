@@ -168,7 +168,7 @@ class PricePage(BaseModel):
     next_cursor: str | None
 
 
-async def time_allowed_by_default(request: Request) -> timedelta:
+async def default_time_limit(request: Request) -> timedelta:
     """The time until the deadline of an order whose request has none."""
     settings = cast(Settings, context_of(request).settings)
     return timedelta(seconds=settings.orders_deadline_seconds)
@@ -197,7 +197,7 @@ PLACED: dict[int | str, dict[str, Any]] = {
 async def place_order(
     order: OrderRequest,
     db: Db,
-    default_time: Annotated[timedelta, Depends(time_allowed_by_default)],
+    default_limit: Annotated[timedelta, Depends(default_time_limit)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Take an order at the prices that orders knows. It is PENDING until it ends in one of three ways.
@@ -205,7 +205,7 @@ async def place_order(
     With an `Idempotency-Key` the request can be repeated: it gets the first answer, and there is one order.
     The key belongs to the customer. Two customers may use the same key.
     """
-    command = _command(order, default_time)
+    command = _command(order, default_limit)
     domain.check_items(command.items)
     # No request is authenticated yet. The customer in the body is taken for the caller.
     key = key_of_caller(idempotency_key, order.customer_id)
@@ -293,18 +293,18 @@ async def list_prices(
     return PricePage(prices=prices, next_cursor=next_cursor)
 
 
-def _command(order: OrderRequest, default_time: timedelta) -> handlers.PlaceOrder:
+def _command(order: OrderRequest, default_limit: timedelta) -> handlers.PlaceOrder:
     seconds = order.deadline_seconds
     return handlers.PlaceOrder(
         customer_id=order.customer_id,
         items=[domain.Item(line.sku, line.quantity) for line in order.lines],
         currency=order.currency,
         payment_token=order.payment_token.get_secret_value(),
-        time_allowed=default_time if seconds is None else timedelta(seconds=seconds),
+        time_limit=default_limit if seconds is None else timedelta(seconds=seconds),
     )
 
 
-def _accepted(placed: handlers.PlacedOrder) -> AcceptedOrder:
+def _accepted(placed: handlers.OrderReceipt) -> AcceptedOrder:
     return AcceptedOrder(
         order_id=placed.order_id,
         state=OrderState.PENDING,

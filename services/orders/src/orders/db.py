@@ -93,7 +93,7 @@ class NewOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FinalState:
     """The way in which orders leave PENDING. `event` is the type that the history stores."""
 
     state: OrderState
@@ -102,7 +102,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedOrder:
     """An order that has just ended, with the fields of its event."""
 
     id: UUID
@@ -115,7 +115,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class LostOrder:
+class MissingOrder:
     """An order that this service has lost, with the fields that the events of other services contain."""
 
     id: UUID
@@ -174,7 +174,7 @@ _END_OVERDUE = text(
 
 _KNOWN = text("SELECT id FROM orders WHERE id = ANY(CAST(:ids AS uuid[]))")
 
-_INSERT_LOST = text("""
+_INSERT_MISSING = text("""
     INSERT INTO orders (id, customer_id, state, reason, total_minor, currency, lines, history, version,
                         placed_at, deadline_at, ended_at)
     SELECT id, customer_id, 'CANCELLED', :reason, total_minor, currency, '[]',
@@ -239,7 +239,7 @@ async def insert_order(connection: Connection, order: NewOrder) -> None:
     )
 
 
-async def end_orders(connection: Connection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
+async def end_orders(connection: Connection, ids: Collection[UUID], ending: FinalState) -> list[EndedOrder]:
     """End those orders of `ids` that are PENDING, and return them. The others stay as they are."""
     # Sorted, so that overlapping batches lock their rows in the same order.
     rows = await connection.rows(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
@@ -251,12 +251,12 @@ async def known_orders(connection: Connection, ids: Collection[UUID]) -> set[UUI
     return {row.id for row in await connection.rows(_KNOWN, {"ids": list(ids)})}
 
 
-async def insert_lost_orders(
-    connection: Connection, lost: Sequence[LostOrder], ending: Ending
-) -> list[Ended]:
+async def insert_missing_orders(
+    connection: Connection, lost: Sequence[MissingOrder], ending: FinalState
+) -> list[EndedOrder]:
     """Insert lost orders as ended. Returns those that did not exist."""
     rows = await connection.rows(
-        _INSERT_LOST,
+        _INSERT_MISSING,
         {
             "ids": [order.id for order in lost],
             "customers": [order.customer_id for order in lost],
@@ -269,7 +269,7 @@ async def insert_lost_orders(
     return [_ended(row) for row in rows]
 
 
-async def end_overdue_orders(connection: Connection, limit: int, ending: Ending) -> list[Ended]:
+async def end_overdue_orders(connection: Connection, limit: int, ending: FinalState) -> list[EndedOrder]:
     """End at most `limit` orders that are PENDING past their deadline, the oldest deadline first."""
     rows = await connection.rows(_END_OVERDUE, {"limit": limit, **_written(ending)})
     return [_ended(row) for row in rows]
@@ -314,7 +314,7 @@ def _entry(
     return entry
 
 
-def _written(ending: Ending) -> dict[str, object]:
+def _written(ending: FinalState) -> dict[str, object]:
     return {
         "state": ending.state.value,
         "reason": ending.reason,
@@ -322,7 +322,7 @@ def _written(ending: Ending) -> dict[str, object]:
     }
 
 
-def _ended(row: Row) -> Ended:
-    return Ended(
+def _ended(row: Row) -> EndedOrder:
+    return EndedOrder(
         row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent, row.ended_at
     )

@@ -181,7 +181,7 @@ def price_items(items: Sequence[Item], currency: str, price_list: Mapping[str, P
     return Basket(lines, currency, total_minor)
 
 
-def check_ending(order_id: str, state: OrderState, to: OrderState) -> None:
+def check_transition(order_id: str, state: OrderState, to: OrderState) -> None:
     """Raise `OrderAlreadyEnded` unless an order in `state` may still become `to`."""
     if to not in TRANSITIONS[state]:
         raise OrderAlreadyEnded(order_id, state)

@@ -24,7 +24,7 @@ from orders.events import (
     StockRejected,
 )
 
-SWEEP_LIMIT = 500
+MOST_CANCELLED_AT_ONCE = 500
 log = structlog.get_logger("orders")
 
 
@@ -36,11 +36,11 @@ class PlaceOrder:
     items: Sequence[domain.Item]
     currency: str
     payment_token: str
-    time_allowed: timedelta
+    time_limit: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedOrder:
+class OrderReceipt:
     """The immediate answer to the customer. The outcome of the order is known later."""
 
     order_id: UUID
@@ -48,7 +48,7 @@ class PlacedOrder:
     deadline_at: datetime
 
 
-async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
+async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
     """Price the order from orders' own price list, write it as PENDING, and publish `OrderPlaced`."""
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
     if not price_list.prices and not await db.has_prices(tx.connection):
@@ -71,7 +71,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         total=Money.of_row(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
         placed_at=price_list.read_at,
-        deadline_at=price_list.read_at + order.time_allowed,
+        deadline_at=price_list.read_at + order.time_limit,
     )
     await db.insert_order(
         tx.connection,
@@ -86,7 +86,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         ),
     )
     tx.publish(placed, cause=cause)
-    return PlacedOrder(order_id, placed.total, placed.deadline_at)
+    return OrderReceipt(order_id, placed.total, placed.deadline_at)
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
@@ -95,7 +95,7 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
     Raises CaptureMismatch if the captured amount is not the order's total.
     """
     captures = {event.data.order_id: event for event in events}
-    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type)
+    ending = db.FinalState(OrderState.CONFIRMED, OrderConfirmed.event_type)
     ended = await db.end_orders(tx.connection, captures, ending)
     for order in ended:
         capture = captures[order.id]
@@ -110,7 +110,7 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
             confirmed_at=order.ended_at,
         )
         tx.publish(confirmed, cause=capture.cause)
-    await _cancel_lost_orders(tx, events, ended)
+    await _cancel_missing_orders(tx, events, ended)
 
 
 async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
@@ -123,7 +123,7 @@ async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -
     """Reject orders whose payment was declined, for any reason of the processor, known or unknown."""
     causes = {event.data.order_id: event.cause for event in events}
     ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
-    await _cancel_lost_orders(tx, events, ended)
+    await _cancel_missing_orders(tx, events, ended)
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
@@ -136,13 +136,13 @@ async def cancel_order(tx: Transaction, order_id: UUID) -> None:
     if found is None:
         raise domain.UnknownOrder(str(order_id))
     if found.state != OrderState.CANCELLED:
-        domain.check_ending(str(order_id), OrderState(found.state), OrderState.CANCELLED)
+        domain.check_transition(str(order_id), OrderState(found.state), OrderState.CANCELLED)
 
 
 async def cancel_overdue_orders(tx: Transaction) -> int:
-    """Cancel at most `SWEEP_LIMIT` orders that are PENDING past their deadline. Returns how many."""
+    """Cancel at most `MOST_CANCELLED_AT_ONCE` orders that are PENDING past their deadline. Returns how many."""
     ending = _cancellation(CancellationReason.DEADLINE)
-    ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
+    ended = await db.end_overdue_orders(tx.connection, MOST_CANCELLED_AT_ONCE, ending)
     _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
     return len(ended)
 
@@ -157,8 +157,8 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
 
-async def _cancel_lost_orders(
-    tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.Ended]
+async def _cancel_missing_orders(
+    tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.EndedOrder]
 ) -> None:
     """Cancel orders that the database does not have. It lost them after their events were published.
 
@@ -171,13 +171,13 @@ async def _cancel_lost_orders(
         return
     known = await db.known_orders(tx.connection, not_ended)
     lost = [
-        db.LostOrder(id, event.data.customer_id, event.data.amount)
+        db.MissingOrder(id, event.data.customer_id, event.data.amount)
         for id, event in not_ended.items()
         if id not in known
     ]
     if lost:
         ending = _cancellation(CancellationReason.UNKNOWN_ORDER)
-        cancelled = await db.insert_lost_orders(tx.connection, lost, ending)
+        cancelled = await db.insert_missing_orders(tx.connection, lost, ending)
         _publish_cancelled(tx, cancelled, CancellationReason.UNKNOWN_ORDER)
         for order in cancelled:
             log.error("order.lost", order_id=str(order.id))
@@ -185,8 +185,8 @@ async def _cancel_lost_orders(
 
 async def _reject(
     tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason
-) -> Sequence[db.Ended]:
-    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, reason)
+) -> Sequence[db.EndedOrder]:
+    ending = db.FinalState(OrderState.REJECTED, OrderRejected.event_type, reason)
     ended = await db.end_orders(tx.connection, causes, ending)
     for order in ended:
         rejected = OrderRejected(
@@ -201,11 +201,11 @@ async def _reject(
     return ended
 
 
-def _cancellation(reason: CancellationReason) -> db.Ending:
-    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, reason)
+def _cancellation(reason: CancellationReason) -> db.FinalState:
+    return db.FinalState(OrderState.CANCELLED, OrderCancelled.event_type, reason)
 
 
-def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason) -> None:
+def _publish_cancelled(tx: Transaction, ended: Sequence[db.EndedOrder], reason: CancellationReason) -> None:
     for order in ended:
         cancelled = OrderCancelled(
             order_id=order.id,

@@ -12,5 +12,5 @@ async def cancel_overdue_orders(database: Database) -> int:
 
 
 JOBS: Jobs = {
-    "cancel-overdue-orders": Job(cancel_overdue_orders, interval=1.0, batch_limit=handlers.SWEEP_LIMIT)
+    "cancel-overdue-orders": Job(cancel_overdue_orders, interval=1.0, batch_limit=handlers.MOST_CANCELLED_AT_ONCE)
 }

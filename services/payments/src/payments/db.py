@@ -292,7 +292,7 @@ _SETTLE = text(f"""
         {_locked("payments")}
     )
     UPDATE payments p
-    SET state = CASE WHEN a.charge_id IS NOT NULL THEN {_next(Fact.CHARGED)} ELSE {_next(Fact.REFUSED)} END,
+    SET state = CASE WHEN a.charge_id IS NOT NULL THEN {_next(Fact.CHARGED)} ELSE {_next(Fact.DECLINED)} END,
         charge_id = a.charge_id, reason = a.reason, version = version + 1,
         token = NULL, due_at = NULL, settled_at = now()
     FROM unnest(CAST(:order_ids AS uuid[]), CAST(:charge_ids AS text[]), CAST(:reasons AS text[]))
@@ -300,7 +300,7 @@ _SETTLE = text(f"""
     JOIN locked USING (order_id)
     WHERE p.order_id = a.order_id
       AND (p.state IN ({_from(Fact.CHARGED)}) AND a.charge_id IS NOT NULL
-           OR p.state IN ({_from(Fact.REFUSED)}) AND a.reason IS NOT NULL)
+           OR p.state IN ({_from(Fact.DECLINED)}) AND a.reason IS NOT NULL)
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
               p.reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
               CAST(NULL AS uuid) AS refund_id
@@ -327,9 +327,9 @@ _SETTLE_REFUNDS = text(f"""
         RETURNING r.order_id, r.refund_id, r.refunded_at, r.cause
     )
     UPDATE payments p
-    SET state = {_next(Fact.GIVEN_BACK)}, version = version + 1
+    SET state = {_next(Fact.REFUNDED)}, version = version + 1
     FROM done
-    WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.GIVEN_BACK)})
+    WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.REFUNDED)})
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
               p.reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
 """)
@@ -391,9 +391,9 @@ async def oldest_refund_seconds(db: Connection) -> float:
     return float(await db.value(_OLDEST_REFUND))
 
 
-_FORGET = text(f"""
+_VOID_ABANDONED = text(f"""
     UPDATE payments p
-    SET state = {_next(Fact.FORGOTTEN)}, token = NULL
+    SET state = {_next(Fact.ABANDONED)}, token = NULL
     WHERE order_id IN (
         SELECT order_id FROM payments
         WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
@@ -403,9 +403,9 @@ _FORGET = text(f"""
 """)
 
 
-async def void_unpaid_payments(db: Connection, seconds: float, room: int) -> int:
+async def void_abandoned_payments(db: Connection, seconds: float, room: int) -> int:
     """Void at most `room` OPENED payments whose order's deadline passed `seconds` ago. Returns how many."""
-    return len(await db.rows(_FORGET, {"seconds": seconds, "room": room}))
+    return len(await db.rows(_VOID_ABANDONED, {"seconds": seconds, "room": room}))
 
 
 _FIND = text("""

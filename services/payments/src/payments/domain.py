@@ -35,9 +35,9 @@ class Fact(StrEnum):
     ORDER_CANCELLED = "ORDER_CANCELLED"
     CLAIMED = "CLAIMED"  # a process is about to call the processor
     CHARGED = "CHARGED"
-    REFUSED = "REFUSED"
-    GIVEN_BACK = "GIVEN_BACK"
-    FORGOTTEN = "FORGOTTEN"  # the order's deadline passed long ago and no stock was reserved
+    DECLINED = "DECLINED"
+    REFUNDED = "REFUNDED"
+    ABANDONED = "ABANDONED"  # the order's deadline passed long ago and no stock was reserved
 
 
 FIRST: Mapping[Fact, State] = {
@@ -64,9 +64,9 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
         State.CANCELLING: State.CANCELLING,
     },
     Fact.CHARGED: {State.CAPTURING: State.CAPTURED, State.CANCELLING: State.CAPTURED},
-    Fact.REFUSED: {State.CAPTURING: State.DECLINED, State.CANCELLING: State.DECLINED},
-    Fact.GIVEN_BACK: {State.CAPTURED: State.REFUNDED},
-    Fact.FORGOTTEN: {State.OPENED: State.VOIDED},
+    Fact.DECLINED: {State.CAPTURING: State.DECLINED, State.CANCELLING: State.DECLINED},
+    Fact.REFUNDED: {State.CAPTURED: State.REFUNDED},
+    Fact.ABANDONED: {State.OPENED: State.VOIDED},
 }
 """Fact → state → next state. A fact that is not listed for a state is late or repeated, and changes nothing."""
 

@@ -27,7 +27,7 @@ from payments.events import (
     StockReserved,
 )
 
-EXPIRE_BATCH = 500
+MOST_VOIDED_AT_ONCE = 500
 
 
 async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
@@ -45,12 +45,12 @@ async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> 
         tx.wake("charge-due-payments")
 
 
-async def refund_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
+async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
     """Reverse the payment of a cancelled order: void it, or write a due refund.
 
     An unknown order gets a tombstone, so that its later events cause no charge.
     """
-    await _give_back(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
+    await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 
 
 async def claim_charges(tx: Transaction, room: int, lease_seconds: float) -> list[Charge]:
@@ -70,7 +70,7 @@ async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charge
     )
     for payment in payments:
         tx.publish(_event(payment), cause=payment.cause)
-    await _give_back(tx, [p.order_id for p in payments if p.state is State.CAPTURED and p.cancelled])
+    await _add_refunds(tx, [p.order_id for p in payments if p.state is State.CAPTURED and p.cancelled])
 
 
 async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refunded]]) -> None:
@@ -101,9 +101,9 @@ async def oldest_refund_seconds(connection: Connection) -> float:
     return await db.oldest_refund_seconds(connection)
 
 
-async def expire_unpaid_payments(tx: Transaction, seconds: float) -> int:
+async def void_abandoned_payments(tx: Transaction, seconds: float) -> int:
     """Void payments that never became due, `seconds` after their order's deadline. Returns how many."""
-    return await db.void_unpaid_payments(tx.connection, seconds, EXPIRE_BATCH)
+    return await db.void_abandoned_payments(tx.connection, seconds, MOST_VOIDED_AT_ONCE)
 
 
 async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:
@@ -114,7 +114,7 @@ async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]
     return dict(row)
 
 
-async def _give_back(tx: Transaction, order_ids: Sequence[UUID]) -> None:
+async def _add_refunds(tx: Transaction, order_ids: Sequence[UUID]) -> None:
     if order_ids:
         await db.add_refunds(tx.connection, order_ids, [new_id() for _ in order_ids])
         tx.wake("refund-due-payments")

@@ -40,7 +40,7 @@ def jobs(
             interval=2.0,
             batch_limit=inf,
         ),
-        "expire-unpaid-payments": Job(partial(expire_unpaid_payments, seconds=forget_seconds), interval=60.0),
+        "expire-unpaid-payments": Job(partial(void_abandoned_payments, seconds=forget_seconds), interval=60.0),
         "measure-charges": measuring(charges),
         "measure-refunds": measuring(refunds),
     }
@@ -95,10 +95,10 @@ async def refund_due_payments(
     return await _work_off(db, queue, processor.refund, "refund.unanswered")
 
 
-async def expire_unpaid_payments(db: Database, *, seconds: float) -> int:
+async def void_abandoned_payments(db: Database, *, seconds: float) -> int:
     """Void payments that never became due and whose order ended long ago. Returns how many."""
     async with db.transaction() as tx:
-        return await handlers.expire_unpaid_payments(tx, seconds)
+        return await handlers.void_abandoned_payments(tx, seconds)
 
 
 async def _work_off(

@@ -57,7 +57,7 @@ class Processor:
         if status == 402:
             return Declined(_reason(_field(answer, "reason")))
         # Also 400 and 422: a fault of the request or of the processor is not a declined card.
-        raise _unsettled(status)
+        raise _unknown_result(status)
 
     async def refund(self, refund: Refund) -> Refunded:
         """Refund a charge. Repeated calls make a refund once. Raises ProcessorUnavailable.
@@ -71,7 +71,7 @@ class Processor:
         )
         if status == 201 or (status == 409 and _is_problem(answer, ALREADY_REFUNDED)):
             return Refunded()
-        raise _unsettled(status)
+        raise _unknown_result(status)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -105,7 +105,7 @@ class Processor:
         return self._session
 
 
-def _unsettled(status: int) -> ProcessorUnavailable:
+def _unknown_result(status: int) -> ProcessorUnavailable:
     return ProcessorUnavailable(f"the card processor answered {status}")
 
 

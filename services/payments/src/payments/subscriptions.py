@@ -8,7 +8,7 @@ SUBSCRIPTIONS = Subscriptions(
     {
         OrderPlaced: handlers.open_payment,
         StockReserved: handlers.note_stock_reserved,
-        OrderCancelled: handlers.refund_payment,
+        OrderCancelled: handlers.cancel_payment,
     },
     # The charge waits for StockReserved, so OrderPlaced may be handled together with it.
     deferrable=(OrderPlaced,),
