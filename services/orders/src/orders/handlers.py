@@ -1,4 +1,4 @@
-"""The use cases of orders, one function each. The caller opens and commits the transaction."""
+"""The use cases of the orders service, one function each. The caller opens and commits the transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,13 @@ from orders.events import (
 )
 
 MOST_CANCELLED_AT_ONCE = 500
+"""Maximum number of overdue orders that one transaction cancels."""
 log = structlog.get_logger("orders")
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """An order as the customer asks for it. Orders sends the token to payments in the event and does not store it."""
+    """An order as the customer asks for it. The payment token is stored only in the outbox row of `OrderPlaced`."""
 
     customer_id: str
     items: Sequence[domain.Item]
@@ -49,7 +50,7 @@ class OrderReceipt:
 
 
 async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
-    """Price the order from orders' own price list, write it as PENDING, and publish `OrderPlaced`."""
+    """Price the order by this service's own price list, write it as PENDING, and publish `OrderPlaced`."""
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
     if not price_list.prices and not await db.has_prices(tx.connection):
         raise domain.PriceListMissing
@@ -90,13 +91,13 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and payments refunds it.
+    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and its payment is refunded.
 
     Raises CaptureMismatch if the captured amount is not the order's total.
     """
     captures = {event.data.order_id: event for event in events}
-    ending = db.FinalState(OrderState.CONFIRMED, OrderConfirmed.event_type)
-    ended = await db.end_orders(tx.connection, captures, ending)
+    confirmation = db.FinalState(OrderState.CONFIRMED, OrderConfirmed.event_type)
+    ended = await db.end_orders(tx.connection, captures, confirmation)
     for order in ended:
         capture = captures[order.id]
         total = Money.of_row(order.total_minor, order.currency)
@@ -120,14 +121,17 @@ async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) 
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    """Reject orders whose payment was declined, for any reason of the processor, known or unknown."""
+    """Reject orders whose payment was declined. The processor's reason makes no difference."""
     causes = {event.data.order_id: event.cause for event in events}
     ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
     await _cancel_missing_orders(tx, events, ended)
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
-    """Cancel an order for its customer. Safe to repeat. Raises OrderAlreadyEnded if it ended in another way."""
+    """Cancel an order for its customer. Safe to repeat.
+
+    Raises UnknownOrder, and OrderAlreadyEnded if the order is CONFIRMED or REJECTED.
+    """
     ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
         _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)
@@ -141,8 +145,8 @@ async def cancel_order(tx: Transaction, order_id: UUID) -> None:
 
 async def cancel_overdue_orders(tx: Transaction) -> int:
     """Cancel at most `MOST_CANCELLED_AT_ONCE` orders that are PENDING past their deadline. Returns how many."""
-    ending = _cancellation(CancellationReason.DEADLINE)
-    ended = await db.end_overdue_orders(tx.connection, MOST_CANCELLED_AT_ONCE, ending)
+    cancellation = _cancellation(CancellationReason.DEADLINE)
+    ended = await db.end_overdue_orders(tx.connection, MOST_CANCELLED_AT_ONCE, cancellation)
     _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
     return len(ended)
 
@@ -160,9 +164,10 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
 async def _cancel_missing_orders(
     tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.EndedOrder]
 ) -> None:
-    """Cancel orders that the database does not have. It lost them after their events were published.
+    """Insert orders that are missing in the database as CANCELLED, and publish `OrderCancelled`.
 
-    Their stock is reserved, and their money may be captured. The cancellation releases the stock and refunds the money.
+    After a restore from a backup an order may be missing although its events were published. Its stock is reserved, and
+    its card may be charged. The event makes the other services release the stock and refund the money.
     """
     not_ended = {event.data.order_id: event for event in events}
     for order in ended:
@@ -170,14 +175,14 @@ async def _cancel_missing_orders(
     if not not_ended:
         return
     known = await db.known_orders(tx.connection, not_ended)
-    lost = [
+    missing = [
         db.MissingOrder(id, event.data.customer_id, event.data.amount)
         for id, event in not_ended.items()
         if id not in known
     ]
-    if lost:
-        ending = _cancellation(CancellationReason.UNKNOWN_ORDER)
-        cancelled = await db.insert_missing_orders(tx.connection, lost, ending)
+    if missing:
+        cancellation = _cancellation(CancellationReason.UNKNOWN_ORDER)
+        cancelled = await db.insert_missing_orders(tx.connection, missing, cancellation)
         _publish_cancelled(tx, cancelled, CancellationReason.UNKNOWN_ORDER)
         for order in cancelled:
             log.error("order.lost", order_id=str(order.id))
@@ -186,8 +191,8 @@ async def _cancel_missing_orders(
 async def _reject(
     tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason
 ) -> Sequence[db.EndedOrder]:
-    ending = db.FinalState(OrderState.REJECTED, OrderRejected.event_type, reason)
-    ended = await db.end_orders(tx.connection, causes, ending)
+    rejection = db.FinalState(OrderState.REJECTED, OrderRejected.event_type, reason)
+    ended = await db.end_orders(tx.connection, causes, rejection)
     for order in ended:
         rejected = OrderRejected(
             order_id=order.id,

@@ -1,4 +1,4 @@
-"""The job of orders that runs by the clock."""
+"""The job of the orders service. It runs at a fixed interval."""
 
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database

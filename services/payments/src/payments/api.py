@@ -50,8 +50,8 @@ class PaymentOut(BaseModel):
     summary="The payment of an order, with its refunds",
     responses=problem_answers(_404="unknown-payment: no fact about this order has arrived"),
 )
-async def get_payment(order_id: UUID, db: Db) -> PaymentOut:
-    async with db.reading() as connection:
+async def get_payment(order_id: UUID, database: Db) -> PaymentOut:
+    async with database.reading() as connection:
         row = await handlers.read_payment(connection, order_id)
     amount = None if row["currency"] is None else Money.of_row(row["amount_minor"], row["currency"])
     refunds = []
