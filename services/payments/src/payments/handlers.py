@@ -1,4 +1,7 @@
-"""The use cases of payments, one function each. They never commit, and know neither HTTP, Kafka nor the processor."""
+"""The use cases of the payments service, one function each.
+
+They never commit, and know neither HTTP, Kafka nor the processor.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,10 +31,11 @@ from payments.events import (
 )
 
 MOST_VOIDED_AT_ONCE = 500
+"""Maximum number of abandoned payments that one transaction voids."""
 
 
 async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
-    """Store what to charge. If the stock is reserved already, the payment becomes due."""
+    """Store amount, card token and deadline. If the stock is reserved already, the payment becomes due."""
     if await db.open_payments(tx.connection, [(new_id(), event) for event in events]):
         tx.wake("charge-due-payments")
 
@@ -46,9 +50,11 @@ async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> 
 
 
 async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
-    """Reverse the payment of a cancelled order: void it, or write a due refund.
+    """Cancel the payments of cancelled orders.
 
-    An unknown order gets a tombstone, so that its later events cause no charge.
+    The processor was never called: the payment is VOIDED. It was called and the result is not known: CANCELLING.
+    It made the charge: a due refund is written. An unknown order gets a tombstone, so that its later events cause no
+    charge.
     """
     await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 
@@ -64,7 +70,7 @@ async def claim_refunds(tx: Transaction, room: int, lease_seconds: float) -> lis
 
 
 async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined]]) -> None:
-    """Record and publish the processor's answers. If the order was cancelled meanwhile, write a due refund."""
+    """Record and publish the processor's answers. If a charged order was cancelled meanwhile, write a due refund."""
     payments = await db.settle_charges(
         tx.connection, [_columns(charge, answer) for charge, answer in answers]
     )
@@ -92,17 +98,17 @@ async def postpone_refunds(tx: Transaction, unanswered: Sequence[Postponed[Refun
 
 
 async def oldest_charge_seconds(connection: Connection) -> float:
-    """The age of the oldest due payment in seconds, or 0."""
+    """Seconds since the opening of the oldest payment that is DUE, CAPTURING or CANCELLING, or 0."""
     return await db.oldest_charge_seconds(connection)
 
 
 async def oldest_refund_seconds(connection: Connection) -> float:
-    """The age of the oldest due refund in seconds, or 0."""
+    """Seconds since the oldest PENDING refund was requested, or 0."""
     return await db.oldest_refund_seconds(connection)
 
 
 async def void_abandoned_payments(tx: Transaction, seconds: float) -> int:
-    """Void payments that never became due, `seconds` after their order's deadline. Returns how many."""
+    """Void OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
     return await db.void_abandoned_payments(tx.connection, seconds, MOST_VOIDED_AT_ONCE)
 
 
