@@ -48,7 +48,7 @@ async def test_where_no_record_arrives_a_batch_is_empty() -> None:
 
 def test_records_are_given_back_from_the_first_of_each_partition() -> None:
     client = FakeClient()
-    fetcher(client).give_back([record(7), record(8), record(9)])
+    fetcher(client).rewind([record(7), record(8), record(9)])
     assert client.sought[-1] == 7
 
 
@@ -59,7 +59,7 @@ def test_records_of_partitions_that_have_moved_need_not_be_given_back() -> None:
             raise IllegalStateError("not assigned")
 
     client = MovedClient()
-    fetcher(client).give_back([record(7), record(8)])
+    fetcher(client).rewind([record(7), record(8)])
     assert client.sought == [8, 7]
 
 

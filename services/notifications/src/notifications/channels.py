@@ -25,7 +25,7 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from chassis.jobs import NotNow
+from chassis.jobs import TryLater
 from notifications.domain import Letter
 
 log = structlog.get_logger("notifications")
@@ -38,11 +38,11 @@ TOO_MANY_RECIPIENTS = 552
 """Some relays answer 552 where they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
 
-class Unavailable(NotNow):
+class Unavailable(TryLater):
     """The channel takes no letter now. The text is a slug."""
 
 
-class NotTaken(NotNow):
+class NotTaken(TryLater):
     """The channel did not take this letter, and may take the next one. The text is a slug without an address."""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.events import Batch, Envelope, Money, new_id
-from chassis.jobs import Postponed
+from chassis.jobs import PostponedIntent
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from notifications import db, domain
@@ -41,9 +41,9 @@ async def announce_refund(tx: Transaction, events: Batch[PaymentRefunded]) -> No
     await _announce(tx, (_about(e, Kind.REFUNDED, e.data.amount, None) for e in events))
 
 
-async def claim_letters(tx: Transaction, room: int, lease_seconds: float) -> list[Letter]:
-    """Claim at most `room` due letters. No other job gets them before the lease ends."""
-    return await db.claim_due(tx.connection, lease=lease_seconds, most=room)
+async def claim_letters(tx: Transaction, most: int, lease_seconds: float) -> list[Letter]:
+    """Claim `most` due letters or fewer. No other job gets them before the lease ends."""
+    return await db.claim_due(tx.connection, lease=lease_seconds, most=most)
 
 
 async def record_delivery(tx: Transaction, ended: Sequence[tuple[Letter, Delivered]]) -> None:
@@ -63,7 +63,7 @@ async def record_delivery(tx: Transaction, ended: Sequence[tuple[Letter, Deliver
         await db.give_up(tx.connection, reasons)
 
 
-async def postpone_letters(tx: Transaction, letters: Sequence[Postponed[Letter]]) -> None:
+async def postpone_letters(tx: Transaction, letters: Sequence[PostponedIntent[Letter]]) -> None:
     """Make letters that were not taken due again later."""
     await db.postpone(tx.connection, {each.item.id: (each.seconds, each.error) for each in letters})
 

@@ -39,7 +39,7 @@ def letter_queue() -> IntentQueue[Letter, Delivered]:
         record=handlers.record_delivery,
         postpone=handlers.postpone_letters,
         oldest_seconds=handlers.oldest_letter_seconds,
-        room=handlers.LETTERS_AT_ONCE,
+        most=handlers.LETTERS_AT_ONCE,
         concurrency=1,
         lease_seconds=domain.LEASE_SECONDS,
         call_seconds=domain.SENDING_SECONDS,
@@ -62,7 +62,7 @@ async def deliver(channel: Channel, database: Database) -> int:
         taken.update(letter.id for letter, outcome in ended if isinstance(outcome, Taken))
 
     async with delivering(channel) as deliver_one:
-        await replace(queue, record=record).work_off(database, deliver_one)
+        await replace(queue, record=record).process_due(database, deliver_one)
     return len(taken)
 
 
@@ -75,7 +75,7 @@ async def count_failed(database: Database) -> int:
 
 @asynccontextmanager
 async def delivering(channel: Channel) -> AsyncIterator[Callable[[Letter], Awaitable[Delivered]]]:
-    """Gives a function that delivers one letter. It returns the end of the delivery, or raises NotNow.
+    """Gives a function that delivers one letter. It returns the end of the delivery, or raises TryLater.
 
     The first letter opens the channel. After the channel has failed as a whole, it is not used again.
     """

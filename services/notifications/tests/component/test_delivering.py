@@ -19,7 +19,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
-from chassis.jobs import NotNow
+from chassis.jobs import TryLater
 from notifications import handlers, jobs
 from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
 from notifications.domain import GivenUp, Kind, Letter, Taken, message_id
@@ -61,7 +61,7 @@ async def send_all(
         for letter in letters:
             try:
                 outcome = await deliver_one(letter)
-            except NotNow as error:
+            except TryLater as error:
                 late[letter.id] = str(error)
                 continue
             match outcome:

@@ -260,7 +260,7 @@ async def add_refunds(connection: Connection, order_ids: Sequence[UUID], refund_
 
 _CLAIM_CHARGES = text(f"""
     WITH due AS (
-        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :room FOR UPDATE SKIP LOCKED
+        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     UPDATE payments p
     SET state = {_next(Fact.CLAIMED)}, attempts = attempts + 1,
@@ -272,15 +272,15 @@ _CLAIM_CHARGES = text(f"""
 """)
 
 
-async def claim_charges(connection: Connection, room: int, lease_seconds: float) -> list[Charge]:
-    """Claim at most `room` due payments. No other process gets them before the lease ends."""
-    rows = await connection.rows(_CLAIM_CHARGES, {"room": room, "lease_seconds": lease_seconds})
+async def claim_charges(connection: Connection, most: int, lease_seconds: float) -> list[Charge]:
+    """Claim `most` due payments or fewer. No other process gets them before the lease ends."""
+    rows = await connection.rows(_CLAIM_CHARGES, {"most": most, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 
 
 _CLAIM_REFUNDS = text("""
     WITH due AS (
-        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :room FOR UPDATE SKIP LOCKED
+        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     UPDATE refunds r
     SET attempts = r.attempts + 1, due_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
@@ -291,9 +291,9 @@ _CLAIM_REFUNDS = text("""
 """)
 
 
-async def claim_refunds(connection: Connection, room: int, lease_seconds: float) -> list[Refund]:
-    """Claim at most `room` due refunds, like `claim_charges`."""
-    rows = await connection.rows(_CLAIM_REFUNDS, {"room": room, "lease_seconds": lease_seconds})
+async def claim_refunds(connection: Connection, most: int, lease_seconds: float) -> list[Refund]:
+    """Claim `most` due refunds or fewer, like `claim_charges`."""
+    rows = await connection.rows(_CLAIM_REFUNDS, {"most": most, "lease_seconds": lease_seconds})
     return [Refund(*row) for row in rows]
 
 
@@ -410,15 +410,15 @@ _VOID_ABANDONED = text(f"""
     WHERE order_id IN (
         SELECT order_id FROM payments
         WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
-        ORDER BY deadline_at LIMIT :room FOR UPDATE SKIP LOCKED
+        ORDER BY deadline_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     RETURNING order_id
 """)
 
 
-async def void_abandoned_payments(connection: Connection, seconds: float, room: int) -> int:
-    """Void at most `room` OPENED payments whose order's deadline passed `seconds` ago. Returns how many."""
-    return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "room": room}))
+async def void_abandoned_payments(connection: Connection, seconds: float, most: int) -> int:
+    """Void `most` OPENED payments or fewer, whose order's deadline passed `seconds` ago. Returns how many."""
+    return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "most": most}))
 
 
 _FIND = text("""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.events import Batch, new_id
-from chassis.jobs import Postponed
+from chassis.jobs import PostponedIntent
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from payments import db
@@ -59,14 +59,14 @@ async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None
     await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 
 
-async def claim_charges(tx: Transaction, room: int, lease_seconds: float) -> list[Charge]:
-    """Claim at most `room` due payments, to be charged after the commit. The lease ends by itself."""
-    return await db.claim_charges(tx.connection, room, lease_seconds)
+async def claim_charges(tx: Transaction, most: int, lease_seconds: float) -> list[Charge]:
+    """Claim `most` due payments or fewer, to be charged after the commit. The lease ends by itself."""
+    return await db.claim_charges(tx.connection, most, lease_seconds)
 
 
-async def claim_refunds(tx: Transaction, room: int, lease_seconds: float) -> list[Refund]:
-    """Claim at most `room` due refunds, like `claim_charges`."""
-    return await db.claim_refunds(tx.connection, room, lease_seconds)
+async def claim_refunds(tx: Transaction, most: int, lease_seconds: float) -> list[Refund]:
+    """Claim `most` due refunds or fewer, like `claim_charges`."""
+    return await db.claim_refunds(tx.connection, most, lease_seconds)
 
 
 async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined]]) -> None:
@@ -87,12 +87,12 @@ async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refund
         tx.publish(refunded, cause=payment.cause)
 
 
-async def postpone_charges(tx: Transaction, unanswered: Sequence[Postponed[Charge]]) -> None:
+async def postpone_charges(tx: Transaction, unanswered: Sequence[PostponedIntent[Charge]]) -> None:
     """Make these charges due again later, because the processor's result is not known."""
     await db.postpone_charges(tx.connection, [_pause(each) for each in unanswered])
 
 
-async def postpone_refunds(tx: Transaction, unanswered: Sequence[Postponed[Refund]]) -> None:
+async def postpone_refunds(tx: Transaction, unanswered: Sequence[PostponedIntent[Refund]]) -> None:
     """Make these refunds due again later, like `postpone_charges`."""
     await db.postpone_refunds(tx.connection, [_pause(each) for each in unanswered])
 
@@ -132,7 +132,7 @@ def _columns(charge: Charge, answer: Charged | Declined) -> tuple[UUID, str | No
     return charge.order_id, None, answer.reason.value
 
 
-def _pause(postponed: Postponed[Charge] | Postponed[Refund]) -> db.Pause:
+def _pause(postponed: PostponedIntent[Charge] | PostponedIntent[Refund]) -> db.Pause:
     return postponed.item.order_id, postponed.item.attempts, postponed.seconds
 
 

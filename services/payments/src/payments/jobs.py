@@ -75,7 +75,7 @@ def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, 
 def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
     """Arguments of a queue: the most intents that are claimed at once, and the seconds of a lease and of a call."""
     return {
-        "room": concurrency,
+        "most": concurrency,
         "concurrency": concurrency,
         "lease_seconds": lease_seconds,
         "call_seconds": lease_seconds * CALL_SHARE,
@@ -121,4 +121,4 @@ async def _work_off(
                 )
             raise
 
-    return (await queue.work_off(db, ask_one)).claimed
+    return (await queue.process_due(db, ask_one)).claimed

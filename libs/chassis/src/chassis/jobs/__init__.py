@@ -5,7 +5,7 @@ An `IntentQueue` has the work in outside systems: a job claims intents, carries 
 `prune` is the chassis' own job: it deletes old rows of outbox, inbox and dead letters.
 """
 
-from chassis.jobs.intents import Intent, IntentQueue, NotNow, Postponed, Worked, measuring
+from chassis.jobs.intents import Intent, IntentQueue, PostponedIntent, TryLater, Worked, measuring
 from chassis.jobs.job import Job, Jobs, run_job
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "IntentQueue",
     "Job",
     "Jobs",
-    "NotNow",
-    "Postponed",
+    "TryLater",
+    "PostponedIntent",
     "Worked",
     "measuring",
     "run_job",

@@ -50,18 +50,18 @@ class BatchFetcher:
             records += await self._fetch(int(1_000 * seconds_left) + 1, self._limit - len(records))
         return records
 
-    def give_back(self, records: Sequence[Record]) -> None:
+    def rewind(self, records: Sequence[Record]) -> None:
         """Fetch records again. Records of partitions that have moved are fetched by the new owner."""
         for record in reversed(records):  # so that the last seek is to the first record
             with contextlib.suppress(IllegalStateError):
                 self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
 
-    def hold(self, left: Sequence[Record]) -> None:
+    def pause_partitions(self, left: Sequence[Record]) -> None:
         """Fetch records again after a pause. Meanwhile their partitions wait, and no others."""
-        self.give_back(left)
+        self.rewind(left)
         self._held.hold({TopicPartition(record.topic, record.partition) for record in left})
 
-    def release(self, taken: Sequence[Record]) -> None:
+    def resume_partitions(self, taken: Sequence[Record]) -> None:
         """All records of a batch were taken: let their partitions continue."""
         self._held.release(TopicPartition(record.topic, record.partition) for record in taken)
 

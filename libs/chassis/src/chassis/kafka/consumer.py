@@ -198,7 +198,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         async with self._batch_in_hand:
             if generation != self._assignment_generation:
                 # The records were fetched during a rebalance, under the old assignment or the new one.
-                fetcher.give_back(records)
+                fetcher.rewind(records)
             elif records:
                 pause = await self._take(fetcher, records)
         if pause:  # no batch is in hand, so a rebalance may continue
@@ -210,9 +210,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._inbox.process(messages_of(records))
         except PartlyTaken as partly:
             records, left = divide(records, partly.messages)
-            fetcher.hold(left)
+            fetcher.pause_partitions(left)
         except Exception as error:
-            fetcher.give_back(records)
+            fetcher.rewind(records)
             if not is_unavailable(error):
                 raise
             self._failed_batches += 1
@@ -220,7 +220,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             OUTAGES.failed(dependency_of(error), "consumer", error)
             return pause
         else:
-            fetcher.release(records)
+            fetcher.resume_partitions(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0

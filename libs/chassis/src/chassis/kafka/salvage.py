@@ -37,7 +37,7 @@ class MalformedRecord(ValueError):
     """The bytes are no record."""
 
 
-def stand_in(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
+def placeholder(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
     """A record in place of bytes that are no record. It has at most MAX_RECORD_BYTES of them."""
     return SalvagedRecord(
         offset, timestamp, None, data[:MAX_RECORD_BYTES], [(UNREADABLE, why.encode(errors="replace"))]
@@ -88,7 +88,7 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
             start, end = _bounds(batch.records, position)
         except MalformedRecord as error:
             rest = batch.records[position:]
-            yield stand_in(batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost")
+            yield placeholder(batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost")
             return
         record = _read(batch, batch.records[start:end], offset + 1)
         position = end
@@ -97,7 +97,7 @@ def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
             yield record
     if position < len(batch.records):
         rest = batch.records[position:]
-        yield stand_in(batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record")
+        yield placeholder(batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record")
 
 
 def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
@@ -107,7 +107,7 @@ def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
             raise MalformedRecord(f"its offset {record.offset} is not in its place")
     except (MalformedRecord, IndexError) as error:
         offset = min(next_offset, batch.last_offset)
-        return stand_in(offset, batch.first_timestamp, data, f"not a record: {error}")
+        return placeholder(offset, batch.first_timestamp, data, f"not a record: {error}")
     return record
 
 

@@ -12,7 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from chassis.kafka.inflate import inflate
-from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, stand_in
+from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, placeholder
 
 MAX_RECORDS = 2_000
 """The most records of one response. Then other partitions have their turn."""
@@ -180,7 +180,7 @@ class TolerantBatch:
 
     def _read(self) -> Iterator[Any]:
         if self._fault is not None:
-            yield stand_in(
+            yield placeholder(
                 self.next_offset - 1, 0, bytes(self._data), f"not a batch of records: {self._fault!r}"
             )
             return
@@ -208,7 +208,7 @@ class TolerantBatch:
                 read += 1
         except Exception as error:
             if parts is None:
-                yield stand_in(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
+                yield placeholder(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
             else:
                 yield from map(cut_to_size, salvage(parts, skip=read))
 
