@@ -273,7 +273,7 @@ _CLAIM_CHARGES = text(f"""
 
 
 async def claim_charges(connection: Connection, most: int, lease_seconds: float) -> list[Charge]:
-    """Claim `most` due payments or fewer. No other process gets them before the lease ends."""
+    """Claim up to `most` due payments. No other process gets them before the lease ends."""
     rows = await connection.rows(_CLAIM_CHARGES, {"most": most, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 
@@ -292,7 +292,7 @@ _CLAIM_REFUNDS = text("""
 
 
 async def claim_refunds(connection: Connection, most: int, lease_seconds: float) -> list[Refund]:
-    """Claim `most` due refunds or fewer, like `claim_charges`."""
+    """Claim up to `most` due refunds, like `claim_charges`."""
     rows = await connection.rows(_CLAIM_REFUNDS, {"most": most, "lease_seconds": lease_seconds})
     return [Refund(*row) for row in rows]
 
@@ -417,7 +417,7 @@ _VOID_ABANDONED = text(f"""
 
 
 async def void_abandoned_payments(connection: Connection, seconds: float, most: int) -> int:
-    """Void `most` OPENED payments or fewer, whose order's deadline passed `seconds` ago. Returns how many."""
+    """Void up to `most` OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
     return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "most": most}))
 
 

@@ -60,12 +60,12 @@ async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None
 
 
 async def claim_charges(tx: Transaction, most: int, lease_seconds: float) -> list[Charge]:
-    """Claim `most` due payments or fewer, to be charged after the commit. The lease ends by itself."""
+    """Claim up to `most` due payments, to be charged after the commit. The lease ends by itself."""
     return await db.claim_charges(tx.connection, most, lease_seconds)
 
 
 async def claim_refunds(tx: Transaction, most: int, lease_seconds: float) -> list[Refund]:
-    """Claim `most` due refunds or fewer, like `claim_charges`."""
+    """Claim up to `most` due refunds, like `claim_charges`."""
     return await db.claim_refunds(tx.connection, most, lease_seconds)
 
 
@@ -87,14 +87,14 @@ async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refund
         tx.publish(refunded, cause=payment.cause)
 
 
-async def postpone_charges(tx: Transaction, unanswered: Sequence[PostponedIntent[Charge]]) -> None:
+async def postpone_charges(tx: Transaction, postponed: Sequence[PostponedIntent[Charge]]) -> None:
     """Make these charges due again later, because the processor's result is not known."""
-    await db.postpone_charges(tx.connection, [_pause(each) for each in unanswered])
+    await db.postpone_charges(tx.connection, [_pause(each) for each in postponed])
 
 
-async def postpone_refunds(tx: Transaction, unanswered: Sequence[PostponedIntent[Refund]]) -> None:
+async def postpone_refunds(tx: Transaction, postponed: Sequence[PostponedIntent[Refund]]) -> None:
     """Make these refunds due again later, like `postpone_charges`."""
-    await db.postpone_refunds(tx.connection, [_pause(each) for each in unanswered])
+    await db.postpone_refunds(tx.connection, [_pause(each) for each in postponed])
 
 
 async def oldest_charge_seconds(connection: Connection) -> float:

@@ -84,41 +84,41 @@ def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
 
 
 async def charge_due_payments(
-    db: Database, *, processor: Processor, queue: IntentQueue[Charge, Charged | Declined]
+    database: Database, *, processor: Processor, queue: IntentQueue[Charge, Charged | Declined]
 ) -> int:
     """Charge all due payments. Returns the number of claimed payments."""
-    return await _work_off(db, queue, processor.charge, "charge.unanswered")
+    return await _process_due(database, queue, processor.charge, "charge.unanswered")
 
 
 async def refund_due_payments(
-    db: Database, *, processor: Processor, queue: IntentQueue[Refund, Refunded]
+    database: Database, *, processor: Processor, queue: IntentQueue[Refund, Refunded]
 ) -> int:
     """Make all due refunds. Returns the number of claimed refunds."""
-    return await _work_off(db, queue, processor.refund, "refund.unanswered")
+    return await _process_due(database, queue, processor.refund, "refund.unanswered")
 
 
-async def void_abandoned_payments(db: Database, *, seconds: float) -> int:
+async def void_abandoned_payments(database: Database, *, seconds: float) -> int:
     """Void payments without reserved stock whose order's deadline passed `seconds` ago or earlier. Returns how many."""
-    async with db.transaction() as tx:
+    async with database.transaction() as tx:
         return await handlers.void_abandoned_payments(tx, seconds)
 
 
-async def _work_off(
-    db: Database,
+async def _process_due(
+    database: Database,
     queue: IntentQueue[Work, Outcome],
-    ask: Callable[[Work], Awaitable[Outcome]],
-    unanswered: str,
+    call: Callable[[Work], Awaitable[Outcome]],
+    log_event: str,
 ) -> int:
-    """Ask the processor for all that is due. `unanswered` is logged for each request that gets no answer."""
+    """Call the processor for all due intents. Log `log_event` for each call whose result is not known."""
 
-    async def ask_one(work: Work) -> Outcome:
+    async def call_and_log(work: Work) -> Outcome:
         try:
-            return await ask(work)
+            return await call(work)
         except ProcessorUnavailable as error:
-            if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has lines of its own
+            if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has log events of its own
                 log.warning(
-                    unanswered, order_id=str(work.order_id), attempts=work.attempts, error=repr(error)
+                    log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error)
                 )
             raise
 
-    return (await queue.process_due(db, ask_one)).claimed
+    return (await queue.process_due(database, call_and_log)).claimed
