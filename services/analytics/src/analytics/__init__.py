@@ -1,1 +1,1 @@
-"""Analytics: reports about the events of all services. An operator can rebuild them from the beginning of the topics."""
+"""Analytics: reports about the events of all services. An operator can rebuild them from the topics."""

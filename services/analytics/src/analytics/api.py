@@ -153,7 +153,7 @@ async def funnel(database: Db) -> Funnel:
     responses=problem_answers(_409="rebuild-already-running", _422="idempotency-key-reused"),
 )
 async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
-    """Start a rebuild. Reports read the present facts until the new ones are complete. Then all reports switch at once."""
+    """Start a rebuild. Reports read the present facts until the new ones are complete. Then all switch at once."""
     async with database.transaction() as tx:
         if first := await replay(tx, idempotency_key, {}):
             return first

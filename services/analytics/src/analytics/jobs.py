@@ -157,7 +157,7 @@ class _Replay:
                 self.kafka.pause(partition)
 
     async def lost(self) -> set[str]:
-        """The topics whose first records were deleted. Call it after `run`: Kafka may delete records during the replay."""
+        """The topics whose first records were deleted. Call it after `run`, because more may be deleted meanwhile."""
         begins = await self.kafka.beginning_offsets(list(self.ends))
         return {partition.topic for partition, offset in begins.items() if offset > 0}
 
@@ -178,7 +178,7 @@ class _Replay:
             )
 
     async def _write(self, events: Sequence[OrderEvent | ProductEvent]) -> None:
-        """Join events into the generation. If that fails, write each half alone. Skip and count single events that fail."""
+        """Join events into the generation. If that fails, write each half alone. Skip and count an event that fails."""
         if not events:
             return
         try:

@@ -24,14 +24,14 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from chassis.postgres import Connection, Row
 from inventory.domain import (
     EFFECTS,
-    StockAction,
     Line,
+    NotEnoughStock,
     Product,
     Republication,
     Request,
     Reservation,
     State,
-    NotEnoughStock,
+    StockAction,
 )
 
 metadata = sa.MetaData()

@@ -13,7 +13,7 @@ from chassis.events import CURRENCIES, Batch, Cause, Money, new_id
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from inventory import db, domain
-from inventory.domain import StockAction, Line, Product, Republication, Reservation
+from inventory.domain import Line, Product, Republication, Reservation, StockAction
 from inventory.events import (
     OrderCancelled,
     OrderConfirmed,

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from chassis.events import new_id
 from inventory import db, handlers
-from inventory.domain import StockAction, IllegalTransition, State, NotEnoughStock, UnknownReservation
+from inventory.domain import IllegalTransition, NotEnoughStock, State, StockAction, UnknownReservation
 from inventory.events import (
     OrderCancelled,
     OrderConfirmed,

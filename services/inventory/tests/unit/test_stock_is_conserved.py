@@ -8,12 +8,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from inventory.domain import (
     EFFECTS,
-    StockAction,
     IllegalTransition,
     Line,
     Request,
     Reservation,
     State,
+    StockAction,
     allocate,
     apply_action,
     quantities,

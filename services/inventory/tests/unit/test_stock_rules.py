@@ -7,7 +7,6 @@ import pytest
 from inventory.domain import (
     EFFECTS,
     TRANSITIONS,
-    StockAction,
     IllegalTransition,
     InvalidPrice,
     InvalidQuantity,
@@ -17,11 +16,12 @@ from inventory.domain import (
     Reservation,
     Shortage,
     State,
+    StockAction,
     allocate,
+    apply_action,
     check_price,
     check_quantity,
     check_sku,
-    apply_action,
     quantities,
 )
 
@@ -77,7 +77,9 @@ def test_quantities_add_up_per_sku() -> None:
     assert quantities([Line("mug", 1), Line("cup", 2), Line("mug", 3)]) == {"mug": 4, "cup": 2}
 
 
-@pytest.mark.parametrize(("act", "state"), [(StockAction.COMMIT, State.COMMITTED), (StockAction.RELEASE, State.RELEASED)])
+@pytest.mark.parametrize(
+    ("act", "state"), [(StockAction.COMMIT, State.COMMITTED), (StockAction.RELEASE, State.RELEASED)]
+)
 def test_a_reservation_can_be_committed_or_released(act: StockAction, state: State) -> None:
     after = reservation(State.RESERVED).after(act)
     assert (after.state, after.version) == (state, 2)

@@ -37,7 +37,9 @@ class Notification(BaseModel):
 
 class NotificationPage(BaseModel):
     notifications: list[Notification]
-    next_cursor: str | None = Field(description="send it as `cursor` to get the next page; null on the last page")
+    next_cursor: str | None = Field(
+        description="send it as `cursor` to get the next page; null on the last page"
+    )
 
 
 @router.get(

@@ -59,7 +59,7 @@ class Undeliverable(Exception):
 class Channel(Protocol):
     """A way to send messages.
 
-    `open` raises ChannelUnavailable. The function that it yields raises ChannelUnavailable, NotAccepted or Undeliverable.
+    `open` raises ChannelUnavailable. The function that it yields raises ChannelUnavailable, NotAccepted, Undeliverable.
     """
 
     name: str

@@ -29,7 +29,7 @@ from notifications.domain import Kind, Message, State
 
 metadata = MetaData()
 
-# `due_at` is the end of a lease or of a pause: no job claims a PENDING row before this time. The columns cause_event_id,
+# `due_at` is the end of a lease or of a pause: no job claims a PENDING row before this time. cause_event_id,
 # correlation_id and traceparent store the event that caused the message, so that NotificationSent continues its trace.
 notifications = Table(
     "notifications",

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """The state of a notification: PENDING until a channel accepts the message (SENT) or refuses it permanently (FAILED).
+    """The state of a notification. PENDING until a channel accepts the message (SENT) or refuses it for ever (FAILED).
 
     SENT is final. An operator can have a FAILED notification sent again.
     """

@@ -9,7 +9,7 @@ from chassis.jobs import PostponedIntent
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from notifications import db, domain
-from notifications.domain import Outcome, Rejected, Kind, Message, State, Accepted
+from notifications.domain import Accepted, Kind, Message, Outcome, Rejected, State
 from notifications.events import (
     NotificationSent,
     OrderCancelled,

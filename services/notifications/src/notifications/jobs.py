@@ -14,8 +14,8 @@ from chassis.observability import metrics
 from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database, Transaction
 from notifications import domain, handlers
-from notifications.channels import Channel, Send, ChannelUnavailable, Undeliverable
-from notifications.domain import Outcome, Rejected, Message, Accepted
+from notifications.channels import Channel, ChannelUnavailable, Send, Undeliverable
+from notifications.domain import Accepted, Message, Outcome, Rejected
 
 log = structlog.get_logger("notifications")
 

@@ -15,7 +15,8 @@ class Settings(ServiceSettings):
     service_name: str = "notifications"
     linger_seconds: float = 1.0
     smtp_url: SecretStr | None = Field(
-        None, description="smtp://user:password@host:port or smtps://…; if it is unset, messages go to the log"
+        None,
+        description="smtp://user:password@host:port or smtps://…; if it is unset, messages go to the log",
     )
     notifications_address_template: str = "{customer_id}@customers.example"
     notifications_sender: str = "Shopfloor <orders@shopfloor.example>"

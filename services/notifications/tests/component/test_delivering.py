@@ -21,8 +21,8 @@ from structlog.testing import capture_logs
 from chassis.events import new_id
 from chassis.jobs import TryLater
 from notifications import handlers, jobs
-from notifications.channels import Channel, LogChannel, Send, SmtpChannel, ChannelUnavailable
-from notifications.domain import Rejected, Kind, Message, Accepted, message_id
+from notifications.channels import Channel, ChannelUnavailable, LogChannel, Send, SmtpChannel
+from notifications.domain import Accepted, Kind, Message, Rejected, message_id
 from notifications.jobs import count_failed, deliver
 from testkit import statements
 

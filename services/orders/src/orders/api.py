@@ -89,7 +89,9 @@ class OrderRequest(RequestBody):
     ]
     deadline_seconds: Annotated[
         StrictInt | None,
-        Field(ge=1, le=3600, description="Seconds after which the order is cancelled if it is still PENDING."),
+        Field(
+            ge=1, le=3600, description="Seconds after which the order is cancelled if it is still PENDING."
+        ),
     ] = None
 
     def fingerprint(self) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class UnknownOrder(OrderError):
 class CaptureMismatch(Exception):
     """The payments service captured another amount than the order's total.
 
-    The event becomes a dead letter. The order is cancelled at its deadline, and the payments service refunds the amount.
+    The event becomes a dead letter. The order is cancelled at its deadline, and the payments service makes a refund.
     """
 
     def __init__(self, order_id: str) -> None:

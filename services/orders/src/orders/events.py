@@ -1,6 +1,7 @@
 """The events that the orders service publishes, and its models of the events that it reads.
 
-The contract of a type is contracts/events/<type without version>/v1.schema.json. Times are UTC, money is in minor units.
+The contract of an event is contracts/events/<type without version>/v1.schema.json. Times are UTC. Money is in minor
+units.
 """
 
 from datetime import datetime

@@ -12,5 +12,7 @@ async def cancel_overdue_orders(database: Database) -> int:
 
 
 JOBS: Jobs = {
-    "cancel-overdue-orders": Job(cancel_overdue_orders, interval=1.0, batch_limit=handlers.MOST_CANCELLED_AT_ONCE)
+    "cancel-overdue-orders": Job(
+        cancel_overdue_orders, interval=1.0, batch_limit=handlers.MOST_CANCELLED_AT_ONCE
+    )
 }

@@ -41,7 +41,9 @@ class PaymentOut(BaseModel):
     reason: Reason | None = Field(description="why the card was declined")
     attempts: int = Field(description="number of attempts to charge the card")
     opened_at: datetime
-    settled_at: datetime | None = Field(description="when the processor's answer (charged or declined) was recorded")
+    settled_at: datetime | None = Field(
+        description="when the processor's answer (charged or declined) was recorded"
+    )
     refunds: list[RefundOut]
 
 

@@ -226,7 +226,7 @@ _CANCEL = text(f"""
 async def cancel_payments(
     connection: Connection, events: Sequence[tuple[UUID, Envelope[OrderCancelled]]]
 ) -> list[UUID]:
-    """Apply the cancellation of each order: VOIDED, CANCELLING, or CAPTURED with a refund. `events` as in `open_payments`.
+    """Apply the cancellation of each order: VOIDED, CANCELLING, or CAPTURED. `events` as in `open_payments`.
 
     Returns the orders that must be refunded: those of CAPTURED payments.
     """
@@ -325,7 +325,9 @@ async def settle_charges(
     Returns the payments that changed. A payment whose answer is recorded already is not changed.
     """
     order_ids, charge_ids, reasons = (list(column) for column in zip(*answers, strict=True))
-    rows = await connection.rows(_SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons})
+    rows = await connection.rows(
+        _SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons}
+    )
     return [_settled(row) for row in rows]
 
 

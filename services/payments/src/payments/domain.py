@@ -16,10 +16,10 @@ class State(StrEnum):
     OPENED = "OPENED"  # amount and token are known; the stock is not reserved yet
     DUE = "DUE"  # amount, token and reserved stock are known; the processor was never called
     CAPTURING = "CAPTURING"  # the processor was called: a charge may exist
-    CANCELLING = "CANCELLING"  # cancelled while CAPTURING: repeat the call to learn its result, then refund a charge
+    CANCELLING = "CANCELLING"  # cancelled while CAPTURING: repeat the call to learn its result, then refund
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
-    VOIDED = "VOIDED"  # no charge was made or will be made; also the tombstone of an order that is not known yet
+    VOIDED = "VOIDED"  # no charge exists or will be made; also the tombstone of an order that is not known yet
     REFUNDED = "REFUNDED"
 
 

@@ -116,9 +116,7 @@ async def _process_due(
             return await call(work)
         except ProcessorUnavailable as error:
             if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has log events of its own
-                log.warning(
-                    log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error)
-                )
+                log.warning(log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
             raise
 
     return (await queue.process_due(database, call_and_log)).claimed

@@ -127,5 +127,5 @@ def _field(answer: bytes, name: str) -> str:
 def _reason(text: str) -> Reason:
     try:
         return Reason(text)
-    except ValueError:  # the processor sent a reason that is not in `Reason`: the card is declined all the same
+    except ValueError:  # a reason that is not in `Reason` is a declined card all the same
         return Reason.DECLINED

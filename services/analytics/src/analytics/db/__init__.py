@@ -13,11 +13,11 @@ from analytics.db.generations import (
     cancel,
     generation_numbered,
     generation_to_work_on,
+    lock_building_generation,
     open_generation,
     rebuild_lock,
     remove_leftovers,
     save_progress,
-    lock_building_generation,
 )
 from analytics.db.reports import funnel, orders_by_state, revenue, time_to_confirm, top_products
 from analytics.db.tables import FACTS, metadata, order_facts, product_facts
@@ -29,10 +29,11 @@ __all__ = [
     "activate",
     "cancel",
     "carry_over",
+    "dead_letters_not_redriven",
     "funnel",
     "generation_numbered",
     "generation_to_work_on",
-    "dead_letters_not_redriven",
+    "lock_building_generation",
     "metadata",
     "open_generation",
     "order_facts",
@@ -44,7 +45,6 @@ __all__ = [
     "remove_leftovers",
     "revenue",
     "save_progress",
-    "lock_building_generation",
     "time_to_confirm",
     "top_products",
 ]

@@ -9,7 +9,7 @@ from sqlalchemy import Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 
 from analytics.db.tables import order_facts, product_facts
-from analytics.domain import SOURCE_OF_COLUMN, GUARDED_BY, MOMENTS, VERSIONS, Fact, join_by
+from analytics.domain import GUARDED_BY, MOMENTS, SOURCE_OF_COLUMN, VERSIONS, Fact, join_by
 from chassis.postgres import Connection
 
 
@@ -92,8 +92,8 @@ async def carry_over(
     """Copy facts of the ACTIVE generation whose events the topics no longer have into a BUILDING generation.
 
     It reads up to `most` rows of the ACTIVE generation, in the order of their keys, beginning after the key `after`.
-    `lost` are the topics whose first records were deleted. Columns of these topics are joined. A column of another topic
-    is copied if the new generation has no event of that topic for the row.
+    `lost` are the topics whose first records were deleted. Columns of these topics are joined. A column of another
+    topic is copied if the new generation has no event of that topic for the row.
     """
     await _block_writers(connection, table)
     values = {"generation": generation, "lost": list(lost), "after": after}

@@ -42,7 +42,7 @@ async def revenue(connection: Connection) -> list[dict[str, Any]]:
 
 
 async def top_products(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Columns: sku, name (None before an event about the product), currency, quantity, revenue_minor. Most sold first."""
+    """Columns: sku, name (None if not known), currency, quantity, revenue_minor. The largest quantity comes first."""
     rows = await _rows(
         connection,
         f"""

@@ -72,8 +72,8 @@ product_facts = Table(
     Column("name", Text),
 )
 
-# Triggers on order_facts count these totals (migration 0005). There are 16 slots. A transaction counts in a free slot; if
-# none is free, it waits. A report sums over the slots. `order_state` and `currency` are '' if they are not known.
+# Triggers on order_facts count these totals (migration 0005). There are 16 slots. A transaction counts in a free slot.
+# If no slot is free, it waits. A report sums over the slots. `order_state` and `currency` are '' if they are not known.
 order_totals = Table(
     "order_totals",
     metadata,
