@@ -19,7 +19,7 @@ class State(StrEnum):
     CANCELLING = "CANCELLING"  # cancelled while CAPTURING: repeat the call to learn its result, then refund
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
-    VOIDED = "VOIDED"  # no charge exists or will be made; also the tombstone of an order that is not known yet
+    VOIDED = "VOIDED"  # no charge exists or will be made; also the tombstone of an unknown order
     REFUNDED = "REFUNDED"
 
 
