@@ -1,4 +1,4 @@
-"""Invariant 8: the spans of an order are one trace."""
+"""Invariant 8: the spans of an order form one connected trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shop_oracle.invariants.subscribers import subscribers_of
 def one_trace_per_order(evidence: Evidence) -> Judgement:
     """One connected trace per order, across all services
 
-    All of its spans hang from one root, and every service that had a part in it is among them.
+    All spans have one root. Every service that published or handled an event of the order has a span.
     """
     sample = evidence.traces.of_order
     judgement = Judgement(f"{len(sample)} orders sampled", unjudged=evidence.traces.unjudged)
@@ -27,7 +27,7 @@ def one_trace_per_order(evidence: Evidence) -> Judgement:
     return judgement
 
 
-def services_of(evidence: Evidence, orders: Iterable[str]) -> Mapping[str, set[str]]:
+    """Order id → the services that published or handled an event of the order."""
     """Order id → the services that published or took an event of it."""
     services: dict[str, set[str]] = {order_id: set() for order_id in orders}
     subscribers = subscribers_of(evidence)
