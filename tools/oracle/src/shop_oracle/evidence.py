@@ -224,9 +224,9 @@ class Evidence:
         }
 
     def _refused(self) -> dict[tuple[str, int, int], str]:
-        """Place → reason, for each event that a group stored as a dead letter, no service published, no group handled."""
+        """Place → reason, for each event that a group stored as a dead letter and no service published or handled."""
         letters = {letter.place: letter for letter in self.dead_letters}
-        """Place → reason, for each event that a group stored as a dead letter, and that no service published or handled."""
+        if not letters:
             return {}
         written = {row.event_id for row in self.outbox}
         discarded = {(letter.group, letter.event_id) for letter in self.dead_letters if letter.is_discarded}
