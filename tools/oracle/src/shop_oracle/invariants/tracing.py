@@ -27,8 +27,8 @@ def one_trace_per_order(evidence: Evidence) -> Judgement:
     return judgement
 
 
+def services_of(evidence: Evidence, orders: Iterable[str]) -> Mapping[str, set[str]]:
     """Order id → the services that published or handled an event of the order."""
-    """Order id → the services that published or took an event of it."""
     services: dict[str, set[str]] = {order_id: set() for order_id in orders}
     subscribers = subscribers_of(evidence)
     for entry in evidence.events():
