@@ -175,7 +175,7 @@ class Daemon:
                 pass  # The process has just ended.
 
     async def stop(self, sign: signal.Signals = signal.SIGTERM, patience: float = 10.0) -> bool:
-        """Send a signal, and kill the process if it still runs after `patience` seconds. Returns whether it was killed."""
+        """Send a signal, and kill the process if it runs after `patience` seconds. Returns whether it was killed."""
         running = self.process()
         self.send(sign)
         killed = False
