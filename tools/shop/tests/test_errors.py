@@ -122,7 +122,7 @@ def test_an_error_that_nobody_foresaw_is_one_sentence_and_its_traceback_is_kept(
     assert ended.value.code == 1
     (sentence,) = capsys.readouterr().err.strip().splitlines()
     log = tmp_path / "state" / "logs" / "shop.log"
-    assert f"(KeyError: '[/red] order_id'): try again; if it comes again, report it with {log}." in sentence
+    assert f"(KeyError: '[/red] order_id'): try again; if it happens again, report it with {log}." in sentence
     assert "Traceback" in log.read_text()
 
 
