@@ -23,7 +23,8 @@ the type succeeds.
 """
 
 from chassis.inbox.dead_letters import DeadLetter
-from chassis.inbox.inbox import Inbox, PartlyTaken
+from chassis.inbox.inbox import Inbox
+from chassis.inbox.outcomes import PartlyTaken
 from chassis.inbox.subscriptions import Handler, Subscriptions, WholeBatch
 
 __all__ = ["DeadLetter", "Handler", "Inbox", "PartlyTaken", "Subscriptions", "WholeBatch"]

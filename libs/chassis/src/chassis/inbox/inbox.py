@@ -9,17 +9,17 @@ messages are taken and the transport may commit their offsets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from chassis.errors import Unavailable, is_unavailable
+from chassis.errors import is_unavailable
 from chassis.events import RawMessage
 from chassis.inbox import dead_letters
 from chassis.inbox.breaker import Breaker, Failure
 from chassis.inbox.dead_letters import DeadLetter
+from chassis.inbox.outcomes import Claim, PartlyTaken
 from chassis.inbox.reading import read, sort
 from chassis.inbox.rounds import InboxEvent, calls_of
 from chassis.inbox.subscriptions import Subscriptions
@@ -31,27 +31,6 @@ from chassis.outbox import Database, Transaction
 log = structlog.get_logger()
 
 Identity = tuple[str, UUID]
-
-
-class PartlyTaken(Unavailable):
-    """`messages` were neither handled nor stored as dead letters. All other messages of the batch were taken.
-
-    Deliver these messages again later, with all messages after them in their partitions. Other partitions may continue.
-    """
-
-    def __init__(self, messages: Sequence[RawMessage]) -> None:
-        super().__init__(f"{len(messages)} messages have to wait")
-        self.messages = messages
-
-
-class Claim(StrEnum):
-    """The result of the insert of an event into the inbox. Its value is the label of the metric, after the commit."""
-
-    NEW = "handled"
-    """The event was inserted, and is handled in the same transaction."""
-    HELD = "held"
-    """An open dead letter blocks its key, so the event is stored as WAITING."""
-    DUPLICATE = "duplicate"
 
 
 class Inbox:

@@ -1,13 +1,11 @@
 """Kafka's sending side: outbox rows become records, each with a publish span of its own.
 
-Rows of different topics are sent in parallel. A topic that is missing, forbidden or without a leader does not delay the
-others.
+Rows of different topics are sent in parallel. A topic that accepts no rows does not delay the others.
 """
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -28,6 +26,7 @@ from aiokafka.errors import (
 
 from chassis.errors import KAFKA, KafkaUnavailable
 from chassis.events import Cause, encode
+from chassis.kafka.page_deadline import PageDeadline
 from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.observability import metrics, tracing
 from chassis.observability.outages import OUTAGES
@@ -161,10 +160,7 @@ class KafkaPublisher:
         of_topic: defaultdict[str, list[OutboxRow]] = defaultdict(list)
         for row in rows:
             of_topic[row.topic].append(row)
-        if len(of_topic) == 1:
-            unsent = await self._send_topic(producer, rows, _CommonDeadline())
-        else:
-            unsent = await self._send_topics(producer, list(of_topic.values()))
+        unsent = await self._send_topics(producer, list(of_topic.values()))
         if not unsent:
             return []
         if any(each.setback is Setback.TOPIC for each in unsent):
@@ -177,7 +173,7 @@ class KafkaPublisher:
     async def _send_topics(
         self, producer: AIOKafkaProducer, topics: Sequence[Sequence[OutboxRow]]
     ) -> list[Unsent]:
-        deadline = _CommonDeadline()
+        deadline = PageDeadline(SEND_SECONDS, LATE_SECONDS)
         sending = [self._send_topic(producer, rows, deadline) for rows in topics]
         unsent: list[Unsent] = []
         for result in await asyncio.gather(*sending, return_exceptions=True):
@@ -187,7 +183,7 @@ class KafkaPublisher:
         return unsent
 
     async def _send_topic(
-        self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow], deadline: "_CommonDeadline"
+        self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow], deadline: PageDeadline
     ) -> list[Unsent]:
         """Send rows of one topic. Returns those that were not sent."""
         handed: list[OutboxRow] = []
@@ -256,34 +252,6 @@ class KafkaPublisher:
         # The span ends also when the delivery fails: the broker may have the record, and its readers continue the span.
         delivery.add_done_callback(lambda _: span.end())
         return delivery
-
-
-class _CommonDeadline:
-    """The time limits of the topics of one page.
-
-    A topic whose partitions have no leader, or too few replicas, would take SEND_SECONDS. The rows of the next page
-    wait no longer for it than LATE_SECONDS after another topic has shown that Kafka accepts records.
-    """
-
-    def __init__(self) -> None:
-        self._running: set[asyncio.Timeout] = set()
-
-    @asynccontextmanager
-    async def limit(self) -> AsyncIterator[None]:
-        """Raises TimeoutError in the block at the deadline."""
-        async with asyncio.timeout(SEND_SECONDS) as limit:
-            self._running.add(limit)
-            try:
-                yield
-            finally:
-                self._running.discard(limit)
-
-    def one_is_sent(self) -> None:
-        """A topic has acknowledged all of its rows."""
-        latest = asyncio.get_running_loop().time() + LATE_SECONDS
-        for limit in self._running:
-            if not limit.expired() and (limit.when() or latest) >= latest:
-                limit.reschedule(latest)
 
 
 async def _find_topic(producer: AIOKafkaProducer, topic: str) -> None:
