@@ -1,6 +1,6 @@
 """Channels to the customer: the log, or e-mail. One more module, because e-mail is an outside system (0002).
 
-A channel is opened for a batch of letters, and gives a function that sends one letter.
+A channel is opened for a batch of messages. `open` yields a function that sends one message.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,35 +26,41 @@ from aiosmtplib import (
 )
 
 from chassis.jobs import TryLater
-from notifications.domain import Letter
+from notifications.domain import Message
 
 log = structlog.get_logger("notifications")
 
-Send = Callable[[Letter], Awaitable[None]]
+Send = Callable[[Message], Awaitable[None]]
 
 ADDRESS_ERRORS = (MessageError, ValueError, IndexError)
-"""Errors of the library for a text that is no address. A UnicodeError is a ValueError."""
+"""Errors of Python's `email` package for a text that is no address. A UnicodeError is a ValueError."""
 TOO_MANY_RECIPIENTS = 552
-"""Some relays answer 552 where they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
+"""Some SMTP servers answer 552 if they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
 
-class Unavailable(TryLater):
-    """The channel takes no letter now. The text is a slug."""
+class ChannelUnavailable(TryLater):
+    """The channel accepts no message now. The text of the error is a slug."""
 
 
-class NotTaken(TryLater):
-    """The channel did not take this letter, and may take the next one. The text is a slug without an address."""
+class NotAccepted(TryLater):
+    """The channel did not accept this message now, and may accept the next one.
+
+    The text of the error is a slug without an address.
+    """
 
 
 class Undeliverable(Exception):
-    """The channel will never take this letter: it has no valid address, or the relay refused it permanently.
+    """The channel will never accept this message: it has no valid address, or the server refused it permanently.
 
-    The text is a slug without an address.
+    The text of the error is a slug without an address.
     """
 
 
 class Channel(Protocol):
-    """`open` raises Unavailable; `send` raises Unavailable, NotTaken or Undeliverable."""
+    """A way to send messages.
+
+    `open` raises ChannelUnavailable. The function that it yields raises ChannelUnavailable, NotAccepted, Undeliverable.
+    """
 
     name: str
 
@@ -73,25 +79,25 @@ class LogChannel:
     async def open(self) -> AsyncIterator[Send]:
         yield self._send
 
-    async def _send(self, letter: Letter) -> None:
+    async def _send(self, message: Message) -> None:
         log.info(
             "customer-told",
-            order_id=str(letter.order_id),
-            kind=letter.kind,
-            message_id=letter.message_id,
-            subject=letter.subject,
-            text=letter.text,
+            order_id=str(message.order_id),
+            kind=message.kind,
+            message_id=message.message_id,
+            subject=message.subject,
+            text=message.text,
         )
 
 
 class SmtpChannel:
-    """Sends e-mail through a relay: one connection per batch, STARTTLS where the relay offers it.
+    """Sends e-mail through an SMTP server: one connection per batch, STARTTLS if the server offers it.
 
-    With a password, smtp:// requires STARTTLS: a relay that does not offer it, or whose certificate is not valid, gets
-    neither password nor message.
+    With a password, smtp:// requires STARTTLS. If the server does not offer it, or its certificate is not valid, the
+    server gets neither password nor message.
 
-    `url` is smtp://user:password@host:port or smtps://…; the ports are 25 and 465 if it names none.
-    `address_template` holds `{customer_id}`: the shop keeps no addresses.
+    `url` is smtp://user:password@host:port or smtps://…. The default ports are 25 and 465.
+    `address_template` contains `{customer_id}`, because the shop stores no addresses. `timeout` is in seconds.
     """
 
     name = "smtp"
@@ -108,11 +114,11 @@ class SmtpChannel:
         try:
             await client.connect()
         except (SMTPException, OSError) as error:
-            raise Unavailable(_slug(error)) from error
+            raise ChannelUnavailable(_slug(error)) from error
         try:
-            yield lambda letter: self._send(client, letter)
+            yield lambda message: self._send(client, message)
         finally:
-            await _say_goodbye(client)
+            await _quit(client)
 
     def _client(self) -> SMTP:
         secure = self._url.scheme == "smtps"
@@ -126,38 +132,38 @@ class SmtpChannel:
             timeout=self._timeout,
         )
 
-    async def _send(self, client: SMTP, letter: Letter) -> None:
-        message = self._email(letter)
+    async def _send(self, client: SMTP, message: Message) -> None:
+        email = self._email(message)
         try:
-            await client.send_message(message)
+            await client.send_message(email)
         except (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError) as error:
-            raise Unavailable(_slug(error)) from error
+            raise ChannelUnavailable(_slug(error)) from error
         except ADDRESS_ERRORS as error:
             raise Undeliverable("invalid-address") from error
         except SMTPNotSupported as error:
             raise Undeliverable("smtputf8-not-supported") from error
         except SMTPException as error:
-            raise (Undeliverable if _is_final(error) else NotTaken)(_slug(error)) from error
+            raise (Undeliverable if _is_final(error) else NotAccepted)(_slug(error)) from error
 
-    def _email(self, letter: Letter) -> EmailMessage:
-        message = EmailMessage()
+    def _email(self, message: Message) -> EmailMessage:
+        email = EmailMessage()
         try:
-            message["To"] = Address(
-                addr_spec=self._address_template.replace("{customer_id}", letter.customer_id)
+            email["To"] = Address(
+                addr_spec=self._address_template.replace("{customer_id}", message.customer_id)
             )
         except ADDRESS_ERRORS as error:
             raise Undeliverable("invalid-address") from error
-        message["From"] = self._sender
-        message["Subject"] = letter.subject
-        message["Message-ID"] = letter.message_id
-        message["Date"] = format_datetime(letter.created_at)
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text)
-        return message
+        email["From"] = self._sender
+        email["Subject"] = message.subject
+        email["Message-ID"] = message.message_id
+        email["Date"] = format_datetime(message.created_at)
+        email["Auto-Submitted"] = "auto-generated"
+        email.set_content(message.text)
+        return email
 
 
-async def _say_goodbye(client: SMTP) -> None:
-    """Send QUIT, as the protocol asks. Errors of a relay that has gone are ignored."""
+async def _quit(client: SMTP) -> None:
+    """Send QUIT, as the protocol requires. Errors are ignored: the connection may be closed already."""
     try:
         await client.quit()
     except (SMTPException, OSError):
@@ -165,9 +171,9 @@ async def _say_goodbye(client: SMTP) -> None:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the relay refused the recipient or the message permanently (5xx).
+    """Whether the server refused the recipient or the message permanently (5xx).
 
-    A refused sender or login is a fault of the settings and not of the letter.
+    If it refuses the sender or the login, the settings are wrong and not the message.
     """
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         code = error.recipients[0].code
@@ -178,7 +184,7 @@ def _is_final(error: Exception) -> bool:
 def _slug(error: Exception) -> str:
     """The error in one word.
 
-    The relay's text is left out, because it often contains the customer's address.
+    The server's text is left out, because it often contains the customer's address.
     """
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         return f"smtp-{error.recipients[0].code}"

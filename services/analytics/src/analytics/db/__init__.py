@@ -6,18 +6,18 @@ generations.py  open, build, activate, cancel and remove a generation
 reports.py      read reports: each is one statement over totals
 """
 
-from analytics.db.facts import Carried, carry_over, letters_not_redriven, record, record_rebuilt
+from analytics.db.facts import Carried, carry_over, dead_letters_not_redriven, record, record_rebuilt
 from analytics.db.generations import (
     Generation,
     activate,
     cancel,
     generation_numbered,
     generation_to_work_on,
+    lock_building_generation,
     open_generation,
-    rebuilding_alone,
+    rebuild_lock,
     remove_leftovers,
     save_progress,
-    stay_building,
 )
 from analytics.db.reports import funnel, orders_by_state, revenue, time_to_confirm, top_products
 from analytics.db.tables import FACTS, metadata, order_facts, product_facts
@@ -29,22 +29,22 @@ __all__ = [
     "activate",
     "cancel",
     "carry_over",
+    "dead_letters_not_redriven",
     "funnel",
     "generation_numbered",
     "generation_to_work_on",
-    "letters_not_redriven",
+    "lock_building_generation",
     "metadata",
     "open_generation",
     "order_facts",
     "orders_by_state",
     "product_facts",
-    "rebuilding_alone",
+    "rebuild_lock",
     "record",
     "record_rebuilt",
     "remove_leftovers",
     "revenue",
     "save_progress",
-    "stay_building",
     "time_to_confirm",
     "top_products",
 ]
