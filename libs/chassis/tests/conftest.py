@@ -131,7 +131,7 @@ def inbox(db: Database, subscriptions: Subscriptions) -> Inbox:
 @pytest.fixture
 def subscriptions(effects: Effects) -> Subscriptions:
     return Subscriptions(
-        {Counted: effects.count, Renamed: effects.rename}, ignored=["things.thing-ignored.v1"]
+        {Counted: effects.count, Renamed: effects.rename}, ignored={TOPIC: ["things.thing-ignored.v1"]}
     )
 
 

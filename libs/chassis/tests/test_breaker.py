@@ -126,19 +126,28 @@ async def test_it_can_be_switched_off(
     assert await letters(db) == 30
 
 
+def letters_of(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """The letters of one statement, each with its values by name."""
+    names = [name for name, values in columns.items() if isinstance(values, list)]
+    return [
+        dict(zip(names, letter, strict=True))
+        for letter in zip(*(columns[name] for name in names), strict=True)
+    ]
+
+
 @pytest.fixture
 def letter_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[dict[str, Any]], bool]], None]:
-    """letter_fails(which): the statement that stores a dead letter fails for such dead letters."""
-    execute = Connection.row
-    store_letter = dead_letters.statements.named("store_letter")
+    """letter_fails(which): the statement that stores dead letters fails for such dead letters."""
+    execute = Connection.rows
+    store_letters = dead_letters.statements.named("store_letters")
 
     def install(which: Callable[[dict[str, Any]], bool]) -> None:
-        async def row(self: Connection, statement: Any, values: Any = None) -> Any:
-            if statement is store_letter and which(values):
+        async def rows(self: Connection, statement: Any, values: Any = None) -> Any:
+            if statement is store_letters and any(map(which, letters_of(values))):
                 raise RuntimeError("this letter cannot be stored")
             return await execute(self, statement, values)
 
-        monkeypatch.setattr(Connection, "row", row)
+        monkeypatch.setattr(Connection, "rows", rows)
 
     return install
 

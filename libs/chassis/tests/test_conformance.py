@@ -121,7 +121,9 @@ def own_inbox(db: Database, subscriptions: Subscriptions, group: str) -> Inbox:
     return Inbox(
         db,
         group,
-        Subscriptions({counted.model: counted.handler}, ignored=[renamed.model.event_type]),
+        Subscriptions(
+            {counted.model: counted.handler}, ignored={renamed.model.topic: [renamed.model.event_type]}
+        ),
         retries_at_once=True,
     )
 

@@ -128,7 +128,8 @@ async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
         async def send_or_wait(to: str, *values: Any, **more: Any) -> asyncio.Future[Any]:
             if to == stuck:
                 return asyncio.get_running_loop().create_future()
-            return await send(to, *values, **more)
+            delivery: asyncio.Future[Any] = await send(to, *values, **more)
+            return delivery
 
         producer.send = send_or_wait
 

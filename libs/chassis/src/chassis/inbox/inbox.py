@@ -101,7 +101,7 @@ class Inbox:
                 raise
             log.warning("inbox.batch_failed", events=len(together), error=repr(error))
             alone = batch.events
-            left += [letter.message for letter in batch.dead if not await self._store(letter)]
+            left += await self._store_all(batch.dead)
         left += await self._take_one_by_one(alone)
         left += await self._take_waiting(batch.behind_dead, _keys_of(left))
         if left:
@@ -133,9 +133,8 @@ class Inbox:
                 new = [event for event in once.values() if claims[event.identity] is Claim.NEW]
                 held = [event for event in once.values() if claims[event.identity] is Claim.HELD]
                 await self._dispatch(tx, new, spans)
-                for event in held:
-                    await dead_letters.enqueue_behind(tx, self.group, event.message)
-                stored = [letter for letter in dead if await dead_letters.store(tx, self.group, letter)]
+                await dead_letters.enqueue_behind(tx, self.group, [event.message for event in held])
+                stored = await dead_letters.store(tx, self.group, dead)
         for event in events:
             metrics.EVENTS_CONSUMED.labels(event.envelope.type, claims[event.identity]).inc()
         for letter in stored:
@@ -255,6 +254,16 @@ class Inbox:
         envelope = event.envelope
         log.error("dead_letter.key_held", type=envelope.type, key=envelope.subject, error=repr(error))
         return await self._store(DeadLetter(event.message, "handler-failed", repr(error), holds_key=True))
+
+    async def _store_all(self, letters: Sequence[DeadLetter]) -> list[RawMessage]:
+        """Store letters together, or each alone if that fails. Returns the messages that could not be stored."""
+        try:
+            await self._take([], letters)
+            return []
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+        return [letter.message for letter in letters if not await self._store(letter)]
 
     async def _store(self, letter: DeadLetter) -> bool:
         """Store a dead letter, or a minimal one if that fails. Returns whether one could be stored."""

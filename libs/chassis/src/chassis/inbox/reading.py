@@ -33,11 +33,14 @@ class SortedBatch(NamedTuple):
 def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None:
     """The event in a message. None if its type is ignored. Raises Undecodable with the reason."""
     envelope = decode(message)
+    topic = subscriptions.topic_of.get(envelope.type)
+    if topic is None:
+        raise Undecodable("unknown-type", f"the event type {envelope.type!r} is not known here")
+    if topic != message.topic:  # the owner of one topic must not publish the events of another
+        raise Undecodable("wrong-topic", f"{envelope.type!r} belongs on {topic}")
     subscription = subscriptions.by_type.get(envelope.type)
     if subscription is None:
-        if envelope.type in subscriptions.ignored:
-            return None
-        raise Undecodable("unknown-type", f"the event type {envelope.type!r} is not known here")
+        return None
     data = read_data(subscription.model, envelope)
     return InboxEvent(message, cast(Any, envelope)._replace(data=data), subscription)
 

@@ -25,6 +25,12 @@ from chassis.observability.status import OK, TaskStatus
 ANSWER_LATE_MS = 10_000
 """The client waits for an answer for the session timeout plus this time. Then it closes the connection."""
 
+FETCH_MAX_BYTES = 8 * 1024 * 1024
+"""The most bytes of one response, which takes two or three times that of memory while it is read."""
+
+PARTITION_FETCH_MAX_BYTES = 1024 * 1024
+"""The most bytes of one partition in a response."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
@@ -81,6 +87,8 @@ def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
         request_timeout_ms=settings.session_timeout_ms + ANSWER_LATE_MS,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        fetch_max_bytes=FETCH_MAX_BYTES,
+        max_partition_fetch_bytes=PARTITION_FETCH_MAX_BYTES,
         consumer_timeout_ms=settings.fetch_max_wait_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import cramjam
 
-MAX_INFLATED_BYTES = 8 * 1024 * 1024
+MAX_INFLATED_BYTES = 2 * 1024 * 1024
 """The maximum size of one inflated batch. A relay's largest batch has 256 KiB (`publisher.MAX_BATCH_BYTES`)."""
 
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"

@@ -15,6 +15,9 @@ MAX_RECORD_BYTES = 1024 * 1024
 MAX_KEPT_BYTES = 64 * 1024
 """The bytes that are kept of a larger record."""
 
+MAX_HEADERS = 1_000
+"""The most headers of a record that is read. An empty header has two bytes, and takes 64 bytes of memory."""
+
 MAX_KEPT_HEADERS = 50
 MAX_KEPT_HEADER_BYTES = 1_000
 
@@ -45,12 +48,13 @@ def placeholder(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedR
 
 
 def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
-    """The record, or the beginning of a record that is too large, with the header that says so."""
+    """The record, or the beginning of one that is too large or has too many headers, with the header that says so."""
     size = len(record.key or b"") + len(record.value or b"")
     size += sum(len(name) + len(value or b"") for name, value in record.headers)
-    if size <= MAX_RECORD_BYTES:
+    if size <= MAX_RECORD_BYTES and len(record.headers) <= MAX_HEADERS:
         return record
-    why = f"the record has {size} bytes, {MAX_RECORD_BYTES} are read"
+    why = f"the record has {size} bytes and {len(record.headers)} headers"
+    why += f", {MAX_RECORD_BYTES} and {MAX_HEADERS} are read"
     kept = [
         (name[:MAX_KEPT_HEADER_BYTES], (value or b"")[:MAX_KEPT_HEADER_BYTES])
         for name, value in record.headers[:MAX_KEPT_HEADERS]
@@ -65,43 +69,98 @@ def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
 
 
 class Batch(NamedTuple):
-    """The fields of a batch's header that its records need, and the records' inflated bytes."""
+    """The fields of a batch's header that its records need, and the inflated bytes of the records from the next one."""
 
     base_offset: int
     last_offset: int
     first_timestamp: int
     record_count: int
+    """The number of records from the next one."""
     records: bytes
+    next_offset: int
+    """The first offset that the next record may have."""
+    is_dense: bool
+    """Whether each offset has a record. A compacted batch has fewer records than offsets."""
 
     def latest(self, next_offset: int) -> int:
-        """The last offset that the next record may have. A compacted batch has fewer records than offsets."""
-        is_dense = self.last_offset - self.base_offset + 1 == self.record_count
-        return next_offset if is_dense else self.last_offset
+        """The last offset that the next record may have."""
+        return next_offset if self.is_dense else self.last_offset
+
+    def behind(self, place: "Place") -> "Batch":
+        """The batch without the records before `place`."""
+        return self._replace(
+            record_count=self.record_count - place.before,
+            records=self.records[place.position :],
+            next_offset=place.next_offset,
+        )
 
 
-def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
-    """The records of a batch after the first `skip`, with growing offsets up to the last one of the batch."""
+class Place(NamedTuple):
+    """The next record of a batch that is read in parts."""
+
+    before: int
+    """The number of records before it."""
+    position: int
+    """In the inflated bytes of the records."""
+    next_offset: int
+    """The first offset that the record may have."""
+
+
+def end_of_record(records: bytes, position: int) -> int:
+    """The end of the record at `position`. Raises unless its headers can be counted, and are at most MAX_HEADERS.
+
+    aiokafka's parser builds all headers before it looks at the length of the record.
+    """
+    start, end = _bounds(records, position)
+    if records[start] >= 0x80:
+        raise MalformedRecord("its attributes are no byte")  # aiokafka reads a number of any length
+    _, at = _varint(records, start + 1)
+    _, at = _varint(records, at)
+    for _ in ("key", "value"):
+        length, at = _varint(records, at)
+        at += max(length, 0)
+    count, at = _varint(records, at)
+    if at > end:
+        raise MalformedRecord("its key and value are longer than the record")
+    if not 0 <= count <= MAX_HEADERS:
+        raise MalformedRecord(f"it has {count} headers, {MAX_HEADERS} are read")
+    return end
+
+
+def has_countable_headers(records: bytes, count: int) -> bool:
+    """Whether `end_of_record` accepts the first `count` records."""
     position = 0
-    offset = batch.base_offset - 1
-    for index in range(max(batch.record_count, 0)):
+    try:
+        for _ in range(count):
+            position = end_of_record(records, position)
+    except (MalformedRecord, IndexError):
+        return False
+    return True
+
+
+def salvage(batch: Batch) -> Iterator[tuple[SalvagedRecord, int]]:
+    """The records of a batch from the next one, each with the position behind it.
+
+    Their offsets grow up to the last one of the batch.
+    """
+    position = 0
+    offset = batch.next_offset - 1
+    for _ in range(max(batch.record_count, 0)):
         try:
             start, end = _bounds(batch.records, position)
         except MalformedRecord as error:
             rest = batch.records[position:]
-            yield placeholder(
-                batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost"
-            )
+            lost = f"{error}; all behind it is lost"
+            yield placeholder(batch.last_offset, batch.first_timestamp, rest, lost), len(batch.records)
             return
         record = _read(batch, batch.records[start:end], offset + 1)
         position = end
         offset = record.offset
-        if index >= skip:
-            yield record
+        yield record, position
     if position < len(batch.records):
         rest = batch.records[position:]
-        yield placeholder(
-            batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record"
-        )
+        behind = "bytes behind the batch's last record"
+        yield placeholder(batch.last_offset, batch.first_timestamp, rest, behind), len(batch.records)
 
 
 def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
@@ -132,8 +191,8 @@ def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
     key, position = _bytes(data, position)
     value, position = _bytes(data, position)
     count, position = _varint(data, position)
-    if not 0 <= count <= len(data):
-        raise MalformedRecord(f"it has {count} headers")
+    if not 0 <= count <= MAX_HEADERS:
+        raise MalformedRecord(f"it has {count} headers, {MAX_HEADERS} are read")
     headers: list[Header] = []
     for _ in range(count):
         name, position = _bytes(data, position)
