@@ -3,9 +3,8 @@
 The transaction has the inbox rows, the handlers' state changes and the outbox rows. A duplicate finds its inbox row and
 is dropped. If two replicas get the same event during a rebalance, the second one finds the inbox row of the first.
 
-In the names of this package a message is taken when it was handled, is a duplicate, has an ignored type, or is stored
-as a dead letter. The inbox knows no transport. The transport calls `process`. After `process` has returned, all
-messages are taken and the transport may commit their offsets.
+In this package a message is taken when it was handled, is a duplicate or ignored, or is stored as a dead letter. The
+inbox knows no transport. After `process` has returned, the transport that called it may commit the messages' offsets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -203,10 +202,7 @@ class Inbox:
     async def _take_waiting(
         self, events: Sequence[InboxEvent], left_keys: set[tuple[str, str]]
     ) -> list[RawMessage]:
-        """Store events whose key a dead letter blocks as WAITING, except those of `left_keys`.
-
-        Returns the messages that were not stored.
-        """
+        """Store events of blocked keys as WAITING, except those of `left_keys`. Returns the messages that are left."""
         if not left_keys:
             try:
                 await self._take(events, [])

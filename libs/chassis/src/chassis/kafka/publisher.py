@@ -1,6 +1,6 @@
 """Kafka's sending side: outbox rows become records, each with a publish span of its own.
 
-Rows of different topics are sent in parallel. A topic that accepts no rows does not delay the others.
+Topics are sent in parallel. A topic that is missing, forbidden or without a leader does not delay the others.
 """
 
 import asyncio
@@ -65,8 +65,7 @@ class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
     `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks` are
-    called when a producer is created and when it is stopped. They get a function that returns whether this producer is
-    in use and `fence` is open.
+    called when a producer is created and stopped. They get a function that returns whether it may send (`fence`).
     """
 
     def __init__(
