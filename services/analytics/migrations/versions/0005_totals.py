@@ -49,8 +49,8 @@ TABLES = (
     """,
 )
 
-# A transaction counts in a slot that no other transaction uses, so it does not wait for a row of totals. Reports sum over
-# the slots. It uses the first free slot, so there are as few rows as possible. If all slots are in use, it waits.
+# A transaction counts in a slot that no other transaction uses, so it does not wait for a row of totals. Reports sum
+# over the slots. It uses the first free slot, so there are as few rows as possible. If all slots are in use, it waits.
 SLOT = """
     CREATE FUNCTION totals_slot() RETURNS smallint LANGUAGE plpgsql AS $$
     DECLARE
