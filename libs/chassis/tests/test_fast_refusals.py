@@ -1,6 +1,6 @@
 """`chassis.tuning.fast_refusals`: the parser answers a refused request as the app would have answered it.
 
-The trick has no effect any more when the app is called for a refusal that is not the first of its connection: then the
+The tuning has no effect any more when the app is called for a refusal that is not the first of its connection: then the
 first test fails.
 """
 

@@ -64,13 +64,13 @@ class Reader:
         assert len(self.inbox.values) == records
 
     async def has_asked_for_the_idle_topic_alone(self) -> None:
-        assert self.fetches[-1] == {self.idle}, "aiokafka fetches all together by itself: remove the trick"
+        assert self.fetches[-1] == {self.idle}, "aiokafka fetches all together by itself: remove the tuning"
 
 
 async def test_idle_partitions_do_not_delay_busy_ones_after_a_long_batch(
     kafka: str, kafka_admin: AIOKafkaAdminClient
 ) -> None:
-    """Fails when aiokafka needs the trick no longer: then the reader without it is not delayed either."""
+    """Fails when aiokafka no longer needs the tuning: then the reader without it is not delayed either."""
     tuned = Reader(kafka, is_tuned=True)
     plain = Reader(kafka, is_tuned=False)
     readers = (tuned, plain)

@@ -53,8 +53,8 @@ async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONRespons
 
 @router.get("/pages")
 async def page(cursors: PageCursors, cursor: str | None = None) -> dict[str, Any]:
-    position = cursors.open(cursor, tuple[int]) if cursor else (0,)
-    return {"position": position, "next": cursors.seal([position[0] + 1])}
+    position = cursors.decode(cursor, tuple[int]) if cursor else (0,)
+    return {"position": position, "next": cursors.encode([position[0] + 1])}
 
 
 @router.get("/bug")

@@ -48,7 +48,7 @@ async def members_of(group: str, kafka_admin: AIOKafkaAdminClient) -> int:
 async def test_a_consumer_that_ends_while_it_waits_to_join_does_not_delay_its_group(
     kafka: str, kafka_admin: AIOKafkaAdminClient, stop: StopHook, partitions: int
 ) -> None:
-    """Fails when aiokafka needs the trick no longer: then its own way leaves no partition to the member that is gone.
+    """Fails when aiokafka no longer needs the tuning: then its own way leaves no partition to the member that is gone.
 
     With it the member that stays has both partitions; without it one of them waits until a session of two minutes ends.
     """

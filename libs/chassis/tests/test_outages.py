@@ -165,5 +165,5 @@ def test_a_task_that_does_not_go_round_any_more_is_not_ok(monkeypatch: pytest.Mo
     assert status.text == "ok"
     clock.now = 16
     assert status.text == "no progress for 16 s"
-    status.moved()
+    status.mark_progress()
     assert status.text == "ok"

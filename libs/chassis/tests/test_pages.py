@@ -22,7 +22,7 @@ def test_a_page_has_a_cursor_if_more_rows_were_read_than_it_holds(
     assert rows == page
     assert (cursor is not None) is has_next
     if cursor is not None:
-        assert CURSORS.open(cursor, tuple[PositionText]) == ("b",)
+        assert CURSORS.decode(cursor, tuple[PositionText]) == ("b",)
 
 
 def test_problem_answers_are_described_by_status_as_problem_details() -> None:

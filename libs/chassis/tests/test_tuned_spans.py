@@ -1,6 +1,6 @@
 """`chassis.tuning.message_spans` and `span_encoding`: what is sent is what the SDK would send, for less CPU.
 
-Each trick has a test that fails when it has no effect any more. What they save is measured by `shop bench`.
+Each tuning has a test that fails when it has no effect any more. What they save is measured by `shop bench`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -149,7 +149,7 @@ def test_the_exporter_asks_for_each_name_of_messages_once(
         ("all", False, False),
     ],
 )
-def test_the_tricks_on_spans_can_be_switched_off(
+def test_the_tunings_of_spans_can_be_switched_off(
     exporting: Exporting,
     monkeypatch: pytest.MonkeyPatch,
     tuning_off: str,

@@ -1,6 +1,7 @@
-"""`chassis.tuning`: each trick can be switched off by its file's name, and each name is a file."""
+"""`chassis.tuning`: each tuning can be switched off by its file's name, and each name is a file."""
 
 import gc
+import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from chassis.postgres import Connection, Statements
 from chassis.server import server_of
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.tuning import TRICKS, Tuning, UnknownTrick
+from chassis.tuning import GUARDS, SPEED, TUNINGS, Tuning, UnknownTuning
 from chassis.tuning.accept_queue import DrainingServer
 from chassis.tuning.garbage_collector import collect_seldom
 from chassis.tuning.planner import RELAY_SETTINGS, SERVER_SETTINGS
@@ -27,28 +28,41 @@ from testkit.databases import TestDatabase
 NOWHERE = "postgresql://nowhere/things"
 
 
-def test_every_file_of_the_package_is_a_trick_with_a_docstring() -> None:
+def test_every_file_of_the_package_is_a_tuning_with_a_docstring() -> None:
     files = {path.stem: path for path in Path(tuning.__file__).parent.glob("*.py")}
     del files["__init__"]
-    assert files.keys() == TRICKS
+    assert files.keys() == TUNINGS
     for name, path in files.items():
         about = path.read_text()
-        for promise in ("What it does:", "Why:", "What it saves:", "Waits for:"):
+        of_its_kind = "What it saves:" if name in SPEED else "Without it:"
+        for promise in ("What it does:", "Why:", of_its_kind, "Can be removed when:"):
             assert promise in about, f"{name} does not say: {promise}"
 
 
-def test_all_tricks_are_in_use_unless_they_are_switched_off() -> None:
-    assert all(Tuning().has(trick) for trick in TRICKS)
-    assert not any(Tuning("all").has(trick) for trick in TRICKS)
+def test_every_file_says_whether_it_is_for_speed_or_a_guard() -> None:
+    assert SPEED.isdisjoint(GUARDS)
+    of_a_guard = ("Kind: guard. Works around ", "Kind: guard. Sets limits ")
+    for name in TUNINGS:
+        about = importlib.import_module(f"chassis.tuning.{name}").__doc__ or ""
+        (kind,) = [line for line in about.splitlines() if line.startswith("Kind: ")]
+        if name in SPEED:
+            assert kind == "Kind: speed. Without it the results are the same.", name
+        else:
+            assert kind.startswith(of_a_guard), name
+
+
+def test_all_tunings_are_in_use_unless_they_are_switched_off() -> None:
+    assert all(Tuning().has(name) for name in TUNINGS)
+    assert not any(Tuning("all").has(name) for name in TUNINGS)
     some = Tuning(" planner, message_spans,")
-    assert {trick for trick in TRICKS if not some.has(trick)} == {"planner", "message_spans"}
+    assert {name for name in TUNINGS if not some.has(name)} == {"planner", "message_spans"}
 
 
 @pytest.mark.parametrize("off", ["planer", "planner,everything", "ALL", "planner message_spans"])
-def test_unknown_tricks_are_refused_and_the_known_ones_named(off: str) -> None:
-    with pytest.raises(UnknownTrick, match="TUNING_OFF: .* is not one of: all, accept_queue, ") as error:
+def test_unknown_tunings_are_refused_and_the_known_ones_named(off: str) -> None:
+    with pytest.raises(UnknownTuning, match="TUNING_OFF: .* is not one of: all, accept_queue, ") as error:
         Tuning(off)
-    assert all(trick in str(error.value) for trick in TRICKS)
+    assert all(name in str(error.value) for name in TUNINGS)
 
 
 def things(url: str = NOWHERE, tuning_off: str = "", shedding: LoadShedding | None = None) -> Service:
@@ -61,8 +75,8 @@ def things(url: str = NOWHERE, tuning_off: str = "", shedding: LoadShedding | No
     return build_service(settings, router=APIRouter(), load_shedding=shedding)
 
 
-def test_a_service_does_not_start_with_an_unknown_trick() -> None:
-    with pytest.raises(UnknownTrick, match="planer"):
+def test_a_service_does_not_start_with_an_unknown_tuning() -> None:
+    with pytest.raises(UnknownTuning, match="planer"):
         things(tuning_off="planer")
 
 
@@ -74,7 +88,7 @@ async def nothing(_: Connection) -> int:
     ("tuning_off", "drains", "refuses_fast"),
     [("", True, True), ("accept_queue", False, True), ("fast_refusals", True, False), ("all", False, False)],
 )
-async def test_the_tricks_of_the_server_can_be_switched_off(
+async def test_the_tunings_of_the_server_can_be_switched_off(
     tuning_off: str, drains: bool, refuses_fast: bool
 ) -> None:
     off = tuning_off if tuning_off == "all" else f"{tuning_off},request_deadlines"

@@ -236,7 +236,7 @@ async def read_products(
     cursor: PageCursor = None,
 ) -> ProductPage:
     """Products in the order of their SKUs."""
-    after = cursors.open(cursor, tuple[PositionText])[0] if cursor is not None else ""
+    after = cursors.decode(cursor, tuple[PositionText])[0] if cursor is not None else ""
     async with database.reading() as connection:
         products = await handlers.read_products(connection, after, limit + 1)
     page, next_cursor = cursors.cut(products, limit, lambda product: [product.sku])

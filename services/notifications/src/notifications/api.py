@@ -55,7 +55,7 @@ async def list_notifications(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: PageCursor = None,
 ) -> NotificationPage:
-    before = cursors.open(cursor, tuple[UUID])[0] if cursor is not None else None
+    before = cursors.decode(cursor, tuple[UUID])[0] if cursor is not None else None
     async with database.reading() as connection:
         rows = await handlers.list_notifications(
             connection, order_id=order_id, state=state, before=before, limit=limit + 1

@@ -245,7 +245,7 @@ async def list_orders(
     """A customer's orders, newest first."""
     before = None
     if cursor is not None:
-        _, of_customer, before = cursors.open(cursor, tuple[Literal["orders"], PositionText, UUID])
+        _, of_customer, before = cursors.decode(cursor, tuple[Literal["orders"], PositionText, UUID])
         if of_customer != customer_id:
             raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
     async with database.reading() as connection:
@@ -278,7 +278,7 @@ async def list_prices(
     database: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
 ) -> PricePage:
     """The price list of this service. The products in it can be ordered at these prices."""
-    after = cursors.open(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
+    after = cursors.decode(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
     async with database.reading() as connection:
         rows = await db.price_page(connection, limit + 1, after)
     page, next_cursor = cursors.cut(rows, limit, lambda row: ["prices", row.sku])

@@ -192,7 +192,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         generation = self._assignment_generation
         self._watchdog.begin("poll", POLL_SECONDS)
         records = await fetcher.next_batch()
-        self.assignment.status.moved()
+        self.assignment.status.mark_progress()
         self._watchdog.begin("batch", BATCH_SECONDS)
         pause = 0.0
         async with self._batch_in_hand:

@@ -14,23 +14,23 @@ class TaskStatus:
     def __init__(self) -> None:
         self._text = "has not begun"
         self._since = datetime.now(UTC)
-        self._moved_at = 0.0
+        self._last_progress_at = 0.0
 
     def set(self, text: str) -> None:
         """Set the status. If it is the same as before, the time of the last change stays."""
         if text != self._text:
             self._text = text
             self._since = datetime.now(UTC)
-        self._moved_at = time.monotonic()
+        self._last_progress_at = time.monotonic()
 
-    def moved(self) -> None:
+    def mark_progress(self) -> None:
         """Note that the task has finished a round. The status stays."""
-        self._moved_at = time.monotonic()
+        self._last_progress_at = time.monotonic()
 
     @property
     def text(self) -> str:
         """`ok`, or the fault."""
-        idle = time.monotonic() - self._moved_at
+        idle = time.monotonic() - self._last_progress_at
         if self._text == OK and idle > STALLED_SECONDS:
             return f"no progress for {idle:.0f} s"
         return self._text

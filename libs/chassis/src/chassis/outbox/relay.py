@@ -30,7 +30,7 @@ from chassis.outbox.leases import LeaseLost, RelayPosition, ShardLeases
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.set_aside import Page, RowsNotSent, SetAside, Unsent
 from chassis.outbox.sharding import CHANNEL, SHARDS
-from chassis.postgres import Driver, Statements, connect, in_time
+from chassis.postgres import Driver, Statements, connect, with_deadline
 
 log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ class Relay:
         """Relay until cancelled. Raises if the database or the transport is away; then call it again."""
         connection = await connect(self._url, STATEMENT_SECONDS, self._session)
         try:
-            await in_time(self._relay_until_cancelled(connection))
+            await with_deadline(self._relay_until_cancelled(connection))
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.leases.give_up(connection), GIVE_UP_SECONDS)

@@ -15,7 +15,7 @@ from chassis.events import Cause, PublishedEvent
 from chassis.observability.tracing import current_traceparent
 from chassis.outbox import rows as outbox_rows
 from chassis.outbox.rows import OutboxRow
-from chassis.postgres import STATEMENT_SECONDS, Connection, Driver, Pool, in_time, is_cut_off
+from chassis.postgres import STATEMENT_SECONDS, Connection, Driver, Pool, is_cut_off, with_deadline
 
 
 class Transaction:
@@ -80,7 +80,7 @@ class Database:
         async with self._pool.acquire() as driver:
             tx = Transaction(Connection(driver))
             block = driver.transaction()
-            await in_time(block.start())
+            await with_deadline(block.start())
             try:
                 yield tx
                 await outbox_rows.write(tx.connection, tx.rows)
@@ -88,7 +88,7 @@ class Database:
                 if not is_cut_off(error):
                     await _roll_back(driver, block)
                 raise
-            await in_time(block.commit())
+            await with_deadline(block.commit())
         self._on_commit(tx)
 
     @asynccontextmanager

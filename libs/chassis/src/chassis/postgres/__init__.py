@@ -3,7 +3,7 @@
 `Connection` runs SQLAlchemy's statements with asyncpg. `Statements` reads the `.sql` files of a package.
 """
 
-from chassis.postgres.connection import Connection, Driver, Row, connect, in_time
+from chassis.postgres.connection import Connection, Driver, Row, connect, with_deadline
 from chassis.postgres.deadlines import CONNECT_SECONDS, STATEMENT_SECONDS
 from chassis.postgres.pool import Pool, is_cut_off
 from chassis.postgres.statements import Statements
@@ -17,6 +17,6 @@ __all__ = [
     "Row",
     "Statements",
     "connect",
-    "in_time",
     "is_cut_off",
+    "with_deadline",
 ]

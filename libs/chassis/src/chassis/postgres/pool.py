@@ -28,7 +28,7 @@ class Pool:
     def __init__(
         self, url: str, size: int, statement_seconds: float, server_settings: Mapping[str, str]
     ) -> None:
-        self._moved_at = 0.0  # when a connection was last acquired, or released without an error
+        self._last_progress_at = 0.0  # when a connection was last acquired, or released without an error
         self._url = url
         self._statement_seconds = statement_seconds
         self._server_settings = server_settings
@@ -38,7 +38,7 @@ class Pool:
     @property
     def is_busy(self) -> bool:
         """Whether all connections are in use, and one was acquired or released lately."""
-        return self._free.locked() and time.monotonic() - self._moved_at < BUSY_SECONDS
+        return self._free.locked() and time.monotonic() - self._last_progress_at < BUSY_SECONDS
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Driver]:
@@ -46,7 +46,7 @@ class Pool:
         await self._wait_for_a_free_one()
         try:
             driver = self._take_idle() or await self._connect()
-            self._moved_at = time.monotonic()
+            self._last_progress_at = time.monotonic()
             try:
                 yield driver
             except BaseException as error:
@@ -56,7 +56,7 @@ class Pool:
                     self.drop_idle()
                 self._give_back(driver)
                 raise
-            self._moved_at = time.monotonic()
+            self._last_progress_at = time.monotonic()
             OUTAGES.answered(DATABASE)
             self._give_back(driver)
         finally:

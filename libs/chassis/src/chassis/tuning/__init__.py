@@ -1,43 +1,55 @@
-"""Shortcuts that make the chassis faster, and workarounds for libraries. The results are the same without them.
+"""Tunings: one change per file, for speed or as a guard. Each of them can be switched off.
 
-Each file is one such thing. It says what it does, what it saves and how to measure that again, which release of the
-library would make it needless, and it is the only place that touches private attributes of libraries. The variable
-TUNING_OFF switches them off by their file's name: `TUNING_OFF=message_spans,planner`, or `TUNING_OFF=all`.
+- `SPEED`: the file makes the chassis faster. Without it the results are the same.
+- `GUARDS`: the file works around a bug of a library, or sets a limit that the library does not have. Without it the bug
+  is back, or the limit is gone. The file says which fault returns.
+
+The docstring of each file says its kind, what it does, why, and when it can be removed. For a file of the kind `speed`
+it says what the file saves and how to measure that again. For a guard it says what happens without it. Only files of
+this package use private attributes of libraries.
+
+The variable TUNING_OFF switches files off by their names: `TUNING_OFF=message_spans,planner`. `TUNING_OFF=all` switches
+all of them off, also the guards: use it to measure or to test, and not in production.
 """
 
-TRICKS = frozenset(
+SPEED = frozenset(
     {
-        "accept_queue",
         "fast_refusals",
-        "fence_requests",
-        "fetch_together",
         "garbage_collector",
-        "leave_while_joining",
         "message_spans",
         "planner",
-        "request_deadlines",
         "span_encoding",
-        "tolerant_records",
-        "stop_without_flush",
     }
 )
+GUARDS = frozenset(
+    {
+        "accept_queue",
+        "fence_requests",
+        "fetch_together",
+        "leave_while_joining",
+        "request_deadlines",
+        "stop_without_flush",
+        "tolerant_records",
+    }
+)
+TUNINGS = SPEED | GUARDS
 
 
-class UnknownTrick(ValueError):
-    """TUNING_OFF names something that is not in this package."""
+class UnknownTuning(ValueError):
+    """TUNING_OFF contains a name that is not in this package."""
 
 
 class Tuning:
-    """Which files of this package are in use: all but those that `off` names, separated by commas."""
+    """The files of this package that are in use: all except those in `off`, which are separated by commas."""
 
     def __init__(self, off: str = "") -> None:
-        """Raises UnknownTrick for a name that is neither `all` nor a file of this package."""
+        """Raises UnknownTuning for a name that is neither `all` nor a file of this package."""
         names = {name.strip() for name in off.split(",") if name.strip()}
-        if unknown := names - TRICKS - {"all"}:
-            known = ", ".join(sorted(TRICKS))
-            raise UnknownTrick(f"TUNING_OFF: {', '.join(sorted(unknown))} is not one of: all, {known}")
-        self._on = frozenset[str]() if "all" in names else TRICKS - names
+        if unknown := names - TUNINGS - {"all"}:
+            known = ", ".join(sorted(TUNINGS))
+            raise UnknownTuning(f"TUNING_OFF: {', '.join(sorted(unknown))} is not one of: all, {known}")
+        self._on = frozenset[str]() if "all" in names else TUNINGS - names
 
-    def has(self, trick: str) -> bool:
-        """Whether `trick` is in use."""
-        return trick in self._on
+    def has(self, name: str) -> bool:
+        """Whether the file `name` is in use."""
+        return name in self._on

@@ -1,11 +1,11 @@
-"""Graceful shutdown answers also the connections that wait in the accept queue.
+"""At shutdown the server also answers the connections that wait in the accept queue.
 
+Kind: guard. Works around uvicorn.
 What it does: before uvicorn closes its listening sockets it duplicates their descriptors, accepts every connection that
 is still in the accept queue, and hands it to uvicorn's protocol class with uvicorn's own state.
-Why: closing a listening socket resets the connections in its accept queue. Seen as 3 failed requests of 30,000 at an
-end under load.
-What it saves: no CPU; it guards the claim that no request fails when a service ends.
-Waits for: uvicorn to drain the accept queue in `Server.shutdown`. Seen with uvicorn 0.54.
+Why: closing a listening socket resets the connections in its accept queue.
+Without it: requests fail when a service ends. Observed as 3 failed requests of 30,000 when a service ended under load.
+Can be removed when: uvicorn drains the accept queue in `Server.shutdown`. Observed with uvicorn 0.54.
 """
 
 import asyncio

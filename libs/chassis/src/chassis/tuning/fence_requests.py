@@ -1,13 +1,15 @@
-"""A producer that may send no more sends nothing that it still has.
+"""A producer does not send its buffered records once its process may not send any more.
 
+Kind: guard. Works around aiokafka.
 What it does: replaces `send` of the producer's client, which the producer calls for each request. Each produce request
 is sent only while `may_send()`.
-Why: aiokafka keeps the records that it was given and tries again for ever, also while it is being stopped. A process
-that was frozen would send them when it goes on, after another relay has taken its shards (docs/decisions/0021).
-What it saves: no CPU; it guards. Without it the lease is checked before each page only, and a page that was under way
-may be sent late. Readers drop its events as duplicates, but an event that was given up meanwhile arrives.
-Waits for: aiokafka to give up records in an idempotent producer, or to ask before it sends them. Seen with
-aiokafka 0.14. Held by test_rows_of_a_cancelled_call_are_not_sent_later.
+Why: aiokafka keeps the records that it accepted and tries again for ever, also while it is being stopped. A process
+that was frozen would send them when it runs again, after another relay has acquired its shards (docs/decisions/0021).
+Without it: the lease is checked before each page only, so a page that was being sent may arrive late. Readers drop its
+events as duplicates, except an event that an operator has given up meanwhile: that event arrives.
+Can be removed when: an idempotent producer of aiokafka discards records after a time, or asks before it sends them.
+Observed with aiokafka 0.14.
+Tested by: test_rows_of_a_cancelled_call_are_not_sent_later.
 """
 
 from collections.abc import Callable

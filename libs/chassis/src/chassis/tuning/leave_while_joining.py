@@ -1,11 +1,12 @@
-"""A consumer leaves its group also while it waits to join.
+"""A consumer also leaves its group while it waits to join.
 
+Kind: guard. Works around aiokafka.
 What it does: sends a LeaveGroup request on a connection of its own, through aiokafka's private client and coordinator.
-Why: aiokafka would send it on the connection on which it waits to join, and there the broker answers one request after
-the other. The process ends first, and the group waits for a member that is gone until its session ends. Seen as a
-stall of 20 s in one of 200 rebalances.
-What it saves: no CPU; it guards against those stalls.
-Waits for: aiokafka to leave on a free connection. Seen with aiokafka 0.14.
+Why: aiokafka sends it on the connection on which it waits for the answer to JoinGroup. The broker answers the requests
+of one connection in their order, so LeaveGroup waits for the join, and the process ends before.
+Without it: the group waits for the member that has ended until that member's session times out. Observed as a stall of
+20 s in one of 200 rebalances.
+Can be removed when: aiokafka leaves on a free connection. Observed with aiokafka 0.14.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.protocol.group import LeaveGroupRequest
 
 JOINED_SECONDS = 0.2
-"""Seconds within which aiokafka's own client leaves if it has joined."""
+"""A client that has joined its group leaves it within these seconds. One that takes longer still waits to join."""
 
 
 async def stop_and_leave(client: AIOKafkaConsumer, group: str) -> None:

@@ -1,12 +1,13 @@
 """Spans of messages without the SDK's locks, limits and copies.
 
+Kind: speed. Without it the results are the same.
 What it does: starts a message's span as a `ReadableSpan` of which everything but the end and the status is known at
 the start, and hands it to the SDK's `BatchSpanProcessor` when it ends. It sets the private `_status` and `_end_time`.
 Why: an order has eighteen spans of messages, and the SDK needs 0.09 ms of CPU for each (docs/decisions/0013).
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=message_spans,span_encoding shop bench --only
 telemetry`.
-Waits for: an SDK whose spans cost a third of that. The SDK says that users should not make a ReadableSpan. Tests
-compare the sent span, field by field, with the SDK's own.
+Can be removed when: a span of the SDK costs a third of that. The SDK says that users should not make a ReadableSpan.
+Tests compare the sent span, field by field, with the SDK's own.
 """
 
 import time

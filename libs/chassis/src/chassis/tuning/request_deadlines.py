@@ -1,12 +1,15 @@
 """Deadlines and a size limit for requests, in the HTTP parser.
 
+Kind: guard. Sets limits that uvicorn does not have.
 What it does: a subclass of uvicorn's HttpToolsProtocol answers 408 to a request whose headers are not there in time,
 and 431 to headers that are too large. It closes connections that send nothing, that never end a body after their
-answer, or that do not read their answer.
-Why: uvicorn has a deadline for idle connections only. A client that sends a byte now and then, or does not read, keeps
-its connection for ever. With an answer in flight it also counts for the load shedding.
-What it saves: no CPU. A request that comes in one piece starts no timer but one per connection.
-Waits for: uvicorn to have such settings (github.com/encode/uvicorn, "header read timeout"). Seen with uvicorn 0.54.
+answer, or that do not read their answer. A request that arrives in one piece starts no timer of its own. Each
+connection starts one.
+Why: uvicorn has a deadline for idle connections only.
+Without it: a client that sends a byte now and then, or does not read, keeps its connection for ever. While an answer is
+in progress the load shedding counts it, too.
+Can be removed when: uvicorn has such settings (github.com/encode/uvicorn, "header read timeout"). Observed with
+uvicorn 0.54.
 """
 
 from asyncio import TimerHandle, Transport

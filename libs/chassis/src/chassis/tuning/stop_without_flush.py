@@ -1,11 +1,12 @@
 """A producer stops without sending its buffered records.
 
-What it does: fails all batches of aiokafka's private accumulator, then stops the producer.
-Why: aiokafka sends all buffered records before it stops. While a topic has no leader that never ends. So the producer's
-tasks and connections stay for ever, and each new try adds others.
-What it saves: no CPU; it guards against that leak.
-Waits for: aiokafka to offer a stop without a flush, or to give up batches in an idempotent producer. Seen with
-aiokafka 0.14.
+Kind: guard. Works around aiokafka.
+What it does: fails all batches of aiokafka's private accumulator, then stops the producer. The rows of these records
+stay in the outbox, and a relay sends them later.
+Why: aiokafka sends all buffered records before it stops. While a topic has no leader that never ends.
+Without it: the tasks and connections of such a producer stay for ever, and each new try adds others.
+Can be removed when: aiokafka offers a stop without a flush, or an idempotent producer of it discards batches after a
+time. Observed with aiokafka 0.14.
 """
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +14,6 @@ from aiokafka.errors import ProducerClosed
 
 
 async def stop_without_flush(producer: AIOKafkaProducer) -> None:
-    """Stop the producer; deliveries that are under way fail with ProducerClosed."""
+    """Stop the producer. Deliveries that are in progress fail with ProducerClosed."""
     producer._message_accumulator.fail_all(ProducerClosed())
     await producer.stop()

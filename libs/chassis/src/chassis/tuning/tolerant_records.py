@@ -1,13 +1,16 @@
-"""No bytes on a topic stop aiokafka's consumer.
+"""aiokafka's consumer continues after bytes that aiokafka cannot parse.
 
+Kind: guard. Works around aiokafka.
 What it does: replaces `MemoryRecords` and `PartitionRecords` in aiokafka's module `consumer.fetcher`. aiokafka's parser
-reads every batch. If it fails, `chassis.kafka.salvage` reads the readable records, and stand-ins take the place of the
-rest. Compressed batches are inflated by `chassis.kafka.inflate`, within a limit. A response gives a limited
+reads every batch. If it fails, `chassis.kafka.salvage` reads the readable records, and puts a placeholder record in the
+place of the others. `chassis.kafka.inflate` inflates compressed batches, within a limit. A response gives a limited
 number of records before other partitions have their turn.
 Why: aiokafka raises on a batch with a wrong CRC (aio-libs/aiokafka#321), an unknown codec, a malformed record, or a
-header name that is not UTF-8. The consumer then fetches the same batch for ever. An inflated batch may have any size.
-What it saves: no CPU; it guards against a consumer that restarts without end. It costs a few microseconds per response.
-Waits for: aiokafka to skip such batches and to limit codecs. Seen with aiokafka 0.14. Held by test_any_bytes.py.
+header name that is not UTF-8. It has no limit for the size of an inflated batch.
+Without it: the consumer fetches the same batch for ever, and restarts each time. A small batch can fill the memory.
+It costs a few microseconds per response.
+Can be removed when: aiokafka skips such batches and limits codecs. Observed with aiokafka 0.14.
+Tested by: test_any_bytes.py.
 """
 
 from typing import Any
@@ -34,8 +37,9 @@ log = structlog.get_logger()
 class PlainRecords(MemoryRecords):  # type: ignore[misc]  # aiokafka is not typed
     """aiokafka's own records, of a response in which nothing has to be inflated or limited.
 
-    Every batch has a record for each of its offsets, so the offset of each next record is known. A foreign producer may
-    write other offsets into its records. The consumer would commit them, and pass over events.
+    Every batch has a record for each of its offsets, so the offset of each next record is known. A producer of
+    another system may write other offsets into its records. If these offsets were committed, the consumer would skip
+    events.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -44,7 +48,7 @@ class PlainRecords(MemoryRecords):  # type: ignore[misc]  # aiokafka is not type
         self.begin = 0
         self.end = 0
         self.gaps: dict[int, int] = {}
-        """From the offset behind a batch to that of the next one, where they differ."""
+        """The offset after a batch → the first offset of the next batch, where they differ."""
 
     def is_plain(self) -> bool:
         """Look at the headers of all batches. False if aiokafka's own parser is not enough for one of them."""
@@ -73,7 +77,7 @@ class PlainRecords(MemoryRecords):  # type: ignore[misc]  # aiokafka is not type
 
 
 class AnyRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is not typed
-    """In place of aiokafka's PartitionRecords: it goes on with `TolerantRecords` where aiokafka's own parser fails."""
+    """In place of aiokafka's PartitionRecords: it continues with `TolerantRecords` where aiokafka's own parser fails."""
 
     def __init__(self, tp: Any, records: Any, aborted: Any, fetch_offset: int, *rest: Any) -> None:
         self._plain: PlainRecords | None = records if isinstance(records, PlainRecords) else None

@@ -29,7 +29,7 @@ PositionText = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\
 class Cursors:
     """Makes and reads cursors. Each replica of a service reads those of the others."""
 
-    def seal(self, position: list[Any]) -> str:
+    def encode(self, position: list[Any]) -> str:
         """A cursor for the row after which the next page begins. `position` is JSON."""
         content = json.dumps(position, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(_checksum(content) + content).rstrip(b"=").decode()
@@ -39,21 +39,21 @@ class Cursors:
     ) -> tuple[Sequence[R], str | None]:
         """A page of at most `limit` rows, and the cursor of the next page, None on the last one.
 
-        `rows` were read with one more than `limit`. `position` is where a row stands, as `seal` takes it.
+        `rows` were read with one more than `limit`. `position` is where a row stands, as `encode` takes it.
         """
         page = rows[:limit]
-        return page, self.seal(position(page[-1])) if len(rows) > limit else None
+        return page, self.encode(position(page[-1])) if len(rows) > limit else None
 
-    def open(self, cursor: str, kind: type[T]) -> T:
+    def decode(self, cursor: str, kind: type[T]) -> T:
         """The position in a cursor, as a `kind` such as `tuple[UUID]`.
 
-        Raises Problem 400 `invalid-cursor` for a cursor that was not made by `seal`, or not for such a position.
+        Raises Problem 400 `invalid-cursor` for a cursor that was not made by `encode`, or not for such a position.
         """
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-            sealed = base64.b64decode(padded, altchars=b"-_", validate=True)
-            content = sealed[CHECKSUM_BYTES:]
-            if _checksum(content) != sealed[:CHECKSUM_BYTES]:
+            decoded = base64.b64decode(padded, altchars=b"-_", validate=True)
+            content = decoded[CHECKSUM_BYTES:]
+            if _checksum(content) != decoded[:CHECKSUM_BYTES]:
                 raise ValueError("checksum")
             return cast(T, _adapter(cast(Any, kind)).validate_json(content))
         except (ValueError, binascii.Error, ValidationError) as error:
