@@ -10,11 +10,14 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 READY := $(VENV)/.ready
-# What builds the site of the documents. No service and no test imports it.
+# Tools that no service and no test imports: one set builds the site of the documents, one examines what is shipped.
 DOCS := .shop/docs/environment
+SUPPLY := .shop/supply/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
 TOOLS := $(addprefix tools/,processor stack observe oracle load lab shop)
+# The images of ours, by the names that docker-compose.yml gives to those that it builds.
+IMAGES := $(SERVICE_NAMES) processor topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
@@ -82,11 +85,12 @@ test-tutorials: $(READY) ## The tutorials, each carried out in a clone of its ow
 	@SHOP_TUTORIALS=1 $(VENV)/bin/python -m pytest tests/tutorials $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## Style, types, and who may import whom
+lint: $(READY) ## Style, types, who may import whom, and holes in the workflows
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --config .importlinter
+	@$(VENV)/bin/zizmor --offline --quiet --pedantic --strict-collection .
 
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
@@ -98,6 +102,9 @@ docs: $(DOCS)/.ready ## The documents as a site with a search, into .shop/site; 
 
 .PHONY: docs-environment
 docs-environment: $(DOCS)/.ready
+
+.PHONY: supply-environment
+supply-environment: $(SUPPLY)/.ready
 
 .PHONY: pictures
 pictures: $(READY) ## Write the state machines in the READMEs anew from the code
@@ -116,21 +123,48 @@ lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=
 	@cd tools/stack && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
 	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
+	@$(LOCK) $(ARGS) --group supply --output-file requirements-supply.txt
 
 .PHONY: lock-kafka
 lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed
 	@$(VENV)/bin/python -m shop_stack.classpath --lock >/dev/null
 
+SBOMS := $(addprefix sbom-,$(IMAGES))
 .PHONY: sbom
-sbom: $(UV) ## A CycloneDX list of what each image is made of, by its lock, into .shop/sbom/
-	@for project in $(dir $(SERVICES)) tools/processor/; do \
-		name=$$(basename $$project) && environment=.shop/sbom/environments/$$(basename $$project) && \
-		$(UV) venv --quiet --clear --python $(PYTHON) $$environment && \
-		$(UV) pip sync --quiet --python $$environment/bin/python --require-hashes $$project/requirements.txt && \
-		$(UV) tool run --quiet --from 'cyclonedx-bom==7.5.0' cyclonedx-py environment --output-reproducible --mc-type application \
-			--pyproject $$project/pyproject.toml --output-file .shop/sbom/$$name.cdx.json $$environment/bin/python && \
-		echo ".shop/sbom/$$name.cdx.json" || exit 1; \
-	done
+sbom: $(SBOMS) ## A CycloneDX list of the packages in each image, by its lock, into .shop/sbom/ (ARGS=--no-validate: faster); offline after make up
+
+# The lock that an image of ours is made of.
+lock_of = $(firstword $(wildcard services/$(1)/requirements.txt tools/$(1)/requirements.txt) tools/stack/image-requirements.txt)
+
+# The lock is installed, because licences and dependencies stand in the packages. Hashes make uv's cache as good as a network.
+.PHONY: $(SBOMS)
+$(SBOMS): sbom-%: $(SUPPLY)/.ready
+	@$(UV) venv --quiet --clear --python $(PYTHON) .shop/sbom/environments/$*
+	@install() { $(UV) pip sync --quiet --python .shop/sbom/environments/$*/bin/python \
+			--require-hashes $(call lock_of,$*) "$$@" >.shop/setup.log 2>&1; }; \
+		install --offline || install || { $(call sorry,the packages of $* could not be installed$(DOWNLOAD_CURE)); }
+	@$(SUPPLY)/bin/cyclonedx-py environment $(ARGS) --output-reproducible --mc-type application \
+		--pyproject $(dir $(call lock_of,$*))pyproject.toml --output-file .shop/sbom/$*.cdx.json \
+		.shop/sbom/environments/$*/bin/python
+	@echo ".shop/sbom/$*.cdx.json"
+
+.PHONY: audit
+audit: $(READY) $(SUPPLY)/.ready ## Ask for known vulnerabilities of every locked package; never green where the service is away
+	@$(VENV)/bin/shop audit $(ARGS)
+
+.PHONY: check-images
+check-images: $(READY) ## Compare the digests of foreign images with the registry; never green where there is none
+	@$(VENV)/bin/shop images check $(ARGS)
+
+.PHONY: publish
+publish: ## Build each image with an SBOM and provenance, and push it (SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0)
+	@[[ -n "$(SHOP_REGISTRY)" && -n "$(SHOP_VERSION)" ]] \
+		|| { $(call sorry,registry or version is missing: make publish SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0); }
+	@docker buildx version >/dev/null 2>&1 \
+		|| { $(call sorry,docker buildx does not answer: install Docker with its buildx plugin); }
+	@SHOP_VERSION="$(SHOP_VERSION)" SHOP_REVISION="$$(git rev-parse HEAD)" \
+		docker buildx bake --file docker-compose.yml --sbom=true --provenance=mode=max --push \
+		$(foreach name,$(IMAGES),--set "$(name).tags=$(SHOP_REGISTRY)/shopfloor/$(name):$(SHOP_VERSION)") $(IMAGES)
 
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
@@ -143,11 +177,11 @@ $(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
 		>.shop/setup.log 2>&1 || { $(call sorry,this repository's projects could not be installed$(DOWNLOAD_CURE)); }
 	@touch $(READY)
 
-$(DOCS)/.ready: requirements-docs.txt | $(UV)
-	@echo "Preparing $(DOCS) (once)"
-	@mkdir -p .shop && chmod 700 .shop && mkdir -p $(dir $(DOCS))
-	@[ -x $(DOCS)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(DOCS)
-	@$(UV) pip sync --quiet --python $(DOCS)/bin/python --require-hashes requirements-docs.txt >.shop/setup.log 2>&1 \
+.shop/%/environment/.ready: requirements-%.txt | $(UV)
+	@echo "Preparing $(@D) (once)"
+	@mkdir -p .shop && chmod 700 .shop && mkdir -p $(dir $(@D))
+	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(@D)
+	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes requirements-$*.txt >.shop/setup.log 2>&1 \
 		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
 	@touch $@
 

@@ -1,19 +1,57 @@
-"""The microservice chassis: mechanism only. It names no service, no event and no topic.
+"""The microservice chassis: the library that all services share. It has no code for one particular service or event.
 
-The `main.py` of a service names its parts, and `build_service` puts the rooms together:
+The `main.py` of a service passes its routes, subscriptions and jobs to `build_service`. These packages do the work:
 
-| room            | what it holds                                                                  |
+| package         | contents                                                                       |
 |-----------------|--------------------------------------------------------------------------------|
 | `events`        | event models, the CloudEvents envelope, causes, money                          |
 | `postgres`      | connections and statements; migrations                                         |
 | `outbox`        | transactions that publish; the relay that sends their events                   |
 | `inbox`         | handles each event once, in the order of its key; dead letters                 |
 | `kafka`         | the consumer, the publisher, the check of topics                               |
-| `jobs`          | work that runs by the clock, or when a transaction wakes it                    |
+| `jobs`          | work at a fixed interval, or after a transaction that calls `tx.wake`          |
 | `web`           | problem details, idempotency keys, pages, load shedding, probes, the admin API |
 | `observability` | traces, logs, metrics                                                          |
-| `tuning`        | shortcuts for speed and workarounds for libraries; each can be switched off    |
+| `tuning`        | changes for speed, and guards against faults of libraries                      |
 
-Imports run one way: `service` → `web`, `kafka`, `jobs` → `inbox` → `outbox` → `postgres`, `events`. All may import
-`observability`, `settings`, `errors` and `backoff`; `tuning` is imported by `service` and `server` alone.
+These modules join the packages:
+
+| module       | contents                                                                            |
+|--------------|-------------------------------------------------------------------------------------|
+| `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
+| `runtime`    | starts the consumer, the relay and the jobs of a process, and stops them at its end |
+| `server`     | `serve`: answers HTTP until SIGTERM, then shuts the process down                    |
+| `supervisor` | starts a background task again after an error                                       |
+| `settings`   | the environment variables of every service                                          |
+| `errors`     | which errors mean that a dependency is unavailable                                  |
+| `backoff`    | pauses between retries                                                              |
+
+Shutdown. On SIGTERM a process ends in this order:
+
+1. HTTP: the server accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
+   request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs still run
+   meanwhile.
+2. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group.
+3. Relay, jobs and all other tasks are cancelled. The relay has 1 s to release its leases. A queue of intents records
+   the calls that are done, and makes its other intents due at once.
+4. Clients are closed: those of outside systems, then the publisher. The publisher does not send the records that it has
+   in its buffer. Then the connections to the database are closed.
+5. The last spans are sent, within 2 s.
+
+Rows of the outbox that are not sent stay in the table. The relay of another process sends them, or that of the next
+start. `/readyz` does not change during the shutdown. On Kubernetes an API pod pauses before SIGTERM, so
+that proxies stop sending.
+
+Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
+
+    server
+    service
+    runtime, tuning
+    web, kafka, jobs
+    inbox
+    outbox
+    postgres, events
+    supervisor
+    observability
+    settings, errors, backoff
 """

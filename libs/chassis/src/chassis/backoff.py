@@ -1,4 +1,4 @@
-"""Pauses between tries. The chassis has no other formula for pauses, and no other function that waits."""
+"""Pauses between retries: `Backoff` has the formula. `wait_for_event` waits for an event or a time limit."""
 
 import asyncio
 import contextlib

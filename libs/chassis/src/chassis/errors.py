@@ -1,7 +1,9 @@
-"""Errors: faults of the system, and faults of the input or of the code.
+"""Two classes of errors. `is_unavailable` tells them apart.
 
-After a fault of the system the caller waits and tries again, and requests are answered with 503. The event is not at
-fault.
+- Faults of the system: a dependency does not work now. A task waits and tries again, and a request is answered with
+  503. No event becomes a dead letter because of such an error.
+- Faults of the input or of the service's code: another try has the same result. An event becomes a dead letter after
+  its tries, and a request is answered with 500.
 """
 
 import asyncpg
@@ -13,7 +15,7 @@ UNKNOWN = "unknown"
 
 
 class Unavailable(Exception):
-    """A dependency (database, broker, another company's service) is away. Wait and try again.
+    """A dependency (database, broker, another company's service) is unavailable. Wait and try again.
 
     `dependency` names it, for the log and for clients.
     """
@@ -60,9 +62,10 @@ or a time limit, and a plan that is no longer valid.
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error is a fault of the system: a dependency is away, refuses the login, or asks for a retry.
+    """Whether an error is a fault of the system: a dependency is unavailable, lacks a table or a privilege, refuses the
+    login, or asks for a retry.
 
-    All other errors are faults of the input or of the code.
+    All other errors are faults of the input or of the service's code.
     """
     if isinstance(error, asyncpg.PostgresError):
         return not (error.sqlstate or "").startswith(INPUT_SQLSTATES)
@@ -74,8 +77,8 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def dependency_of(error: BaseException) -> str:
-    """The dependency that is away: `database`, `kafka`, or one of the service's own. `unknown` if the error does not
-    name one, as after a deadlock.
+    """The unavailable dependency: `database`, `kafka`, or the name that a service gave to one of its own dependencies.
+    `unknown` if the error does not name one, as after a deadlock.
     """
     if isinstance(error, Unavailable):
         return error.dependency

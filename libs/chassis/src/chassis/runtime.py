@@ -1,4 +1,8 @@
-"""The part of a process beside HTTP: consumer, relay, jobs. It starts them, and drains them at the end."""
+"""Starts the background tasks of a process (consumer, relay, jobs) and stops them at its end.
+
+At the end the consumer finishes its batch. The relay and the jobs are cancelled: rows that are not sent stay in the
+outbox.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,12 +19,12 @@ from chassis.observability import tracing
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, Relay, Transaction
 from chassis.outbox.notify import RelayNotifier
-from chassis.supervisor import Task, supervise
+from chassis.supervisor import Task, cancelled, supervise
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 4.0
-"""Seconds for the consumer to finish its batch at the end."""
+"""Time limit at shutdown: first for HTTP requests in progress, then again for the batch of the consumer."""
 
 
 class Resource(Protocol):
@@ -52,10 +56,10 @@ class Wakeups:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The tasks, connections and resources of one process beside HTTP.
+    """The background tasks, connections and resources of one process.
 
-    `tasks` has each task by its name in the log. The consumer ends first, then the tasks end, then `resources` and
-    `databases` are closed.
+    `tasks` has each task by its name in the log. At shutdown the HTTP server has answered its requests before the
+    consumer ends. Then the tasks are cancelled, and `resources` and `databases` are closed.
     """
 
     consumer: Consumer | None
@@ -67,7 +71,11 @@ class Runtime:
 
     @asynccontextmanager
     async def running(self, app: FastAPI) -> AsyncIterator[None]:
-        """Run everything in the block, and drain at its end."""
+        """Run all tasks while the block runs, and stop them after it.
+
+        The consumer has up to DRAIN_SECONDS to finish its batch, commit its offsets and leave its group. Then all tasks
+        are cancelled, `resources` are closed in their order, `databases` are closed, and the last spans are sent.
+        """
         tasks = {
             asyncio.create_task(supervise(name, task, status=self.statuses.get(name)))
             for name, task in self.tasks.items()
@@ -86,17 +94,8 @@ class Runtime:
             if self.consumer is not None:
                 self.consumer.stopping.set()
                 await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
-            await _cancel(tasks | consuming)
+            await cancelled(*tasks, *consuming)
             for resource in self.resources:
                 await resource.close()
             await asyncio.gather(*(database.close() for database in self.databases))
             await asyncio.to_thread(tracing.end_tracing)
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    # More than once: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
-    left = tasks
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=1)

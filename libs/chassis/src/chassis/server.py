@@ -13,11 +13,14 @@ from chassis.service import Service
 from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines
 
 OTHER_FILES = 512
-"""Files that a service opens besides its HTTP connections."""
+"""File descriptors for everything except HTTP connections, such as databases and brokers."""
 
 
 def serve(create_service: Callable[[], Service]) -> None:
-    """Run a service until SIGTERM. Then it answers the requests that it has, drains its consumer, and ends."""
+    """Run a service until SIGTERM, then shut it down. `chassis/__init__.py` has the order and the time limits.
+
+    Requests in progress have up to DRAIN_SECONDS. Then the lifespan of the app ends: see `Runtime.running`.
+    """
     service = create_service()
     allow_connections(service.settings.http_max_connections)
     if service.tuning.has("garbage_collector"):
@@ -27,7 +30,7 @@ def serve(create_service: Callable[[], Service]) -> None:
 
 
 def allow_connections(number: int) -> None:
-    """Raise the soft limit of open files, so that `number` connections leave some for databases and brokers."""
+    """Raise the soft limit of open files, so that `number` HTTP connections and OTHER_FILES others can be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = number + OTHER_FILES
     if hard != resource.RLIM_INFINITY:
@@ -55,7 +58,7 @@ def server_of(service: Service) -> uvicorn.Server:
 
 
 def _parser_of(service: Service) -> type[HttpToolsProtocol] | Literal["auto"]:
-    """The parser of requests: uvicorn's own, with the changes of `chassis.tuning` that are on."""
+    """The parser of requests: uvicorn's own, with the changes of `chassis.tuning` that are in use."""
     parser = None
     if service.load_shedding is not None and service.tuning.has("fast_refusals"):
         parser = fast_refusals.protocol_for(service.load_shedding)

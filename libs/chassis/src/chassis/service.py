@@ -1,8 +1,8 @@
-"""One service in one process: HTTP, consumer, relay and jobs, put together from what its `main.py` says it has.
+"""One service in one process: HTTP, consumer, relay and jobs, built from the parts that its `main.py` names.
 
 service = build_service(settings, router=api.router, subscriptions=SUBSCRIPTIONS, …)
-service.app     the FastAPI app, whose lifespan runs everything beside HTTP
-service.asgi    the app as it is served: behind load shedding and the limit of bodies
+service.app     the FastAPI app, whose lifespan runs consumer, relay and jobs
+service.asgi    the app as it is served: inside load shedding and the limit of bodies
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,6 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.types import ASGIApp
 
-from chassis.backoff import Backoff
 from chassis.inbox import Inbox, Subscriptions
 from chassis.inbox.subscriptions import NO_SUBSCRIPTIONS
 from chassis.jobs import Job, Jobs, run_job
@@ -53,7 +52,7 @@ from chassis.web.load_shedding import LoadSheddingMiddleware
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that is put together and does not run yet."""
+    """A service that is built and does not run yet."""
 
     settings: ServiceSettings
     tuning: Tuning
@@ -74,9 +73,9 @@ def build_service(
     load_shedding: LoadShedding | None = None,
     resources: Sequence[Resource] = (),
 ) -> Service:
-    """Put a service together. Which parts run in this process depends on `settings.role`.
+    """Build a service. `settings.role` decides which parts run in this process.
 
-    `problems` maps domain errors to problem types. `resources` are closed when the jobs have ended.
+    `problems` maps domain errors to problem types. `resources` are closed after the jobs have ended.
     """
     tuning = Tuning(settings.tuning_off)
     _configure_process(settings, tuning)
@@ -84,7 +83,8 @@ def build_service(
     assignment = Assignment()
     fence = Fence()
     publisher = _build_publisher(settings, tuning, fence)
-    relay = _build_relay(settings, tuning, publisher, fence, assignment)
+    retries = _build_publisher(settings, tuning, fence)
+    relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
@@ -97,7 +97,7 @@ def build_service(
     runtime = Runtime(
         consumer=consumer,
         tasks=tasks,
-        resources=(*resources, publisher),
+        resources=(*resources, publisher, retries),
         databases=(context.database, context.background_database),
         statuses=statuses,
     )
@@ -119,12 +119,14 @@ def _build_relay(
     settings: ServiceSettings,
     tuning: Tuning,
     publisher: KafkaPublisher,
+    retries: KafkaPublisher,
     fence: Fence,
     assignment: Assignment,
 ) -> Relay:
     return Relay(
         settings.database_url.get_secret_value(),
         publisher.send,
+        retry=retries.send,
         preferred_shards=lambda: shards_of_partitions(assignment.partitions),
         server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
         fence=fence,
@@ -153,7 +155,6 @@ def _build_context(
         settings.service_name,
         subscriptions,
         max_attempts=settings.max_attempts,
-        backoff=Backoff(first=settings.retry_seconds),
         breaker_keys=settings.breaker_keys,
     )
     return ServiceContext(
@@ -179,7 +180,7 @@ def _tasks(
     jobs: Jobs,
     load_shedding: LoadShedding | None,
 ) -> dict[str, Task]:
-    """The tasks beside HTTP and the consumer, by their names in the log."""
+    """The background tasks other than the consumer, by their names in the log."""
     tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database)}
     if role != "api":
         tasks["relay"] = relay.run
@@ -204,6 +205,7 @@ def _build_consumer(
             batch_size=settings.batch_size,
             linger_seconds=settings.linger_seconds,
             defer_seconds=settings.defer_seconds,
+            retry_seconds=settings.retry_seconds,
             session_timeout_ms=settings.kafka_session_timeout_ms,
             group_instance_id=settings.kafka_group_instance_id,
         ),
@@ -256,7 +258,7 @@ def _behind_limits(app: FastAPI, settings: ServiceSettings, load_shedding: LoadS
 
 
 def _configure_process(settings: ServiceSettings, tuning: Tuning) -> None:
-    """Set what all of a process shares: its log, its spans, how Kafka's bytes are read."""
+    """Set the parts that a process has once: its log, its spans, and the way in which it reads Kafka's bytes."""
     configure_logging(settings.service_name, settings.log_level)
     _configure_tracing(settings, tuning)
     if tuning.has("tolerant_records"):

@@ -20,38 +20,62 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     service_name: str
-    database_url: SecretStr = Field(description="postgresql://role:password@host:port/database; only rows")
+    database_url: SecretStr = Field(
+        description="postgresql://role:password@host:port/database; the role changes rows, and no tables"
+    )
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
     kafka_sasl_password: SecretStr = SecretStr("")
-    kafka_ssl_cafile: Path | None = Field(None, description="of the brokers' authority; unset: the system's")
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="file with the CA certificate of the brokers; unset: the CAs of the system"
+    )
     role: Literal["all", "api", "worker"] = Field("all", validation_alias="SHOP_ROLE")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     log_level: str = "info"
-    database_pool_size: int = Field(8, ge=2, description="connections for requests, and as many for the rest")
-    request_statement_seconds: float = Field(5, gt=0, description="deadline of a request's statement")
-    background_statement_seconds: float = Field(30, gt=0, description="the same for consumer and jobs")
+    database_pool_size: int = Field(
+        8,
+        ge=2,
+        description="size of each of the two pools: requests, background work. The relay has one more",
+    )
+    request_statement_seconds: float = Field(5, gt=0, description="deadline of a statement of a request")
+    background_statement_seconds: float = Field(
+        30, gt=0, description="deadline of a statement of the consumer or a job"
+    )
     max_body_bytes: int = 64 * 1024
     body_seconds: float = Field(10, gt=0, description="how long a request's body may take to arrive")
-    http_max_connections: int = Field(2_000, ge=1, description="with so many, requests are answered 503")
-    tuning_off: str = Field("", description="names of files of chassis.tuning, by commas, or all")
-    batch_size: int = Field(500, ge=1, description="most messages in one transaction of the consumer")
+    http_max_connections: int = Field(
+        2_000, ge=1, description="with this number of open connections, requests are answered 503"
+    )
+    tuning_off: str = Field("", description="files of chassis.tuning that are off, by commas, or all")
+    batch_size: int = Field(
+        500, ge=1, description="maximum number of messages in one transaction of the consumer"
+    )
     linger_seconds: float = Field(0, ge=0, description="pause after a batch that was not full")
-    defer_seconds: float = Field(0.1, ge=0, description="how long deferrable events wait for an urgent one")
-    max_attempts: int = Field(4, ge=1, description="tries of a failing event before it is dead-lettered")
-    breaker_keys: int = Field(20, ge=0, description="keys whose events fail alike before all wait; 0: never")
-    retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; doubles, with jitter")
+    defer_seconds: float = Field(
+        0.1, ge=0, description="maximum delay of a batch that has only deferrable events"
+    )
+    max_attempts: int = Field(4, ge=1, description="tries of one event before it becomes a dead letter")
+    breaker_keys: int = Field(
+        20,
+        ge=0,
+        description="different keys in a row that fail in the same way before the events of a type wait; 0: never",
+    )
+    retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; it doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000
-    # A static member keeps its partitions when it restarts within the session timeout. It then gets none of the
-    # partitions that were added meanwhile.
+    # A static member keeps its partitions when it restarts within the session timeout. It does not get partitions that
+    # were added to a topic while it did not run.
     kafka_group_instance_id: str | None = None
-    outbox_retention: timedelta = Field(timedelta(days=8), description="how long topics can be refilled")
+    outbox_retention: timedelta = Field(
+        timedelta(days=8),
+        description="how long sent outbox rows are kept, so that a lost topic can be filled again",
+    )
     # Kafka's defaults (7 days, in segments of 7 days), and the 8 days in which an outbox can publish an event again.
     inbox_retention: timedelta = Field(
-        timedelta(days=23), description="longer than any topic delivers an event"
+        timedelta(days=23),
+        description="how long inbox rows are kept; longer than a topic can deliver an event",
     )
 
     @field_validator("database_url")

@@ -29,8 +29,11 @@ async def supervise(
 ) -> None:
     """Run `task` again and again, with a pause after each error, until `is_done()` or until cancelled.
 
-    `name` is the task's name in the log. A dependency that is away is an outage, another reason to wait is
-    `task.waiting`, and any other error is `task.failed` with the traceback. `status` shows what the task waits for.
+    `name` is the task's name in the log. `status` shows the dependency for which the task waits, or the error. The log
+    depends on the error:
+    - A fault of a known dependency is part of an outage (`outage.began`, see `Outages`).
+    - A fault of an unknown dependency, such as a deadlock, is `task.waiting`.
+    - Any other error is `task.failed`, with the traceback.
     """
     failures = 0
     status = status or TaskStatus()
@@ -55,3 +58,13 @@ async def supervise(
                 log.error("task.failed", task=name, retry_in=round(pause, 2), exc_info=error)
                 status.set(f"failed: {type(error).__name__}")
             await asyncio.sleep(pause)
+
+
+async def cancelled(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks, and return when they have ended."""
+    # More than once: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)

@@ -12,5 +12,8 @@ SUBSCRIPTIONS = Subscriptions(
         PaymentRefunded: handlers.announce_refund,
     },
     # The customer gets a message about the outcome of an order and not about each step.
-    ignored=("orders.order-placed.v1", "payments.payment-captured.v1", "payments.payment-declined.v1"),
+    ignored={
+        "orders.order.v1": ("orders.order-placed.v1",),
+        "payments.payment.v1": ("payments.payment-captured.v1", "payments.payment-declined.v1"),
+    },
 )

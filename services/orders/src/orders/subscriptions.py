@@ -13,10 +13,12 @@ SUBSCRIPTIONS = Subscriptions(
         PaymentDeclined: handlers.reject_unpaid_order,
     },
     # These events change no order. Any other type on these topics is unknown, and becomes a dead letter.
-    ignored=(
-        "inventory.stock-reserved.v1",
-        "inventory.stock-committed.v1",
-        "inventory.stock-released.v1",
-        "payments.payment-refunded.v1",
-    ),
+    ignored={
+        "inventory.reservation.v1": (
+            "inventory.stock-reserved.v1",
+            "inventory.stock-committed.v1",
+            "inventory.stock-released.v1",
+        ),
+        "payments.payment.v1": ("payments.payment-refunded.v1",),
+    },
 )

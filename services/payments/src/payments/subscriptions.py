@@ -13,11 +13,12 @@ SUBSCRIPTIONS = Subscriptions(
     # The charge waits for StockReserved too, so a later handling of OrderPlaced does not delay it.
     deferrable=(OrderPlaced,),
     # These events change no payment. Any other type on these topics is unknown, and becomes a dead letter.
-    ignored=(
-        "orders.order-confirmed.v1",
-        "orders.order-rejected.v1",
-        "inventory.stock-rejected.v1",
-        "inventory.stock-committed.v1",
-        "inventory.stock-released.v1",
-    ),
+    ignored={
+        "orders.order.v1": ("orders.order-confirmed.v1", "orders.order-rejected.v1"),
+        "inventory.reservation.v1": (
+            "inventory.stock-rejected.v1",
+            "inventory.stock-committed.v1",
+            "inventory.stock-released.v1",
+        ),
+    },
 )

@@ -1,9 +1,9 @@
-"""Durable intents: rows that name work in an outside system, until it is done (docs/decisions/0006).
+"""Durable intents: each row names one call of an outside system that must still be made (docs/decisions/0006).
 
-A handler writes the intent. This module claims it with a lease, carries it out without an open transaction, and records
-the result. An intent that is not done is postponed. The results of the others are recorded and not repeated.
+A handler writes the intent. This module claims it with a lease, makes the call without an open transaction, and records
+the result. An intent whose call failed is postponed. The other intents are recorded, and their calls are not repeated.
 
-The service has the statements on its table. The chassis has the loop, the pauses and the metric.
+The service supplies the SQL for its table. The chassis supplies the loop, the pauses and the metric.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from chassis.postgres import Connection
 log = structlog.get_logger()
 
 TOGETHER_SECONDS = 0.01
-"""Answers that arrive within these seconds after the first call are recorded together."""
+"""Results that arrive within these seconds after the beginning of a round are recorded together."""
 LOOK_AGAIN_SECONDS = 0.1
 """Seconds after which new intents are claimed, even if no call has ended."""
 MEASURE_SECONDS = 10.0
@@ -31,7 +31,7 @@ RECORDING = Backoff()
 
 
 class Intent(Protocol):
-    """An intent. `attempts` counts its claims, with the present one."""
+    """An intent. `attempts` counts its claims, including the current one."""
 
     @property
     def attempts(self) -> int: ...
@@ -42,11 +42,11 @@ Outcome = TypeVar("Outcome")
 
 
 class TryLater(Exception):
-    """The intent could not be carried out, and is tried again later. The text is a slug."""
+    """A call could not be made now: its intent is tried again later. The text is a slug."""
 
 
 class PostponedIntent(NamedTuple, Generic[Item]):
-    """An intent that is not done: the seconds to wait, and the reason in one word."""
+    """An intent that is not done: the seconds until it is due again, and the reason in one word (`error`)."""
 
     item: Item
     seconds: float
@@ -72,13 +72,13 @@ class _Answer(NamedTuple, Generic[Item, Outcome]):
 class IntentQueue(Generic[Item, Outcome]):
     """A service's table of intents of one kind.
 
-    `claim(tx, most, lease_seconds)` takes at most `most` due intents; no other process gets them before the lease ends.
-    `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which an
-    intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
+    `claim(tx, most, lease_seconds)` claims `most` due intents or fewer; no other process gets them before the lease
+    ends. `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which
+    an intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
 
-    At most `most` intents are claimed at once, and at most `concurrency` calls run at once. An intent must be done
-    `call_seconds` after its claim, which is less than the lease. A queue that `repeats` claims until no intent is due.
-    Otherwise it claims once.
+    `most` is also the maximum number of intents that are claimed and not done; `concurrency` is the maximum number of
+    calls at the same time. A call must end within `call_seconds` after the claim. `call_seconds` must be less than
+    `lease_seconds`. If `repeats` is true, the queue claims again until no intent is due. Otherwise it claims once.
     """
 
     name: str
@@ -94,10 +94,10 @@ class IntentQueue(Generic[Item, Outcome]):
     repeats: bool = True
 
     async def process_due(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
-        """Claim, `call` outside of any transaction, record.
+        """Claim due intents, call `call` for each outside of any transaction, and record the results.
 
-        A slow call delays no other one: each round records the answers that have arrived, and claims as many new
-        intents. A crash between call and record loses nothing: the lease ends, and the call is repeated.
+        A slow call delays no other one: each round records the results that have arrived, and claims as many new
+        intents. After a crash between call and record the lease ends, and the call is repeated.
         """
         return await _Run(self, database, call).process_due()
 
@@ -163,7 +163,7 @@ class _Run(Generic[Item, Outcome]):
         self._answers += [task.result() for task in answered]
 
     async def _record_and_claim(self) -> Sequence[Item]:
-        """Record the answers and claim, in one transaction. If that fails, each answer has a transaction of its own."""
+        """Record the results and claim, in one transaction. If that fails, each result has a transaction of its own."""
         most = self._queue.most - len(self._calling) if self._queue.repeats or not self._claimed else 0
         try:
             return await self._until_recorded(self._answers, most)
@@ -175,7 +175,7 @@ class _Run(Generic[Item, Outcome]):
         return await self._until_recorded([], most)
 
     async def _until_recorded(self, answers: Sequence[_Answer[Item, Outcome]], most: int) -> Sequence[Item]:
-        """Run until the database answers: meanwhile the answers are kept."""
+        """Retry until the database is available. Meanwhile the results of calls are kept in memory."""
         failures = 0
         while True:
             try:
@@ -227,7 +227,7 @@ class _Run(Generic[Item, Outcome]):
             log.error("intent.not_postponed", queue=self._queue.name, exc_info=second)
 
     async def _give_back(self) -> None:
-        """At the end of the process, record what is done, and make the other intents due at once."""
+        """At the end of the process, record the results that exist, and make the other intents due at once."""
         for task in self._calling:
             task.cancel()
         self._answers += await asyncio.gather(*self._calling)

@@ -1,1 +1,1 @@
-"""Traces, logs and metrics. Every other room may import this one. It imports no other room."""
+"""Traces, logs and metrics. Every other package may import this one. It imports no other package of the chassis."""

@@ -1,7 +1,8 @@
-"""Log messages of client libraries. They are held back for some seconds. Then one of a kind is logged per minute, and
+"""Log messages of client libraries. Each is delayed for 10 s. Then at most one of each kind is logged per minute, and
 none during an outage.
 
-aiokafka writes 60 lines a second while its broker is away. `outages` logs the outage, so these lines add nothing.
+Messages are of one kind if they differ in their arguments alone. aiokafka writes 60 lines a second while its broker is
+unavailable. `outages` logs the outage, so these lines add nothing.
 """
 
 import logging
@@ -14,7 +15,7 @@ DEPENDENCIES = {"aiokafka": "kafka", "asyncpg": "database"}
 """Logger of a client library → its dependency."""
 THINNED = frozenset({*DEPENDENCIES, "opentelemetry", "urllib3"})
 HOLD_SECONDS = 10.0
-"""Seconds for which a message is held back, because its outage is noticed a little later."""
+"""Seconds for which a message is delayed, because its outage is noticed a little later."""
 REPEAT_SECONDS = 60.0
 
 
@@ -27,7 +28,7 @@ class Kind:
 
 
 class ThinningHandler(logging.Handler):
-    """Passes records to `target`, but only some of those of client libraries."""
+    """Passes log records to `target`. Records of client libraries are delayed, counted and limited to one a minute."""
 
     def __init__(
         self, target: logging.Handler, hold_seconds: float = HOLD_SECONDS, outages: Outages = OUTAGES
@@ -61,7 +62,7 @@ class ThinningHandler(logging.Handler):
         timer.start()
 
     def _release(self, key: tuple[str, str]) -> None:
-        """Write the last record of a kind, with the number of its kind. The next one follows a minute later."""
+        """Write the last record of a kind, with the number of its kind. The next is written a minute later."""
         with self.lock or threading.RLock():
             kind = self._kinds.pop(key)
             if not kind.count or self._is_away(kind.last):

@@ -13,8 +13,8 @@ from chassis.observability.tracing import current_traceparent
 def configure_logging(service: str, level: str) -> None:
     """Log JSON lines, each with the service and the current trace id and span id.
 
-    `level` is a name such as `info`. Libraries log warnings and errors. Of those of
-    Kafka's and PostgreSQL's clients, only some are logged.
+    `level` is a name such as `info`. Libraries log warnings and errors. Messages of client libraries are limited in
+    number (see `client_messages`).
     """
     renderer = structlog.processors.JSONRenderer()
     shared: list[Any] = [

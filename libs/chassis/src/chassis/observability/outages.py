@@ -1,4 +1,4 @@
-"""Outages: a line in the log when a dependency goes away, one per minute, and one when it is back.
+"""Outages: a line in the log when a dependency becomes unavailable, one per minute, and one when it is back.
 
 All tasks of a process report here, so that five tasks without the same database do not write five lines.
 """
@@ -15,7 +15,9 @@ log = structlog.get_logger()
 
 REPEAT_SECONDS = 60.0
 QUIET_SECONDS = 6.0
-"""An outage ends after an answer and these seconds without a failure. All tasks try again within 5 s."""
+"""An outage ends with the first answer that comes at least these seconds after the last failure. All tasks try again
+within 5 s, so a task that still fails is noticed in this time.
+"""
 
 SETTLE_SECONDS = 30.0
 """Seconds after an outage within which clients join their groups and find their leaders again."""
@@ -23,7 +25,7 @@ SETTLE_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Outage:
-    """A dependency that is away. Times are by the clock of `Outages`."""
+    """A dependency that is unavailable. Times are those of the clock of `Outages`."""
 
     began_at: float
     failed_at: float
@@ -33,7 +35,7 @@ class Outage:
 
 
 class Outages:
-    """The dependencies that are away from this process. `clock` returns seconds."""
+    """The dependencies that are unavailable to this process. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -45,13 +47,13 @@ class Outages:
         return dependency in self._open
 
     def is_unsettled(self, dependency: str) -> bool:
-        """Whether `dependency` is away, or came back so lately that its clients may still have to connect again."""
+        """Whether `dependency` is unavailable, or was so lately that its clients may still be connecting."""
         ended_at = self._ended_at.get(dependency)
         settles = ended_at is not None and self._clock() - ended_at < SETTLE_SECONDS
         return settles or self.is_away(dependency)
 
     def failed(self, dependency: str, task: str, error: BaseException) -> None:
-        """Note that `task` could not do its work, because `dependency` is away.
+        """Note that `task` could not do its work, because `dependency` is unavailable.
 
         If the dependency is `unknown`, each failure has a line of its own.
         """
@@ -71,7 +73,7 @@ class Outages:
         outage.tasks.add(task)
 
     def answered(self, dependency: str) -> None:
-        """Note that `dependency` has answered. This is cheap while no dependency is away."""
+        """Note that `dependency` has answered. This is cheap while no dependency is unavailable."""
         outage = self._open.get(dependency)
         if outage is not None and self._clock() - outage.failed_at >= QUIET_SECONDS:
             del self._open[dependency]

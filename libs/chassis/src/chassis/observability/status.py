@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 OK = "ok"
 STALLED_SECONDS = 15.0
-"""Seconds after which a task that has not finished a round makes no progress."""
+"""A task that is `ok` and has finished no iteration for these seconds is shown as `no progress`."""
 
 
 class TaskStatus:
@@ -24,7 +24,7 @@ class TaskStatus:
         self._last_progress_at = time.monotonic()
 
     def mark_progress(self) -> None:
-        """Note that the task has finished a round. The status stays."""
+        """Note that the task has finished an iteration. The status stays."""
         self._last_progress_at = time.monotonic()
 
     @property

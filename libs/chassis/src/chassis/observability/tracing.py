@@ -1,8 +1,9 @@
 """Tracing across Kafka: one order is one trace, through every service.
 
-This module makes the spans of messages, and no instrumentor does, because an event is sent after the request that wrote
-it has ended. The outbox row has the writer's `traceparent`. The relay's publish span continues it, and the consumer's
-process span continues the publish span. With `SHOP_TRACE_MODE=links` each hop starts a trace of its own and links back.
+OpenTelemetry's instrumentations are not used for messages: they continue the current span, but an event is sent after
+its request has ended. So this module creates the spans of messages. The outbox row has the writer's
+`traceparent`. The relay's publish span continues it, and the consumer's process span continues the publish span. With
+`SHOP_TRACE_MODE=links` each hop starts a trace of its own and links back.
 """
 
 import os
@@ -111,7 +112,7 @@ def start_message_spans_with(start: StartSpan) -> None:
 
 
 def end_tracing() -> None:
-    """Send the buffered spans. Call it last. If the collector is away, it takes FLUSH_SECONDS."""
+    """Send the buffered spans. Call it last. The call takes at most FLUSH_SECONDS, also without a collector."""
     if _pipeline is not None:
         flushing = threading.Thread(target=_pipeline.provider.shutdown, daemon=True)
         flushing.start()

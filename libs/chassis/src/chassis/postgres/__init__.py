@@ -1,6 +1,9 @@
-"""PostgreSQL: connections, statements, deadlines, migrations. This room does not know events.
+"""PostgreSQL: connections, statements, deadlines, migrations. This package does not know events.
 
-`Connection` runs SQLAlchemy's statements with asyncpg. `Statements` reads the `.sql` files of a package.
+- `Connection` runs SQLAlchemy's statements with asyncpg, and returns `Row`s. `Driver` is asyncpg's own connection.
+- `connect` opens a `Driver` with deadlines. `with_deadline` turns a deadline that passed into `DatabaseSilent`.
+- `Pool` has the connections of a process. `is_cut_off` says after which errors a connection is not used again.
+- `Statements` reads the `.sql` files of a Python package.
 """
 
 from chassis.postgres.connection import Connection, Driver, Row, connect, with_deadline

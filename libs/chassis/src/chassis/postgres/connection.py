@@ -1,7 +1,7 @@
 """A connection to PostgreSQL. SQLAlchemy compiles the statements, and asyncpg sends them.
 
-SQLAlchemy does not run them, because its asynchronous engine takes four times the CPU of asyncpg's own calls, and an
-event costs four statements (docs/decisions/0011).
+SQLAlchemy does not run them, because its asynchronous engine needs four times the CPU of asyncpg's own calls, and the
+transaction of an event has four or five statements (docs/decisions/0011).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     Driver: TypeAlias = asyncpg.Connection[Any]
-else:  # asyncpg's class takes no parameters
+else:  # asyncpg's class has no type parameters
     Driver = asyncpg.Connection
 
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
@@ -68,7 +68,10 @@ class Connection:
 
 
 async def with_deadline(call: Awaitable[T]) -> T:
-    """Await a call of asyncpg. Raises DatabaseSilent if its deadline passes."""
+    """Await calls of asyncpg. Each call has the deadline that `connect` gave to its connection.
+
+    Raises DatabaseSilent when a deadline passes.
+    """
     try:
         return await call
     except TimeoutError as error:

@@ -1,7 +1,7 @@
 """The chassis' own tables, and Alembic's environment for a service.
 
-A release of the chassis that changes its tables adds `sql/migrations_<number>.sql` and `_down`. A service that uses the
-release runs them with `execute`, in a migration of its own.
+A release of the chassis that changes its tables adds `sql/migrations_<number>.sql` and
+`sql/migrations_<number>_down.sql`. A service runs them with `execute`, in migrations of its own.
 """
 
 import asyncio
@@ -28,7 +28,10 @@ TABLES = (
 
 
 def execute(release: str) -> None:
-    """Run the statements of `sql/migrations_<release>.sql`. A semicolon at the end of a line ends a statement."""
+    """Run the statements of `sql/migrations_<release>.sql`. A semicolon at the end of a line ends a statement.
+
+    `release` is the number of a migration of the chassis, such as `0002`, or `0002_down` to undo it.
+    """
     for statement in _statements.raw(f"migrations_{release}").split(";\n"):
         op.execute(statement)
 

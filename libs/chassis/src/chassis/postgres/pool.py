@@ -1,7 +1,7 @@
 """A pool of connections that recovers after the server did not answer.
 
-asyncpg's own pool waits for a silent connection when it is released. Then it gives out the other silent connections,
-and each costs another deadline (docs/decisions/0024).
+asyncpg's own pool waits for a silent connection when it is released. Then its next callers get the other silent
+connections, and each costs another deadline (docs/decisions/0024).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Pool:
     """At most `size` connections to one database, each opened when it is first needed.
 
     A connection on which a call was cut off, by its deadline or by a cancellation, is terminated and not used again.
-    When a deadline passes, all idle connections are terminated as well: they lead to the same server.
+    When a deadline passes, all idle connections are terminated as well, because they are connected to the same server.
     """
 
     def __init__(

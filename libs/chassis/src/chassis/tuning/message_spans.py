@@ -3,6 +3,7 @@
 Kind: speed. Without it the results are the same.
 What it does: starts a message's span as a `ReadableSpan` of which everything but the end and the status is known at
 the start, and hands it to the SDK's `BatchSpanProcessor` when it ends. It sets the private `_status` and `_end_time`.
+The attribute limits of the SDK, and samplers other than `parentbased_*`, do not apply to it (docs/decisions/0013).
 Why: an order has eighteen spans of messages, and the SDK needs 0.09 ms of CPU for each (docs/decisions/0013).
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=message_spans,span_encoding shop bench --only
 telemetry`.

@@ -1,14 +1,22 @@
-"""HTTP: what a service's API needs besides its routes.
+"""HTTP: the parts that a service's API needs in addition to its routes.
 
-Errors are problem details (RFC 9457): a service maps its domain errors to `ProblemType`s, and `problem_answers` names
-them in its OpenAPI document. `IdempotencyKey`, `replay`
-and `remember` let a client repeat a POST. `PageCursors` writes the position of a listing's next page. `LoadShedding`
-refuses new work with 429 while too much is waiting. `RetryRoute` is the class of every route that uses the database.
-Every service also has probes and the admin API of dead letters.
+- `ProblemType`, `Problem`, `problem_answers`: errors are problem details (RFC 9457). A service maps its domain errors
+  to `ProblemType`s. `problem_answers` lists them in its OpenAPI document.
+- `IdempotencyKey`, `replay`, `remember`: a client may repeat a POST. `replay` claims the request's key, or returns the
+  answer that `remember` stored for it.
+- `PageCursors`: encodes the position of the next page of a listing as a cursor, and decodes it.
+- `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. A service opts in. It passes the
+  paths, a limit, and a function that counts the waiting work in its database: for example its PENDING orders, of all
+  replicas together. The count is sampled every 0.25 s. The POST is refused while the count is at the limit. It is also
+  refused while this process handles 200 of these POSTs.
+  A repeated POST with its Idempotency-Key is refused as well. Requests of other methods and paths are not refused.
+- `RetryRoute`: the class of every route that uses the database. It handles a request once more if a migration made a
+  prepared statement invalid.
+- `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain` the rule
+  for text in it.
+- `Db`: the database of an endpoint, as a FastAPI dependency.
 
-Models check requests: a body is a `RequestBody`, and text in it is `Plain`.
-
-`Db` is the database of an endpoint, as a FastAPI dependency.
+Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox.
 """
 
 from chassis.web.body import RequestBody

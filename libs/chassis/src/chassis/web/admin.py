@@ -52,7 +52,7 @@ State = Annotated[str, Query(max_length=32), Storable]
 
 
 class Selection(Selected):
-    """A selection of letters: one id, or all open letters of a key (on one topic or on all)."""
+    """A selection of dead letters: one id, or all open ones of a key (on one topic or on all)."""
 
     def checked(self) -> letters.Selection:
         """Raises Problem 422 `empty-selection` if it has neither an id nor a key."""
@@ -62,7 +62,7 @@ class Selection(Selected):
 
 
 class Outcome(BaseModel):
-    """The number of letters that were ended, and the number that are still open because an earlier one failed again."""
+    """Counts of dead letters: those that were ended, and those still open because an earlier one failed again."""
 
     ended: int
     still_open: int
@@ -89,18 +89,19 @@ async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], 
 
 @router.post("/dead-letters/redrive", summary="Handle dead letters again, in the order of their keys")
 async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
-    """Handle letters again. Safe to repeat: an event that was handled in the meantime has no effect.
+    """Handle dead letters again. Safe to repeat: an event that was handled in the meantime has no effect.
 
-    A letter that fails again stops the later letters of its key, and no others. By id: first the letters before it in
-    its key, then the letter.
+    A dead letter that fails again stops the later ones of its key, and no others. With an id, the earlier dead letters
+    of its key are handled first.
     """
     outcome = await letters.redrive(db, context_of(request).inbox, selection.checked())
     return Outcome(ended=outcome.ended, still_open=outcome.still_open, error=outcome.error)
 
 
-@router.post("/dead-letters/discard", summary="Give up dead letters")
+@router.post("/dead-letters/discard", summary="Discard dead letters")
 async def discard(selection: Selection, db: Db) -> Outcome:
-    """Discard letters. By id: only that letter; redrive its key afterwards. By key: all open letters of the key.
+    """Discard dead letters. With an id, only this one is discarded: redrive its key afterwards. With a key, all open
+    dead letters of the key are discarded.
 
     A discarded event has no effect when it is delivered again.
     """
@@ -110,7 +111,7 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
 async def republish(db: Db) -> dict[str, int]:
-    """Send every row of the outbox again, after topics were lost. For consumers that had an event it is a duplicate
-    without effect. Answers how many `events` will be sent.
+    """Send every row of the outbox again, after topics were lost. A consumer that has handled an event drops it as a
+    duplicate. The answer contains the number of `events` that will be sent.
     """
     return {"events": await republish_all(db)}

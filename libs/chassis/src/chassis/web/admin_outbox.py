@@ -17,7 +17,7 @@ router = APIRouter(prefix="/admin/outbox", tags=["admin"], route_class=RetryRout
 
 
 class SetAsideRow(BaseModel):
-    """A row of the outbox that stands aside, without its data, which may be confidential."""
+    """A row of the outbox that is set aside, without its data, which may be confidential."""
 
     id: int
     event_id: UUID | None
@@ -32,10 +32,10 @@ class SetAsideRow(BaseModel):
 
 
 class RefusedRows(Selected):
-    """Which REFUSED rows: one by its id, or all of a key (on one topic or on all)."""
+    """A selection of REFUSED rows: by id, by key, by topic, or by key and topic."""
 
     def checked(self) -> operate.Rows:
-        """Raises Problem 422 `empty-selection` where none of the three is named."""
+        """Raises Problem 422 `empty-selection` if it has neither an id nor a key nor a topic."""
         if self.id is None and self.topic is None and self.key is None:
             raise Problem(422, "empty-selection", "Name a row's id, a topic or a key")
         return operate.Rows(self.id, self.topic, self.key)
@@ -47,18 +47,22 @@ async def list_set_aside(
     state: Literal["open", "all", "DELAYED", "REFUSED", "GIVEN_UP"] = "open",
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> list[SetAsideRow]:
-    """DELAYED rows are tried again by themselves; REFUSED ones wait for an operator."""
+    """The relay tries DELAYED rows again by itself. REFUSED rows wait for an operator."""
     async with db.reading() as connection:
         return [SetAsideRow(**row) for row in await operate.list_set_aside(connection, state, limit)]
 
 
 @router.post("/send-again", status_code=202, summary="Try REFUSED rows again")
 async def send_again(rows: RefusedRows, db: Db) -> dict[str, int]:
-    """Before the later rows of their keys. Answers how many `rows` are going to be tried."""
+    """The relay tries to send these REFUSED rows again, before later rows of their keys. The answer contains the number
+    of these `rows`.
+    """
     return {"rows": await operate.send_again(db, rows.checked())}
 
 
 @router.post("/give-up", summary="Give up REFUSED rows")
 async def give_up(rows: RefusedRows, db: Db) -> dict[str, int]:
-    """They are never sent, and the later rows of their keys go on. Answers how many `rows` that were."""
+    """REFUSED rows are given up: they are never sent, and later rows of their keys are sent. The answer contains the
+    number of these `rows`.
+    """
     return {"rows": await operate.give_up(db, rows.checked())}

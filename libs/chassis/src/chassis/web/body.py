@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic_core import PydanticCustomError
 
 MAX_ERRORS = 20
-"""The most errors that an answer lists."""
+"""Maximum number of errors that an answer lists."""
 
 
 class RequestBody(BaseModel):

@@ -1,6 +1,7 @@
 """Reads each request's body completely before it calls the app, within limits of size and time.
 
-Bodies are small. So neither the app nor the count of requests in flight waits for a client that stopped sending.
+The app is called, and the request counted for load shedding, when the body is complete. So a client that stops sending
+occupies no place in the count. Bodies are small enough to be kept in memory.
 """
 
 import asyncio

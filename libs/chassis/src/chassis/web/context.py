@@ -20,7 +20,7 @@ class ServiceContext:
     database: Database
     """Connections for requests. Under heavy load requests wait for each other's connections."""
     background_database: Database
-    """Connections for all other work, so that probes, consumer and jobs do not wait behind requests."""
+    """Connections for all other work, so that probes, consumer and jobs do not wait for requests."""
     inbox: Inbox
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     """The tasks whose status `/readyz` shows."""

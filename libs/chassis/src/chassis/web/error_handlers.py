@@ -26,7 +26,7 @@ from chassis.web.problems import (
 log = structlog.get_logger()
 
 MAX_TEXT_LENGTH = 200
-"""The most characters of an error's place, and of its message."""
+"""Maximum number of characters of an error's place, and of its message."""
 
 SLUGS = {404: "not-found", 405: "method-not-allowed", 401: "unauthorized", 403: "forbidden"}
 """Status → slug, for errors that the framework raises."""
@@ -37,7 +37,7 @@ def install_error_handlers(app: FastAPI, problems: Mapping[type[Exception], Prob
 
     The public attributes of a domain error become members of its problem.
     """
-    # Starlette logs an error that only the handler of `Exception` takes, and raises it again. These errors are no bugs.
+    # Starlette logs an error for which only `Exception` has a handler, and raises it again. These errors are no bugs.
     failures: tuple[type[Exception], ...] = (*UNAVAILABLE_ERRORS, asyncpg.PostgresError, Exception)
     for error in failures:
         app.add_exception_handler(error, _answer_failure)
@@ -83,7 +83,9 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
         dependency = dependency_of(error)
         OUTAGES.failed(dependency, "requests", error)
         kind = UNAVAILABLE if dependency == DATABASE else DEPENDENCY_UNAVAILABLE
-        detail = "Nothing was changed, or it is not known: repeat with the same Idempotency-Key."
+        detail = (
+            "The request had no effect, or its effect is not known: repeat it, with the same Idempotency-Key."
+        )
         return problem_response(kind, detail=detail, dependency=dependency)
     log.error("request.failed", path=request.url.path, exc_info=error)
     return problem_response(UNEXPECTED)

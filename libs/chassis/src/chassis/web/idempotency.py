@@ -1,6 +1,7 @@
-"""`Idempotency-Key` on POST: the first answer is stored in its transaction, and each repetition gets it.
+"""`Idempotency-Key` on POST: the transaction of the first request stores its answer. A repetition gets this answer.
 
-A key belongs to a caller and an operation. The table has a hash of key, caller and operation.
+A key belongs to a caller and an operation. The table has a hash of key, caller and operation. Keys are kept for as long
+as inbox rows (INBOX_RETENTION), because both are kept against repetitions.
 """
 
 import hashlib
@@ -47,10 +48,11 @@ _statements = Statements(__package__)
 
 
 async def replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
-    """Claim a key for this transaction, or return the answer that is stored for it.
+    """Return the answer that is stored for a key. If there is none, claim the key for this transaction and return None.
 
     Of two requests with one key at the same time, the second waits here until the first has committed, and then gets
-    the first one's answer. `request` must be equal in a repetition; only its hash is stored.
+    the first one's answer. A repetition must have an equal `request`; only its hash is stored. Without a key this does
+    nothing, and returns None.
 
     Raises:
         Problem: 422 `idempotency-key-reused`, if the key was used with another request.

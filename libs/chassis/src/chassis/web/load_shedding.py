@@ -1,4 +1,4 @@
-"""Load shedding: while more work is waiting than can be done soon, new work is refused with 429 and `Retry-After`.
+"""Load shedding: a POST on chosen paths is refused with 429 and `Retry-After` while too many work items wait.
 
 Without it a queue grows: requests wait longer, memory grows, and after the overload the queue has to drain. A refusal
 is cheap, and the client gets it at once.
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.observability import metrics
 from chassis.outbox import Database
@@ -25,8 +25,9 @@ REFUSAL = problem_response(OVERLOADED, detail="Nothing was changed; repeat it wi
 class LoadShedding:
     """When to refuse a POST on one of `paths`.
 
-    `count(connection)` counts the waiting work. At `limit` new work is refused. `in_flight_limit` is the most requests
-    that are answered at the same time, for bursts between two samples.
+    `count(connection)` counts the work items that wait in the service's database. The POST is refused while the last
+    count is `limit` or more. It is also refused while this process handles `in_flight_limit` POSTs on `paths`, because
+    a burst may come between two samples of the count.
     """
 
     count: Callable[[Connection], Awaitable[int]]
@@ -37,9 +38,13 @@ class LoadShedding:
     in_flight: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def may_refuse(self, method: str, path: str) -> bool:
+        """Whether a request brings work that waits."""
+        return method == "POST" and path in self.paths
+
     def refuses(self, method: str, path: str) -> bool:
         """Whether a request must be refused now. Counts the refusals."""
-        if method != "POST" or path not in self.paths:
+        if not self.may_refuse(method, path):
             return False
         self.asked.set()
         is_refused = self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
@@ -72,7 +77,8 @@ async def leave_body(scope: Scope, receive: Receive, send: Send) -> Receive:
 class LoadSheddingMiddleware:
     """The outermost part of the app, so that a refusal costs no span and no routing.
 
-    A request is in flight after `read_body` has its whole body, so a client that sends no body does not count.
+    A POST on one of the paths counts as in flight from the moment when its whole body has arrived, until its answer
+    begins. A client that does not send the body, or does not read the answer, does not count.
     """
 
     def __init__(self, app: ASGIApp, shedding: LoadShedding, read_body: ReadBody = leave_body) -> None:
@@ -90,8 +96,26 @@ class LoadSheddingMiddleware:
         whole = await self.read_body(scope, receive, send)
         if whole is None:
             return
-        self.shedding.in_flight += 1
-        try:
+        if self.shedding.may_refuse(scope["method"], scope["path"]):
+            await self._count(scope, whole, send)
+        else:
             await self.app(scope, whole, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app. The request is in flight until the answer begins."""
+        shedding = self.shedding
+        is_counted = True
+        shedding.in_flight += 1
+
+        async def sent(message: Message) -> None:
+            nonlocal is_counted
+            if is_counted:
+                is_counted = False
+                shedding.in_flight -= 1
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
         finally:
-            self.shedding.in_flight -= 1
+            if is_counted:
+                shedding.in_flight -= 1

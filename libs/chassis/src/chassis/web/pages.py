@@ -1,7 +1,7 @@
 """Pages of a listing: a cursor is the position after which the next page begins.
 
 A cursor is not secret and not signed: it gives access to nothing that the listing does not show. Its checksum finds
-cursors that were cut off or mistyped, and the types of its parts are checked when it is opened.
+cursors that were cut off or mistyped, and the types of its parts are checked when it is decoded.
 """
 
 import base64
@@ -27,7 +27,7 @@ PositionText = Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\
 
 
 class Cursors:
-    """Makes and reads cursors. Each replica of a service reads those of the others."""
+    """Encodes and decodes cursors. Each replica of a service decodes those of the others."""
 
     def encode(self, position: list[Any]) -> str:
         """A cursor for the row after which the next page begins. `position` is JSON."""
@@ -39,7 +39,8 @@ class Cursors:
     ) -> tuple[Sequence[R], str | None]:
         """A page of at most `limit` rows, and the cursor of the next page, None on the last one.
 
-        `rows` were read with one more than `limit`. `position` is where a row stands, as `encode` takes it.
+        Read `limit + 1` rows: one more than a page has. `position(row)` returns the values that `encode` puts into the
+        cursor.
         """
         page = rows[:limit]
         return page, self.encode(position(page[-1])) if len(rows) > limit else None
@@ -57,7 +58,7 @@ class Cursors:
                 raise ValueError("checksum")
             return cast(T, _adapter(cast(Any, kind)).validate_json(content))
         except (ValueError, binascii.Error, ValidationError) as error:
-            detail = "Take `next_cursor` as it was answered, or leave the cursor out to begin at the start."
+            detail = "Send `next_cursor` as it was answered, or leave the cursor out to begin at the start."
             raise Problem(400, "invalid-cursor", "This cursor is not one of ours", detail) from error
 
 

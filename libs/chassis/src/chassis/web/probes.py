@@ -1,6 +1,6 @@
 """Probes: `/livez` (the event loop runs), `/readyz` (what this process can do now), `/metrics`.
 
-Consumer lag is not a probe, because a restart does not help a service that is behind.
+Consumer lag is not a probe, because a restart does not help a consumer that lags.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ async def readyz(request: Request, require: Literal["role", "all"] = "role") -> 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Metrics in Prometheus' text format. While the database is away, metrics of its rows keep their last values."""
+    """Metrics in Prometheus' text format. Without the database, metrics of its rows keep their last values."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             async with context_of(request).background_database.reading() as connection:
@@ -74,7 +74,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def _database_check(database: Database) -> str:
-    """`ok`, or that the database is away."""
+    """`ok`, or `away` with the error if the database is unavailable."""
     try:
         await database.check(ANSWER_SECONDS)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): each kind of error has a `type` of its own, and says the cure where there is one."""
+"""Problem details (RFC 9457): each kind of error has a `type` of its own. `detail` names a remedy if there is one."""
 
 import json
 from collections.abc import Mapping
@@ -21,15 +21,17 @@ class ProblemType(NamedTuple):
 
 
 class Problem(HTTPException):
-    """Raise it anywhere under an endpoint to answer with problem details."""
+    """Raise it in an endpoint, or in a function that it calls, to answer with problem details."""
 
     def __init__(self, status: int, slug: str, title: str, detail: str = "") -> None:
         super().__init__(status, detail)
         self.type = ProblemType(status, slug, title)
 
 
-UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is away", RETRY_LATER)
-DEPENDENCY_UNAVAILABLE = ProblemType(503, "dependency-unavailable", "A dependency is away", RETRY_LATER)
+UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is unavailable", RETRY_LATER)
+DEPENDENCY_UNAVAILABLE = ProblemType(
+    503, "dependency-unavailable", "A dependency is unavailable", RETRY_LATER
+)
 OVERLOADED = ProblemType(429, "overloaded", "Too much work is waiting", RETRY_LATER)
 UNEXPECTED = ProblemType(500, "internal-error", "An unexpected error; it has been logged")
 TOO_LARGE = ProblemType(413, "body-too-large", "The body is too large", {"Connection": "close"})

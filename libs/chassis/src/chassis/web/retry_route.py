@@ -13,7 +13,9 @@ STALE_STATEMENT = (
     asyncpg.InvalidCachedStatementError,
     asyncpg.OutdatedSchemaCacheError,
 )
-"""Errors after a column's type was changed under a prepared statement. asyncpg has cleared its caches before."""
+"""Errors of a prepared statement after a migration changed a column's type. When asyncpg raises one of them, it has
+cleared its caches already, so a second try prepares the statement again.
+"""
 
 
 class RetryRoute(APIRoute):

@@ -1,4 +1,4 @@
-"""Which rows an operator means: by id, key or topic."""
+"""The filter with which an operator selects rows: by id, key or topic."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ Topic = Annotated[str, Field(max_length=249), Storable]
 
 
 class Selected(RequestBody):
-    """One row by its id, or all of a key, a topic or both. A body without any of them selects nothing."""
+    """A filter: one row by its id, or all of a key, a topic or both. A body without any of them selects nothing."""
 
     id: int | None = None
     topic: Topic | None = None

@@ -7,7 +7,7 @@ Text that is stored (`Plain`) is one line of Unicode that people can read and co
 - no space at either end, and Unicode's normalization form C, so that texts that look equal are equal.
 
 Wrong text is refused and not repaired, so that a client reads exactly the text that it sent. Selections of operators
-may have any text that PostgreSQL can compare (`Storable`), because foreign programs made some keys.
+may have any text that PostgreSQL can compare (`Storable`), because other systems made some keys.
 
 Add a length: `Annotated[str, Field(min_length=1, max_length=64), Plain]`. The length is checked first.
 """

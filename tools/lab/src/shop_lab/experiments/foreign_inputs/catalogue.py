@@ -183,6 +183,9 @@ def _requests() -> list[Input]:
         ),
         Input("deep JSON", 7, requests.to_orders(requests.DEEP_JSON, 400, 422), answered("400", "422")),
         Input("NUL in a key that is sought", 7, sought, answered("200", "422")),
+        Input(
+            "an unreadable User-Agent", 7, requests.to_each(requests.UNREADABLE_AGENT, 200), answered("200")
+        ),
         *(
             Input(name, 7, requests.to_each(request, *nothing_found), answered(*map(str, nothing_found)))
             for name, request in redriven.items()

@@ -27,11 +27,12 @@ NO_ANSWER = "no answer"
 
 @dataclass(frozen=True)
 class Request:
-    """One request; `body` is sent as it is."""
+    """One request; `body` is sent as it is, and each character of `agent` as one byte."""
 
     path: str
     body: bytes | None = None
     method: str = "POST"
+    agent: str = "foreign"
 
 
 def order(**more: Any) -> dict[str, Any]:
@@ -60,6 +61,7 @@ LARGE_BODY = placing(customer_id="c" * TOO_LARGE)
 DEEP_JSON = Request("/orders", b"[" * DEPTH + b"]" * DEPTH)
 NUL_KEY_SOUGHT = Request("/admin/dead-letters?key=%00", method="GET")
 NUL_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\0"}).encode())
+UNREADABLE_AGENT = Request("/admin/dead-letters", method="GET", agent="\xff\\x")
 SURROGATE_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\ud800"}).encode())
 
 
@@ -133,7 +135,8 @@ async def _ask(
 ) -> httpx.Response | None:
     """The answer, None if there is none."""
     url = world.testbed.target.service_urls[service] + request.path
+    sent = httpx.Headers({"User-Agent": request.agent} | JSON | headers, encoding="latin-1")
     try:
-        return await world.http.request(request.method, url, content=request.body, headers=JSON | headers)
+        return await world.http.request(request.method, url, content=request.body, headers=sent)
     except httpx.TransportError:
         return None
