@@ -251,7 +251,7 @@ def quantities(lines: Iterable[Line]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An order that asks for stock."""
+    """An order for which stock is to be reserved."""
 
     order_id: UUID
     lines: tuple[Line, ...]
