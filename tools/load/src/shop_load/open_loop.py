@@ -235,7 +235,9 @@ def main() -> None:
         default=0.0,
         help="repeat a request that fails for so many seconds; 0: the first failure ends the run",
     )
-    parser.add_argument("--deadline", type=int, default=DEADLINE_SECONDS, help="deadline of each order, seconds")
+    parser.add_argument(
+        "--deadline", type=int, default=DEADLINE_SECONDS, help="deadline of each order, seconds"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the JSON file for the result")
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}

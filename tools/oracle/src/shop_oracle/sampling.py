@@ -63,9 +63,7 @@ def choose_orders(
             [],
             f"no spans were received in {spans}, although {len(traced)} orders carry sampled traceparents",
         )
-    bounds = {
-        f"{service} was started and may have lost unsent spans": at for service, at in started.items()
-    }
+    bounds = {f"{service} was started and may have lost unsent spans": at for service, at in started.items()}
     if int(files[0].stem) > 1:  # Segments before this one were deleted, so spans that are older are missing.
         bounds["older spans were deleted"] = datetime.fromtimestamp(files[0].stat().st_mtime, UTC)
     why, since = max(

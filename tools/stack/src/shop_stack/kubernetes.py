@@ -160,7 +160,8 @@ class _Tunnel:
     def _keep_open(self) -> None:
         while True:
             assert self._process is not None
-            with self._process as process:  # at its exit the context closes the pipe and waits for the process
+            # At its exit the context closes the pipe and waits for the process.
+            with self._process as process:
                 _drain(process.stdout)
             if self._closing.wait(0.5):
                 return

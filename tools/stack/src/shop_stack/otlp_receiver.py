@@ -192,9 +192,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=18018)
     parser.add_argument("--folder", type=Path, required=True, help="where the segments are kept")
     parser.add_argument("--most-mb", type=int, default=512, help="most MiB of all segments together")
-    parser.add_argument(
-        "--segment-mb", type=int, default=8, help="MiB after which a new segment begins"
-    )
+    parser.add_argument("--segment-mb", type=int, default=8, help="MiB after which a new segment begins")
     given = parser.parse_args()
     try:
         segments = Segments(given.folder, given.most_mb << 20, given.segment_mb << 20)

@@ -26,7 +26,9 @@ def seconds(text: str) -> float:
 
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    wait: Annotated[str, typer.Option(help="The longest time to wait until no order is in progress.")] = "60s",
+    wait: Annotated[
+        str, typer.Option(help="The longest time to wait until no order is in progress.")
+    ] = "60s",
 ) -> None:
     """Check the nine invariants of the shop: no order is lost, money is conserved, and others.
 

@@ -113,7 +113,9 @@ def republish(service: Service) -> None:
 def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     """Redrive or discard, and print the outcome. The exit code is 1 if an event failed again."""
     if (letter is None) == (key is None):
-        raise UserError("Name the dead letters with either --id or --key: `shop dead-letters list` shows both.")
+        raise UserError(
+            "Name the dead letters with either --id or --key: `shop dead-letters list` shows both."
+        )
     with connect() as target:
         outcome = ask(target, service, "POST", f"/dead-letters/{verb}", json={"id": letter, "key": key})
     typer.echo(f"{outcome['ended']} ended, {outcome['still_open']} still open.")

@@ -31,9 +31,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same orders.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the shop running afterwards.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option(help="Also write the output to this file, as SVG.")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also write the output to this file, as SVG.")] = None,
 ) -> None:
     """Show the whole shop: orders of every outcome, the events of one order, the verdict.
 

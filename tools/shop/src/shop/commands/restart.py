@@ -17,6 +17,8 @@ def restart(
     """Restart one process and wait until it is ready. A service applies its new migrations first."""
     stack = embedded.stack()
     embedded.require_known(stack, service)
-    target.embedded(stack.state)  # Raises TargetMissing: without the other parts, this one would not become ready.
+    target.embedded(
+        stack.state
+    )  # Raises TargetMissing: without the other parts, this one would not become ready.
     seconds = asyncio.run(embedded.restart(stack, service, hard=kill))
     typer.echo(f"{service} is ready again, {seconds:.1f} s after its start.")
