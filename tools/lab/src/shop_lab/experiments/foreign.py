@@ -181,9 +181,11 @@ def _musts(seen: Seen, verdict: Verdict | None) -> list[Value]:
         at_most("consumers started again", sum(tasks["consumer"] for tasks in seen.restarts.values()), 0),
         at_most("services that ended", len(seen.ended), 0),
         at_most("foreign records that a reader has not passed", len(seen.after.behind), 0),
-        at_most("foreign records that are no dead letter", len(without_letter(seen)), 0),
+        at_most("foreign records without a dead letter", len(without_letter(seen)), 0),
         at_most("orders with odd cards that did not end as they must", odd_ends, 0),
-        at_most("ghost orders that hold stock or money unseen", len(seen.after.held_for_ghosts), 0),
+        at_most(
+            "ghost orders with stock or money and without a dead letter", len(seen.after.held_for_ghosts), 0
+        ),
         at_most("wrong answers to requests", sum(tally.wrong.total() for tally in tallies), 0),
         at_most(
             "the services' memory, last third to middle third",
@@ -247,9 +249,7 @@ def _bites(seen: Seen) -> list[Value]:
     for one in seen.inputs:
         kinds.setdefault(one.kind, []).append(one.name)
     return [
-        at_least(
-            f"inputs of kind {kind} that were seen to bite", sum(found[n] > 0 for n in names), len(names)
-        )
+        at_least(f"inputs of kind {kind} with a visible effect", sum(found[n] > 0 for n in names), len(names))
         for kind, names in sorted(kinds.items())
     ] + [
         at_least(
@@ -271,7 +271,7 @@ def _detail(seen: Seen) -> dict[str, object]:
         "requests of theirs that failed and were sent again": seen.ordinary.failed,
         "answers that asked to come back later": seen.ordinary.shed,
         "tasks started again": {name: dict(tasks) for name, tasks in seen.restarts.items() if tasks},
-        "not seen to bite": [name for name, count in found.items() if not count],
+        "without a visible effect": [name for name, count in found.items() if not count],
         "inputs": {
             one.name: _told(seen.tallies[one.name], found[one.name])
             for one in sorted(seen.inputs, key=lambda one: one.kind)

@@ -16,7 +16,7 @@ Ruling = Literal["holds", "short", "vacuous"]
 SENTENCES: Mapping[Ruling, str] = {
     "holds": "[bold green]Proved.[/]",
     "short": "[bold red]Not proved.[/]",
-    "vacuous": "[bold yellow]Vacuous: nothing is proved, for not every fault was seen to bite.[/]",
+    "vacuous": "[bold yellow]Vacuous: nothing is proved, because some faults had no visible effect.[/]",
 }
 
 
