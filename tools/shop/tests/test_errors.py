@@ -144,4 +144,4 @@ def test_what_is_about_the_embedded_stack_alone_is_refused_elsewhere(monkeypatch
     monkeypatch.setenv("SHOP_TARGET", "compose")
     result = CliRunner().invoke(app, ["bench", "--only", "cpu"])
     assert isinstance(result.exception, UserError)
-    assert "about the embedded stack" in str(result.exception)
+    assert "apply to the embedded stack" in str(result.exception)

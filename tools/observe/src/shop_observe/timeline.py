@@ -54,9 +54,8 @@ class Step:
 def steps_of(entries: Iterable[Entry], order_id: str) -> list[Step]:
     """The order's events in the order of time, each once."""
     own = sorted((e for e in entries if e.key == order_id and e.id), key=lambda entry: not entry.fault)
-    events = {
-        entry.id: entry for entry in own
-    }  # an event takes precedence over a foreign record with the same id
+    # Events come last in `own`: an event takes precedence over a foreign record with the same id.
+    events = {entry.id: entry for entry in own}
     return tell(sorted(events.values(), key=lambda entry: entry.moment), events)
 
 

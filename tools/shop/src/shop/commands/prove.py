@@ -169,7 +169,7 @@ def prove_foreign(
     rate: Annotated[float, typer.Option(min=1, help="Ordinary orders per second.")] = 40,
     as_json: AsJson = False,
 ) -> None:
-    """Send foreign inputs, and requests that stop halfway, beside ordinary orders.
+    """Send foreign inputs and incomplete requests in addition to ordinary orders.
 
     First, ordinary orders run alone for a tenth of the time. Then a generator
     sends every second: records that are not events, in every codec, on every

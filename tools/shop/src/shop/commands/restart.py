@@ -17,7 +17,7 @@ def restart(
     """Restart one process and wait until it is ready. A service applies its new migrations first."""
     stack = embedded.stack()
     embedded.require_known(stack, service)
-    # Raises TargetMissing: without the other parts, this one would not become ready.
+    # Raises TargetMissing if the shop does not run: without the other parts, this one would not become ready.
     target.embedded(stack.state)
     seconds = asyncio.run(embedded.restart(stack, service, hard=kill))
     typer.echo(f"{service} is ready again, {seconds:.1f} s after its start.")

@@ -31,7 +31,7 @@ from shop_lab.experiments.foreign_inputs.silence import SilentCrowd
 
 
 def all_inputs(crowd: SilentCrowd) -> list[Input]:
-    """Every input. `crowd` holds the silent connections, and must be left at the end."""
+    """Every input. `crowd` keeps the silent connections. Call its `leave` at the end."""
     return [*_records(), *_batches(), *_servers(crowd), *_cards(), *_ghosts(), *_requests()]
 
 
