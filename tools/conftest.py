@@ -1,4 +1,4 @@
-"""What the tests of the stack and of the command share."""
+"""Fixtures that the tests of the stack and of the command share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shop_stack.ports import free_base
 
 @pytest.fixture
 def base() -> int:
-    """Ports for a stack of the test's own, beside a shop that may be running."""
+    """The port base of a stack for one test. A shop that runs on this machine keeps its own ports."""
     return free_base()
 
 
@@ -20,7 +20,7 @@ def base() -> int:
 def taken_port(base: int) -> Iterator[int]:
     """The port of the stack's Kafka, on which another program listens."""
     with socket.socket() as other:
-        # As a server does it: connections that ended a moment ago may still have the port in their names.
+        # A server sets this option, too: closed connections may occupy the port for some time.
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", base + 92))
         other.listen()

@@ -43,8 +43,8 @@ def differences(page: str, report: Mapping[str, Any]) -> list[str]:
     cpu = {TITLES.get(name, name): ms for name, ms in column(page, "Process", 1).items()}
     return [
         *_differing("CPU", cpu, shop, 1),
-        *_differing("middle fifth", column(page, "Stage, until", 1), stages["middle fifth"], 0),
-        *_differing("slowest 2 %", column(page, "Stage, until", 2), stages["slowest 2 %"], 0),
+        *_differing("middle fifth", column(page, "End of stage", 1), stages["middle fifth"], 0),
+        *_differing("slowest 2 %", column(page, "End of stage", 2), stages["slowest 2 %"], 0),
     ]
 
 

@@ -85,7 +85,7 @@ def topic_faults(page: str) -> list[str]:
 
 
 def tasks_by_role(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """Role → the names of the tasks that a process of orders runs beside HTTP; every job is called `jobs`."""
+    """Role → the names of the tasks that a process of orders runs other than HTTP; every job is called `jobs`."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://orders@localhost/orders")
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
@@ -177,7 +177,7 @@ def test_an_arrow_of_the_architecture_that_lies_is_seen(old: str, new: str, faul
 def test_a_task_that_is_drawn_in_the_wrong_role_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     tasks = tasks_by_role(monkeypatch)
-    relay = '        relay["relay, with a connection of its own"]\n'
+    relay = '        relay["relay, with a PostgreSQL connection of its own"]\n'
     notify = "        notify["
     assert relay in page
     lie = page.replace(relay, "", 1).replace(notify, relay + notify, 1)

@@ -1,4 +1,4 @@
-"""A start page fits into its quarter of an hour: each command has a duration, each step says what was seen."""
+"""A start page fits into its quarter of an hour: each command has a duration, each step says what its reader sees."""
 
 import re
 from pathlib import Path
@@ -38,8 +38,8 @@ def step_faults(heading: str, text: str) -> list[str]:
     faults += [f"needs {name}: {line}" for line, name in programs.items() if name not in PROGRAMS]
     if not MINUTE.search(heading):
         faults.append(f"no minute: {heading}")
-    if lines and "\nYou will have seen " not in text:
-        faults.append(f"does not say what the reader will have seen: {heading}")
+    if lines and "\nYou see " not in text:
+        faults.append(f"does not say what the reader sees: {heading}")
     return faults
 
 
@@ -58,7 +58,7 @@ def page_faults(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_start_page_fits_into_a_quarter_of_an_hour_and_says_what_was_seen(page: Path) -> None:
+def test_a_start_page_fits_into_a_quarter_of_an_hour_and_says_what_its_reader_sees(page: Path) -> None:
     assert page_faults(page.read_text()) == []
 
 
@@ -80,7 +80,7 @@ make up                 # 15 s
 .venv/bin/shop status   # 1 s
 ```
 
-You will have seen nine processes.
+You see nine processes.
 """
 
 
@@ -89,7 +89,7 @@ You will have seen nine processes.
     [
         ("# 15 s", "", "no duration: make up"),
         (".venv/bin/shop status", "jq .", "needs jq"),
-        ("You will have seen", "There are", "does not say what"),
+        ("You see", "There are", "does not say what"),
         (" (minute 0)", "", "no minute"),
         ("15 s", "16 min", "s of commands"),
     ],

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -28,6 +28,8 @@ class Said:
     published: Mapping[str, tuple[str, str | None]]
     read: Mapping[str, tuple[str, str | None]]
     deferrable: frozenset[str] = frozenset()
+    topic_of: Mapping[str, str] = field(default_factory=dict)
+    """The topic of each type that is handled or ignored."""
 
 
 def said_by(service: str) -> Said:
@@ -45,6 +47,7 @@ def said_by(service: str) -> Said:
             if issubclass(m, ConsumedEvent) and hasattr(m, "event_type")
         },
         subscriptions.deferrable,
+        subscriptions.topic_of,
     )
 
 
@@ -79,6 +82,11 @@ def consuming_faults(said: Said, declared: list[Topic]) -> list[str]:
     faults += [
         f"the read model of {event} says topic {topic}, topics.yaml says {arriving[event]}"
         for event, (topic, _) in said.read.items()
+        if event in arriving and topic != arriving[event]
+    ]
+    faults += [
+        f"{event} is subscribed to on {topic}, topics.yaml says {arriving[event]}"
+        for event, topic in said.topic_of.items()
         if event in arriving and topic != arriving[event]
     ]
     return faults
@@ -175,6 +183,14 @@ def test_a_deferrable_event_without_a_handler_is_seen() -> None:
     handled, ignored = frozenset({"a.one.v1"}), frozenset({"a.two.v1"})
     said = Said("b", handled, ignored, {}, MODEL, deferrable=handled | ignored)
     assert consuming_faults(said, [TOPIC]) == ["a.two.v1 is deferrable and not handled"]
+
+
+def test_an_ignored_event_on_another_topic_is_seen() -> None:
+    said = Said(
+        "b", frozenset({"a.one.v1"}), frozenset({"a.two.v1"}), {}, MODEL, topic_of={"a.two.v1": "a.y.v1"}
+    )
+    (fault,) = consuming_faults(said, [TOPIC])
+    assert fault == "a.two.v1 is subscribed to on a.y.v1, topics.yaml says a.x.v1"
 
 
 @pytest.mark.parametrize(

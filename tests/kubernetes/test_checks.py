@@ -45,7 +45,7 @@ def test_a_shop_in_which_nothing_happened_has_no_fault() -> None:
 def test_an_order_that_a_customer_was_promised_and_is_nowhere_ends_a_drill() -> None:
     (fault,) = checks.verdict_faults(verdict(Evidence(requests=[placing(202)])))
     assert "order order-1" in fault
-    assert "a client was told that it is taken" in fault
+    assert "a client was told that it was accepted" in fault
 
 
 def test_a_card_that_was_charged_twice_ends_a_drill() -> None:

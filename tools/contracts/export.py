@@ -1,7 +1,7 @@
-"""Writes into contracts/ what follows from the code: one OpenAPI and one AsyncAPI per service.
+"""Writes the files of contracts/ that are derived from the code: one OpenAPI and one AsyncAPI file per service.
 
-Run it where the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`.
-With --check nothing is written; files that differ are named and the exit code is 1.
+Run it where the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`. With --check
+it writes nothing: it names the files that differ, and the exit code is 1 if there are any.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def services() -> list[str]:
 
 
 def openapi(service: str) -> Document:
-    """What the service's app says of its HTTP API. Building the app connects to nothing."""
+    """The OpenAPI document of the service's app. To build the app, no connection is opened."""
     os.environ.setdefault("DATABASE_URL", f"postgresql://{service}@localhost/{service}")
     os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
@@ -33,12 +33,12 @@ def openapi(service: str) -> Document:
 
 
 def subscriptions(service: str) -> frozenset[str]:
-    """The event types that the service reacts to."""
+    """The event types that the service handles."""
     return frozenset(importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type)
 
 
 def asyncapi(service: str, topics: Iterable[Mapping[str, Any]], handled: frozenset[str]) -> Document:
-    """AsyncAPI 3.0 of one service: it sends what it owns and receives what it reacts to."""
+    """The AsyncAPI 3.0 document of a service. It sends the events that it owns, and receives those that it handles."""
     channels: Document = {}
     operations: Document = {}
     for topic in topics:
@@ -84,7 +84,7 @@ def _message(event: str) -> Document:
 
 
 def exports(only: Iterable[str] = ()) -> dict[Path, str]:
-    """File → the text that belongs in it."""
+    """File → the text that it must have. `only` are names of services; without one all services are exported."""
     topics = yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]
     texts = {}
     for service in list(only) or services():
@@ -97,7 +97,7 @@ def exports(only: Iterable[str] = ()) -> dict[Path, str]:
 
 class _Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # `&id001` would be a riddle to a reader
+        return True  # an alias such as `&id001` would be hard to read
 
 
 def _text(document: Document) -> str:
@@ -122,7 +122,7 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     if arguments.check and differing:
-        print("Run `make contracts`, look at what changed for others, and commit it.", file=sys.stderr)
+        print("Run `make contracts`, check the changes of the contracts, and commit them.", file=sys.stderr)
     return int(bool(arguments.check and differing))
 
 

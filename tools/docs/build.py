@@ -1,8 +1,8 @@
 """Builds the site of the documents: `python tools/docs/build.py [SOURCE] [SITE]`, in the environment of `make docs`.
 
-SOURCE is the folder of the pages, the repository if it is not given; SITE is where the site goes, `.shop/site` if it is
-not given. What was in SITE is deleted. A warning fails the build: a broken link or anchor, a page in no navigation, a
-diagram that cannot be drawn.
+SOURCE is the folder of the pages; the default is the repository. SITE is the folder of the site; the default is
+`.shop/site`. Everything in SITE is deleted first. A warning fails the build: a broken link or anchor, a page in no
+navigation, a diagram that cannot be drawn.
 """
 
 import shutil
@@ -17,9 +17,9 @@ FIRST_PAGE = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" co
 
 
 def build(source: Path, site: Path) -> int:
-    """Build a site. Returns 0, or another number if something is wrong; Sphinx has then printed what."""
+    """Build a site. Returns 0, or another number if there is a fault; Sphinx has then printed it."""
     shutil.rmtree(site, ignore_errors=True)
-    # A page that was read before is not checked again, so nothing is taken from an earlier build but the diagrams.
+    # Sphinx does not check a page again that it has in its cache. So each build reads all pages again (--fresh-env).
     options = ["--quiet", "--fail-on-warning", "--fresh-env", "--jobs", "auto"]
     folders = ["-c", str(HERE), "-d", str(site.with_name(f"{site.name}-pages"))]
     failed: int = sphinx_build([*options, *folders, str(source), str(site)])

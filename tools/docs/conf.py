@@ -1,4 +1,4 @@
-"""Settings of Sphinx for the site of the documents. `build.py` says how it is built."""
+"""The settings of Sphinx for the site of the documents. `build.py` builds the site."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ project = "Shopfloor"
 html_title = "Shopfloor"
 extensions = ["myst_parser", "navigation", "diagrams", "repository_links"]
 
-# The pages lie where readers of the repository look for them, so the repository is the folder of the pages.
+# The pages are in the folders of the repository that they describe, so the source folder is the repository.
 root_doc = "README"
 include_patterns = [
     "*.md",

@@ -1,4 +1,4 @@
-"""Mermaid diagrams become SVG when the site is built, so a page loads no script and needs no network.
+"""Draws Mermaid diagrams as SVG when the site is built. So a page loads no script and needs no network.
 
 A diagram that Mermaid cannot read is a warning, and the build fails.
 """
@@ -14,11 +14,11 @@ from sphinx.util import logging
 log = logging.getLogger(__name__)
 
 MERMAIDS_ID = "my-svg"
-"""The id that mermaidx gives to every SVG element, and before the ids of what is in it."""
+"""The id that mermaidx gives to every SVG element. It is also the prefix of all ids inside of the element."""
 
 
 def svg_of(source: str, folder: Path) -> str:
-    """The SVG of a diagram. It is kept in `folder`, by the hash of its source and of the renderer's version."""
+    """The SVG of a diagram. It is cached in `folder`, by the hash of its source and of the renderer's version."""
     key = hashlib.sha256(f"{mermaidx.__version__}\n{source}".encode()).hexdigest()[:12]
     file = folder / f"{key}.svg"
     if not file.exists():
@@ -28,7 +28,7 @@ def svg_of(source: str, folder: Path) -> str:
 
 
 def render(source: str, name: str) -> str:
-    """Draw a diagram. `name` becomes the id of its SVG element: a page has several, and their styles refer to it.
+    """Draw a diagram. `name` becomes the id of its SVG element, because the ids of a page's diagrams must differ.
 
     Raises an error of mermaidx if Mermaid cannot read the source.
     """
@@ -37,7 +37,7 @@ def render(source: str, name: str) -> str:
 
 
 def draw(app: Any, document: Any) -> None:
-    """Put a picture in the place of each block of Mermaid in a page."""
+    """Replace each block of Mermaid in a page by its picture."""
     folder = Path(app.confdir).parents[1] / ".shop" / "docs" / "diagrams"
     for block in list(document.findall(nodes.literal_block)):
         if block.get("language") != "mermaid":
@@ -52,6 +52,6 @@ def draw(app: Any, document: Any) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Sphinx loads this module as an extension."""
+    """Called by Sphinx to load this module as an extension."""
     app.connect("doctree-read", draw)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

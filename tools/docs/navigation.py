@@ -1,7 +1,7 @@
-"""Where each page stands in the site's navigation: by folder, and at the top by kind (Diátaxis).
+"""The place of each page in the site's navigation: by folder, and at the top by kind (Diátaxis).
 
-A page stands below the README.md of its folder. A page without such a README, and a README with none above it, stands
-at the top, below the kind that KINDS gives it. A page that has no place is a warning, and fails the build.
+A page is below the README.md of its folder. A page without such a README, and a README without one above it, is at the
+top, in the kind that KINDS gives it. A page that has no place causes a warning, and the build fails.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 ROOT_PAGE = "README"
 """The first page of the site: the README.md of the repository."""
 UNDIVIDED = {"", "docs"}
-"""Folders whose pages stand at the top: their README.md files are indexes of all kinds."""
+"""Folders whose pages are at the top. Their README.md files are indexes of pages of every kind."""
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "Start": ("docs/README", "docs/start/*"),
@@ -50,7 +50,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 def parent_of(page: str, pages: Collection[str]) -> str | None:
-    """The README that a page stands below; None if it stands at the top."""
+    """The README that a page is below; None if the page is at the top."""
     path = PurePosixPath(page)
     folders = list(path.parents)
     if path.name == "README":
@@ -63,7 +63,7 @@ def parent_of(page: str, pages: Collection[str]) -> str | None:
 
 
 def kind_of(page: str) -> str | None:
-    """The kind of a page at the top; None if it has none."""
+    """The kind of a page at the top; None if no pattern of KINDS matches."""
     for kind, patterns in KINDS.items():
         if any(fnmatchcase(page, pattern) for pattern in patterns):
             return kind
@@ -80,13 +80,13 @@ def without_place(pages: Collection[str]) -> list[str]:
 
 
 def children_of(parent: str, pages: Collection[str]) -> list[str]:
-    """The pages below a README, in the order of their names; READMEs of folders last."""
+    """The pages below a README, sorted by name. The READMEs of subfolders come last."""
     below = [page for page in pages if parent_of(page, pages) == parent]
     return sorted(below, key=lambda page: (page.endswith("/README"), page))
 
 
 def pages_by_kind(pages: Collection[str]) -> dict[str, list[str]]:
-    """Kind → its pages at the top, in the order of the patterns and then of their names."""
+    """Kind → its pages at the top, in the order of the patterns, then sorted by name."""
     at_the_top = [page for page in sorted(pages) if page != ROOT_PAGE and parent_of(page, pages) is None]
     found = {}
     for kind, patterns in KINDS.items():
@@ -98,7 +98,7 @@ def pages_by_kind(pages: Collection[str]) -> dict[str, list[str]]:
 
 
 def toctrees(page: str, pages: Collection[str]) -> str:
-    """The navigation below a page, in the markup of MyST; empty if no page is below it."""
+    """The navigation below a page, as MyST markup; empty if there is no page below it."""
     if page == ROOT_PAGE:
         return "".join(_toctree(below, kind) for kind, below in pages_by_kind(pages).items())
     below = children_of(page, pages)
@@ -112,7 +112,7 @@ def _toctree(pages: Collection[str], caption: str | None = None) -> str:
 
 
 def add_navigation(app: Any, page: str, source: list[str]) -> None:
-    """Sphinx reads a page: append the navigation below it. Warn of pages that are in none."""
+    """Called by Sphinx when it reads a page: append the navigation below it. Warn of pages that have no place."""
     pages = app.env.found_docs
     if page == ROOT_PAGE:
         for lost in without_place(pages):
@@ -121,13 +121,13 @@ def add_navigation(app: Any, page: str, source: list[str]) -> None:
 
 
 def _log() -> Any:
-    # The tests of this module run where Sphinx is not installed.
+    # Sphinx is not installed where the tests of this module run.
     from sphinx.util import logging
 
     return logging.getLogger(__name__)
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Sphinx loads this module as an extension."""
+    """Called by Sphinx to load this module as an extension."""
     app.connect("source-read", add_navigation)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

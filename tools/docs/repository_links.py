@@ -1,6 +1,6 @@
-"""Links to folders of the repository. A site has no page for a folder, so the reader sees the text without a link.
+"""Replaces links to folders of the repository by their text: the site has no page for a folder.
 
-Such a link ends with a slash. Links to files that are no pages need nothing of this: MyST makes them downloads.
+Such a link ends with a slash. Links to files that are not pages need no treatment: MyST makes them downloads.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from sphinx import addnodes
 
 
 def unlink_folders(app: Any, document: Any) -> None:
-    """Replace each link of a page that leads to an existing folder by its text. All others are left to be checked."""
+    """Replace each link of a page to an existing folder by its text. Sphinx checks all other links."""
     folder = Path(document["source"]).parent
     for link in list(document.findall(addnodes.pending_xref)):
         target = link["reftarget"]
@@ -20,6 +20,6 @@ def unlink_folders(app: Any, document: Any) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Sphinx loads this module as an extension."""
+    """Called by Sphinx to load this module as an extension."""
     app.connect("doctree-read", unlink_folders)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

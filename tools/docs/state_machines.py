@@ -1,7 +1,7 @@
-"""Writes the state machine of each service into its README.md, from TRANSITIONS in the service's domain.
+"""Writes the state diagram of each service into its README.md, from TRANSITIONS in the service's domain.
 
-Run it where the services are installed: `python tools/docs/state_machines.py [--check]`.
-With --check nothing is written; pages that differ are named and the exit code is 1.
+Run it in an environment in which the services are installed: `python tools/docs/state_machines.py [--check]`.
+With --check it writes nothing: it names the pages that differ, and the exit code is 1 if there are any.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Arrow = tuple[str, str, str]
 
 
 def of_orders() -> list[Arrow]:
-    """An order. TRANSITIONS names no causes, so the arrows have no labels."""
+    """The transitions of an order. TRANSITIONS names no causes, so the arrows have no labels."""
     arrows = [
         (before.value, "", after.value)
         for before, following in orders.TRANSITIONS.items()
@@ -34,7 +34,10 @@ def of_orders() -> list[Arrow]:
 
 
 def of_inventory() -> list[Arrow]:
-    """A reservation. It starts in a state that no act leads to. An act that changes nothing has no arrow."""
+    """The transitions of a reservation. Its first states are those that no action leads to.
+
+    An action that changes nothing has no arrow.
+    """
     arrows = [
         (before.value, act.value, after.value)
         for (before, act), after in inventory.TRANSITIONS.items()
@@ -46,7 +49,7 @@ def of_inventory() -> list[Arrow]:
 
 
 def of_payments() -> list[Arrow]:
-    """A payment: FIRST says how it starts. A fact that changes nothing has no arrow."""
+    """The transitions of a payment. FIRST contains its first states. An event that changes nothing has no arrow."""
     starts = [(START, _words(fact), state.value) for fact, state in payments.FIRST.items()]
     arrows = [
         (before.value, _words(fact), after.value)
@@ -62,7 +65,7 @@ MACHINES: Mapping[str, Callable[[], list[Arrow]]] = {
     "services/inventory/README.md": of_inventory,
     "services/payments/README.md": of_payments,
 }
-"""Page → the state machine that it shows."""
+"""Page → the function that returns its transitions."""
 
 
 def _words(fact: payments.Fact) -> str:
@@ -70,7 +73,7 @@ def _words(fact: payments.Fact) -> str:
 
 
 def diagram(arrows: Iterable[Arrow]) -> str:
-    """A state machine in Mermaid. Arrows between the same two states become one."""
+    """A state diagram in Mermaid. Several arrows between the same two states become one arrow."""
     labels: dict[tuple[str, str], list[str]] = {}
     for before, label, after in arrows:
         labels.setdefault((before, after), []).extend([label] if label else [])
@@ -82,7 +85,7 @@ def diagram(arrows: Iterable[Arrow]) -> str:
 
 
 def with_diagram(page: str, arrows: Iterable[Arrow]) -> str:
-    """The text of a page with its state machine written anew. Raises ValueError if it has no place for it."""
+    """The text of a page with a new state diagram. Raises ValueError if the page lacks the lines BEGIN and END."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -91,7 +94,7 @@ def with_diagram(page: str, arrows: Iterable[Arrow]) -> str:
 
 
 def stale() -> dict[Path, str]:
-    """The pages whose diagram is not that of the code, each with the text that it must have."""
+    """Page that does not match the code → the text that it must have."""
     found = {}
     for name, arrows in MACHINES.items():
         path = ROOT / name
@@ -102,7 +105,7 @@ def stale() -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write the pages, or with --check name those that differ. Returns the exit code."""
+    """Write the pages. With --check only name those that differ. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check

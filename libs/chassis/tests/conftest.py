@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from chassis.backoff import Backoff
 from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent, RawMessage, encode, new_id
 from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database, Transaction
@@ -27,7 +26,6 @@ from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
 TOPIC = "things.thing.v1"
-NO_PAUSE = Backoff(first=0)
 
 
 class ThingCounted(PublishedEvent, type="things.thing-counted.v1", topic=TOPIC, key="name"):
@@ -127,13 +125,13 @@ def effects() -> Effects:
 
 @pytest.fixture
 def inbox(db: Database, subscriptions: Subscriptions) -> Inbox:
-    return Inbox(db, "things", subscriptions, backoff=NO_PAUSE)
+    return Inbox(db, "things", subscriptions, retries_at_once=True)
 
 
 @pytest.fixture
 def subscriptions(effects: Effects) -> Subscriptions:
     return Subscriptions(
-        {Counted: effects.count, Renamed: effects.rename}, ignored=["things.thing-ignored.v1"]
+        {Counted: effects.count, Renamed: effects.rename}, ignored={TOPIC: ["things.thing-ignored.v1"]}
     )
 
 

@@ -35,7 +35,9 @@ def subscriptions_to(*topics: str) -> Subscriptions:
         name = COUNTED if number == 0 else f"things.thing-counted-{number}.v1"
         handlers[_event_of(name, topic)] = ignore
     if PARTITION.topic in topics:
-        return Subscriptions({**handlers, Renamed: ignore}, ignored=[IGNORED], deferrable=[Renamed])
+        return Subscriptions(
+            {**handlers, Renamed: ignore}, ignored={PARTITION.topic: [IGNORED]}, deferrable=[Renamed]
+        )
     return Subscriptions(handlers)
 
 
@@ -107,7 +109,10 @@ class FakeClient:
             raise self.commit_failures.pop(0)
         self.committed |= offsets
 
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> Fetched:
+    def assignment(self) -> Collection[TopicPartition]:
+        return {PARTITION}
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> Fetched:
         self.fetches += 1
         if not self.batches:
             await asyncio.sleep(timeout_ms / 1_000)
@@ -117,6 +122,44 @@ class FakeClient:
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.sought.append(offset)
+
+
+class BufferedClient:
+    """An aiokafka consumer whose records have all arrived: `logs` has the values of each partition.
+
+    It gives the records of one partition after the other, as aiokafka does.
+    """
+
+    def __init__(
+        self, logs: Mapping[TopicPartition, list[bytes]], headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        self.logs = logs
+        self._headers = headers
+        self._positions = dict.fromkeys(logs, 0)
+
+    def assignment(self) -> Collection[TopicPartition]:
+        return set(self.logs)
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> Fetched:
+        fetched: Fetched = {}
+        for at in partitions or self.logs:
+            start = self._positions[at]
+            values = self.logs[at][start : start + max_records]
+            self._positions[at] += len(values)
+            max_records -= len(values)
+            if values:
+                fetched[at] = [
+                    ConsumerRecord(
+                        at.topic, at.partition, offset, 0, 0, None, value, None, 0, 0, self._headers
+                    )
+                    for offset, value in enumerate(values, start)
+                ]
+            if max_records == 0:
+                break
+        return fetched
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._positions[partition] = offset
 
 
 def hooks_for(*clients: FakeClient) -> ClientHooks:

@@ -1,6 +1,7 @@
 """No record on a topic stops a consumer: any bytes, through aiokafka's parser, into the inbox, on PostgreSQL."""
 
 import struct
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -15,9 +16,10 @@ from sqlalchemy import text
 from chassis.events import RawMessage, Undecodable, decode
 from chassis.events.envelope import UNREADABLE
 from chassis.inbox import Inbox
+from chassis.kafka import salvage, tolerant_batches
 from chassis.kafka.batches import messages_of
 from chassis.kafka.inflate import MAX_INFLATED_BYTES, Uninflatable, inflate
-from chassis.kafka.salvage import MAX_RECORD_BYTES
+from chassis.kafka.salvage import MAX_HEADERS, MAX_RECORD_BYTES
 from chassis.kafka.tolerant_batches import MAX_RECORDS
 from chassis.outbox import Database
 from chassis.tuning import tolerant_records
@@ -131,8 +133,12 @@ def test_snappy_is_read_in_the_framing_of_javas_producers() -> None:
     builder = DefaultRecordBatchBuilder(2, CODECS["snappy"], 0, -1, -1, 0, 1_000_000)
     for number in range(len(rows)):
         builder.append(number, 0, b"key", rows[number], [])
-    records, _ = consumed(bytes(builder.build()))
-    assert [record.value for record in records] == rows
+    response = bytes(builder.build())
+    values: list[bytes] = []
+    while len(values) < len(rows):
+        records, _ = consumed(response, len(values))
+        values += [record.value for record in records]
+    assert values == rows
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "none"])
@@ -223,6 +229,90 @@ def test_a_partition_with_very_many_records_lets_the_others_have_their_turn() ->
         assert 0 < len(records) <= MAX_RECORDS
         offsets += [record.offset for record in records]
     assert offsets == list(range(5_000))
+
+
+@pytest.mark.parametrize("malformed", [False, True])
+def test_a_batch_that_is_read_in_parts_is_read_once(monkeypatch: pytest.MonkeyPatch, malformed: bool) -> None:
+    parsed = 0
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*arguments: Any) -> Any:
+            nonlocal parsed
+            parsed += 1
+            return function(*arguments)
+
+        return count
+
+    monkeypatch.setattr(tolerant_batches, "end_of_record", counted(salvage.end_of_record))
+    monkeypatch.setattr(salvage, "_parse", counted(salvage._parse))
+    rows = [record_bytes(RawRecord(None, None, []), number) for number in range(5_000)]
+    if malformed:
+        rows[0] = varint(4) + b"\x00\x00\x02\xff"
+    response = batch_bytes(rows, codec="zstd")
+    next_offset = 0
+    responses = 0
+    while next_offset < 5_000:
+        _, next_offset = consumed(response, next_offset)
+        responses += 1
+    assert parsed <= 5_000 + 2 * responses
+    assert [record.offset for record in consumed(response)[0]] == list(range(MAX_RECORDS))  # from its start
+
+
+@pytest.mark.parametrize(("codec", "headers"), [("none", 400_000), ("gzip", 1_000_000), ("gzip", 4_000_000)])
+def test_a_record_of_empty_headers_takes_little_memory(codec: str, headers: int) -> None:
+    body = b"\x00" + varint(0) + varint(1) + varint(1) + b"k" + varint(0) + varint(headers)
+    body += bytes(2 * headers)  # an empty name and an empty value are two zeros
+    crowded = varint(len(body)) + body
+    good = good_record("mug", 1)
+    response = batch_bytes([record_bytes(good, 0), crowded, record_bytes(good, 2)], codec=codec)
+    tracemalloc.start()
+    records, next_offset = consumed(response)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+    assert all(len(record.headers) <= MAX_HEADERS for record in records)
+    assert "unreadable" in reasons(records)
+    assert next_offset == 3
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip"])
+@pytest.mark.parametrize("attributes", [b"\x00", b"\x80\x00"])
+@pytest.mark.parametrize("hidden", [0, 2, 900_000])
+def test_a_record_with_a_wrong_length_hides_no_headers(codec: str, attributes: bytes, hidden: int) -> None:
+    begin = attributes + varint(0) * 2 + varint(-1) * 2
+    begin += varint(450_000)
+    length = len(begin) - hidden if hidden < len(begin) else len(begin) + hidden
+    response = batch_bytes([varint(length) + begin + bytes(900_000)], codec=codec)
+    tracemalloc.start()
+    records, next_offset = consumed(response)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+    assert reasons(records) == ["unreadable"]
+    assert next_offset == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    headers=st.integers(0, 5_000),
+    name=st.sampled_from([b"", b"a"]),
+    value=st.sampled_from([None, b"", b"b"]),
+    codec=st.sampled_from(["none", "zstd"]),
+)
+@example(headers=MAX_HEADERS, name=b"", value=None, codec="none")
+@example(headers=MAX_HEADERS + 1, name=b"", value=None, codec="none")
+@example(headers=MAX_HEADERS + 1, name=b"", value=None, codec="zstd")
+def test_a_record_that_is_read_has_a_limited_number_of_headers(
+    headers: int, name: bytes, value: bytes | None, codec: str
+) -> None:
+    rows = [good_record("mug", 1), RawRecord(b"k", b"", [(name, value)] * headers), good_record("mug", 2)]
+    records, next_offset = consumed(
+        batch_bytes([record_bytes(row, number) for number, row in enumerate(rows)], codec=codec)
+    )
+    assert [record.offset for record in records] == [0, 1, 2]
+    assert all(len(record.headers) <= MAX_HEADERS for record in records)
+    assert reasons(records) == ["", "no-headers" if headers <= MAX_HEADERS else "unreadable", ""]
+    assert next_offset == 3
 
 
 @pytest.mark.parametrize("wrong", [-1, 0, 2, 7, 2**40])
@@ -348,6 +438,24 @@ async def test_an_attribute_that_cannot_be_stored_is_parked_before_anything_is_c
         found = await connection.rows(text("SELECT state, reason FROM dead_letters"))
         assert [tuple(row) for row in found] == [("PARKED", reason)]
         assert await connection.value(text("SELECT count(*) FROM inbox")) == 0
+
+
+async def test_a_type_on_a_topic_that_is_not_its_own_is_parked_and_no_handler_is_called(
+    inbox: Inbox, db: Database, effects: Any
+) -> None:
+    types = [*inbox.subscriptions.by_type, *inbox.subscriptions.ignored, "things.thing-exploded.v1"]
+    for number, event_type in enumerate(types):
+        foreign = good_record("mug", number, ce_type=event_type.encode(), ce_source=b"/others")
+        records, _ = consumed(batch_bytes([record_bytes(foreign, 0)]))
+        elsewhere = [message._replace(topic="others.thing.v1") for message in messages_of(records)]
+        await inbox.process(elsewhere)
+    async with db.reading() as connection:
+        found = await connection.rows(text("SELECT type, state, reason FROM dead_letters ORDER BY id"))
+    reasons = ["wrong-topic"] * (len(types) - 1) + ["unknown-type"]
+    assert [tuple(row) for row in found] == [
+        (event_type, "PARKED", reason) for event_type, reason in zip(types, reasons, strict=True)
+    ]
+    assert effects.calls == 0
 
 
 async def test_a_key_of_binary_bytes_without_a_subject_is_parked(inbox: Inbox, db: Database) -> None:

@@ -148,6 +148,40 @@ async def test_a_topic_may_be_set_to_any_compression(
     await eventually(taken, 20)
 
 
+async def test_a_storm_of_tiny_records_does_not_delay_other_partitions(
+    consumer: Any, produce: Any, db: Database, effects: Any, effects_in: EffectsIn, storm_batches: list[int]
+) -> None:
+    storm = [record_bytes(RawRecord(None, None, []), number) for number in range(20_000)]
+    await produce(batch_bytes(storm), 0)
+
+    async def good_event_is_handled() -> None:
+        assert await effects_in(db) == [("good", 1)]
+
+    await eventually(good_event_is_handled, 20)
+    # One batch was in hand when the event was produced, and the next one was fetched already.
+    assert storm_batches[0] <= 3
+
+
+@pytest.fixture
+def storm_batches(monkeypatch: pytest.MonkeyPatch, consumer: Any, produce: Any) -> list[int]:
+    """[the number of batches of partition 0 until the good event]. The event is produced during the first of them."""
+    batches = [0]
+    process = Inbox.process
+    is_over = False
+
+    async def counted(self: Inbox, messages: Any) -> None:
+        nonlocal is_over
+        is_over = is_over or any(message.position[0] == 1 for message in messages)
+        if not is_over:
+            batches[0] += 1
+        if batches[0] == 1 and not is_over:
+            await produce(batch_bytes([record_bytes(good_record("good", 1), 0)]), 1)
+        await process(self, messages)
+
+    monkeypatch.setattr(Inbox, "process", counted)
+    return batches
+
+
 async def test_only_the_partition_waits_whose_events_all_fail_alike(
     consumer: Any, produce: Any, db: Database, effects: Any, effects_in: EffectsIn
 ) -> None:

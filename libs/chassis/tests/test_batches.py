@@ -1,4 +1,4 @@
-"""Batches: deferrable events wait for urgent ones, and records are given back from the first."""
+"""Batches: deferrable events wait for urgent ones, and records are fetched again from the first."""
 
 import pytest
 from aiokafka import TopicPartition
@@ -10,15 +10,16 @@ from libs.chassis.tests.kafka_doubles import (
     IGNORED,
     PARTITION,
     RENAMED,
+    BufferedClient,
     FakeClient,
     record,
     subscriptions_to,
 )
 
 
-def fetcher(client: FakeClient) -> BatchFetcher:
+def fetcher(client: FakeClient | BufferedClient, limit: int = 10) -> BatchFetcher:
     subscriptions = subscriptions_to(PARTITION.topic)
-    return BatchFetcher(client, subscriptions, limit=10, poll_ms=0, defer_seconds=0.1)
+    return BatchFetcher(client, subscriptions, limit=limit, poll_ms=0, defer_seconds=0.1, retry_seconds=0.2)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +47,47 @@ async def test_where_no_record_arrives_a_batch_is_empty() -> None:
     assert client.fetches == 1
 
 
+async def test_a_batch_is_limited_by_its_bytes_and_every_record_arrives_in_order() -> None:
+    large = 1024 * 1024
+    partitions = {TopicPartition(PARTITION.topic, number): [bytes(large)] * 15 for number in range(40)}
+    client = BufferedClient(partitions)
+    batches = fetcher(client, limit=500)
+    seen: dict[int, list[int]] = {number: [] for number in range(40)}
+    while records := await batches.next_batch():
+        assert sum(len(one.value) for one in records) <= 5 * large
+        for one in records:
+            seen[one.partition].append(one.offset)
+    assert seen == {number: list(range(15)) for number in range(40)}
+
+
+@pytest.mark.parametrize("headers", [(("", b""),) * 1_000, (("a", bytes(100_000)),)])
+async def test_the_headers_of_records_count_as_bytes(headers: tuple[tuple[str, bytes], ...]) -> None:
+    client = BufferedClient({PARTITION: [b""] * 500}, headers)
+    records = await fetcher(client, limit=500).next_batch()
+    assert 0 < len(records) < 100
+
+
+async def test_a_busy_partition_comes_last_in_the_next_batch() -> None:
+    other = TopicPartition(PARTITION.topic, 1)
+    client = BufferedClient({PARTITION: [b"many"] * 100, other: []})
+    batches = fetcher(client, limit=10)
+    assert {record.partition for record in await batches.next_batch()} == {0}
+    client.logs[other].append(b"one")
+    second = await batches.next_batch()
+    assert [record.partition for record in second] == [1, *[0] * 9]
+    assert [record.offset for record in second[1:]] == list(range(10, 19))
+
+
+async def test_a_busy_partition_without_others_is_read_to_its_end() -> None:
+    client = BufferedClient({PARTITION: [b"many"] * 25})
+    batches = fetcher(client, limit=10)
+    offsets = [record.offset for _ in range(3) for record in await batches.next_batch()]
+    assert offsets == list(range(25))
+
+
 def test_records_are_given_back_from_the_first_of_each_partition() -> None:
     client = FakeClient()
-    fetcher(client).give_back([record(7), record(8), record(9)])
+    fetcher(client).rewind([record(7), record(8), record(9)])
     assert client.sought[-1] == 7
 
 
@@ -59,7 +98,7 @@ def test_records_of_partitions_that_have_moved_need_not_be_given_back() -> None:
             raise IllegalStateError("not assigned")
 
     client = MovedClient()
-    fetcher(client).give_back([record(7), record(8)])
+    fetcher(client).rewind([record(7), record(8)])
     assert client.sought == [8, 7]
 
 

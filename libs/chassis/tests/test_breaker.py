@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from chassis.backoff import Backoff
 from chassis.errors import Unavailable
 from chassis.events import ConsumedEvent, Envelope, RawMessage, Undecodable, decode, read_data
 from chassis.events.model import MAX_DATA_BYTES
@@ -29,7 +28,7 @@ class SystemFault(Exception):
 
 @pytest.fixture
 def inbox(db: Database, subscriptions: Subscriptions) -> Inbox:
-    return Inbox(db, "things", subscriptions, max_attempts=2, backoff=Backoff(first=0), breaker_keys=KEYS)
+    return Inbox(db, "things", subscriptions, max_attempts=2, retries_at_once=True, breaker_keys=KEYS)
 
 
 @pytest.fixture(autouse=True)
@@ -127,19 +126,28 @@ async def test_it_can_be_switched_off(
     assert await letters(db) == 30
 
 
+def letters_of(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """The letters of one statement, each with its values by name."""
+    names = [name for name, values in columns.items() if isinstance(values, list)]
+    return [
+        dict(zip(names, letter, strict=True))
+        for letter in zip(*(columns[name] for name in names), strict=True)
+    ]
+
+
 @pytest.fixture
 def letter_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[dict[str, Any]], bool]], None]:
-    """letter_fails(which): the statement that stores a letter fails for such letters."""
-    execute = Connection.row
-    store_letter = dead_letters.statements.named("store_letter")
+    """letter_fails(which): the statement that stores dead letters fails for such dead letters."""
+    execute = Connection.rows
+    store_letters = dead_letters.statements.named("store_letters")
 
     def install(which: Callable[[dict[str, Any]], bool]) -> None:
-        async def row(self: Connection, statement: Any, values: Any = None) -> Any:
-            if statement is store_letter and which(values):
+        async def rows(self: Connection, statement: Any, values: Any = None) -> Any:
+            if statement is store_letters and any(map(which, letters_of(values))):
                 raise RuntimeError("this letter cannot be stored")
             return await execute(self, statement, values)
 
-        monkeypatch.setattr(Connection, "row", row)
+        monkeypatch.setattr(Connection, "rows", rows)
 
     return install
 

@@ -15,7 +15,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from chassis.backoff import Backoff
 from chassis.errors import Unavailable
 from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox, Subscriptions
@@ -122,8 +121,10 @@ def own_inbox(db: Database, subscriptions: Subscriptions, group: str) -> Inbox:
     return Inbox(
         db,
         group,
-        Subscriptions({counted.model: counted.handler}, ignored=[renamed.model.event_type]),
-        backoff=Backoff(first=0),
+        Subscriptions(
+            {counted.model: counted.handler}, ignored={renamed.model.topic: [renamed.model.event_type]}
+        ),
+        retries_at_once=True,
     )
 
 

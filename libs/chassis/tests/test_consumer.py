@@ -1,4 +1,4 @@
-"""The consumer: what it does when Kafka or a dependency is away, around a rebalance, and between batches."""
+"""The consumer: what it does when Kafka or a dependency is unavailable, during a rebalance, and between batches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -151,7 +151,7 @@ async def test_without_records_nothing_is_taken_and_the_consumer_does_not_linger
 
 async def test_a_batch_gathered_around_a_rebalance_is_given_back_from_the_first() -> None:
     class RebalancedClient(FakeClient):
-        async def getmany(self, *, timeout_ms: int, max_records: int) -> Fetched:
+        async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> Fetched:
             if len(self.batches) == 1:
                 await consumer.on_partitions_revoked([PARTITION])
             return await super().getmany(timeout_ms=timeout_ms, max_records=max_records)

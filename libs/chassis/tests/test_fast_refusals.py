@@ -7,7 +7,7 @@ first test fails.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
@@ -21,7 +21,7 @@ from chassis.tuning.fast_refusals import protocol_for
 from chassis.web import LoadShedding
 from chassis.web.body_limit import BodyLimit
 from chassis.web.load_shedding import LoadSheddingMiddleware
-from testkit import listening
+from testkit import eventually, listening
 
 POST = b"POST /things HTTP/1.1\r\nHost: things\r\nContent-Length: 3\r\n\r\n"
 
@@ -41,6 +41,7 @@ class RefusingServer:
     shedding: LoadShedding = field(default_factory=lambda: LoadShedding(nothing, limit=10, paths={"/things"}))
     app_calls: list[str] = field(default_factory=list)
     port: int = 0
+    connections: set[Any] = field(default_factory=set)
 
     def asgi(self) -> ASGIApp:
         app = FastAPI()
@@ -74,6 +75,7 @@ async def refusing() -> AsyncIterator[RefusingServer]:
         Config(refusing.asgi(), "127.0.0.1", 0, http=protocol, log_config=None, timeout_keep_alive=3600)
     )
     refusing.port = await listening(server)
+    refusing.connections = server.server_state.connections
     await server.on_tick(0)  # makes the Date header
     yield refusing
     await server.shutdown()
@@ -129,3 +131,28 @@ async def test_pipelined_requests_are_answered_in_their_order(refusing: Refusing
     answers = await reader.read()
     assert [int(part[1:4]) for part in answers.split(b"HTTP/1.1")[1:]] == [200, 429, 200, 429, 200]
     writer.close()
+
+
+async def test_a_client_that_does_not_read_gets_no_more_refusals_than_fit_into_a_buffer(
+    refusing: RefusingServer,
+) -> None:
+    refusing.refuse()
+    reader, writer = await asyncio.open_connection("127.0.0.1", refusing.port)
+    writer.write(POST + b"111")
+    first = await reader.readuntil(b"}")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write((POST + b"222") * 20_000 + POST.replace(b"Host", b"Connection: close\r\nHost") + b"333")
+    (connection,) = refusing.connections
+
+    async def waits_for_the_client() -> None:
+        assert connection.flow.write_paused
+        assert connection.flow.read_paused
+
+    try:
+        await eventually(waits_for_the_client)
+        assert connection.transport.get_write_buffer_size() < 256 * 1024
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        answers = first + await reader.read()
+        assert answers.count(b"HTTP/1.1 429") == answers.count(b"HTTP/1.1") == 20_002
+    finally:
+        writer.transport.abort()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from hypothesis import HealthCheck, given, settings
 from opentelemetry import trace
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chassis.observability.tracing import current_traceparent
 from chassis.web.foreign_traces import ForeignTraces, link_to_caller
+from testkit.hostile import HEADER_VALUES
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
@@ -75,3 +77,17 @@ async def test_a_client_that_says_not_sampled_does_not_switch_tracing_off(
     assert span.context is not None
     assert span.context.trace_flags.sampled
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(host=HEADER_VALUES, user_agent=HEADER_VALUES)
+async def test_any_bytes_of_a_header_that_tracing_reads_are_no_error(
+    spans: tuple[httpx.AsyncClient, InMemorySpanExporter], host: bytes, user_agent: bytes
+) -> None:
+    http, exporter = spans
+    exporter.clear()
+    answer = await http.get("/here", headers=[(b"Host", host), (b"User-Agent", user_agent)])
+    assert answer.status_code == 200
+    (span,) = exporter.get_finished_spans()
+    for value in (span.attributes or {}).values():
+        str(value).encode()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.backoff import Backoff
 from chassis.errors import Unavailable
-from chassis.jobs import IntentQueue, NotNow, Postponed, intents, measuring
+from chassis.jobs import IntentQueue, PostponedIntent, TryLater, intents, measuring
 from chassis.observability import metrics
 from chassis.outbox import Database, Transaction
 from chassis.postgres import Connection
@@ -45,8 +45,8 @@ class Table:
     def _change(self, tx: Transaction, change: Callable[[], None]) -> None:
         self.changes.setdefault(tx, []).append(change)
 
-    async def claim(self, tx: Transaction, room: int, lease_seconds: float) -> Sequence[Parcel]:
-        claimed = self.due[:room]
+    async def claim(self, tx: Transaction, most: int, lease_seconds: float) -> Sequence[Parcel]:
+        claimed = self.due[:most]
         self._change(tx, lambda: self._take(claimed))
         return claimed
 
@@ -65,7 +65,7 @@ class Table:
         done = {parcel.number: outcome for parcel, outcome in outcomes}
         self._change(tx, lambda: self.recorded.update(done))
 
-    async def postpone(self, tx: Transaction, postponed: Sequence[Postponed[Parcel]]) -> None:
+    async def postpone(self, tx: Transaction, postponed: Sequence[PostponedIntent[Parcel]]) -> None:
         for each in postponed:
             if each.item.number in self.cannot_be_postponed:
                 raise ValueError(f"{each.item.number} cannot be postponed")
@@ -82,7 +82,7 @@ class Table:
             "record": self.record,
             "postpone": self.postpone,
             "oldest_seconds": self.oldest_seconds,
-            "room": 4,
+            "most": 4,
             "concurrency": 4,
             "lease_seconds": 10.0,
             "call_seconds": 9.0,
@@ -129,12 +129,12 @@ async def test_each_intent_is_called_once_and_ends_done_or_postponed_alone(
     async def call(parcel: Parcel) -> str:
         called.append(parcel.number)
         if parcel.number in fails:
-            raise [NotNow("closed"), Unavailable("away"), KeyError("bug")][parcel.number % 3]
+            raise [TryLater("closed"), Unavailable("away"), KeyError("bug")][parcel.number % 3]
         return "done"
 
-    room = 4 if repeats else 15
+    most = 4 if repeats else 15
     db = Database(project.url, on_commit=table.commit)
-    worked = await table.queue(room=room, concurrency=concurrency, repeats=repeats).work_off(db, call)
+    worked = await table.queue(most=most, concurrency=concurrency, repeats=repeats).process_due(db, call)
     await db.close()
     every = set(range(count))
     assert sorted(called) == sorted(every)
@@ -159,7 +159,7 @@ async def test_what_was_done_is_kept_while_the_database_is_away(
         called.append(parcel.number)
         return "done"
 
-    assert await table.queue().work_off(db, call) == (2, 2)
+    assert await table.queue().process_due(db, call) == (2, 2)
     assert called == [1, 2]
     assert table.recorded == {1: "done", 2: "done"}
 
@@ -174,7 +174,7 @@ async def test_a_call_that_takes_too_long_is_cut_off_before_the_lease_ends(
             await asyncio.Event().wait()
         return "done"
 
-    assert await table.queue(call_seconds=0.05).work_off(db, call) == (2, 1)
+    assert await table.queue(call_seconds=0.05).process_due(db, call) == (2, 1)
     assert table.recorded == {2: "done"}
     assert table.postponed[1][1] == "out-of-time"
 
@@ -191,7 +191,7 @@ async def test_when_the_process_ends_the_done_is_recorded_and_the_rest_is_due_at
             await asyncio.Event().wait()
         return "done"
 
-    working = asyncio.create_task(table.queue().work_off(db, call))
+    working = asyncio.create_task(table.queue().process_due(db, call))
     await is_called.wait()
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -206,19 +206,19 @@ async def test_a_queue_that_does_not_repeat_claims_once(db: Database, table: Tab
     async def call(parcel: Parcel) -> str:
         return "done"
 
-    assert await table.queue(repeats=False).work_off(db, call) == (4, 4)
+    assert await table.queue(repeats=False).process_due(db, call) == (4, 4)
     assert table.claims == [4]
 
 
 async def test_a_failed_claim_is_the_jobs_failure(db: Database, table: Table) -> None:
-    async def claim(tx: Transaction, room: int, lease_seconds: float) -> Sequence[Parcel]:
+    async def claim(tx: Transaction, most: int, lease_seconds: float) -> Sequence[Parcel]:
         raise Unavailable("no database")
 
     async def call(parcel: Parcel) -> str:
         return "done"
 
     with pytest.raises(Unavailable):
-        await table.queue(claim=claim).work_off(db, call)
+        await table.queue(claim=claim).process_due(db, call)
 
 
 async def test_the_age_of_the_oldest_intent_is_a_metric(db: Database, table: Table) -> None:

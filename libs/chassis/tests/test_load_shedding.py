@@ -1,12 +1,16 @@
 """Load shedding refuses new work while too much is waiting."""
 
 import asyncio
+from typing import Any
 
 import httpx
+import pytest
 from fastapi import APIRouter, FastAPI
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from sqlalchemy import text
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from chassis.outbox import Database
 from chassis.postgres import Connection
@@ -80,6 +84,46 @@ async def test_no_more_requests_are_in_flight_than_the_limit() -> None:
         assert shedding.in_flight == 1
         shedding.in_flight = 2
         assert (await http.post("/things")).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "in_the_app"), [("POST", "/things", 1), ("GET", "/things", 0), ("POST", "/other", 0)]
+)
+async def test_a_request_that_could_be_refused_is_in_flight_until_its_answer_begins(
+    method: str, path: str, in_the_app: int
+) -> None:
+    shedding = LoadShedding(none_waiting, limit=10, paths={"/things"})
+    seen: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(shedding.in_flight)
+        await Response()(scope, receive, send)
+
+    async def sent(message: Message) -> None:
+        seen.append(shedding.in_flight)
+
+    async def received() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": method, "path": path, "headers": []}
+    await LoadSheddingMiddleware(app, shedding)(scope, received, sent)
+    assert seen == [in_the_app, 0, 0]
+    assert shedding.in_flight == 0
+
+
+async def test_a_request_without_an_answer_is_in_flight_no_longer() -> None:
+    shedding = LoadShedding(none_waiting, limit=10, paths={"/things"})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError
+
+    async def unused(*_: object) -> Any:
+        raise AssertionError
+
+    scope = {"type": "http", "method": "POST", "path": "/things", "headers": []}
+    with pytest.raises(ZeroDivisionError):
+        await LoadSheddingMiddleware(app, shedding)(scope, unused, unused)
+    assert shedding.in_flight == 0
 
 
 async def test_refusals_are_counted_and_no_other_answer_is() -> None:

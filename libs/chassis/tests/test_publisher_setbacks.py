@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -113,6 +113,36 @@ async def test_a_topic_that_is_deleted_meanwhile_delays_its_own_rows_and_no_othe
     await eventually(nothing_is_left_of_the_producer)
 
 
+async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
+    kafka: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client tries a topic without a leader until the topic's deadline, which never comes in this test."""
+    monkeypatch.setattr(publisher, "SEND_SECONDS", 3_600.0)
+    monkeypatch.setattr(publisher, "LATE_SECONDS", 0.5)
+    topic = await make_topic()
+    stuck = await make_topic()
+
+    def without_leader(producer: AIOKafkaProducer, may_send: Callable[[], bool]) -> None:
+        send = producer.send
+
+        async def send_or_wait(to: str, *values: Any, **more: Any) -> asyncio.Future[Any]:
+            if to == stuck:
+                return asyncio.get_running_loop().create_future()
+            delivery: asyncio.Future[Any] = await send(to, *values, **more)
+            return delivery
+
+        producer.send = send_or_wait
+
+    to_kafka = KafkaPublisher(
+        {"bootstrap_servers": kafka}, "/things", hooks=replace(HOOKS, created=without_leader)
+    )
+    with pytest.raises(RowsNotSent) as caught:
+        await to_kafka.send([_row(stuck, "a", "copy"), _row(topic, "a", "event")])
+    await to_kafka.close()
+    assert [(each.row.topic, each.setback) for each in caught.value.unsent] == [(stuck, Setback.TOPIC)]
+    assert await _values(kafka, topic) == ["event"]
+
+
 async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(
     kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic
 ) -> None:
@@ -192,7 +222,7 @@ async def test_behind_a_closed_fence_nothing_is_sent(kafka: str, make_topic: Mak
 async def test_rows_of_a_cancelled_call_are_not_sent_later(
     kafka: str, make_topic: MakeTopic, hooks: ProducerHooks, sent: list[str]
 ) -> None:
-    """`plain` fails when aiokafka gives up records: then `chassis.tuning.fence_requests` is needless."""
+    """`plain` fails when aiokafka drops buffered records itself: then `chassis.tuning.fence_requests` is needless."""
     topic = await make_topic()
     to_kafka = KafkaPublisher({"bootstrap_servers": kafka}, "/things", hooks=hooks)
     await to_kafka.send([_row(topic, "a", "before")])

@@ -1,4 +1,4 @@
-"""A letter that fails while it is redriven does not stop the letters of other keys."""
+"""A dead letter that fails while it is redriven does not stop the dead letters of other keys."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,105 +1,17 @@
 """Clients that send late, too much or nothing, and clients that do not read, hold up no other client."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
-from chassis.server import server_of
-from chassis.service import build_service
-from chassis.settings import ServiceSettings
 from chassis.tuning import request_deadlines
-from chassis.web import LoadShedding
 from chassis.web.body_limit import BodyLimit
-from testkit import eventually, listening
-
-NOWHERE = "postgresql://things:x@127.0.0.1:1/things"
-ORDER = b"POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}"
-
-router = APIRouter()
-
-
-@router.post("/things", status_code=202)
-async def take(request: Request) -> int:
-    return len(await request.body())
-
-
-@router.get("/long")
-async def long() -> StreamingResponse:
-    return StreamingResponse(b"x" * 65_536 for _ in range(1_000))
-
-
-async def none_waiting(_: object) -> int:
-    return 0
-
-
-class Client:
-    """One connection that sends and receives bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self) -> tuple[int, bytes]:
-        """Status and body of one answer with a Content-Length."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length"))
-        return int(head.split()[1]), await self.reader.readexactly(length)
-
-    async def is_closed(self) -> bool:
-        try:
-            return await self.reader.read() == b""
-        except ConnectionResetError:
-            return True
-
-
-class Served:
-    """A service on a port, with load shedding."""
-
-    def __init__(self, port: int, shedding: LoadShedding) -> None:
-        self.shedding = shedding
-        self._port = port
-        self._clients: list[Client] = []
-
-    async def connect(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self._port))
-        self._clients.append(client)
-        return client
-
-    async def close(self) -> None:
-        for client in self._clients:
-            client.writer.close()
-
-
-@asynccontextmanager
-async def served(**more: float) -> AsyncIterator[Served]:
-    shedding = LoadShedding(none_waiting, limit=10, paths={"/things"})
-    values = {"service_name": "things", "kafka_bootstrap_servers": "127.0.0.1:1", "http_port": 0}
-    service = build_service(
-        ServiceSettings.model_validate(
-            {**values, "database_url": SecretStr(NOWHERE), "SHOP_ROLE": "api", **more}
-        ),
-        router=router,
-        load_shedding=shedding,
-    )
-    server = server_of(service)
-    served = Served(await listening(server), shedding)
-    yield served
-    await served.close()
-    await server.shutdown()
+from libs.chassis.tests.raw_http import ORDER, Served, served
+from testkit import eventually
 
 
 @pytest.fixture
@@ -204,13 +116,16 @@ async def test_a_client_that_does_not_read_its_answer_is_in_flight_no_longer(sho
     await client.send(b"GET /long HTTP/1.1\r\nHost: t\r\n\r\n")
 
     async def begins() -> None:
-        assert short.shedding.in_flight == 1
+        assert short.connections
+        assert short.connections[0].flow.write_paused
 
     async def ends() -> None:
-        assert short.shedding.in_flight == 0
+        assert short.connections == []
 
     await eventually(begins)
+    assert short.shedding.in_flight == 0
     await eventually(ends)
+    assert short.shedding.in_flight == 0
 
 
 async def test_a_body_over_the_limit_ends_the_connection(short: Served) -> None:

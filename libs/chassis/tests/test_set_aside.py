@@ -111,11 +111,11 @@ async def _run(relay: Relay, connection: Driver, rounds: int = 20) -> None:
         await relay._renew(connection)
         await relay.relay_once(connection)
         if relay._set_aside:
-            await relay.retry_once(connection)
+            await relay.retries.once(connection)
 
 
 async def _aside(connection: Driver) -> dict[str, str]:
-    """Data → state of what stands aside."""
+    """Data → state of rows that are set aside."""
     found = await connection.fetch("SELECT data, state FROM outbox_set_aside JOIN outbox USING (id)")
     return {row["data"]: row["state"] for row in found}
 
@@ -270,7 +270,7 @@ async def test_the_age_of_the_oldest_unsent_row_is_measured_wherever_it_waits(
         assert 3_000 <= await age() < 3_100, "committed late"
         broker.closed = {"t"}
         await _run(relay, connection)
-        assert 3_000 <= await age() < 3_100, "it stands aside"
+        assert 3_000 <= await age() < 3_100, "it is set aside"
         assert _metric(metrics.OUTBOX_SET_ASIDE.labels("DELAYED")) == 1
         broker.closed.clear()
         await _run(relay, connection)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from chassis.backoff import Backoff
 from chassis.errors import Unavailable, is_unavailable
 from chassis.events import RawMessage, new_id
 from chassis.inbox import Inbox, Subscriptions
@@ -90,7 +89,7 @@ def test_the_faults_that_were_seen_are_the_systems(name: str, sqlstate: str) -> 
 async def test_a_handler_that_meets_a_fault_of_the_system_makes_no_letter(
     db: Database, subscriptions: Subscriptions, effects: Any, message: Message, error: Any, number: int
 ) -> None:
-    inbox = Inbox(db, "things", subscriptions, max_attempts=1, backoff=Backoff(first=0))
+    inbox = Inbox(db, "things", subscriptions, max_attempts=1, retries_at_once=True)
     effects.fails = lambda name, number: instance(error)
     before = await letters(db)
     fault: Exception | None = None

@@ -100,7 +100,7 @@ async def a_real_event_is_redriven(runbook: Runbook, shop: Shop, redrive: str) -
 
         await soon(is_held, 30)
         runbook.says(
-            "If one fails again, those of its key behind it keep waiting.", "Redrive is safe to repeat."
+            "If one fails again, the later ones of its key keep waiting.", "Redrive is safe to repeat."
         )
         (failed,) = await runbook.run(redrive, {"ORDER": order})
         assert failed.code == 1
@@ -125,7 +125,7 @@ async def events_behind_a_discarded_one_are_redriven(
         await soon(partial(state_of_letters, "HELD"), 30)
         await shop.ask("orders", "POST", f"/orders/{order}/cancel")
         held = await soon(partial(state_of_letters, "HELD", "WAITING"), 30)
-    runbook.says("Events that waited behind a discarded one need a redrive of their key.")
+    runbook.says("Events that waited for a discarded one need a redrive of their key.")
     await runbook.run_one(discard, {"--id 7": f"--id {held}"})
     assert await letters_of(shop, "payments") != []
     await runbook.run_one(redrive, {"--key ORDER": f"--key {order}"})
@@ -133,7 +133,9 @@ async def events_behind_a_discarded_one_are_redriven(
 
 
 async def an_open_letter_of_analytics_fails_the_check(runbook: Runbook, shop: Shop) -> None:
-    runbook.says("An open letter of `analytics` makes invariant 9 fail, because the reports lack the event")
+    runbook.says(
+        "An open dead letter of `analytics` makes invariant 9 fail, because the reports lack the event"
+    )
     # The events of earlier orders have arrived.
     assert all((await shop.check()).values())
     async with no_new_rows(shop, "analytics", "order_facts"):
@@ -156,7 +158,7 @@ async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runboo
     ghost = ghost_of(shop.topic(ORDERS), DICE, SKU)
     lost = (ghost.key or b"").decode()
     await shop.send(ghost)
-    runbook.says("The log of orders has the line `order.lost`")
+    runbook.says("The log of `orders` has the line `order.lost`")
     await shop.logs("orders", "order.lost")
     runbook.says("**It is over** when the payment is `REFUNDED` or `DECLINED`", "# CANCELLED, unknown_order")
 
@@ -173,7 +175,7 @@ async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runboo
     await shop.sql("orders", f"UPDATE orders SET total_minor = total_minor + 1 WHERE id = '{order}'")
     await shop.start("processor")
     runbook.says(
-        "or orders has a dead letter with `CaptureMismatch`", "The order stays PENDING until its deadline"
+        "or `orders` has a dead letter with `CaptureMismatch`", "The order stays PENDING until its deadline"
     )
 
     async def is_held() -> int:
@@ -261,7 +263,7 @@ async def test_a_consumer_that_makes_no_progress_is_cut_off(runbook: Runbook, sh
     await asyncio.wait([locked])
 
     await runbook.run_one(restart)
-    runbook.says('`/readyz` shows `"consumer": "ok"`', "Nothing is lost")
+    runbook.says('`/readyz` shows `"consumer": "ok"`', "No event is lost")
     _, body = await shop.readyz("payments")
     assert body["checks"]["consumer"] == "ok"
     await shop.ends(order, "CONFIRMED")

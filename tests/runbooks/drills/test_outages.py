@@ -29,7 +29,7 @@ async def test_a_service_that_is_down_is_seen_and_started(runbook: Runbook, shop
     assert log.text.strip()
     assert ready.text == ""
     runbook.says(
-        "| payments | the same |", "orders are taken and stay PENDING until their deadline cancels them"
+        "| payments | the same |", "orders are accepted and stay PENDING until their deadline cancels them"
     )
     await shop.ends(overdue, "CANCELLED")
     assert await shop.state_of(accepted) == "PENDING"
@@ -75,7 +75,7 @@ async def test_the_card_processor_is_away_and_charges_wait(runbook: Runbook, sho
     runbook.says("Payments needs no restart.")
     await runbook.run_one(restart)
     await shop.ends(order, "CONFIRMED")
-    runbook.says("# the processor's own books")
+    runbook.says("# the processor's own ledger")
     *_, ledger = await runbook.run(look, fill)
     assert order in ledger.text
     runbook.says("`shop check` compares the processor's ledger with the records of payments (invariant 3)")
@@ -167,7 +167,7 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
     await shop.is_ready("analytics")
     await shop.kill("kafka")
 
-    runbook.says("Orders are still taken (202)", "Customers can read and cancel orders.")
+    runbook.says("Orders are still accepted (202)", "Customers can read and cancel orders.")
     order = await shop.order(deadline=600)
     cancelled = await shop.order(deadline=600)
     overdue = await shop.order(deadline=1)

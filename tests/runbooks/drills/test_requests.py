@@ -17,7 +17,7 @@ async def test_every_runbook_ends_with_a_check_that_succeeds(runbook: Runbook, s
     runbook.says("It first waits until pending orders have ended.")
     assert await shop.state_of(order) == "CONFIRMED"
     assert "invariant" in verdict.text
-    runbook.says("run `shop doctor`: it names the missing part and the cure")
+    runbook.says("run `shop doctor`: it names the missing part and how to fix it")
     assert (await shop.bash(".venv/bin/shop doctor")).code == 0
 
 
@@ -35,7 +35,7 @@ async def test_orders_are_refused_while_too_many_are_pending(runbook: Runbook, s
         assert "retry-after" in refused.headers
 
     runbook.says(
-        "Orders refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)"
+        "The service `orders` refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)"
     )
     await soon(is_refused)
     metrics, status = await runbook.run(look)
@@ -43,13 +43,13 @@ async def test_orders_are_refused_while_too_many_are_pending(runbook: Runbook, s
     assert await shop.alert("ShopfloorRefusesWork") >= 1
     runbook.says("If a part is stopped or not ready, follow its [runbook](README.md)", "# is everything up?")
     assert "stopped" in next(line for line in status.text.splitlines() if line.startswith("payments"))
-    runbook.says("Accepted orders are served as before, and reading goes on.")
+    runbook.says("Accepted orders are handled as before, and orders can be read.")
     assert await shop.state_of(accepted) == "PENDING"
 
-    runbook.says("The backlog drains without action when that part is back.")
+    runbook.says("The pending orders end without action when that part is back.")
     await shop.start("payments")
     await shop.ends(accepted, "CONFIRMED")
-    runbook.says("Orders accepts new orders a quarter of a second after enough pending ones have ended.")
+    runbook.says("New orders are accepted a quarter of a second after enough pending ones have ended.")
 
     async def is_accepted() -> None:
         assert (await shop.place()).status_code == 202
@@ -118,7 +118,7 @@ async def test_a_lost_catalogue_is_published_again(runbook: Runbook, shop: Shop)
     assert (missing.status_code, missing.json()["type"].rpartition(":")[2]) == (503, "price-list-missing")
 
     kept, copied, status = await runbook.run(look, {"products/SKU": f"products/{SKU}"})
-    runbook.says("# inventory: the price and the version that hold")
+    runbook.says("# inventory: the current price and version")
     assert kept.json["price"]["amount_minor"] == 1290
     assert copied.json["prices"] == []
     assert status.code == 0

@@ -33,7 +33,7 @@ async def test_partitions_wait_and_a_message_is_skipped(runbook: Runbook, shop: 
     runbook.says("If the cause was outside of the service, the breaker closes without a restart")
     await shop.logs("inventory", "breaker.closed", after=began)
     await runbook.run_one(restart)
-    runbook.says("It takes the events that wait, and no redrive is necessary.")
+    runbook.says("It handles the events that wait, and no redrive is necessary.")
     for order in orders:
         await shop.ends(order, "CONFIRMED")
 
@@ -130,7 +130,7 @@ async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: 
         assert await shop.alert("ShopfloorEventRefused") == 1
         assert await shop.alert("ShopfloorEventsNotSent") > 0
     assert 'chassis_outbox_set_aside{state="REFUSED"} 1.0' in metrics.text
-    runbook.says("stand aside, oldest first, without data", "# relay.row_refused, relay.topic_delayed")
+    runbook.says("are set aside, oldest first, without data", "# relay.row_refused, relay.topic_delayed")
     assert str(row["id"]) in listed.text
     assert "data" not in row
     assert "relay.row_refused" in log.text
@@ -171,7 +171,7 @@ async def an_event_of_an_order_is_given_up(runbook: Runbook, shop: Shop, give_up
         row = await rows_aside(shop, lambda row: row["key"] == order and row["state"] == "REFUSED")
         await shop.ends(order, "CANCELLED")
     await runbook.run_one(give_up, {"--id 7": f"--id {row['id']}"})
-    runbook.says("Its readers never get it, and the later events of its key go on.")
+    runbook.says("Its readers never get it, and the later events of its key are sent.")
 
     async def nothing_stands_aside() -> None:
         assert await shop.get("inventory", "/admin/outbox/set-aside") == []
@@ -226,7 +226,7 @@ async def a_row_stops_the_relay(runbook: Runbook, shop: Shop, set_aside: str, se
     runbook.says("`relay.row_failed` names the `event_id` of the row.", "It prints `INSERT 0 1`.")
     assert event in shop.log("inventory")[began:]
     assert "INSERT 0 1" in (await runbook.run_one(set_aside, {"EVENT_ID": event})).text
-    runbook.says("The rows of other keys go on within seconds")
+    runbook.says("The rows of other keys are sent within seconds")
     await are_listed(shop, "BEHIND-BROKEN")
 
     await shop.restart("inventory")

@@ -100,7 +100,7 @@ async def test_charges_and_messages_that_wait_are_seen_and_settle(runbook: Runbo
     assert all(message["last_error"] for message in pending if message["order_id"] == told_late)
 
     await shop.start("processor")
-    runbook.says("the payment then settles without action")
+    runbook.says("then the payment completes without action")
     await shop.ends(order, "CONFIRMED")
     await shop.restart("notifications")
 
@@ -146,7 +146,7 @@ async def test_messages_that_have_failed_are_sent_again(runbook: Runbook, shop: 
 
         runbook.says("**It is over** when the first command above shows no notification.")
         await soon(is_over, 30)
-        runbook.says("A message is sent under its old `Message-ID`")
+        runbook.says("A message keeps its `Message-ID`")
         assert any(letter["message_id"] in message for message in mail.messages)
     await shop.restart("notifications")
     await shop.is_ready()
@@ -177,7 +177,7 @@ async def test_a_rebuild_that_waits_is_cancelled_and_begun_again(runbook: Runboo
     assert "outage.began" in log.text
 
     assert (await runbook.run_one(cancel, {"rebuilds/N": f"rebuilds/{opened}"})).json["state"] == "CANCELLED"
-    runbook.says("Reports go on from the active generation")
+    runbook.says("Reports continue with the active generation")
     assert await shop.get("analytics", "/reports/orders-by-state") == before
     await shop.start("kafka")
     await shop.is_ready()

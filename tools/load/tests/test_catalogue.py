@@ -97,5 +97,5 @@ async def test_prices_that_do_not_arrive_are_told(
 ) -> None:
     shop.prices_arrive = False
     monkeypatch.setattr(catalogue, "PATIENCE", 0.0)
-    with pytest.raises(LoadFailed, match="orders has not heard of their prices"):
+    with pytest.raises(LoadFailed, match="orders has not received their prices"):
         await ensure_catalogue(shop.target(tmp_path))

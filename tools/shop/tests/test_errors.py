@@ -43,7 +43,7 @@ def test_a_taken_port_names_the_port_its_holder_and_the_cure(
     tmp_path: Path, base: int, taken_port: int
 ) -> None:
     result = shop("up", SHOP_STATE=str(tmp_path), SHOP_PORT_BASE=str(base))
-    assert_one_sentence(result, f"Port {taken_port}, which kafka needs, is taken", "SHOP_PORT_BASE=28000")
+    assert_one_sentence(result, f"Port {taken_port}, which kafka needs, is in use", "SHOP_PORT_BASE=28000")
     assert f"process {os.getpid()}" in result.stderr
 
 
@@ -122,7 +122,7 @@ def test_an_error_that_nobody_foresaw_is_one_sentence_and_its_traceback_is_kept(
     assert ended.value.code == 1
     (sentence,) = capsys.readouterr().err.strip().splitlines()
     log = tmp_path / "state" / "logs" / "shop.log"
-    assert f"(KeyError: '[/red] order_id'): try again; if it comes again, report it with {log}." in sentence
+    assert f"(KeyError: '[/red] order_id'): try again; if it happens again, report it with {log}." in sentence
     assert "Traceback" in log.read_text()
 
 
@@ -144,4 +144,4 @@ def test_what_is_about_the_embedded_stack_alone_is_refused_elsewhere(monkeypatch
     monkeypatch.setenv("SHOP_TARGET", "compose")
     result = CliRunner().invoke(app, ["bench", "--only", "cpu"])
     assert isinstance(result.exception, UserError)
-    assert "about the embedded stack" in str(result.exception)
+    assert "apply to the embedded stack" in str(result.exception)

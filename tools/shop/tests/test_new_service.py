@@ -37,10 +37,10 @@ MODULES = {
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("Specimen", "is no name for a service"),
-        ("gift-cards", "is no name for a service"),
-        ("ab", "is no name for a service"),
-        ("../up", "is no name for a service"),
+        ("Specimen", "cannot be the name of a service"),
+        ("gift-cards", "cannot be the name of a service"),
+        ("ab", "cannot be the name of a service"),
+        ("../up", "cannot be the name of a service"),
         ("orders", "services/orders exists already"),
         ("email", "a part of Python"),
         ("class", "a part of Python"),
@@ -172,7 +172,7 @@ def test_a_file_with_uncommitted_changes_is_not_touched(clone: Path) -> None:
     with (clone / "docker-compose.yml").open("a") as file:
         file.write("# mine\n")
     before = (clone / "contracts/topics.yaml").read_text()
-    with pytest.raises(UserError, match=r"docker-compose\.yml has changes that are not committed"):
+    with pytest.raises(UserError, match=r"docker-compose\.yml has uncommitted changes"):
         write.new_service("specimen")
     assert (clone / "contracts/topics.yaml").read_text() == before
     assert list((clone / "services").iterdir()) == []

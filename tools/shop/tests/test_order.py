@@ -133,7 +133,7 @@ def test_a_line_that_is_none_is_refused_before_anything_is_asked(text: str, says
         (("--customer", " "), "--customer is empty"),
         (("--token", ""), "--token is empty"),
         (("--currency", ""), "--currency is empty"),
-        (("--line", "mug-blue:1", "--outcome", "declined"), "give either it or the others"),
+        (("--line", "mug-blue:1", "--outcome", "declined"), "give either --outcome or the others"),
         (("--outcome", "lost"), "lost"),
     ],
 )

@@ -41,7 +41,7 @@ async def test_rows_that_stand_aside_are_listed_as_a_table_or_as_json() -> None:
     table = run("list", "inventory").stdout
     assert "too large" in table
     assert "REFUSED" in table
-    assert run("list", "inventory", "--state", "GIVEN_UP").stdout == "No row stands aside.\n"
+    assert run("list", "inventory", "--state", "GIVEN_UP").stdout == "No row is set aside.\n"
 
 
 async def test_a_refused_row_is_tried_again_and_another_is_given_up() -> None:

@@ -129,7 +129,7 @@ async def test_an_order_whose_customer_was_not_told_is_not_complete(
     assert not outcome.complete
     assert outcome.sentence == (
         "notification-sent (confirmed) of notifications is missing: see `shop status` and "
-        f"`shop logs notifications`, then watch on with `shop watch {ORDER}`."
+        f"`shop logs notifications`, then continue with `shop watch {ORDER}`."
     )
 
 

@@ -36,14 +36,14 @@ def test_a_jar_of_other_bytes_is_refused(jars: list[Path]) -> None:
     locked = hashes_of(jars)
     classpath.verify(jars, locked)
     jars[1].write_bytes(b"planted")
-    with pytest.raises(UnknownJar, match="zstd-2.jar is not the file that was locked: delete it"):
+    with pytest.raises(UnknownJar, match="zstd-2.jar does not have the locked hash: delete it"):
         classpath.verify(jars, locked)
 
 
 def test_a_jar_that_was_never_locked_and_one_that_is_missing_are_refused(jars: list[Path]) -> None:
     with pytest.raises(UnknownJar, match="zstd-2.jar"):
         classpath.verify(jars, hashes_of(jars[:1]))
-    with pytest.raises(UnknownJar, match="zstd-2.jar was locked"):
+    with pytest.raises(UnknownJar, match="zstd-2.jar is locked, but"):
         classpath.verify(jars[:1], hashes_of(jars))
 
 
@@ -51,11 +51,11 @@ async def test_a_refused_jar_is_told_in_one_sentence(tmp_path: Path, monkeypatch
     async def refuses(*_: object, **__: object) -> tuple[int, str]:
         return (
             1,
-            "UnknownJar: /m2/x.jar is not the file that was locked: delete it, so that it is downloaded again",
+            "UnknownJar: /m2/x.jar does not have the locked hash: delete it, so that it is downloaded again",
         )
 
     monkeypatch.setattr(kafka, "run", refuses)
-    with pytest.raises(UserError, match=r"not those that were locked: /m2/x.jar .* downloaded again\.$"):
+    with pytest.raises(UserError, match=r"do not have the locked hashes: /m2/x.jar .* downloaded again\.$"):
         await kafka.classpath(tmp_path)
 
 

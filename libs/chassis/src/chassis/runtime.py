@@ -19,7 +19,7 @@ from chassis.observability import tracing
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, Relay, Transaction
 from chassis.outbox.notify import RelayNotifier
-from chassis.supervisor import Task, supervise
+from chassis.supervisor import Task, cancelled, supervise
 
 log = structlog.get_logger()
 
@@ -94,17 +94,8 @@ class Runtime:
             if self.consumer is not None:
                 self.consumer.stopping.set()
                 await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
-            await _cancel(tasks | consuming)
+            await cancelled(*tasks, *consuming)
             for resource in self.resources:
                 await resource.close()
             await asyncio.gather(*(database.close() for database in self.databases))
             await asyncio.to_thread(tracing.end_tracing)
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    # More than once: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
-    left = tasks
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=1)

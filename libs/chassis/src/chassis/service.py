@@ -16,7 +16,6 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.types import ASGIApp
 
-from chassis.backoff import Backoff
 from chassis.inbox import Inbox, Subscriptions
 from chassis.inbox.subscriptions import NO_SUBSCRIPTIONS
 from chassis.jobs import Job, Jobs, run_job
@@ -84,7 +83,8 @@ def build_service(
     assignment = Assignment()
     fence = Fence()
     publisher = _build_publisher(settings, tuning, fence)
-    relay = _build_relay(settings, tuning, publisher, fence, assignment)
+    retries = _build_publisher(settings, tuning, fence)
+    relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
@@ -97,7 +97,7 @@ def build_service(
     runtime = Runtime(
         consumer=consumer,
         tasks=tasks,
-        resources=(*resources, publisher),
+        resources=(*resources, publisher, retries),
         databases=(context.database, context.background_database),
         statuses=statuses,
     )
@@ -119,12 +119,14 @@ def _build_relay(
     settings: ServiceSettings,
     tuning: Tuning,
     publisher: KafkaPublisher,
+    retries: KafkaPublisher,
     fence: Fence,
     assignment: Assignment,
 ) -> Relay:
     return Relay(
         settings.database_url.get_secret_value(),
         publisher.send,
+        retry=retries.send,
         preferred_shards=lambda: shards_of_partitions(assignment.partitions),
         server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
         fence=fence,
@@ -153,7 +155,6 @@ def _build_context(
         settings.service_name,
         subscriptions,
         max_attempts=settings.max_attempts,
-        backoff=Backoff(first=settings.retry_seconds),
         breaker_keys=settings.breaker_keys,
     )
     return ServiceContext(
@@ -204,6 +205,7 @@ def _build_consumer(
             batch_size=settings.batch_size,
             linger_seconds=settings.linger_seconds,
             defer_seconds=settings.defer_seconds,
+            retry_seconds=settings.retry_seconds,
             session_timeout_ms=settings.kafka_session_timeout_ms,
             group_instance_id=settings.kafka_group_instance_id,
         ),

@@ -58,3 +58,13 @@ async def supervise(
                 log.error("task.failed", task=name, retry_in=round(pause, 2), exc_info=error)
                 status.set(f"failed: {type(error).__name__}")
             await asyncio.sleep(pause)
+
+
+async def cancelled(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks, and return when they have ended."""
+    # More than once: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)

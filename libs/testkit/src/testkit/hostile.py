@@ -60,6 +60,12 @@ HOSTILE_NUMBERS = (
 )
 
 
+_HEADER_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+HEADER_VALUES: st.SearchStrategy[bytes] = st.lists(
+    st.sampled_from(_HEADER_BYTES) | st.sampled_from(b"\\xuUN{[]\xff"), max_size=12
+).map(bytes) | st.sampled_from([b"\xff\\x", b"\xff\\N{", b"\xff\\ud800", b"\xc3\xa9", b"[", b"\xff" * 300])
+"""Values of headers with all bytes that an HTTP server takes."""
+
 _SELECTION = {"id": 1, "topic": "orders.order.v1", "key": "a"}
 ADMIN_BODIES: Mapping[str, Any] = {
     "POST /admin/dead-letters/redrive": _SELECTION,
@@ -141,6 +147,7 @@ def hostile_requests(
             content = draw(st.just(content) | st.just(content) | raw_bodies)
             headers["Content-Type"] = "application/json"
         raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        raw_headers.append((b"User-Agent", draw(HEADER_VALUES)))
         url = f"http://service{path}?{'&'.join(query)}"
         return httpx.Request(method, url, headers=raw_headers, content=content)
 

@@ -30,8 +30,8 @@ def upgrade() -> None:
         """
     )
     op.execute("INSERT INTO projection_state (generation, state, activated_at) VALUES (1, 'ACTIVE', now())")
-    # A row is updated some seven times in its first second: room on its page keeps those updates out of the
-    # index.
+    # A row is updated about seven times in its first second. With free space in the page, these updates do not change
+    # the index.
     op.execute(
         """
         CREATE TABLE order_facts (

@@ -1,7 +1,7 @@
-"""Totals that reports read, kept up to date by triggers on order_facts; and rebuilds that can be given up.
+"""Totals that reports read, and the state CANCELLED for rebuilds.
 
-Triggers, because the release before still writes facts while it is replaced, and knows of no totals
-(docs/decisions/0018).
+Triggers on order_facts update the totals. The previous release still writes facts while it is replaced, and it has no
+code for totals (docs/decisions/0018).
 """
 
 from alembic import op
@@ -49,8 +49,8 @@ TABLES = (
     """,
 )
 
-# A transaction counts in a slot that no other transaction has: no row of totals is waited for, and reports
-# sum over the slots. The first free slot is taken, so there are as many rows as there are writers at once.
+# A transaction counts in a slot that no other transaction uses, so it does not wait for a row of totals. Reports sum
+# over the slots. It uses the first free slot, so there are as few rows as possible. If all slots are in use, it waits.
 SLOT = """
     CREATE FUNCTION totals_slot() RETURNS smallint LANGUAGE plpgsql AS $$
     DECLARE
@@ -85,7 +85,7 @@ STEP = """
     $$
 """
 
-# Each of these three adds signed rows of facts, the old ones with sign -1, to one table of totals.
+# Each of these three statements adds rows of facts to one table of totals: old rows with sign -1, new rows with sign 1.
 COUNT_ORDERS = """
     INSERT INTO order_totals AS t (
         generation, slot, order_state, currency, step, orders, total_minor, refunds, refunded_minor
@@ -142,7 +142,7 @@ def added(columns: str, table: str) -> str:
 
 
 def changed(columns: str, condition: str) -> str:
-    """The old row `o` and the new one `n` of each where the condition holds, as facts to count."""
+    """The old row `o` and the new row `n` of each changed fact that meets the condition, as facts to count."""
     names = columns.split()
     old = ", ".join(f"o.{name}" for name in names)
     new = ", ".join(f"n.{name}" for name in names)
@@ -163,7 +163,7 @@ def counting(orders: str, products: str, waits: str, slot: str) -> tuple[str, st
 
 
 def function(name: str, statements: tuple[str, str, str]) -> str:
-    """A trigger function. Its plans are kept, so none may depend on how few rows the first batch had."""
+    """A trigger function. PostgreSQL caches its plans, so no plan may depend on the small size of the first batch."""
     orders, products, waits = statements
     return f"""
         CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$
@@ -183,7 +183,7 @@ def function(name: str, statements: tuple[str, str, str]) -> str:
     """
 
 
-# Lines and currency are set once. A row that an operator corrects by hand is counted right, too.
+# Events set lines and currency once. The condition on them counts a row correctly that an operator changes by hand.
 SALE_CHANGES = """
     (o.order_state = 'CONFIRMED') IS DISTINCT FROM (n.order_state = 'CONFIRMED')
     OR n.order_state = 'CONFIRMED'
@@ -209,7 +209,7 @@ def upgrade() -> None:
     op.execute(STEP)
     op.execute(function("count_inserted_facts", INSERTED))
     op.execute(function("count_updated_facts", UPDATED))
-    # The lock keeps writers out until the commit. Existing facts are counted here, later ones by the triggers.
+    # The lock blocks writers until the commit. This migration counts existing facts, and the triggers count later ones.
     op.execute("LOCK TABLE order_facts IN SHARE ROW EXCLUSIVE MODE")
     op.execute(
         """

@@ -1,1 +1,1 @@
-"""Analytics: reports over the events of all services. An operator can have them rebuilt from offset 0."""
+"""Analytics: reports about the events of all services. An operator can rebuild them from the topics."""

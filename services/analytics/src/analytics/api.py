@@ -56,7 +56,7 @@ class ProductSales(BaseModel):
     """Pieces of one product in confirmed orders, at the prices of those orders."""
 
     sku: str
-    name: str | None = Field(description="null until the product's own event has come")
+    name: str | None = Field(description="null until an event about the product has arrived")
     currency: str
     quantity: int
     revenue_minor: int
@@ -67,7 +67,7 @@ class TopProducts(BaseModel):
 
 
 class TimeToConfirm(BaseModel):
-    """Seconds from placing to confirmation, by the times in the events. Null while no order is confirmed."""
+    """Seconds from `placed_at` to `confirmed_at` of the events. Null while no order is confirmed."""
 
     orders: int
     p50: float | None
@@ -76,7 +76,7 @@ class TimeToConfirm(BaseModel):
 
 
 class Funnel(BaseModel):
-    """The number of orders that reached each step. A step counts an order that took every step before it."""
+    """The number of orders that reached each step. An order counts for a step if it reached all steps before it."""
 
     placed: int
     reserved: int
@@ -90,16 +90,16 @@ class RebuildOpened(BaseModel):
 
 
 class Rebuild(BaseModel):
-    """A generation of the projections. Reports read the ACTIVE one."""
+    """A generation of the projections. Reports read the ACTIVE generation."""
 
     generation: int
     state: GenerationState
     opened_at: datetime
     activated_at: datetime | None
     messages_read: int
-    messages_total: int | None = Field(description="null until the topics' ends are known")
+    messages_total: int | None = Field(description="null until the end offsets of the topics are known")
     messages_skipped: int = Field(
-        description="not readable, not writable, or dead letters that were not redriven"
+        description="number of messages that are not readable or not writable, or dead letters that were not redriven"
     )
     progress: float = Field(ge=0, le=1)
 
@@ -120,7 +120,7 @@ async def revenue(database: Db) -> Revenue:
 
 @router.get(
     "/reports/top-products",
-    summary="List the products most sold",
+    summary="List the best-selling products",
     tags=["reports"],
     responses=problem_answers(_422="invalid-request"),
 )
@@ -138,7 +138,7 @@ async def time_to_confirm(database: Db) -> TimeToConfirm:
         return TimeToConfirm.model_validate(await handlers.report_time_to_confirm(connection))
 
 
-@router.get("/reports/funnel", summary="How far orders come", tags=["reports"])
+@router.get("/reports/funnel", summary="Count the orders that reached each step", tags=["reports"])
 async def funnel(database: Db) -> Funnel:
     async with database.reading() as connection:
         return Funnel.model_validate(await handlers.report_funnel(connection))
@@ -165,7 +165,7 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
 
 @router.post(
     "/rebuilds/{generation}/cancel",
-    summary="Give up a rebuild",
+    summary="Cancel a rebuild",
     tags=["rebuilds"],
     responses=problem_answers(_404="unknown-rebuild", _409="rebuild-already-ended", _422="invalid-request"),
 )

@@ -1,8 +1,8 @@
 """Facts, and the rule by which they are joined. Imports only the standard library.
 
-A fact has the columns of one row that one event sets: column → value. Facts of a row are joined. Joining is
-commutative, associative and idempotent, so neither the order of five topics nor a repetition changes the
-result. `db/facts.py` has the same join in SQL.
+A fact is the part of a row that one event sets: column → value. The facts of a row are joined. Joining is commutative,
+associative and idempotent. So the result is the same for any order of events and for repeated events. `db/facts.py` has
+the same join in SQL.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,14 +23,14 @@ VERSIONS = frozenset(GUARDED_BY.values())
 """Columns that keep the greatest value."""
 
 MOMENTS = frozenset({"placed_at", "confirmed_at", "reserved_at", "captured_at", "notified_at"})
-"""Columns that keep the earliest value. Each other column is set by one event only."""
+"""Columns that keep the earliest value. Events that set one of the other columns all set the same value."""
 
 _ORDERS = ("orders.order.v1", "order_version")
 _RESERVATIONS = ("inventory.reservation.v1", "reservation_version")
 _PAYMENTS = ("payments.payment.v1", "payment_version")
 _NOTIFICATIONS = ("notifications.notification.v1", "notified_at")
 _PRODUCTS = ("inventory.product.v1", "version")
-EVIDENCE = {
+SOURCE_OF_COLUMN = {
     "order_version": _ORDERS,
     "order_state": _ORDERS,
     "placed_at": _ORDERS,
@@ -48,7 +48,10 @@ EVIDENCE = {
     "version": _PRODUCTS,
     "name": _PRODUCTS,
 }
-"""Column → its topic, and the column that every event of that topic sets. `currency` comes from two topics."""
+"""Column → its topic, and a column that is not NULL if any event of that topic was joined into the row.
+
+`currency` is missing here: it comes from two topics.
+"""
 
 LARGEST_INTEGER = 2**31 - 1
 LARGEST_BIGINT = 2**63 - 1
@@ -84,8 +87,9 @@ class PaymentState(StrEnum):
 class GenerationState(StrEnum):
     """The state of a generation.
 
-    Events are written into BUILDING and ACTIVE; reports read ACTIVE. RETIRED was replaced, and its rows are to be
-    deleted. REMOVED has no rows. CANCELLED was cancelled while it was BUILDING.
+    BUILDING: a rebuild fills it, and live events are written into it. ACTIVE: reports read it, and live events are
+    written into it. RETIRED: it was replaced, and its rows will be deleted. REMOVED: its rows are deleted. CANCELLED:
+    the rebuild was cancelled, and its rows are or will be deleted.
     """
 
     BUILDING = "BUILDING"
@@ -96,7 +100,7 @@ class GenerationState(StrEnum):
 
 
 class RebuildAlreadyRunning(Exception):
-    """A rebuild is running, and there is one at a time."""
+    """A rebuild is running. Only one can run at a time."""
 
     def __init__(self) -> None:
         super().__init__("A rebuild is running. Wait until it has become active, or cancel it.")
@@ -116,7 +120,7 @@ class RebuildCancelled(Exception):
 
 
 class UnknownRebuild(Exception):
-    """There is no such generation."""
+    """No generation has this number."""
 
     def __init__(self, generation: int) -> None:
         super().__init__(f"There is no generation {generation}.")

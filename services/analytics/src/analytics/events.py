@@ -1,7 +1,7 @@
-"""The events of all services as analytics reads them: a model for each, and the fact that it states.
+"""The events of the other services, one model each. `fact()` returns the columns that the event sets.
 
-Analytics publishes no event. A model accepts only values that the tables can hold. An event that could not be
-written becomes a dead letter at once, and a rebuild skips it.
+The analytics service publishes no event. A model accepts only values that fit into the tables. An event with another
+value becomes a dead letter without a retry, and a rebuild skips it.
 """
 
 import json
@@ -21,7 +21,7 @@ from analytics.domain import (
 )
 from chassis.events import ConsumedEvent, ConsumedPart, Money
 
-# asyncpg writes the earliest and the latest datetime of Python as -infinity and infinity.
+# asyncpg writes Python's earliest and latest datetime as -infinity and infinity.
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 

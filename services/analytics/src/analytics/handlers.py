@@ -1,6 +1,6 @@
-"""The use cases of analytics, one function each. They never commit.
+"""The use cases of the analytics service, one function each. They never commit.
 
-An event states a fact, and facts are joined in any order (see domain.py).
+Each event sets some columns of a row, which is a *fact*. Facts are joined in any order (see domain.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,12 +19,12 @@ from chassis.postgres import Connection
 
 
 async def project_order_facts(tx: Transaction, events: Batch[OrderEvent]) -> None:
-    """Join the facts that events state about orders into the projections. An order may occur several times."""
+    """Join the facts of events about orders into the projections. An order may occur several times."""
     await db.record(tx.connection, [event.data.fact() for event in events])
 
 
 async def project_product_facts(tx: Transaction, events: Batch[ProductEvent]) -> None:
-    """Join the facts that events state about products into the projections. A product may occur several times."""
+    """Join the facts of events about products into the projections. A product may occur several times."""
     await db.record(tx.connection, [event.data.fact() for event in events])
 
 
@@ -58,40 +58,40 @@ async def rebuild_to_work_on(connection: Connection) -> Generation | None:
     return await db.generation_to_work_on(connection)
 
 
-async def left_out_of_rebuild(connection: Connection, events: Sequence[Identity]) -> set[Identity]:
-    """Those of the events that are dead letters: discarded, or open.
+async def skipped_by_rebuild(connection: Connection, events: Sequence[Identity]) -> set[Identity]:
+    """The events that a rebuild skips: dead letters that are open or discarded.
 
-    An open one that is redriven later is then written into every generation.
+    If an open dead letter is redriven later, its event is written into every BUILDING and ACTIVE generation.
     """
-    return await db.letters_not_redriven(connection, events)
+    return await db.dead_letters_not_redriven(connection, events)
 
 
 async def rebuild_facts(
     tx: Transaction, generation: int, events: Sequence[OrderEvent | ProductEvent]
 ) -> None:
-    """Join events, read from their topics, into a generation that is being built.
+    """Join events that were read from the topics into a BUILDING generation.
 
-    All of them are about orders, or all about products. Raises RebuildCancelled.
+    All events are about orders, or all are about products. Raises RebuildCancelled.
     """
-    await db.stay_building(tx.connection, generation)
+    await db.lock_building_generation(tx.connection, generation)
     await db.record_rebuilt(tx.connection, [event.fact() for event in events], generation)
 
 
 async def carry_over(
     tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, most: int
 ) -> Carried:
-    """Copy facts that the active generation has and the topics have lost, for the next `most` of its rows.
+    """Copy facts of the ACTIVE generation whose events the topics no longer have, for its next `most` rows.
 
     `lost` are the topics whose first records were deleted. Raises RebuildCancelled.
     """
-    await db.stay_building(tx.connection, generation)
+    await db.lock_building_generation(tx.connection, generation)
     return await db.carry_over(tx.connection, table, generation, lost=lost, after=after, most=most)
 
 
 async def save_progress(
     tx: Transaction, generation: int, *, positions: Mapping[str, int], read: int, total: int, skipped: int
 ) -> None:
-    """Save a rebuild's progress, in the transaction of the events that it joined. After a crash it continues there.
+    """Save a rebuild's progress, after its events were joined. After a crash the rebuild continues from there.
 
     Raises RebuildCancelled.
     """
@@ -113,7 +113,7 @@ async def leftover_generations(connection: Connection) -> list[int]:
 async def remove_leftovers(
     tx: Transaction, table: Table, generation: int, after: Key | None, most: int
 ) -> Key | None:
-    """Delete the next `most` rows of a generation behind the key `after`. Returns the last key; None without a row."""
+    """Delete the next `most` rows of a generation after the key `after`. Returns the last key; None without a row."""
     return await db.remove_leftovers(tx.connection, table, generation, after, most)
 
 
@@ -141,12 +141,12 @@ async def report_revenue(connection: Connection) -> list[dict[str, Any]]:
 
 
 async def report_top_products(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The products most sold in confirmed orders."""
+    """The best-selling products of confirmed orders."""
     return await db.top_products(connection, limit)
 
 
 async def report_time_to_confirm(connection: Connection) -> dict[str, Any]:
-    """The time from placing to confirmation, in seconds."""
+    """Percentiles of the time from placing to confirmation, in seconds."""
     return await db.time_to_confirm(connection)
 
 

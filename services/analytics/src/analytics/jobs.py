@@ -1,4 +1,4 @@
-"""The job that rebuilds the projections from the beginning of the topics."""
+"""The job that rebuilds the projections: it reads the topics from their beginning."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +28,9 @@ MODELS: Mapping[str, type[ConsumedEvent]] = {
 TOPIC_OF = {type: model.topic for type, model in MODELS.items()}
 TOPICS = sorted(set(TOPIC_OF.values()))
 MESSAGES_AT_ONCE = 2_000
+"""Maximum number of messages that are joined at once."""
 ROWS_AT_ONCE = 5_000
+"""Maximum number of rows of a generation that one transaction copies or deletes."""
 
 
 def jobs(kafka: Mapping[str, Any]) -> Jobs:
@@ -37,15 +39,15 @@ def jobs(kafka: Mapping[str, Any]) -> Jobs:
 
 
 async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
-    """Continue the open rebuild to its end, and delete the generation that it replaces.
+    """Continue the open rebuild to its end, and delete the rows of the generation that it replaces.
 
     Returns 1 if there was work, else 0. All progress is in the database, so after a crash any replica can continue.
     """
     if await _work(database) is None:
         return 0
-    async with db.rebuilding_alone(database) as mine:
-        # Read again, because another replica may have finished it before this one got the lock.
-        if not mine or (work := await _work(database)) is None:
+    async with db.rebuild_lock(database) as is_locked:
+        # Read again, because another replica may have finished the rebuild before this replica got the lock.
+        if not is_locked or (work := await _work(database)) is None:
             return 0
         if work.state is GenerationState.BUILDING:
             try:
@@ -57,8 +59,8 @@ async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
 
 
 async def _build(kafka: Mapping[str, Any], database: Database, work: Generation) -> None:
-    async with _history(kafka) as history:
-        replay = _Replay(database, history, work)
+    async with _consumer_of_topics(kafka) as consumer:
+        replay = _Replay(database, consumer, work)
         await replay.run()
         lost = await replay.lost()
     for table in db.FACTS:
@@ -70,7 +72,7 @@ async def _build(kafka: Mapping[str, Any], database: Database, work: Generation)
 
 
 async def _carry_over(database: Database, table: Table, generation: int, lost: Collection[str]) -> int:
-    """Copy facts that the topics have lost. Returns the number of rows. After a crash it starts again."""
+    """Copy facts whose events the topics no longer have. Returns the number of rows. After a crash it starts again."""
     after: UUID | str | None = None
     kept = 0
     while True:
@@ -116,38 +118,38 @@ async def _work(database: Database) -> Generation | None:
 
 
 @asynccontextmanager
-async def _history(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of all partitions of all topics.
+async def _consumer_of_topics(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of all partitions of TOPICS.
 
     It is in no group, so it causes no rebalance and commits no offset.
     """
-    history = AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         *TOPICS,
         **kafka,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    await history.start()
+    await consumer.start()
     try:
-        yield history
+        yield consumer
     finally:
-        await history.stop()
+        await consumer.stop()
 
 
-class _Told(NamedTuple):
-    """An event of the history, with its identity."""
+class _ReplayedEvent(NamedTuple):
+    """An event that was read from a topic, with its identity."""
 
-    name: db.Identity
+    identity: db.Identity
     event: OrderEvent | ProductEvent
 
 
 class _Replay:
     """Reads the topics from the saved positions of an earlier replay, or from their beginning, up to their end.
 
-    The end is read after the generation was opened. Events that were consumed before the opening are before the
-    end. Later events are written into this generation by the live handlers. An event that both write is joined
-    twice, which changes nothing.
+    The end offsets are read after the generation was opened. Events that were consumed before the opening have smaller
+    offsets. The live handlers write later events into this generation. If both write an event, it is joined twice,
+    which changes nothing.
     """
 
     def __init__(self, database: Database, kafka: AIOKafkaConsumer, work: Generation) -> None:
@@ -161,36 +163,37 @@ class _Replay:
         self.positions: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
-        """Join all history into the generation, batch by batch."""
-        await self._find_the_way()
+        """Join all events up to the end offsets into the generation, batch by batch."""
+        await self._seek_start_positions()
         while unfinished := [p for p, position in self.positions.items() if position < self.ends[p]]:
             records = await self.kafka.getmany(*unfinished, timeout_ms=500, max_records=MESSAGES_AT_ONCE)
             for partition in unfinished:
                 self.positions[partition] = await self.kafka.position(partition)
             await self._apply([record for batch in records.values() for record in batch])
 
-    async def _find_the_way(self) -> None:
+    async def _seek_start_positions(self) -> None:
         partitions = sorted(self.kafka.assignment())
         self.begins = await self.kafka.beginning_offsets(partitions)
         self.ends = await self.kafka.end_offsets(partitions)
         for partition in partitions:
-            begin, end = self.begins[partition], self.ends[partition]
+            begin = self.begins[partition]
+            end = self.ends[partition]
             saved = self.saved.get(_name(partition), begin)
-            # A position outside of the topic is from a time before the topic was lost: start at its beginning.
+            # A saved position outside of the topic is from an earlier topic of this name: start at the beginning.
             self.positions[partition] = saved if begin <= saved <= end else begin
             self.kafka.seek(partition, self.positions[partition])
             if self.positions[partition] >= end:
                 self.kafka.pause(partition)
 
     async def lost(self) -> set[str]:
-        """The topics whose first records were deleted. Read it at the end: more may be deleted during the replay."""
+        """The topics whose first records were deleted. Call it after `run`, because more may be deleted meanwhile."""
         begins = await self.kafka.beginning_offsets(list(self.ends))
         return {partition.topic for partition, offset in begins.items() if offset > 0}
 
     async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
-        told = [told for record in records if (told := self._read(record)) is not None]
-        events = await self._without_letters(told)
-        # Products have a transaction of their own. With both locks it could deadlock with a live handler.
+        replayed = [event for record in records if (event := self._read(record)) is not None]
+        events = await self._without_dead_letters(replayed)
+        # Products have a transaction of their own. A transaction that locks both tables could deadlock with a live one.
         await self._write([event for event in events if isinstance(event, ProductEvent)])
         await self._write([event for event in events if isinstance(event, OrderEvent)])
         async with self.database.transaction() as tx:
@@ -204,7 +207,7 @@ class _Replay:
             )
 
     async def _write(self, events: Sequence[OrderEvent | ProductEvent]) -> None:
-        """Join events into the generation. It finds events that cannot be written by halving, skips and counts them."""
+        """Join events into the generation. If that fails, write each half alone. Skip and count an event that fails."""
         if not events:
             return
         try:
@@ -222,16 +225,20 @@ class _Replay:
             await self._write(events[:half])
             await self._write(events[half:])
 
-    async def _without_letters(self, told: Sequence[_Told]) -> list[OrderEvent | ProductEvent]:
+    async def _without_dead_letters(
+        self, replayed: Sequence[_ReplayedEvent]
+    ) -> list[OrderEvent | ProductEvent]:
         """Skip and count events that are discarded or open dead letters."""
+        identities = [identity for identity, _ in replayed]
         async with self.database.reading() as connection:
-            left_out = await handlers.left_out_of_rebuild(connection, [name for name, _ in told])
-        for name in (name for name, _ in told if name in left_out):
-            self._skip(source=name.source, id=str(name.id), reason="dead letter")
-        return [event for name, event in told if name not in left_out]
+            skipped = await handlers.skipped_by_rebuild(connection, identities)
+        for identity in identities:
+            if identity in skipped:
+                self._skip(source=identity.source, id=str(identity.id), reason="dead letter")
+        return [event for identity, event in replayed if identity not in skipped]
 
-    def _read(self, record: ConsumerRecord) -> _Told | None:
-        """Read a record. A record that the live consumer would dead-letter is skipped and counted."""
+    def _read(self, record: ConsumerRecord) -> _ReplayedEvent | None:
+        """Read a record. Skip and count a record that the live consumer would store as a dead letter."""
         position = (record.partition, record.offset)
         message = RawMessage(record.topic, position, record.key, record.value, record.headers)
         try:
@@ -239,8 +246,8 @@ class _Replay:
             if TOPIC_OF[event.type] != record.topic:
                 raise Undecodable("wrong-topic", f"{event.type} does not belong on {record.topic}")
             data = read_data(MODELS[event.type], event)
-            name = db.Identity(event.source, event.id, sha256(record.value or b"").digest())
-            return _Told(name, cast(OrderEvent | ProductEvent, data))
+            identity = db.Identity(event.source, event.id, sha256(record.value or b"").digest())
+            return _ReplayedEvent(identity, cast(OrderEvent | ProductEvent, data))
         except (Undecodable, KeyError) as error:
             self._skip(topic=record.topic, position=position, reason=type(error).__name__)
             return None

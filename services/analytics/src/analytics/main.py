@@ -1,4 +1,4 @@
-"""Wiring only: settings, routes, subscriptions and jobs become a service."""
+"""Builds the service from its settings, routes, subscriptions and jobs."""
 
 from analytics import api
 from analytics.jobs import jobs

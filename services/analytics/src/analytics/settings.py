@@ -1,4 +1,4 @@
-"""The settings of analytics: those of every service, and no others."""
+"""The settings of the analytics service: only those of every service."""
 
 from chassis.settings import ServiceSettings
 

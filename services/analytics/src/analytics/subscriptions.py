@@ -1,4 +1,4 @@
-"""The events of other services that analytics handles. Each states a fact, and facts are joined in any order."""
+"""The events of other services that the analytics service handles. Their facts are joined in any order."""
 
 from typing import get_args
 

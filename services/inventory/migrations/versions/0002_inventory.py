@@ -1,4 +1,4 @@
-"""Products with their stock, and the reservations that orders hold."""
+"""Products with their stock, and the reservations of orders."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,7 +30,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("reserved <= on_hand", name="reserved_is_on_hand"),
         sa.CheckConstraint("initial + replenished = on_hand + sold", name="stock_is_conserved"),
-        # A popular SKU is updated by every batch: room in its page keeps those updates out of the index.
+        # Every batch updates popular SKUs. With free space in the page, these updates do not change the index.
         postgresql_with={"fillfactor": 50},
     )
     op.create_table(
@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "state IN ('RESERVED', 'REJECTED', 'COMMITTED', 'RELEASED', 'TOMBSTONE')", name="state_is_known"
         ),
-        # Each reservation is updated once or twice, soon after its insert: leave room for that.
+        # Each reservation is updated once or twice, soon after its insert. Free space in the page is left for that.
         postgresql_with={"fillfactor": 70},
     )
 

@@ -1,4 +1,4 @@
-"""How far the catalogue was published again."""
+"""Republications of the catalogue, with their progress."""
 
 from alembic import op
 

@@ -72,7 +72,7 @@ class NewProduct(RequestBody):
 
 
 class Replenishment(RequestBody):
-    """Pieces that arrived."""
+    """Pieces to add to a product's stock."""
 
     quantity: Annotated[StrictInt, Field(json_schema_extra=_between(1, LARGEST_REPLENISHMENT))]
 
@@ -86,8 +86,8 @@ class Product(BaseModel):
     version: Annotated[int, Field(description="Counts the listing and every new price")]
     initial: int
     replenished: int
-    on_hand: Annotated[int, Field(description="In the warehouse, reserved pieces included")]
-    reserved: Annotated[int, Field(description="Set aside for orders that are under way")]
+    on_hand: Annotated[int, Field(description="Pieces in the warehouse, with the reserved ones")]
+    reserved: Annotated[int, Field(description="Reserved for orders that have not ended")]
     sold: int
     available: Annotated[int, Field(description="on_hand - reserved")]
 
@@ -109,10 +109,12 @@ class Product(BaseModel):
 
 
 class ProductPage(BaseModel):
-    """Products in SKU order."""
+    """Products in the order of their SKUs."""
 
     products: list[Product]
-    next_cursor: Annotated[str | None, Field(description="Give it back as `cursor`; null on the last page")]
+    next_cursor: Annotated[
+        str | None, Field(description="Send it as `cursor` to get the next page; null on the last page")
+    ]
 
 
 class Line(BaseModel):
@@ -123,7 +125,7 @@ class Line(BaseModel):
 
 
 class Reservation(BaseModel):
-    """The stock of an order. TOMBSTONE marks an order whose cancellation arrived before the order itself."""
+    """The stock of an order. TOMBSTONE: the order was rejected or cancelled before `order-placed` arrived."""
 
     order_id: UUID
     state: State
@@ -136,9 +138,9 @@ class Republication(BaseModel):
     """The progress of a republication of the catalogue."""
 
     id: UUID
-    products: Annotated[int, Field(description="How many were published so far")]
+    products: Annotated[int, Field(description="Number of products that were published so far")]
     requested_at: datetime
-    finished_at: Annotated[datetime | None, Field(description="null while it is under way")]
+    finished_at: Annotated[datetime | None, Field(description="null while the republication is running")]
 
     @classmethod
     def of(cls, republication: domain.Republication) -> Self:
@@ -161,11 +163,11 @@ class Republication(BaseModel):
     ),
 )
 async def list_product(
-    new: NewProduct, db: Db, response: Response, idempotency_key: IdempotencyKey = None
+    new: NewProduct, database: Db, response: Response, idempotency_key: IdempotencyKey = None
 ) -> Product | JSONResponse:
     """List a product with its first stock. Publishes `inventory.product-listed.v1`."""
     headers = {"Location": f"/products/{new.sku}"}
-    async with db.transaction() as tx:
+    async with database.transaction() as tx:
         if first := await replay(tx, idempotency_key, new):
             return first
         product = await handlers.list_product(
@@ -188,9 +190,9 @@ async def list_product(
     tags=["products"],
     responses=problem_answers(_404="unknown-product", _422="invalid-sku, invalid-price, invalid-request"),
 )
-async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
+async def price_product(sku: SkuInPath, price: Price, database: Db) -> Product:
     """Set a new price. Publishes `inventory.product-priced.v1` with the product's next version."""
-    async with db.transaction() as tx:
+    async with database.transaction() as tx:
         product = await handlers.price_product(
             tx, sku=sku, price_minor=price.amount_minor, currency=price.currency
         )
@@ -208,11 +210,11 @@ async def price_product(sku: SkuInPath, price: Price, db: Db) -> Product:
     ),
 )
 async def replenish_product(
-    sku: SkuInPath, replenishment: Replenishment, db: Db, idempotency_key: IdempotencyKey = None
+    sku: SkuInPath, replenishment: Replenishment, database: Db, idempotency_key: IdempotencyKey = None
 ) -> Product | JSONResponse:
     """Add pieces to the stock. A repeated request with the same `Idempotency-Key` adds them once."""
     request = {"sku": sku, **replenishment.model_dump()}
-    async with db.transaction() as tx:
+    async with database.transaction() as tx:
         if first := await replay(tx, idempotency_key, request):
             return first
         product = await handlers.replenish_product(tx, sku=sku, quantity=replenishment.quantity)
@@ -223,19 +225,19 @@ async def replenish_product(
 
 @router.get(
     "/products",
-    summary="All products, page by page",
+    summary="List all products, page by page",
     tags=["products"],
     responses=problem_answers(_400="invalid-cursor", _422="invalid-request"),
 )
 async def read_products(
-    db: Db,
+    database: Db,
     cursors: PageCursors,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: PageCursor = None,
 ) -> ProductPage:
-    """Products in SKU order."""
+    """Products in the order of their SKUs."""
     after = cursors.decode(cursor, tuple[PositionText])[0] if cursor is not None else ""
-    async with db.reading() as connection:
+    async with database.reading() as connection:
         products = await handlers.read_products(connection, after, limit + 1)
     page, next_cursor = cursors.cut(products, limit, lambda product: [product.sku])
     return ProductPage(products=[Product.of(product) for product in page], next_cursor=next_cursor)
@@ -243,13 +245,13 @@ async def read_products(
 
 @router.get(
     "/products/{sku}",
-    summary="One product and its stock",
+    summary="Read one product and its stock",
     tags=["products"],
     responses=problem_answers(_404="unknown-product", _422="invalid-sku"),
 )
-async def read_product(sku: SkuInPath, db: Db) -> Product:
+async def read_product(sku: SkuInPath, database: Db) -> Product:
     """The product with its present price and stock."""
-    async with db.reading() as connection:
+    async with database.reading() as connection:
         return Product.of(await handlers.read_product(connection, sku))
 
 
@@ -263,13 +265,13 @@ async def read_product(sku: SkuInPath, db: Db) -> Product:
     summary="Publish the whole catalogue again",
     tags=["products"],
 )
-async def republish_catalogue(db: Db) -> JSONResponse:
+async def republish_catalogue(database: Db) -> JSONResponse:
     """Publish the present state of each product again, with its present version, for readers that lost the topic.
 
-    A reader that has this version drops the event. The worker publishes page by page. A second request in that time
-    gets the same republication.
+    A reader that already has this version ignores the event. A worker publishes page by page. While a republication is
+    running, a further request returns that republication.
     """
-    async with db.transaction() as tx:
+    async with database.transaction() as tx:
         republication = await handlers.open_republication(tx)
     body = Republication.of(republication).model_dump(mode="json")
     return JSONResponse(body, 202, {"Location": f"/republications/{republication.id}"})
@@ -277,13 +279,13 @@ async def republish_catalogue(db: Db) -> JSONResponse:
 
 @router.get(
     "/republications/{republication_id}",
-    summary="How far a republication is",
+    summary="Read the progress of a republication",
     tags=["products"],
     responses=problem_answers(_404="unknown-republication", _422="invalid-request"),
 )
-async def read_republication(republication_id: UUID, db: Db) -> Republication:
+async def read_republication(republication_id: UUID, database: Db) -> Republication:
     """The progress of a republication."""
-    async with db.reading() as connection:
+    async with database.reading() as connection:
         return Republication.of(await handlers.read_republication(connection, republication_id))
 
 
@@ -292,13 +294,13 @@ async def read_republication(republication_id: UUID, db: Db) -> Republication:
 
 @router.get(
     "/reservations/{order_id}",
-    summary="What an order holds",
+    summary="Read the reservation of an order",
     tags=["reservations"],
     responses=problem_answers(_404="unknown-reservation", _422="invalid-request"),
 )
-async def read_reservation(order_id: UUID, db: Db) -> Reservation:
+async def read_reservation(order_id: UUID, database: Db) -> Reservation:
     """The reservation of an order, in any state."""
-    async with db.reading() as connection:
+    async with database.reading() as connection:
         reservation, updated_at = await handlers.read_reservation(connection, order_id)
     return Reservation(
         order_id=reservation.order_id,

@@ -1,12 +1,14 @@
 """Tables and queries. Each query is one statement, for any number of orders or SKUs.
 
-All replicas take locks in the same order, so that they never deadlock: first the turn, then reservations by order
-id, then products by SKU.
+All replicas acquire locks in the same order, so that they never deadlock: first the stock lock, then reservations by
+order id, then products by SKU.
 
-The turn is a lock on stock as a whole. A consumer's transaction holds one call for each event type in its
-batch, and the calls do not know each other's SKUs: the second call of one replica would wait for a product of
-the other while it holds a product that the other's second call needs. A replica that waits for the turn holds
-no other lock. While it waits, its partitions fill a larger batch.
+The stock lock is one advisory lock for all stock. It is necessary because one transaction calls a handler for each
+event type in its batch, and each handler locks its own SKUs. Without it, replica A could lock product 1 in its first
+call and need product 2 in its second call, while replica B has locked product 2 and needs product 1.
+
+A replica that waits for the stock lock has no other lock. More messages arrive while it waits, so its next batch is
+larger and needs fewer statements per event.
 """
 
 import json
@@ -22,14 +24,14 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from chassis.postgres import Connection, Row
 from inventory.domain import (
     EFFECTS,
-    Act,
     Line,
+    NotEnoughStock,
     Product,
     Republication,
     Request,
     Reservation,
     State,
-    StockWouldNotHold,
+    StockAction,
 )
 
 metadata = sa.MetaData()
@@ -59,7 +61,7 @@ reservations = sa.Table(
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )
 
-# The progress of republications of the catalogue. At most one is running.
+# One row per republication of the catalogue, with its progress. At most one is running.
 republications = sa.Table(
     "republications",
     metadata,
@@ -139,8 +141,8 @@ async def lock_stock(connection: Connection, skus: Collection[str]) -> dict[str,
     return {row.sku: row.available for row in rows}
 
 
-# The statement adds increments and never writes absolute counts. Its guard refuses an act for which there is too little
-# stock, if a caller decided on counts that it had not locked. The table's CHECK constraints would refuse it too.
+# The statement adds increments and never writes absolute counts. Its WHERE clause refuses an action for which there is
+# too little stock, if a caller decided on counts that it had not locked. The table's CHECK constraints refuse it too.
 _MOVE_STOCK = sa.text("""
     WITH moves AS (
         SELECT sku,
@@ -160,28 +162,28 @@ _MOVE_STOCK = sa.text("""
 """)
 
 
-async def move_stock(connection: Connection, act: Act, quantities: Mapping[str, int]) -> None:
-    """Apply the effect of an act to each SKU (pieces per SKU). Raises StockWouldNotHold."""
-    effect = EFFECTS[act]
+async def move_stock(connection: Connection, action: StockAction, quantities: Mapping[str, int]) -> None:
+    """Apply the effect of an action to each SKU (pieces per SKU). Raises NotEnoughStock."""
+    effect = EFFECTS[action]
     moved = await connection.rows(
         _MOVE_STOCK,
         {"skus": list(quantities), "quantities": list(quantities.values()), **asdict(effect)},
     )
     if len(moved) != len(quantities):
-        raise StockWouldNotHold(act, quantities)
+        raise NotEnoughStock(action, quantities)
 
 
 # --- Reservations, many orders at once ------------------------------------------------------------
 
-# Taking the turn is part of the first statement of each use case, so it costs no round trip. A second call in the
-# same transaction has the lock already.
-_TURN = "turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtext('inventory.stock')))"
+# The stock lock is acquired within the first statement of each use case, so it needs no round trip of its own. A second
+# call in the same transaction has the lock already.
+_STOCK_LOCK = "stock_lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtext('inventory.stock')))"
 
 _INSERT_RESERVATIONS = sa.text(f"""
-    WITH {_TURN}
+    WITH {_STOCK_LOCK}
     INSERT INTO reservations (order_id, state, lines, version, updated_at)
     SELECT order_id, :state, CAST(lines AS jsonb), 1, :now
-    FROM turn, unnest(CAST(:order_ids AS uuid[]), CAST(:lines AS text[])) AS claim (order_id, lines)
+    FROM stock_lock, unnest(CAST(:order_ids AS uuid[]), CAST(:lines AS text[])) AS claim (order_id, lines)
     ORDER BY order_id
     ON CONFLICT (order_id) DO NOTHING
     RETURNING order_id
@@ -228,9 +230,9 @@ async def reject_claims(connection: Connection, order_ids: Collection[UUID]) -> 
 
 
 _LOCK_RESERVATIONS = sa.text(f"""
-    WITH {_TURN}
+    WITH {_STOCK_LOCK}
     SELECT order_id, state, lines, version
-    FROM turn, reservations
+    FROM stock_lock, reservations
     WHERE order_id = ANY (CAST(:order_ids AS uuid[]))
     ORDER BY order_id
     FOR UPDATE OF reservations
@@ -295,7 +297,7 @@ async def open_republication(connection: Connection, id: UUID) -> Republication:
     """Insert a republication with this id, or return the running one."""
     while True:
         row = await connection.row(_OPEN_REPUBLICATION, {"id": id})
-        if row is not None:  # no row: another one was finished or opened between the two statements
+        if row is not None:  # no row: another republication was finished or opened while this statement ran
             return Republication(**row)
 
 
@@ -309,10 +311,11 @@ async def claim_republication(connection: Connection) -> Row | None:
     return await connection.row(_CLAIM_REPUBLICATION)
 
 
-# Statements that move stock lock the products of a batch in another order than a page. The turn separates the two.
+# Statements that move stock lock the products of a batch in another order than a page does. With the stock lock, the
+# two never run at the same time.
 _LOCK_PAGE = sa.text(f"""
-    WITH {_TURN}
-    SELECT products.* FROM turn, products WHERE sku > :after ORDER BY sku LIMIT :limit FOR UPDATE OF products
+    WITH {_STOCK_LOCK}
+    SELECT products.* FROM stock_lock, products WHERE sku > :after ORDER BY sku LIMIT :limit FOR UPDATE OF products
 """)
 
 

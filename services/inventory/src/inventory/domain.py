@@ -1,4 +1,4 @@
-"""The rules of stock: allocation, the states of a reservation, and the effect of each act on the counts.
+"""The rules of stock: allocation, the states of a reservation, and the effect of each action on the counts.
 
 Stock is conserved: ``initial + replenished = on_hand + sold``, and ``0 <= reserved <= on_hand``.
 Available is ``on_hand - reserved``. Quantities are pieces.
@@ -79,18 +79,18 @@ class UnknownRepublication(Exception):
 
 
 class IllegalTransition(Exception):
-    """The act is not allowed in this state of the reservation."""
+    """The action is not allowed in this state of the reservation."""
 
-    def __init__(self, order_id: UUID, state: "State", act: "Act") -> None:
-        super().__init__(f"Cannot {act} the reservation of the order {order_id}: it is {state}.")
-        self.order_id, self.state, self.act = str(order_id), state, act
+    def __init__(self, order_id: UUID, state: "State", action: "StockAction") -> None:
+        super().__init__(f"Cannot {action} the reservation of the order {order_id}: it is {state}.")
+        self.order_id, self.state, self.action = str(order_id), state, action
 
 
-class StockWouldNotHold(Exception):
-    """An act would take more stock than there is. The caller decided on counts that it had not locked."""
+class NotEnoughStock(Exception):
+    """An action needs more stock than there is. The caller decided on counts that it had not locked."""
 
-    def __init__(self, act: "Act", quantities: Mapping[str, int]) -> None:
-        super().__init__(f"Cannot {act} {dict(quantities)}: one of these SKUs has too little stock.")
+    def __init__(self, action: "StockAction", quantities: Mapping[str, int]) -> None:
+        super().__init__(f"Cannot {action} {dict(quantities)}: one of these SKUs has too little stock.")
 
 
 # --- Products -------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def check_quantity(quantity: int, smallest: int, largest: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product with its price (minor units) and its stock. ``version`` grows with each price, not with stock."""
+    """A product with its price (minor units) and its stock. ``version`` grows with each new price, not with stock."""
 
     sku: str
     name: str
@@ -139,7 +139,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Republication:
-    """A republication of the catalogue. `products` were published so far; `finished_at` is None while it runs."""
+    """A republication of the catalogue. `products` is the number that is published so far.
+
+    `finished_at` is None while it runs.
+    """
 
     id: UUID
     products: int
@@ -151,7 +154,10 @@ class Republication:
 
 
 class State(StrEnum):
-    """The state of a reservation. TOMBSTONE: the release arrived before the order, so the order may not reserve."""
+    """The state of a reservation.
+
+    COMMITTED: the stock is sold. TOMBSTONE: the release arrived before the order, so the order may not reserve.
+    """
 
     RESERVED = "RESERVED"
     REJECTED = "REJECTED"
@@ -160,25 +166,25 @@ class State(StrEnum):
     TOMBSTONE = "TOMBSTONE"
 
 
-class Act(StrEnum):
-    """An act on the stock of an order."""
+class StockAction(StrEnum):
+    """An action on the stock of an order. COMMIT sells the reserved stock."""
 
     RESERVE = "reserve"
     COMMIT = "commit"
     RELEASE = "release"
 
 
-# An act that leads to the same state changes nothing. A pair that is missing is an illegal transition: for example,
+# An action that leads to the same state changes nothing. A pair that is missing is an illegal transition: for example,
 # a COMMIT of an order without a reservation would sell stock that was not reserved.
-TRANSITIONS: Mapping[tuple[State, Act], State] = MappingProxyType(
+TRANSITIONS: Mapping[tuple[State, StockAction], State] = MappingProxyType(
     {
-        (State.RESERVED, Act.COMMIT): State.COMMITTED,
-        (State.COMMITTED, Act.COMMIT): State.COMMITTED,
-        (State.RESERVED, Act.RELEASE): State.RELEASED,
-        (State.REJECTED, Act.RELEASE): State.REJECTED,
-        (State.RELEASED, Act.RELEASE): State.RELEASED,
-        (State.COMMITTED, Act.RELEASE): State.COMMITTED,
-        (State.TOMBSTONE, Act.RELEASE): State.TOMBSTONE,
+        (State.RESERVED, StockAction.COMMIT): State.COMMITTED,
+        (State.COMMITTED, StockAction.COMMIT): State.COMMITTED,
+        (State.RESERVED, StockAction.RELEASE): State.RELEASED,
+        (State.REJECTED, StockAction.RELEASE): State.REJECTED,
+        (State.RELEASED, StockAction.RELEASE): State.RELEASED,
+        (State.COMMITTED, StockAction.RELEASE): State.COMMITTED,
+        (State.TOMBSTONE, StockAction.RELEASE): State.TOMBSTONE,
     }
 )
 
@@ -192,11 +198,11 @@ class Effect:
     sold: int
 
 
-EFFECTS: Mapping[Act, Effect] = MappingProxyType(
+EFFECTS: Mapping[StockAction, Effect] = MappingProxyType(
     {
-        Act.RESERVE: Effect(on_hand=0, reserved=+1, sold=0),
-        Act.COMMIT: Effect(on_hand=-1, reserved=-1, sold=+1),
-        Act.RELEASE: Effect(on_hand=0, reserved=-1, sold=0),
+        StockAction.RESERVE: Effect(on_hand=0, reserved=+1, sold=0),
+        StockAction.COMMIT: Effect(on_hand=-1, reserved=-1, sold=+1),
+        StockAction.RELEASE: Effect(on_hand=0, reserved=-1, sold=0),
     }
 )
 
@@ -218,17 +224,17 @@ class Reservation:
     lines: tuple[Line, ...]
     version: int
 
-    def after(self, act: Act) -> "Reservation":
-        """The reservation after ``act``, or itself if the act changes nothing. Raises IllegalTransition."""
-        state = TRANSITIONS.get((self.state, act))
+    def after(self, action: StockAction) -> "Reservation":
+        """The reservation after ``action``, or itself if the action changes nothing. Raises IllegalTransition."""
+        state = TRANSITIONS.get((self.state, action))
         if state is None:
-            raise IllegalTransition(self.order_id, self.state, act)
+            raise IllegalTransition(self.order_id, self.state, action)
         return self if state is self.state else replace(self, state=state, version=self.version + 1)
 
 
-def moved(held: Iterable[Reservation], act: Act) -> list[Reservation]:
-    """Apply ``act``, and return the reservations that it changed, with their new state. Raises IllegalTransition."""
-    pairs = [(before, before.after(act)) for before in held]
+def apply_action(reservations: Iterable[Reservation], action: StockAction) -> list[Reservation]:
+    """Apply ``action``, and return the reservations that it changed, with their new state. Raises IllegalTransition."""
+    pairs = [(before, before.after(action)) for before in reservations]
     return [after for before, after in pairs if after is not before]
 
 
@@ -245,7 +251,7 @@ def quantities(lines: Iterable[Line]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An order that asks for stock."""
+    """An order for which stock is to be reserved."""
 
     order_id: UUID
     lines: tuple[Line, ...]
@@ -253,7 +259,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A SKU of which less is available than the order needs. Of an unknown SKU, 0 is available."""
+    """A SKU of which fewer pieces are available than the order needs. An unknown SKU has 0 available pieces."""
 
     sku: str
     requested: int
@@ -262,19 +268,19 @@ class Shortage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision about one order: all of its lines, or no line and the shortages."""
+    """The decision about one order. It gets all of its lines, or no line. Then `shortages` says why."""
 
     request: Request
     shortages: tuple[Shortage, ...]
 
     @property
-    def reserved(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether the order gets its stock."""
         return not self.shortages
 
 
 def allocate(requests: Sequence[Request], available: Mapping[str, int]) -> list[Decision]:
-    """Decide orders one after the other: each takes all of its lines or none, and the next one gets the rest.
+    """Decide orders one after the other. Each gets all of its lines or none. The pieces that are left go to the next.
 
     ``available``: pieces per SKU; a SKU that is missing has none.
     """

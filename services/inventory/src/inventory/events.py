@@ -44,7 +44,7 @@ class StockReserved(
 class StockRejected(
     PublishedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
 ):
-    """No stock is reserved, because some SKUs have too little."""
+    """No stock is reserved for the order, because at least one SKU has too little stock."""
 
     order_id: UUID
     version: int
@@ -77,7 +77,7 @@ class StockReleased(
 class ProductListed(
     PublishedEvent, type="inventory.product-listed.v1", topic="inventory.product.v1", key="sku"
 ):
-    """A product can be ordered from now on. Carries the product's whole public state."""
+    """A product can be ordered from now on. The event contains the product's whole public state."""
 
     sku: str
     version: int
@@ -88,7 +88,7 @@ class ProductListed(
 class ProductPriced(
     PublishedEvent, type="inventory.product-priced.v1", topic="inventory.product.v1", key="sku"
 ):
-    """A product has a new price. Carries the product's whole public state."""
+    """A product has a new price. The event contains the product's whole public state."""
 
     sku: str
     version: int
@@ -107,7 +107,7 @@ class OrderedLine(ConsumedPart):
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
-    """An order asks for stock.
+    """An order was placed: its stock is to be reserved.
 
     Inventory uses the lines. It reads what payments reads too: if payments could not read the order, no payment would
     ever end its reservation.
@@ -125,7 +125,7 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
 class OrderConfirmed(
     ConsumedEvent, type="orders.order-confirmed.v1", topic="orders.order.v1", key="order_id"
 ):
-    """The order's stock is sold."""
+    """The order was confirmed: its stock is to be sold."""
 
     order_id: UUID
 
@@ -139,6 +139,6 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """The customer or the deadline cancelled the order: its stock is to be released."""
+    """The order was cancelled, for any reason: its stock is to be released."""
 
     order_id: UUID

@@ -1,6 +1,6 @@
 """One function per use case. Handlers know neither HTTP nor Kafka, and never commit.
 
-A handler of events takes a whole batch. It costs the same few statements for one order as for 500.
+A handler of events gets a whole batch. It runs the same few statements for one order as for 500.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from chassis.events import CURRENCIES, Batch, Cause, Money, new_id
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from inventory import db, domain
-from inventory.domain import Act, Line, Product, Republication, Reservation
+from inventory.domain import Line, Product, Republication, Reservation, StockAction
 from inventory.events import (
     OrderCancelled,
     OrderConfirmed,
@@ -53,27 +53,27 @@ async def reserve_stock(tx: Transaction, placed: Batch[OrderPlaced]) -> None:
 
 
 async def _carry_out(tx: Transaction, decisions: list[domain.Decision]) -> None:
-    taken = _pieces(decision.request.lines for decision in decisions if decision.reserved)
-    if taken:
-        await db.move_stock(tx.connection, Act.RESERVE, taken)
-    rejected = [decision.request.order_id for decision in decisions if not decision.reserved]
+    reserved = _pieces(decision.request.lines for decision in decisions if decision.is_accepted)
+    if reserved:
+        await db.move_stock(tx.connection, StockAction.RESERVE, reserved)
+    rejected = [decision.request.order_id for decision in decisions if not decision.is_accepted]
     if rejected:
         await db.reject_claims(tx.connection, rejected)
 
 
 async def commit_stock(tx: Transaction, confirmed: Batch[OrderConfirmed]) -> None:
-    """Sell the stock that each order has reserved. An order that was committed before is not changed.
+    """Sell the stock that each order has reserved. An order whose stock is sold already is not changed.
 
     Raises UnknownReservation or IllegalTransition for an order that has no stock reserved.
     """
     now = datetime.now(UTC)
     causes = {event.data.order_id: event.cause for event in confirmed}
-    held = await db.lock_reservations(tx.connection, causes.keys())
+    locked = await db.lock_reservations(tx.connection, causes.keys())
     for order_id in causes:
-        if order_id not in held:
+        if order_id not in locked:
             raise domain.UnknownReservation(order_id)
-    committed = domain.moved((held[order_id] for order_id in causes), Act.COMMIT)
-    await _save(tx, committed, Act.COMMIT, now)
+    committed = domain.apply_action((locked[order_id] for order_id in causes), StockAction.COMMIT)
+    await _save(tx, committed, StockAction.COMMIT, now)
     for reservation in committed:
         event = StockCommitted(
             order_id=reservation.order_id,
@@ -90,7 +90,7 @@ async def release_stock_of_rejected(tx: Transaction, rejected: Batch[OrderReject
 
 
 async def release_stock_of_cancelled(tx: Transaction, cancelled: Batch[OrderCancelled]) -> None:
-    """Release the stock of orders that the customer or the deadline cancelled."""
+    """Release the stock of cancelled orders."""
     await _release_stock(tx, {event.data.order_id: event.cause for event in cancelled})
 
 
@@ -101,9 +101,9 @@ async def _release_stock(tx: Transaction, causes: Mapping[UUID, Cause]) -> None:
     """
     now = datetime.now(UTC)
     await db.leave_tombstones(tx.connection, causes.keys(), now)
-    held = await db.lock_reservations(tx.connection, causes.keys())
-    released = domain.moved((held[order_id] for order_id in causes), Act.RELEASE)
-    await _save(tx, released, Act.RELEASE, now)
+    locked = await db.lock_reservations(tx.connection, causes.keys())
+    released = domain.apply_action((locked[order_id] for order_id in causes), StockAction.RELEASE)
+    await _save(tx, released, StockAction.RELEASE, now)
     for reservation in released:
         event = StockReleased(
             order_id=reservation.order_id,
@@ -114,10 +114,10 @@ async def _release_stock(tx: Transaction, causes: Mapping[UUID, Cause]) -> None:
         tx.publish(event, cause=causes[reservation.order_id])
 
 
-async def _save(tx: Transaction, changed: list[Reservation], act: Act, now: datetime) -> None:
+async def _save(tx: Transaction, changed: list[Reservation], action: StockAction, now: datetime) -> None:
     if changed:
         await db.save_reservations(tx.connection, changed, now)
-        await db.move_stock(tx.connection, act, _pieces(reservation.lines for reservation in changed))
+        await db.move_stock(tx.connection, action, _pieces(reservation.lines for reservation in changed))
 
 
 def _request(order: OrderPlaced) -> domain.Request:
@@ -126,7 +126,7 @@ def _request(order: OrderPlaced) -> domain.Request:
 
 def _answer(decision: domain.Decision, now: datetime) -> StockReserved | StockRejected:
     order_id = decision.request.order_id
-    if decision.reserved:
+    if decision.is_accepted:
         return StockReserved(
             order_id=order_id, version=1, lines=_lines(decision.request.lines), reserved_at=now
         )
@@ -211,7 +211,7 @@ REPUBLISH_PAGE = 200
 
 
 async def open_republication(tx: Transaction) -> Republication:
-    """Start a republication of the whole catalogue. If one is running, it is returned and no other one starts."""
+    """Start a republication of the whole catalogue. While a republication is running, return that one instead."""
     tx.wake("republish-catalogue")
     return await db.open_republication(tx.connection, new_id())
 
@@ -219,20 +219,20 @@ async def open_republication(tx: Transaction) -> Republication:
 async def republish_page(tx: Transaction) -> int:
     """Publish the next page of the running republication. Returns the number of its products.
 
-    Products keep their versions. The products of a page are locked until the commit, so that a product's newer price
-    is published after the older one. The topic is compacted: it keeps the last event of each key.
+    Products keep their versions. The topic is compacted: it keeps the last event of each key. So the products of a page
+    are locked until the commit. Then a newer price of a product is always published after the older one.
     """
-    under_way = await db.claim_republication(tx.connection)
-    if under_way is None:
+    running = await db.claim_republication(tx.connection)
+    if running is None:
         return 0
-    page = await db.lock_page(tx.connection, under_way.after_sku, REPUBLISH_PAGE)
+    page = await db.lock_page(tx.connection, running.after_sku, REPUBLISH_PAGE)
     for product in page:
         kind = ProductListed if product.version == 1 else ProductPriced
         event = kind(sku=product.sku, version=product.version, name=product.name, price=_price(product))
         tx.publish(event, cause=tx.cause_of_request(product.sku))
-    after_sku = page[-1].sku if page else under_way.after_sku
+    after_sku = page[-1].sku if page else running.after_sku
     is_last = len(page) < REPUBLISH_PAGE
-    await db.save_republication(tx.connection, under_way.id, after_sku, len(page), is_last=is_last)
+    await db.save_republication(tx.connection, running.id, after_sku, len(page), is_last=is_last)
     return len(page)
 
 
@@ -257,7 +257,7 @@ async def read_product(connection: Connection, sku: str) -> Product:
 
 
 async def read_products(connection: Connection, after: str, limit: int) -> list[Product]:
-    """Up to `limit` products in SKU order, beginning behind the SKU `after`."""
+    """At most `limit` products in the order of SKUs, beginning after the SKU `after`."""
     return await db.products_after(connection, after, limit)
 
 

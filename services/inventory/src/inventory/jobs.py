@@ -1,4 +1,7 @@
-"""The job of inventory that runs by the clock: it publishes the catalogue again after a request."""
+"""The job of inventory. It publishes the catalogue again after a request.
+
+It runs at once after the request, and at a fixed interval.
+"""
 
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database

@@ -1,9 +1,9 @@
-"""The settings of inventory, from its environment."""
+"""The settings of the inventory service, from its environment."""
 
 from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Inventory has only the settings that every service has."""
+    """The inventory service has only the settings that every service has."""
 
     service_name: str = "inventory"

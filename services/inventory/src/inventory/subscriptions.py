@@ -11,6 +11,6 @@ SUBSCRIPTIONS = Subscriptions(
         OrderRejected: handlers.release_stock_of_rejected,
         OrderCancelled: handlers.release_stock_of_cancelled,
     },
-    # No customer waits for stock to be sold or given back.
+    # No customer waits until stock is sold or released.
     deferrable=(OrderConfirmed, OrderRejected, OrderCancelled),
 )

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from chassis.events import new_id
 from inventory import db, handlers
-from inventory.domain import Act, IllegalTransition, State, StockWouldNotHold, UnknownReservation
+from inventory.domain import IllegalTransition, NotEnoughStock, State, StockAction, UnknownReservation
 from inventory.events import (
     OrderCancelled,
     OrderConfirmed,
@@ -236,12 +236,12 @@ async def test_transactions_of_several_calls_take_turns_and_never_deadlock(floor
 
 async def test_the_guard_stops_a_decision_that_was_made_on_stale_counts(floor: Any) -> None:
     await floor.stock(mug=1, cup=9)
-    with pytest.raises(StockWouldNotHold, match="mug"):
+    with pytest.raises(NotEnoughStock, match="mug"):
         async with floor.db.transaction() as tx:
-            await db.move_stock(tx.connection, Act.RESERVE, {"cup": 1, "mug": 2})
-    with pytest.raises(StockWouldNotHold):
+            await db.move_stock(tx.connection, StockAction.RESERVE, {"cup": 1, "mug": 2})
+    with pytest.raises(NotEnoughStock):
         async with floor.db.transaction() as tx:
-            await db.move_stock(tx.connection, Act.RELEASE, {"mug": 1})
+            await db.move_stock(tx.connection, StockAction.RELEASE, {"mug": 1})
     assert await floor.counts("cup") == (9, 0, 0)
 
 

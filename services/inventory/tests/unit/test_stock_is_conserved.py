@@ -8,14 +8,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from inventory.domain import (
     EFFECTS,
-    Act,
     IllegalTransition,
     Line,
     Request,
     Reservation,
     State,
+    StockAction,
     allocate,
-    moved,
+    apply_action,
     quantities,
 )
 
@@ -47,22 +47,22 @@ class Stock(RuleBasedStateMachine):
         requests = [Request(id, lines) for id, lines in batch.items() if id not in self.reservations]
         available = {sku: counts.on_hand - counts.reserved for sku, counts in self.products.items()}
         for decision in allocate(requests, available):
-            state = State.RESERVED if decision.reserved else State.REJECTED
+            state = State.RESERVED if decision.is_accepted else State.REJECTED
             held = Reservation(decision.request.order_id, state, decision.request.lines, 1)
             self.reservations[held.order_id] = held
-            if decision.reserved:
-                self.move(Act.RESERVE, held.lines)
+            if decision.is_accepted:
+                self.move(StockAction.RESERVE, held.lines)
 
     @rule(order_id=ORDERS)
     def release(self, order_id: UUID) -> None:
         tombstone = Reservation(order_id, State.TOMBSTONE, (), 1)
-        self.end(self.reservations.setdefault(order_id, tombstone), Act.RELEASE)
+        self.end(self.reservations.setdefault(order_id, tombstone), StockAction.RELEASE)
 
     @rule(order_id=ORDERS)
     def commit(self, order_id: UUID) -> None:
         if held := self.reservations.get(order_id):
             try:
-                self.end(held, Act.COMMIT)
+                self.end(held, StockAction.COMMIT)
             except IllegalTransition:
                 assert held.state not in (State.RESERVED, State.COMMITTED)
 
@@ -71,12 +71,12 @@ class Stock(RuleBasedStateMachine):
         self.products[sku].replenished += quantity
         self.products[sku].on_hand += quantity
 
-    def end(self, held: Reservation, act: Act) -> None:
-        for reservation in moved([held], act):
+    def end(self, held: Reservation, act: StockAction) -> None:
+        for reservation in apply_action([held], act):
             self.reservations[reservation.order_id] = reservation
             self.move(act, reservation.lines)
 
-    def move(self, act: Act, lines: tuple[Line, ...]) -> None:
+    def move(self, act: StockAction, lines: tuple[Line, ...]) -> None:
         effect = EFFECTS[act]
         for sku, quantity in quantities(lines).items():
             counts = self.products[sku]

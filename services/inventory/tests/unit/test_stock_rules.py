@@ -7,7 +7,6 @@ import pytest
 from inventory.domain import (
     EFFECTS,
     TRANSITIONS,
-    Act,
     IllegalTransition,
     InvalidPrice,
     InvalidQuantity,
@@ -17,11 +16,12 @@ from inventory.domain import (
     Reservation,
     Shortage,
     State,
+    StockAction,
     allocate,
+    apply_action,
     check_price,
     check_quantity,
     check_sku,
-    moved,
     quantities,
 )
 
@@ -36,13 +36,13 @@ def reservation(state: State) -> Reservation:
 
 def test_an_order_gets_all_of_its_lines() -> None:
     [decision] = allocate([request(mug=2, cup=1)], {"mug": 2, "cup": 5})
-    assert decision.reserved
+    assert decision.is_accepted
 
 
 def test_an_order_that_lacks_one_sku_gets_none_of_its_lines_and_leaves_them_to_the_next() -> None:
     first, second = allocate([request(mug=2, cup=9), request(mug=2)], {"mug": 2, "cup": 5})
     assert first.shortages == (Shortage("cup", requested=9, available=5),)
-    assert second.reserved
+    assert second.is_accepted
 
 
 def test_every_short_sku_is_named() -> None:
@@ -52,7 +52,7 @@ def test_every_short_sku_is_named() -> None:
 
 def test_orders_are_decided_in_the_order_of_arrival() -> None:
     decisions = allocate([request(mug=2), request(mug=2), request(mug=1)], {"mug": 3})
-    assert [decision.reserved for decision in decisions] == [True, False, True]
+    assert [decision.is_accepted for decision in decisions] == [True, False, True]
     assert decisions[1].shortages == (Shortage("mug", requested=2, available=1),)
 
 
@@ -77,8 +77,10 @@ def test_quantities_add_up_per_sku() -> None:
     assert quantities([Line("mug", 1), Line("cup", 2), Line("mug", 3)]) == {"mug": 4, "cup": 2}
 
 
-@pytest.mark.parametrize(("act", "state"), [(Act.COMMIT, State.COMMITTED), (Act.RELEASE, State.RELEASED)])
-def test_a_reservation_can_be_committed_or_released(act: Act, state: State) -> None:
+@pytest.mark.parametrize(
+    ("act", "state"), [(StockAction.COMMIT, State.COMMITTED), (StockAction.RELEASE, State.RELEASED)]
+)
+def test_a_reservation_can_be_committed_or_released(act: StockAction, state: State) -> None:
     after = reservation(State.RESERVED).after(act)
     assert (after.state, after.version) == (state, 2)
 
@@ -86,19 +88,19 @@ def test_a_reservation_can_be_committed_or_released(act: Act, state: State) -> N
 @pytest.mark.parametrize("state", [State.REJECTED, State.RELEASED, State.COMMITTED, State.TOMBSTONE])
 def test_release_leaves_alone_what_holds_no_stock(state: State) -> None:
     before = reservation(state)
-    assert before.after(Act.RELEASE) is before
-    assert moved([before], Act.RELEASE) == []
+    assert before.after(StockAction.RELEASE) is before
+    assert apply_action([before], StockAction.RELEASE) == []
 
 
 def test_a_second_commit_changes_nothing() -> None:
     before = reservation(State.COMMITTED)
-    assert before.after(Act.COMMIT) is before
+    assert before.after(StockAction.COMMIT) is before
 
 
 @pytest.mark.parametrize("state", [State.REJECTED, State.RELEASED, State.TOMBSTONE])
 def test_what_holds_no_stock_cannot_be_committed(state: State) -> None:
     with pytest.raises(IllegalTransition, match=f"Cannot commit .*: it is {state}"):
-        reservation(state).after(Act.COMMIT)
+        reservation(state).after(StockAction.COMMIT)
 
 
 def test_every_change_of_state_is_one_of_a_reservation_that_holds_stock() -> None:
@@ -109,8 +111,8 @@ def test_every_change_of_state_is_one_of_a_reservation_that_holds_stock() -> Non
 def test_every_effect_keeps_the_pieces_and_commit_and_release_give_back_what_reserve_took() -> None:
     for effect in EFFECTS.values():
         assert effect.on_hand + effect.sold == 0
-    for act in (Act.COMMIT, Act.RELEASE):
-        assert EFFECTS[Act.RESERVE].reserved + EFFECTS[act].reserved == 0
+    for act in (StockAction.COMMIT, StockAction.RELEASE):
+        assert EFFECTS[StockAction.RESERVE].reserved + EFFECTS[act].reserved == 0
 
 
 @pytest.mark.parametrize("sku", ["a", "Mug-1_b.2", "x" * 64])

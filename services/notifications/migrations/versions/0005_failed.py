@@ -1,4 +1,4 @@
-"""A notification that no channel will ever take ends as FAILED."""
+"""The state FAILED, for a notification whose message no channel will ever accept."""
 
 from alembic import op
 

@@ -20,16 +20,16 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
 
 
 class Notification(BaseModel):
-    """One message to a customer about one outcome of an order. Times are RFC 3339."""
+    """A message to a customer about one outcome of an order, with its state. Times are RFC 3339."""
 
     id: UUID
     order_id: UUID
     kind: Kind
     customer_id: str
     state: State
-    channel: str | None = Field(description="the channel that took it; null before")
-    message_id: str = Field(description="the Message-ID on the wire, the same at every attempt")
-    attempts: int = Field(description="deliveries begun")
+    channel: str | None = Field(description="the channel that accepted the message; null until then")
+    message_id: str = Field(description="the Message-ID header of the e-mail, the same at every attempt")
+    attempts: int = Field(description="number of attempts to send the message")
     last_error: str | None = Field(description="why the last attempt failed, in one word")
     created_at: datetime
     sent_at: datetime | None
@@ -37,7 +37,9 @@ class Notification(BaseModel):
 
 class NotificationPage(BaseModel):
     notifications: list[Notification]
-    next_cursor: str | None = Field(description="ask for the next page with it; null on the last page")
+    next_cursor: str | None = Field(
+        description="send it as `cursor` to get the next page; null on the last page"
+    )
 
 
 @router.get(
@@ -71,6 +73,9 @@ async def list_notifications(
     responses=problem_answers(_404="unknown-notification", _409="not-failed", _422="invalid-request"),
 )
 async def retry_notification(notification_id: UUID, database: Db) -> Notification:
-    """Send a FAILED notification again, after its cause (`last_error`) was removed. It becomes PENDING and due."""
+    """Send a FAILED notification again, after the cause of the failure (`last_error`) was removed.
+
+    It becomes PENDING and due.
+    """
     async with database.transaction() as tx:
         return Notification.model_validate(await handlers.retry_notification(tx, notification_id))

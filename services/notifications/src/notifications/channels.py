@@ -1,6 +1,6 @@
 """Channels to the customer: the log, or e-mail. One more module, because e-mail is an outside system (0002).
 
-A channel is opened for a batch of letters, and gives a function that sends one letter.
+A channel is opened for a batch of messages. `open` yields a function that sends one message.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,38 +23,44 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from chassis.jobs import NotNow
-from notifications.domain import Letter
+from chassis.jobs import TryLater
+from notifications.domain import Message
 from notifications.settings import ADDRESS_ERRORS, address_of
 
 log = structlog.get_logger("notifications")
 
-Send = Callable[[Letter], Awaitable[None]]
+Send = Callable[[Message], Awaitable[None]]
 
 LOST = (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError)
 """Errors after which the connection cannot be used again."""
 MOST_LOST = 2
 TOO_MANY_RECIPIENTS = 552
-"""Some relays answer 552 where they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
+"""Some SMTP servers answer 552 if they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
 
-class Unavailable(NotNow):
-    """The channel takes no letter now. The text is a slug."""
+class ChannelUnavailable(TryLater):
+    """The channel accepts no message now. The text of the error is a slug."""
 
 
-class NotTaken(NotNow):
-    """The channel did not take this letter, and may take the next one. The text is a slug without an address."""
+class NotAccepted(TryLater):
+    """The channel did not accept this message now, and may accept the next one.
+
+    The text of the error is a slug without an address.
+    """
 
 
 class Undeliverable(Exception):
-    """The channel will never take this letter: it has no valid address, or the relay refused it permanently.
+    """The channel will never accept this message: it has no valid address, or the server refused it permanently.
 
-    The text is a slug without an address.
+    The text of the error is a slug without an address.
     """
 
 
 class Channel(Protocol):
-    """`open` raises Unavailable; `send` raises Unavailable, NotTaken or Undeliverable."""
+    """A way to send messages.
+
+    `open` raises ChannelUnavailable. The function that it yields raises ChannelUnavailable, NotAccepted, Undeliverable.
+    """
 
     name: str
 
@@ -73,28 +79,28 @@ class LogChannel:
     async def open(self) -> AsyncIterator[Send]:
         yield self._send
 
-    async def _send(self, letter: Letter) -> None:
+    async def _send(self, message: Message) -> None:
         log.info(
             "customer-told",
-            order_id=str(letter.order_id),
-            kind=letter.kind,
-            message_id=letter.message_id,
-            subject=letter.subject,
-            text=letter.text,
+            order_id=str(message.order_id),
+            kind=message.kind,
+            message_id=message.message_id,
+            subject=message.subject,
+            text=message.text,
         )
 
 
 class SmtpChannel:
-    """Sends e-mail through a relay: one connection per batch, STARTTLS where the relay offers it.
+    """Sends e-mail through an SMTP server: one connection per batch, STARTTLS if the server offers it.
 
-    If the relay goes silent or hangs up at a letter, the next letter gets a new connection: the cause may be one
-    recipient. After the second one in a row the relay counts as unavailable.
+    If the server goes silent or closes the connection at a message, the next message gets a new connection: the cause
+    may be one recipient. After the second one in a row the server counts as unavailable.
 
-    With a login, smtp:// requires STARTTLS: a relay that does not offer it, or whose certificate is not valid, gets
-    neither login nor message. A user name alone is a login too, because it may be a token.
+    With a login, smtp:// requires STARTTLS. If the server does not offer it, or its certificate is not valid, the
+    server gets neither login nor message. A user name alone is a login too, because it may be a token.
 
-    `url` is smtp://user:password@host:port or smtps://…; the ports are 25 and 465 if it names none.
-    `address_template` holds `{customer_id}`: the shop keeps no addresses.
+    `url` is smtp://user:password@host:port or smtps://…. The default ports are 25 and 465.
+    `address_template` contains `{customer_id}`, because the shop stores no addresses. `timeout` is in seconds.
     """
 
     name = "smtp"
@@ -108,20 +114,20 @@ class SmtpChannel:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Send]:
         client: SMTP | None = await self._connected()
-        lost = 0  # connections in a row that a letter has lost
+        lost = 0  # connections in a row that a message has lost
 
-        async def send(letter: Letter) -> None:
+        async def send(message: Message) -> None:
             nonlocal client, lost
-            message = self._email(letter)
+            email = self._email(message)
             client = client or await self._connected()
             try:
-                await self._send(client, letter, message)
+                await self._send(client, message, email)
             except LOST as error:
                 client.close()
                 client = None
                 lost += 1
-                raise (NotTaken if lost < MOST_LOST else Unavailable)(_slug(error)) from error
-            except (NotTaken, Undeliverable):
+                raise (NotAccepted if lost < MOST_LOST else ChannelUnavailable)(_slug(error)) from error
+            except (NotAccepted, Undeliverable):
                 lost = 0
                 raise
             lost = 0
@@ -130,14 +136,14 @@ class SmtpChannel:
             yield send
         finally:
             if client is not None:
-                await _say_goodbye(client)
+                await _quit(client)
 
     async def _connected(self) -> SMTP:
         client = self._client()
         try:
             await client.connect()
         except (SMTPException, OSError) as error:
-            raise Unavailable(_slug(error)) from error
+            raise ChannelUnavailable(_slug(error)) from error
         return client
 
     def _client(self) -> SMTP:
@@ -153,35 +159,35 @@ class SmtpChannel:
             timeout=self._timeout,
         )
 
-    async def _send(self, client: SMTP, letter: Letter, message: EmailMessage) -> None:
+    async def _send(self, client: SMTP, message: Message, email: EmailMessage) -> None:
         try:
-            await client.send_message(message)
+            await client.send_message(email)
         except LOST:
             raise
         except SMTPNotSupported as error:
             # If it is the sender or the template, the message is sent after the settings are corrected.
-            refused = NotTaken if letter.customer_id.isascii() else Undeliverable
+            refused = NotAccepted if message.customer_id.isascii() else Undeliverable
             raise refused("smtputf8-not-supported") from error
         except SMTPException as error:
-            raise (Undeliverable if _is_final(error) else NotTaken)(_slug(error)) from error
+            raise (Undeliverable if _is_final(error) else NotAccepted)(_slug(error)) from error
 
-    def _email(self, letter: Letter) -> EmailMessage:
-        message = EmailMessage()
+    def _email(self, message: Message) -> EmailMessage:
+        email = EmailMessage()
         try:
-            message["To"] = address_of(self._address_template, letter.customer_id)
+            email["To"] = address_of(self._address_template, message.customer_id)
         except ADDRESS_ERRORS as error:
             raise Undeliverable("invalid-address") from error
-        message["From"] = self._sender
-        message["Subject"] = letter.subject
-        message["Message-ID"] = letter.message_id
-        message["Date"] = format_datetime(letter.created_at)
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text)
-        return message
+        email["From"] = self._sender
+        email["Subject"] = message.subject
+        email["Message-ID"] = message.message_id
+        email["Date"] = format_datetime(message.created_at)
+        email["Auto-Submitted"] = "auto-generated"
+        email.set_content(message.text)
+        return email
 
 
-async def _say_goodbye(client: SMTP) -> None:
-    """Send QUIT, as the protocol asks. Errors of a relay that has gone are ignored."""
+async def _quit(client: SMTP) -> None:
+    """Send QUIT, as the protocol requires. Errors are ignored: the connection may be closed already."""
     try:
         await client.quit()
     except (SMTPException, OSError):
@@ -189,9 +195,9 @@ async def _say_goodbye(client: SMTP) -> None:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the relay refused the recipient or the message permanently (5xx).
+    """Whether the server refused the recipient or the message permanently (5xx).
 
-    A refused sender or login is a fault of the settings and not of the letter.
+    If it refuses the sender or the login, the settings are wrong and not the message.
     """
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         code = error.recipients[0].code
@@ -202,7 +208,7 @@ def _is_final(error: Exception) -> bool:
 def _slug(error: Exception) -> str:
     """The error in one word.
 
-    The relay's text is left out, because it often contains the customer's address.
+    The server's text is left out, because it often contains the customer's address.
     """
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         return f"smtp-{error.recipients[0].code}"

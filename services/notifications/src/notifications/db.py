@@ -25,12 +25,12 @@ from sqlalchemy import (
 
 from chassis.events import Cause, written
 from chassis.postgres import Connection, Row
-from notifications.domain import Kind, Letter, State
+from notifications.domain import Kind, Message, State
 
 metadata = MetaData()
 
-# `due_at` is the end of a lease or of a pause: no job takes a PENDING row before it. The three cause columns store
-# the event that caused the message, so that NotificationSent continues its trace.
+# `due_at` is the end of a lease or of a pause: no job claims a PENDING row before this time. cause_event_id,
+# correlation_id and traceparent store the event that caused the message, so that NotificationSent continues its trace.
 notifications = Table(
     "notifications",
     metadata,
@@ -61,8 +61,8 @@ notifications = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
-    """A new notification. `reason` is the text of the event."""
+class NewNotification:
+    """A notification to insert. `reason` is the value in the event, or None."""
 
     id: UUID
     order_id: UUID
@@ -76,8 +76,8 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A notification that has just become SENT, with the cause of its event."""
+class SentNotification:
+    """A notification that has just become SENT. `cause` is the event that caused the message."""
 
     id: UUID
     order_id: UUID
@@ -120,13 +120,13 @@ _CLAIM = text(
     """
 )
 
-# The state in the condition makes it a compare-and-set: of two jobs that sent the same message, one publishes.
+# The condition on the state makes it a compare-and-set: if two jobs have sent the same message, one of them publishes.
 _MARK_SENT = text(
     """
     UPDATE notifications AS n
-    SET state = 'SENT', channel = taken.channel, sent_at = clock_timestamp(), last_error = NULL
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:channels AS text[])) AS taken (id, channel)
-    WHERE n.id = taken.id AND state = 'PENDING'
+    SET state = 'SENT', channel = accepted.channel, sent_at = clock_timestamp(), last_error = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:channels AS text[])) AS accepted (id, channel)
+    WHERE n.id = accepted.id AND state = 'PENDING'
     RETURNING n.id, order_id, kind, n.channel, sent_at, cause_event_id, correlation_id, traceparent
     """
 )
@@ -141,7 +141,7 @@ _POSTPONE = text(
     """
 )
 
-_GIVE_UP = text(
+_MARK_FAILED = text(
     """
     UPDATE notifications AS n
     SET state = 'FAILED', last_error = failed.error
@@ -160,7 +160,6 @@ _RETRY = text(
 
 _COUNT_FAILED = text("SELECT count(*) FROM notifications WHERE state = 'FAILED'")
 
-
 _OLDEST = text(
     """
     SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM notifications
@@ -169,13 +168,13 @@ _OLDEST = text(
 )
 
 
-async def oldest_letter_seconds(connection: Connection) -> float:
-    """The age of the oldest PENDING notification, in seconds."""
+async def oldest_message_seconds(connection: Connection) -> float:
+    """Seconds since the oldest PENDING notification was created, or 0."""
     return float(await connection.value(_OLDEST))
 
 
-async def insert_notifications(connection: Connection, new: Sequence[Announcement]) -> None:
-    """Insert notifications as PENDING. One that exists for its order and kind stays as it is."""
+async def insert_notifications(connection: Connection, new: Sequence[NewNotification]) -> None:
+    """Insert notifications as PENDING. If one exists for the order and kind, it is not changed."""
     await connection.execute(
         _INSERT,
         {
@@ -194,19 +193,19 @@ async def insert_notifications(connection: Connection, new: Sequence[Announcemen
     )
 
 
-async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Letter]:
+async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Message]:
     """Claim at most `most` due notifications for `lease` seconds. Rows that another job has locked are skipped.
 
     Those that failed most often are last, because one that fails again may take seconds.
     """
     rows = await connection.rows(_CLAIM, {"lease": lease, "most": most})
-    return sorted((_letter(row) for row in rows), key=lambda letter: (letter.attempts, letter.id))
+    return sorted((_message(row) for row in rows), key=lambda message: (message.attempts, message.id))
 
 
-async def mark_sent(connection: Connection, channels: Mapping[UUID, str]) -> list[Sent]:
-    """Make PENDING notifications SENT, each with its channel. Returns those that this call changed."""
-    taken = {"ids": list(channels), "channels": list(channels.values())}
-    rows = await connection.rows(_MARK_SENT, taken)
+async def mark_sent(connection: Connection, channels: Mapping[UUID, str]) -> list[SentNotification]:
+    """Make PENDING notifications SENT. `channels` maps an id to the channel. Returns those that this call changed."""
+    accepted = {"ids": list(channels), "channels": list(channels.values())}
+    rows = await connection.rows(_MARK_SENT, accepted)
     return [_sent(row) for row in rows]
 
 
@@ -222,10 +221,10 @@ async def postpone(connection: Connection, pauses: Mapping[UUID, tuple[float, st
     )
 
 
-async def give_up(connection: Connection, undeliverable: Mapping[UUID, str]) -> None:
+async def mark_failed(connection: Connection, undeliverable: Mapping[UUID, str]) -> None:
     """Make PENDING notifications FAILED. `undeliverable` maps an id to the slug of the reason."""
     values = {"ids": list(undeliverable), "errors": list(undeliverable.values())}
-    await connection.execute(_GIVE_UP, values)
+    await connection.execute(_MARK_FAILED, values)
 
 
 async def retry(connection: Connection, id: UUID) -> bool:
@@ -265,8 +264,8 @@ async def page(
     return [dict(row) for row in await connection.rows(query)]
 
 
-def _letter(row: Row) -> Letter:
-    return Letter(
+def _message(row: Row) -> Message:
+    return Message(
         id=row.id,
         order_id=row.order_id,
         kind=Kind(row.kind),
@@ -279,6 +278,6 @@ def _letter(row: Row) -> Letter:
     )
 
 
-def _sent(row: Row) -> Sent:
+def _sent(row: Row) -> SentNotification:
     cause = Cause(row.cause_event_id, row.correlation_id, row.traceparent)
-    return Sent(row.id, row.order_id, Kind(row.kind), row.channel, row.sent_at, cause)
+    return SentNotification(row.id, row.order_id, Kind(row.kind), row.channel, row.sent_at, cause)

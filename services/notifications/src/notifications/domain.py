@@ -6,12 +6,9 @@ from enum import StrEnum
 from uuid import UUID
 
 LEASE_SECONDS = 20.0
-"""The lease of a claimed notification.
-
-After a crash, another job sends it when the lease has ended.
-"""
+"""The lease of a claimed notification. After a crash, another job sends the message when the lease has ended."""
 SENDING_SECONDS = LEASE_SECONDS / 2
-"""The longest time for one batch. It is shorter than the lease, so no other job has claimed the batch meanwhile."""
+"""Time limit for sending one batch. It is shorter than the lease, so another job cannot claim the batch meanwhile."""
 
 _REASONS = {
     "out_of_stock": "we do not have enough of what you ordered",
@@ -31,9 +28,9 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """PENDING until a channel has taken the message (SENT) or has refused it for good (FAILED).
+    """The state of a notification. PENDING until a channel accepts the message (SENT) or refuses it for ever (FAILED).
 
-    SENT is final. A FAILED notification is sent again when an operator asks for it.
+    SENT is final. An operator can have a FAILED notification sent again.
     """
 
     PENDING = "PENDING"
@@ -42,21 +39,21 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A channel took the letter."""
+class Accepted:
+    """The channel with this name accepted the message."""
 
     channel: str
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
-    """The channel refused the letter permanently. `reason` is a slug without an address."""
+class Rejected:
+    """The channel refused the message permanently. `reason` is a slug without an address."""
 
     reason: str
 
 
-Delivered = Taken | GivenUp
-"""The end of a letter's delivery."""
+Outcome = Accepted | Rejected
+"""The outcome of sending a message. A message that may be accepted later has none yet."""
 
 
 class UnknownNotification(Exception):
@@ -76,10 +73,10 @@ class NotFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One message to one customer, about an amount as people write it (`12.99 EUR`).
+class Message:
+    """The message of a notification: one text to one customer. `amount` is formatted for people (`12.99 EUR`).
 
-    `attempts` counts the attempts, with the present one.
+    `attempts` counts the attempts to send it, including the current one.
     """
 
     id: UUID
@@ -104,26 +101,27 @@ class Letter:
 
 
 def message_id(notification_id: UUID) -> str:
-    """The Message-ID (RFC 5322) of a notification. It is the same at each attempt, so that mailboxes drop repetitions.
+    """The Message-ID (RFC 5322) of a notification. It is the same at each attempt.
 
-    With the name of the header it is shorter than 78 characters. Some mailboxes cannot read a folded Message-ID.
+    Some mail programs hide a second message with the same Message-ID. With the name of the header it is shorter than 78
+    characters, because some mail programs cannot read a folded Message-ID.
     """
     return f"<{notification_id}@shopfloor.example>"
 
 
-def _sentence(letter: Letter) -> str:
-    match letter.kind:
+def _sentence(message: Message) -> str:
+    match message.kind:
         case Kind.CONFIRMED:
-            return f"your order is confirmed and paid: {letter.amount}."
+            return f"your order is confirmed and paid: {message.amount}."
         case Kind.REJECTED:
-            return f"we could not accept your order{_because(letter.reason)}. You were not charged."
+            return f"we could not accept your order{_because(message.reason)}. You were not charged."
         case Kind.CANCELLED:
-            return f"your order was cancelled{_because(letter.reason)}. Any charge for it goes back to you."
+            return f"your order was cancelled{_because(message.reason)}. Any charge for it goes back to you."
         case Kind.REFUNDED:
-            return f"we have refunded {letter.amount} for your order."
+            return f"we have refunded {message.amount} for your order."
 
 
 def _because(reason: str | None) -> str:
-    """The reason as part of a sentence, or nothing if this release does not know the reason."""
+    """The reason as part of a sentence, or an empty text if this release does not know the reason."""
     known = _REASONS.get(reason or "")
     return f": {known}" if known else ""

@@ -1,4 +1,4 @@
-"""The event that notifications publishes, and its models of the events that it reads."""
+"""The event that the notifications service publishes, and its models of the events that it reads."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +13,7 @@ class NotificationSent(
     topic="notifications.notification.v1",
     key="order_id",
 ):
-    """A channel took the message about an outcome of an order."""
+    """A channel accepted the message about an outcome of an order."""
 
     order_id: UUID
     notification_id: UUID
@@ -32,7 +32,10 @@ class OrderConfirmed(
 
 
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
-    """`reason` may be any text, because the list may grow. An unknown reason is not shown to the customer."""
+    """An order was rejected. `reason` may be any text, because the list of reasons may grow.
+
+    The message to the customer leaves out an unknown reason.
+    """
 
     order_id: UUID
     customer_id: str
@@ -43,7 +46,7 @@ class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="order
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """`reason` may be any text, as in OrderRejected."""
+    """An order was cancelled. `reason` may be any text, as in OrderRejected."""
 
     order_id: UUID
     customer_id: str

@@ -1,15 +1,15 @@
-"""The use cases of notifications, one function each. They never commit."""
+"""The use cases of the notifications service, one function each. They never commit."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from chassis.events import Batch, Envelope, Money, new_id
-from chassis.jobs import Postponed
+from chassis.jobs import PostponedIntent
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from notifications import db, domain
-from notifications.domain import Delivered, GivenUp, Kind, Letter, State, Taken
+from notifications.domain import Accepted, Kind, Message, Outcome, Rejected, State
 from notifications.events import (
     NotificationSent,
     OrderCancelled,
@@ -18,7 +18,8 @@ from notifications.events import (
     PaymentRefunded,
 )
 
-LETTERS_AT_ONCE = 100
+MESSAGES_AT_ONCE = 100
+"""Maximum number of messages that one run of the job claims."""
 
 
 async def announce_confirmation(tx: Transaction, events: Batch[OrderConfirmed]) -> None:
@@ -41,40 +42,40 @@ async def announce_refund(tx: Transaction, events: Batch[PaymentRefunded]) -> No
     await _announce(tx, (_about(e, Kind.REFUNDED, e.data.amount, None) for e in events))
 
 
-async def claim_letters(tx: Transaction, room: int, lease_seconds: float) -> list[Letter]:
-    """Claim at most `room` due letters. No other job gets them before the lease ends."""
-    return await db.claim_due(tx.connection, lease=lease_seconds, most=room)
+async def claim_messages(tx: Transaction, most: int, lease_seconds: float) -> list[Message]:
+    """Claim up to `most` due messages. No other job gets them before the lease ends."""
+    return await db.claim_due(tx.connection, lease=lease_seconds, most=most)
 
 
-async def record_delivery(tx: Transaction, ended: Sequence[tuple[Letter, Delivered]]) -> None:
-    """Record the end of each letter: SENT by a channel, or FAILED for a reason."""
+async def record_delivery(tx: Transaction, ended: Sequence[tuple[Message, Outcome]]) -> None:
+    """Record the outcome of each message: SENT by a channel, or FAILED for a reason. Publish `NotificationSent`."""
     channels: dict[UUID, str] = {}
     reasons: dict[UUID, str] = {}
-    for letter, outcome in ended:
+    for message, outcome in ended:
         match outcome:
-            case Taken(channel):
-                channels[letter.id] = channel
-            case GivenUp(reason):
-                reasons[letter.id] = reason
+            case Accepted(channel):
+                channels[message.id] = channel
+            case Rejected(reason):
+                reasons[message.id] = reason
     if channels:
-        for done in await db.mark_sent(tx.connection, channels):
-            tx.publish(_notification_sent(done), cause=done.cause)
+        for sent in await db.mark_sent(tx.connection, channels):
+            tx.publish(_notification_sent(sent), cause=sent.cause)
     if reasons:
-        await db.give_up(tx.connection, reasons)
+        await db.mark_failed(tx.connection, reasons)
 
 
-async def postpone_letters(tx: Transaction, letters: Sequence[Postponed[Letter]]) -> None:
-    """Make letters that were not taken due again later."""
-    await db.postpone(tx.connection, {each.item.id: (each.seconds, each.error) for each in letters})
+async def postpone_messages(tx: Transaction, postponed: Sequence[PostponedIntent[Message]]) -> None:
+    """Make messages that were not accepted due again later."""
+    await db.postpone(tx.connection, {each.item.id: (each.seconds, each.error) for each in postponed})
 
 
-async def oldest_letter_seconds(connection: Connection) -> float:
-    """The age of the oldest letter that is not sent, in seconds, or 0."""
-    return await db.oldest_letter_seconds(connection)
+async def oldest_message_seconds(connection: Connection) -> float:
+    """Seconds since the oldest PENDING notification was created, or 0."""
+    return await db.oldest_message_seconds(connection)
 
 
 async def retry_notification(tx: Transaction, id: UUID) -> dict[str, Any]:
-    """Send a FAILED notification again, now. Raises UnknownNotification or NotFailed."""
+    """Make a FAILED notification PENDING and due now. Raises UnknownNotification or NotFailed."""
     is_due = await db.retry(tx.connection, id)
     found = await db.find(tx.connection, id)
     if found is None:
@@ -97,8 +98,8 @@ async def list_notifications(
     return await db.page(connection, order_id=order_id, state=state, before=before, limit=limit)
 
 
-async def _announce(tx: Transaction, announcements: Iterable[db.Announcement]) -> None:
-    await db.insert_notifications(tx.connection, list(announcements))
+async def _announce(tx: Transaction, new: Iterable[db.NewNotification]) -> None:
+    await db.insert_notifications(tx.connection, list(new))
     tx.wake("deliver")
 
 
@@ -110,9 +111,9 @@ def _about(
     kind: Kind,
     amount: Money,
     reason: str | None,
-) -> db.Announcement:
+) -> db.NewNotification:
     id = new_id()
-    return db.Announcement(
+    return db.NewNotification(
         id=id,
         order_id=event.data.order_id,
         kind=kind,
@@ -125,12 +126,12 @@ def _about(
     )
 
 
-def _notification_sent(done: db.Sent) -> NotificationSent:
+def _notification_sent(sent: db.SentNotification) -> NotificationSent:
     return NotificationSent(
-        order_id=done.order_id,
-        notification_id=done.id,
+        order_id=sent.order_id,
+        notification_id=sent.id,
         version=1,
-        kind=done.kind,
-        channel=done.channel,
-        sent_at=done.sent_at,
+        kind=sent.kind,
+        channel=sent.channel,
+        sent_at=sent.sent_at,
     )

@@ -1,4 +1,4 @@
-"""The jobs of notifications: deliver letters, and count those that failed."""
+"""The jobs of the notifications service: send messages, and count FAILED notifications."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,8 +14,8 @@ from chassis.observability import metrics
 from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database, Transaction
 from notifications import domain, handlers
-from notifications.channels import Channel, Send, Unavailable, Undeliverable
-from notifications.domain import Delivered, GivenUp, Letter, Taken
+from notifications.channels import Channel, ChannelUnavailable, Send, Undeliverable
+from notifications.domain import Accepted, Message, Outcome, Rejected
 
 log = structlog.get_logger("notifications")
 
@@ -23,23 +23,23 @@ PAUSES = Backoff(first=2.0, longest=600.0)
 
 
 def jobs(channel: Channel) -> Jobs:
-    """The jobs of this service. `channel` delivers the letters."""
+    """The jobs of this service. `channel` sends the messages."""
     return {
-        "deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.LETTERS_AT_ONCE),
-        "measure-letters": measuring(letter_queue()),
+        "deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.MESSAGES_AT_ONCE),
+        "measure-letters": measuring(delivery_queue()),
         "count-failed": Job(count_failed, interval=15.0),
     }
 
 
-def letter_queue() -> IntentQueue[Letter, Delivered]:
-    """The queue of due letters. Each ends as taken by the channel or as given up."""
+def delivery_queue() -> IntentQueue[Message, Outcome]:
+    """The queue of due messages."""
     return IntentQueue(
-        name="letters",
-        claim=handlers.claim_letters,
+        name="letters",  # a label of metrics: dashboards and alerts use it
+        claim=handlers.claim_messages,
         record=handlers.record_delivery,
-        postpone=handlers.postpone_letters,
-        oldest_seconds=handlers.oldest_letter_seconds,
-        room=handlers.LETTERS_AT_ONCE,
+        postpone=handlers.postpone_messages,
+        oldest_seconds=handlers.oldest_message_seconds,
+        most=handlers.MESSAGES_AT_ONCE,
         concurrency=1,
         lease_seconds=domain.LEASE_SECONDS,
         call_seconds=domain.SENDING_SECONDS,
@@ -49,65 +49,66 @@ def letter_queue() -> IntentQueue[Letter, Delivered]:
 
 
 async def deliver(channel: Channel, database: Database) -> int:
-    """Send the due letters. Returns how many were sent.
+    """Send the due messages. Returns the number of messages that the channel accepted.
 
-    A letter is sent between two transactions. A crash after the first one loses nothing: the lease ends, and the
-    letter is sent again with the same Message-ID.
+    A message is sent between two transactions: one claims it, one records the outcome. A crash between them loses
+    nothing: the lease ends, and the message is sent again with the same Message-ID.
     """
-    queue = letter_queue()
-    taken: set[UUID] = set()
+    queue = delivery_queue()
+    accepted: set[UUID] = set()
 
-    async def record(tx: Transaction, ended: Sequence[tuple[Letter, Delivered]]) -> None:
+    async def record(tx: Transaction, ended: Sequence[tuple[Message, Outcome]]) -> None:
         await queue.record(tx, ended)
-        taken.update(letter.id for letter, outcome in ended if isinstance(outcome, Taken))
+        accepted.update(message.id for message, outcome in ended if isinstance(outcome, Accepted))
 
     async with delivering(channel) as deliver_one:
-        await replace(queue, record=record).work_off(database, deliver_one)
-    return len(taken)
+        await replace(queue, record=record).process_due(database, deliver_one)
+    return len(accepted)
 
 
 async def count_failed(database: Database) -> int:
-    """Set the metric of FAILED notifications. Returns 0, so that the job is next run after its interval."""
+    """Set the metric of FAILED notifications. Returns 0, so that the job runs again after its interval."""
     async with database.reading() as connection:
         metrics.ITEMS_FAILED.labels("notification").set(await handlers.count_failed(connection))
     return 0
 
 
 @asynccontextmanager
-async def delivering(channel: Channel) -> AsyncIterator[Callable[[Letter], Awaitable[Delivered]]]:
-    """Gives a function that delivers one letter. It returns the end of the delivery, or raises NotNow.
+async def delivering(channel: Channel) -> AsyncIterator[Callable[[Message], Awaitable[Outcome]]]:
+    """Yield a function that sends one message. The function returns the outcome, or raises TryLater.
 
-    The first letter opens the channel. After the channel has failed as a whole, it is not used again.
+    The first message opens the channel. If the channel becomes unavailable, the other messages of this run are
+    postponed without a try.
     """
     async with AsyncExitStack() as opened:
-        send = _until_away(channel, opened)
+        send = _send_while_available(channel, opened)
 
-        async def deliver_one(letter: Letter) -> Delivered:
+        async def deliver_one(message: Message) -> Outcome:
             try:
-                await send(letter)
+                await send(message)
             except Undeliverable as error:
-                log.warning("letter.undeliverable", id=str(letter.id), reason=str(error))
-                return GivenUp(str(error))
-            return Taken(channel.name)
+                log.warning("letter.undeliverable", id=str(message.id), reason=str(error))
+                return Rejected(str(error))
+            return Accepted(channel.name)
 
         yield deliver_one
 
 
-def _until_away(channel: Channel, opened: AsyncExitStack) -> Callable[[Letter], Awaitable[None]]:
+def _send_while_available(channel: Channel, opened: AsyncExitStack) -> Callable[[Message], Awaitable[None]]:
     send: Send | None = None
-    away: Unavailable | None = None
+    failure: ChannelUnavailable | None = None
 
-    async def send_one(letter: Letter) -> None:
-        nonlocal send, away
-        if away is not None:
-            raise away
+    async def send_one(message: Message) -> None:
+        nonlocal send, failure
+        if failure is not None:
+            raise failure
         try:
             if send is None:
                 send = await opened.enter_async_context(channel.open())
-            await send(letter)
+            await send(message)
             OUTAGES.answered(channel.name)
-        except Unavailable as error:
-            away = error
+        except ChannelUnavailable as error:
+            failure = error
             OUTAGES.failed(channel.name, "deliver", error)
             raise
 

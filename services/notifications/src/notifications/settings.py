@@ -1,4 +1,4 @@
-"""The settings of notifications, besides those of every service (see `chassis.settings`)."""
+"""The settings of the notifications service, in addition to those of every service (see `chassis.settings`)."""
 
 from email.errors import MessageError, NonASCIILocalPartDefect
 from email.headerregistry import Address
@@ -21,14 +21,15 @@ class Settings(ServiceSettings):
     service_name: str = "notifications"
     linger_seconds: float = 1.0
     smtp_url: SecretStr | None = Field(
-        None, description="smtp://user:password@host:port or smtps://…; unset: the log"
+        None,
+        description="smtp://user:password@host:port or smtps://…; if it is unset, messages go to the log",
     )
     notifications_address_template: str = "{customer_id}@customers.example"
     notifications_sender: str = "Shopfloor <orders@shopfloor.example>"
 
     @field_validator("smtp_url")
     @classmethod
-    def _names_a_relay(cls, url: SecretStr | None) -> SecretStr | None:
+    def _check_smtp_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None or not url.get_secret_value():
             return None
         if not _is_relay_url(url.get_secret_value()):
@@ -40,7 +41,7 @@ class Settings(ServiceSettings):
 
     @field_validator("notifications_address_template")
     @classmethod
-    def _has_room_for_the_customer(cls, template: str) -> str:
+    def _check_address_template(cls, template: str) -> str:
         message = "NOTIFICATIONS_ADDRESS_TEMPLATE must be an address with {customer_id} in it"
         try:
             address_of(template, "c-ada")
@@ -52,7 +53,7 @@ class Settings(ServiceSettings):
 
     @field_validator("notifications_sender")
     @classmethod
-    def _is_one_address(cls, sender: str) -> str:
+    def _check_sender(cls, sender: str) -> str:
         if not _names_one_address(sender):
             raise ValueError(
                 "NOTIFICATIONS_SENDER must look like orders@shop.example or Shop <orders@shop.example>"

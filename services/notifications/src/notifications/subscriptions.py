@@ -1,4 +1,4 @@
-"""The events of other services that notifications handles or ignores."""
+"""The events of other services that the notifications service handles or ignores."""
 
 from chassis.inbox import Subscriptions
 from notifications import handlers
@@ -11,6 +11,9 @@ SUBSCRIPTIONS = Subscriptions(
         OrderCancelled: handlers.announce_cancellation,
         PaymentRefunded: handlers.announce_refund,
     },
-    # A customer is told the outcome of an order and not each step.
-    ignored=("orders.order-placed.v1", "payments.payment-captured.v1", "payments.payment-declined.v1"),
+    # The customer gets a message about the outcome of an order and not about each step.
+    ignored={
+        "orders.order.v1": ("orders.order-placed.v1",),
+        "payments.payment.v1": ("payments.payment-captured.v1", "payments.payment-declined.v1"),
+    },
 )

@@ -19,10 +19,10 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
-from chassis.jobs import NotNow
+from chassis.jobs import TryLater
 from notifications import handlers, jobs
-from notifications.channels import Channel, LogChannel, Send, SmtpChannel, Unavailable
-from notifications.domain import GivenUp, Kind, Letter, Taken, message_id
+from notifications.channels import Channel, ChannelUnavailable, LogChannel, Send, SmtpChannel
+from notifications.domain import Accepted, Kind, Message, Rejected, message_id
 from notifications.jobs import count_failed, deliver
 from testkit import statements
 
@@ -37,9 +37,9 @@ def smtp(url: str) -> SmtpChannel:
     return SmtpChannel(url, SENDER, TEMPLATE)
 
 
-def letter_to(customer_id: str) -> Letter:
+def message_to(customer_id: str) -> Message:
     id = new_id()
-    return Letter(
+    return Message(
         id=id,
         order_id=id,
         kind=Kind.CONFIRMED,
@@ -53,42 +53,42 @@ def letter_to(customer_id: str) -> Letter:
 
 
 async def send_all(
-    channel: Channel, letters: list[Letter]
-) -> tuple[list[Letter], dict[UUID, str], dict[UUID, str]]:
-    """The letters sent, those to send later, and those that no channel will ever take, with the reasons."""
-    sent: list[Letter] = []
+    channel: Channel, messages: list[Message]
+) -> tuple[list[Message], dict[UUID, str], dict[UUID, str]]:
+    """The messages sent, those to send later, and those that no channel will ever take, with the reasons."""
+    sent: list[Message] = []
     late: dict[UUID, str] = {}
     undeliverable: dict[UUID, str] = {}
     async with jobs.delivering(channel) as deliver_one:
-        for letter in letters:
+        for message in messages:
             try:
-                outcome = await deliver_one(letter)
-            except NotNow as error:
-                late[letter.id] = str(error)
+                outcome = await deliver_one(message)
+            except TryLater as error:
+                late[message.id] = str(error)
                 continue
             match outcome:
-                case Taken():
-                    sent.append(letter)
-                case GivenUp(reason):
-                    undeliverable[letter.id] = reason
+                case Accepted():
+                    sent.append(message)
+                case Rejected(reason):
+                    undeliverable[message.id] = reason
     return sent, late, undeliverable
 
 
 class BrokenChannel:
-    """Takes `takes` letters, then is gone."""
+    """Takes `takes` messages, then is gone."""
 
     name = "broken"
 
     def __init__(self, takes: int) -> None:
         self.takes = takes
-        self.taken: list[Letter] = []
+        self.taken: list[Message] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Send]:
-        async def send(letter: Letter) -> None:
+        async def send(message: Message) -> None:
             if len(self.taken) == self.takes:
-                raise Unavailable("gone")
-            self.taken.append(letter)
+                raise ChannelUnavailable("gone")
+            self.taken.append(message)
 
         yield send
 
@@ -100,7 +100,7 @@ class SilentChannel:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Send]:
-        async def send(letter: Letter) -> None:
+        async def send(message: Message) -> None:
             await asyncio.Event().wait()
 
         yield send
@@ -163,9 +163,9 @@ async def test_after_a_crash_between_sending_and_recording_the_same_message_is_s
     await desk.confirm(order)
     channel = smtp(relay.url)
     async with desk.database.transaction() as tx:
-        (letter,) = await handlers.claim_letters(tx, 100, 20)
+        (message,) = await handlers.claim_messages(tx, 100, 20)
     async with channel.open() as send:
-        await send(letter)
+        await send(message)
     # Here the process is killed. Nothing was recorded; the lease keeps others away until it is over.
     assert await deliver(channel, desk.database) == 0
     await desk.let_leases_and_pauses_pass()
@@ -179,10 +179,10 @@ async def test_after_a_crash_between_sending_and_recording_the_same_message_is_s
 async def test_two_who_delivered_the_same_letter_publish_it_once(desk: Any, order: UUID) -> None:
     await desk.confirm(order)
     async with desk.database.transaction() as tx:
-        letters = await handlers.claim_letters(tx, 100, 20)
+        messages = await handlers.claim_messages(tx, 100, 20)
     for _ in range(2):
         async with desk.database.transaction() as tx:
-            await handlers.record_delivery(tx, [(letter, Taken("log")) for letter in letters])
+            await handlers.record_delivery(tx, [(message, Accepted("log")) for message in messages])
     assert len(await desk.outbox()) == 1
 
 
@@ -269,14 +269,14 @@ WRITTEN_AS_ADA = st.lists(
 async def test_no_customer_id_stops_the_letters_after_it(relay: Any, customer_id: str) -> None:
     channel = smtp(relay.url)
     taken = len(relay.mailbox.recipients)
-    first, second = letter_to(customer_id), letter_to("customer-ada")
+    first, second = message_to(customer_id), message_to("customer-ada")
     sent, late, undeliverable = await send_all(channel, [first, second])
     assert late == {}
-    assert [letter.id for letter in sent] == [
-        letter.id for letter in (first, second) if letter.id not in undeliverable
+    assert [message.id for message in sent] == [
+        message.id for message in (first, second) if message.id not in undeliverable
     ]
     assert second.id not in undeliverable
-    mailboxes = [f"{letter.customer_id}@customers.example" for letter in sent]
+    mailboxes = [f"{message.customer_id}@customers.example" for message in sent]
     assert relay.mailbox.recipients[taken:] == mailboxes, "a message goes to its own customer and to no other"
 
 
@@ -327,7 +327,7 @@ async def test_a_channel_that_goes_away_keeps_what_it_took(desk: Any) -> None:
     assert await deliver(channel, desk.database) == 2
     rows = await desk.rows()
     sent = {row["id"] for row in rows if row["state"] == "SENT"}
-    assert sent == {letter.id for letter in channel.taken}
+    assert sent == {message.id for message in channel.taken}
     assert {row["last_error"] for row in rows if row["state"] == "PENDING"} == {"gone"}
 
 
@@ -448,7 +448,7 @@ async def test_one_message_that_cannot_be_recorded_leaves_the_others_recorded_an
     record = handlers.record_delivery
 
     async def fails_with_the_bad_one(tx: Any, sent: Any) -> None:
-        if bad in {letter.order_id for letter, _ in sent}:
+        if bad in {message.order_id for message, _ in sent}:
             raise ValueError("the event is too large for Kafka")
         await record(tx, sent)
 
@@ -461,7 +461,7 @@ async def test_one_message_that_cannot_be_recorded_leaves_the_others_recorded_an
     channel = BrokenChannel(takes=5)
     await desk.let_leases_and_pauses_pass()
     assert await deliver(channel, desk.database) == 1
-    assert [letter.order_id for letter in channel.taken] == [bad], "the others are not sent again"
+    assert [message.order_id for message in channel.taken] == [bad], "the others are not sent again"
 
 
 async def test_a_message_that_raises_an_unexpected_error_is_postponed_alone(desk: Any) -> None:
@@ -471,10 +471,10 @@ async def test_a_message_that_raises_an_unexpected_error_is_postponed_alone(desk
     class Buggy(BrokenChannel):
         @asynccontextmanager
         async def open(self) -> AsyncIterator[Send]:
-            async def send(letter: Letter) -> None:
-                if letter.order_id == orders[1]:
+            async def send(message: Message) -> None:
+                if message.order_id == orders[1]:
                     raise KeyError("bug")
-                self.taken.append(letter)
+                self.taken.append(message)
 
             yield send
 
@@ -487,7 +487,7 @@ async def test_a_message_that_raises_an_unexpected_error_is_postponed_alone(desk
 async def test_the_age_of_the_oldest_message_that_is_not_sent_is_measured(desk: Any, order: UUID) -> None:
     async def age() -> float:
         async with desk.database.reading() as connection:
-            return await handlers.oldest_letter_seconds(connection)
+            return await handlers.oldest_message_seconds(connection)
 
     assert await age() == 0
     await desk.confirm(order)

@@ -6,14 +6,14 @@ from uuid import UUID
 import pytest
 
 from notifications import domain
-from notifications.domain import Kind, Letter
+from notifications.domain import Kind, Message
 from notifications.jobs import PAUSES
 
 ID = UUID("01980000-0000-7000-8000-00000000003a")
 
 
-def letter(kind: Kind, reason: str | None = None) -> Letter:
-    return Letter(
+def message(kind: Kind, reason: str | None = None) -> Message:
+    return Message(
         id=ID,
         order_id=UUID("01980000-0000-7000-8000-00000000000a"),
         kind=kind,
@@ -28,24 +28,24 @@ def letter(kind: Kind, reason: str | None = None) -> Letter:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_outcome_has_a_text_that_names_the_order(kind: Kind) -> None:
-    text = letter(kind).text
+    text = message(kind).text
     assert "01980000-0000-7000-8000-00000000000a" in text
-    assert kind in letter(kind).subject
+    assert kind in message(kind).subject
 
 
 @pytest.mark.parametrize("kind", [Kind.CONFIRMED, Kind.REFUNDED])
 def test_money_that_moved_is_named(kind: Kind) -> None:
-    assert "12.99 EUR" in letter(kind).text
+    assert "12.99 EUR" in message(kind).text
 
 
 @pytest.mark.parametrize("reason", ["out_of_stock", "payment_declined"])
 def test_a_rejection_says_why(reason: str) -> None:
-    assert letter(Kind.REJECTED, reason).text != letter(Kind.REJECTED).text
+    assert message(Kind.REJECTED, reason).text != message(Kind.REJECTED).text
 
 
 @pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.CANCELLED])
 def test_a_reason_that_nobody_told_us_about_is_left_out(kind: Kind) -> None:
-    assert letter(kind, "eaten_by_the_dog").text == letter(kind).text
+    assert message(kind, "eaten_by_the_dog").text == message(kind).text
 
 
 def test_the_message_id_depends_on_the_notification_alone() -> None:

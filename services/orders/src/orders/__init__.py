@@ -1,1 +1,1 @@
-"""Orders: takes orders at once, and ends each of them exactly once."""
+"""Orders: accepts orders at once, and brings each of them into exactly one final state."""

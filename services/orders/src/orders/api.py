@@ -29,8 +29,7 @@ from chassis.web import (
     remember,
     replay,
 )
-from orders import db as tables
-from orders import domain, handlers
+from orders import db, domain, handlers
 from orders.domain import OrderState
 from orders.settings import Settings
 
@@ -55,11 +54,11 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
 
 CustomerId = Annotated[str, Field(min_length=1, max_length=64, examples=["c-ada"]), Plain]
 Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), Plain]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of entries in a page.")]
 
 MOST_LINES_READ = 10 * domain.MAX_LINES
-"""A list with more lines is refused as `invalid-request`, without a look at the lines. A shorter list that breaks the
-domain's limit is refused as `too-many-lines`."""
+"""A list with more lines is refused as `invalid-request`, before the lines are validated. A shorter list that breaks
+the domain's limit is refused as `too-many-lines`."""
 
 
 class RequestedLine(BaseModel):
@@ -68,7 +67,7 @@ class RequestedLine(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sku: Sku
-    # The domain checks the range and has a problem type for it. Here it is only documented.
+    # The domain checks the range and has a problem type for it. This field only documents the range.
     quantity: Annotated[
         StrictInt, Field(json_schema_extra={"minimum": 1, "maximum": domain.MAX_QUANTITY}, examples=[2])
     ]
@@ -90,16 +89,18 @@ class OrderRequest(RequestBody):
     ]
     deadline_seconds: Annotated[
         StrictInt | None,
-        Field(ge=1, le=3600, description="Cancel the order if it has not ended by then."),
+        Field(
+            ge=1, le=3600, description="Seconds after which the order is cancelled if it is still PENDING."
+        ),
     ] = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """The part of a request that a repetition must have. It contains the token, so only its hash is stored."""
+        """The values that must be equal in a repeated request. The payment token is one, so only a hash is stored."""
         return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
 
 
 class AcceptedOrder(BaseModel):
-    """An order that was accepted. Read its outcome at `Location`."""
+    """An order that was accepted. `GET` the URL in `Location` to read its outcome."""
 
     order_id: UUID
     state: OrderState
@@ -113,7 +114,7 @@ class OrderSummary(BaseModel):
     order_id: UUID
     customer_id: str
     state: OrderState
-    reason: str | None = Field(description="Why it was rejected or cancelled.")
+    reason: str | None = Field(description="Why the order was rejected or cancelled.")
     total: Money
     version: int
     placed_at: datetime
@@ -122,7 +123,7 @@ class OrderSummary(BaseModel):
 
 
 class PricedLine(BaseModel):
-    """A line with the price at the time of the order."""
+    """A line of an order, with the price of one piece at the time of the order."""
 
     sku: str
     quantity: int
@@ -168,14 +169,14 @@ class PricePage(BaseModel):
     next_cursor: str | None
 
 
-async def time_allowed_by_default(request: Request) -> timedelta:
+async def read_default_time_limit(request: Request) -> timedelta:
     """The time until the deadline of an order whose request has none."""
     settings = cast(Settings, context_of(request).settings)
     return timedelta(seconds=settings.orders_deadline_seconds)
 
 
 PLACED: dict[int | str, dict[str, Any]] = {
-    202: {"headers": {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}}
+    202: {"headers": {"Location": {"description": "The URL of the order.", "schema": {"type": "string"}}}}
 }
 
 
@@ -196,20 +197,20 @@ PLACED: dict[int | str, dict[str, Any]] = {
 )
 async def place_order(
     order: OrderRequest,
-    db: Db,
-    default_time: Annotated[timedelta, Depends(time_allowed_by_default)],
+    database: Db,
+    default_time_limit: Annotated[timedelta, Depends(read_default_time_limit)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Take an order at the prices that orders knows. It is PENDING until it ends in one of three ways.
+    """Accept an order at the prices of `GET /prices`. It is PENDING until it is CONFIRMED, REJECTED or CANCELLED.
 
     With an `Idempotency-Key` the request can be repeated: it gets the first answer, and there is one order.
     The key belongs to the customer. Two customers may use the same key.
     """
-    command = _command(order, default_time)
+    command = _command(order, default_time_limit)
     domain.check_items(command.items)
-    # No request is authenticated yet. The customer in the body is taken for the caller.
+    # No request is authenticated yet. The service assumes that the customer in the body is the caller.
     key = key_of_caller(idempotency_key, order.customer_id)
-    async with db.transaction() as tx:
+    async with database.transaction() as tx:
         if first := await replay(tx, key, order.fingerprint()):
             return first
         placed = await handlers.place_order(tx, command)
@@ -224,10 +225,10 @@ async def place_order(
     summary="Read an order and its history",
     responses=problem_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
 )
-async def read_order(order_id: UUID, db: Db) -> OrderView:
-    """The order as it is now."""
-    async with db.reading() as connection:
-        row = await tables.order_of(connection, order_id)
+async def read_order(order_id: UUID, database: Db) -> OrderView:
+    """The order with its present state, its lines and its history."""
+    async with database.reading() as connection:
+        row = await db.order_of(connection, order_id)
     if row is None:
         raise domain.UnknownOrder(str(order_id))
     return _view(row)
@@ -239,7 +240,7 @@ async def read_order(order_id: UUID, db: Db) -> OrderView:
     responses=problem_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
 async def list_orders(
-    customer_id: CustomerId, db: Db, cursors: PageCursors, limit: Limit = 20, cursor: PageCursor = None
+    customer_id: CustomerId, database: Db, cursors: PageCursors, limit: Limit = 20, cursor: PageCursor = None
 ) -> OrderPage:
     """A customer's orders, newest first."""
     before = None
@@ -247,8 +248,8 @@ async def list_orders(
         _, of_customer, before = cursors.decode(cursor, tuple[Literal["orders"], PositionText, UUID])
         if of_customer != customer_id:
             raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
-    async with db.reading() as connection:
-        rows = await tables.orders_of(connection, customer_id, limit + 1, before)
+    async with database.reading() as connection:
+        rows = await db.orders_of(connection, customer_id, limit + 1, before)
     page, next_cursor = cursors.cut(rows, limit, lambda row: ["orders", customer_id, str(row.id)])
     return OrderPage(orders=[_summary(row) for row in page], next_cursor=next_cursor)
 
@@ -261,11 +262,11 @@ async def list_orders(
         _404="unknown-order", _409="order-already-ended", _422="invalid-request", _503="database-unavailable"
     ),
 )
-async def cancel_order(order_id: UUID, db: Db) -> OrderView:
-    """Cancel an order while it is PENDING. Its stock is released and its money is refunded. It is safe to repeat."""
-    async with db.transaction() as tx:
+async def cancel_order(order_id: UUID, database: Db) -> OrderView:
+    """Cancel an order while it is PENDING. Its stock is released, and a charge is refunded. It is safe to repeat."""
+    async with database.transaction() as tx:
         await handlers.cancel_order(tx, order_id)
-    return await read_order(order_id, db)
+    return await read_order(order_id, database)
 
 
 @router.get(
@@ -274,12 +275,12 @@ async def cancel_order(order_id: UUID, db: Db) -> OrderView:
     responses=problem_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
 )
 async def list_prices(
-    db: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
+    database: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
 ) -> PricePage:
-    """The price list of orders. The products in it can be ordered at these prices."""
+    """The price list of this service. The products in it can be ordered at these prices."""
     after = cursors.decode(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None
-    async with db.reading() as connection:
-        rows = await tables.price_page(connection, limit + 1, after)
+    async with database.reading() as connection:
+        rows = await db.price_page(connection, limit + 1, after)
     page, next_cursor = cursors.cut(rows, limit, lambda row: ["prices", row.sku])
     prices = [
         ListedPrice(
@@ -293,18 +294,18 @@ async def list_prices(
     return PricePage(prices=prices, next_cursor=next_cursor)
 
 
-def _command(order: OrderRequest, default_time: timedelta) -> handlers.PlaceOrder:
+def _command(order: OrderRequest, default_time_limit: timedelta) -> handlers.PlaceOrder:
     seconds = order.deadline_seconds
     return handlers.PlaceOrder(
         customer_id=order.customer_id,
         items=[domain.Item(line.sku, line.quantity) for line in order.lines],
         currency=order.currency,
         payment_token=order.payment_token.get_secret_value(),
-        time_allowed=default_time if seconds is None else timedelta(seconds=seconds),
+        time_limit=default_time_limit if seconds is None else timedelta(seconds=seconds),
     )
 
 
-def _accepted(placed: handlers.PlacedOrder) -> AcceptedOrder:
+def _accepted(placed: handlers.OrderReceipt) -> AcceptedOrder:
     return AcceptedOrder(
         order_id=placed.order_id,
         state=OrderState.PENDING,

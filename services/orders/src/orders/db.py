@@ -1,6 +1,6 @@
 """Tables of the orders database, and every query on them.
 
-Statements that run once per order or per batch are plain SQL: one round trip each, for a batch of any size.
+Statements that run once per order or per batch are plain SQL. Each needs one round trip, for a batch of any size.
 """
 
 import json
@@ -42,7 +42,7 @@ orders = Table(
     Column("total_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}] are always read and written with
-    # their order. So they are columns of its row, and an order costs one INSERT and one UPDATE in all.
+    # their order. So they are columns of its row, and an order needs one INSERT and one UPDATE in all.
     Column("lines", JSONB, nullable=False),
     Column("history", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
@@ -93,8 +93,8 @@ class NewOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """The way in which orders leave PENDING. `event` is the type that the history stores."""
+class FinalState:
+    """The state in which orders end. `event` is the event type that the history stores."""
 
     state: OrderState
     event: str
@@ -102,7 +102,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedOrder:
     """An order that has just ended, with the fields of its event."""
 
     id: UUID
@@ -115,16 +115,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class LostOrder:
-    """An order that this service has lost, with the fields that the events of other services contain."""
+class MissingOrder:
+    """An order that is missing in the database, with the fields that the events of other services contain."""
 
     id: UUID
     customer_id: str
     total: Money
 
 
-# The database's clock decides deadlines: it gives `placed_at`, and it is compared with the deadline. The statement for
-# the prices reads it too, which saves a round trip. It returns the row with the time even if no price is found.
+# The database's clock gives `placed_at`, and the job compares the deadline with the same clock. The statement for the
+# prices returns the database's time too, which saves a round trip. It returns one row with the time even if no SKU
+# matches.
 _PRICES_OF = text("""
     SELECT clock.now, sku, price_minor, currency
     FROM (SELECT now() AS now) AS clock LEFT JOIN prices ON sku = ANY(CAST(:skus AS text[]))
@@ -149,8 +150,8 @@ _INSERT_ORDER = text("""
             :placed_at, :deadline_at, :traceparent)
 """)
 
-# Both statements below are the compare-and-set that decides every race. The losing transaction waits for the winner's
-# row lock, then sees that the order is no longer PENDING, and gets no row.
+# Both statements below are the compare-and-set that decides every race. The second transaction waits for the row lock
+# of the first one. Then it sees that the order is no longer PENDING, and returns no row for it.
 _END = """
     UPDATE orders
     SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = now(),
@@ -161,8 +162,8 @@ _END = """
 
 _END_GIVEN = text(_END.format(chosen="CAST(:ids AS uuid[])"))
 
-# Several replicas may run this at the same time: each skips rows that another one has locked. The LIMIT keeps the
-# transaction short. ARRAY(...) is evaluated once. A joined subquery could run for each row and exceed the limit.
+# Several replicas may run this at the same time: each skips rows that another replica has locked. The LIMIT keeps the
+# transaction short. ARRAY(...) is evaluated once. A joined subquery could run once per row and exceed the limit.
 _END_OVERDUE = text(
     _END.format(
         chosen="""ARRAY(
@@ -174,14 +175,14 @@ _END_OVERDUE = text(
 
 _KNOWN = text("SELECT id FROM orders WHERE id = ANY(CAST(:ids AS uuid[]))")
 
-_INSERT_LOST = text("""
+_INSERT_MISSING = text("""
     INSERT INTO orders (id, customer_id, state, reason, total_minor, currency, lines, history, version,
                         placed_at, deadline_at, ended_at)
     SELECT id, customer_id, 'CANCELLED', :reason, total_minor, currency, '[]',
            jsonb_build_array(jsonb_set(CAST(:entry AS jsonb), '{at}', to_jsonb(now()))), 2,
            now(), now(), now()
     FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS text[]), CAST(:totals AS bigint[]),
-                CAST(:currencies AS text[])) AS lost (id, customer_id, total_minor, currency)
+                CAST(:currencies AS text[])) AS missing (id, customer_id, total_minor, currency)
     ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, version, customer_id, total_minor, currency, traceparent, ended_at
@@ -198,7 +199,7 @@ async def prices_of(connection: Connection, skus: Collection[str]) -> PriceList:
 
 
 async def has_prices(connection: Connection) -> bool:
-    """Whether any price has arrived yet."""
+    """Whether the price list has an entry."""
     return bool(await connection.value(_HAS_PRICES))
 
 
@@ -231,7 +232,7 @@ async def insert_order(connection: Connection, order: NewOrder) -> None:
             "total_minor": order.basket.total_minor,
             "currency": order.basket.currency,
             "lines": json.dumps(lines),
-            "history": json.dumps([_entry(order.event, OrderState.PENDING, at=order.placed_at)]),
+            "history": json.dumps([_history_entry(order.event, OrderState.PENDING, at=order.placed_at)]),
             "placed_at": order.placed_at,
             "deadline_at": order.deadline_at,
             "traceparent": order.traceparent,
@@ -239,10 +240,10 @@ async def insert_order(connection: Connection, order: NewOrder) -> None:
     )
 
 
-async def end_orders(connection: Connection, ids: Collection[UUID], ending: Ending) -> list[Ended]:
-    """End those orders of `ids` that are PENDING, and return them. The others stay as they are."""
+async def end_orders(connection: Connection, ids: Collection[UUID], final: FinalState) -> list[EndedOrder]:
+    """End those orders of `ids` that are PENDING, and return them. Other orders are not changed."""
     # Sorted, so that overlapping batches lock their rows in the same order.
-    rows = await connection.rows(_END_GIVEN, {"ids": sorted(ids), **_written(ending)})
+    rows = await connection.rows(_END_GIVEN, {"ids": sorted(ids), **_columns(final)})
     return [_ended(row) for row in rows]
 
 
@@ -251,27 +252,27 @@ async def known_orders(connection: Connection, ids: Collection[UUID]) -> set[UUI
     return {row.id for row in await connection.rows(_KNOWN, {"ids": list(ids)})}
 
 
-async def insert_lost_orders(
-    connection: Connection, lost: Sequence[LostOrder], ending: Ending
-) -> list[Ended]:
-    """Insert lost orders as ended. Returns those that did not exist."""
+async def insert_missing_orders(
+    connection: Connection, missing: Sequence[MissingOrder], final: FinalState
+) -> list[EndedOrder]:
+    """Insert missing orders in their final state. Returns those that were inserted."""
     rows = await connection.rows(
-        _INSERT_LOST,
+        _INSERT_MISSING,
         {
-            "ids": [order.id for order in lost],
-            "customers": [order.customer_id for order in lost],
-            "totals": [order.total.amount_minor for order in lost],
-            "currencies": [order.total.currency for order in lost],
-            "reason": ending.reason,
-            "entry": _written(ending)["entry"],
+            "ids": [order.id for order in missing],
+            "customers": [order.customer_id for order in missing],
+            "totals": [order.total.amount_minor for order in missing],
+            "currencies": [order.total.currency for order in missing],
+            "reason": final.reason,
+            "entry": _columns(final)["entry"],
         },
     )
     return [_ended(row) for row in rows]
 
 
-async def end_overdue_orders(connection: Connection, limit: int, ending: Ending) -> list[Ended]:
+async def end_overdue_orders(connection: Connection, limit: int, final: FinalState) -> list[EndedOrder]:
     """End at most `limit` orders that are PENDING past their deadline, the oldest deadline first."""
-    rows = await connection.rows(_END_OVERDUE, {"limit": limit, **_written(ending)})
+    rows = await connection.rows(_END_OVERDUE, {"limit": limit, **_columns(final)})
     return [_ended(row) for row in rows]
 
 
@@ -303,7 +304,7 @@ async def price_page(connection: Connection, limit: int, after: str | None) -> S
     return await connection.rows(query.order_by(prices.c.sku).limit(limit))
 
 
-def _entry(
+def _history_entry(
     event: str, state: OrderState, *, reason: str | None = None, at: datetime | None = None
 ) -> dict[str, str]:
     entry = {"event": event, "state": state.value}
@@ -314,15 +315,15 @@ def _entry(
     return entry
 
 
-def _written(ending: Ending) -> dict[str, object]:
+def _columns(final: FinalState) -> dict[str, object]:
     return {
-        "state": ending.state.value,
-        "reason": ending.reason,
-        "entry": json.dumps(_entry(ending.event, ending.state, reason=ending.reason)),
+        "state": final.state.value,
+        "reason": final.reason,
+        "entry": json.dumps(_history_entry(final.event, final.state, reason=final.reason)),
     }
 
 
-def _ended(row: Row) -> Ended:
-    return Ended(
+def _ended(row: Row) -> EndedOrder:
+    return EndedOrder(
         row.id, row.version, row.customer_id, row.total_minor, row.currency, row.traceparent, row.ended_at
     )

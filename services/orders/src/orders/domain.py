@@ -1,4 +1,4 @@
-"""The rules of an order: states, prices, endings. Imports only the standard library."""
+"""The rules of an order: states, transitions, prices. Imports only the standard library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MAX_TOTAL_MINOR = 10**18
 
 
 class OrderState(StrEnum):
-    """PENDING is the semantic lock of the saga: only a PENDING order can change."""
+    """The state of an order. Only a PENDING order can change. PENDING tells readers that the order is not finished."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -36,7 +36,10 @@ class RejectionReason(StrEnum):
 
 
 class CancellationReason(StrEnum):
-    """The cause of a cancellation: the customer, the deadline, or that orders has lost the order."""
+    """The cause of a cancellation: the customer or the deadline.
+
+    UNKNOWN_ORDER: a payment event names an order that is not in the database (see `handlers._cancel_missing_orders`).
+    """
 
     CUSTOMER = "customer"
     DEADLINE = "deadline"
@@ -44,7 +47,10 @@ class CancellationReason(StrEnum):
 
 
 class OrderError(Exception):
-    """A request broke a rule of ordering. The attributes of the error become members of the answer."""
+    """A request is refused: it breaks a rule for orders, or the price list is missing.
+
+    The attributes of the error become members of the answer.
+    """
 
 
 class EmptyOrder(OrderError):
@@ -102,13 +108,13 @@ class UnknownOrder(OrderError):
 
 
 class CaptureMismatch(Exception):
-    """Payments captured another amount than the order's total.
+    """The payments service captured another amount than the order's total.
 
-    The event becomes a dead letter; the deadline cancels the order, and payments gives the money back.
+    The event becomes a dead letter. The order is cancelled at its deadline, and the payments service makes a refund.
     """
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"What was captured for order {order_id} is not its total.")
+        super().__init__(f"The captured amount of order {order_id} is not its total.")
         self.order_id = order_id
 
 
@@ -154,7 +160,7 @@ class Basket:
 
 
 def check_items(items: Sequence[Item]) -> None:
-    """Check the rules that need no price list, so that an invalid order costs no database query."""
+    """Check the rules that need no price list, so that an invalid order is refused without a database query."""
     if not items:
         raise EmptyOrder
     if len(items) > MAX_LINES:
@@ -169,7 +175,10 @@ def check_items(items: Sequence[Item]) -> None:
 
 
 def price_items(items: Sequence[Item], currency: str, price_list: Mapping[str, Price]) -> Basket:
-    """Price `items` from the part of the price list that names them."""
+    """Price `items` by `price_list`, which may be limited to their SKUs.
+
+    Raises UnknownSku, CurrencyNotOffered, TotalTooLarge.
+    """
     if unknown := [item.sku for item in items if item.sku not in price_list]:
         raise UnknownSku(unknown)
     if foreign := [item.sku for item in items if price_list[item.sku].currency != currency]:
@@ -181,7 +190,7 @@ def price_items(items: Sequence[Item], currency: str, price_list: Mapping[str, P
     return Basket(lines, currency, total_minor)
 
 
-def check_ending(order_id: str, state: OrderState, to: OrderState) -> None:
-    """Raise `OrderAlreadyEnded` unless an order in `state` may still become `to`."""
+def check_transition(order_id: str, state: OrderState, to: OrderState) -> None:
+    """Raise `OrderAlreadyEnded` unless an order in `state` may change to `to`."""
     if to not in TRANSITIONS[state]:
         raise OrderAlreadyEnded(order_id, state)

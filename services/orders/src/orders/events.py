@@ -1,6 +1,7 @@
-"""The events that orders publishes, and its models of the events that it reads.
+"""The events that the orders service publishes, and its models of the events that it reads.
 
-The wire contract is contracts/events/<type>/v1.schema.json; times are UTC, money is in minor units.
+The contract of an event is contracts/events/<type without version>/v1.schema.json. Times are UTC. Money is in minor
+units.
 """
 
 from datetime import datetime
@@ -16,7 +17,8 @@ ORDERS = "orders.order.v1"
 PRODUCTS = "inventory.product.v1"
 
 ProductVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
-"""As the contract and the column `prices.version` have it. An event beyond it is a dead letter at once."""
+"""The same range as in the contract and in the column `prices.version`. An event with a version outside of this range
+becomes a dead letter without a retry."""
 
 
 class OrderLine(BaseModel):
@@ -83,7 +85,7 @@ class PaymentCaptured(
 class PaymentDeclined(
     ConsumedEvent, type="payments.payment-declined.v1", topic="payments.payment.v1", key="order_id"
 ):
-    """The processor's reason is not read, because every reason leads to a rejection."""
+    """A payment was declined. Its reason is not read, because every reason leads to a rejection."""
 
     order_id: UUID
     customer_id: str

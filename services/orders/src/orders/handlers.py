@@ -1,4 +1,4 @@
-"""The use cases of orders, one function each. The caller opens and commits the transaction."""
+"""The use cases of the orders service, one function each. The caller opens and commits the transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,23 +24,24 @@ from orders.events import (
     StockRejected,
 )
 
-SWEEP_LIMIT = 500
+MOST_CANCELLED_AT_ONCE = 500
+"""Maximum number of overdue orders that one transaction cancels."""
 log = structlog.get_logger("orders")
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """An order as the customer asks for it. Orders sends the token to payments in the event and does not store it."""
+    """An order as the customer asks for it. The payment token is stored only in the outbox row of `OrderPlaced`."""
 
     customer_id: str
     items: Sequence[domain.Item]
     currency: str
     payment_token: str
-    time_allowed: timedelta
+    time_limit: timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedOrder:
+class OrderReceipt:
     """The immediate answer to the customer. The outcome of the order is known later."""
 
     order_id: UUID
@@ -48,8 +49,8 @@ class PlacedOrder:
     deadline_at: datetime
 
 
-async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
-    """Price the order from orders' own price list, write it as PENDING, and publish `OrderPlaced`."""
+async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
+    """Price the order by this service's own price list, write it as PENDING, and publish `OrderPlaced`."""
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
     if not price_list.prices and not await db.has_prices(tx.connection):
         raise domain.PriceListMissing
@@ -71,7 +72,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         total=Money.of_row(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
         placed_at=price_list.read_at,
-        deadline_at=price_list.read_at + order.time_allowed,
+        deadline_at=price_list.read_at + order.time_limit,
     )
     await db.insert_order(
         tx.connection,
@@ -86,17 +87,17 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> PlacedOrder:
         ),
     )
     tx.publish(placed, cause=cause)
-    return PlacedOrder(order_id, placed.total, placed.deadline_at)
+    return OrderReceipt(order_id, placed.total, placed.deadline_at)
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and payments refunds it.
+    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and its payment is refunded.
 
     Raises CaptureMismatch if the captured amount is not the order's total.
     """
     captures = {event.data.order_id: event for event in events}
-    ending = db.Ending(OrderState.CONFIRMED, OrderConfirmed.event_type)
-    ended = await db.end_orders(tx.connection, captures, ending)
+    confirmation = db.FinalState(OrderState.CONFIRMED, OrderConfirmed.event_type)
+    ended = await db.end_orders(tx.connection, captures, confirmation)
     for order in ended:
         capture = captures[order.id]
         total = Money.of_row(order.total_minor, order.currency)
@@ -110,7 +111,7 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
             confirmed_at=order.ended_at,
         )
         tx.publish(confirmed, cause=capture.cause)
-    await _cancel_lost_orders(tx, events, ended)
+    await _cancel_missing_orders(tx, events, ended)
 
 
 async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
@@ -120,14 +121,17 @@ async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) 
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    """Reject orders whose payment was declined, for any reason of the processor, known or unknown."""
+    """Reject orders whose payment was declined. The processor's reason makes no difference."""
     causes = {event.data.order_id: event.cause for event in events}
     ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
-    await _cancel_lost_orders(tx, events, ended)
+    await _cancel_missing_orders(tx, events, ended)
 
 
 async def cancel_order(tx: Transaction, order_id: UUID) -> None:
-    """Cancel an order for its customer. Safe to repeat. Raises OrderAlreadyEnded if it ended in another way."""
+    """Cancel an order for its customer. Safe to repeat.
+
+    Raises UnknownOrder, and OrderAlreadyEnded if the order is CONFIRMED or REJECTED.
+    """
     ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
         _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)
@@ -136,13 +140,13 @@ async def cancel_order(tx: Transaction, order_id: UUID) -> None:
     if found is None:
         raise domain.UnknownOrder(str(order_id))
     if found.state != OrderState.CANCELLED:
-        domain.check_ending(str(order_id), OrderState(found.state), OrderState.CANCELLED)
+        domain.check_transition(str(order_id), OrderState(found.state), OrderState.CANCELLED)
 
 
 async def cancel_overdue_orders(tx: Transaction) -> int:
-    """Cancel at most `SWEEP_LIMIT` orders that are PENDING past their deadline. Returns how many."""
-    ending = _cancellation(CancellationReason.DEADLINE)
-    ended = await db.end_overdue_orders(tx.connection, SWEEP_LIMIT, ending)
+    """Cancel at most `MOST_CANCELLED_AT_ONCE` orders that are PENDING past their deadline. Returns how many."""
+    cancellation = _cancellation(CancellationReason.DEADLINE)
+    ended = await db.end_overdue_orders(tx.connection, MOST_CANCELLED_AT_ONCE, cancellation)
     _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
     return len(ended)
 
@@ -157,12 +161,13 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
 
-async def _cancel_lost_orders(
-    tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.Ended]
+async def _cancel_missing_orders(
+    tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.EndedOrder]
 ) -> None:
-    """Cancel orders that the database does not have. It lost them after their events were published.
+    """Insert orders that are missing in the database as CANCELLED, and publish `OrderCancelled`.
 
-    Their stock is reserved, and their money may be captured. The cancellation releases the stock and refunds the money.
+    After a restore from a backup an order may be missing although its events were published. Its stock is reserved, and
+    its card may be charged. The event makes the other services release the stock and refund the money.
     """
     not_ended = {event.data.order_id: event for event in events}
     for order in ended:
@@ -170,14 +175,14 @@ async def _cancel_lost_orders(
     if not not_ended:
         return
     known = await db.known_orders(tx.connection, not_ended)
-    lost = [
-        db.LostOrder(id, event.data.customer_id, event.data.amount)
+    missing = [
+        db.MissingOrder(id, event.data.customer_id, event.data.amount)
         for id, event in not_ended.items()
         if id not in known
     ]
-    if lost:
-        ending = _cancellation(CancellationReason.UNKNOWN_ORDER)
-        cancelled = await db.insert_lost_orders(tx.connection, lost, ending)
+    if missing:
+        cancellation = _cancellation(CancellationReason.UNKNOWN_ORDER)
+        cancelled = await db.insert_missing_orders(tx.connection, missing, cancellation)
         _publish_cancelled(tx, cancelled, CancellationReason.UNKNOWN_ORDER)
         for order in cancelled:
             log.error("order.lost", order_id=str(order.id))
@@ -185,9 +190,9 @@ async def _cancel_lost_orders(
 
 async def _reject(
     tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason
-) -> Sequence[db.Ended]:
-    ending = db.Ending(OrderState.REJECTED, OrderRejected.event_type, reason)
-    ended = await db.end_orders(tx.connection, causes, ending)
+) -> Sequence[db.EndedOrder]:
+    rejection = db.FinalState(OrderState.REJECTED, OrderRejected.event_type, reason)
+    ended = await db.end_orders(tx.connection, causes, rejection)
     for order in ended:
         rejected = OrderRejected(
             order_id=order.id,
@@ -201,11 +206,11 @@ async def _reject(
     return ended
 
 
-def _cancellation(reason: CancellationReason) -> db.Ending:
-    return db.Ending(OrderState.CANCELLED, OrderCancelled.event_type, reason)
+def _cancellation(reason: CancellationReason) -> db.FinalState:
+    return db.FinalState(OrderState.CANCELLED, OrderCancelled.event_type, reason)
 
 
-def _publish_cancelled(tx: Transaction, ended: Sequence[db.Ended], reason: CancellationReason) -> None:
+def _publish_cancelled(tx: Transaction, ended: Sequence[db.EndedOrder], reason: CancellationReason) -> None:
     for order in ended:
         cancelled = OrderCancelled(
             order_id=order.id,

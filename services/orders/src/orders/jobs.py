@@ -1,4 +1,4 @@
-"""The job of orders that runs by the clock."""
+"""The job of the orders service. It runs at a fixed interval."""
 
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database
@@ -12,5 +12,7 @@ async def cancel_overdue_orders(database: Database) -> int:
 
 
 JOBS: Jobs = {
-    "cancel-overdue-orders": Job(cancel_overdue_orders, interval=1.0, batch_limit=handlers.SWEEP_LIMIT)
+    "cancel-overdue-orders": Job(
+        cancel_overdue_orders, interval=1.0, batch_limit=handlers.MOST_CANCELLED_AT_ONCE
+    )
 }

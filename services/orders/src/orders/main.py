@@ -1,4 +1,4 @@
-"""Wiring only: settings and the other modules become one process."""
+"""Builds the service from its settings and the other modules."""
 
 from functools import partial
 

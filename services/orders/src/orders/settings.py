@@ -1,4 +1,4 @@
-"""The settings of orders, besides those of every service (see `chassis.settings`)."""
+"""The settings of the orders service, in addition to those of every service (see `chassis.settings`)."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`ORDERS_DEADLINE_SECONDS`: the time until the deadline of an order whose request has none.
+    """`ORDERS_DEADLINE_SECONDS`: seconds until the deadline of an order whose request has no `deadline_seconds`.
 
     `ORDERS_MAX_PENDING`: the number of PENDING orders at which new orders are refused with 429.
     """

@@ -1,4 +1,4 @@
-"""The events of other services that orders handles or ignores."""
+"""The events of other services that the orders service handles or ignores."""
 
 from chassis.inbox import Subscriptions
 from orders import handlers
@@ -12,11 +12,13 @@ SUBSCRIPTIONS = Subscriptions(
         PaymentCaptured: handlers.confirm_order,
         PaymentDeclined: handlers.reject_unpaid_order,
     },
-    # They change no order. Any other type on these topics is unknown, and becomes a dead letter.
-    ignored=(
-        "inventory.stock-reserved.v1",
-        "inventory.stock-committed.v1",
-        "inventory.stock-released.v1",
-        "payments.payment-refunded.v1",
-    ),
+    # These events change no order. Any other type on these topics is unknown, and becomes a dead letter.
+    ignored={
+        "inventory.reservation.v1": (
+            "inventory.stock-reserved.v1",
+            "inventory.stock-committed.v1",
+            "inventory.stock-released.v1",
+        ),
+        "payments.payment.v1": ("payments.payment-refunded.v1",),
+    },
 )

@@ -78,14 +78,14 @@ def test_a_total_that_no_column_could_hold_is_refused() -> None:
 
 @pytest.mark.parametrize("to", sorted(domain.TERMINAL))
 def test_a_pending_order_can_end_in_every_way(to: OrderState) -> None:
-    domain.check_ending("1", OrderState.PENDING, to)
+    domain.check_transition("1", OrderState.PENDING, to)
 
 
 @pytest.mark.parametrize("to", sorted(OrderState))
 @pytest.mark.parametrize("ended", sorted(domain.TERMINAL))
 def test_an_ended_order_never_changes_again(ended: OrderState, to: OrderState) -> None:
     with pytest.raises(domain.OrderAlreadyEnded):
-        domain.check_ending("1", ended, to)
+        domain.check_transition("1", ended, to)
 
 
 def test_the_domain_imports_nothing_but_the_standard_library() -> None:

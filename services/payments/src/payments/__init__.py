@@ -1,1 +1,1 @@
-"""Payments: one charge per order, after order and stock are known, and the refund if the order is cancelled."""
+"""Payments: one charge per order that was placed and has its stock, and a refund if the order is cancelled."""

@@ -20,13 +20,13 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
 
 
 class RefundOut(BaseModel):
-    """A refund that is due or made."""
+    """A refund that is due (PENDING) or made (REFUNDED)."""
 
     refund_id: UUID
     state: RefundState
     amount: Money
     requested_at: datetime
-    refunded_at: datetime | None = Field(description="null until the processor has given it back")
+    refunded_at: datetime | None = Field(description="null until the processor has made the refund")
 
 
 class PaymentOut(BaseModel):
@@ -34,24 +34,26 @@ class PaymentOut(BaseModel):
 
     order_id: UUID
     payment_id: UUID
-    customer_id: str | None = Field(description="null while the order itself has not arrived")
+    customer_id: str | None = Field(description="null while the service does not know the customer")
     state: State
     version: int
-    amount: Money | None = Field(description="null while the order itself has not arrived")
-    reason: Reason | None = Field(description="why the card was refused")
-    attempts: int = Field(description="how often the processor was asked to charge")
+    amount: Money | None = Field(description="null while the service does not know the amount")
+    reason: Reason | None = Field(description="why the card was declined")
+    attempts: int = Field(description="number of attempts to charge the card")
     opened_at: datetime
-    settled_at: datetime | None = Field(description="when the charge was made or refused")
+    settled_at: datetime | None = Field(
+        description="when the processor's answer (charged or declined) was recorded"
+    )
     refunds: list[RefundOut]
 
 
 @router.get(
     "/payments/{order_id}",
-    summary="The payment of an order, with its refunds",
-    responses=problem_answers(_404="unknown-payment: no fact about this order has arrived"),
+    summary="Read the payment of an order, with its refunds",
+    responses=problem_answers(_404="unknown-payment: no event about this order has arrived"),
 )
-async def get_payment(order_id: UUID, db: Db) -> PaymentOut:
-    async with db.reading() as connection:
+async def get_payment(order_id: UUID, database: Db) -> PaymentOut:
+    async with database.reading() as connection:
         row = await handlers.read_payment(connection, order_id)
     amount = None if row["currency"] is None else Money.of_row(row["amount_minor"], row["currency"])
     refunds = []

@@ -1,6 +1,7 @@
 """Tables and queries. Each query is one statement, for any number of payments.
 
-Rows are locked in the order of `order_id`, so that two batches never deadlock.
+A statement that changes many rows locks them in the order of `order_id`, so that two batches never deadlock. A claim
+skips locked rows.
 """
 
 import json
@@ -58,11 +59,11 @@ payments = Table(
     Column("customer_id", Text),
     Column("amount_minor", BigInteger),
     Column("currency", Text),
-    Column("token", Text),  # deleted when the payment is settled
+    Column("token", Text),  # deleted when the processor has answered, or the payment is voided
     Column("state", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("stock_reserved", Boolean, nullable=False, server_default="false"),
-    # The order's deadline by the clock of this database, because the same clock is compared with it.
+    # The order's deadline by the clock of this database. The job compares it with the same clock.
     Column("deadline_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column(
@@ -122,7 +123,10 @@ def _locked(table: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A payment or refund that the processor's answer has just settled, with the cause of the call."""
+    """A payment whose charge or refund the processor has just answered.
+
+    `cause` is the event that led to the call: the new event continues its trace.
+    """
 
     order_id: UUID
     payment_id: UUID
@@ -157,9 +161,12 @@ _OPEN = text(f"""
 """)
 
 
-async def open_payments(db: Connection, events: Sequence[tuple[UUID, Envelope[OrderPlaced]]]) -> int:
-    """Store what to charge. Each event comes with the payment id to use. Returns how many payments became DUE."""
-    rows = await db.rows(
+async def open_payments(connection: Connection, events: Sequence[tuple[UUID, Envelope[OrderPlaced]]]) -> int:
+    """Store amount, card token and deadline of each order. Returns how many payments became DUE.
+
+    `events`: pairs of a new payment id, which is used if the order has no payment yet, and the event.
+    """
+    rows = await connection.rows(
         _OPEN,
         {
             "order_ids": [event.data.order_id for _, event in events],
@@ -188,9 +195,9 @@ _STOCK = text(f"""
 """)
 
 
-async def note_stock(db: Connection, events: Sequence[tuple[UUID, Envelope[StockReserved]]]) -> int:
-    """Store that the stock is reserved, like `open_payments`. Returns how many payments became DUE."""
-    rows = await db.rows(
+async def note_stock(connection: Connection, events: Sequence[tuple[UUID, Envelope[StockReserved]]]) -> int:
+    """Store that the stock is reserved. `events` as in `open_payments`. Returns how many payments became DUE."""
+    rows = await connection.rows(
         _STOCK,
         {
             "order_ids": [event.data.order_id for _, event in events],
@@ -217,10 +224,13 @@ _CANCEL = text(f"""
 
 
 async def cancel_payments(
-    db: Connection, events: Sequence[tuple[UUID, Envelope[OrderCancelled]]]
+    connection: Connection, events: Sequence[tuple[UUID, Envelope[OrderCancelled]]]
 ) -> list[UUID]:
-    """Void payments that were not charged, like `open_payments`. Returns the orders that must be refunded."""
-    rows = await db.rows(
+    """Apply the cancellation of each order: VOIDED, CANCELLING, or CAPTURED. `events` as in `open_payments`.
+
+    Returns the orders that must be refunded: those of CAPTURED payments.
+    """
+    rows = await connection.rows(
         _CANCEL,
         {
             "order_ids": [event.data.order_id for _, event in events],
@@ -243,14 +253,14 @@ _ADD_REFUNDS = text(f"""
 """)
 
 
-async def add_refunds(db: Connection, order_ids: Sequence[UUID], refund_ids: Sequence[UUID]) -> None:
+async def add_refunds(connection: Connection, order_ids: Sequence[UUID], refund_ids: Sequence[UUID]) -> None:
     """Write a due refund for each of these cancelled orders that was charged."""
-    await db.execute(_ADD_REFUNDS, {"order_ids": list(order_ids), "refund_ids": list(refund_ids)})
+    await connection.execute(_ADD_REFUNDS, {"order_ids": list(order_ids), "refund_ids": list(refund_ids)})
 
 
 _CLAIM_CHARGES = text(f"""
     WITH due AS (
-        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :room FOR UPDATE SKIP LOCKED
+        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     UPDATE payments p
     SET state = {_next(Fact.CLAIMED)}, attempts = attempts + 1,
@@ -262,15 +272,15 @@ _CLAIM_CHARGES = text(f"""
 """)
 
 
-async def claim_charges(db: Connection, room: int, lease_seconds: float) -> list[Charge]:
-    """Claim at most `room` due payments. No other process gets them before the lease ends."""
-    rows = await db.rows(_CLAIM_CHARGES, {"room": room, "lease_seconds": lease_seconds})
+async def claim_charges(connection: Connection, most: int, lease_seconds: float) -> list[Charge]:
+    """Claim up to `most` due payments. No other process gets them before the lease ends."""
+    rows = await connection.rows(_CLAIM_CHARGES, {"most": most, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 
 
 _CLAIM_REFUNDS = text("""
     WITH due AS (
-        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :room FOR UPDATE SKIP LOCKED
+        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     UPDATE refunds r
     SET attempts = r.attempts + 1, due_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
@@ -281,9 +291,9 @@ _CLAIM_REFUNDS = text("""
 """)
 
 
-async def claim_refunds(db: Connection, room: int, lease_seconds: float) -> list[Refund]:
-    """Claim at most `room` due refunds, like `claim_charges`."""
-    rows = await db.rows(_CLAIM_REFUNDS, {"room": room, "lease_seconds": lease_seconds})
+async def claim_refunds(connection: Connection, most: int, lease_seconds: float) -> list[Refund]:
+    """Claim up to `most` due refunds, like `claim_charges`."""
+    rows = await connection.rows(_CLAIM_REFUNDS, {"most": most, "lease_seconds": lease_seconds})
     return [Refund(*row) for row in rows]
 
 
@@ -292,7 +302,7 @@ _SETTLE = text(f"""
         {_locked("payments")}
     )
     UPDATE payments p
-    SET state = CASE WHEN a.charge_id IS NOT NULL THEN {_next(Fact.CHARGED)} ELSE {_next(Fact.REFUSED)} END,
+    SET state = CASE WHEN a.charge_id IS NOT NULL THEN {_next(Fact.CHARGED)} ELSE {_next(Fact.DECLINED)} END,
         charge_id = a.charge_id, reason = a.reason, version = version + 1,
         token = NULL, due_at = NULL, settled_at = now()
     FROM unnest(CAST(:order_ids AS uuid[]), CAST(:charge_ids AS text[]), CAST(:reasons AS text[]))
@@ -300,7 +310,7 @@ _SETTLE = text(f"""
     JOIN locked USING (order_id)
     WHERE p.order_id = a.order_id
       AND (p.state IN ({_from(Fact.CHARGED)}) AND a.charge_id IS NOT NULL
-           OR p.state IN ({_from(Fact.REFUSED)}) AND a.reason IS NOT NULL)
+           OR p.state IN ({_from(Fact.DECLINED)}) AND a.reason IS NOT NULL)
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
               p.reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
               CAST(NULL AS uuid) AS refund_id
@@ -308,11 +318,16 @@ _SETTLE = text(f"""
 
 
 async def settle_charges(
-    db: Connection, answers: Sequence[tuple[UUID, str | None, str | None]]
+    connection: Connection, answers: Sequence[tuple[UUID, str | None, str | None]]
 ) -> list[Settled]:
-    """Record answers: (order, charge id or None, reason of a decline or None). Settled payments stay as they are."""
+    """Record the processor's answers: (order, charge id or None, reason of a decline or None).
+
+    Returns the payments that changed. A payment whose answer is recorded already is not changed.
+    """
     order_ids, charge_ids, reasons = (list(column) for column in zip(*answers, strict=True))
-    rows = await db.rows(_SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons})
+    rows = await connection.rows(
+        _SETTLE, {"order_ids": order_ids, "charge_ids": charge_ids, "reasons": reasons}
+    )
     return [_settled(row) for row in rows]
 
 
@@ -327,22 +342,22 @@ _SETTLE_REFUNDS = text(f"""
         RETURNING r.order_id, r.refund_id, r.refunded_at, r.cause
     )
     UPDATE payments p
-    SET state = {_next(Fact.GIVEN_BACK)}, version = version + 1
+    SET state = {_next(Fact.REFUNDED)}, version = version + 1
     FROM done
-    WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.GIVEN_BACK)})
+    WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.REFUNDED)})
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
               p.reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
 """)
 
 
-async def settle_refunds(db: Connection, order_ids: Sequence[UUID]) -> list[Settled]:
-    """Record the refunds of these orders. Settled refunds stay as they are."""
-    rows = await db.rows(_SETTLE_REFUNDS, {"order_ids": list(order_ids)})
+async def settle_refunds(connection: Connection, order_ids: Sequence[UUID]) -> list[Settled]:
+    """Record the refunds of these orders. Returns the payments that changed. A recorded refund is not changed."""
+    rows = await connection.rows(_SETTLE_REFUNDS, {"order_ids": list(order_ids)})
     return [_settled(row) for row in rows]
 
 
 def _postpone(table: str) -> str:
-    # A row whose lease ended and that was claimed again belongs to the later claim.
+    # If the lease ended and the row was claimed again, `attempts` differs, and the later claim is not changed.
     return f"""
         WITH locked AS (
             {_locked(table)}
@@ -362,14 +377,14 @@ Pause = tuple[UUID, int, float]
 """(order, number of the attempt without an answer, seconds to wait from now)"""
 
 
-async def postpone_charges(db: Connection, pauses: Sequence[Pause]) -> None:
+async def postpone_charges(connection: Connection, pauses: Sequence[Pause]) -> None:
     """Make these charges due again later."""
-    await db.execute(_POSTPONE_CHARGES, _columns(pauses))
+    await connection.execute(_POSTPONE_CHARGES, _columns(pauses))
 
 
-async def postpone_refunds(db: Connection, pauses: Sequence[Pause]) -> None:
+async def postpone_refunds(connection: Connection, pauses: Sequence[Pause]) -> None:
     """Make these refunds due again later."""
-    await db.execute(_POSTPONE_REFUNDS, _columns(pauses))
+    await connection.execute(_POSTPONE_REFUNDS, _columns(pauses))
 
 
 _OLDEST_CHARGE = text("""
@@ -381,31 +396,31 @@ _OLDEST_REFUND = text("""
 """)
 
 
-async def oldest_charge_seconds(db: Connection) -> float:
-    """The age of the oldest payment that is due or being charged, in seconds."""
-    return float(await db.value(_OLDEST_CHARGE))
+async def oldest_charge_seconds(connection: Connection) -> float:
+    """Seconds since the opening of the oldest payment that is DUE, CAPTURING or CANCELLING, or 0."""
+    return float(await connection.value(_OLDEST_CHARGE))
 
 
-async def oldest_refund_seconds(db: Connection) -> float:
-    """The age of the oldest refund that is not made, in seconds."""
-    return float(await db.value(_OLDEST_REFUND))
+async def oldest_refund_seconds(connection: Connection) -> float:
+    """Seconds since the oldest PENDING refund was requested, or 0."""
+    return float(await connection.value(_OLDEST_REFUND))
 
 
-_FORGET = text(f"""
+_VOID_ABANDONED = text(f"""
     UPDATE payments p
-    SET state = {_next(Fact.FORGOTTEN)}, token = NULL
+    SET state = {_next(Fact.ABANDONED)}, token = NULL
     WHERE order_id IN (
         SELECT order_id FROM payments
         WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
-        ORDER BY deadline_at LIMIT :room FOR UPDATE SKIP LOCKED
+        ORDER BY deadline_at LIMIT :most FOR UPDATE SKIP LOCKED
     )
     RETURNING order_id
 """)
 
 
-async def void_unpaid_payments(db: Connection, seconds: float, room: int) -> int:
-    """Void at most `room` OPENED payments whose order's deadline passed `seconds` ago. Returns how many."""
-    return len(await db.rows(_FORGET, {"seconds": seconds, "room": room}))
+async def void_abandoned_payments(connection: Connection, seconds: float, most: int) -> int:
+    """Void up to `most` OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
+    return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "most": most}))
 
 
 _FIND = text("""
@@ -417,9 +432,9 @@ _FIND = text("""
 """)
 
 
-async def find_payment(db: Connection, order_id: UUID) -> Row | None:
+async def find_payment(connection: Connection, order_id: UUID) -> Row | None:
     """The payment of an order with the columns of its refund (None without a refund), without the token."""
-    return await db.row(_FIND, {"order_id": order_id})
+    return await connection.row(_FIND, {"order_id": order_id})
 
 
 def _columns(pauses: Sequence[Pause]) -> dict[str, list[Any]]:

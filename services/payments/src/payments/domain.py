@@ -1,4 +1,7 @@
-"""The states of a payment, and the change by each fact. Imports only the standard library."""
+"""The states of a payment, and the change of state by each fact. Imports only the standard library.
+
+A fact is an event of another service, or a step of this service (a claim, an answer of the processor, a time limit).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,17 +14,17 @@ class State(StrEnum):
 
     AWAITING = "AWAITING"  # the stock is reserved; the amount is not known yet
     OPENED = "OPENED"  # amount and token are known; the stock is not reserved yet
-    DUE = "DUE"  # both facts are known. The processor was never called
+    DUE = "DUE"  # amount, token and reserved stock are known; the processor was never called
     CAPTURING = "CAPTURING"  # the processor was called: a charge may exist
-    CANCELLING = "CANCELLING"  # cancelled while CAPTURING: ask the processor again, then refund
+    CANCELLING = "CANCELLING"  # cancelled while CAPTURING: repeat the call to learn its result, then refund
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
-    VOIDED = "VOIDED"  # was not charged and will not be; also the tombstone of an order that is not known yet
+    VOIDED = "VOIDED"  # no charge exists or will be made; also the tombstone of an unknown order
     REFUNDED = "REFUNDED"
 
 
 class RefundState(StrEnum):
-    """PENDING is a durable intent: a job calls the processor until it answers."""
+    """The state of a refund. PENDING is a durable intent: a job calls the processor until it answers."""
 
     PENDING = "PENDING"
     REFUNDED = "REFUNDED"
@@ -35,9 +38,9 @@ class Fact(StrEnum):
     ORDER_CANCELLED = "ORDER_CANCELLED"
     CLAIMED = "CLAIMED"  # a process is about to call the processor
     CHARGED = "CHARGED"
-    REFUSED = "REFUSED"
-    GIVEN_BACK = "GIVEN_BACK"
-    FORGOTTEN = "FORGOTTEN"  # the order's deadline passed long ago and no stock was reserved
+    DECLINED = "DECLINED"
+    REFUNDED = "REFUNDED"
+    ABANDONED = "ABANDONED"  # the order's deadline passed long ago, and no stock was reserved
 
 
 FIRST: Mapping[Fact, State] = {
@@ -54,7 +57,7 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
         State.AWAITING: State.VOIDED,
         State.OPENED: State.VOIDED,
         State.DUE: State.VOIDED,
-        # From CAPTURING on a charge may exist, even if each call failed. Only the processor knows.
+        # From CAPTURING on a charge may exist, even if each call failed. Only the processor knows the result.
         State.CAPTURING: State.CANCELLING,
         State.CAPTURED: State.CAPTURED,  # with a refund, after which the payment is REFUNDED
     },
@@ -64,25 +67,25 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
         State.CANCELLING: State.CANCELLING,
     },
     Fact.CHARGED: {State.CAPTURING: State.CAPTURED, State.CANCELLING: State.CAPTURED},
-    Fact.REFUSED: {State.CAPTURING: State.DECLINED, State.CANCELLING: State.DECLINED},
-    Fact.GIVEN_BACK: {State.CAPTURED: State.REFUNDED},
-    Fact.FORGOTTEN: {State.OPENED: State.VOIDED},
+    Fact.DECLINED: {State.CAPTURING: State.DECLINED, State.CANCELLING: State.DECLINED},
+    Fact.REFUNDED: {State.CAPTURED: State.REFUNDED},
+    Fact.ABANDONED: {State.OPENED: State.VOIDED},
 }
-"""Fact → state → next state. A fact that is not listed for a state is late or repeated, and changes nothing."""
+"""Fact → state → next state. A fact that is not listed for a state arrived late or again, and changes nothing."""
 
 CLAIMABLE = frozenset(TRANSITIONS[Fact.CLAIMED])
 NEEDS_TOKEN = CLAIMABLE | {State.OPENED}
 
 
 class Reason(StrEnum):
-    """The processor's reason for a decline."""
+    """The processor's reason for a declined charge."""
 
     DECLINED = "declined"
     UNKNOWN_TOKEN = "unknown_token"
 
 
 class UnknownPayment(Exception):
-    """Payments knows nothing of this order yet."""
+    """There is no payment for this order: no event about it has arrived."""
 
     def __init__(self, order_id: UUID) -> None:
         super().__init__(f"There is no payment of order {order_id}.")
@@ -98,26 +101,26 @@ class Charge:
     amount_minor: int
     currency: str
     token: str = field(repr=False)
-    attempts: int  # this one included
+    attempts: int  # including this one
     traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund to make. `refund_id` is the idempotency key, `charge_id` is the processor's id."""
+    """A refund to make. `refund_id` is the idempotency key, `charge_id` is the processor's id of the charge."""
 
     order_id: UUID
     refund_id: UUID
     charge_id: str
     amount_minor: int
     currency: str
-    attempts: int  # this one included
+    attempts: int  # including this one
     traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The processor made the charge. `charge_id` is its id."""
+    """The processor made the charge. `charge_id` is the processor's id of the charge."""
 
     charge_id: str
 

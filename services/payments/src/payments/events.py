@@ -1,4 +1,4 @@
-"""The events that payments publishes, and its own models of those that it consumes."""
+"""The events that the payments service publishes, and its own models of the events that it reads."""
 
 from datetime import datetime
 from uuid import UUID
@@ -23,14 +23,14 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
 
     @property
     def seconds_allowed(self) -> float:
-        """The seconds from placing to the deadline. Both times are of the same clock, that of orders."""
+        """Seconds from `placed_at` to `deadline_at`. Both times are from one clock, that of the orders database."""
         return (self.deadline_at - self.placed_at).total_seconds()
 
 
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """The customer or the deadline cancelled the order."""
+    """The order was cancelled, for any reason."""
 
     order_id: UUID
     customer_id: str
@@ -56,7 +56,7 @@ class PaymentCaptured(PublishedEvent, type="payments.payment-captured.v1", topic
 
 
 class PaymentDeclined(PublishedEvent, type="payments.payment-declined.v1", topic=TOPIC, key="order_id"):
-    """The card was declined; no money moved."""
+    """The card was declined, and not charged."""
 
     order_id: UUID
     payment_id: UUID

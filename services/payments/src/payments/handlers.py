@@ -1,11 +1,14 @@
-"""The use cases of payments, one function each. They never commit, and know neither HTTP, Kafka nor the processor."""
+"""The use cases of the payments service, one function each.
+
+They never commit, and know neither HTTP, Kafka nor the processor.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from chassis.events import Batch, new_id
-from chassis.jobs import Postponed
+from chassis.jobs import PostponedIntent
 from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from payments import db
@@ -27,11 +30,12 @@ from payments.events import (
     StockReserved,
 )
 
-EXPIRE_BATCH = 500
+MOST_VOIDED_AT_ONCE = 500
+"""Maximum number of abandoned payments that one transaction voids."""
 
 
 async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
-    """Store what to charge. If the stock is reserved already, the payment becomes due."""
+    """Store amount, card token and deadline. If the stock is reserved already, the payment becomes due."""
     if await db.open_payments(tx.connection, [(new_id(), event) for event in events]):
         tx.wake("charge-due-payments")
 
@@ -45,32 +49,34 @@ async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> 
         tx.wake("charge-due-payments")
 
 
-async def refund_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
-    """Reverse the payment of a cancelled order: void it, or write a due refund.
+async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
+    """Cancel the payments of cancelled orders.
 
-    An unknown order gets a tombstone, so that its later events cause no charge.
+    The processor was never called: the payment is VOIDED. It was called and the result is not known: CANCELLING.
+    It made the charge: a due refund is written. An unknown order gets a tombstone, so that its later events cause no
+    charge.
     """
-    await _give_back(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
+    await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 
 
-async def claim_charges(tx: Transaction, room: int, lease_seconds: float) -> list[Charge]:
-    """Claim at most `room` due payments, to be charged after the commit. The lease ends by itself."""
-    return await db.claim_charges(tx.connection, room, lease_seconds)
+async def claim_charges(tx: Transaction, most: int, lease_seconds: float) -> list[Charge]:
+    """Claim up to `most` due payments, to be charged after the commit. The lease ends by itself."""
+    return await db.claim_charges(tx.connection, most, lease_seconds)
 
 
-async def claim_refunds(tx: Transaction, room: int, lease_seconds: float) -> list[Refund]:
-    """Claim at most `room` due refunds, like `claim_charges`."""
-    return await db.claim_refunds(tx.connection, room, lease_seconds)
+async def claim_refunds(tx: Transaction, most: int, lease_seconds: float) -> list[Refund]:
+    """Claim up to `most` due refunds, like `claim_charges`."""
+    return await db.claim_refunds(tx.connection, most, lease_seconds)
 
 
 async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined]]) -> None:
-    """Record and publish the processor's answers. If the order was cancelled meanwhile, write a due refund."""
+    """Record and publish the processor's answers. If a charged order was cancelled meanwhile, write a due refund."""
     payments = await db.settle_charges(
         tx.connection, [_columns(charge, answer) for charge, answer in answers]
     )
     for payment in payments:
         tx.publish(_event(payment), cause=payment.cause)
-    await _give_back(tx, [p.order_id for p in payments if p.state is State.CAPTURED and p.cancelled])
+    await _add_refunds(tx, [p.order_id for p in payments if p.state is State.CAPTURED and p.cancelled])
 
 
 async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refunded]]) -> None:
@@ -81,29 +87,29 @@ async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refund
         tx.publish(refunded, cause=payment.cause)
 
 
-async def postpone_charges(tx: Transaction, unanswered: Sequence[Postponed[Charge]]) -> None:
+async def postpone_charges(tx: Transaction, postponed: Sequence[PostponedIntent[Charge]]) -> None:
     """Make these charges due again later, because the processor's result is not known."""
-    await db.postpone_charges(tx.connection, [_pause(each) for each in unanswered])
+    await db.postpone_charges(tx.connection, [_pause(each) for each in postponed])
 
 
-async def postpone_refunds(tx: Transaction, unanswered: Sequence[Postponed[Refund]]) -> None:
+async def postpone_refunds(tx: Transaction, postponed: Sequence[PostponedIntent[Refund]]) -> None:
     """Make these refunds due again later, like `postpone_charges`."""
-    await db.postpone_refunds(tx.connection, [_pause(each) for each in unanswered])
+    await db.postpone_refunds(tx.connection, [_pause(each) for each in postponed])
 
 
 async def oldest_charge_seconds(connection: Connection) -> float:
-    """The age of the oldest due payment in seconds, or 0."""
+    """Seconds since the opening of the oldest payment that is DUE, CAPTURING or CANCELLING, or 0."""
     return await db.oldest_charge_seconds(connection)
 
 
 async def oldest_refund_seconds(connection: Connection) -> float:
-    """The age of the oldest due refund in seconds, or 0."""
+    """Seconds since the oldest PENDING refund was requested, or 0."""
     return await db.oldest_refund_seconds(connection)
 
 
-async def expire_unpaid_payments(tx: Transaction, seconds: float) -> int:
-    """Void payments that never became due, `seconds` after their order's deadline. Returns how many."""
-    return await db.void_unpaid_payments(tx.connection, seconds, EXPIRE_BATCH)
+async def void_abandoned_payments(tx: Transaction, seconds: float) -> int:
+    """Void OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
+    return await db.void_abandoned_payments(tx.connection, seconds, MOST_VOIDED_AT_ONCE)
 
 
 async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:
@@ -114,7 +120,7 @@ async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]
     return dict(row)
 
 
-async def _give_back(tx: Transaction, order_ids: Sequence[UUID]) -> None:
+async def _add_refunds(tx: Transaction, order_ids: Sequence[UUID]) -> None:
     if order_ids:
         await db.add_refunds(tx.connection, order_ids, [new_id() for _ in order_ids])
         tx.wake("refund-due-payments")
@@ -126,7 +132,7 @@ def _columns(charge: Charge, answer: Charged | Declined) -> tuple[UUID, str | No
     return charge.order_id, None, answer.reason.value
 
 
-def _pause(postponed: Postponed[Charge] | Postponed[Refund]) -> db.Pause:
+def _pause(postponed: PostponedIntent[Charge] | PostponedIntent[Refund]) -> db.Pause:
     return postponed.item.order_id, postponed.item.attempts, postponed.seconds
 
 

@@ -1,4 +1,4 @@
-"""The jobs of payments: charge, refund, and void payments that never became due."""
+"""The jobs of the payments service: charge, refund, and void abandoned payments."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -26,28 +26,30 @@ Outcome = TypeVar("Outcome")
 def jobs(
     processor: Processor, *, concurrency: int = 64, lease_seconds: float = 10, forget_seconds: float = 3600
 ) -> Jobs:
-    """The jobs. Each has at most `concurrency` requests to the processor in flight."""
+    """The jobs. The job of charges and the job of refunds make at most `concurrency` calls at once, each."""
     charges = charge_queue(concurrency, lease_seconds)
     refunds = refund_queue(concurrency, lease_seconds)
     return {
         "charge-due-payments": Job(
             partial(charge_due_payments, processor=processor, queue=charges),
             interval=1.0,
-            batch_limit=inf,  # the queue itself repeats until no payment is due
+            batch_limit=inf,  # never run again at once: the queue itself repeats until no payment is due
         ),
         "refund-due-payments": Job(
             partial(refund_due_payments, processor=processor, queue=refunds),
             interval=2.0,
             batch_limit=inf,
         ),
-        "expire-unpaid-payments": Job(partial(expire_unpaid_payments, seconds=forget_seconds), interval=60.0),
+        "expire-unpaid-payments": Job(
+            partial(void_abandoned_payments, seconds=forget_seconds), interval=60.0
+        ),
         "measure-charges": measuring(charges),
         "measure-refunds": measuring(refunds),
     }
 
 
 def charge_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Charge, Charged | Declined]:
-    """Payments that are due."""
+    """The queue of due charges."""
     return IntentQueue(
         name="charges",
         claim=handlers.claim_charges,
@@ -59,7 +61,7 @@ def charge_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Charge, 
 
 
 def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, Refunded]:
-    """Refunds that are due."""
+    """The queue of due refunds."""
     return IntentQueue(
         name="refunds",
         claim=handlers.claim_refunds,
@@ -71,9 +73,9 @@ def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, 
 
 
 def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
-    """Arguments of a queue: the number of intents per round, and the seconds of a lease and of a call."""
+    """Arguments of a queue: the most intents that are claimed at once, and the seconds of a lease and of a call."""
     return {
-        "room": concurrency,
+        "most": concurrency,
         "concurrency": concurrency,
         "lease_seconds": lease_seconds,
         "call_seconds": lease_seconds * CALL_SHARE,
@@ -82,41 +84,39 @@ def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
 
 
 async def charge_due_payments(
-    db: Database, *, processor: Processor, queue: IntentQueue[Charge, Charged | Declined]
+    database: Database, *, processor: Processor, queue: IntentQueue[Charge, Charged | Declined]
 ) -> int:
-    """Charge all that is due. Returns how many payments were asked for."""
-    return await _work_off(db, queue, processor.charge, "charge.unanswered")
+    """Charge all due payments. Returns the number of claimed payments."""
+    return await _process_due(database, queue, processor.charge, "charge.unanswered")
 
 
 async def refund_due_payments(
-    db: Database, *, processor: Processor, queue: IntentQueue[Refund, Refunded]
+    database: Database, *, processor: Processor, queue: IntentQueue[Refund, Refunded]
 ) -> int:
-    """Give back all that is due. Returns how many refunds were asked for."""
-    return await _work_off(db, queue, processor.refund, "refund.unanswered")
+    """Make all due refunds. Returns the number of claimed refunds."""
+    return await _process_due(database, queue, processor.refund, "refund.unanswered")
 
 
-async def expire_unpaid_payments(db: Database, *, seconds: float) -> int:
-    """Void payments that never became due and whose order ended long ago. Returns how many."""
-    async with db.transaction() as tx:
-        return await handlers.expire_unpaid_payments(tx, seconds)
+async def void_abandoned_payments(database: Database, *, seconds: float) -> int:
+    """Void payments without reserved stock whose order's deadline passed `seconds` ago or earlier. Returns how many."""
+    async with database.transaction() as tx:
+        return await handlers.void_abandoned_payments(tx, seconds)
 
 
-async def _work_off(
-    db: Database,
+async def _process_due(
+    database: Database,
     queue: IntentQueue[Work, Outcome],
-    ask: Callable[[Work], Awaitable[Outcome]],
-    unanswered: str,
+    call: Callable[[Work], Awaitable[Outcome]],
+    log_event: str,
 ) -> int:
-    """Ask the processor for all that is due. `unanswered` is logged for each request that gets no answer."""
+    """Call the processor for all due intents. Log `log_event` for each call whose result is not known."""
 
-    async def ask_one(work: Work) -> Outcome:
+    async def call_and_log(work: Work) -> Outcome:
         try:
-            return await ask(work)
+            return await call(work)
         except ProcessorUnavailable as error:
-            if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has lines of its own
-                log.warning(
-                    unanswered, order_id=str(work.order_id), attempts=work.attempts, error=repr(error)
-                )
+            if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has log events of its own
+                log.warning(log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
             raise
 
-    return (await queue.work_off(db, ask_one)).claimed
+    return (await queue.process_due(database, call_and_log)).claimed

@@ -1,4 +1,4 @@
-"""Wiring only: settings, routes, subscriptions and jobs become a service."""
+"""Builds the service from its settings, routes, subscriptions and jobs."""
 
 from chassis.server import serve
 from chassis.service import Service, build_service

@@ -1,6 +1,6 @@
-"""The client of the card processor, an outside system. No other module calls it (docs/decisions/0002).
+"""The client of the card processor, an outside system. No other module calls the processor (docs/decisions/0002).
 
-It uses aiohttp, because each order has such a call, and httpx takes ten times the CPU for it.
+It uses aiohttp. Each order needs such a call, and httpx needs ten times the CPU for it.
 """
 
 import json
@@ -20,11 +20,12 @@ ALREADY_REFUNDED = "urn:shopfloor:problem:already-refunded"
 MAX_ANSWER_BYTES = 65_536
 """The largest answer that is read. The processor's answers are some hundred bytes."""
 
-_TRACER, _TRACE_CONTEXT = trace.get_tracer(__name__), TraceContextTextMapPropagator()
+_TRACER = trace.get_tracer(__name__)
+_TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
 class ProcessorUnavailable(Unavailable):
-    """The result of a call is not known. The processor may have done it: call again with the same key."""
+    """The result of a call is not known. The processor may have executed the call. Repeat it with the same key."""
 
     dependency = "card-processor"
 
@@ -32,7 +33,7 @@ class ProcessorUnavailable(Unavailable):
 class Processor:
     """A client of the processor's HTTP API at `url`.
 
-    A call waits `timeout_seconds` for its answer. At most `connections` are open, and each is used again.
+    A call waits at most `timeout_seconds` for its answer. At most `connections` are open, and they are reused.
     """
 
     def __init__(self, url: str, timeout_seconds: float, connections: int) -> None:
@@ -44,7 +45,7 @@ class Processor:
     async def charge(self, charge: Charge) -> Charged | Declined:
         """Charge a card. Repeated calls charge a payment once. Raises ProcessorUnavailable.
 
-        Only 201 and 402 are results. After any other answer the money may have moved, or may still move.
+        Only the status codes 201 and 402 are results. After any other answer the charge may exist, or be made later.
         """
         body = {
             "token": charge.token,
@@ -59,8 +60,8 @@ class Processor:
             return Charged(_field(answer, "charge_id"))
         if status == 402:
             return Declined(_reason(_field(answer, "reason")))
-        # Also 400 and 422: a fault of the request or of the processor is not a declined card.
-        raise _unsettled(status)
+        # 400 and 422 are treated as unknown results, too. They show a bug and not a declined card.
+        raise _unknown_result(status)
 
     async def refund(self, refund: Refund) -> Refunded:
         """Refund a charge. Repeated calls make a refund once. Raises ProcessorUnavailable.
@@ -74,7 +75,7 @@ class Processor:
         )
         if status == 201 or (status == 409 and _is_problem(answer, ALREADY_REFUNDED)):
             return Refunded()
-        raise _unsettled(status)
+        raise _unknown_result(status)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -94,9 +95,9 @@ class Processor:
                 async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                     content = await _content_of(answer)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                away = ProcessorUnavailable(f"{type(error).__name__} from the card processor")
-                OUTAGES.failed(away.dependency, what, error)
-                raise away from error
+                unavailable = ProcessorUnavailable(f"{type(error).__name__} from the card processor")
+                OUTAGES.failed(unavailable.dependency, what, error)
+                raise unavailable from error
             OUTAGES.answered(ProcessorUnavailable.dependency)
             span.set_attribute("http.response.status_code", answer.status)
         return answer.status, content
@@ -124,7 +125,7 @@ async def _content_of(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _unsettled(status: int) -> ProcessorUnavailable:
+def _unknown_result(status: int) -> ProcessorUnavailable:
     return ProcessorUnavailable(f"the card processor answered {status}")
 
 
@@ -145,5 +146,5 @@ def _field(answer: bytes, name: str) -> str:
 def _reason(text: str) -> Reason:
     try:
         return Reason(text)
-    except ValueError:  # a reason that is not in `Reason` is a decline, too
+    except ValueError:  # a reason that is not in `Reason` is a declined card all the same
         return Reason.DECLINED

@@ -1,4 +1,4 @@
-"""The settings of payments, besides those of every service (see `chassis.settings`)."""
+"""The settings of the payments service, in addition to those of every service (see `chassis.settings`)."""
 
 from typing import Self
 
@@ -8,23 +8,23 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Address, deadlines and pauses of the calls of the card processor. Times are in seconds."""
+    """Address and time limits of the calls of the card processor. Times are in seconds."""
 
     service_name: str = "payments"
     processor_url: str = Field(
         default="http://127.0.0.1:18010", description="root of the card processor's API"
     )
-    processor_timeout_seconds: float = Field(default=5, gt=0, description="how long one answer is waited for")
+    processor_timeout_seconds: float = Field(default=5, gt=0, description="time limit of one call")
     payments_concurrency: int = Field(
-        default=64, ge=1, description="most requests to the processor at once, per process and job"
+        default=64, ge=1, description="maximum number of concurrent calls, per process and job"
     )
     payments_lease_seconds: float = Field(
-        default=10, gt=0, description="after this, work of a process that died is taken over"
+        default=10, gt=0, description="time after which another process may claim a claimed payment or refund"
     )
     payments_forget_seconds: float = Field(
         default=3600,
         ge=0,
-        description="how long after its order's deadline an uncharged payment keeps its card token",
+        description="time after the order's deadline at which a payment without reserved stock is voided",
     )
 
     @model_validator(mode="after")

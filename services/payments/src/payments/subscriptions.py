@@ -1,4 +1,4 @@
-"""The events of other services that payments handles or ignores."""
+"""The events of other services that the payments service handles or ignores."""
 
 from chassis.inbox import Subscriptions
 from payments import handlers
@@ -8,16 +8,17 @@ SUBSCRIPTIONS = Subscriptions(
     {
         OrderPlaced: handlers.open_payment,
         StockReserved: handlers.note_stock_reserved,
-        OrderCancelled: handlers.refund_payment,
+        OrderCancelled: handlers.cancel_payment,
     },
-    # The charge waits for StockReserved, so OrderPlaced may be handled together with it.
+    # The charge waits for StockReserved too, so a later handling of OrderPlaced does not delay it.
     deferrable=(OrderPlaced,),
-    # They change no payment. Any other type on these topics is unknown, and becomes a dead letter.
-    ignored=(
-        "orders.order-confirmed.v1",
-        "orders.order-rejected.v1",
-        "inventory.stock-rejected.v1",
-        "inventory.stock-committed.v1",
-        "inventory.stock-released.v1",
-    ),
+    # These events change no payment. Any other type on these topics is unknown, and becomes a dead letter.
+    ignored={
+        "orders.order.v1": ("orders.order-confirmed.v1", "orders.order-rejected.v1"),
+        "inventory.reservation.v1": (
+            "inventory.stock-rejected.v1",
+            "inventory.stock-committed.v1",
+            "inventory.stock-released.v1",
+        ),
+    },
 )

@@ -88,7 +88,7 @@ class Floor:
         """OrderCancelled arrives, in one batch. Returns the ids of the events."""
         batch = [received(OrderCancelled(order_id=order_id, customer_id="c-ada")) for order_id in order_ids]
         async with self.db.transaction() as tx:
-            await handlers.refund_payment(tx, batch)
+            await handlers.cancel_payment(tx, batch)
         return [event.id for event in batch]
 
     async def due(self, token: str = "tok_ok") -> UUID:

@@ -71,14 +71,14 @@ def settle(fact: Fact) -> Callable[[Any, list[UUID]], Awaitable[object]]:
             return lambda connection, order_ids: tables.settle_charges(
                 connection, [(order_id, "ch_1", None) for order_id in order_ids]
             )
-        case Fact.REFUSED:
+        case Fact.DECLINED:
             return lambda connection, order_ids: tables.settle_charges(
                 connection, [(order_id, None, "declined") for order_id in order_ids]
             )
-        case Fact.GIVEN_BACK:
+        case Fact.REFUNDED:
             return tables.settle_refunds
-        case Fact.FORGOTTEN:
-            return lambda connection, order_ids: tables.void_unpaid_payments(connection, 0, 100)
+        case Fact.ABANDONED:
+            return lambda connection, order_ids: tables.void_abandoned_payments(connection, 0, 100)
     raise AssertionError(fact)
 
 
@@ -149,7 +149,7 @@ async def test_the_clock_of_orders_decides_nothing_here(floor: Floor, skew: time
     early = await floor.place(placed_at=datetime.now(UTC) + skew)
     late = await floor.place(placed_at=datetime.now(UTC) + skew, deadline=-timedelta(hours=2))
     async with floor.db.transaction() as tx:
-        assert await handlers.expire_unpaid_payments(tx, 3600) == 1
+        assert await handlers.void_abandoned_payments(tx, 3600) == 1
     assert (await floor.state(early), await floor.state(late)) == ("OPENED", "VOIDED")
 
 
@@ -160,7 +160,7 @@ async def test_a_payment_that_was_never_due_forgets_its_card_token_after_the_ord
     live = await floor.place()
     due = await floor.due()
     async with floor.db.transaction() as tx:
-        assert await handlers.expire_unpaid_payments(tx, 3600) == 1
+        assert await handlers.void_abandoned_payments(tx, 3600) == 1
     row = await floor.payment(late)
     assert (row.state, row.token) == ("VOIDED", None)
     assert (await floor.state(live), await floor.state(due)) == ("OPENED", "DUE")

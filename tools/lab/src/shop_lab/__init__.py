@@ -1,10 +1,10 @@
-"""What benchmarks and experiments share.
+"""Benchmarks, experiments, and the modules that both use.
 
-testbed.py       a fresh stack on which everything is measured
+testbed.py       a fresh stack for measurements
 replicas.py      more processes of each service
 trial.py         one measured run of orders through the shop
 cpu.py           CPU time, process by process
-scratch.py       databases and topics of one measurement
+scratch.py       databases and topics for one measurement
 values.py        a measured number with its limits
 samples.py       percentiles
 probe_runner.py  runs a program of probes/ in the environment of a service

@@ -1,7 +1,7 @@
-"""Whose CPU it was, process by process.
+"""CPU time of a stack, process by process.
 
-A process's time is its own, that of its living descendants, and that of those it has already buried: PostgreSQL's
-backends come and go, and what they burnt is in their postmaster's account as soon as they are gone.
+The time of a process includes its living descendants, and the ended children that it has reaped. PostgreSQL starts and
+ends a backend for each connection: when a backend has ended, its time is part of the postmaster's.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from shop_stack.ports import SERVICES
 from shop_stack.process import Daemon
 
 ORDER_COST = (*SERVICES, POSTGRES, KAFKA, SPANS)
-"""What counts as an order's cost; the load generator and the sandbox processor are told apart."""
+"""The parts whose CPU time is the cost of an order. The load generator and the card processor are not among them."""
 APART = (PROCESSOR,)
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """CPU seconds per part since its start, at one moment."""
+    """CPU seconds per part since the part's start, at one moment."""
 
     at: float
     """Seconds of the monotonic clock."""
     seconds: Mapping[str, float]
 
     def since(self, before: Clock) -> Spent:
-        """What was spent between two moments; a part that is new counts from its start."""
+        """The CPU time between two moments. A part that is new counts from its start."""
         parts = {name: now - before.seconds.get(name, 0.0) for name, now in self.seconds.items()}
         return Spent(self.at - before.at, parts)
 
@@ -46,17 +46,17 @@ class Spent:
 
     @property
     def cost(self) -> float:
-        """CPU seconds of all that is an order's cost."""
+        """CPU seconds of all parts that belong to the cost of an order."""
         return sum(seconds for name, seconds in self.parts.items() if name not in APART)
 
     @property
     def apart(self) -> float:
-        """CPU seconds of all that is not."""
+        """CPU seconds of all other parts."""
         return sum(seconds for name, seconds in self.parts.items() if name in APART)
 
 
 def read(stack: Stack, replicas: Sequence[tuple[str, Daemon]] = ()) -> Clock:
-    """The clock of every part of a stack that runs now; a replica's time is its service's."""
+    """The CPU time of every running part of a stack. The time of a replica is added to its service."""
     seconds: dict[str, float] = defaultdict(float)
     for name, daemon in [*((name, stack.daemon(name)) for name in stack.parts), *replicas]:
         if (process := daemon.process()) is not None:
@@ -65,9 +65,9 @@ def read(stack: Stack, replicas: Sequence[tuple[str, Daemon]] = ()) -> Clock:
 
 
 def family_seconds(process: psutil.Process) -> float:
-    """User and system time of a process and of all its descendants, living and dead."""
+    """User and system time of a process and all its descendants, including those that have ended."""
     total = 0.0
     for member in [process, *process.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):  # it ended just now: its parent has its time
+        with suppress(psutil.NoSuchProcess):  # it has just ended: its time is part of its parent's
             total += sum(member.cpu_times()[:4])
     return total

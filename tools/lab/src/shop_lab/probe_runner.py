@@ -1,4 +1,4 @@
-"""Runs a probe (shop_lab.probes, shop_lab.experiments.probes) in a service's environment."""
+"""Runs a probe (shop_lab.probes) in the environment of a service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shop_stack.process import run
 
 
 async def run_probe(name: str, **settings: object) -> dict[str, Any]:
-    """What the probe `name` finds with these settings."""
+    """Run the probe `name` with these settings. Returns its result. Raises UserError if it fails."""
     python = venvs.service("orders").python
     environment = parts.child_environment({"PYTHONPATH": str(paths.repository() / "tools" / "lab" / "src")})
     code, output = await run(

@@ -1,4 +1,4 @@
-"""More processes of every service, beside the one that the stack runs."""
+"""More processes of every service, in addition to the process that the stack runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from shop_stack.parts import Stack
 from shop_stack.process import Daemon
 
 PORTS_ABOVE = 94
-"""A replica's port lies above all of the stack's own."""
+"""The ports of replicas are higher than all ports of the stack."""
 PATIENCE = 60.0
 SETTLING = 12.0
-"""Seconds in which groups divide their partitions anew; more than a session's timeout."""
+"""Seconds until a consumer group has divided its partitions again: more than the session timeout (10 s)."""
 
 
 @dataclass(frozen=True)
 class Replica:
-    """One more process of a service. It may be started and ended again and again."""
+    """One more process of a service. It can be started and ended repeatedly."""
 
     stack: Stack
     service: str
@@ -28,7 +28,7 @@ class Replica:
 
     @property
     def name(self) -> str:
-        """What its process and its log are called."""
+        """The name of its process and of its log."""
         return f"{self.service}-replica-{self.port}"
 
     @property
@@ -37,9 +37,9 @@ class Replica:
         return Daemon(self.name, self.stack.state)
 
     async def start(self) -> None:
-        """Start it and return when it has joined its group. Raises UserError if it takes too long."""
+        """Start it and return when it is ready and has joined its group. Raises UserError after PATIENCE seconds."""
         environment = {**parts.service_environment(self.stack, self.service), "HTTP_PORT": str(self.port)}
-        # The stack's own process keeps its name in the group; another of that name would put it out.
+        # The stack's own process has this name in the group. A second member of that name would replace it.
         del environment["KAFKA_GROUP_INSTANCE_ID"]
         argv = [str(venvs.service(self.service).python), "-m", f"{self.service}.main"]
         self.daemon.start(argv, env=environment, cwd=self.stack.state)
@@ -50,16 +50,16 @@ class Replica:
             await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
-        """End it as an orderly shutdown does."""
+        """Stop it by an orderly shutdown."""
         await self.daemon.stop()
 
     async def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """Kill it, as `kill -9` does."""
         await self.daemon.kill()
 
 
 def beside(stack: Stack, count: int) -> list[Replica]:
-    """`count` replicas of each service, none of them started."""
+    """`count` more processes of each service. None of them is started."""
     first = stack.ports.base + PORTS_ABOVE
     names = [name for _ in range(count) for name in stack.services]
     return [Replica(stack, name, first + place) for place, name in enumerate(names)]

@@ -9,12 +9,12 @@ SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 def percentiles(rounds: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Per percentile the median over the rounds, in milliseconds; each round's samples are sorted seconds."""
+    """Percentile → its median over the rounds, in milliseconds. The samples of a round are sorted seconds."""
     return {name: 1000 * median(at(samples, share) for samples in rounds) for name, share in SHARES.items()}
 
 
 def at(samples: Sequence[float], share: float) -> float:
-    """The sample below which that share of all lies (nearest rank)."""
+    """The percentile `share` (0 to 1) of sorted samples, by nearest rank."""
     return samples[min(len(samples) - 1, int(share * len(samples)))]
 
 

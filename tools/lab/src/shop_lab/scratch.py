@@ -29,9 +29,10 @@ ORDER_TOPICS = frozenset(
 
 @asynccontextmanager
 async def database(testbed: Testbed) -> AsyncIterator[str]:
-    """The URL of a database with the chassis' tables, empty, while the services are stopped; gone on leaving.
+    """The URL of an empty database with the chassis' tables. It is dropped at the end of the context.
 
-    It is a copy of the orders service's, so that its tables are what a service has now, whatever release that is.
+    The services are stopped meanwhile. The database is a copy of that of orders, so it has the tables that a service
+    has in this release.
     """
     server = testbed.stack.server
     async with testbed.without_services():
@@ -48,7 +49,7 @@ async def database(testbed: Testbed) -> AsyncIterator[str]:
 
 
 async def topic(testbed: Testbed, name: str) -> str:
-    """A topic of its own for a measurement; returns its whole name."""
+    """Create a topic for one measurement. Returns its full name."""
     whole = f"bench.{name}-{time.time_ns()}"
     settings = {"cleanup.policy": "delete", "retention.ms": "3600000"}
     await topics.declare(testbed.target.kafka, [Topic(whole, PARTITIONS, settings)])
@@ -56,9 +57,9 @@ async def topic(testbed: Testbed, name: str) -> str:
 
 
 async def repartition(testbed: Testbed, partitions: int | None) -> None:
-    """Make the topics of orders anew with so many partitions each, None for as many as the contracts say.
+    """Create the topics of orders anew with `partitions` partitions each; None: with the declared numbers.
 
-    What they held is gone, and so are the groups' offsets in them: everything in them must have been digested.
+    Their messages and the groups' offsets are deleted. So every message must have been handled before.
     """
     copies = [
         Topic(topic.name, partitions or topic.partitions, topic.settings)
@@ -66,7 +67,7 @@ async def repartition(testbed: Testbed, partitions: int | None) -> None:
         if topic.name in ORDER_TOPICS
     ]
     async with testbed.without_services():
-        # A member that comes back by its name while its session lasts gets the partitions that it had and no others.
+        # A static member that returns within its session timeout would get its old partitions, and no new ones.
         await asyncio.sleep(SETTLING)
         admin = AIOKafkaAdminClient(bootstrap_servers=testbed.target.kafka)
         await admin.start()
@@ -78,7 +79,7 @@ async def repartition(testbed: Testbed, partitions: int | None) -> None:
 
 
 async def _becomes(admin: AIOKafkaAdminClient, wanted: dict[str, int]) -> None:
-    """Return when the broker has said several times that the topics are so: it deletes at leisure."""
+    """Return when the broker has reported the wanted topics several times: it deletes topics asynchronously."""
     agreed = 0
     while agreed < LOOKS:
         found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}

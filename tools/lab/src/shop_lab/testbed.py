@@ -1,4 +1,4 @@
-"""The stack that everything is measured on: fresh, its own, and gone afterwards."""
+"""A fresh stack for measurements. It has its own folder and ports, and is removed afterwards."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from shop_stack.ports import base_from_environment
 from shop_stack.target import Target
 
 PORTS_ABOVE = 200
-"""The benchmark's ports lie this far above the shop's own, so that a shop that runs is left alone."""
+"""The distance between the benchmark's ports and those of the shop, so that a running shop is not disturbed."""
 PRODUCTS = tuple(Product(sku, sku.capitalize(), 100 + number, 10**9) for number, sku in enumerate(SKUS))
 TRACED: Mapping[str, str] = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
-"""What the services are told in the plain variant: every order is traced."""
+"""The services' settings in the default variant: every order is traced."""
 
 
 @dataclass
 class Testbed:
-    """A running stack, and the settings that its services run with now."""
+    """A running stack, and the present settings of its services."""
 
     __test__: ClassVar[bool] = False  # Its name begins like that of a test; pytest must not collect it.
 
     stack: Stack
     target: Target
     replicas: list[Replica] = field(default_factory=list)
-    """Services that run more than once: the processes beside the stack's own."""
+    """The processes that run in addition to the stack's own."""
 
     @property
     def orders_ports(self) -> list[int]:
-        """The ports at which orders is asked, of each of its replicas."""
+        """The HTTP ports of orders and of its replicas."""
         more = [replica.port for replica in self.replicas if replica.service == "orders"]
         return [self.stack.ports.service("orders"), *more]
 
     def clock(self) -> Clock:
-        """The CPU of every part until now."""
+        """The CPU time of every part until now."""
         return cpu.read(self.stack, [(replica.service, replica.daemon) for replica in self.replicas])
 
     async def configure(self, settings: Mapping[str, str]) -> None:
-        """Have the services run with these settings; those that do already stay as they are."""
+        """Restart the services with these settings, unless they have them already."""
         if dict(self.stack.environment) == dict(settings):
             return
         await asyncio.gather(*(embedded.stop(self.stack, name) for name in self.stack.services))
@@ -62,7 +62,7 @@ class Testbed:
 
     @asynccontextmanager
     async def without_services(self) -> AsyncIterator[None]:
-        """The servers alone: what an idle service asks of them is not there."""
+        """Stop the services while the context lasts, so that idle services do not use the servers."""
         await asyncio.gather(*(embedded.stop(self.stack, name) for name in self.stack.services))
         try:
             yield
@@ -71,7 +71,7 @@ class Testbed:
 
     @asynccontextmanager
     async def running_replicas(self, count: int) -> AsyncIterator[list[Replica]]:
-        """`count` processes of each service in all; their CPU is counted with their service's."""
+        """Run `count` processes of each service while the context lasts. Their CPU time is added to their service's."""
         more = replicas.beside(self.stack, count - 1)
         self.replicas.extend(more)
         try:
@@ -88,7 +88,7 @@ class Testbed:
 
     @asynccontextmanager
     async def database(self, name: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection of the superuser."""
+        """A connection as the superuser."""
         async with self.stack.server.connected(name) as connection:
             await connection.execute(
                 "SET log_min_duration_statement = -1"
@@ -103,7 +103,7 @@ async def fresh_testbed(
     ports_above: int = PORTS_ABOVE,
     environment: Mapping[str, str] = TRACED,
 ) -> AsyncIterator[Testbed]:
-    """A fresh stack in a folder `name` of its own, with its products listed; gone on leaving."""
+    """A fresh stack in the folder `name`, with its products listed. It is removed at the end of the context."""
     folder = paths.state_folder() / name
     stack = embedded.stack(folder, base_from_environment() + ports_above, environment=environment)
     await embedded.down(stack, wipe=True)
@@ -118,7 +118,7 @@ async def fresh_testbed(
 
 
 async def _remember_commit_times(stack: Stack, report: embedded.Report) -> None:
-    """An order is confirmed when that is committed, and only PostgreSQL knows when that was."""
+    """Have PostgreSQL record commit times: an order is confirmed when its transaction commits."""
     report(POSTGRES, "starting")
     await embedded.start(stack, POSTGRES)
     async with stack.server.connected() as connection:

@@ -1,4 +1,4 @@
-"""One measured run of orders through the shop: from the first request until the last event has been digested."""
+"""One measured run of orders through the shop: from the first request until the last event was handled."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ from shop_stack.errors import UserError
 from shop_stack.process import run
 
 PATIENCE = 300.0
-"""Seconds that may pass without any progress before a run is given up."""
+"""A run fails if there is no progress for so many seconds."""
 LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a run of orders cost, and how long each took."""
+    """The cost of a run of orders, and the latency of each order."""
 
     orders: int
     wall: float
-    """Seconds from the first request to the last confirmation's commit."""
+    """Seconds from the first request to the commit of the last confirmation."""
     spent: Spent
-    """CPU until the last event of the last order had been digested."""
+    """CPU time until the last event of the last order was handled."""
     due: Mapping[str, float]
-    """Order id → when its request was due, seconds since the epoch."""
+    """Order id → the time at which its request was due, seconds since the epoch."""
     confirmed: Mapping[str, float]
-    """Order id → when its confirmation was committed."""
+    """Order id → the time at which its confirmation was committed, seconds since the epoch."""
     answered: Sequence[float]
-    """Seconds from when an order's request was due to its 202, shortest first."""
+    """For each order, the seconds from when its request was due to its 202, shortest first."""
     shed: int
     generator_cpu: float
 
     @property
     def latencies(self) -> list[float]:
-        """Seconds from when an order's request was due to the commit of its confirmation, shortest first."""
+        """Seconds from when a request was due to the commit of the confirmation, shortest first."""
         return sorted(self.confirmed[order_id] - due for order_id, due in self.due.items())
 
     @property
     def rate(self) -> float:
-        """Orders per second that reached their end."""
+        """Orders per second that ended."""
         return self.orders / self.wall
 
     @property
     def cpu_ms(self) -> float:
-        """CPU milliseconds of an order, everything counted."""
+        """CPU milliseconds per order, of all parts that belong to its cost."""
         return 1000 * self.spent.cost / self.orders
 
     @property
     def cpu_ms_by_part(self) -> dict[str, float]:
-        """The same by process, with what is told apart."""
+        """The same by part, including the parts that do not belong to the cost."""
         parts = {name: 1000 * seconds / self.orders for name, seconds in self.spent.parts.items()}
         return {**parts, "customers": 1000 * self.generator_cpu / self.orders}
 
     @property
     def yardstick_ms(self) -> float:
-        """CPU milliseconds that an order costs the card processor and its customer.
+        """CPU milliseconds per order of the card processor and of the load generator.
 
-        They do the same for each, whatever the shop does: what it is more at one time the machine is slower then.
+        Their work per order is always the same. If they need more CPU time at one moment, the machine is slower then.
         """
         return 1000 * (self.spent.apart + self.generator_cpu) / self.orders
 
@@ -75,7 +75,10 @@ _seeds = iter(range(int(time.time()), 2**62))
 
 
 async def place(testbed: Testbed, orders: int, rate: float) -> Trial:
-    """Place `orders` orders at `rate` per second (0: all at once) and wait for the end of all their events."""
+    """Place `orders` orders at `rate` per second (0: all at once), and wait until all their events are handled.
+
+    Raises UserError if the run makes no progress.
+    """
     began = first_id()
     before = testbed.clock()
     sent = await send(testbed, orders, rate)
@@ -95,14 +98,14 @@ async def place(testbed: Testbed, orders: int, rate: float) -> Trial:
 
 
 def first_id() -> UUID:
-    """The least id that an order placed from now on can have."""
+    """A lower bound for the ids of orders that are placed from now on (UUIDv7)."""
     return UUID(int=time.time_ns() // 1_000_000 << 80)
 
 
 async def send(testbed: Testbed, orders: int, rate: float, *more: str) -> Sent:
-    """Have customers place orders; returns when all have been taken. `more` are further options of theirs.
+    """Place orders with the load generator. Returns when all were accepted. `more` are further options of it.
 
-    What they were told goes into the history, for the oracle.
+    The requests and answers are written into the history, for the oracle. Raises UserError if the generator fails.
     """
     out = testbed.stack.state / "sent.json"
     seed = next(_seeds)
@@ -126,7 +129,7 @@ async def send(testbed: Testbed, orders: int, rate: float, *more: str) -> Sent:
 
 
 async def _digested(testbed: Testbed, orders: int, began: UUID) -> None:
-    """Return when analytics, which hears of everything last, has every fact of every order."""
+    """Return when analytics has every event of every order, as it receives the last ones. Raises UserError."""
     seen, since = 0, time.monotonic()
     async with testbed.database("analytics") as analytics:
         while True:
@@ -137,21 +140,21 @@ async def _digested(testbed: Testbed, orders: int, began: UUID) -> None:
                 seen, since = done, time.monotonic()
             if time.monotonic() - since > PATIENCE:
                 raise UserError(
-                    f"Only {done} of {orders} orders came to their end, and for {PATIENCE:.0f} s none more."
+                    f"Only {done} of {orders} orders ended, and there was no progress for {PATIENCE:.0f} s."
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
 
 async def confirmations(testbed: Testbed, began: UUID) -> dict[str, float]:
-    """Order id → when its confirmation was committed, by PostgreSQL's clock, which is this machine's."""
+    """Order id → commit time of its confirmation, by the clock of PostgreSQL, which is that of this machine."""
     async with testbed.database("orders") as orders:
         return {row["id"]: row["at"] for row in await orders.fetch(_CONFIRMED, began)}
 
 
 COMMITTED_AT = "extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8"
-"""When a row's transaction was committed, in a query of its table."""
+"""SQL: the commit time of a row's transaction, in seconds since the epoch."""
 
-# An order's id is a UUIDv7: those since a moment are a range of the primary key, which costs the shop next to nothing.
+# An order id is a UUIDv7. So the orders since a moment are a range of the primary key, and the query is cheap.
 _DIGESTED = """
     SELECT count(*) FROM order_facts
     WHERE generation = (SELECT generation FROM projection_state WHERE state = 'ACTIVE')

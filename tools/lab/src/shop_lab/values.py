@@ -1,4 +1,4 @@
-"""A measured number with its limits, and how it is written."""
+"""A measured number with its limits, and its text form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One number of a figure with its limits; `most` says whether they are upper ones."""
+    """One number of a figure with two limits: `must` and `aim`. They are upper limits if `most` is true, else lower."""
 
     name: str
     value: float
@@ -18,17 +18,17 @@ class Value:
 
     @property
     def holds(self) -> bool:
-        """Whether it is what it must be."""
+        """Whether the value is within `must`."""
         return self.value <= self.must if self.most else self.value >= self.must
 
     @property
     def aimed(self) -> bool:
-        """Whether it is what it should be."""
+        """Whether the value is within `aim`."""
         return self.value <= self.aim if self.most else self.value >= self.aim
 
 
 def coloured(value: Value) -> str:
-    """Green at the aim, yellow within what must be, red outside."""
+    """The value with a colour: green within `aim`, yellow within `must`, else red."""
     colour = "green" if value.aimed else "yellow" if value.holds else "red"
     return f"[{colour}]{number(value.value)} {value.unit}[/]"
 
@@ -38,5 +38,5 @@ def limit(value: Value, bound: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three figures that matter."""
+    """The number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from shop_lab.experiments.foreign_inputs.input import Input, Tally, answered
 from shop_lab.experiments.foreign_inputs.records import Fault
 from shop_lab.experiments.foreign_inputs.silence import SilentCrowd
 from shop_stack import paths
+from shop_stack.ports import SERVICES
 from testkit.waiting import eventually
 
 CODECS = [codec for codec in Codec if codec is not Codec.NONE]
@@ -230,6 +232,22 @@ def test_requests_have_the_sizes_that_they_are_named_after() -> None:
     assert 100_000 < sizes["LARGE_BODY"] < 101_000
     assert sizes["DEEP_JSON"] == 2 * requests.DEPTH
     assert requests.NUL_KEY_SOUGHT.path.endswith("key=%00")
+
+
+async def test_an_unreadable_agent_is_sent_as_its_bytes() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    target = SimpleNamespace(service_urls=dict.fromkeys(SERVICES, "http://service"))
+    tally = Tally()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        world = SimpleNamespace(http=http, testbed=SimpleNamespace(target=target))
+        await requests.to_each(requests.UNREADABLE_AGENT, 200)(world, tally)  # type: ignore[arg-type]
+    assert (b"User-Agent", b"\xff\\x") in sent[0].headers.raw
+    assert tally.answers == {"200": 1}
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ SHORT: dict[str, tuple[Callable[[], Seen], str]] = {
     ),
     "a record was taken for an event": (
         lambda: replace(FINE, tallies=tallies(a_record=Tally(2, places={PLACE, NEXT}))),
-        "foreign records that are no dead letter: 1",
+        "foreign records without a dead letter: 1",
     ),
     "an odd card ended otherwise": (
         lambda: replace(
@@ -137,7 +137,7 @@ SHORT: dict[str, tuple[Callable[[], Seen], str]] = {
     ),
     "a ghost keeps its stock": (
         lambda: replace(FINE, after=replace(FINE.after, held_for_ghosts={"g-1"})),
-        "ghost orders that hold stock or money unseen: 1",
+        "ghost orders with stock or money and without a dead letter: 1",
     ),
     "a request got 500": (
         lambda: replace(FINE, tallies=tallies(a_request=Tally(2, Counter({"422": 1}), Counter({"500": 1})))),
@@ -179,16 +179,16 @@ def test_an_oracle_that_names_no_foreign_record_or_finds_something_is_seen(green
 VACUOUS: dict[str, tuple[Seen, str]] = {
     "no letter": (
         replace(FINE, tallies=tallies(a_record=Tally(1))),
-        "inputs of kind 1 that were seen to bite: 0",
+        "inputs of kind 1 with a visible effect: 0",
     ),
-    "no card": (replace(FINE, tallies=tallies(a_card=Tally())), "inputs of kind 5 that were seen to bite: 0"),
+    "no card": (replace(FINE, tallies=tallies(a_card=Tally())), "inputs of kind 5 with a visible effect: 0"),
     "no answer": (
         replace(FINE, tallies=tallies(a_request=Tally(1, Counter({"503": 1})))),
-        "inputs of kind 7 that were seen to bite: 0",
+        "inputs of kind 7 with a visible effect: 0",
     ),
     "no ghost": (
         replace(FINE, after=replace(FINE.after, ghosts_seen=frozenset())),
-        "inputs of kind 8 that were seen to bite: 0",
+        "inputs of kind 8 with a visible effect: 0",
     ),
     "too few orders": (replace(FINE, ordinary=orders(0.3, 999)), "orders by which the p99 was taken: 999"),
     "a part was always kept from its work": (
@@ -213,7 +213,7 @@ def test_a_run_in_which_something_did_not_bite_is_vacuous(seen: Seen, reason: st
 def test_each_input_of_a_kind_must_bite(green: Verdict) -> None:
     seen = replace(FINE, inputs=[*FINE.inputs, replace(RECORD, name="b")], tallies=tallies(b=Tally()))
     assert foreign.verdict_on(seen, green).reasons == [
-        "inputs of kind 1 that were seen to bite: 1, must be ≥ 2 "
+        "inputs of kind 1 with a visible effect: 1, must be ≥ 2 "
     ]
 
 

@@ -1,4 +1,4 @@
-"""The catalogue that a fresh shop offers: the few products that the examples of the READMEs order."""
+"""The catalogue of a fresh shop: the five products that the examples in the READMEs order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shop_observe.history import History
 from shop_stack.target import Target
 
 PATIENCE = 20.0
-"""Seconds that the products may take from inventory to the price list of orders."""
+"""The longest time, in seconds, until orders has the price of a product that inventory has listed."""
 
 CATALOGUE = (
     Product("mug-blue", "Mug, blue", 1_250, 1_000),
@@ -24,7 +24,7 @@ CATALOGUE = (
     Product("print-harbour", "Art print, harbour", 2_400, 1_000, "USD"),
     Product("map-atlantic", "Map of the Atlantic", 3_500, 1_000, "USD"),
 )
-"""Two currencies, because an order has one; and a product with little stock, because orders can fail."""
+"""Two currencies, because an order has only one. One product has little stock, so that an order can fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Offer:
 async def ensure_catalogue(target: Target) -> list[Offer]:
     """List the products of CATALOGUE that inventory lacks, and wait until orders has a price for each.
 
-    A product that is listed keeps the price and the stock that it has now. Returns the products in the order of
-    CATALOGUE. What was listed stands in a history of its own, for the oracle.
+    A product that inventory has already keeps its price and its stock. Returns the products in the order of
+    CATALOGUE. The requests are written into a history of their own, for the oracle.
 
     Raises LoadFailed: a service does not answer, or the prices do not arrive.
     """
@@ -64,7 +64,7 @@ async def ensure_catalogue(target: Target) -> list[Offer]:
 
 
 async def offers(shop: ShopClient, products: Sequence[Product]) -> list[Offer]:
-    """Those of the products that inventory has. Raises LoadFailed if it refuses to say so."""
+    """The products that inventory has, of those given. Raises LoadFailed if inventory refuses a request."""
     answers = await asyncio.gather(
         *(shop.get(f"{shop.inventory}/products/{product.sku}") for product in products)
     )

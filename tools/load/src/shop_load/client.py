@@ -17,32 +17,32 @@ from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 PATIENCE = 120.0
-"""Seconds for which a service may be away before the run is given up."""
+"""The longest time, in seconds, for which a request is repeated while the service is unavailable."""
 
 
 class LoadFailed(UserError):
-    """The run cannot go on; the message says why and what to do."""
+    """The run cannot go on. The message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered; `body` is {} where it was no JSON object."""
+    """The answer of a service; `body` is {} if it is not a JSON object."""
 
     url: str
     status: int
     body: Mapping[str, Any]
     retry_after: float
-    """Seconds that the service asks to wait, at most five; 0 if it asks for none."""
+    """Seconds after which the service wants the next attempt (`Retry-After`), at most 5; 0 if it names none."""
 
     @property
     def refusal(self) -> str:
-        """A refusal in one sentence, with the problem's own words."""
+        """The refusal in one sentence, with the detail of the problem body (RFC 9457)."""
         why = self.body.get("detail") or self.body.get("title") or "no reason given"
         return f"{self.url} refused with {self.status}: {why}"
 
 
 class ShopClient:
-    """The shop's HTTP side as a patient client sees it."""
+    """An HTTP client of orders and inventory that repeats a failed request, for at most `patience` seconds."""
 
     def __init__(
         self, target: Target, history: History, concurrency: int = 16, patience: float = PATIENCE
@@ -51,7 +51,7 @@ class ShopClient:
         self.inventory = target.service_urls["inventory"]
         self._history = history
         self._patience = patience
-        # aiohttp, because a client on the same two cores must cost little beside what it measures.
+        # aiohttp, because the client shares two cores with the shop that it measures, and must use little CPU.
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=2 * concurrency + 2),
             timeout=aiohttp.ClientTimeout(total=10.0),
@@ -65,7 +65,10 @@ class ShopClient:
         await self._client.close()
 
     async def post(self, url: str, operation: str, body: Any, key: str = "", **facts: Any) -> Answer:
-        """POST until there is an answer that is not about the service's own trouble; `facts` go into the history."""
+        """Send a POST until the answer is neither 5xx nor 429. `facts` are written into the history.
+
+        Raises LoadFailed if there is no such answer for `patience` seconds.
+        """
         headers = {"Idempotency-Key": key} if key else {}
 
         async def attempt() -> Answer:
@@ -78,7 +81,7 @@ class ShopClient:
         return await self._insist(url, attempt)
 
     async def get(self, url: str, **query: str) -> Answer:
-        """GET until the service answers."""
+        """Send a GET until the answer is neither 5xx nor 429. Raises LoadFailed as `post` does."""
         return await self._insist(url, lambda: self._ask("GET", url, params=query))
 
     async def _insist(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -95,7 +98,7 @@ class ShopClient:
                 reason, wait = answer.refusal, answer.retry_after
             if time.monotonic() > given_up:
                 raise LoadFailed(
-                    f"{url} did not take a request for {self._patience:.0f} s (last: {reason}). "
+                    f"{url} did not answer a request for {self._patience:.0f} s (last: {reason}). "
                     "See `shop status` and `shop logs`."
                 )
             await asyncio.sleep(max(wait, pause * self._dice.uniform(0.5, 1.5)))

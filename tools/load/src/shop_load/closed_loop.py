@@ -1,8 +1,8 @@
-"""Customers: a closed loop of orders with every outcome, the same for the same seed.
+"""A closed loop of orders with every outcome: each customer places the next order after an answer.
 
-Whatever a client can meet is retried with the same Idempotency-Key, so that a
-service that is killed and comes back costs time and no order. Every request and
-answer goes into the run's history, on which the oracle judges.
+The same seed gives the same orders. A request that fails is repeated with the same Idempotency-Key. So a service that
+is killed and starts again delays orders, but loses none. Every request and every answer goes into the run's history,
+which the oracle uses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shop_stack.target import Target
 
 @dataclass(slots=True)
 class Placed:
-    """What came of a plan, as far as the client knows."""
+    """An order that was placed by a plan."""
 
     plan: Plan
     order_id: str
@@ -28,7 +28,11 @@ class Placed:
 
 @dataclass(slots=True)
 class Customers:
-    """How hard customers press: `concurrency` at a time, at most `rate` orders per second (0 = no limit)."""
+    """How many customers order at a time, and how fast.
+
+    `concurrency` is the number of customers, `rate` the most orders per second of all together (0: no limit).
+    `patience` is the time in seconds for which a customer repeats a request. `on_placed` is called for each order.
+    """
 
     concurrency: int = 16
     rate: float = 0.0
@@ -37,13 +41,13 @@ class Customers:
 
 
 async def open_shop(shop: ShopClient, products: Sequence[Product]) -> None:
-    """List the products, and wait until orders has their prices."""
+    """List the products in inventory, and wait until orders has their prices. Raises LoadFailed."""
     await list_products(shop, products)
     await wait_until_orderable(shop, {product.sku for product in products})
 
 
 async def list_products(shop: ShopClient, products: Sequence[Product]) -> None:
-    """List the products in inventory; those that are listed already stay as they are."""
+    """List the products in inventory. Products that are listed already stay as they are. Raises LoadFailed."""
     for product in products:
         body = {
             "sku": product.sku,
@@ -53,7 +57,7 @@ async def list_products(shop: ShopClient, products: Sequence[Product]) -> None:
         }
         url = f"{shop.inventory}/products"
         answer = await shop.post(url, "list-product", body, subject=product.sku, quantity=product.on_hand)
-        # 409: an attempt whose answer was lost has listed it.
+        # 409: an earlier attempt, whose answer was lost, has listed the product.
         if answer.status not in (201, 409):
             raise LoadFailed(answer.refusal)
 
@@ -64,8 +68,8 @@ async def wait_until_orderable(shop: ShopClient, skus: Set[str], seconds: float 
     while not skus <= await orderable(shop):
         if time.monotonic() > given_up:
             raise LoadFailed(
-                "The products are listed in inventory, but orders has not heard of their prices. "
-                "Is inventory's relay alive? See `shop logs inventory`."
+                "The products are listed in inventory, but orders has not received their prices. "
+                "Does inventory's relay run? See `shop logs inventory`."
             )
         await asyncio.sleep(0.1)
 
@@ -83,7 +87,7 @@ async def orderable(shop: ShopClient) -> set[str]:
 
 
 async def place(shop: ShopClient, plan: Plan) -> Placed:
-    """Carry out one plan and return what the client knows then."""
+    """Place the order of a plan, and cancel it if the plan says so. Raises LoadFailed if a request is refused."""
     url = f"{shop.orders}/orders"
     copies = 2 if plan.scenario is Scenario.POSTED_TWICE else 1
     answers = await asyncio.gather(
@@ -108,14 +112,14 @@ async def place(shop: ShopClient, plan: Plan) -> Placed:
         cancel = await shop.post(
             f"{url}/{order_id}/cancel", "cancel-order", None, subject=order_id, scenario=plan.scenario
         )
-        # 409: the order ended before the customer changed their mind.
+        # 409: the order ended before the cancellation arrived.
         if cancel.status not in (200, 202, 409):
             raise LoadFailed(cancel.refusal)
     return Placed(plan, order_id)
 
 
 async def serve_customers(target: Target, run: Run, history: History, customers: Customers) -> list[Placed]:
-    """List the run's products, then place all of its orders; returns them in the order of the plans."""
+    """List the run's products and place all its orders. Returns them in the order of the plans. Raises LoadFailed."""
     async with ShopClient(target, history, customers.concurrency, customers.patience) as shop:
         await open_shop(shop, run.products)
         return await place_all(shop, run.plans, customers)

@@ -1,8 +1,8 @@
-"""The load: orders that arrive by the clock, whether or not the shop keeps up.
+"""An open loop: orders arrive at a fixed rate, even if the shop cannot keep up.
 
-It is a process of its own, so that the CPU that it uses is told apart. An order that the shop sheds (429, 503) comes
-back when it was asked to, unless customers are impatient: then it is given up. With `--patience` an order whose request
-fails (5xx, no answer, a closed connection) comes back, too, until it is given up as lost.
+It is a process of its own, so that its CPU time can be separated from the shop's. A customer whose order is shed
+(429, 503) asks again after `Retry-After`; with `--impatient` the customer gives the order up. With `--patience` a
+request that fails (5xx, no answer, a closed connection) is repeated for so many seconds; then the order is lost.
 
     python -m shop_load.open_loop --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
 """
@@ -25,68 +25,72 @@ from shop_load.window import Order, Refused, Window
 
 CONNECTIONS = 64
 LONGEST_QUEUE = 1.0
-"""Seconds that an impatient customer waits for a free connection."""
+"""Seconds for which an impatient customer waits for a free connection."""
 DEADLINE_SECONDS = 3600
-"""Of an order, where none is given: a backlog is measured here, and not cancelled."""
+"""The deadline of an order, if none is given. It is long, because a measured backlog must not be cancelled."""
 PAUSE_AFTER_FAILURE = 1.0
 LOOK_FOR_SILENCE = 1.0
-"""Seconds between two looks for requests that got no answer."""
+"""Seconds between two checks for requests without an answer."""
 SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
-"""So many that no two orders of a moment need to fight for one product."""
+"""So many that orders of the same moment rarely lock the same product."""
 
 
 @dataclass
 class Sent:
-    """What the customers did and saw."""
+    """What the customers sent, and which answers they got."""
 
     orders: dict[str, float] = field(default_factory=dict)
-    """Order id → when its request was due (seconds since the epoch)."""
+    """Order id → the time at which its request was due (seconds since the epoch)."""
     answered: list[float] = field(default_factory=list)
-    """Seconds from when a request was due to its 202."""
+    """For each accepted order, the seconds from the time at which its request was due until its 202."""
     keys: dict[str, str] = field(default_factory=dict)
     """Order id → the Idempotency-Key that it was placed with."""
     asked: int = 0
     """Requests that were answered."""
     shed: int = 0
-    """Answers that asked to come back later."""
+    """Answers 429 and 503."""
     vague: int = 0
-    """Those of them that did not say when."""
+    """Answers 429 and 503 without `Retry-After`."""
     left: int = 0
-    """Impatient customers who went away before it was their turn to ask."""
+    """Impatient customers who left before a connection was free."""
     failed: int = 0
-    """Requests that failed and were sent again, or given up. Only patient customers count them."""
+    """Requests that failed, and were repeated or given up. Counted only with `patience`."""
     lost: int = 0
-    """Orders that patient customers gave up."""
+    """Orders that customers gave up after `patience` seconds."""
     began: float = 0.0
     cpu_seconds: float = 0.0
 
 
 @dataclass
 class Customers:
-    """`orders` orders at `rate` per second, by a Poisson process; a rate of 0 sends them all at once."""
+    """`orders` orders at `rate` per second, as a Poisson process; a rate of 0 sends all at once."""
 
     ports: Sequence[int]
-    """Of the replicas of orders: the connections are divided among them, as a load balancer would."""
+    """The ports of the replicas of orders. The connections are divided among them, as a load balancer does it."""
     orders: int
     rate: float
     seed: int
     connections: int = CONNECTIONS
     impatient: bool = False
     patience: float = 0.0
-    """Seconds after which an order is given up as lost; 0: a request that fails ends the run."""
+    """Seconds after which an order counts as lost; 0: the first request that fails ends the run."""
     deadline: int = DEADLINE_SECONDS
     sent: Sent = field(default_factory=Sent, init=False)
     _free: deque[Window] = field(default_factory=deque, init=False)
     _later: list[tuple[float, Order, Window]] = field(default_factory=list, init=False)
-    """Who waits to ask again, where, and until when; soonest first."""
+    """(time of the next attempt, order, connection), soonest first."""
 
     def come(self) -> Sent:
-        """Place all orders; returns when each was taken or given up. Raises Refused if one is refused."""
+        """Place all orders. Returns when each was accepted or given up.
+
+        Raises Refused if an order gets an answer that is not 202, 429 or 503, and OSError if a connection fails. With
+        `patience` these requests are repeated instead, except after an answer below 500.
+        """
         self.sent.began = time.time()
-        with selectors.DefaultSelector() as ready, ExitStack() as evening:
+        with selectors.DefaultSelector() as ready, ExitStack() as closing:
             windows = [Window(self.ports[n % len(self.ports)], ready) for n in range(self.connections)]
             for window in windows:
-                evening.callback(window.close)
+                closing.callback(window.close)
             self._free.extend(windows)
             self._serve(ready, windows)
         return self.sent
@@ -116,7 +120,7 @@ class Customers:
             yield Order(moment, key, _request(dice, key, self.deadline))
 
     def _first(self, order: Order) -> None:
-        """An order is due and a window free."""
+        """Send an order that is due on a free connection."""
         if self.impatient and time.time() > order.moment + LONGEST_QUEUE:
             self.sent.left += 1
         else:
@@ -132,7 +136,7 @@ class Customers:
             self._failed(window, order)
 
     def _failed(self, window: Window, order: Order) -> None:
-        """A request of patient customers failed: the order comes back, or is lost."""
+        """Repeat the order of a request that failed, or count it as lost."""
         self.sent.failed += 1
         window.order = None
         if time.time() > order.moment + self.patience:
@@ -149,7 +153,7 @@ class Customers:
                 self._failed(window, order)
 
     def _pause(self, due: Order | None) -> float | None:
-        """Seconds until there is something to do, whatever the shop answers; None if there is nothing."""
+        """Seconds until the next action that does not depend on an answer; None if there is none."""
         moments = [until for until, _, _ in self._later[:1]]
         if self.patience:
             moments.append(time.time() + LOOK_FOR_SILENCE)
@@ -210,7 +214,7 @@ def _request(dice: random.Random, key: str, deadline: int) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m shop_load.open_loop", description="Place orders by the clock."
+        prog="python -m shop_load.open_loop", description="Place orders at a fixed rate."
     )
     parser.add_argument(
         "--port",
@@ -218,21 +222,23 @@ def main() -> None:
         required=True,
         action="append",
         dest="ports",
-        help="where orders answers HTTP; once for each of its replicas",
+        help="the HTTP port of orders; give it once for each replica",
     )
     parser.add_argument("--orders", type=int, required=True, help="how many orders")
     parser.add_argument("--rate", type=float, required=True, help="orders per second; 0: all at once")
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same orders and keys")
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="how many requests at a time")
-    parser.add_argument("--impatient", action="store_true", help="an order that is shed is given up")
+    parser.add_argument("--impatient", action="store_true", help="give an order up if it is shed")
     parser.add_argument(
         "--patience",
         type=float,
         default=0.0,
-        help="seconds for which a request that fails is sent again; 0: the first failure ends the run",
+        help="repeat a request that fails for so many seconds; 0: the first failure ends the run",
     )
-    parser.add_argument("--deadline", type=int, default=DEADLINE_SECONDS, help="of each order, in seconds")
-    parser.add_argument("--out", type=Path, required=True, help="where to write what was sent, as JSON")
+    parser.add_argument(
+        "--deadline", type=int, default=DEADLINE_SECONDS, help="deadline of each order, seconds"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file for the result")
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}
     try:

@@ -13,7 +13,7 @@ CURRENCY = "EUR"
 
 
 class Scenario(StrEnum):
-    """What a customer does, and what comes of it in a shop where nothing is broken."""
+    """What a customer does. The name says how the order ends in a shop without faults."""
 
     CONFIRMED = "confirmed"
     OUT_OF_STOCK = "out-of-stock"
@@ -65,12 +65,12 @@ CATALOGUE = tuple(
         "stool": 5_990,
     }.items()
 )
-"""What every run sells; only the scarce product is a run's own."""
+"""The products of every run. Only the scarce product belongs to one run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One customer's intention."""
+    """The order that one customer is going to place."""
 
     scenario: Scenario
     key: str
@@ -96,7 +96,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run is going to do."""
+    """The products and the orders of a run."""
 
     name: str
     products: tuple[Product, ...]
@@ -104,12 +104,12 @@ class Run:
 
 
 def run_name(seed: int) -> str:
-    """A name that no earlier run has, so that runs against one shop have their own keys."""
+    """A name that no earlier run has, so that two runs against one shop do not share idempotency keys."""
     return f"{seed}-{time.time_ns() // 1_000_000:x}"
 
 
 def plan_run(name: str, orders: int, seed: int, only: Scenario | None = None) -> Run:
-    """A run of `orders` orders in which every scenario has its share; `only` makes all of one kind."""
+    """A run of `orders` orders in which every scenario has its share. With `only` all orders are of this scenario."""
     dice = random.Random(seed)
     scarce = Product(f"LAST-{name}", "The last three", 4_900, 3)
     scenarios = [only] * orders if only else deal(orders)
@@ -122,14 +122,14 @@ def plan_run(name: str, orders: int, seed: int, only: Scenario | None = None) ->
 
 
 def deal(orders: int) -> list[Scenario]:
-    """`orders` scenarios in the proportions of MIX, at least one of each while there is room."""
+    """`orders` scenarios in the proportions of MIX. Each occurs at least once, if there are enough orders."""
     dealt = [scenario for scenario, share in MIX.items() for _ in range(max(1, int(orders * share)))]
     dealt += [Scenario.CONFIRMED] * (orders - len(dealt))
     return dealt[-orders:]
 
 
 def plan_order(dice: random.Random, scenario: Scenario, key: str, scarce: Product) -> Plan:
-    """One order of one to three products, made to meet its scenario."""
+    """One order of one to three products that ends as the scenario says."""
     lines = [(product.sku, dice.randint(1, 3)) for product in dice.sample(CATALOGUE, dice.randint(1, 3))]
     if scenario is Scenario.OUT_OF_STOCK:
         lines.append((scarce.sku, scarce.on_hand + 1))

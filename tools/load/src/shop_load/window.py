@@ -1,6 +1,6 @@
-"""A small HTTP client on bare sockets: one connection, one order at a time.
+"""A small HTTP client on plain sockets: one connection, one order at a time.
 
-A comfortable client would burn more CPU than the shop, and one on an event loop a third more than this.
+A complete HTTP client would use more CPU than the shop. A client on an event loop uses a third more CPU than this one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Order(NamedTuple):
-    """When an order is due (seconds since the epoch), its Idempotency-Key, and its request."""
+    """`moment` is when the order is due (seconds since the epoch), `key` its Idempotency-Key, `request` its bytes."""
 
     moment: float
     key: str
@@ -20,7 +20,7 @@ class Order(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Status, headers with their names in lower case, body."""
+    """An HTTP answer. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -28,33 +28,33 @@ class Answer(NamedTuple):
 
 
 class Refused(Exception):
-    """The shop will never take this order."""
+    """The shop refused an order, and will refuse it again."""
 
 
 class Window:
-    """One connection, at which one order at a time is placed."""
+    """One connection to orders, which carries one request at a time."""
 
     def __init__(self, port: int, ready: selectors.BaseSelector) -> None:
         self.order: Order | None = None
-        """What is being asked for; None when it was answered."""
+        """The order whose answer is missing; None if there is none."""
         self._port, self._ready = port, ready
         self._line: socket.socket | None = None
         self._new, self._received = False, b""
 
     def ask(self, order: Order) -> None:
-        """Send an order's request; on a new connection if there is none, as a server closes those that are idle."""
+        """Send the request of an order. Open a new connection if there is none: the server closes idle ones."""
         self.order, self._received = order, b""
         self._new = self._line is None
         if self._line is None:
             self._line = socket.create_connection(("127.0.0.1", self._port))
             self._ready.register(self._line, selectors.EVENT_READ, self)
-        with suppress(ConnectionError):  # it is closed, as reading it will show
+        with suppress(ConnectionError):  # the server has closed it: the next read notices that
             self._line.sendall(order.request)
 
     def look(self) -> Answer | None:
-        """The answer, None while it is not there. A request that met a closed connection is sent again.
+        """The answer, or None if it is not complete. If the server closed an old connection, send the request again.
 
-        Its key makes that harmless. Raises Refused if a new connection is closed as well.
+        The Idempotency-Key makes that safe. Raises Refused if the server closes a new connection, too.
         """
         assert self._line is not None
         piece = b""
@@ -81,7 +81,7 @@ class Window:
 
 
 def answer_in(received: bytes) -> Answer | None:
-    """The answer that was received, None while a piece of it is missing."""
+    """The answer in the received bytes; None if it is not complete."""
     head, whole, body = received.partition(b"\r\n\r\n")
     if not whole:
         return None

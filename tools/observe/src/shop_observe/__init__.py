@@ -1,7 +1,7 @@
-"""Reads what a running shop leaves behind.
+"""Reads the data that a running shop leaves behind.
 
 kafka_log.py  every message of every topic, read without a consumer group
-traces.py     the spans that the receiver kept, joined to an order's trace
+traces.py     the spans that the receiver stored, joined to an order's trace
 timeline.py   an order's events, each with its cause
-history.py    what an HTTP client asked and was answered
+history.py    the requests of an HTTP client and their answers
 """

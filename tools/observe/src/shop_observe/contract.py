@@ -1,7 +1,8 @@
-"""What a record must be to be an event: the contracts' topics and schemas, as quick checks.
+"""The rules that a record must meet to be an event: the contracts' topics and schemas, as fast checks.
 
-A record that breaks them is foreign. It is evidence to report, and nothing is judged by what it says. The checks know
-the keywords that the contracts' schemas use, and ignore others. A library for schemas would take many times as long.
+A record that breaks a rule is foreign. It is reported, and no invariant is judged by its content. The checks implement
+the JSON Schema keywords that the contracts use, and ignore all others. A library for JSON Schema takes many times as
+long.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from shop_observe.kafka_log import Entry, Topic
 
 Check = Callable[[Any], str]
-"""Given a value, what is wrong with it; an empty text if nothing is."""
+"""Takes a value. Returns a description of the fault, or an empty text if there is none."""
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -41,7 +42,7 @@ class Contract:
         self._checks = {type_: event_check(contracts, type_) for topic in topics for type_ in topic.events}
 
     def fault_of(self, entry: Entry) -> str:
-        """Why a record is no event, or an empty text. A record of a topic without events has no fault."""
+        """Why a record is not an event; empty if it is one. On a topic without events no record has a fault."""
         topic = self._topics.get(entry.topic)
         if topic is None or not topic.events:
             return ""
@@ -59,7 +60,7 @@ class Contract:
 
 
 def envelope_fault(entry: Entry, topic: Topic) -> str:
-    """What is wrong with the headers and the key of a record."""
+    """The fault in the headers or the key of a record; empty if there is none."""
     if entry.type not in topic.events:
         return f"ce_type {entry.type!r} is no event of this topic" if entry.type else "it has no ce_type"
     if entry.source != f"/{topic.owner}":
@@ -74,14 +75,14 @@ def envelope_fault(entry: Entry, topic: Topic) -> str:
 
 
 def event_check(contracts: Path, type_: str) -> Check:
-    """The check of an event type's data, out of its schema."""
+    """The check of an event type's data, built from its schema file."""
     name, _, version = type_.rpartition(".")
     schema = json.loads((contracts / "events" / name / f"{version}.schema.json").read_text())
     return compiled(schema, schema.get("$defs", {}))
 
 
 def compiled(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Check:
-    """A schema as a function."""
+    """A JSON schema as a check. `definitions` are the schema's `$defs`."""
     if "$ref" in schema:
         return compiled(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     checks = [*kind_checks(schema), *text_checks(schema), *limit_checks(schema)]
@@ -119,7 +120,7 @@ def text_checks(schema: Mapping[str, Any]) -> list[Check]:
     checks: list[Check] = []
     if "pattern" in schema:
         pattern = re.compile(schema["pattern"])
-        # fullmatch, because a `$` also matches before the end of a line.
+        # fullmatch, because `$` also matches before a newline at the end.
         checks.append(lambda value: "" if pattern.fullmatch(value) else f" does not match {pattern.pattern}")
     if schema.get("format") == "uuid":
         checks.append(lambda value: "" if value is None or is_uuid(value) else " is no UUID")
@@ -177,7 +178,7 @@ def is_uuid(text: str) -> bool:
 
 
 def is_moment(text: str) -> bool:
-    """Whether the text is a time with its zone."""
+    """Whether the text is an ISO 8601 time with a time zone."""
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

@@ -1,8 +1,7 @@
-"""What an HTTP client asked and was told: the only evidence that an order was acknowledged.
+"""The requests of an HTTP client and the answers that it got. Only they prove that an order was acknowledged.
 
-A history is a JSONL file per run. A line is written when a request leaves and
-another when its answer comes, so that a client that is killed in between leaves
-a request without an answer: it may have happened or not.
+A history is a JSONL file per run. One line is written before a request is sent, and one when its answer arrives. If
+the client is killed in between, the request has no answer in the file: it may have had an effect or not.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any, Self, TextIO
 
 @dataclass(slots=True)
 class Request:
-    """One attempt over HTTP; a retry is a request of its own with the same key."""
+    """One attempt over HTTP. A repetition is a request of its own with the same key."""
 
     run: str
     number: int
@@ -27,7 +26,7 @@ class Request:
     key: str
     """The Idempotency-Key; empty where none was sent."""
     subject: str
-    """What it was about: the order id of a cancellation, the SKU of a product, else empty."""
+    """The order id of a cancellation, the SKU of a product; empty for other operations."""
     scenario: str
     quantity: int
     """Units of stock, for ``list-product`` and ``replenish``."""
@@ -43,7 +42,7 @@ class Request:
 
 
 class History:
-    """Writes one run's history. The file begins with the first request."""
+    """Writes the history of one run. The file is created with the first request."""
 
     def __init__(self, folder: Path, run: str) -> None:
         self.run = run
@@ -61,7 +60,7 @@ class History:
         scenario: str = "",
         quantity: int = 0,
     ) -> int:
-        """A request is about to leave; returns its number for `answered`."""
+        """Note that a request is about to be sent. Returns its number, for `answered`."""
         number = next(self._numbers)
         self._write(
             number=number,
@@ -75,7 +74,7 @@ class History:
         return number
 
     def answered(self, number: int, status: int, order_id: str = "") -> None:
-        """Its answer came. Not called when the connection broke: then the outcome is unknown."""
+        """Note the answer to a request. Do not call it if the connection broke: the outcome is unknown then."""
         self._write(number=number, status=status, order_id=order_id)
 
     def __enter__(self) -> Self:
@@ -97,7 +96,7 @@ class History:
 
 
 def read_histories(folder: Path) -> list[Request]:
-    """Every request of every run kept in a folder, oldest run first; [] if there is none."""
+    """Every request of every run in a folder, oldest run first; [] if there is none."""
     files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
     return [
         request
@@ -107,7 +106,7 @@ def read_histories(folder: Path) -> list[Request]:
 
 
 def read_history(run: str, lines: Iterable[str]) -> list[Request]:
-    """The requests of one run. A line torn by a kill is passed over."""
+    """The requests of one run. Incomplete lines of a killed client are skipped."""
     requests: dict[int, Request] = {}
     for line in lines:
         fields = fields_of(line)
@@ -132,7 +131,7 @@ def read_history(run: str, lines: Iterable[str]) -> list[Request]:
 
 
 def fields_of(line: str) -> dict[str, Any]:
-    """The fields of a line; {} if it is not one that History wrote."""
+    """The fields of a line; {} if History did not write it, or not completely."""
     try:
         fields = json.loads(line)
     except ValueError:

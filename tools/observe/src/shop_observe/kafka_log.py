@@ -1,4 +1,4 @@
-"""The Kafka log read from outside: without a consumer group, so that no service is affected."""
+"""Reads the Kafka log without a consumer group, so that no service is affected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from shop_observe.contract import Contract, is_moment
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
-# What goes wrong is told in one sentence of ours; the client's own lines would stand around it.
+# Errors are reported as one sentence of a UserError. Without this handler the client would log its own lines around it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 LATEST_MS = 253_402_300_799_000
@@ -32,7 +32,7 @@ LATEST_MS = 253_402_300_799_000
 
 
 class LogUnreadable(UserError):
-    """The log cannot be read; the message says the cure."""
+    """The log cannot be read. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class Entry:
     causation_id: str
     traceparent: str
     decided_at: str
-    """`ce_time`: when the service published it, in its transaction."""
+    """`ce_time`: the time at which the service published the event, in its transaction."""
     value: bytes = field(repr=False)
     subject: str = ""
     fault: str = ""
-    """Why it is no event of its topic's contract; empty if it is one."""
+    """Why the message breaks the contract of its topic; empty if it does not."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Entry:
 
     @property
     def at(self) -> datetime:
-        """When the producer sent it; the nearest year that there is, for a producer may say anything."""
+        """When the producer sent the message. An impossible time is replaced by the nearest that Python can express."""
         return datetime.fromtimestamp(min(max(self.sent_ms, 0), LATEST_MS) / 1000, UTC)
 
     @property
@@ -90,20 +90,20 @@ class Entry:
 
     @property
     def moment(self) -> datetime:
-        """When it happened: `ce_time`, or the broker's time for a message that lacks it."""
+        """When the event happened: `ce_time`, or the time of the Kafka record if that is missing."""
         return datetime.fromisoformat(self.decided_at) if is_moment(self.decided_at) else self.at
 
 
 @dataclass(slots=True)
 class Log:
-    """What the topics hold at one moment."""
+    """The content of the topics at one moment."""
 
     entries: list[Entry]
-    """In the order of each partition; partitions are not ordered among one another. Foreign records are among them."""
+    """All records, foreign ones included, in the order of each partition. Partitions have no common order."""
     gone_before: dict[str, datetime]
-    """Topics whose beginning was deleted by retention → time of the oldest message left."""
+    """Topics whose first messages retention has deleted → the time of the oldest message that is left."""
     partitions: Mapping[str, int] = field(default_factory=dict)
-    """Topic → how many it has now, which may be more than are declared."""
+    """Topic → its number of partitions now. It may be larger than declared."""
 
     @property
     def events(self) -> list[Entry]:
@@ -111,12 +111,12 @@ class Log:
         return [entry for entry in self.entries if not entry.fault]
 
     def remembers(self, moment: datetime) -> bool:
-        """Whether everything that was sent since that moment is still in the log."""
+        """Whether every message that was sent after that moment is still in the log."""
         return all(moment > oldest for oldest in self.gone_before.values())
 
 
 def declared_topics(contracts: Path) -> list[Topic]:
-    """The topics that carry events, without the dead letters'."""
+    """The topics that carry events. The topics of dead letters are left out."""
     return [topic for topic in all_topics(contracts) if topic.events]
 
 
@@ -141,7 +141,7 @@ def all_topics(contracts: Path) -> list[Topic]:
 
 
 def to_entry(record: Any, contract: Contract) -> Entry:
-    """An aiokafka record, or a RawRecord, as an entry; bytes that are not UTF-8 are replaced."""
+    """An aiokafka record or a RawRecord as an entry. Bytes that are not UTF-8 are replaced."""
     header = dict(record.headers).get
     entry = Entry(
         topic=record.topic,
@@ -159,7 +159,7 @@ def to_entry(record: Any, contract: Contract) -> Entry:
         value=record.value or b"",
         subject=text(header("ce_subject")),
     )
-    # A record that the library could read has no such attribute.
+    # Only a RawRecord has this attribute.
     fault = getattr(record, "fault", "") or contract.fault_of(entry)
     return replace(entry, fault=fault) if fault else entry
 
@@ -170,7 +170,7 @@ def text(raw: bytes | None) -> str:
 
 @asynccontextmanager
 async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer at the beginning of every partition of the topics, in no group."""
+    """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable."""
     places = await partitions_of(target, topics)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=target.kafka,
@@ -189,7 +189,7 @@ async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafk
 
 
 async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPartition]:
-    """Every partition of the topics as Kafka has them now."""
+    """Every partition that the topics have now. Raises LogUnreadable if Kafka is unavailable or lacks a topic."""
     admin = AIOKafkaAdminClient(bootstrap_servers=target.kafka)
     try:
         await admin.start()
@@ -206,7 +206,7 @@ async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPart
 
 
 async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
-    """Everything that the topics hold now, from offset 0."""
+    """All messages that the topics hold now, from their first offset. Raises LogUnreadable."""
     async with reader(target, [topic.name for topic in topics]) as consumer:
         places = list(consumer.assignment())
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
@@ -226,10 +226,13 @@ async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
 async def follow(
     target: Target, topics: Sequence[Topic], since: datetime
 ) -> AsyncGenerator[list[Entry], None]:
-    """What the topics got since a moment, then whatever comes, in batches; [] after 0.2 s of nothing."""
+    """The messages since a moment, then new ones as they arrive, in batches; [] after 0.2 s without a message.
+
+    Raises LogUnreadable if Kafka is unavailable.
+    """
     async with reader(target, [topic.name for topic in topics]) as consumer:
         places = list(consumer.assignment())
-        # The ends come first: what arrives after them is behind the position that is taken from them.
+        # The ends are read first: a message that arrives later then has a higher offset than the start position.
         ends = await consumer.end_offsets(places)
         found = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in places})
         starts = {place: start.offset if (start := found.get(place)) else ends[place] for place in places}
@@ -239,7 +242,7 @@ async def follow(
 
 
 class Tail:
-    """Reads on, record by record, and over those that the client library cannot read."""
+    """Reads records one after the other, including those that the client library cannot parse."""
 
     def __init__(
         self,
@@ -252,25 +255,25 @@ class Tail:
         self._consumer = consumer
         self._contract = contract
         self.positions = dict(starts)
-        """The offset that comes next, by partition."""
+        """Partition → the offset of the next record."""
         self._go_to_positions()
 
     async def take(self, timeout_ms: int) -> list[Entry]:
-        """What has come, at most a few thousand records; [] if there was nothing for so long.
+        """The next records, at most a few thousand; [] if none arrives within the timeout.
 
-        Raises LogUnreadable if Kafka is away.
+        Raises LogUnreadable if Kafka is unavailable.
         """
         try:
             batches = await self._consumer.getmany(timeout_ms=timeout_ms)
             records = [record for batch in batches.values() for record in batch]
             for place in self.positions:
                 self.positions[place] = await self._consumer.position(place)
-        except Exception:  # each codec and each fault of a batch has an error of its own
+        except Exception:  # each codec, and each fault of a batch, has an exception of its own
             records = await self._read_by_hand()
         return [to_entry(record, self._contract) for record in records]
 
     async def _read_by_hand(self) -> list[Any]:
-        """One answer of each partition. The library may have lost what it had read before it came to its error."""
+        """One fetch of each partition. The library may have dropped records that it read before the error."""
         records: list[Any] = []
         client = AIOKafkaClient(bootstrap_servers=self._target.kafka)
         try:

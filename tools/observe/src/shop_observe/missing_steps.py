@@ -1,4 +1,4 @@
-"""Which steps of an order's story are still to come, by the events that have happened."""
+"""Computes which steps of an order are missing, from the events that have happened."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SENT = "notifications.notification-sent.v1"
 
 
 class OrderStep(NamedTuple):
-    """One step of an order: the event that tells of it."""
+    """One step of an order: the event that reports it."""
 
     service: str
-    """The service that publishes it."""
+    """The service that publishes the event."""
     event: str
     """In words, such as ``stock-committed`` or ``notification-sent (confirmed)``."""
 
 
 def missing_steps(entries: Iterable[Entry]) -> list[OrderStep]:
-    """The steps that one order still lacks, in the order of the saga; [] if its story is complete.
+    """The steps that one order still lacks, in the order of the saga; [] if every step has happened.
 
-    A refund can follow late: if a charge was under way when the order was cancelled, its event comes when the card
-    processor has answered.
+    A refund can be missing without being listed: if an order is cancelled during a charge, the event of the charge
+    comes only when the card processor has answered.
     """
     events = [entry for entry in entries if not entry.fault]
     types = {entry.type for entry in events}
@@ -40,7 +40,7 @@ def missing_steps(entries: Iterable[Entry]) -> list[OrderStep]:
 
 
 def _next_before_the_end(types: set[str]) -> OrderStep:
-    """The step that an order which has not ended waits for."""
+    """The next step of an order that has not ended."""
     if not types & {RESERVED, REJECTED}:
         return OrderStep("inventory", "stock-reserved or stock-rejected")
     if RESERVED in types and not types & {CAPTURED, DECLINED}:
@@ -49,7 +49,7 @@ def _next_before_the_end(types: set[str]) -> OrderStep:
 
 
 def _steps_after(ending: str, types: set[str]) -> list[OrderStep]:
-    """The steps that follow the end of an order; `types` are the events that have happened."""
+    """The steps that follow the end of an order; `types` are the event types that have happened."""
     steps = []
     if ending == "CONFIRMED":
         steps.append(OrderStep("inventory", "stock-committed"))

@@ -1,8 +1,8 @@
-"""Record batches that the client library cannot read, read by hand.
+"""Parses record batches that the client library cannot read.
 
-The library ends with an error at a header name that is not UTF-8, at a codec that it lacks and at a batch whose
-checksum is wrong, and it comes to the same error again whenever it is asked. Here such a batch gives what can be read
-of it, each record with what is wrong, and the offset behind it.
+The library raises an error for a header name that is not UTF-8, for a codec that is not installed, and for a batch
+whose checksum is wrong. It raises the same error at the next call, too. This module returns the readable records of
+such a batch, each with its fault, and the offset of the next batch.
 
 The format is version 2 of Kafka's record batch (KIP-98).
 """
@@ -30,12 +30,12 @@ CODEC_BITS = 0x07
 CONTROL_BIT = 0x20
 MOST_BYTES = 4 << 20
 MOST_INFLATED = 64 << 20
-"""Bytes of one batch. A broker takes a megabyte, which can inflate to a thousand times as much."""
+"""The most bytes of one decompressed batch. A broker accepts 1 MB, which can inflate to a thousand times as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as `shop_observe.kafka_log.to_entry` takes it."""
+    """A record for `shop_observe.kafka_log.to_entry`."""
 
     topic: str
     partition: int
@@ -48,20 +48,20 @@ class RawRecord:
 
 
 async def fetch(client: AIOKafkaClient, place: TopicPartition, offset: int) -> tuple[list[RawRecord], int]:
-    """The records from an offset on, as many as one answer holds, and the offset behind them.
+    """The records of one fetch from an offset on, and the next offset.
 
     Raises KafkaError if the partition's leader does not answer.
     """
     leader = client.cluster.leader_for_partition(place)
     request = FetchRequest(500, 1, MOST_BYTES, 0, [(place.topic, [(place.partition, offset, MOST_BYTES)])])
     response = await client.send(leader, request)
-    # The bytes are the last field of a partition in each version of the answer.
+    # In every version of the response, the bytes are the last field of a partition.
     answers = [answer for _, partitions in response.topics for answer in partitions]
     return parse(place, answers[0][-1] or b"", offset) if answers else ([], offset)
 
 
 def parse(place: TopicPartition, data: bytes, offset: int) -> tuple[list[RawRecord], int]:
-    """The records of whole batches from `offset` on, and the offset behind them."""
+    """The records of complete batches from `offset` on, and the next offset."""
     records: list[RawRecord] = []
     behind = offset
     position = 0
@@ -98,18 +98,18 @@ def records_of(place: TopicPartition, batch: bytes, base: int) -> tuple[list[Raw
         return [], last
     try:
         body = inflated(attributes & CODEC_BITS, batch[HEADER.size :])
-    except Exception as error:  # each codec has errors of its own
+    except Exception as error:  # each codec has an exception of its own
         return [unreadable(f"its batch cannot be decompressed ({error})")], last
     records: list[RawRecord] = []
     try:
-        records.extend(parsed(place, body, base, first_ms, count))  # those before a fault stay
+        records.extend(parsed(place, body, base, first_ms, count))  # records before the fault are kept
     except (IndexError, ValueError) as error:
         records.append(unreadable(f"its batch ends within a record ({error})", base + len(records)))
     return records, last
 
 
 def inflated(codec: int, data: bytes) -> bytes:
-    """The records' bytes. Raises an error if they cannot be had, or are too many."""
+    """The decompressed records. Raises an exception of the codec, or ValueError if they are too large."""
     match codec:
         case 0:
             return data
@@ -130,7 +130,7 @@ def inflated(codec: int, data: bytes) -> bytes:
 
 
 def parsed(place: TopicPartition, body: bytes, base: int, first_ms: int, count: int) -> Iterator[RawRecord]:
-    """The records in the bytes of a batch. Raises IndexError or ValueError where they end too early."""
+    """The records in the bytes of a batch. Raises IndexError or ValueError if the bytes end too early."""
     reader = Reader(body)
     for _ in range(count):
         reader.varint()  # length
@@ -162,7 +162,7 @@ def is_utf8(raw: bytes) -> bool:
 
 
 class Reader:
-    """Reads one field after the other."""
+    """Reads one field after another from bytes. Raises IndexError or ValueError if a field is incomplete."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -181,7 +181,7 @@ class Reader:
         return None if size == -1 else self.take(size)
 
     def varint(self) -> int:
-        """A number in groups of seven bits, the sign in the last bit."""
+        """A zigzag varint: groups of seven bits, with the sign in the lowest bit."""
         number = 0
         for shift in range(0, 70, 7):
             (byte,) = self.take(1)

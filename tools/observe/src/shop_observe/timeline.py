@@ -1,4 +1,4 @@
-"""An order's story out of the Kafka log: what happened, who did it, because of what, and when."""
+"""The events of an order in the order of time, each with its service and its cause, out of the Kafka log."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ENDINGS = {
     "orders.order-rejected.v1": "REJECTED",
     "orders.order-cancelled.v1": "CANCELLED",
 }
-"""Event type → the terminal state that it tells of."""
+"""Event type → the terminal state of the order."""
 
 MOST_SHOWN = 300
-"""Characters of a foreign text."""
+"""The most characters of a foreign text that are shown."""
 
 MINOR_UNITS = {currency.code: currency.exponent or 0 for currency in iso4217.Currency}
-"""Currency → how many digits of an amount are minor units."""
+"""Currency → the number of decimal digits of its minor unit."""
 COMPENSATIONS = frozenset({"inventory.stock-released.v1", "payments.payment-refunded.v1"})
-"""Event types that take back what an earlier step did."""
+"""Event types that compensate an earlier step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Step:
     offset_ms: float
     """Milliseconds since the order was placed."""
     cause: str
-    """What it is a reaction to, in words."""
+    """The event that caused this one, in words."""
 
     @property
     def service(self) -> str:
@@ -52,14 +52,15 @@ class Step:
 
 
 def steps_of(entries: Iterable[Entry], order_id: str) -> list[Step]:
-    """The order's events in the order in which they happened, each once."""
+    """The order's events in the order of time, each once."""
     own = sorted((e for e in entries if e.key == order_id and e.id), key=lambda entry: not entry.fault)
-    events = {entry.id: entry for entry in own}  # an event counts more than a foreign record that has its id
+    # Events come last in `own`: an event takes precedence over a foreign record with the same id.
+    events = {entry.id: entry for entry in own}
     return tell(sorted(events.values(), key=lambda entry: entry.moment), events)
 
 
 def tell(entries: Iterable[Entry], known: Mapping[str, Entry], begin: datetime | None = None) -> list[Step]:
-    """Steps for entries that are in order; `known` are the events that may have caused them, by id."""
+    """Steps for sorted entries. `known` are the events that may be their causes, by id."""
     steps: list[Step] = []
     for entry in entries:
         begin = begin or entry.moment
@@ -81,12 +82,12 @@ def short(type_: str) -> str:
 
 
 def shown(foreign: str, most: int = MOST_SHOWN) -> str:
-    """A text of a record as a terminal may show it: not too long, and nothing in it moves the cursor."""
+    """A text of a record for a terminal: shortened, and without control characters."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in foreign[:most])
 
 
 def detail_of(entry: Entry) -> str:
-    """What is worth knowing of an event's data, in a few words."""
+    """The data of an event that a reader needs, in a few words."""
     if entry.fault:
         return f"foreign record {entry.place}: {shown(entry.fault)}"
     try:
@@ -96,7 +97,7 @@ def detail_of(entry: Entry) -> str:
 
 
 def words_of(data: Mapping[str, Any]) -> str:
-    """Raises AttributeError, KeyError or TypeError if the data is not what the contract says."""
+    """The data in words. Raises AttributeError, KeyError or TypeError if it breaks the contract."""
     parts: list[str] = []
     if lines := data.get("lines"):
         parts.append(", ".join(f"{line['quantity']} x {line['sku']}" for line in lines))
@@ -108,14 +109,14 @@ def words_of(data: Mapping[str, Any]) -> str:
 
 
 def money(amount: Mapping[str, Any]) -> str:
-    """An amount with the minor units of its currency (ISO 4217); of an unknown code the minor units themselves."""
+    """An amount with the decimals of its currency (ISO 4217). An unknown currency is shown in minor units."""
     digits = MINOR_UNITS.get(amount["currency"], 0)
     whole, minor = divmod(amount["amount_minor"], 10**digits)
     return f"{whole:,}{f'.{minor:0{digits}d}' if digits else ''} {amount['currency']}"
 
 
 def is_compensated(steps: Iterable[Step]) -> bool:
-    """Whether both the stock and the money of the order were given back."""
+    """Whether both the stock and the money of the order were returned."""
     return {step.entry.type for step in steps if not step.entry.fault} >= COMPENSATIONS
 
 
@@ -129,7 +130,7 @@ def event_text(step: Step) -> Text:
 
 
 def timeline_table(steps: Iterable[Step], title: str) -> Table:
-    """An order's story as a table."""
+    """The steps of an order as a table."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("after", justify="right", style="dim", no_wrap=True)
     table.add_column("who", no_wrap=True)
@@ -148,7 +149,7 @@ def timeline_table(steps: Iterable[Step], title: str) -> Table:
 
 
 def timeline_line(step: Step) -> Text:
-    """One step as a line, for a story that is still going on."""
+    """One step as a line, for an order that is still in progress."""
     text = Text(f"{step.offset_ms:>+9,.0f} ms  ", style="dim")
     text.append(f"{step.service:<14}", style=COLOURS.get(step.service, ""))
     text.append_text(event_text(step))

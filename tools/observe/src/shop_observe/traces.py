@@ -1,4 +1,4 @@
-"""The spans that the receiver kept, read on demand, and drawn as a tree."""
+"""Reads the spans that the receiver stored, and draws a trace as a tree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rich.tree import Tree
 from shop_stack.otlp_receiver import records, segment_files
 
 ORDER = "messaging.message.conversation_id"
-"""The attribute by which a span of a message names its order."""
+"""The attribute in which a span of a message has the order id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Span:
 KINDS = {number: name.removeprefix("SPAN_KIND_").lower() for name, number in trace_pb2.Span.SpanKind.items()}
 
 Scoped = tuple[str, trace_pb2.Span]
-"""(service, span as it came)."""
+"""(service, the span in protobuf)."""
 
 
 def requests(folder: Path, holding: bytes = b"") -> Iterator[ExportTraceServiceRequest]:
-    """Every export request that was kept, oldest first; only those that hold the bytes, if any are given.
+    """Every stored export request, oldest first. With `holding`, only requests that contain these bytes.
 
-    A body that is no export request is passed over: the receiver does not look at what it keeps.
+    A body that is not an export request is skipped: the receiver stores bodies unread.
     """
     for file in segment_files(folder):
         for body, zipped in records(file):
@@ -79,7 +79,7 @@ def value_of(attributes: Iterable[KeyValue], name: str) -> str:
 
 
 def to_span(service: str, span: trace_pb2.Span) -> Span:
-    # Protobuf keeps a number that it does not know, and has no name for it.
+    # Protobuf keeps an enum number that it does not know, and then has no name for it.
     kind = KINDS.get(span.kind, "unspecified")
     return Span(
         trace_id=span.trace_id.hex(),
@@ -108,7 +108,7 @@ def plain_value(pair: KeyValue) -> Any:
 
 
 def traces_of_order(folder: Path, order_id: str) -> set[str]:
-    """The ids of the traces in which a span names the order."""
+    """The ids of the traces that have a span with this order id."""
     return {
         span.trace_id.hex()
         for _, span in raw_spans(folder, order_id.encode())
@@ -117,10 +117,9 @@ def traces_of_order(folder: Path, order_id: str) -> set[str]:
 
 
 def collect(folder: Path, wanted: Iterable[str]) -> dict[str, list[Span]]:
-    """The spans of each wanted trace, and of the traces that link to it, directly or through others.
+    """The spans of each wanted trace, and of the traces that link to it, directly or through other traces.
 
-    A trace without a span is not in the answer. With parents alone (`SHOP_TRACE_MODE=parent`)
-    nothing links and one reading is enough.
+    A trace without a span is left out. With `SHOP_TRACE_MODE=parent` there are no links, and the files are read once.
     """
     seeds = {bytes.fromhex(trace_id) for trace_id in wanted}
     links: dict[bytes, set[bytes]] = defaultdict(set)
@@ -144,7 +143,7 @@ def collect(folder: Path, wanted: Iterable[str]) -> dict[str, list[Span]]:
 
 
 def family_of(seed: bytes, links: Mapping[bytes, set[bytes]]) -> set[bytes]:
-    """A trace and all that link to it, directly or through others."""
+    """A trace and all traces that link to it, directly or through other traces."""
     family, edge = {seed}, [seed]
     while edge:
         for follower in links.get(edge.pop(), ()):
@@ -155,14 +154,14 @@ def family_of(seed: bytes, links: Mapping[bytes, set[bytes]]) -> set[bytes]:
 
 
 def parent_of(span: Span, by_id: Mapping[tuple[str, str], Span]) -> Span | None:
-    """The span under which a span hangs: its parent, or else the first linked one; None for a root."""
+    """The span above this one in the tree: its parent, else its first link that is known; None for a root."""
     if span.parent_id:
         return by_id.get((span.trace_id, span.parent_id))
     return next((by_id[link] for link in span.links if link in by_id), None)
 
 
 def roots_of(spans: Iterable[Span]) -> list[Span]:
-    """The spans that stand under no other, oldest first: exactly one if the trace is connected."""
+    """The spans without a span above them, oldest first: exactly one if the trace is connected."""
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     return sorted((s for s in by_id.values() if parent_of(s, by_id) is None), key=lambda span: span.start_ns)
 
@@ -186,7 +185,7 @@ def tree_of(spans: Iterable[Span], title: str) -> Tree:
 
 
 def title_of(spans: Iterable[Span], order_id: str) -> str:
-    """What a tree is headed by: the order, its trace ids, how many spans and services."""
+    """The title of a tree: the order, its trace ids, the number of spans and services."""
     listed = list(spans)
     ids = sorted({span.trace_id for span in listed})
     trace = f"trace {ids[0]}" if len(ids) == 1 else f"{len(ids)} linked traces"
@@ -207,7 +206,10 @@ SIGNS = {"producer": "▲ ", "consumer": "▼ ", "server": "● ", "client": "�
 
 
 def label(span: Span, begin: int) -> Text:
-    """One line: ▲ to the broker, ▼ from it, ● a request served, ○ a request made; when it began, how long it took."""
+    """One span as a line: a sign for its kind, service, name, start after the trace began, duration.
+
+    ▲ is a message sent to Kafka, ▼ a message received, ● a request served, ○ a request made.
+    """
     text = Text(SIGNS.get(span.kind, ""), style="dim")
     text.append(f"{span.service} ", style=COLOURS.get(span.service, "white"))
     text.append(short_name(span.name), style="red" if span.failed else "")
@@ -217,5 +219,5 @@ def label(span: Span, begin: int) -> Text:
 
 
 def short_name(name: str) -> str:
-    """A span's name with event types shortened: their service stands before it already."""
+    """A span's name with shortened event types: the line names the service already."""
     return re.sub(r"\b[a-z]+\.([a-z-]+)\.v\d+$", r"\1", name)

@@ -1,7 +1,7 @@
-"""The oracle: it judges from outside whether what must always hold holds.
+"""The oracle: it checks from outside whether the nine invariants of the shop hold.
 
-evidence.py    what the oracle knows, as plain rows
-gather.py      reads the evidence: client histories, the Kafka log, and what the next three read
+evidence.py    the data that the oracle judges, as plain rows
+gather.py      reads the client histories and the Kafka log; the next three modules read the rest
 databases.py   the services' tables
 answers.py     the ledger, the reports
 sampling.py    the spans of some orders

@@ -1,4 +1,4 @@
-"""Reads what services and the card processor answer over HTTP: the ledger, the reports, the time of their start."""
+"""Reads over HTTP: the card processor's ledger, the reports of analytics, and the start time of each service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shop_oracle.errors import EvidenceMissing
 from shop_oracle.evidence import Movement
 from shop_stack.target import Target
 
-# The metric counts from the kernel's boot time, of which only whole seconds are told: it may be a second early.
+# The metric is computed from the kernel's boot time, which has whole seconds only: it may be up to 1 s too early.
 START_IS_TOLD_WITHIN = timedelta(seconds=1)
 STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 REPORTS = {
@@ -34,10 +34,11 @@ async def read_ledger(client: httpx.AsyncClient, target: Target) -> list[Movemen
             for entry in json_of(await get(client, url))["entries"]
         ]
     except (KeyError, TypeError):
-        raise EvidenceMissing(f"{url} answers something else than a ledger: see `shop status`.") from None
+        raise EvidenceMissing(f"{url} did not answer with a ledger: see `shop status`.") from None
 
 
 async def read_reports(client: httpx.AsyncClient, target: Target) -> dict[str, Any]:
+    """Name of a report → the JSON that analytics answers."""
     url = target.service_urls["analytics"]
     return {
         name: json_of(await get(client, f"{url}/reports/{name}{query}")) for name, query in REPORTS.items()
@@ -45,7 +46,7 @@ async def read_reports(client: httpx.AsyncClient, target: Target) -> dict[str, A
 
 
 async def started_at(client: httpx.AsyncClient, target: Target) -> dict[str, datetime]:
-    """Service → when the process that answers was started, where it says so."""
+    """Service → the start time of its process (UTC). A service whose metrics lack it is left out."""
     started = {}
     for service, url in target.service_urls.items():
         if found := STARTED.search((await get(client, f"{url}/metrics")).text):
@@ -54,15 +55,21 @@ async def started_at(client: httpx.AsyncClient, target: Target) -> dict[str, dat
 
 
 async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    """Send a GET. Raises EvidenceMissing if it fails, or if the status is an error."""
     try:
         return (await client.get(url)).raise_for_status()
     except httpx.HTTPError as error:
         why = str(error) or type(error).__name__
-        raise EvidenceMissing(f"{url} cannot be read ({why}). Is everything up? See `shop status`.") from None
+        raise EvidenceMissing(
+            f"{url} cannot be read ({why}). Do all parts of the shop run? See `shop status`."
+        ) from None
 
 
 def json_of(response: httpx.Response) -> Any:
+    """The body as JSON. Raises EvidenceMissing if it is not JSON."""
     try:
         return response.json()
     except ValueError:
-        raise EvidenceMissing(f"{response.url} answers no JSON: does another program listen there?") from None
+        raise EvidenceMissing(
+            f"{response.url} did not answer with JSON: does another program listen there?"
+        ) from None

@@ -1,4 +1,4 @@
-"""What the oracle raises."""
+"""The errors that the oracle raises."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from shop_stack.errors import UserError
 
 
 class EvidenceMissing(UserError):
-    """Something that the oracle must read cannot be read; the message says the cure."""
+    """The oracle cannot read a part of its evidence. The message says what to do."""

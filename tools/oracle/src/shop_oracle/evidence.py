@@ -1,4 +1,4 @@
-"""What the oracle knows, as plain rows: nothing here knows how it was read.
+"""The evidence of the oracle, as plain rows. This module does not depend on how they were read.
 
 Ids are strings, amounts are minor units, times are aware datetimes.
 """
@@ -23,7 +23,7 @@ ENDED = frozenset({"CONFIRMED", "REJECTED", "CANCELLED"})
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 
 SAMPLED = 1
-"""The bit of a traceparent's flags that says that spans are kept."""
+"""The bit of a traceparent's flags that says that the spans are recorded (W3C Trace Context)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Order:
 
     @property
     def trace_id(self) -> str:
-        """Of the trace that the order began in; empty if no spans of it are kept."""
+        """The id of the trace in which the order began; empty if its spans are not recorded."""
         found = TRACEPARENT.fullmatch(self.traceparent)
         return found["trace"] if found and int(found["flags"], 16) & SAMPLED else ""
 
@@ -92,7 +92,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """An entry of the card processor's ledger; `reference` is the order that payments charged for."""
+    """An entry of the card processor's ledger; `reference` is the id of the order that was charged."""
 
     kind: str
     """``charge`` or ``refund``."""
@@ -126,7 +126,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that a group gave up on, by where it stood in the log."""
+    """A message that a consumer group stored as a dead letter."""
 
     group: str
     place: tuple[str, int, int]
@@ -134,12 +134,12 @@ class DeadLetter:
     event_id: str
     reason: str = ""
     is_discarded: bool = False
-    """Its event is in the inbox of the group, and had no effect."""
+    """An operator discarded it: its event is in the inbox of the group, but had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A record that no service of the shop published as an event, and what shows it."""
+    """A record that is not an event of the shop, and the reason."""
 
     place: tuple[str, int, int]
     """(topic, partition, offset)."""
@@ -149,7 +149,7 @@ class Foreign:
 
 @dataclass(slots=True)
 class Traces:
-    """The spans of some orders, and why there are no more of them."""
+    """The spans of a sample of orders."""
 
     of_order: dict[str, list[Span]] = field(default_factory=dict)
     """Order id → all spans of its trace, or of the traces that links connect with it."""
@@ -159,14 +159,14 @@ class Traces:
 
 @dataclass(slots=True, repr=False)
 class Evidence:
-    """Everything that one judgement stands on. It has no repr: that would be megabytes in some error's message."""
+    """All data that one judgement uses. It has no repr: in an error message a repr could be megabytes long."""
 
     taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     unrest: Sequence[str] = ()
-    """What was still moving when the wait for rest was over; empty at rest."""
+    """The work that was unfinished when the wait for rest ended, one sentence each; empty at rest."""
     topics: Sequence[Topic] = ()
     subscriptions: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Service → the event types that it says it reacts to (contracts/asyncapi)."""
+    """Service → the event types that it receives, by its AsyncAPI document (contracts/asyncapi)."""
     requests: Sequence[Request] = ()
     orders: dict[str, Order] = field(default_factory=dict)
     products: dict[str, Product] = field(default_factory=dict)
@@ -178,15 +178,15 @@ class Evidence:
     messages: list[Message] = field(default_factory=list)
     outbox: list[Written] = field(default_factory=list)
     inbox: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    """Group → (source, event id) of what it took."""
+    """Group → (source, event id) of each event that it handled."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     log: Log = field(default_factory=lambda: Log([], {}))
     copies: Log = field(default_factory=lambda: Log([], {}))
-    """The topics of the dead letters."""
+    """The log of the topics that carry copies of dead letters."""
     reports: dict[str, Any] = field(default_factory=dict)
     """Name of an analytics report → its answer."""
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Order id → the row of analytics.order_facts that reports are made of."""
+    """Order id → the row of analytics.order_facts from which the reports are computed."""
     traces: Traces = field(default_factory=Traces)
 
     def ended_orders(self) -> list[Order]:
@@ -194,12 +194,12 @@ class Evidence:
         return [order for order in self.orders.values() if order.state in ENDED]
 
     def events(self) -> list[Entry]:
-        """The log without foreign records: what the services told each other."""
+        """The entries of the log without the foreign records."""
         refused = self._refused()
         return [entry for entry in self.log.events if place_of(entry) not in refused]
 
     def foreign(self) -> list[Foreign]:
-        """The records of the log that are no event of the shop, each with the reason."""
+        """The records of the log that are not events of the shop, each with the reason."""
         refused = self._refused()
         unknown = self.unknown_orders()
         found = []
@@ -212,9 +212,9 @@ class Evidence:
         return found
 
     def unknown_orders(self) -> set[str]:
-        """Orders that the log tells of, and that orders neither has nor published.
+        """The ids of orders that are placed in the log, but that the service `orders` neither has nor published.
 
-        Foreign records count, too: a service that does not read the field that is wrong takes such an order.
+        Foreign records count, too: a service that does not read the faulty field handles such an order.
         """
         written = {row.event_id for row in self.outbox}
         return {
@@ -224,7 +224,7 @@ class Evidence:
         }
 
     def _refused(self) -> dict[tuple[str, int, int], str]:
-        """Place → reason, for what no service published, no group took, and a group has among its dead letters."""
+        """Place → reason, for each event that a group stored as a dead letter and no service published or handled."""
         letters = {letter.place: letter for letter in self.dead_letters}
         if not letters:
             return {}

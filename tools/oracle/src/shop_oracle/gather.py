@@ -29,7 +29,12 @@ async def gather(
     on_step: Callable[[str], None],
     on_look: Callable[[Unrest], None] = lambda _: None,
 ) -> Evidence:
-    """Wait up to `wait` seconds for rest, then read everything. `on_step` hears what is being done."""
+    """Wait until the shop is at rest (see `quiet.py`), at most `wait` seconds; then read everything.
+
+    `on_step` is called with the name of each step, `on_look` with the unfinished work at each look.
+
+    Raises UserError if a part of the evidence cannot be read.
+    """
     topics = declared_topics(target.contracts)
     evidence = Evidence(topics=topics, subscriptions=declared_subscriptions(target.contracts, topics))
     on_step("waiting until the shop has come to rest")

@@ -1,6 +1,6 @@
-"""Rest: no order is under way, nothing waits to be sent, every consumer has read to the end.
+"""Waits until the shop is at rest: no order is in progress, no event is unsent, and no message is unread.
 
-An invariant about all orders means nothing while some are between two services.
+The invariants are judged at rest: an order in progress would look like a violation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shop_observe.kafka_log import LogUnreadable, Topic, reader
 from shop_stack.target import Target
 
 AWAY = (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What is raised by something that may come back."""
+"""Errors of a database or a broker that may become available again."""
 
 UNSENT = """
     SELECT count(*) FROM relay_cursor AS c JOIN outbox AS o USING (shard)
@@ -37,27 +37,29 @@ UNFINISHED = {
     ),
     "notifications": ("messages unsent", "SELECT count(*) FROM notifications WHERE state = 'PENDING'"),
 }
-"""Service → what it may still have to do by itself, and how to count it."""
+"""Service → (name, query that counts it) of work that the service still does without a new event."""
 
 
 @dataclass(slots=True)
 class Unrest:
-    """What still moves. `ends` changes whenever something was published."""
+    """The unfinished work at one moment."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """What → how many; zeros are left out."""
+    """Kind of work → how many; zeros are left out."""
     away: str = ""
-    """What could not be asked, empty if all could."""
+    """Why a part could not be asked; empty if all parts answered."""
     ends: tuple[int, ...] = ()
+    """The end offset of each partition: a new message changes it."""
 
     @property
     def sentences(self) -> list[str]:
+        """The unfinished work, one sentence each; [] at rest."""
         away = [self.away] if self.away else []
         return [*away, *(f"{count} {what}" for what, count in self.counts.items())]
 
 
 class Watch:
-    """Open connections to everything that has to be asked, over and over."""
+    """Connections to the databases and to Kafka that stay open for repeated looks at the unfinished work."""
 
     def __init__(self, target: Target, topics: Sequence[Topic]) -> None:
         self._target = target
@@ -76,7 +78,7 @@ class Watch:
         await self._hang_up()
 
     async def look(self) -> Unrest:
-        """What moves now. Whatever is away is said, not raised: it may come back while we wait."""
+        """The unfinished work now. An unavailable part is reported and not raised, because it may recover."""
         try:
             if self._admin is None:
                 await self._connect()
@@ -86,7 +88,7 @@ class Watch:
             await self._measure_lag(unrest)
         except (*AWAY, LogUnreadable) as error:
             await self._hang_up()
-            return Unrest(away=f"something does not answer ({error or type(error).__name__})")
+            return Unrest(away=f"a database or Kafka does not answer ({error or type(error).__name__})")
         unrest.counts = {what: count for what, count in unrest.counts.items() if count}
         return unrest
 
@@ -107,7 +109,7 @@ class Watch:
         try:
             await stack.aclose()
         except AWAY:
-            pass  # It was away already.
+            pass  # The other side is unavailable: there is nothing to close.
 
     async def _ask(
         self, service: str, connection: asyncpg.Connection[asyncpg.Record], unrest: Unrest
@@ -139,9 +141,9 @@ async def wait_for_rest(
     on_look: Callable[[Unrest], None] = lambda _: None,
     pause: float = 0.3,
 ) -> list[str]:
-    """Wait until two looks in a row find nothing and nothing was published in between.
+    """Wait until two looks in a row find no unfinished work, and no message was sent between them.
 
-    Returns what still moved when the time was over, [] at rest.
+    Waits at most `seconds`. Returns the work that is unfinished then, one sentence each; [] at rest.
     """
     given_up = time.monotonic() + seconds
     before: Unrest | None = None

@@ -1,6 +1,6 @@
-"""The oracle's own projections: rebuilt from the log alone, and from nothing that analytics wrote.
+"""The oracle's own projections, rebuilt from the Kafka log alone.
 
-It is a second opinion on purpose: no code and no table is shared with the service.
+They are independent on purpose: this module shares no code and no table with analytics.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATES = {
     "payments.payment-declined.v1": ("payment", "DECLINED"),
     "payments.payment-refunded.v1": ("payment", "REFUNDED"),
 }
-"""Event type → the aggregate that it moves, and the state that it moves it to."""
+"""Event type → (the aggregate that it changes, the state of the aggregate after it)."""
 
 STEPS = {
     "orders.order-placed.v1": "placed",
@@ -48,7 +48,7 @@ COMPARED = (
     "currency",
     "refunded_minor",
 )
-"""The columns of analytics.order_facts that are held against the replay."""
+"""The columns of analytics.order_facts that are compared with the replay."""
 
 Facts = dict[str, Any]
 
@@ -56,9 +56,9 @@ Number = TypeVar("Number", float, Fraction)
 
 
 def replay(entries: Iterable[Entry]) -> dict[str, Facts]:
-    """Order id → the facts that the log tells of it: the compared columns, `lines`, `steps` and two times.
+    """Order id → what the log says of it: columns of COMPARED, `lines`, `steps`, `placed_at`, `confirmed_at`.
 
-    An event that is there twice counts once. Entries that are no event of an order are passed over.
+    A repeated event counts once. Entries that are not events of an order are skipped.
     """
     facts: dict[str, Facts] = {}
     for entry in entries:
@@ -91,7 +91,7 @@ def amount(data: Mapping[str, Any], field: str, column: str) -> Facts:
 
 
 def reports(facts: Iterable[Facts], names: Mapping[str, str]) -> dict[str, Any]:
-    """What the reports of analytics must answer, in their own shapes; `names` are the products' by SKU."""
+    """The answers that the reports of analytics must give, in the same shapes. `names` is SKU → product name."""
     rows = list(facts)
     return {
         "orders-by-state": orders_by_state(rows),
@@ -175,8 +175,8 @@ def funnel(rows: Sequence[Facts]) -> dict[str, Any]:
 def time_to_confirm(rows: Sequence[Facts]) -> dict[str, Any]:
     """Orders, and p50, p90, p99 of the seconds from placed to confirmed.
 
-    Fractions keep every digit, and analytics counts in decimals that keep them too. Both give the float
-    that is nearest to the exact value, so the two are compared without rounding.
+    Fractions are exact, and analytics computes with decimals that are exact, too. Both yield the float
+    that is nearest to the exact value, so they are compared without rounding.
     """
     waits = sorted(
         Fraction(_when(row["confirmed_at"]) - _when(row["placed_at"]), ONE_SECOND)
@@ -193,7 +193,10 @@ def _when(timestamp: str) -> int:
 
 
 def percentile(ordered: Sequence[Number], share: Number) -> Number | None:
-    """Interpolated between neighbours, like PostgreSQL's `percentile_cont`; None of nothing."""
+    """The percentile of sorted numbers, interpolated like PostgreSQL's `percentile_cont`; None if there are none.
+
+    `share` is from 0 to 1.
+    """
     if not ordered:
         return None
     place = share * (len(ordered) - 1)
@@ -208,11 +211,11 @@ ONE_SECOND = 1_000_000
 """In microseconds."""
 
 TOP_PRODUCTS = 100
-"""How many of the most sold products are compared: the most that the report gives."""
+"""How many of the most sold products are compared: the largest number that the report gives."""
 
 
 def comparable(reports: Mapping[str, Any]) -> dict[str, Any]:
-    """Reports without the one thing that may differ: the order of equal rows."""
+    """The reports, with top-products in a fixed order: the order of equal rows may differ."""
     plain = dict(reports)
     if products := plain.get("top-products", {}).get("products"):
         plain["top-products"] = {

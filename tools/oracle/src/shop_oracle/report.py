@@ -16,15 +16,16 @@ from shop_oracle.evidence import Evidence, Foreign
 from shop_oracle.invariants import INVARIANTS, Judgement
 
 SHOWN = 5
-"""Violations of one invariant that are shown to people; machines get LISTED."""
+"""How many violations of one invariant the table shows."""
 MOST_TOLD = 2_000
-"""Characters of a violation that are shown to people."""
+"""How many characters of a violation the table shows."""
 LISTED = 1_000
+"""How many violations of one invariant, and how many foreign records, the JSON lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One invariant's judgement, with its number in the design and what it says."""
+    """One invariant's judgement, with its number and its statement."""
 
     number: int
     name: str
@@ -38,12 +39,12 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the oracle says. It holds if every invariant does and the shop had come to rest."""
+    """The result of the oracle. It holds if every invariant holds and the shop was at rest."""
 
     rulings: Sequence[Ruling]
     unrest: Sequence[str]
     foreign: Sequence[Foreign] = ()
-    """Records that are no event of the shop. They are evidence, and no violation in themselves."""
+    """Records that are not events of the shop. A foreign record alone is not a violation."""
 
     @property
     def holds(self) -> bool:
@@ -84,7 +85,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Ask every invariant."""
+    """Judge the evidence by each invariant."""
     rulings = [
         Ruling(number, invariant.__name__, title_of(invariant.__doc__ or ""), invariant(evidence))
         for number, invariant in enumerate(INVARIANTS, 1)
@@ -98,7 +99,7 @@ def title_of(text: str) -> str:
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:
-    """The table, then the first violations of what does not hold, then one sentence."""
+    """Print the table, the first violations of each violated invariant, and one sentence with the verdict."""
     table = Table(title="What must hold, always", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("", justify="right", style="dim")
     table.add_column("invariant", overflow="fold")
@@ -128,7 +129,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
 
 
 def print_foreign(records: Sequence[Foreign], console: Console) -> None:
-    """The records on our topics that are no event of the shop, and where they stand."""
+    """Print the first foreign records, each with its topic, partition, offset and reason."""
     for record in records[:SHOWN]:
         topic, partition, offset = record.place
         text = Text(f"foreign record {topic}[{partition}]@{offset}: ", style="yellow")

@@ -17,15 +17,15 @@ from shop_stack.target import Target
 
 SAMPLED_TRACES = 60
 MANY = 5
-"""Orders of one outcome that are enough to judge it by."""
+"""With so many orders of one outcome, the outcome can be judged."""
 SPANS_ARRIVE_WITHIN = 8.0
-"""Seconds: services send their spans in batches, by default every five."""
+"""Seconds. Services send their spans in batches, by default every 5 s."""
 PATIENCE = 20.0
 """Seconds to wait for spans that did not arrive in time: the machine may be busy."""
 
 
 async def sample_traces(target: Target, evidence: Evidence, started: Mapping[str, datetime]) -> None:
-    """Take the spans of some orders into the evidence, and wait for those that are still on their way."""
+    """Add the spans of some orders to the evidence. Wait for missing spans, at most PATIENCE seconds."""
     chosen, evidence.traces.unjudged = choose_orders(
         target.spans, evidence.ended_orders(), started, evidence.taken_at
     )
@@ -46,10 +46,10 @@ async def sample_traces(target: Target, evidence: Evidence, started: Mapping[str
 def choose_orders(
     spans: Path, orders: Iterable[Order], started: Mapping[str, datetime], now: datetime
 ) -> tuple[list[Order], str]:
-    """Up to SAMPLED_TRACES orders of all outcomes whose spans must be there, or why there are none.
+    """Choose up to SAMPLED_TRACES orders, of every outcome, whose spans must be complete.
 
-    A process that is killed takes the spans with it that it had not sent, so
-    only orders since the last start of a service can be held to be complete.
+    Returns the orders and an empty text, or no order and the reason. A killed process loses the spans that it has
+    not sent. So the spans must be complete only for orders that were placed after the last start of every service.
     """
     ended = list(orders)
     if not ended:
@@ -63,10 +63,8 @@ def choose_orders(
             [],
             f"no spans were received in {spans}, although {len(traced)} orders carry sampled traceparents",
         )
-    bounds = {
-        f"{service} was started, which may have cost it unsent spans": at for service, at in started.items()
-    }
-    if int(files[0].stem) > 1:  # This one is whole only for what came after it.
+    bounds = {f"{service} was started and may have lost unsent spans": at for service, at in started.items()}
+    if int(files[0].stem) > 1:  # Segments before this one were deleted, so spans that are older are missing.
         bounds["older spans were deleted"] = datetime.fromtimestamp(files[0].stat().st_mtime, UTC)
     why, since = max(
         bounds.items(), key=lambda bound: bound[1], default=("", datetime.min.replace(tzinfo=UTC))
@@ -82,7 +80,7 @@ def choose_orders(
 
 
 def sample(orders: Sequence[Order], most: int, now: datetime) -> list[Order]:
-    """Up to `most` of the orders, and rather such as ended a while ago: their spans need not be waited for."""
+    """Up to `most` orders. Orders that ended a while ago are preferred: their spans have arrived already."""
     settled = [o for o in orders if o.ended_at and (now - o.ended_at).total_seconds() > SPANS_ARRIVE_WITHIN]
     found = settled if len(settled) >= min(most, MANY) else orders
     return random.Random(len(found)).sample(found, min(most, len(found)))

@@ -1,1 +1,1 @@
-"""The sandbox card processor: an outside system for the payments service to practise on."""
+"""The sandbox card processor: an outside system that the payments service calls."""

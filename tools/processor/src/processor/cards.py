@@ -1,4 +1,4 @@
-"""What the processor does: charge a card once per idempotency key, refund a charge once, read the ledger."""
+"""The actions of the processor: charge a card once per idempotency key, refund a charge once, read the ledger."""
 
 import hashlib
 import json
@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 FLAKY_ATTEMPTS = 2
-"""How many times `tok_flaky` fails for one key before it behaves."""
+"""How many times `tok_flaky` fails for one key before it works."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status, its JSON body, and whether an earlier request with this key already got it."""
+    """An HTTP status and its JSON body. `replayed`: an earlier request with the same key got the same answer."""
 
     status: int
     body: dict[str, Any]
@@ -22,7 +22,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """The request contradicts what the ledger holds. `slug` names the problem, `status` is for HTTP."""
+    """The request contradicts the ledger. `slug` names the problem, `status` is the HTTP status."""
 
     def __init__(self, status: int, slug: str, detail: str) -> None:
         super().__init__(detail)
@@ -32,7 +32,10 @@ class Refused(Exception):
 def charge(
     db: sqlite3.Connection, key: str, token: str, amount_minor: int, currency: str, reference: str
 ) -> Answer:
-    """201 succeeded, 402 declined, and for `tok_flaky` 500 or 503 at first. The key decides; see README."""
+    """Charge a card: 201 succeeded, 402 declined; the first attempts with `tok_flaky` get 500 or 503 (see README).
+
+    Raises Refused 409 if the key was used for another request.
+    """
     attempt, stored = _attempt(db, key, "charge", token, amount_minor, currency, reference)
     failing = token == "tok_flaky" and attempt <= FLAKY_ATTEMPTS
     if failing and not flaky_does_it_first(key):
@@ -44,7 +47,10 @@ def charge(
 
 
 def refund(db: sqlite3.Connection, key: str, charge_id: str, amount_minor: int, currency: str) -> Answer:
-    """201. Raises Refused 404 (no such charge), 409 (more than was charged, or a second refund)."""
+    """Refund a charge: 201.
+
+    Raises Refused 404 (no such charge) or 409 (more than was charged, a second refund, a key of another request).
+    """
     _, stored = _attempt(db, key, "refund", charge_id, amount_minor, currency)
     if stored:
         return stored
@@ -64,9 +70,9 @@ def refund(db: sqlite3.Connection, key: str, charge_id: str, amount_minor: int, 
 
 
 def read_ledger(db: sqlite3.Connection, after: int, limit: int) -> dict[str, Any]:
-    """Entries after `after` (an entry_id), at most `limit` (-1: all), and totals of the whole ledger."""
+    """At most `limit` entries (-1: all) with an id above `after`, and the totals of the whole ledger."""
     names = ("entry_id", "kind", "charge_id", "reference", "amount_minor", "currency", "at")
-    db.execute("BEGIN")  # entries and totals of one moment
+    db.execute("BEGIN")  # so that the entries and the totals are of the same moment
     rows = db.execute(
         f"SELECT {', '.join(names)} FROM entries WHERE entry_id > ? ORDER BY entry_id LIMIT ?", (after, limit)
     ).fetchall()
@@ -74,7 +80,10 @@ def read_ledger(db: sqlite3.Connection, after: int, limit: int) -> dict[str, Any
 
 
 def _totals(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    """Currency → number and sum of charges and refunds. SQLite's sums are 64 bits: each half is summed alone."""
+    """Currency → number and sum of charges and refunds, in minor units.
+
+    A sum in SQLite has 64 bits and can overflow. So the upper and the lower 32 bits are summed separately.
+    """
     totals: dict[str, dict[str, int]] = {}
     halves = db.execute(
         "SELECT currency, kind, count(*), sum(amount_minor >> 32), sum(amount_minor & 4294967295)"
@@ -90,7 +99,7 @@ def _totals(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
 
 
 def flaky_does_it_first(key: str) -> bool:
-    """Whether a flaky charge with this key is made and its answer lost, rather than refused untried."""
+    """Whether the failing attempts of `tok_flaky` with this key make the charge (500), or do nothing (503)."""
     return hashlib.sha256(key.encode()).digest()[0] % 2 == 1
 
 
@@ -106,8 +115,11 @@ def _settle_charge(
 
 
 def _attempt(db: sqlite3.Connection, key: str, *request: str | int) -> tuple[int, Answer | None]:
-    """Which attempt this is for the key (from 1), and the answer that it already has."""
-    # The card token is part of what is hashed and is kept nowhere in the clear.
+    """Count an attempt with a key. Returns its number (from 1), and the answer that the key already has.
+
+    Raises Refused 409 if the key was used for another request.
+    """
+    # The request is stored as a hash, so the card token is not stored as plain text.
     fingerprint = hashlib.sha256(json.dumps(request).encode()).hexdigest()
     attempts, first, status, body = db.execute(
         "INSERT INTO requests (key, fingerprint, attempts) VALUES (?, ?, 1)"
@@ -140,5 +152,5 @@ def _enter(
 
 
 def _named(prefix: str, key: str) -> str:
-    """An id that follows from the idempotency key, so that a demo that runs again gives the same ids."""
+    """An id that is derived from the idempotency key, so that a repeated demo gets the same ids."""
     return f"{prefix}_{uuid.uuid5(uuid.NAMESPACE_URL, f'{prefix}:{key}').hex}"

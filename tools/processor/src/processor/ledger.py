@@ -1,4 +1,4 @@
-"""The ledger file: what was charged and refunded, and the answer that every idempotency key got."""
+"""The ledger file: charges, refunds, and the answer of every idempotency key."""
 
 import asyncio
 import sqlite3
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS entries (
 
 
 class Ledger:
-    """One SQLite file. Writers that arrive together share one durable commit; each is its own savepoint."""
+    """One SQLite file. Writers that arrive at the same time share one durable commit; each has its own savepoint."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class Ledger:
         self._committing: asyncio.Task[None] | None = None
 
     async def write(self, work: Work[T]) -> T:
-        """The result of `work(connection)`, once it is on disk. An exception undoes this work alone."""
+        """Run `work(connection)` and return its result after the commit. An exception undoes only this work."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
         if self._committing is None or self._committing.done():
@@ -50,7 +50,7 @@ class Ledger:
         return await future
 
     async def read(self, work: Work[T]) -> T:
-        """The result of `work` on a connection of its own, so that no reader holds up the writer."""
+        """Run `work` on a connection of its own, so that a reader does not block the writer. Returns its result."""
 
         def run() -> T:
             connection = sqlite3.connect(self._path)
@@ -69,10 +69,10 @@ class Ledger:
             group, self._waiting = self._waiting, []
             try:
                 results = await asyncio.to_thread(self._commit, [work for work, _ in group])
-            except sqlite3.Error as error:  # a full disk, say: nobody in the group got their commit
+            except sqlite3.Error as error:  # such as a full disk: no work of the group was committed
                 results = [error] * len(group)
             for (_, future), result in zip(group, results, strict=True):
-                if future.done():  # its client hung up
+                if future.done():  # the client has closed its connection
                     continue
                 if isinstance(result, Exception):
                     future.set_exception(result)
@@ -88,7 +88,7 @@ class Ledger:
                 execute("SAVEPOINT work")
                 try:
                     results.append(work(self._connection))
-                except Exception as error:  # it is raised again in the one who asked
+                except Exception as error:  # `write` raises it again for its caller
                     execute("ROLLBACK TO work")
                     results.append(error)
                 execute("RELEASE work")

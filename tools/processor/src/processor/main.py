@@ -68,11 +68,11 @@ def _charges(ledger: Ledger, slow_seconds: float) -> APIRouter:
             )
         )
         if body.token == "tok_slow" and not answer.replayed:
-            # The money has moved already: a client that gives up now must ask again with the same key.
+            # The charge is in the ledger already: a client that gives up now must ask again with the same key.
             await asyncio.sleep(slow_seconds)
         return JSONResponse(answer.body, answer.status)
 
-    @router.post("/charges/{charge_id}/refunds", status_code=201, summary="Give a charge back, once")
+    @router.post("/charges/{charge_id}/refunds", status_code=201, summary="Refund a charge, once")
     async def post_refund(charge_id: str, body: RefundRequest, key: IdempotencyKey) -> JSONResponse:
         answer = await ledger.write(
             functools.partial(
@@ -99,7 +99,7 @@ def _reading(ledger: Ledger) -> APIRouter:
     ) -> dict[str, Any]:
         return await ledger.read(functools.partial(cards.read_ledger, after=after, limit=limit or -1))
 
-    @router.get("/livez", summary="The loop is alive")
+    @router.get("/livez", summary="The event loop runs")
     async def livez() -> dict[str, str]:
         return {"status": "ok"}
 
@@ -118,7 +118,7 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    # FastAPI's own answer repeats the input, and with it the card token.
+    # FastAPI's own answer would repeat the input, and so the card token.
     detail = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     return _problem(422, "invalid-request", detail)
 

@@ -13,7 +13,7 @@ class Settings:
 
 
 def from_environment() -> Settings:
-    """Raises ValueError when a number is not one."""
+    """Read the settings. Raises ValueError if the value of a number is not a number."""
     return Settings(
         host=os.environ.get("HTTP_HOST", "127.0.0.1"),
         port=int(os.environ.get("HTTP_PORT", "18010")),

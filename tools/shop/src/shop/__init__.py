@@ -1,1 +1,1 @@
-"""The `shop` command: the stack, the demo, the oracle and what tests need."""
+"""The `shop` command: it runs, watches and judges Shopfloor on this machine."""

@@ -1,4 +1,4 @@
-"""The `shop` command: its table of contents."""
+"""The `shop` command: its subcommands, and its errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def choose(
     ] = None,
 ) -> None:
     """Runs, watches and judges Shopfloor."""
-    # In the environment, so that whatever a command starts is about the same shop.
+    # In the environment, so that every program that a command starts uses the same shop.
     os.environ[VARIABLE] = target or chosen_kind()
 
 
@@ -88,11 +88,11 @@ app.add_typer(test_stack.app, name="test-stack")
 
 
 def main() -> None:
-    """The entry point. A UserError is one sentence on stderr and exit code 1, without a traceback.
+    """The entry point. A UserError is printed as one sentence on stderr, without a traceback; the exit code is 1.
 
-    The traceback of an unexpected error goes into a file, which the sentence names.
+    The traceback of an unexpected error is written into a file, which the sentence names.
     """
-    # A broker that is away is reported in one sentence of ours; the client library's own lines would surround it.
+    # If a broker is unavailable, this program reports it in one sentence. The client library's own lines are left out.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     guard()
     try:
@@ -103,12 +103,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        say(f"An error that should not be ({type(error).__name__}: {one_line(error)}): {kept_traceback()}")
+        say(f"An unexpected error ({type(error).__name__}: {one_line(error)}): {kept_traceback()}")
         sys.exit(1)
 
 
 def say(sentence: str) -> None:
-    """One sentence on stderr. It may hold brackets, which are no markup."""
+    """Print one sentence on stderr. Brackets in it are text and not markup."""
     text = Text("shop: ", style="bold red").append(sentence, style="not bold default")
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
@@ -118,7 +118,7 @@ def one_line(error: Exception) -> str:
 
 
 def kept_traceback() -> str:
-    """Where the traceback is, as the end of a sentence."""
+    """Write the traceback of the current error into a file. Returns the end of the sentence, which names the file."""
     try:
         file = state_folder() / "logs" / "shop.log"
         make_private(state_folder())
@@ -127,7 +127,7 @@ def kept_traceback() -> str:
             traceback.print_exc(file=log)
     except (OSError, UserError):
         return "try again."
-    return f"try again; if it comes again, report it with {file}."
+    return f"try again; if it happens again, report it with {file}."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demonstration: real orders of every outcome through the whole shop, told and judged."""
+"""The demonstration: orders of every outcome go through the whole shop; their outcomes are printed and judged."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from shop_oracle.report import Verdict, judge, print_verdict
 from shop_stack.target import Target
 
 REST_SECONDS = 180.0
-"""How long the orders may take to come to rest after the last one was placed."""
+"""The longest time, in seconds, until the shop is at rest after the last order was placed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What a demonstration showed."""
+    """The results of a demonstration."""
 
     placed: Sequence[Placed]
     evidence: Evidence
     verdict: Verdict
 
     def ended(self, scenario: Scenario | None = None) -> list[Order]:
-        """This run's orders that have ended, of one scenario or of all."""
+        """The orders of this run that have ended: all, or those of one scenario."""
         ids = [one.order_id for one in self.placed if scenario in (None, one.plan.scenario)]
         found = (self.evidence.orders.get(order_id) for order_id in ids)
         return [order for order in found if order is not None and order.ended_at is not None]
@@ -69,7 +69,7 @@ async def demonstrate(
 
 
 def seconds_taken(orders: Sequence[Order]) -> list[float]:
-    """Seconds from placed to ended, by the times in the orders database, shortest first."""
+    """Seconds from placement to end, by the times in the orders database, shortest first."""
     return sorted((order.ended_at - order.placed_at).total_seconds() for order in orders if order.ended_at)
 
 
@@ -78,7 +78,7 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def endings(orders: Sequence[Order]) -> Counter[str]:
-    """Outcome in words → how many orders."""
+    """Outcome in words → number of orders."""
     return Counter(" ".join(filter(None, (order.state, order.reason.replace("_", " ")))) for order in orders)
 
 
@@ -101,7 +101,7 @@ def outcomes_table(shown: Demonstration) -> Table:
 
 
 def most_telling_order(shown: Demonstration) -> Order | None:
-    """A compensated order of this run: one that gave back stock and money and whose spans are here, if there is one."""
+    """A compensated order of this run, if possible one that returned stock and money and whose spans have arrived."""
     candidates = [order for order in shown.ended() if order.state != "CONFIRMED"]
     stories = stories_of(shown.evidence, candidates)
     traced = shown.evidence.traces.of_order
@@ -113,7 +113,7 @@ def most_telling_order(shown: Demonstration) -> Order | None:
 
 
 def stories_of(evidence: Evidence, orders: Sequence[Order]) -> dict[str, list[timeline.Step]]:
-    """Order id → its timeline; one pass over the log for all of them."""
+    """Order id → its timeline. The log is read once for all orders."""
     events: dict[str, list[Any]] = {order.id: [] for order in orders}
     for entry in evidence.log.entries:
         if entry.key in events:
@@ -122,7 +122,7 @@ def stories_of(evidence: Evidence, orders: Sequence[Order]) -> dict[str, list[ti
 
 
 def print_demonstration(shown: Demonstration, target: Target, console: Console) -> None:
-    """Outcomes, one compensated order's timeline and trace, the verdict."""
+    """Print the outcomes, the timeline and the trace of one compensated order, and the verdict."""
     console.print(outcomes_table(shown))
     if order := most_telling_order(shown):
         (steps,) = stories_of(shown.evidence, [order]).values()
@@ -149,7 +149,7 @@ def print_trace(shown: Demonstration, target: Target, order: Order, console: Con
 
 
 def as_json(shown: Demonstration) -> dict[str, Any]:
-    """The demonstration for machines; times in milliseconds."""
+    """The demonstration as JSON. Times are in milliseconds."""
     taken = seconds_taken(shown.ended())
     return {
         "orders": len(shown.placed),

@@ -1,4 +1,4 @@
-"""Open dead letters, asked of the services themselves: what they keep until an operator decides."""
+"""Open dead letters: events that a service stores until an operator decides. They are read from the admin APIs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 
 SECONDS = 5.0
-"""How long one service may take to answer."""
+"""Timeout of one request to a service."""
 MOST = 1_000
-"""Letters that a service gives at once."""
+"""The most dead letters that a service returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +27,23 @@ class OpenLetter:
     """HELD, WAITING or PARKED."""
     reason: str
     type: str
-    """The event's type; empty if the message is no event."""
+    """The event's type; empty if the message is not an event."""
     key: str
     since: datetime
 
     @classmethod
     def of(cls, service: str, body: Mapping[str, Any]) -> OpenLetter:
-        """The letter in an answer of `/admin/dead-letters`."""
+        """The dead letter in an item of the answer of `/admin/dead-letters`."""
         since = datetime.fromisoformat(body["created_at"])
         return cls(service, body["id"], body["state"], body["reason"], body["type"] or "", body["key"], since)
 
 
 Letters = Mapping[str, Sequence[OpenLetter] | None]
-"""Service → its open letters, oldest first; None if it did not say."""
+"""Service → its open dead letters, oldest first; None if the service did not answer."""
 
 
 async def open_letters(service_urls: Mapping[str, str], key: str | None = None) -> Letters:
-    """The open letters of each service, at most MOST of each; with `key` those of one order or product."""
+    """The open dead letters of each service, at most MOST of each. `key` limits them to one order or product."""
     async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
         found = await asyncio.gather(
             *(_letters_of(client, service, url, key) for service, url in service_urls.items())
@@ -63,7 +63,7 @@ async def _letters_of(
 
 
 def warning(service: str, letters: Sequence[OpenLetter]) -> str:
-    """One sentence: how many letters a service keeps, since when, and how to see them."""
+    """One sentence: how many dead letters a service has, since when, and how to list them."""
     count = f"{MOST:,} or more" if len(letters) == MOST else str(len(letters))
     noun = "dead letter" if len(letters) == 1 else "dead letters"
     since = min(letter.since for letter in letters)
@@ -71,5 +71,5 @@ def warning(service: str, letters: Sequence[OpenLetter]) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """A moment as people read it, in UTC."""
+    """A time in UTC, for people."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

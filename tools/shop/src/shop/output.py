@@ -1,4 +1,4 @@
-"""The command's output, whose reader may leave early, as `head` does."""
+"""The command's output. Its reader may close it early, as `head` does."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from shop_stack.errors import UserError
 
 
 class OutputClosed(UserError):
-    """The reader of the output has closed it. What is written from now on is thrown away."""
+    """The reader of the output has closed it. All further output is discarded."""
 
 
 class GuardedOutput(io.TextIOWrapper):
-    """Standard output that raises OutputClosed, once, where Python raises BrokenPipeError again and again."""
+    """Standard output that raises OutputClosed once, where Python raises BrokenPipeError at each write."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -40,7 +40,7 @@ class GuardedOutput(io.TextIOWrapper):
 
 
 def guard() -> None:
-    """Put a guarded output in the place of standard output."""
+    """Replace standard output by a guarded output."""
     plain = sys.stdout
     if isinstance(plain, io.TextIOWrapper) and not isinstance(plain, GuardedOutput):
         is_terminal = plain.isatty()
@@ -50,7 +50,7 @@ def guard() -> None:
 
 @contextmanager
 def all_the_same(what_is_done: str) -> Iterator[None]:
-    """Say what has been done, if the reader of the output leaves while it is told."""
+    """If the reader closes the output in this context, say in the error what has been done."""
     try:
         yield
     except OutputClosed:

@@ -1,4 +1,4 @@
-"""Rows that the admin APIs of services list, as the commands print them."""
+"""Prints the rows that the admin APIs of services list."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from shop_stack.ports import SERVICES
 
 Row = Mapping[str, Any]
 Found = Mapping[str, Sequence[Row]]
-"""Rows by the service that has them."""
+"""Service → its rows."""
 KEY_CHARACTERS = 500
 """The longest key that a service stores."""
 
 
 def chosen(service: str | None) -> tuple[str, ...]:
-    """All services, or the one that is named. Raises UserError if there is none of that name."""
+    """All services, or the named one. Raises UserError if there is no service of this name."""
     if service is None:
         return SERVICES
     require_service(service)
@@ -32,8 +32,8 @@ def chosen(service: str | None) -> tuple[str, ...]:
 def print_rows(found: Found, reason_of: Callable[[Row], str], as_json: bool, if_none: str, cure: str) -> None:
     """Print two lines per row, or all rows as JSON.
 
-    The first line is service, id, state and key. It is never cut off, because commands need id and key. The
-    second is `reason_of` the row. `if_none` is printed if no service has a row, otherwise `cure` at the end.
+    The first line has service, id, state and key. It is never cut off, because commands need id and key. The
+    second line is `reason_of` the row. If no service has a row, `if_none` is printed, otherwise `cure` at the end.
     """
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -45,7 +45,7 @@ def print_rows(found: Found, reason_of: Callable[[Row], str], as_json: bool, if_
     console.print(f"{'service':<13} {'id':>6}  {'state':<9}  key", style="bold")
     for service, rows in found.items():
         for row in rows:
-            # A key or a type of a foreign record may hold brackets, and what moves the cursor.
+            # The key or the type of a foreign record may contain brackets and terminal control characters.
             key = shown(row["key"], KEY_CHARACTERS) or "-"
             head = f"{service:<13} {row['id']:>6}  {row['state']:<9}  {key}"
             console.print(Text(head), soft_wrap=True)

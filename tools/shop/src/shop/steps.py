@@ -19,14 +19,14 @@ from rich.progress import (
 
 
 class Steps(Progress):
-    """rich's progress with our columns; `position` is the column that shows how far a task is."""
+    """rich's progress with the columns of this command. `position` is the column that shows the progress of a task."""
 
     def __init__(self, console: Console, position: ProgressColumn | None = None) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
         super().__init__(*columns, position or MofNCompleteColumn(), TimeElapsedColumn(), console=console)
 
     def update(self, task_id: TaskID, *, description: str | None = None, **more: Any) -> None:
-        """As rich's own. Where there is no terminal, a new description is also printed as a line."""
+        """Update a task as rich does. If there is no terminal, a new description is also printed as a line."""
         (task,) = (task for task in self.tasks if task.id == task_id)
         new = description not in (None, task.description)
         super().update(task_id, description=description, **more)

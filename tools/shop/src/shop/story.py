@@ -1,4 +1,4 @@
-"""An order's story while it happens: its events, the dead letters that hold it, and what is missing at its end."""
+"""The story of an order while it happens: its events, its dead letters, and the steps that are missing at the end."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 SILENCE = 3.0
-"""Seconds without news after the last step of a cancelled order: a charge that was under way is refunded late."""
+"""Seconds to wait after the last step of a cancelled order: a charge in progress may still be refunded."""
 BETWEEN_QUESTIONS = 1.0
-"""Seconds between two questions about dead letters."""
+"""Seconds between two requests for dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an order, as far as it was watched."""
+    """The result of watching an order."""
 
     order_id: str
     ending: str
     """CONFIRMED, REJECTED or CANCELLED; empty if the order has not ended."""
     missing: Sequence[OrderStep]
     letters: Sequence[OpenLetter]
-    """The open dead letters of the order."""
+    """The order's open dead letters."""
 
     @property
     def complete(self) -> bool:
-        """Whether every step happened, and no service keeps a dead letter of the order."""
+        """Whether every step has happened and no service has an open dead letter of the order."""
         return not self.missing and not self.letters
 
     @property
     def sentence(self) -> str:
-        """What is missing, and the cure."""
+        """The step that is missing, and what to do."""
         if self.letters:
             held = self.letters[0]
             lost = f"{_named(self.missing[0])} is missing: " if self.missing else ""
             return (
                 f"{lost}{held.service} keeps a dead letter of this order. Read it with "
-                f"`shop dead-letters show {held.service} {held.id}`, mend the cause, then "
+                f"`shop dead-letters show {held.service} {held.id}`, fix the cause, then "
                 f"`shop dead-letters redrive {held.service} --key {held.key}`."
             )
         step = self.missing[0]
         return (
             f"{_named(step)} is missing: see `shop status` and `shop logs {step.service}`, "
-            f"then watch on with `shop watch {self.order_id}`."
+            f"then continue with `shop watch {self.order_id}`."
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The outcome for machines."""
+        """The outcome as JSON."""
         return {
             "order_id": self.order_id,
             "ending": self.ending or None,
@@ -72,20 +72,20 @@ class Outcome:
 
 
 class Teller(Protocol):
-    """Prints a story."""
+    """Prints the story of an order."""
 
     def step(self, step: Step) -> None:
-        """An event happened."""
+        """Print an event of the order."""
 
     def letter(self, letter: OpenLetter) -> None:
-        """A service keeps a dead letter of the order."""
+        """Print a dead letter of the order."""
 
     def end(self, outcome: Outcome) -> None:
-        """The story is over, or it is watched no longer."""
+        """Print the outcome. The story has ended, or nothing more is waited for."""
 
 
 class TextTeller:
-    """A story for people: a line for each event."""
+    """Prints the story for people: one line per event."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -107,7 +107,7 @@ class TextTeller:
 
 
 class JsonTeller:
-    """A story for programs: one JSON object per line; the last one is the outcome."""
+    """Prints the story for programs: one JSON object per line. The last one is the outcome."""
 
     def __init__(self, order_id: str) -> None:
         self._order_id = order_id
@@ -138,23 +138,23 @@ class JsonTeller:
 
 @dataclass
 class Story:
-    """Follows one order through the log until its last step, or until nothing has come for `limit` seconds."""
+    """Follows one order through the log until its last step, or until no event has come for `limit` seconds."""
 
     target: Target
     order_id: str
     teller: Teller
     limit: float
     _known: dict[str, Entry] = field(default_factory=dict, init=False)
-    """The order's events, by their id."""
+    """The order's events, by event id."""
     _told: set[tuple[str, int]] = field(default_factory=set, init=False)
-    """Service and id of the dead letters that were printed."""
+    """(service, id) of each dead letter that was printed."""
 
     async def follow(self) -> Outcome:
-        """Tell every event and dead letter as it comes; returns what is missing at the end.
+        """Print each event and each dead letter as it comes. Returns the outcome with the missing steps.
 
-        While the order is PENDING, its deadline is waited for as well: the order may end there.
+        While the order is PENDING, its deadline is waited for as well, because the order may end then.
 
-        Raises UserError: there is no such order, or orders or Kafka does not answer.
+        Raises UserError if there is no such order, or if orders or Kafka does not answer.
         """
         placed_at, deadline_at = await times_of(self.target, self.order_id)
         topics = [topic for topic in declared_topics(self.target.contracts) if not topic.compacted]
@@ -180,7 +180,7 @@ class Story:
         return next((ENDINGS[type_] for type_ in ENDINGS if type_ in types), "")
 
     def _tell(self, entries: Iterable[Entry], placed_at: datetime) -> bool:
-        """Print what is new about the order; whether something was."""
+        """Print the new events of the order. Returns whether there were any."""
         news = {e.id: e for e in entries if e.key == self.order_id and e.id not in self._known}
         self._known |= news
         for step in tell(sorted(news.values(), key=lambda entry: entry.moment), self._known, placed_at):
@@ -198,7 +198,7 @@ class Story:
         return silence > self.limit
 
     async def _ask_for_letters(self) -> list[OpenLetter]:
-        """The order's open dead letters; those that are new are printed."""
+        """Ask every service for the order's open dead letters, and print the new ones. Returns all of them."""
         answers = await open_letters(self.target.service_urls, self.order_id)
         found = [letter for letters in answers.values() for letter in letters or ()]
         for letter in found:
@@ -209,7 +209,7 @@ class Story:
 
 
 async def times_of(target: Target, order_id: str) -> tuple[datetime, datetime]:
-    """When the order was placed, and its deadline. Raises UserError if orders does not say."""
+    """When the order was placed, and its deadline. Raises UserError if there is no such order, or no answer."""
     url = f"{target.service_urls['orders']}/orders/{order_id}"
     try:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
@@ -223,7 +223,7 @@ async def times_of(target: Target, order_id: str) -> tuple[datetime, datetime]:
         return datetime.fromisoformat(body["placed_at"]), datetime.fromisoformat(body["deadline_at"])
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
         raise UserError(
-            f"{url} answers {response.status_code} and no order: try again, or see `shop status`."
+            f"{url} answers {response.status_code} without an order: try again, or see `shop status`."
         ) from None
 
 

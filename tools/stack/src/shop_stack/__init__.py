@@ -1,13 +1,13 @@
 """Runs Shopfloor on one machine without containers, and connects to it where it runs elsewhere.
 
-target.py                  where a running shop is reached: addresses, databases, spans
+target.py                  the addresses of a running shop: HTTP, Kafka, databases, spans
 connect.py                 the target that SHOP_TARGET names: embedded.py, compose.py, kubernetes.py
-outside.py                 what the last two share
+outside.py                 functions that compose.py and kubernetes.py share
 embedded.py, parts.py      a whole stack of processes: start, stop, kill, status
 servers.py, containers.py  PostgreSQL and Kafka alone, for tests
 postgres.py, kafka.py, classpath.py, topics.py, process.py, venvs.py   how each part is made and run
-ports.py, paths.py, stack_files.py, passwords.py, checks.py   what a stack needs from this machine
+ports.py, paths.py, stack_files.py, passwords.py, checks.py   ports, folders, files and checks of a stack
 otlp_receiver.py           the part `spans`
 admin.py                   the admin API of the services
-errors.py                  UserError: one sentence with the cure
+errors.py                  UserError: one sentence that says what to do
 """

@@ -14,11 +14,11 @@ TIMEOUT_SECONDS = 60.0
 
 
 def ask(target: Target, service: str, method: str, path: str, **request: Any) -> Any:
-    """The answer of a service's admin API, read as JSON.
+    """Call a service's admin API and return its answer, read as JSON.
 
-    `path` begins behind `/admin`; `request` goes to httpx as it is (`params`, `json`).
+    `path` is the part after `/admin`. `request` is passed to httpx as it is (`params`, `json`).
 
-    Raises UserError if there is no such service, if it does not answer, or with the reason why it refuses.
+    Raises UserError if there is no such service, if it does not answer, or if it refuses; then with its reason.
     """
     require_service(service)
     url = f"{target.service_urls[service]}/admin{path}"
@@ -35,7 +35,7 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
 
 
 def republish(target: Target, service: str) -> int:
-    """Have a service send again everything that its outbox still has; how many events that is."""
+    """Have a service send again every event that its outbox still has. Returns the number of these events."""
     sent: int = ask(target, service, "POST", "/republish")["events"]
     return sent
 

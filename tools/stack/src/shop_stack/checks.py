@@ -1,4 +1,4 @@
-"""What must be true before a stack can start; each fault is one sentence with its cure."""
+"""Checks before a stack starts. Each fault is a UserError: one sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shop_stack.parts import KAFKA, POSTGRES, Stack
 from shop_stack.ports import require_free
 
 LEAST_FREE = 1024**3
-"""Bytes: the services' environments, Kafka's segments and PostgreSQL's log fit into it with room to spare."""
+"""Bytes. The services' environments, Kafka's segments and PostgreSQL's WAL need less than this."""
 
 
 def before_start(stack: Stack) -> None:
@@ -43,7 +43,7 @@ def disk(folder: Path) -> None:
     if free < LEAST_FREE:
         raise UserError(
             f"The disk of {folder} is full: {free / 1024**2:.0f} MiB are free and 1 GiB is needed. "
-            "Make room, or keep the stack elsewhere with SHOP_STATE=/another/folder."
+            "Delete files, or keep the stack elsewhere with SHOP_STATE=/another/folder."
         )
 
 
@@ -59,5 +59,5 @@ def ports(stack: Stack) -> None:
 
 
 def needed_programs() -> dict[str, Path]:
-    """The programs of the stack by name."""
+    """Name → path of each program of the stack. Raises UserError if one is missing."""
     return {"uv": venvs.uv(), POSTGRES: postgres_programs.binaries() / "postgres", "java": kafka.java()}

@@ -1,9 +1,9 @@
-"""Find (and if need be download) the broker's jars, hold each against its hash, and print their class path.
+"""Find the broker's jars, download those that are missing, compare each with its hash, and print the class path.
 
-    python -m shop_stack.classpath          fails if a jar is not one of those in kafka-jars.sha256
-    python -m shop_stack.classpath --lock   writes kafka-jars.sha256 anew, for another version of Kafka
+    python -m shop_stack.classpath          fails if a jar does not have its hash in kafka-jars.sha256
+    python -m shop_stack.classpath --lock   writes kafka-jars.sha256 again, for another version of Kafka
 
-A process of its own, so that a download can be ended by ending it.
+It runs as a process of its own, so that a download can be cancelled by ending the process.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# Exactly one coordinate: naming kafka-tools beside it makes jgo choose clients of an older Kafka.
+# Exactly one coordinate. With kafka-tools as a second one, jgo would choose clients of an older Kafka.
 COORDINATE = "org.apache.kafka:kafka_2.13:4.3.1"
 HASHES = Path(__file__).with_name("kafka-jars.sha256")
 DOWNLOADS_AT_ONCE = 8
 
 
 class UnknownJar(Exception):
-    """A jar is not what was locked; the message says which, and the cure."""
+    """A jar is not one of the locked jars, or a locked jar is missing. The message says which, and what to do."""
 
 
 def main() -> int:
     try:
         with HASHES.open() as turns:
-            # Two stacks that start at once share one download: without turns, one reads the other's half a jar.
+            # Two stacks that start at the same time share one download. Without the lock, one could read half a jar.
             fcntl.flock(turns, fcntl.LOCK_EX)
             jars = resolved()
             if sys.argv[1:] == ["--lock"]:
@@ -54,26 +54,26 @@ def resolved() -> list[Path]:
 
 
 def lock(jars: Sequence[Path]) -> None:
-    """Write down the hashes of these jars."""
+    """Write the hashes of these jars into kafka-jars.sha256."""
     lines = [f"{hash_of(jar)}  {jar.name}\n" for jar in sorted(jars, key=lambda jar: jar.name)]
     HASHES.write_text("".join(lines))
 
 
 def verify(jars: Sequence[Path], hashes: Mapping[str, str]) -> None:
-    """Raises UnknownJar unless the jars are those that were locked, and all of them."""
+    """Raise UnknownJar unless these are exactly the locked jars, with the locked hashes."""
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         found = dict(zip(jars, pool.map(hash_of, jars), strict=True))
     for jar, digest in found.items():
         if hashes.get(jar.name) != digest:
             raise UnknownJar(
-                f"{jar} is not the file that was locked: delete it, so that it is downloaded again"
+                f"{jar} does not have the locked hash: delete it, so that it is downloaded again"
             )
     if missing := hashes.keys() - {jar.name for jar in jars}:
-        raise UnknownJar(f"{', '.join(sorted(missing))} was locked, and is no part of {COORDINATE} any more")
+        raise UnknownJar(f"{', '.join(sorted(missing))} is locked, but {COORDINATE} no longer contains it")
 
 
 def locked() -> dict[str, str]:
-    """Name of a jar → its SHA-256 in hex."""
+    """Name of a jar → its locked SHA-256 in hexadecimal."""
     pairs = (line.split() for line in HASHES.read_text().splitlines())
     return {name: digest for digest, name in pairs}
 

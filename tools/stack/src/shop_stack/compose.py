@@ -1,4 +1,4 @@
-"""A shop in containers, reached through `docker compose` alone: the project of docker-compose.yml."""
+"""A shop in containers: the project of docker-compose.yml. It is reached with `docker compose` alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
 
 HTTP_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9092, 5432
-"""Where the containers listen for those outside; Docker says which port of this machine leads there."""
+"""The ports inside of the containers. Docker publishes each at a port of this machine."""
 START = "Start one with `docker compose up --build --wait`."
 
 
 def docker(*arguments: str) -> str:
-    """What docker prints when it is run in the repository. Raises UserError with its own words."""
+    """Run docker in the repository and return its output. Raises UserError with docker's own message."""
     asked = f"docker {' '.join(arguments[:3])}"
     return output_of([program("docker"), *arguments], asked, cwd=repository())
 
@@ -40,8 +40,8 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         raise TargetMissing(f"No container engine answers ({error}). Is it running?") from None
     missing = [name for name in (*SERVICES, "processor", "kafka", "postgres") if name not in ports]
     if missing:
-        raise TargetMissing(f"No whole shop runs in containers: {', '.join(missing)} lacks. {START}")
-    # A shop that is made anew knows nothing of what customers of the old one were told.
+        raise TargetMissing(f"The shop in containers is not complete: {', '.join(missing)} missing. {START}")
+    # The history of an older shop must not be compared with the data of a new one.
     state = state / _age_of_data(config)
     _copy_spans(state / "spans")
     with mirrored_spans(state / "spans", partial(_copy_spans, state / "spans")):
@@ -60,7 +60,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
 
 
 def published_ports() -> dict[str, dict[int, int]]:
-    """Running service → its port inside of the container → the port of this machine that leads there."""
+    """Running service → port inside of the container → published port of this machine."""
     lines = docker("compose", "ps", "--format", "json").splitlines()
     return {
         container["Service"]: {
@@ -79,7 +79,7 @@ def _owner_url(config: Mapping[str, Any], name: str, port: int) -> str:
 
 
 def _age_of_data(config: Mapping[str, Any]) -> str:
-    """A name that changes when the databases are made anew."""
+    """A name that changes when the database volume is created anew."""
     volume = config["volumes"]["postgres"]["name"]
     made = docker("volume", "inspect", "--format", "{{.Name}} {{.CreatedAt}}", volume)
     return hashlib.sha256(made.encode()).hexdigest()[:8]

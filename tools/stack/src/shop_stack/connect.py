@@ -1,4 +1,4 @@
-"""The running shop that a command is about: `shop --target`, or SHOP_TARGET."""
+"""The running shop that a command uses: the one of `shop --target`, or of SHOP_TARGET."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLE = "SHOP_TARGET"
 
 
 class TargetKind(StrEnum):
-    """How a shop is run."""
+    """The ways in which a shop can run."""
 
     EMBEDDED = "embedded"
     COMPOSE = "compose"
@@ -24,7 +24,7 @@ class TargetKind(StrEnum):
 
 
 def chosen_kind() -> TargetKind:
-    """What SHOP_TARGET says, or the embedded stack."""
+    """The kind that SHOP_TARGET names; if it is not set, the embedded stack."""
     return TargetKind(os.environ.get(VARIABLE, TargetKind.EMBEDDED))
 
 
@@ -44,7 +44,7 @@ def connect() -> Iterator[Target]:
 
 @contextmanager
 def connect_spans() -> Iterator[Path]:
-    """The folder with the spans of the shop that was chosen. The embedded stack keeps its own when it is stopped."""
+    """The folder with the spans of the chosen shop. The embedded stack keeps its spans when it is stopped."""
     if chosen_kind() is TargetKind.EMBEDDED:
         yield state_folder() / "spans"
         return

@@ -1,7 +1,7 @@
 """PostgreSQL and Kafka in containers, for tests: SHOP_STACK=containers.
 
-Needs a container engine. Where Ryuk (which sweeps up after a killed test run)
-cannot be pulled, set TESTCONTAINERS_RYUK_DISABLED=true.
+Needs a container engine. Ryuk removes containers that a killed test run left. Where its image cannot be pulled, set
+TESTCONTAINERS_RYUK_DISABLED=true.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ POSTGRES_IMAGE = "postgres:18"
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 
 ADVERTISED = "/tmp/advertised"
-# A client goes on with the address that the broker advertises, and that is known only when the container runs.
+# A client connects again to the address that the broker advertises. It is known only when the container runs.
 START_WHEN_TOLD = f"""
     until [ -s {ADVERTISED} ]; do sleep 0.1; done
     export KAFKA_ADVERTISED_LISTENERS="PLAINTEXT://$(cat {ADVERTISED})"
     exec /etc/kafka/docker/run
 """
 KAFKA_ENVIRONMENT = {
-    # One node that is broker and controller, and makes no topic by itself.
+    # One node is broker and controller. It does not create topics automatically.
     "KAFKA_NODE_ID": "1",
     "KAFKA_PROCESS_ROLES": "broker,controller",
     "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
@@ -46,7 +46,7 @@ KAFKA_ENVIRONMENT = {
 
 
 class ContainerStack:
-    """Two containers, each started when it is first asked for."""
+    """Two containers. Each is started at its first use."""
 
     def __init__(self) -> None:
         self._running: list[DockerContainer] = []
@@ -86,7 +86,7 @@ class ContainerStack:
 
 
 async def _opened(server: postgres.Server) -> None:
-    """Wait for the server and close what is open to all roles. While it sets itself up it does not listen on TCP."""
+    """Wait for the server, then revoke public access to its databases. It does not listen on TCP until it is set up."""
     async with asyncio.timeout(300):
         while True:
             try:

@@ -6,8 +6,8 @@
     await embedded.start(stack, "payments")
     await embedded.down(stack, wipe=True)
 
-`up` starts what does not run and leaves alone what does. Every function may be
-called again at any moment.
+`up` starts the parts that do not run, and does not touch those that run. Every function may be called again at any
+time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 
 Report = Callable[[str, str], None]
-"""Told (part, what happens to it) while a stack starts or stops."""
+"""Called with (part, what happens to it) while a stack starts or stops."""
 
 
 def silent(part: str, happening: str) -> None:
@@ -57,8 +57,8 @@ def stack(
 ) -> Stack:
     """The stack whose files are in `state`, with ports counted from `base`.
 
-    If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
-    ports: they are read from its files unless `base` is given.
+    Without `state`: SHOP_STATE, else .shop. Without `base`: the ports that the stack's files name if it was started,
+    else SHOP_PORT_BASE, else 18000.
     """
     folder = (state or paths.state_folder()).absolute()
     chosen = base or stack_files.recorded_base(folder) or base_from_environment()
@@ -66,10 +66,11 @@ def stack(
 
 
 async def up(stack: Stack, report: Report = silent) -> Target:
-    """Start what does not run yet and return when everything is ready.
+    """Start the parts that do not run, and return when all are ready.
 
-    If it fails or is cancelled, what it started is stopped again, and what ran before is left as it was.
-    Raises UserError with the cure.
+    If it fails or is cancelled, it stops the parts that it started. Parts that ran before go on running.
+
+    Raises UserError with the reason and what to do.
     """
     with stack_files.alone(stack):
         checks.before_start(stack)
@@ -90,7 +91,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
 async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> None:
     """Stop everything in order: services, then the processor and spans, then Kafka and PostgreSQL.
 
-    With `wipe` the data goes too: databases, topics, the card ledger, spans, logs, passwords.
+    With `wipe` the data is deleted, too: databases, topics, the card ledger, spans, logs, passwords.
     """
     with stack_files.alone(stack):
         await _stop_parts(stack, list(EVERYTHING), report)
@@ -100,7 +101,7 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
 
 
 async def start(stack: Stack, name: str) -> None:
-    """Start one part that does not run and return when it is ready."""
+    """Start one part if it does not run, and return when it is ready."""
     require_known(stack, name)
     if stack.daemon(name).process() is not None:
         return
@@ -122,19 +123,19 @@ async def start(stack: Stack, name: str) -> None:
 
 
 async def stop(stack: Stack, name: str) -> None:
-    """End one part as an orderly shutdown does."""
+    """Stop one part by an orderly shutdown."""
     require_known(stack, name)
     await _stop(stack, name)
 
 
 async def kill(stack: Stack, name: str) -> None:
-    """End one part as `kill -9` does."""
+    """Kill one part, as `kill -9` does."""
     require_known(stack, name)
     await stack.daemon(name).kill()
 
 
 async def restart(stack: Stack, name: str, *, hard: bool = False) -> float:
-    """Stop (or with `hard` kill) one part and start it; the seconds from its start until it was ready."""
+    """Stop (with `hard`: kill) one part and start it. Returns the seconds from its start until it was ready."""
     await (kill if hard else stop)(stack, name)
     began = time.monotonic()
     await start(stack, name)
@@ -165,7 +166,7 @@ def _status(stack: Stack, name: str, ready: bool) -> Status:
 
 
 async def _start_all(stack: Stack, report: Report) -> None:
-    """Everything at once, as far as one thing does not need another."""
+    """Start all parts concurrently. Each service waits for its database and for Kafka."""
     databases, broker = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_bring_up_postgres(stack, report, databases))
@@ -229,7 +230,7 @@ async def _bring_up(
 
 
 async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
-    """The services first, while what they need to finish their work is still there."""
+    """Stop the services first, while the parts that they need to finish their work still run."""
     for together in (SERVICES, (PROCESSOR, SPANS), (KAFKA, POSTGRES)):
         await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
 
@@ -259,7 +260,7 @@ def require_known(stack: Stack, name: str) -> None:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one fault to tell of: UserError if there is one, for it names a cure."""
+    """The one error to report: a UserError if there is one, because it says what to do."""
     user_errors, _ = group.split(UserError)
     found: BaseException = user_errors or group
     while isinstance(found, BaseExceptionGroup):

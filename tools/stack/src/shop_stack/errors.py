@@ -1,7 +1,7 @@
-"""What goes wrong around the stack, said to people."""
+"""The errors of the stack that a user can cure."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """The stack cannot do what was asked: one sentence with the cure, shown without a traceback."""
+    """The stack cannot do what was asked. The message says what to do. It is shown without a traceback."""

@@ -1,4 +1,4 @@
-"""Kafka 4 in KRaft mode, broker and controller in one small JVM."""
+"""Kafka 4 in KRaft mode: broker and controller in one small JVM."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALL_JVM = (
     "-XX:+UseCompactObjectHeaders",
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",
-    # Kafka unmaps its files by a way that the JVM warns about and still allows.
+    # Kafka unmaps its files through sun.misc.Unsafe. The JVM warns about that, but still allows it.
     "--sun-misc-unsafe-memory-access=allow",
     "-Dslf4j.internal.verbosity=ERROR",
     "-Djava.awt.headless=true",
@@ -44,7 +44,7 @@ PROPERTIES = {
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    # Topics are declared in contracts/topics.yaml; a mistyped name must fail.
+    # Topics are declared in contracts/topics.yaml. A misspelt topic name must cause an error.
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "default.replication.factor": "1",
@@ -60,7 +60,7 @@ PROPERTIES = {
     "num.network.threads": "2",
     "num.io.threads": "2",
     "background.threads": "2",
-    # The controller writes that nothing happened, twice a second, so that its followers know. It has none.
+    # The controller writes a no-op record twice a second for its followers. This controller has no followers.
     "metadata.max.idle.interval.ms": "10000",
     "num.recovery.threads.per.data.dir": "1",
     "log.cleaner.dedupe.buffer.size": "4194304",
@@ -70,7 +70,7 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker listens and keeps its log."""
+    """The ports of the broker, and the folder of its data."""
 
     port: int
     controller_port: int
@@ -97,9 +97,9 @@ def java() -> Path:
 
 
 async def classpath(cache: Path) -> str:
-    """The broker's class path, resolved once and remembered in the folder `cache`.
+    """The broker's class path. It is stored in the folder `cache` and computed again if a jar or a hash changes.
 
-    Raises UserError if the jars are not there and cannot be downloaded.
+    Raises UserError if a jar is missing and cannot be downloaded.
     """
     remembered = cache / "kafka-classpath.json"
     with suppress(OSError, ValueError, KeyError):
@@ -121,7 +121,7 @@ async def _resolve() -> str:
     code, output = await run([sys.executable, "-m", "shop_stack.classpath"], env=os.environ)
     last = output.splitlines()[-1] if output else "unknown"
     if code != 0 and last.startswith(UnknownJar.__name__):
-        raise UserError(f"Kafka's jars are not those that were locked: {last.partition(': ')[2]}.")
+        raise UserError(f"Kafka's jars do not have the locked hashes: {last.partition(': ')[2]}.")
     if code != 0:
         raise UserError(
             "Kafka's jars could not be downloaded, and they are not in the local Maven repository (~/.m2): "
@@ -135,7 +135,10 @@ def _short(text: str) -> str:
 
 
 async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 90.0) -> None:
-    """Start the broker on its data folder (made if it is new) and return when it takes connections."""
+    """Start the broker on its data folder (formatted if it is new), and return when it accepts connections.
+
+    Raises UserError if a port is in use, or if the broker ends or is not ready after `patience` seconds.
+    """
     require_free("Kafka", broker.port)
     require_free("Kafka's controller", broker.controller_port)
     program = [str(java()), *SMALL_JVM]
@@ -166,17 +169,17 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
 
 
 async def stop(daemon: Daemon, cache: Path) -> None:
-    """Stop the broker, and keep the archive of loaded classes if this run has recorded one."""
+    """Stop the broker. Keep the archive of loaded classes (AOT cache) if this run has recorded one."""
     killed = await daemon.stop(patience=60)
     for recorded in daemon.state.glob("kafka-*.aot"):
         if killed:
-            recorded.unlink()  # It may have been cut off.
+            recorded.unlink()  # The archive may be incomplete.
         else:
             recorded.replace(cache / recorded.name)
 
 
 def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
-    """Classes loaded and linked ahead of time halve the start; the first run records them while it stops."""
+    """JVM options for the AOT cache. With its classes a start takes half the time; the first stop records them."""
     release = java().parent.parent / "release"
     built_of = [release.read_text(), *program, jars]
     archive = f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"

@@ -1,8 +1,7 @@
-"""A shop on a Kubernetes cluster, reached through kubectl alone: whatever cluster KUBECONFIG names.
+"""A shop on the Kubernetes cluster that KUBECONFIG names. It is reached with kubectl alone.
 
-HTTP goes through the API server to the Services, so that each request takes any
-pod that is ready; Kafka and PostgreSQL are forwarded. It knows the names of
-deploy/k8s/overlays/local and of nothing else.
+HTTP goes through the API server to the Services, so each request goes to any ready pod. Kafka and PostgreSQL are
+reached by port forwarding. The module knows only the names of deploy/k8s/overlays/local.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
 
 KAFKA_PORT = 19192
-"""The one that the broker advertises to those outside of the cluster."""
+"""The port that the broker advertises to clients outside of the cluster."""
 PATIENCE = 20.0
-"""Seconds that kubectl may take to open a way."""
+"""The longest time, in seconds, until kubectl listens."""
 PORT = re.compile(rf"{re.escape(HOST)}:(\d+)")
 
 
@@ -39,19 +38,19 @@ def namespace() -> str:
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
-    """What kubectl prints when it is asked about the shop's namespace. Raises UserError with its own words."""
+    """Run kubectl in the shop's namespace and return its output. Raises UserError with kubectl's own message."""
     asked = f"kubectl {' '.join(arguments[:3])}"
     return output_of([*_kubectl(), *arguments], asked, stdin=stdin)
 
 
 @contextmanager
 def connect(state: Path, contracts: Path) -> Iterator[Target]:
-    """The shop on the cluster, for as long as the context lasts. Ways that a lost pod closed are opened again.
+    """The shop on the cluster, for as long as the context lasts. If a pod is lost, its port forwarding is restarted.
 
     Raises TargetMissing if there is no kubectl, no cluster or no shop on it.
     """
     passwords = _passwords()
-    # A shop that is made anew knows nothing of what customers of the old one were told.
+    # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
     with ExitStack() as tunnels:
         proxy = tunnels.enter_context(_Tunnel(["proxy", "--port=0"]))
@@ -80,12 +79,12 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
 
 
 def _kubectl() -> list[str]:
-    """How each command begins. Raises TargetMissing if there is no kubectl."""
+    """The beginning of each command. Raises TargetMissing if there is no kubectl."""
     return [program("kubectl"), "--namespace", namespace()]
 
 
 def _passwords() -> Mapping[str, tuple[str, str]]:
-    """Service → name and password of its database's owner, who may read every table."""
+    """Service → name and password of the owner of its database. The owner may read every table."""
     try:
         secrets = json.loads(kubectl("get", "secrets", "--output", "json"))["items"]
     except UserError as error:
@@ -105,7 +104,7 @@ def _passwords() -> Mapping[str, tuple[str, str]]:
 
 
 class _Tunnel:
-    """One kubectl that listens on this machine; started again, on the same port, whenever it ends."""
+    """A kubectl process that listens on this machine. If it ends, it is started again on the same port."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = list(arguments)
@@ -117,7 +116,7 @@ class _Tunnel:
         self._process = self._start()
         self.port = self._listening(self._process)
         local = f"{self.port}:"
-        # The port was kubectl's choice; from now on it is ours.
+        # kubectl has chosen the port. A restarted kubectl must use the same one.
         self._arguments = [
             re.sub(r"^:", local, argument).replace("--port=0", f"--port={self.port}")
             for argument in self._arguments
@@ -141,7 +140,7 @@ class _Tunnel:
         )
 
     def _listening(self, process: subprocess.Popen[str]) -> int:
-        """The port, read from what kubectl says first."""
+        """The port, parsed from the first line of kubectl."""
         given_up = threading.Timer(PATIENCE, process.kill)
         given_up.start()
         try:
@@ -154,14 +153,15 @@ class _Tunnel:
             with process:
                 process.terminate()
             raise TargetMissing(
-                f"kubectl {' '.join(self._arguments[:2])} opened no way to the shop: {first.strip() or 'silence'}"
+                f"kubectl {' '.join(self._arguments[:2])} does not listen: {first.strip() or 'it printed nothing'}"
             )
         return int(found[1])
 
     def _keep_open(self) -> None:
         while True:
             assert self._process is not None
-            with self._process as process:  # leaving it closes the pipe and waits for the end
+            # At its exit the context closes the pipe and waits for the process.
+            with self._process as process:
                 _drain(process.stdout)
             if self._closing.wait(0.5):
                 return
@@ -178,13 +178,13 @@ def _copy_spans(folder: Path) -> None:
 
 
 def _drain(stream: IO[str] | None) -> None:
-    """Read to the end, so that a full pipe never stops kubectl."""
+    """Read to the end: a full pipe would block kubectl."""
     for _ in stream or ():
         pass
 
 
 def wait_until_ready(seconds: float) -> float:
-    """Wait until every Deployment and StatefulSet is as it should be; returns how long it took, in seconds."""
+    """Wait until every Deployment and StatefulSet is rolled out. Returns the seconds that it took."""
     began = time.monotonic()
     for kind in ("statefulsets", "deployments"):
         for name in kubectl("get", kind, "--output", "name").split():

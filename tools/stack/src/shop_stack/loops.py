@@ -1,4 +1,4 @@
-"""Asynchronous work from where it cannot be awaited."""
+"""Runs asynchronous work from synchronous code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ T = TypeVar("T")
 
 
 def in_own_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run it to the end in a loop and a thread of its own: a loop may be running in this one."""
+    """Run the work to its end in an event loop and a thread of its own: this thread may have a running loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()

@@ -1,11 +1,10 @@
-"""The spans' receiver: OTLP over HTTP, kept as it came, on a bounded disk.
+"""The receiver of spans: OTLP over HTTP. It stores requests unread, and limits the disk space that they use.
 
-What it burns counts in the cost of an order, so it parses nothing: a request's
-body is appended to a segment file as it arrived (gzip included) and read only
-when a trace is read (`shop_observe.traces`).
+Its CPU time is a part of the cost of an order, so it parses nothing. It appends a request's body to a segment file as
+it arrived (gzip included). `shop_observe.traces` parses the bodies when a trace is read.
 
-A segment is a row of records: four bytes of length (big endian), one byte that
-is 1 if the body is gzip, then the body, an `ExportTraceServiceRequest`.
+A segment is a sequence of records: four bytes of length (big endian), one byte that is 1 if the body is gzip, then the
+body, an `ExportTraceServiceRequest`.
 
     python -m shop_stack.otlp_receiver --port 18018 --folder .shop/spans
 """
@@ -29,10 +28,10 @@ LARGEST_HEAD = 32 * 1024
 
 
 class Segments:
-    """The spans on disk: appended to the newest file, deleted from the oldest."""
+    """The spans on disk. Bodies are appended to the newest file; the oldest files are deleted."""
 
     def __init__(self, folder: Path, most_bytes: int, segment_bytes: int) -> None:
-        """`most_bytes` bounds the whole folder, `segment_bytes` one file."""
+        """`most_bytes` limits the whole folder, `segment_bytes` one file."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._most = most_bytes
@@ -43,13 +42,13 @@ class Segments:
         self._open_next()
 
     def append(self, body: bytes, gzip: bool) -> None:
-        """Keep one request's body. Raises OSError if the disk takes no more."""
+        """Store one request's body. Raises OSError if the disk is full."""
         if self._written >= self._segment:
             self._open_next()
         record = HEADER.pack(len(body), gzip) + body
         written = os.write(self._file, record)
         if written < len(record):
-            # A torn record would hide every record behind it from the reader.
+            # A reader could not find the records behind an incomplete one.
             os.ftruncate(self._file, self._written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written += written
@@ -77,12 +76,12 @@ class Segments:
 
 
 def segment_files(folder: Path) -> list[Path]:
-    """The segments of a folder, oldest first."""
+    """The segment files of a folder, oldest first."""
     return sorted(path for path in folder.glob("*.otlp") if path.stem.isdigit())
 
 
 def records(file: Path) -> Iterator[tuple[bytes, bool]]:
-    """Every (body, is gzip) of one segment; a record that is still being written is left out."""
+    """Every (body, is gzip) of one segment. A record that is not complete yet is left out."""
     with file.open("rb") as stream:
         while len(head := stream.read(HEADER.size)) == HEADER.size:
             length, gzip = HEADER.unpack(head)
@@ -93,7 +92,7 @@ def records(file: Path) -> Iterator[tuple[bytes, bool]]:
 
 
 def answer(status: str, body: bytes = b"", content_type: str = "application/x-protobuf") -> bytes:
-    """An HTTP/1.1 answer; an empty protobuf message is a full success in OTLP."""
+    """An HTTP/1.1 response. An empty protobuf message means full success in OTLP."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -103,7 +102,7 @@ ALIVE = answer("200 OK", b"ok\n", "text/plain")
 
 
 class Receiver(asyncio.Protocol):
-    """One connection of an exporter, kept alive between its requests."""
+    """One connection of an exporter, which can send several requests."""
 
     def __init__(self, segments: Segments) -> None:
         self._segments = segments
@@ -124,7 +123,7 @@ class Receiver(asyncio.Protocol):
                 return
 
     def _next_reply(self) -> bytes | None:
-        """The answer to the first whole request received, None while there is none."""
+        """The response to the first complete request, None if there is none yet."""
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
             return (
@@ -157,7 +156,7 @@ class Receiver(asyncio.Protocol):
         if method != "POST" or path not in ("/v1/traces", "/v1/metrics", "/v1/logs"):
             return answer("404 Not Found")
         if path != "/v1/traces":
-            return OK  # Taken so that an exporter does not fail; nothing reads them here.
+            return OK  # Accepted so that the exporter does not fail. Metrics and logs are not stored.
         if headers.get("content-type", "").startswith("application/json"):
             return answer("415 Unsupported Media Type")
         try:
@@ -169,7 +168,7 @@ class Receiver(asyncio.Protocol):
 
 
 def refusal(status: str) -> bytes:
-    """An answer after which the connection cannot go on: what follows cannot be told apart."""
+    """A response that closes the connection, because the end of this request cannot be found."""
     return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
@@ -192,10 +191,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=18018)
     parser.add_argument("--folder", type=Path, required=True, help="where the segments are kept")
-    parser.add_argument("--most-mb", type=int, default=512, help="most megabytes that all segments take")
-    parser.add_argument(
-        "--segment-mb", type=int, default=8, help="megabytes after which a new segment begins"
-    )
+    parser.add_argument("--most-mb", type=int, default=512, help="most MiB of all segments together")
+    parser.add_argument("--segment-mb", type=int, default=8, help="MiB after which a new segment begins")
     given = parser.parse_args()
     try:
         segments = Segments(given.folder, given.most_mb << 20, given.segment_mb << 20)

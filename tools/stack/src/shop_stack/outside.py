@@ -1,4 +1,4 @@
-"""What the ways to a shop on other machines share: the programs that lead there, and a copy of its spans."""
+"""Functions for a shop that is reached through another program: run the program, and copy the shop's spans."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from shop_stack.errors import UserError
 from shop_stack.target import TargetMissing
 
 MIRRORED_EVERY = 3.0
-"""Seconds between two looks at the spans."""
+"""Seconds between two copies of the spans."""
 
 
 def program(name: str) -> str:
-    """Where a program is. Raises TargetMissing if it is not on the PATH."""
+    """The path of a program. Raises TargetMissing if it is not on the PATH."""
     found = shutil.which(name)
     if found is None:
         raise TargetMissing(f"There is no {name} on the PATH: install it, or choose another --target.")
@@ -27,7 +27,7 @@ def program(name: str) -> str:
 def output_of(
     command: Sequence[str], asked: str, *, stdin: str | None = None, cwd: Path | None = None
 ) -> str:
-    """What a command prints. Raises UserError with its own words; `asked` is what it is called there."""
+    """Run a command and return its output. Raises UserError with its error output; `asked` names the command in it."""
     done = subprocess.run(command, input=stdin, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UserError(f"{asked} failed: {done.stderr.strip()[-500:]}")
@@ -38,7 +38,7 @@ def output_of(
 def mirrored_spans(folder: Path, copy: Callable[[], object]) -> Iterator[None]:
     """Keep a copy of the receiver's spans in `folder`, some seconds old, for as long as the context lasts.
 
-    `copy` makes it. It leaves the last copy as it is where there is no receiver, or it is away.
+    `copy` copies them. It must leave the last copy as it is if the receiver is unavailable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     closing = threading.Event()

@@ -1,4 +1,4 @@
-"""The processes of a stack: how each is started, stopped and asked whether it is ready."""
+"""The processes of a stack: how each is started and stopped, and how its readiness is checked."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ EVERYTHING = (*INFRASTRUCTURE, *SERVICES)
 
 NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 READY_PATIENCE = 120.0
-"""Seconds; a machine that is busy with something else may take many times the usual."""
+"""Seconds. On a busy machine a start may take many times as long as usual."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A whole shop on this machine: the services and what they stand on."""
+    """A whole shop on this machine: the services, and the parts that they need."""
 
     state: Path
     """Folder of its data, logs and pid files."""
     ports: Ports
     services: tuple[str, ...] = SERVICES
-    """Those that are to run; all of them unless a test wants fewer."""
+    """The services of this stack: all of them, unless a test needs fewer."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Given to the services and the processor beside what they need."""
+    """Variables for the services and the processor, in addition to those that the stack sets."""
 
     def daemon(self, name: str) -> Daemon:
         return Daemon(name, self.state)
@@ -77,7 +77,7 @@ async def start_postgres(stack: Stack) -> None:
 
 
 async def provision_databases(stack: Stack) -> None:
-    """A database and two roles for each service. Idempotent.
+    """Create a database and two roles for each service. Idempotent.
 
     Raises UserError if the server's data is damaged.
     """
@@ -131,7 +131,7 @@ async def start_processor(stack: Stack) -> None:
 
 
 async def start_service(stack: Stack, name: str) -> None:
-    """Start one service, its database being migrated, and return when it is ready."""
+    """Start one service whose database is migrated, and return when it is ready."""
     require_free(name, stack.ports.service(name))
     argv = [str(venvs.service(name).python), "-m", f"{name}.main"]
     stack.daemon(name).start(argv, env=service_environment(stack, name), cwd=stack.state)
@@ -139,7 +139,10 @@ async def start_service(stack: Stack, name: str) -> None:
 
 
 async def migrate(stack: Stack, name: str) -> bool:
-    """Bring the service's tables up to its migrations, as the owner. True if there was something new."""
+    """Apply the service's new migrations, as the owner of its tables. Returns whether there were any.
+
+    Raises UserError if a migration fails. Its output is in a log then.
+    """
     project = venvs.service(name)
     stamp = stack.state / "run" / f"{name}.migrated"
     wanted = _migrations_digest(project)
@@ -157,7 +160,7 @@ async def migrate(stack: Stack, name: str) -> bool:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(output)
         raise UserError(
-            f"The migrations of {name} failed: read {log}, mend services/{name}/migrations, try again."
+            f"The migrations of {name} failed: read {log}, correct services/{name}/migrations, try again."
         )
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
@@ -165,7 +168,7 @@ async def migrate(stack: Stack, name: str) -> bool:
 
 
 def service_environment(stack: Stack, name: str) -> dict[str, str]:
-    """Everything that a service is told: its own database, Kafka, and where spans go."""
+    """The environment of a service: its own database, Kafka, its ports, and the receiver of its spans."""
     roles = stack.passwords.roles(name)
     return {
         **child_environment(stack.environment),
@@ -182,14 +185,14 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what would change how a child finds or keeps its code."""
+    """This process's environment, without variables that would change from where a child imports its code."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_CHILDREN}
-    # One malloc arena per thread would cost each process megabytes that it never uses.
+    # By default malloc has several arenas per process, which would use megabytes without need.
     return {**kept, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", **(extra or {})}
 
 
 async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> None:
-    """Return when the part says that it is ready. Raises UserError if it ends or takes too long."""
+    """Return when the part is ready. Raises UserError if it ends, or if it is not ready after `patience` seconds."""
     daemon = stack.daemon(name)
     await daemon.until_ready(
         lambda: is_ready(stack, name),
@@ -200,7 +203,7 @@ async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> No
 
 
 async def is_ready(stack: Stack, name: str) -> bool:
-    """Whether the part would do its work now."""
+    """Whether the part can do its work now."""
     ports = stack.ports.all()
     path = {SPANS: "/livez", PROCESSOR: "/readyz"}.get(name, "/readyz?require=all")
     if name in (POSTGRES, KAFKA):
@@ -209,7 +212,7 @@ async def is_ready(stack: Stack, name: str) -> bool:
 
 
 async def http_status(port: int, path: str) -> int | None:
-    """The status of a GET, None without an answer. Written by hand, because a client library takes long to import."""
+    """The status of a GET; None if there is no answer. It uses a plain socket: HTTP libraries take long to import."""
     try:
         async with asyncio.timeout(3):
             reader, writer = await asyncio.open_connection(HOST, port)
@@ -223,7 +226,7 @@ async def http_status(port: int, path: str) -> int | None:
 
 def _last_words(daemon: Daemon) -> str:
     lines = [line for line in daemon.tail(5).splitlines() if line.strip()]
-    return lines[-1].strip()[-200:] if lines else "it said nothing"
+    return lines[-1].strip()[-200:] if lines else "its log is empty"
 
 
 def _migrations_digest(project: venvs.Project) -> str:

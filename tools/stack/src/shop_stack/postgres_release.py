@@ -1,4 +1,4 @@
-"""A data folder whose last server was killed: it can be used again when no process of that server is left."""
+"""Makes the data folder of a killed server usable again: no process of that server may be left."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import psutil
 from shop_stack.errors import UserError
 
 PATIENCE = 30.0
-"""Seconds that the processes of a killed server may take to end: they notice that the server is gone, and leave."""
+"""Seconds that the other processes of a killed server may take to notice it and to end."""
 
 
 async def released(data: Path, patience: float = PATIENCE) -> None:
     """Return when a new server can start on the data folder.
 
-    Each process of a server has the data folder as its working directory. If none is left, but the process id in
-    `postmaster.pid` is that of a zombie or of another program, the file is removed: PostgreSQL would take that process
-    for a running server and refuse to start.
+    The working directory of each server process is the data folder. If no such process is left, but the process id in
+    `postmaster.pid` belongs to a zombie or to another program, the file is removed. Otherwise PostgreSQL would take
+    that process for a running server and refuse to start.
 
     Raises UserError if a process of an earlier server does not end.
     """
@@ -38,7 +38,7 @@ async def released(data: Path, patience: float = PATIENCE) -> None:
 
 
 def _holders(data: Path) -> list[int]:
-    """The PostgreSQL processes whose working directory is the folder. A zombie has none."""
+    """The ids of the PostgreSQL processes whose working directory is the folder. A zombie has no working directory."""
     folder = str(data.resolve())
     return [
         process.pid

@@ -1,7 +1,7 @@
 """Operating-system processes that outlive the command that started them.
 
-A process is known by its pid file, which holds the time of its start too: a
-number alone might belong to another process since.
+A process is identified by its pid file, which contains its pid and its start time. The pid alone could belong to
+another process by now.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import psutil
 from shop_stack.errors import UserError
 
 KILL_PATIENCE = 20.0
-"""Seconds that a killed process may take to be gone: on a busy machine its last threads wait for their turn."""
+"""Seconds that a killed process may take to end: on a busy machine its last threads may have to wait for the CPU."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""What this very process started; kept so that the dead ones can be reaped."""
+"""The processes that this process has started. They are kept so that their zombies can be reaped."""
 
 
 async def run(
@@ -35,7 +35,7 @@ async def run(
     pass_fds: Sequence[int] = (),
     user: int | None = None,
 ) -> tuple[int, str]:
-    """Run a command to its end: (exit code, what it printed). It is killed if the caller is cancelled."""
+    """Run a command to its end. Returns (exit code, its output). It is killed if the caller is cancelled."""
     child = await asyncio.create_subprocess_exec(
         *argv,
         cwd=cwd,
@@ -60,12 +60,12 @@ async def run(
 
 @dataclass(frozen=True)
 class Resources:
-    """What a process and its children use."""
+    """The memory and CPU time of a process and its children."""
 
     resident: int
-    """Bytes of memory, shared pages counted in each process."""
+    """Resident memory in bytes (RSS): a shared page counts in each process."""
     proportional: int
-    """Bytes of memory, each shared page divided among those that share it: these can be summed."""
+    """Proportional memory in bytes (PSS): a shared page is divided among its processes, so sums are correct."""
     cpu_seconds: float
 
 
@@ -93,9 +93,9 @@ class Daemon:
         pass_fds: Sequence[int] = (),
         user: int | None = None,
     ) -> int:
-        """Start it in a session of its own (so that Ctrl-C does not reach it) and answer its pid.
+        """Start the process in a session of its own, so that Ctrl-C does not reach it. Returns its pid.
 
-        Its output is appended to its log. `user` is the id of the user and group to run as.
+        Its output is appended to its log. `user` is the id of the user and of the group that it runs as.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
@@ -128,9 +128,9 @@ class Daemon:
         ended: Callable[[], str],
         late: str,
     ) -> None:
-        """Return when `is_ready()`.
+        """Return when `is_ready()` is true.
 
-        Raises UserError: `ended()` if the process ends before, `late` if it takes longer than `patience` seconds.
+        Raises UserError with `ended()` if the process ends first, with `late` after `patience` seconds.
         """
         deadline = time.monotonic() + patience
         while not await is_ready():
@@ -141,7 +141,7 @@ class Daemon:
             await asyncio.sleep(0.05)
 
     def process(self) -> psutil.Process | None:
-        """The running process, None if it was never started or has ended."""
+        """The running process; None if it was never started or has ended."""
         try:
             facts = json.loads(self.pid_file.read_text())
             found = psutil.Process(facts["pid"])
@@ -157,12 +157,12 @@ class Daemon:
         return None if found is None else found.pid
 
     def uptime(self) -> float | None:
-        """Seconds since its start, None if it does not run."""
+        """Seconds since its start; None if it does not run."""
         found = self.process()
         return None if found is None else time.time() - found.create_time()
 
     def resources(self) -> Resources | None:
-        """What it and all its children use now, None if it does not run."""
+        """The resources that it and all its children use now; None if it does not run."""
         found = self.process()
         return None if found is None else _resources_of(found)
 
@@ -172,10 +172,10 @@ class Daemon:
             try:
                 os.kill(pid, sign)
             except ProcessLookupError:
-                pass  # It ended in between, which is what most senders want.
+                pass  # The process has just ended.
 
     async def stop(self, sign: signal.Signals = signal.SIGTERM, patience: float = 10.0) -> bool:
-        """Ask it to end, and kill it after `patience` seconds. True if it had to be killed."""
+        """Send a signal, and kill the process if it runs after `patience` seconds. Returns whether it was killed."""
         running = self.process()
         self.send(sign)
         killed = False
@@ -186,13 +186,13 @@ class Daemon:
         return killed
 
     async def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the process and its children at once, as in a crash."""
         if (running := self.process()) is not None:
             await _kill_family(running)
         self._forget()
 
     def tail(self, lines: int = 20) -> str:
-        """The end of its log."""
+        """The last lines of its log; empty if there is no log."""
         try:
             with self.log.open("rb") as stream:
                 stream.seek(max(0, self.log.stat().st_size - 400 * lines))
@@ -217,9 +217,9 @@ class Daemon:
 
 
 async def _kill_family(running: psutil.Process) -> None:
-    """Kill a process and all that it has started, and wait until nothing of them is left."""
+    """Kill a process and all its descendants, and wait until all have ended, at most KILL_PATIENCE seconds."""
     try:
-        # A stopped process starts no more children between the look and the kill.
+        # A suspended process cannot start another child before it is killed.
         running.suspend()
         family = [running, *running.children(recursive=True)]
     except psutil.Error:
@@ -228,7 +228,7 @@ async def _kill_family(running: psutil.Process) -> None:
         try:
             member.kill()
         except psutil.Error:
-            pass  # Gone already.
+            pass  # It has ended already.
     deadline = time.monotonic() + KILL_PATIENCE
     for member in family:
         while _is_alive(member):
@@ -245,7 +245,7 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def _is_over(process: psutil.Process) -> bool:
-    """Whether nothing of it is left. While other threads of a dead one still end, its ports are taken."""
+    """Whether the process has ended completely. While threads of a zombie are still ending, its ports are in use."""
     return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
 
 
@@ -272,7 +272,7 @@ def _children_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _proportional(pid: int, otherwise: int) -> int:
-    """Linux tells it in /proc; where it does not, the resident size stands in."""
+    """The PSS from /proc in bytes (Linux); on another system `otherwise`."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -1,7 +1,6 @@
-"""PostgreSQL and Kafka alone, without a service: what component tests run against.
+"""PostgreSQL and Kafka without services, for component tests.
 
-Nothing here survives: the data folders are new each time, and PostgreSQL does
-not wait for the disk.
+Their data is not kept: each start has a new data folder, and PostgreSQL does not wait for the disk.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from shop_stack.process import Daemon
 
 @dataclass(frozen=True)
 class ServersOnly:
-    """A stack without services whose files are in `state`."""
+    """The two servers of a stack without services. Their files are in `state`."""
 
     state: Path
 
@@ -36,11 +35,11 @@ class ServersOnly:
         return Daemon("kafka", self.state)
 
     def runs(self) -> bool:
-        """Whether both servers are alive."""
+        """Whether both servers run."""
         return self._postgres.process() is not None and self._kafka.process() is not None
 
     async def start_postgres(self) -> postgres.Server:
-        """A fresh server on a free port."""
+        """Start a new server on a free port."""
         server = postgres.Server(HOST, free_port(), secrets.token_urlsafe(18))
         settings = {**postgres.UNSAFE_BUT_FAST, "max_connections": "300", "max_wal_size": "1GB"}
         await postgres.start(self._postgres, self.state / "postgres", server, settings=settings)
@@ -48,16 +47,16 @@ class ServersOnly:
         return server
 
     async def start_kafka(self) -> str:
-        """A fresh broker without topics on a free port; its bootstrap address."""
+        """Start a new broker without topics on a free port. Returns its bootstrap address."""
         broker = kafka.Broker(free_port(), free_port(), self.state / "kafka")
         await kafka.start(self._kafka, broker, cache_folder())
         return broker.bootstrap
 
     async def stop(self) -> None:
-        """Stop what runs and delete all files."""
+        """Stop the servers and delete all their files."""
         await asyncio.gather(
             kafka.stop(self._kafka, cache_folder()),
-            # Nothing of it is kept, so nothing has to be written out first.
+            # Its data is deleted, so an orderly shutdown would be a waste of time.
             self._postgres.kill(),
         )
         postgres_programs.forget(self.state)
@@ -65,7 +64,7 @@ class ServersOnly:
 
 
 def write_state(file: Path, servers: ServersOnly, server: postgres.Server, bootstrap: str) -> None:
-    """Leave word of a running stack for the processes that want to use it (see SHOP_TEST_STACK)."""
+    """Write the addresses of the running servers for processes that want to use them (see SHOP_TEST_STACK)."""
     facts = {
         "state": str(servers.state),
         "kafka": bootstrap,
@@ -76,7 +75,7 @@ def write_state(file: Path, servers: ServersOnly, server: postgres.Server, boots
 
 
 def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
-    """The stack that `file` tells of. Raises UserError if there is none."""
+    """The servers that `file` names. Raises UserError if the file is missing or damaged."""
     try:
         facts: dict[str, Any] = json.loads(file.read_text())
     except (OSError, ValueError):

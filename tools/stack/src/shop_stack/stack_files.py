@@ -1,4 +1,4 @@
-"""The files of a stack: what they say of one that runs, the lock, and what a wipe removes."""
+"""The files of a stack: the addresses of a running one, the lock, and the files that a wipe deletes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shop_stack.passwords import write_private
 
 
 def write_facts(stack: Stack) -> None:
-    """Write what `shop_stack.target.embedded` reads. The file is private: it has the owners' passwords in it."""
+    """Write the file that `shop_stack.target.embedded` reads. It is private, because it has the owners' passwords."""
     owners = {name: stack.passwords.roles(name) for name in stack.services}
     facts = {
         "base": stack.ports.base,
@@ -33,12 +33,12 @@ def write_facts(stack: Stack) -> None:
 
 
 def forget_facts(stack: Stack) -> None:
-    """The stack does not run any more."""
+    """Delete the addresses of a stack that was stopped."""
     (stack.state / "stack.json").unlink(missing_ok=True)
 
 
 def recorded_base(state: Path) -> int | None:
-    """Where the ports of a stack begin that was started; None if there is none, or its file is damaged."""
+    """The port base of a stack that was started; None if there is none, or if its file is damaged."""
     try:
         base = json.loads((state / "stack.json").read_text())["base"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -47,7 +47,7 @@ def recorded_base(state: Path) -> int | None:
 
 
 def wipe(stack: Stack) -> None:
-    """Remove the data, the logs and the passwords of a stack that does not run."""
+    """Delete the data, the logs and the passwords of a stack that does not run."""
     postgres_programs.forget(stack.state)
     for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
@@ -57,13 +57,13 @@ def wipe(stack: Stack) -> None:
 
 @contextmanager
 def alone(stack: Stack) -> Iterator[None]:
-    """Only one command at a time changes a stack. Raises UserError while another one does."""
+    """Let only one command at a time change the stack. Raises UserError if another command is changing it."""
     paths.make_private(stack.state)
     with (stack.state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"Another command is starting or stopping the stack in {stack.state}: wait for its end."
+                f"Another command is starting or stopping the stack in {stack.state}: wait until it has ended."
             ) from None
         yield

@@ -1,7 +1,6 @@
-"""Where a running shop is reached: the one thing that the oracle, the demo and the tests need to know.
+"""The addresses of a running shop. The oracle, the demo and the tests need nothing else.
 
-A target says nothing about how the shop is run, so that the same oracle judges
-the embedded stack, containers or a cluster.
+A target does not say how the shop is run. So the same oracle judges the embedded stack, containers and a cluster.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 
 class TargetMissing(Exception):
-    """Nothing runs where the target was looked for; the message says the cure."""
+    """No shop runs where the target was looked for. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Target:
     """A running shop, seen from outside."""
 
     name: str
-    """What to call it in a report, such as ``embedded``."""
+    """The name of the target in reports, such as ``embedded``."""
     service_urls: Mapping[str, str]
     """HTTP address per service, without a slash at the end."""
     processor_url: str
@@ -30,13 +29,13 @@ class Target:
     kafka: str
     """Bootstrap servers, ``host:port[,host:port]``."""
     database_urls: Mapping[str, str]
-    """Per service a ``postgresql://`` URL of a role that may read every table."""
+    """Service → ``postgresql://`` URL of a role that may read every table."""
     spans: Path
-    """Folder in which the OTLP receiver keeps what it got."""
+    """The folder in which the OTLP receiver stores spans."""
     contracts: Path
     """The repository's ``contracts`` folder."""
     state: Path
-    """Folder of the running shop's own files, such as client histories."""
+    """The folder of the running shop's own files, such as client histories."""
 
 
 def embedded(state: Path) -> Target:

@@ -1,6 +1,6 @@
-"""Topics as contracts/topics.yaml declares them: created, widened, re-configured; never deleted.
+"""Creates and configures the topics of contracts/topics.yaml, and adds partitions. It never deletes a topic.
 
-KAFKA_BOOTSTRAP_SERVERS=localhost:18092 python -m shop_stack.topics     in the repository's root
+Run it in the repository's root: KAFKA_BOOTSTRAP_SERVERS=localhost:18092 python -m shop_stack.topics
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Topic:
 
 
 def declared(contracts: Path) -> list[Topic]:
-    """The topics of `contracts`/topics.yaml. Raises UserError if the file is missing or wrong."""
+    """The topics of `contracts`/topics.yaml. Raises UserError if the file is missing or invalid."""
     return _read(contracts, lambda entries: [_topic(entry) for entry in entries])
 
 
 def services(contracts: Path) -> tuple[str, ...]:
     """The owners and readers of the topics of `contracts`/topics.yaml, each once, in the order of the file.
 
-    Raises UserError if the file is missing or wrong.
+    Raises UserError if the file is missing or invalid.
     """
     return _read(contracts, _services)
 
@@ -54,7 +54,7 @@ def _services(entries: Entries) -> tuple[str, ...]:
 
 
 def _read(contracts: Path, understand: Callable[[Entries], T]) -> T:
-    """What `understand` makes of the entries of topics.yaml."""
+    """Read topics.yaml and return `understand(entries)`. Raises UserError if the file is missing or invalid."""
     file = contracts / "topics.yaml"
     try:
         return understand(yaml.safe_load(file.read_text())["topics"])
@@ -73,7 +73,10 @@ def _topic(entry: Mapping[str, Any]) -> Topic:
 
 
 async def declare(bootstrap: str, topics: Sequence[Topic], patience: float = 30.0) -> None:
-    """Make the broker's topics what `topics` says. Idempotent; changes only what differs."""
+    """Create, widen and configure topics until the broker has what `topics` declares. Idempotent.
+
+    Raises UserError if the broker refuses, or if it takes more than `patience` seconds.
+    """
     try:
         async with asyncio.timeout(patience):
             admin = await _connected(bootstrap)
@@ -88,7 +91,7 @@ async def declare(bootstrap: str, topics: Sequence[Topic], patience: float = 30.
 
 
 async def _connected(bootstrap: str) -> AIOKafkaAdminClient:
-    """A port that answers is not yet a broker that does, so the first calls may have to be repeated."""
+    """A connected client. A broker that accepts connections may not answer requests yet, so the calls are repeated."""
     while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         try:

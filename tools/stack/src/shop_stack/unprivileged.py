@@ -1,7 +1,7 @@
 """Programs that refuse to run as root run as the user `nobody`, without any capability.
 
-That user can enter neither root's own folders (such as /root) nor the private state folder. It reaches one folder
-below them through a descriptor that root has opened: a path that begins there does not go through the folders above.
+`nobody` can enter neither root's own folders (such as /root) nor the private state folder. It reaches one folder below
+them through a file descriptor that root has opened: a path that begins at the descriptor skips the folders above.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 @dataclass(frozen=True)
 class Opened:
-    """A folder as the unprivileged user reaches it: the path, and the descriptors that its process must inherit."""
+    """A folder for the unprivileged user: its path, and the file descriptors that its process must inherit."""
 
     path: str
     descriptors: tuple[int, ...] = ()
 
 
 def account() -> int | None:
-    """Id of the user and group to run such a program as; None if this process is not root's."""
+    """The id of the user and group to run such a program as; None if this process does not run as root."""
     return NOBODY if os.geteuid() == 0 else None
 
 
 def give(*paths: Path) -> None:
-    """Make the unprivileged user the owner of files and folders, if this process is root's."""
+    """Make the unprivileged user the owner of files and folders. Does nothing if this process does not run as root."""
     owner = account()
     if owner is not None:
         for path in paths:
@@ -39,7 +39,7 @@ def give(*paths: Path) -> None:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Opened]:
-    """The folder, opened for a process that is started in this context."""
+    """Open the folder for a process that is started while the context lasts."""
     if account() is None or not DESCRIPTORS.is_dir():
         yield Opened(str(folder))
         return

@@ -1,4 +1,4 @@
-"""One virtual environment per service, built from the service's own lock file and nothing else."""
+"""One virtual environment per service, built only from the service's own lock file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NETWORK_SIGNS = ("error sending request", "failed to fetch", "dns error", "conne
 
 @dataclass(frozen=True)
 class Project:
-    """A Python project with a lock of its own: a service, or the card processor."""
+    """A Python project with its own lock file: a service, or the card processor."""
 
     name: str
     folder: Path
     libraries: tuple[Path, ...] = ()
-    """Projects of this repository that it imports; installed beside it, editable as it is."""
+    """Projects of this repository that it imports. They are installed in its environment, editable as it is itself."""
 
     @property
     def venv(self) -> Path:
@@ -52,7 +52,7 @@ def processor() -> Project:
 
 
 def uv() -> Path:
-    """The program uv: the one that UV names, of the PATH, or the Makefile's private one.
+    """The program uv: the one that the variable UV names, else the one on PATH, else the private one of the Makefile.
 
     Raises UserError if there is none.
     """
@@ -60,13 +60,13 @@ def uv() -> Path:
     found = shutil.which(os.environ.get("UV") or "uv") or shutil.which(private)
     if found is None:
         raise UserError(
-            "uv is missing, and it builds the services' environments: run `make up`, which gets it."
+            "uv is missing, and it builds the services' environments: run `make up`, which installs it."
         )
     return Path(found)
 
 
 async def ensure(project: Project) -> bool:
-    """Build the project's environment unless it is up to date. True if something was built.
+    """Build the project's environment unless it is up to date. Returns whether it was built.
 
     Raises UserError if a package can neither be found in uv's cache nor downloaded.
     """
@@ -84,7 +84,7 @@ async def ensure(project: Project) -> bool:
 
 
 def is_current(project: Project) -> bool:
-    """Whether `ensure` would find nothing to do."""
+    """Whether the project's environment is up to date."""
     return _read(project.venv / ".shop-stamp") == _stamp(project)
 
 
@@ -98,7 +98,7 @@ async def _build(project: Project) -> None:
     await _step(project, [program, "pip", "sync", "--quiet", *into, "--require-hashes", str(project.lock)])
     local = [part for folder in (*project.libraries, project.folder) for part in ("--editable", str(folder))]
     await _step(project, [program, "pip", "install", "--quiet", *into, "--no-deps", *local])
-    # Compiled now, and by the interpreter that will run it, so that no start has to.
+    # Compiled now, by the interpreter that will run it, so that no start has to compile it.
     await _step(
         project, [str(project.python), "-m", "compileall", "-q", "-j", "1", str(project.venv / "lib")]
     )
@@ -121,7 +121,7 @@ def _build_error(project: Project, output: str) -> UserError:
 
 
 def _environment() -> Mapping[str, str]:
-    """Without the traces of the environment that this command itself runs in."""
+    """This process's environment, without variables of the virtual environment that it runs in."""
     unwanted = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
@@ -146,7 +146,7 @@ def _read(stamp: Path) -> str | None:
 
 @asynccontextmanager
 async def _alone(project: Project) -> AsyncIterator[None]:
-    """Two stacks of one clone share the environments: one builds, the other waits."""
+    """Lock the environment: two stacks of one clone share it, so only one may build it at a time."""
     project.venv.parent.mkdir(parents=True, exist_ok=True)
     with (project.venv.parent / f"{project.name}.lock").open("w") as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)

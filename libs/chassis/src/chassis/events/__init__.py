@@ -1,4 +1,4 @@
-"""Events between services. This room is pure: no input, no output, no tracing.
+"""Events between services. This package does no input or output, and creates no spans.
 
 A service declares each event that it publishes as a `PublishedEvent`. For each event that it reads it declares the
 fields that it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`,

@@ -16,16 +16,22 @@ T = TypeVar("T")
 Headers = list[tuple[str, bytes]]
 
 MAX_NAME_LENGTH = 500
-"""Most characters of an attribute. Some attributes are in indexes, whose entries have at most 2,700 bytes."""
+"""The maximum number of characters of an attribute. Some are in indexes, whose entries have at most 2,700 bytes."""
 
 MAX_FAULTS = 20
-"""Most faults of a message that are named. A sender could cause any number."""
+"""The maximum number of faults of a message that are reported. A sender could cause any number."""
 
 UNREADABLE = "chassis-unreadable"
-"""The header of a stand-in: a record in place of bytes that are no record. Its value is the reason, for people."""
+"""The header that marks a placeholder record. The consumer makes one for bytes that it cannot parse.
+
+The header's value is the reason, for people.
+"""
 
 Attribute = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00]*$")]
-"""A text that PostgreSQL can store and index. Text that was decoded from UTF-8 has no lone surrogates."""
+"""A text that PostgreSQL can store and index.
+
+The pattern excludes NUL. Lone surrogates need no check: text that was decoded from UTF-8 cannot have them.
+"""
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -35,9 +41,10 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Cause(NamedTuple):
-    """The cause of an event: the event before it, the conversation, and the span that it continues.
+    """The cause of an event: the id of the causing event, the correlation id, and the span that the event continues.
 
-    `event_id` is None if a request or a clock is the cause. `traceparent` is None without a trace.
+    `event_id` is None if a request or a job is the cause. All events of one order have the same `correlation_id`.
+    `traceparent` is None without a trace.
     """
 
     event_id: UUID | None
@@ -46,7 +53,10 @@ class Cause(NamedTuple):
 
 
 class Envelope(NamedTuple, Generic[T]):
-    """An event as a handler gets it. Pass `cause` on with each event that the handler publishes because of it."""
+    """An event as a handler gets it.
+
+    `cause` is the `Cause` for events that the handler publishes because of this event: its `event_id` is this `id`.
+    """
 
     id: UUID
     source: str
@@ -71,7 +81,7 @@ class RawMessage(NamedTuple):
 
 
 class Undecodable(Exception):
-    """The message is not one of our CloudEvents. `reason` is a slug for programs, the text is for people."""
+    """The message is no event that this service can read. `reason` is a slug for programs, the text is for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -79,7 +89,10 @@ class Undecodable(Exception):
 
 
 def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause: Cause) -> Headers:
-    """The headers of one event. The message's value is the data, unchanged. Type `a.b.v1` has the schema `a.b:v1`."""
+    """The headers of one event. The data is not part of them: it is the message's value, unchanged.
+
+    The type `a.b.v1` has the schema `a.b:v1`.
+    """
     name, _, version = type.rpartition(".")
     attributes = {
         "ce_specversion": "1.0",
@@ -116,9 +129,13 @@ def decode(message: RawMessage) -> Envelope[bytes]:
     `traceparent` is left out, because tracing must not decide which messages are handled.
 
     Raises:
-        Undecodable: with the reason `unreadable` for bytes that are no record, `no-headers`, `no-data`, `bad-key`, or
-            `no-X` or `bad-X`, where X is `id`, `type`, `source`, `subject`, `time` or `correlationid`, for an attribute
-            that is missing or has a wrong value.
+        Undecodable: with one of these reasons.
+            `unreadable`: the consumer could not parse the record.
+            `no-headers`: no header is an attribute of a CloudEvent.
+            `no-data`: the message has no value.
+            `bad-key`: the message's key is not the subject.
+            `no-X`, `bad-X`: the attribute X is missing or has a wrong value. X is `id`, `type`, `source`, `subject`,
+            `time` or `correlationid`.
     """
     headers = dict(message.headers)
     if UNREADABLE in headers:

@@ -13,7 +13,7 @@ new_id = uuid_utils.compat.uuid7
 
 
 MAX_DATA_BYTES = 960_000
-"""Most bytes of a consumed event's data: the 240,000 characters that the outbox publishes, of four bytes each."""
+"""The maximum size of a consumed event's data: 240,000 characters (the outbox's limit) of at most four bytes each."""
 
 
 class _Event(BaseModel):
@@ -32,13 +32,15 @@ class PublishedEvent(_Event):
     """An event that a service publishes. The model matches the event's schema exactly.
 
     class OrderPlaced(PublishedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
+
+    `key` names the field whose value is the event's subject.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def subject(self) -> str:
-        """The id of the aggregate that the event is about. It is the message's key."""
+        """The value of the field that `key` names. It is the message's key."""
         return str(getattr(self, self.key))
 
 
@@ -75,7 +77,7 @@ def read_data(model: type[E], envelope: Envelope[bytes]) -> E:
         data = model.model_validate_json(envelope.data)
     except ValidationError as error:
         raise Undecodable("schema-violation", describe(error)) from error
-    # JSON writes a NUL in this form only. Behind another backslash the same characters are no NUL.
+    # JSON writes a NUL in this form only. After another backslash the same characters are no NUL.
     if b"\\u0000" in envelope.data and _has_nul(json.loads(envelope.data)):
         raise Undecodable("schema-violation", "a text has a NUL, which PostgreSQL does not store")
     if model.key and str(getattr(data, model.key)) != envelope.subject:

@@ -66,7 +66,8 @@ class Money(BaseModel):
     def of_row(cls, amount_minor: int, currency: str) -> "Money":
         """Money from a table of the service itself. It is not checked again.
 
-        A row that is older than the check, or than a change of the list, must not stop a job or a page.
+        Reading a row must not fail. The table may have rows that were written before this check existed, or with a
+        code that has left the list since.
         """
         try:
             return cls(amount_minor=amount_minor, currency=currency)

@@ -1,4 +1,4 @@
-"""A circuit breaker: if all events of a type fail in the same way, the system is at fault and not the events.
+"""A circuit breaker: if events of many keys fail in a row with the same error, the system is at fault, not the events.
 
 Without it, after a deployment with a broken handler every event would become a dead letter, and an operator would have
 to redrive them all (docs/decisions/0019).
@@ -26,7 +26,7 @@ Failure = tuple[InboxEvent, Exception]
 
 @dataclass(slots=True)
 class _Run:
-    """Failures of one event type in a row, in the same way."""
+    """Failures of one event type in a row, with the same error."""
 
     way: tuple[str, str]
     keys: set[tuple[str, str]] = field(default_factory=set)
@@ -34,9 +34,11 @@ class _Run:
 
 
 class Breaker:
-    """It opens for an event type when events of `keys` different keys in a row failed in the same way.
+    """It opens for an event type when events of `keys` different keys failed one after another with the same error.
 
-    It closes when an event of that type succeeds. With 0 keys it never opens.
+    Errors about a value of an event, such as ValueError, are not counted. While the breaker is open, an event that
+    fails waits in its partition, which is read again after a pause of 2 s at most. The breaker closes when an event of
+    that type succeeds. With 0 keys it never opens.
     """
 
     def __init__(self, keys: int) -> None:
@@ -45,7 +47,7 @@ class Breaker:
 
     @property
     def has_failures(self) -> bool:
-        """Whether the last event of any type has failed."""
+        """Whether there is a type whose last event failed. Errors about a value do not count."""
         return bool(self._runs)
 
     def is_open(self, event_type: str) -> bool:
@@ -83,7 +85,7 @@ class Breaker:
 
 
 def _blames_a_value(error: Exception) -> bool:
-    """Whether the error is about a value of the event. Several foreign events in a row often fail in this way."""
+    """Whether the error is about a value of the event. Several events of another program often fail in this way."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(VALUE_SQLSTATES)
     return isinstance(error, ValueError | ArithmeticError)

@@ -3,16 +3,18 @@
 | state     | meaning                                                                                   |
 |-----------|-------------------------------------------------------------------------------------------|
 | HELD      | its handler failed, or its data does not fit the model; later events of its key wait       |
-| WAITING   | it waits behind a HELD letter of its key                                                   |
-| PARKED    | it is not an event that the service reads, so no event waits behind it                     |
+| WAITING   | it waits for a HELD dead letter of its key                                                 |
+| PARKED    | it is not an event that the service reads, so no event waits for it                        |
 | REDRIVEN  | an operator had it handled again, with success                                             |
-| DISCARDED | an operator gave it up                                                                     |
+| DISCARDED | an operator decided that it is never handled                                               |
 
-The letter is a row of the service's database. A copy goes to the topic `<group>.dead-letters`.
+A dead letter is a row of the service's database. A copy of each HELD and PARKED one goes to the topic
+`<group>.dead-letters`. In this package a dead letter is also called a letter.
 """
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,10 +22,16 @@ from chassis.errors import Unavailable
 from chassis.events import Cause, RawMessage
 from chassis.events.envelope import MAX_NAME_LENGTH
 from chassis.observability import metrics
-from chassis.outbox import MAX_EVENT_LENGTH, OutboxRow, Transaction, new_row
+from chassis.outbox import OutboxRow, Transaction, new_row
 from chassis.postgres import Connection, Row, Statements
 
 MAX_ERROR_LENGTH = 4_000
+
+MAX_COPY_LENGTH = 16_000
+"""Most characters of a copy on the dead-letters topic. The relay sends thousands of rows at once."""
+
+MAX_COPIED_ERROR_LENGTH = 500
+"""Most characters of the error in a copy without headers and value. JSON writes a character as twelve at most."""
 
 statements = Statements(__package__)
 
@@ -45,44 +53,45 @@ def ordering_key(message: RawMessage) -> str:
     return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:MAX_NAME_LENGTH]
 
 
-async def store(tx: Transaction, group: str, dead: DeadLetter) -> bool:
-    """Store a dead letter, and publish its copy. Returns whether it is new, because a message is stored once."""
-    letter = _letter(group, dead, "HELD" if dead.holds_key else "PARKED")
-    is_new = await _insert(tx, letter, dead.message.value)
-    if is_new:
-        tx.rows.append(_copy_for_topic(letter, dead.message.value))
-    return is_new
+async def store(tx: Transaction, group: str, dead: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Store dead letters in one statement, and publish their copies. Returns the new ones: a message is stored once."""
+    letters = [_letter(group, one, "HELD" if one.holds_key else "PARKED") for one in dead]
+    new = await _insert(tx, group, letters, [one.message.value for one in dead])
+    tx.rows += [_copy_for_topic(letters[number], dead[number].message.value) for number in new]
+    return [dead[number] for number in new]
 
 
 def minimal(dead: DeadLetter) -> DeadLetter:
-    """A letter with the message's position and the reason, without the message's headers and value."""
+    """The dead letter with the message's position and the reason, without the message's headers and value."""
     message = dead.message._replace(headers=[("ce_subject", ordering_key(dead.message).encode())], value=None)
     error = f"Stored without headers and value, which could not be stored. {dead.error}"
     return dead._replace(message=message, error=error)
 
 
-async def enqueue_behind(tx: Transaction, group: str, message: RawMessage) -> None:
-    """Store an event as WAITING behind the HELD letter of its key.
+async def enqueue_behind(tx: Transaction, group: str, messages: Sequence[RawMessage]) -> None:
+    """Store events as WAITING behind the HELD letters of their keys.
 
-    Raises Unavailable if the key was released in the meantime. The next try of the batch handles the event.
+    Raises Unavailable if a key was released in the meantime. The next try of the batch handles the events.
     """
-    key = {"group": group, "topic": message.topic, "key": ordering_key(message)}
-    await lock_key(tx, key["topic"], key["key"])
-    if not await tx.connection.value(statements.named("is_held"), key):
-        raise Unavailable("the key was released just now")
-    waiting = DeadLetter(
-        message, "key-held", "an earlier event of this key is a dead letter", holds_key=False
-    )
-    await _insert(tx, _letter(group, waiting, "WAITING"), message.value)
+    for topic, key in sorted({(message.topic, ordering_key(message)) for message in messages}):
+        await lock_key(tx, topic, key)
+        if not await tx.connection.value(
+            statements.named("is_held"), {"group": group, "topic": topic, "key": key}
+        ):
+            raise Unavailable("the key was released just now")
+    why = "an earlier event of this key is a dead letter"
+    waiting = [DeadLetter(message, "key-held", why, holds_key=False) for message in messages]
+    letters = [_letter(group, one, "WAITING") for one in waiting]
+    await _insert(tx, group, letters, [message.value for message in messages])
 
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
-    """Lock a key, so that it is not released while an event is stored behind it, and the other way round."""
+    """Lock a key: the release of the key and the storing of a WAITING event of it exclude each other."""
     await tx.connection.execute(statements.named("lock_key"), {"name": f"{topic}/{key}"})
 
 
 async def count_open(connection: Connection) -> None:
-    """Set the metric of open letters, for each group that has had one."""
+    """Set the metric of open dead letters, for each group that has had one."""
     for group, letters in await connection.rows(statements.named("count_open_letters")):
         metrics.DEAD_LETTERS_OPEN.labels(group).set(letters)
 
@@ -113,17 +122,34 @@ def _letter(group: str, dead: DeadLetter, state: str) -> dict[str, Any]:
     }
 
 
-async def _insert(tx: Transaction, letter: dict[str, Any], value: bytes | None) -> bool:
-    """Insert the letter. Returns whether it is new."""
-    row = letter | {"headers": json.dumps(letter["headers"]), "value": value}
-    return await tx.connection.row(statements.named("store_letter"), row) is not None
+async def _insert(
+    tx: Transaction, group: str, letters: Sequence[dict[str, Any]], values: Sequence[bytes | None]
+) -> list[int]:
+    """Insert letters. Returns the indexes of those that are new."""
+    if not letters:
+        return []
+    columns: dict[str, Any] = {name: [letter[name] for letter in letters] for name in letters[0]}
+    columns |= {
+        "group": group,
+        "headers": [json.dumps(letter["headers"]) for letter in letters],
+        "value": list(values),
+    }
+    inserted = await tx.connection.rows(statements.named("store_letters"), columns)
+    new = {(topic, partition, offset) for topic, partition, offset in inserted}
+    places = {_place(letter): index for index, letter in enumerate(letters) if _place(letter) in new}
+    return list(places.values())
+
+
+def _place(letter: dict[str, Any]) -> tuple[str, int, int]:
+    return letter["topic"], letter["partition"], letter["offset"]
 
 
 def _copy_for_topic(letter: dict[str, Any], value: bytes | None) -> OutboxRow:
     value_base64 = None if value is None else base64.b64encode(value).decode()
     data = json.dumps(letter | {"value_base64": value_base64}, default=str)
-    if len(data) > MAX_EVENT_LENGTH:  # headers and value stay in the database
-        data = json.dumps(letter | {"headers": {}, "value_base64": None}, default=str)
+    if len(data) > MAX_COPY_LENGTH:  # headers and value stay in the database
+        short = {"headers": {}, "value_base64": None, "error": letter["error"][:MAX_COPIED_ERROR_LENGTH]}
+        data = json.dumps(letter | short, default=str)
     headers = letter["headers"]
     cause = Cause(
         event_id=letter["event_id"],

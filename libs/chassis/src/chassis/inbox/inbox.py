@@ -1,64 +1,44 @@
-"""The inbox takes each event once, in the order of its key, in one transaction for a whole batch.
+"""The inbox handles each event once, in the order of its key. If no event fails, a batch is one transaction.
 
 The transaction has the inbox rows, the handlers' state changes and the outbox rows. A duplicate finds its inbox row and
-is dropped. A replica that has lost its partitions finds the inbox rows of the other replica, so it has no effect.
+is dropped. If two replicas get the same event during a rebalance, the second one finds the inbox row of the first.
 
-The inbox knows no transport. A transport calls `process`. After `process` returns, it may forget the messages.
+In this package a message is taken when it was handled, is a duplicate or ignored, or is stored as a dead letter. The
+inbox knows no transport. After `process` has returned, the transport that called it may commit the messages' offsets.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from chassis.backoff import Backoff
-from chassis.errors import Unavailable, is_unavailable
+from chassis.errors import is_unavailable
 from chassis.events import RawMessage
 from chassis.inbox import dead_letters
 from chassis.inbox.breaker import Breaker, Failure
 from chassis.inbox.dead_letters import DeadLetter
+from chassis.inbox.outcomes import Claim, PartlyTaken
 from chassis.inbox.reading import read, sort
 from chassis.inbox.rounds import InboxEvent, calls_of
 from chassis.inbox.subscriptions import Subscriptions
+from chassis.inbox.tries import Tries
 from chassis.observability import metrics, tracing
 from chassis.observability.tracing import MessageIds, MessageSpan
 from chassis.outbox import Database, Transaction
 
 log = structlog.get_logger()
 
-EVENT_RETRIES = Backoff(first=0.1)
-
 Identity = tuple[str, UUID]
-
-
-class PartlyTaken(Unavailable):
-    """All messages of a batch were taken except `messages`, which were not stored as dead letters either.
-
-    Give these again later, with the messages behind them in their partitions. Other partitions may continue.
-    """
-
-    def __init__(self, messages: Sequence[RawMessage]) -> None:
-        super().__init__(f"{len(messages)} messages have to wait")
-        self.messages = messages
-
-
-class Claim(StrEnum):
-    """The result of the insert of an event into the inbox."""
-
-    NEW = "handled"
-    HELD = "held"
-    """A dead letter holds its key."""
-    DUPLICATE = "duplicate"
 
 
 class Inbox:
     """One consumer group's inbox.
 
-    An event whose handler fails is tried `max_attempts` times, with pauses by `backoff`, before it is dead-lettered.
-    While events of `breaker_keys` keys in a row fail in the same way they wait instead (`Breaker`).
+    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. Between two tries
+    `process` returns, so that other messages do not wait. With `retries_at_once` the tries follow each other in one
+    call; it is for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one
+    after another with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
     """
 
     def __init__(
@@ -68,40 +48,45 @@ class Inbox:
         subscriptions: Subscriptions,
         *,
         max_attempts: int = 4,
-        backoff: Backoff = EVENT_RETRIES,
+        retries_at_once: bool = False,
         breaker_keys: int = 20,
     ) -> None:
         self.database = database
         self.group = group
         self.subscriptions = subscriptions
-        self._max_attempts = max_attempts
-        self._backoff = backoff
+        self._tries = Tries(max_attempts)
+        self._retries_at_once = retries_at_once
         self._breaker = Breaker(breaker_keys)
 
     async def process(self, messages: Sequence[RawMessage]) -> None:
-        """Take a batch. Afterwards each message was handled, was a duplicate, or is a dead letter.
+        """Process a batch. Afterwards each message was handled, is a duplicate or ignored, or is a dead letter.
 
         Raises:
-            PartlyTaken: for some messages not even a dead letter could be stored, or the breaker is open for them.
-            Exception: an error that `is_unavailable` recognises, if a dependency is away. Give the same batch again:
-                no message is lost, and messages that were taken are duplicates.
+            PartlyTaken: some messages must be delivered again. Their events failed and will be tried again, or the
+                breaker is open for them, or not even a dead letter could be stored.
+            Exception: an error that `is_unavailable` recognises, if a dependency is unavailable. Deliver the same batch
+                again: no message is lost, and messages that were taken are duplicates.
         """
         batch = sort(messages, self.subscriptions)
+        # Together with events that failed before, the whole batch would fail.
+        alone = [event for event in batch.events if self._tries.has_failed(event.key)]
+        together = [event for event in batch.events if not self._tries.has_failed(event.key)]
         left: list[RawMessage] = []
         try:
-            await self._take(batch.events, batch.dead)
+            await self._take(together, batch.dead)
         except Exception as error:
             if is_unavailable(error):
                 raise
-            log.warning("inbox.batch_failed", events=len(batch.events), error=repr(error))
-            left += await self._take_one_by_one(batch.events)
-            left += [letter.message for letter in batch.dead if not await self._store(letter)]
+            log.warning("inbox.batch_failed", events=len(together), error=repr(error))
+            alone = batch.events
+            left += await self._store_all(batch.dead)
+        left += await self._take_one_by_one(alone)
         left += await self._take_waiting(batch.behind_dead, _keys_of(left))
         if left:
             raise PartlyTaken(left)
 
     async def redrive(self, tx: Transaction, message: RawMessage, spans: list[MessageSpan]) -> None:
-        """Handle a dead letter's message again, in the caller's transaction, although a dead letter holds its key.
+        """Handle a dead letter's message again, in the caller's transaction, although a dead letter blocks its key.
 
         A duplicate and an ignored type have no effect. The caller ends `spans` when the transaction has ended. Raises
         Undecodable or the handler's error if the message fails again.
@@ -115,7 +100,7 @@ class Inbox:
             await self._dispatch(tx, [event], spans)
 
     async def _take(self, events: Sequence[InboxEvent], dead: Sequence[DeadLetter]) -> bool:
-        """Take events and dead letters in one transaction. Returns whether a handler was called."""
+        """Handle events and store dead letters in one transaction. Returns whether a handler was called."""
         if not events and not dead:
             return False
         once = {event.identity: event for event in events}  # a relay may send an event twice
@@ -126,9 +111,8 @@ class Inbox:
                 new = [event for event in once.values() if claims[event.identity] is Claim.NEW]
                 held = [event for event in once.values() if claims[event.identity] is Claim.HELD]
                 await self._dispatch(tx, new, spans)
-                for event in held:
-                    await dead_letters.enqueue_behind(tx, self.group, event.message)
-                stored = [letter for letter in dead if await dead_letters.store(tx, self.group, letter)]
+                await dead_letters.enqueue_behind(tx, self.group, [event.message for event in held])
+                stored = await dead_letters.store(tx, self.group, dead)
         for event in events:
             metrics.EVENTS_CONSUMED.labels(event.envelope.type, claims[event.identity]).inc()
         for letter in stored:
@@ -168,29 +152,33 @@ class Inbox:
             await call.handler(tx, envelopes)
 
     async def _take_one_by_one(self, events: Sequence[InboxEvent]) -> list[RawMessage]:
-        """Find the events that fail, and try them again with growing pauses. Then make them HELD dead letters.
+        """Take each event alone. Those that fail and have no try left become HELD dead letters.
 
         An event waits while an earlier one of its key fails. Other keys continue. Returns the messages that must be
-        given again.
+        delivered again.
         """
-        failed: dict[tuple[str, str], Failure] = {}
-        for attempt in range(self._max_attempts):
-            if attempt:
-                await asyncio.sleep(self._backoff.pause(attempt))
+        failed, events = await self._try_each(events)
+        while self._retries_at_once and any(self._may_try_again(event) for event, _ in failed.values()):
             failed, events = await self._try_each(events)
-            if all(self._breaker.is_open(event.envelope.type) for event, _ in failed.values()):
-                break
         left_keys: set[tuple[str, str]] = set()
         for event, error in failed.values():
-            if self._breaker.is_open(event.envelope.type) or not await self._hold_key(event, error):
+            is_letter = False
+            if not self._breaker.is_open(event.envelope.type) and not self._tries.are_left(event):
+                is_letter = await self._hold_key(event, error)
+            if is_letter:
+                self._tries.end(event)
+            else:
                 left_keys.add(event.key)
-        # The failed events are dead letters now, so the events behind them find their key held.
+        # The other failed events are dead letters now, so the later events of their keys become WAITING.
         return await self._take_waiting(events, left_keys)
+
+    def _may_try_again(self, event: InboxEvent) -> bool:
+        return self._tries.are_left(event) and not self._breaker.is_open(event.envelope.type)
 
     async def _try_each(
         self, events: Sequence[InboxEvent]
     ) -> tuple[dict[tuple[str, str], Failure], list[InboxEvent]]:
-        """Take each event alone. Returns the failures by key, and all events that are not taken yet, in order."""
+        """Handle each event alone. Returns the failures by key, and all events that are not taken yet, in order."""
         failed: dict[tuple[str, str], Failure] = {}
         waiting: list[InboxEvent] = []
         succeeded: set[str] = set()
@@ -203,6 +191,9 @@ class Inbox:
                     if is_unavailable(error):
                         raise
                     failed[event.key] = (event, error)
+                    self._tries.count(event)
+                else:
+                    self._tries.end(event)
             if event.key in failed:
                 waiting.append(event)
         self._breaker.record(succeeded, failed.values())
@@ -211,7 +202,7 @@ class Inbox:
     async def _take_waiting(
         self, events: Sequence[InboxEvent], left_keys: set[tuple[str, str]]
     ) -> list[RawMessage]:
-        """Take events whose key is held, except those of `left_keys`. Returns the messages that were not taken."""
+        """Store events of blocked keys as WAITING, except those of `left_keys`. Returns the messages that are left."""
         if not left_keys:
             try:
                 await self._take(events, [])
@@ -234,13 +225,23 @@ class Inbox:
         return left
 
     async def _hold_key(self, event: InboxEvent, error: Exception) -> bool:
-        """Make a dead letter of a failed event. Returns whether it could be stored."""
+        """Make a HELD dead letter of a failed event. Returns whether it could be stored."""
         envelope = event.envelope
         log.error("dead_letter.key_held", type=envelope.type, key=envelope.subject, error=repr(error))
         return await self._store(DeadLetter(event.message, "handler-failed", repr(error), holds_key=True))
 
+    async def _store_all(self, letters: Sequence[DeadLetter]) -> list[RawMessage]:
+        """Store letters together, or each alone if that fails. Returns the messages that could not be stored."""
+        try:
+            await self._take([], letters)
+            return []
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+        return [letter.message for letter in letters if not await self._store(letter)]
+
     async def _store(self, letter: DeadLetter) -> bool:
-        """Store a letter, or a minimal one if that fails. Returns whether one could be stored."""
+        """Store a dead letter, or a minimal one if that fails. Returns whether one could be stored."""
         for form in (letter, dead_letters.minimal(letter)):
             try:
                 await self._take([], [form])

@@ -14,33 +14,39 @@ from chassis.inbox.subscriptions import Subscriptions
 log = structlog.get_logger()
 
 HOLDING_REASONS = ("schema-violation", "too-large")
-"""A message that is dead for one of these reasons is an event that the service reads, so later events of its key may
-depend on it. No event can depend on any other unreadable message."""
+"""A message with one of these reasons is an event that the service reads, and only its data is wrong.
+
+Later events of its key may depend on it, so they wait. Other unreadable messages are no events of the service, so no
+event waits for them.
+"""
 
 
 class SortedBatch(NamedTuple):
-    """A batch, sorted by what the inbox does with each message."""
+    """A batch, divided by what the inbox does with each message. Ignored types are left out."""
 
     events: list[InboxEvent]
     dead: list[DeadLetter]
     behind_dead: list[InboxEvent]
-    """Events behind a dead letter of their key in the same batch."""
+    """Events after a dead letter that blocks their key, in the same batch."""
 
 
 def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None:
     """The event in a message. None if its type is ignored. Raises Undecodable with the reason."""
     envelope = decode(message)
+    topic = subscriptions.topic_of.get(envelope.type)
+    if topic is None:
+        raise Undecodable("unknown-type", f"the event type {envelope.type!r} is not known here")
+    if topic != message.topic:  # the owner of one topic must not publish the events of another
+        raise Undecodable("wrong-topic", f"{envelope.type!r} belongs on {topic}")
     subscription = subscriptions.by_type.get(envelope.type)
     if subscription is None:
-        if envelope.type in subscriptions.ignored:
-            return None
-        raise Undecodable("unknown-type", f"the event type {envelope.type!r} is not known here")
+        return None
     data = read_data(subscription.model, envelope)
     return InboxEvent(message, cast(Any, envelope)._replace(data=data), subscription)
 
 
 def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> SortedBatch:
-    """Read a batch. An unreadable message does not stop the others."""
+    """Read a batch and divide it. An unreadable message does not stop the others."""
     batch = SortedBatch([], [], [])
     held_keys: set[tuple[str, str]] = set()
     for message in messages:

@@ -11,12 +11,12 @@ from chassis.outbox import Database
 from chassis.postgres import Connection, Row
 
 MAX_ERRORS = 10
-"""The most errors that one call returns."""
+"""The maximum number of errors that one call returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A selection of open letters: one id, or all of a key (on one topic or on all)."""
+    """A selection of open dead letters: by id, by topic, by key, or by topic and key."""
 
     id: int | None = None
     topic: str | None = None
@@ -25,7 +25,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Outcome:
-    """The number of letters that were ended, the number that are still open, and the errors."""
+    """The number of dead letters that were redriven or discarded, the number that are still open, and the errors."""
 
     ended: int = 0
     still_open: int = 0
@@ -33,20 +33,20 @@ class Outcome:
 
 
 class UnknownDeadLetter(Exception):
-    """No letter has the id that was asked for."""
+    """No dead letter has this id."""
 
     def __init__(self, id: int) -> None:
         super().__init__(f"No dead letter has the id {id}.")
 
 
 async def letters(connection: Connection, state: str, key: str | None, limit: int) -> list[Row]:
-    """List letters without headers and value, oldest first. `state` is `open`, `all`, or the name of a state."""
+    """List dead letters without headers and value, oldest first. `state` is `open`, `all`, or the name of a state."""
     which = {"state": state, "key": key, "limit": limit}
     return await connection.rows(statements.named("list_letters"), which)
 
 
 async def letter(connection: Connection, id: int) -> Row:
-    """A letter with headers and value. Raises UnknownDeadLetter."""
+    """A dead letter with headers and value. Raises UnknownDeadLetter."""
     row = await connection.row(statements.named("show_letter"), {"id": id})
     if row is None:
         raise UnknownDeadLetter(id)
@@ -54,13 +54,15 @@ async def letter(connection: Connection, id: int) -> Row:
 
 
 async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Outcome:
-    """Handle letters again, each in a transaction of its own, in the order of their keys.
+    """Handle dead letters again, each in a transaction of its own, and those of one key in their order.
 
-    By id: first the letters before it in its key, then the letter. A letter that fails again stops the later letters of
-    its key, and no others. An event that was handled in the meantime is a duplicate and has no effect.
+    If the selection is an id, the dead letters for which this one waits are handled first. After a HELD or WAITING one
+    fails again, the later ones of its key are skipped, and other keys continue. An event that was handled in the
+    meantime is a duplicate and has no effect. After an error that `is_unavailable` recognises, the other dead letters
+    of this key are skipped.
 
-    Raises UnknownDeadLetter, or an error that `is_unavailable` recognises. The first such error stops its own key; a
-    second one in a row stops the call.
+    Raises UnknownDeadLetter. Raises the unavailable error if it occurs at two keys in a row, or at the last key while
+    no dead letter was redriven.
     """
     outcome = Outcome()
     errors: list[str] = []
@@ -82,7 +84,7 @@ async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Out
 
 
 async def discard(database: Database, selection: Selection) -> Outcome:
-    """Discard letters. By id: only that letter. By key: all open letters of the key.
+    """Discard all open dead letters of the selection. An id selects only this one.
 
     A discarded event has no effect when it is delivered again. Raises UnknownDeadLetter.
     """
@@ -96,7 +98,7 @@ async def discard(database: Database, selection: Selection) -> Outcome:
 async def _redrive_key(
     database: Database, inbox: Inbox, id: int | None, topic: str, key: str, errors: list[str]
 ) -> int:
-    """Redrive the letters of one key, in order. Returns how many were ended; adds to `errors`."""
+    """Redrive the dead letters of one key, in order. Returns how many succeeded; adds to `errors`."""
     ended = 0
     after = 0
     while row := await _next_letter(database, id, topic, key, after):
@@ -113,7 +115,7 @@ async def _redrive_key(
 
 
 async def _redrive_one(database: Database, inbox: Inbox, row: Row) -> int:
-    """Handle one letter. Returns 1, or 0 if the letter was ended in the meantime."""
+    """Handle one dead letter. Returns 1, or 0 if it was redriven or discarded in the meantime."""
     spans: list[MessageSpan] = []
     with tracing.ended_together(spans):
         async with database.transaction() as tx:
@@ -131,7 +133,7 @@ async def _next_letter(database: Database, id: int | None, topic: str, key: str,
 
 
 async def _selected_keys(database: Database, selection: Selection) -> list[Row]:
-    """(topic, key, number of open letters of the selection) for each key of a selection."""
+    """(topic, key, number of open dead letters of the selection) for each key of a selection."""
     async with database.reading() as connection:
         keys = await connection.rows(statements.named("selected_keys"), asdict(selection))
     if not keys and selection.id is not None:

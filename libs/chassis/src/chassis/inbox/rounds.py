@@ -18,7 +18,7 @@ class InboxEvent(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, UUID]:
-        """(source, id). Each identity has its effect once."""
+        """(source, id). Each identity takes effect once."""
         return self.envelope.source, self.envelope.id
 
     @property
@@ -37,9 +37,10 @@ class HandlerCall(NamedTuple):
 def calls_of(events: Iterable[InboxEvent]) -> list[HandlerCall]:
     """Divide a batch into calls. The nth event of a key is in the nth round, and a round has one call per handler.
 
-    So each call has each key once, the order of a key is kept, and a batch of many keys is a few calls. A handler that
-    takes whole batches is called once, in the first round. Within a round the calls are in the order of the handlers'
-    names, so that replicas take their locks in one order.
+    With one handler, events 1 and 2 of key A and event 1 of key B become the calls [A1, B1] and [A2]. So a call has
+    each key at most once, the order of a key is kept, and a batch of many keys is a few calls. A `WholeBatch` handler
+    is called once, in the first round. Within a round the calls are in the order of the handlers' names, so that
+    replicas acquire their locks in one order.
     """
     events_of_key: defaultdict[tuple[str, str], int] = defaultdict(int)
     calls: dict[tuple[int, Handler], HandlerCall] = {}

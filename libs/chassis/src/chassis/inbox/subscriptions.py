@@ -1,6 +1,7 @@
 """Subscriptions: the events on a service's topics, and the handler of each."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from chassis.events import ConsumedEvent, Envelope
@@ -14,9 +15,9 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 
 
 class WholeBatch(NamedTuple):
-    """A handler that takes all its events of a batch in one call, in the order of arrival.
+    """A handler that gets all its events of a batch in one call, in the order of arrival.
 
-    A key may occur several times in one call. It is for projections, which join facts in any order.
+    A key may occur several times in one call. Use it for handlers whose result does not depend on the order of events.
     """
 
     handler: Handler
@@ -41,21 +42,23 @@ class HasHeaders(Protocol):
 class Subscriptions:
     """A service's table of event → handler.
 
-    `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same topics.
-    Any other type is unknown, and becomes a dead letter. `deferrable` are models of events that no customer waits for.
-    They may wait for a short time until an urgent event arrives.
+    `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same topics,
+    by topic. Any other type, or a type on another topic than its own, becomes a dead letter. `deferrable` are models of
+    events that can wait for a short time without delaying an order. A batch that has only deferrable and ignored events
+    waits up to `defer_seconds` for an urgent event, which is any other one.
     """
 
     def __init__(
         self,
         handlers: Mapping[type[ConsumedEvent], Handler | WholeBatch],
         *,
-        ignored: Iterable[str] = (),
+        ignored: Mapping[str, Iterable[str]] = MappingProxyType({}),
         deferrable: Iterable[type[ConsumedEvent]] = (),
     ) -> None:
         """Raises ValueError if a type has two models, is both handled and ignored, or is deferrable and not handled."""
         self.by_type = {model.event_type: _subscription(model, handlers[model]) for model in handlers}
-        self.ignored = frozenset(ignored)
+        ignored_topics = {type: topic for topic, types in ignored.items() for type in types}
+        self.ignored = frozenset(ignored_topics)
         self.deferrable = frozenset(model.event_type for model in deferrable)
         if len(self.by_type) != len(handlers):
             raise ValueError("two models have the same event type")
@@ -63,6 +66,7 @@ class Subscriptions:
             raise ValueError(f"both handled and ignored: {', '.join(sorted(both))}")
         if missing := self.deferrable - self.by_type.keys():
             raise ValueError(f"deferrable, but without a handler: {', '.join(sorted(missing))}")
+        self.topic_of = ignored_topics | {type: found.model.topic for type, found in self.by_type.items()}
         self._not_urgent = frozenset(type.encode() for type in self.deferrable | self.ignored)
 
     @property

@@ -1,11 +1,18 @@
-"""Jobs: work that runs by the clock, or when a transaction wakes it.
+"""Jobs: work that runs at a fixed interval, or after a transaction that calls `tx.wake`.
 
-A `Job` does one piece of work per call and returns how many items it did. Any replica may run it, so it locks its rows.
-An `IntentQueue` has the work in outside systems: a job claims intents, carries them out and records the results.
-`prune` is the chassis' own job: it deletes old rows of outbox, inbox and dead letters.
+A `Job` does one piece of work per call and returns how many items it did. Every process with the role `worker` or `all`
+runs all jobs of its service, so a job locks the rows that it works on.
+
+An `IntentQueue` is a table of intents: calls of an outside system that must still be made. `process_due` claims intents
+with a lease, makes the calls without an open transaction, and records the results. If a call raises an error, such as
+`TryLater`, its intent is due again after a pause. At the end of the process the results that have arrived are recorded,
+and the other claimed intents become due at once.
+
+`prune` is the chassis' own job. It deletes sent outbox rows, inbox rows, idempotency keys and ended dead letters that
+are older than their retention.
 """
 
-from chassis.jobs.intents import Intent, IntentQueue, NotNow, Postponed, Worked, measuring
+from chassis.jobs.intents import Intent, IntentQueue, PostponedIntent, TryLater, Worked, measuring
 from chassis.jobs.job import Job, Jobs, run_job
 
 __all__ = [
@@ -13,8 +20,8 @@ __all__ = [
     "IntentQueue",
     "Job",
     "Jobs",
-    "NotNow",
-    "Postponed",
+    "PostponedIntent",
+    "TryLater",
     "Worked",
     "measuring",
     "run_job",

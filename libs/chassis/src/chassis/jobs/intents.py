@@ -1,9 +1,9 @@
-"""Durable intents: rows that name work in an outside system, until it is done (docs/decisions/0006).
+"""Durable intents: each row names one call of an outside system that must still be made (docs/decisions/0006).
 
-A handler writes the intent. This module claims it with a lease, carries it out without an open transaction, and records
-the result. An intent that is not done is postponed. The results of the others are recorded and not repeated.
+A handler writes the intent. This module claims it with a lease, makes the call without an open transaction, and records
+the result. An intent whose call failed is postponed. The other intents are recorded, and their calls are not repeated.
 
-The service has the statements on its table. The chassis has the loop, the pauses and the metric.
+The service supplies the SQL for its table. The chassis supplies the loop, the pauses and the metric.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from chassis.postgres import Connection
 log = structlog.get_logger()
 
 TOGETHER_SECONDS = 0.01
-"""Answers that arrive within these seconds after the first call are recorded together."""
+"""Results that arrive within these seconds after the beginning of a round are recorded together."""
 LOOK_AGAIN_SECONDS = 0.1
 """Seconds after which new intents are claimed, even if no call has ended."""
 MEASURE_SECONDS = 10.0
@@ -31,7 +31,7 @@ RECORDING = Backoff()
 
 
 class Intent(Protocol):
-    """An intent. `attempts` counts its claims, with the present one."""
+    """An intent. `attempts` counts its claims, including the current one."""
 
     @property
     def attempts(self) -> int: ...
@@ -41,12 +41,12 @@ Item = TypeVar("Item", bound=Intent)
 Outcome = TypeVar("Outcome")
 
 
-class NotNow(Exception):
-    """The intent could not be carried out, and is tried again later. The text is a slug."""
+class TryLater(Exception):
+    """A call could not be made now: its intent is tried again later. The text is a slug."""
 
 
-class Postponed(NamedTuple, Generic[Item]):
-    """An intent that is not done: the seconds to wait, and the reason in one word."""
+class PostponedIntent(NamedTuple, Generic[Item]):
+    """An intent that is not done: the seconds until it is due again, and the reason in one word (`error`)."""
 
     item: Item
     seconds: float
@@ -65,45 +65,45 @@ class _Answer(NamedTuple, Generic[Item, Outcome]):
 
     item: Item
     outcome: Outcome | None
-    postponed: Postponed[Item] | None
+    postponed: PostponedIntent[Item] | None
 
 
 @dataclass(frozen=True, slots=True)
 class IntentQueue(Generic[Item, Outcome]):
     """A service's table of intents of one kind.
 
-    `claim(tx, room, lease_seconds)` takes at most `room` due intents; no other process gets them before the lease ends.
-    `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which an
-    intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
+    `claim(tx, most, lease_seconds)` claims `most` due intents or fewer; no other process gets them before the lease
+    ends. `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which
+    an intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
 
-    At most `room` intents are claimed at once, and at most `concurrency` calls run at once. An intent must be done
-    `call_seconds` after its claim, which is less than the lease. A queue that `repeats` claims until no intent is due.
-    Otherwise it claims once.
+    `most` is also the maximum number of intents that are claimed and not done; `concurrency` is the maximum number of
+    calls at the same time. A call must end within `call_seconds` after the claim. `call_seconds` must be less than
+    `lease_seconds`. If `repeats` is true, the queue claims again until no intent is due. Otherwise it claims once.
     """
 
     name: str
     claim: Callable[[Transaction, int, float], Awaitable[Sequence[Item]]]
     record: Callable[[Transaction, Sequence[tuple[Item, Outcome]]], Awaitable[None]]
-    postpone: Callable[[Transaction, Sequence[Postponed[Item]]], Awaitable[None]]
+    postpone: Callable[[Transaction, Sequence[PostponedIntent[Item]]], Awaitable[None]]
     oldest_seconds: Callable[[Connection], Awaitable[float]]
-    room: int
+    most: int
     concurrency: int
     lease_seconds: float
     call_seconds: float
     pauses: Backoff
     repeats: bool = True
 
-    async def work_off(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
-        """Claim, `call` outside of any transaction, record.
+    async def process_due(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
+        """Claim due intents, call `call` for each outside of any transaction, and record the results.
 
-        A slow call delays no other one: each round records the answers that have arrived, and claims as many new
-        intents. A crash between call and record loses nothing: the lease ends, and the call is repeated.
+        A slow call delays no other one: each round records the results that have arrived, and claims as many new
+        intents. After a crash between call and record the lease ends, and the call is repeated.
         """
-        return await _Run(self, database, call).work_off()
+        return await _Run(self, database, call).process_due()
 
 
 class _Run(Generic[Item, Outcome]):
-    """One call of `work_off`."""
+    """One call of `process_due`."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class _Run(Generic[Item, Outcome]):
         self._claimed = 0
         self._done = 0
 
-    async def work_off(self) -> Worked:
+    async def process_due(self) -> Worked:
         try:
             while True:
                 claimed = await self._record_and_claim()
@@ -141,15 +141,15 @@ class _Run(Generic[Item, Outcome]):
             async with limit, self._turns:
                 return _Answer(item, await self._call(item), None)
         except asyncio.CancelledError:  # by the end of the process: another process may continue at once
-            return _Answer(item, None, Postponed(item, 0.0, "cut-off"))
+            return _Answer(item, None, PostponedIntent(item, 0.0, "cut-off"))
         except Exception as error:
             if limit.expired():
-                return _Answer(item, None, Postponed(item, pause, "out-of-time"))
-            if isinstance(error, NotNow):
-                return _Answer(item, None, Postponed(item, pause, str(error)))
+                return _Answer(item, None, PostponedIntent(item, pause, "out-of-time"))
+            if isinstance(error, TryLater):
+                return _Answer(item, None, PostponedIntent(item, pause, str(error)))
             if not isinstance(error, Unavailable):
                 log.error("intent.failed", queue=self._queue.name, attempts=item.attempts, exc_info=error)
-            return _Answer(item, None, Postponed(item, pause, type(error).__name__))
+            return _Answer(item, None, PostponedIntent(item, pause, type(error).__name__))
 
     async def _wait_for_answers(self) -> None:
         if not self._queue.repeats:
@@ -163,23 +163,23 @@ class _Run(Generic[Item, Outcome]):
         self._answers += [task.result() for task in answered]
 
     async def _record_and_claim(self) -> Sequence[Item]:
-        """Record the answers and claim, in one transaction. If that fails, each answer has a transaction of its own."""
-        room = self._queue.room - len(self._calling) if self._queue.repeats or not self._claimed else 0
+        """Record the results and claim, in one transaction. If that fails, each result has a transaction of its own."""
+        most = self._queue.most - len(self._calling) if self._queue.repeats or not self._claimed else 0
         try:
-            return await self._in_time(self._answers, room)
+            return await self._until_recorded(self._answers, most)
         except Exception as error:
             if not self._answers or is_unavailable(error):
                 raise
             log.warning("intents.batch_failed", queue=self._queue.name, error=repr(error))
         await self._record_each()
-        return await self._in_time([], room)
+        return await self._until_recorded([], most)
 
-    async def _in_time(self, answers: Sequence[_Answer[Item, Outcome]], room: int) -> Sequence[Item]:
-        """Run until the database answers: meanwhile the answers are kept."""
+    async def _until_recorded(self, answers: Sequence[_Answer[Item, Outcome]], most: int) -> Sequence[Item]:
+        """Retry until the database is available. Meanwhile the results of calls are kept in memory."""
         failures = 0
         while True:
             try:
-                return await self._transaction(answers, room)
+                return await self._transaction(answers, most)
             except Exception as error:
                 if not answers or not is_unavailable(error):
                     raise
@@ -190,8 +190,8 @@ class _Run(Generic[Item, Outcome]):
                 )
             await asyncio.sleep(pause)
 
-    async def _transaction(self, answers: Sequence[_Answer[Item, Outcome]], room: int) -> Sequence[Item]:
-        if not answers and not room:
+    async def _transaction(self, answers: Sequence[_Answer[Item, Outcome]], most: int) -> Sequence[Item]:
+        if not answers and not most:
             return []
         outcomes = [(item, outcome) for item, outcome, _ in answers if outcome is not None]
         postponed = [answer.postponed for answer in answers if answer.postponed is not None]
@@ -201,8 +201,8 @@ class _Run(Generic[Item, Outcome]):
                 await self._queue.record(tx, outcomes)
             if postponed:
                 await self._queue.postpone(tx, postponed)
-            if room:
-                claimed = await self._queue.claim(tx, room, self._queue.lease_seconds)
+            if most:
+                claimed = await self._queue.claim(tx, most, self._queue.lease_seconds)
         self._done += len(outcomes)
         recorded = {id(answer) for answer in answers}
         self._answers = [answer for answer in self._answers if id(answer) not in recorded]
@@ -211,7 +211,7 @@ class _Run(Generic[Item, Outcome]):
     async def _record_each(self) -> None:
         for answer in list(self._answers):
             try:
-                await self._in_time([answer], 0)
+                await self._until_recorded([answer], 0)
             except Exception as error:
                 await self._postpone_unrecorded(answer, error)
 
@@ -219,15 +219,15 @@ class _Run(Generic[Item, Outcome]):
         """Postpone an intent whose outcome could not be recorded. If that fails too, it is due when its lease ends."""
         item = answer.item
         log.error("intent.not_recorded", queue=self._queue.name, attempts=item.attempts, exc_info=error)
-        postponed = Postponed(item, self._queue.pauses.pause(item.attempts), "not-recorded")
+        postponed = PostponedIntent(item, self._queue.pauses.pause(item.attempts), "not-recorded")
         self._answers.remove(answer)
         try:
-            await self._in_time([_Answer(item, None, postponed)], 0)
+            await self._until_recorded([_Answer(item, None, postponed)], 0)
         except Exception as second:
             log.error("intent.not_postponed", queue=self._queue.name, exc_info=second)
 
     async def _give_back(self) -> None:
-        """At the end of the process, record what is done, and make the other intents due at once."""
+        """At the end of the process, record the results that exist, and make the other intents due at once."""
         for task in self._calling:
             task.cancel()
         self._answers += await asyncio.gather(*self._calling)

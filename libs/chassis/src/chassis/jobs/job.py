@@ -13,9 +13,9 @@ from chassis.outbox import Database
 class Job:
     """`run(database)` does a piece of work and returns how many items it did.
 
-    After `batch_limit` items or more it is called again at once, because there may be more. Otherwise it is
-    called when a transaction with `tx.wake(name)` commits, or after `interval` seconds. Any replica may run it, so it
-    must lock what it takes.
+    If a run did `batch_limit` items or more, the job runs again at once, because there may be more. With `inf` this
+    never happens. Otherwise the job runs when a transaction with `tx.wake(name)` commits, or after `interval` seconds.
+    Several replicas may run it at the same time, so it must lock the rows that it works on.
     """
 
     run: Callable[[Database], Awaitable[int]]

@@ -11,7 +11,7 @@ from chassis.postgres import Statements
 
 INTERVAL_SECONDS = 60
 BATCH = 5_000
-"""Rows of each table per transaction. After small batches locks are short, and vacuum keeps up."""
+"""Rows of each table per transaction. Small batches hold locks for a short time, and autovacuum can follow."""
 
 _statements = Statements(__package__)
 

@@ -1,8 +1,16 @@
-"""Kafka, the transport. The consumer gives messages to the inbox. The publisher sends the rows that the relay gives it.
+"""Kafka, the transport: the consumer passes messages to the inbox, and the publisher sends the rows of the relay.
 
-`Consumer` commits offsets only after the inbox has taken a batch, finishes its batch before partitions go to another
-replica, and leaves its group when it is stopped. `KafkaPublisher` sends outbox rows in order and waits for every
-acknowledgement. `check_retention` compares the retention of the inbox with that of the topics.
+`Consumer` commits offsets once a second, and only those of messages whose transaction has committed. It commits them
+also before a rebalance and when it is stopped: then it finishes its batch first. When it is stopped, it leaves its
+group. If a dependency is unavailable, it fetches the batch again after a pause. A message that must wait stops its own
+partition, and no other.
+
+`KafkaPublisher.send` returns when the broker has acknowledged all rows. Rows of one topic and key keep their order.
+Topics are sent in parallel. If the call is cancelled, its rows may be in Kafka or not. They stay in the outbox, and are
+sent again.
+
+`check_retention` compares how long a topic can deliver an event with how long the inbox keeps its rows. The consumer
+does not start while a topic can deliver events for longer.
 """
 
 from chassis.kafka.consumer import Assignment, Consumer, ConsumerSettings

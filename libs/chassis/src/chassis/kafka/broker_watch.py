@@ -1,4 +1,4 @@
-"""Asks regularly whether Kafka answers, because aiokafka's polls return no error while the broker is away."""
+"""Asks at a fixed interval whether Kafka answers, because aiokafka's polls return no error while no broker does."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
 
 CHECK_SECONDS = 4.0
-"""Seconds between two requests, and for each answer."""
+"""Seconds between two requests. It is also the time limit for each answer."""
 
 
 async def watch_broker(client: AIOKafkaConsumer, status: TaskStatus) -> None:

@@ -1,7 +1,8 @@
-"""The consumer: it gives batches to the inbox, and commits offsets only after the inbox has committed.
+"""The consumer: it passes batches to the inbox, and commits offsets only after the inbox has committed.
 
-Before partitions go to another replica, the batch in hand is finished and its offsets are committed. A batch that was
-fetched around a rebalance is given back. A message that the inbox does not take stops its own partition, and no other.
+Before partitions go to another replica, the consumer finishes its current batch and commits the offsets. A batch that
+was fetched during a rebalance is dropped and fetched again, by the replica that has the partition then. A message that
+must wait stops its own partition, and no other.
 """
 
 import asyncio
@@ -22,7 +23,13 @@ from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
 
 ANSWER_LATE_MS = 10_000
-"""A request without an answer for the session timeout and this time is given up, and its connection is closed."""
+"""The client waits for an answer for the session timeout plus this time. Then it closes the connection."""
+
+FETCH_MAX_BYTES = 8 * 1024 * 1024
+"""The most bytes of one response, which takes two or three times that of memory while it is read."""
+
+PARTITION_FETCH_MAX_BYTES = 1024 * 1024
+"""The most bytes of one partition in a response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +38,23 @@ class ConsumerSettings:
 
     kafka: Mapping[str, Any]
     batch_size: int = 500
-    """The most records in a batch, which is one transaction."""
+    """The maximum number of records in a batch, which is one transaction."""
     linger_seconds: float = 0.0
     """Pause after a batch that was not full, so that the next one has more events (docs/decisions/0012)."""
     defer_seconds: float = 0.1
-    """The longest time for which a batch of deferrable events only is held back (docs/decisions/0015)."""
+    """The longest time for which a batch of only deferrable events waits for another event (docs/decisions/0015)."""
+    retry_seconds: float = 0.1
+    """The first pause of a partition whose message was not taken. It doubles."""
     session_timeout_ms: int = 10_000
     group_instance_id: str | None = None
     """The name of a static member. It keeps its partitions over a restart."""
     poll_ms: int = 1_000
     """The longest time for which a fetch waits for a record."""
     fetch_max_wait_ms: int = 2_000
-    """The time after which the broker answers a fetch for which there is no record. Records are sent at once.
+    """The time after which the broker answers a fetch without a record. With records it answers at once.
 
-    After a rebalance, new partitions wait for this time too, because the broker answers the open fetch first.
+    After a rebalance the first records of a new partition may be delayed by this time, because the broker first answers
+    the open fetch of the old partitions.
     """
     metadata_max_age_ms: int = 10_000
     """A topic that did not exist at the last rebalance is noticed within this time."""
@@ -57,15 +67,15 @@ class Assignment:
     """The partitions that the group has assigned to this process."""
 
     is_assigned: bool = False
-    """Whether the consumer is a member of the group. A member may have no partition."""
+    """Whether the consumer is a member of the group and knows its partitions. A member may have no partition."""
     partitions: frozenset[int] = frozenset()
-    """The numbers of its partitions, of all topics together."""
+    """The partition numbers, without the topic: one number can stand for partitions of several topics."""
     status: TaskStatus = field(default_factory=TaskStatus)
 
 
 def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
     """A Kafka client that is not started yet."""
-    # aiokafka's defaults lose data: a consumer starts at the end of a topic and commits offsets by the clock.
+    # aiokafka's defaults lose data: a consumer starts at the end of a topic and commits offsets at a fixed interval.
     return AIOKafkaConsumer(
         **settings.kafka,
         group_id=group,
@@ -77,6 +87,8 @@ def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
         request_timeout_ms=settings.session_timeout_ms + ANSWER_LATE_MS,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        fetch_max_bytes=FETCH_MAX_BYTES,
+        max_partition_fetch_bytes=PARTITION_FETCH_MAX_BYTES,
         consumer_timeout_ms=settings.fetch_max_wait_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
@@ -88,7 +100,7 @@ async def stop_client(client: AIOKafkaConsumer, group: str) -> None:
 
 
 def leave_as_is(client: AIOKafkaConsumer) -> None:
-    """Do not change a client that has started."""
+    """Leave a client that has started unchanged."""
 
 
 async def accept_topics() -> None:
@@ -105,7 +117,7 @@ class ClientHooks:
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """Gives the messages of its topics to one inbox. `run()` works until `stopping` is set, and drains before it ends.
+    """Passes the messages of its topics to one inbox. `run()` works until `stopping` is set, and finishes its batch.
 
     `check_topics` runs before each start of a client, and raises if the consumer must not run. The consumer updates
     `assignment`.
@@ -130,14 +142,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
         self._watchdog: Watchdog
-        self._assignment_generation = 0  # grows with each revocation; an older batch is given back
+        self._assignment_generation = 0  # grows with each revocation; an older batch is fetched again
         self._failed_batches = 0  # in a row; sets the pause before the next fetch
 
     async def run(self) -> None:
-        """Consume until `stopping` is set. Then finish the batch in hand, commit its offsets and leave the group.
+        """Consume until `stopping` is set. Then finish the current batch, commit its offsets and leave the group.
 
-        Raises what `check_topics` raises, KafkaError or Unavailable if the broker is away, and ConsumerStalled if a
-        step takes too long. The supervisor then calls it again.
+        Raises what `check_topics` raises, KafkaError or Unavailable if the broker is unavailable, and ConsumerStalled
+        if a step takes too long. The supervisor then calls it again.
         """
         self._watchdog = Watchdog()
         async with self._watchdog.guarding():
@@ -156,6 +168,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             limit=self._settings.batch_size,
             poll_ms=self._settings.poll_ms,
             defer_seconds=self._settings.defer_seconds,
+            retry_seconds=self._settings.retry_seconds,
         )
         beside = [asyncio.create_task(self._offsets.commit_regularly())]
         try:
@@ -172,7 +185,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await self._stop(client)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Wait for the batch in hand and commit its offsets, so that the new owner continues behind it."""
+        """Wait for the current batch and commit its offsets, so that the next replica continues after it."""
         async with self._batch_in_hand:
             self._assignment_generation += 1
             self.assignment.is_assigned = False
@@ -198,21 +211,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         async with self._batch_in_hand:
             if generation != self._assignment_generation:
                 # The records were fetched during a rebalance, under the old assignment or the new one.
-                fetcher.give_back(records)
+                fetcher.rewind(records)
             elif records:
                 pause = await self._take(fetcher, records)
-        if pause:  # no batch is in hand, so a rebalance may continue
+        if pause:  # outside of `_batch_in_hand`, so that a rebalance may continue
             await wait_for_event(self.stopping, pause)
 
     async def _take(self, fetcher: BatchFetcher, records: Sequence[Record]) -> float:
-        """Give a batch to the inbox. Returns the seconds to wait before the next fetch."""
+        """Pass a batch to the inbox. Returns the seconds to wait before the next fetch."""
         try:
             await self._inbox.process(messages_of(records))
         except PartlyTaken as partly:
             records, left = divide(records, partly.messages)
-            fetcher.hold(left)
+            fetcher.pause_partitions(left)
         except Exception as error:
-            fetcher.give_back(records)
+            fetcher.rewind(records)
             if not is_unavailable(error):
                 raise
             self._failed_batches += 1
@@ -220,7 +233,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             OUTAGES.failed(dependency_of(error), "consumer", error)
             return pause
         else:
-            fetcher.release(records)
+            fetcher.resume_partitions(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0

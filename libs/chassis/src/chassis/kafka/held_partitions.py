@@ -1,4 +1,4 @@
-"""Partitions that wait behind a message that was not taken. All other partitions continue."""
+"""Held partitions: they are paused, because a message in them was not taken. All other partitions continue."""
 
 import time
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from chassis.observability import metrics
 
 log = structlog.get_logger()
 
-PAUSES = Backoff(first=0.2, longest=2.0)
-"""The pauses are short, because messages of other keys behind the held one wait, too."""
+LONGEST_SECONDS = 2.0
+"""The pauses are short, because later messages of other keys in the partition wait, too."""
 
 
 @dataclass(slots=True)
 class _Hold:
-    """The number of holds of a partition in a row, and the time at which it is read again."""
+    """The number of pauses of a partition in a row, and the time at which it is read again."""
 
     failures: int = 0
     until: float = 0.0
@@ -27,22 +27,26 @@ class _Hold:
 
 
 class HeldPartitions:
-    """Pauses and resumes partitions of one client, and shows their number in a metric."""
+    """Pauses and resumes partitions of one client, and shows their number in a metric.
 
-    def __init__(self, client: AIOKafkaConsumer) -> None:
+    `first_seconds` is the first pause of a partition.
+    """
+
+    def __init__(self, client: AIOKafkaConsumer, first_seconds: float) -> None:
         self._client = client
+        self._pauses = Backoff(first=first_seconds, longest=LONGEST_SECONDS)
         self._holds: dict[TopicPartition, _Hold] = {}
         self._show()
 
     def hold(self, partitions: Iterable[TopicPartition]) -> None:
-        """Hold partitions, each for longer than the last time."""
+        """Pause partitions, each for longer than the last time."""
         for at in partitions:
             hold = self._holds.setdefault(at, _Hold())
             hold.failures += 1
-            pause = PAUSES.pause(hold.failures)
+            pause = self._pauses.pause(hold.failures)
             hold.until = time.monotonic() + pause
             hold.is_paused = True
-            log.error(
+            log.warning(
                 "consumer.partition_waits", topic=at.topic, partition=at.partition, retry_in=round(pause, 2)
             )
             try:
@@ -63,8 +67,14 @@ class HeldPartitions:
                     del self._holds[at]
                     self._show()
 
+    def ms_to_next_resume(self) -> int:
+        """Milliseconds until a held partition is due; LONGEST_SECONDS if none is held."""
+        due = [hold.until for hold in self._holds.values() if hold.is_paused]
+        seconds = min(due) - time.monotonic() if due else LONGEST_SECONDS
+        return 1 + int(1_000 * max(0.0, seconds))
+
     def release(self, partitions: Iterable[TopicPartition]) -> None:
-        """Let these partitions continue, because their message was taken."""
+        """Hold these partitions no longer: the message that they waited for was taken."""
         if self._holds:
             for at in partitions:
                 self._holds.pop(at, None)

@@ -1,7 +1,7 @@
 """The codecs of record batches, with a limit for the inflated size.
 
-aiokafka's own functions have no limit, and a batch of 30 kB may inflate to a gigabyte. Other programs got such a
-limit lately: Kafka's broker by apache/kafka#23429, a client by twmb/franz-go#1461.
+aiokafka's own functions have no limit, and a batch of 30 kB may inflate to a gigabyte. Other programs have added such a
+limit: Kafka's broker by apache/kafka#23429, a client by twmb/franz-go#1461.
 """
 
 import struct
@@ -11,8 +11,8 @@ from typing import Any
 
 import cramjam
 
-MAX_INFLATED_BYTES = 8 * 1024 * 1024
-"""The most bytes of one inflated batch. A relay's largest batch has 256 KiB (`publisher.MAX_BATCH_BYTES`)."""
+MAX_INFLATED_BYTES = 2 * 1024 * 1024
+"""The maximum size of one inflated batch. A relay's largest batch has 256 KiB (`publisher.MAX_BATCH_BYTES`)."""
 
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16

@@ -1,7 +1,7 @@
 """Offsets: the position of each partition, committed regularly and before partitions move.
 
-Each commit names its offsets. A `commit()` without offsets during a rebalance would commit those of partitions that
-another replica reads.
+Each commit names its offsets. aiokafka's `commit()` without arguments, during a rebalance, would commit offsets of
+partitions that another replica reads.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from chassis.observability.outages import OUTAGES
 log = structlog.get_logger()
 
 MAX_UNANSWERED = 3
-"""After this number of commits in a row without an answer the client is stuck. Seen after a broker's restart."""
+"""After this number of commits in a row without an answer the client is stuck, as seen after a restart of a broker."""
 
 
 class CommitResult(StrEnum):
@@ -57,7 +57,7 @@ class OffsetCommitter:
         self._taken.clear()
 
     async def commit_regularly(self) -> None:
-        """Commit every `interval_seconds` until cancelled. A commit per batch would cost a round trip each."""
+        """Commit every `interval_seconds` until cancelled. A commit per batch would need a round trip per batch."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             await self.commit()

@@ -7,17 +7,17 @@ from aiokafka import AIOKafkaProducer
 
 
 def leave_as_is(producer: AIOKafkaProducer, may_send: Callable[[], bool]) -> None:
-    """A producer that was created stays as it is."""
+    """Leave a producer that was created unchanged."""
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stop it as aiokafka does: it sends first what it has."""
+    """Stop a producer as aiokafka does: it sends its buffered records first."""
     await producer.stop()
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerHooks:
-    """`created` is called before the producer connects, with a function that says whether it may send records.
+    """`created` is called before the producer connects, and gets a function that returns whether the producer may send.
 
     `stop` is awaited when the producer is not used any more.
     """

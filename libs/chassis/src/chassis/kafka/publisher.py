@@ -1,6 +1,6 @@
 """Kafka's sending side: outbox rows become records, each with a publish span of its own.
 
-Topics are sent beside each other, so that one that is missing, forbidden or without a leader delays no other.
+Topics are sent in parallel. A topic that is missing, forbidden or without a leader does not delay the others.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from aiokafka.errors import (
 
 from chassis.errors import KAFKA, KafkaUnavailable
 from chassis.events import Cause, encode
+from chassis.kafka.page_deadline import PageDeadline
 from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.observability import metrics, tracing
 from chassis.observability.outages import OUTAGES
@@ -38,11 +39,13 @@ MAX_BATCH_BYTES = 256 * 1024
 REQUEST_TIMEOUT_MS = 30_000
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 10.0
-"""Seconds for a topic's rows of one page, with the search for the topic."""
+"""Seconds for a topic's rows of one page, including the search for the topic."""
+LATE_SECONDS = 3.0
+"""Seconds for the other topics of a page after one topic has acknowledged all of its rows."""
 TOPIC_SECONDS = 2.0
 """Seconds for the search for an unknown topic."""
 ANSWER_SECONDS = 3.0
-"""If Kafka answers within this time, a topic that took nothing is to blame, and not Kafka."""
+"""If Kafka answers a metadata request within this time, the fault is the topic's and not Kafka's."""
 CLOSE_SECONDS = 2.0
 
 TOPIC_ERRORS = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
@@ -53,7 +56,7 @@ PRODUCER_ERRORS = (
     OutOfOrderSequenceNumber,
     UnknownProducerId,
 )
-"""They concern the producer: a new one sends the row. Any other answer of a broker concerns a row of the batch."""
+"""After these errors a new producer can send the same rows. Any other error of a broker is about a row of the batch."""
 UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
 """A row that cannot be handed to the client at all."""
 
@@ -61,8 +64,8 @@ UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
 class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
-    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks`
-    say what happens to a producer besides sending; they are told whether `fence` is open.
+    `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks` are
+    called when a producer is created and stopped. They get a function that returns whether it may send (`fence`).
     """
 
     def __init__(
@@ -83,12 +86,12 @@ class KafkaPublisher:
         """Send outbox rows to Kafka, in order, and wait for every acknowledgement.
 
         Rows of one key and topic arrive in the order given. On error some rows may have been sent: send all of them
-        again, consumers drop duplicates. When it is cancelled, rows that are not on their way yet are not sent.
+        again, consumers drop duplicates. After a cancellation, rows that were not handed to the client are not sent.
 
         Raises:
-            RowsNotSent: it names the rows that were not sent; all others were. Rows that were not acknowledged in time
-                are among them, and may have been sent.
-            KafkaUnavailable: Kafka is away, or this process may not send.
+            RowsNotSent: some rows were not acknowledged, and it names them. Some of them may be in Kafka, because the
+                acknowledgement did not come in time. All other rows were acknowledged.
+            KafkaUnavailable: Kafka is unavailable, or this process may not send.
         """
         try:
             unsent = await self._send(rows)
@@ -113,7 +116,7 @@ class KafkaPublisher:
             await asyncio.wait(self._stopping)
 
     def _abandon(self) -> None:
-        """Use the producer no more: what it has not sent yet it does not send."""
+        """Stop using the producer. Whether it sends its buffered records first depends on `hooks.stop`."""
         producer = self._producer
         self._producer = None
         if producer is not None:
@@ -156,10 +159,7 @@ class KafkaPublisher:
         of_topic: defaultdict[str, list[OutboxRow]] = defaultdict(list)
         for row in rows:
             of_topic[row.topic].append(row)
-        if len(of_topic) == 1:
-            unsent = await self._send_topic(producer, rows)
-        else:
-            unsent = await self._send_topics(producer, list(of_topic.values()))
+        unsent = await self._send_topics(producer, list(of_topic.values()))
         if not unsent:
             return []
         if any(each.setback is Setback.TOPIC for each in unsent):
@@ -172,21 +172,24 @@ class KafkaPublisher:
     async def _send_topics(
         self, producer: AIOKafkaProducer, topics: Sequence[Sequence[OutboxRow]]
     ) -> list[Unsent]:
+        deadline = PageDeadline(SEND_SECONDS, LATE_SECONDS)
+        sending = [self._send_topic(producer, rows, deadline) for rows in topics]
         unsent: list[Unsent] = []
-        sending = [self._send_topic(producer, rows) for rows in topics]
         for result in await asyncio.gather(*sending, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
             unsent += result
         return unsent
 
-    async def _send_topic(self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> list[Unsent]:
+    async def _send_topic(
+        self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow], deadline: PageDeadline
+    ) -> list[Unsent]:
         """Send rows of one topic. Returns those that were not sent."""
         handed: list[OutboxRow] = []
         deliveries: list[asyncio.Future[Any]] = []
         refused: list[Unsent] = []
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with deadline.limit():
                 if producer.client.cluster.partitions_for_topic(rows[0].topic) is None:
                     await _find_topic(producer, rows[0].topic)
                 await self._hand_over(producer, rows, handed, deliveries, refused)
@@ -203,6 +206,8 @@ class KafkaPublisher:
             for row, result in zip(handed, results, strict=True)
             if isinstance(result, BaseException)
         ]
+        if not refused and not failed:
+            deadline.one_is_sent()
         return refused + failed
 
     async def _hand_over(
@@ -213,7 +218,7 @@ class KafkaPublisher:
         deliveries: list[asyncio.Future[Any]],
         refused: list[Unsent],
     ) -> None:
-        """Hand rows to the client, in order. Of a key whose row is refused, the later rows are not handed over."""
+        """Hand rows to the client, in order. If it refuses a row, later rows of the same key are not handed over."""
         keys: set[str] = set()
         for row in rows:
             if keys and row.key in keys:

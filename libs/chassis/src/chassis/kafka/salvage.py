@@ -1,7 +1,7 @@
-"""Records of a batch that aiokafka's parser refuses. Readable records are returned, the others become stand-ins.
+"""Reads a batch that aiokafka cannot parse. It returns the readable records, and a placeholder for each other record.
 
-A stand-in is a record whose header `chassis-unreadable` says what is wrong. Its value is the bytes. The inbox makes
-a dead letter of it, as of any other message that is no event.
+The header `chassis-unreadable` of a placeholder has the reason. Its value is the unreadable bytes. The inbox makes a
+dead letter of it, as of any other message that is no event.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,13 @@ from typing import NamedTuple
 from chassis.events.envelope import UNREADABLE
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""The most bytes of key, value and headers that a broker accepts by default."""
+"""The maximum size of key, value and headers that a broker accepts by default."""
 
 MAX_KEPT_BYTES = 64 * 1024
 """The bytes that are kept of a larger record."""
+
+MAX_HEADERS = 1_000
+"""The most headers of a record that is read. An empty header has two bytes, and takes 64 bytes of memory."""
 
 MAX_KEPT_HEADERS = 50
 MAX_KEPT_HEADER_BYTES = 1_000
@@ -37,20 +40,21 @@ class MalformedRecord(ValueError):
     """The bytes are no record."""
 
 
-def stand_in(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
-    """A record in place of bytes that are no record. It has at most MAX_RECORD_BYTES of them."""
+def placeholder(offset: int, timestamp: int, data: bytes, why: str) -> SalvagedRecord:
+    """A placeholder record for bytes that are no record. Its value is the first MAX_RECORD_BYTES of these bytes."""
     return SalvagedRecord(
         offset, timestamp, None, data[:MAX_RECORD_BYTES], [(UNREADABLE, why.encode(errors="replace"))]
     )
 
 
 def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
-    """The record, or the beginning of a record that is too large, with the header that says so."""
+    """The record, or the beginning of one that is too large or has too many headers, with the header that says so."""
     size = len(record.key or b"") + len(record.value or b"")
     size += sum(len(name) + len(value or b"") for name, value in record.headers)
-    if size <= MAX_RECORD_BYTES:
+    if size <= MAX_RECORD_BYTES and len(record.headers) <= MAX_HEADERS:
         return record
-    why = f"the record has {size} bytes, {MAX_RECORD_BYTES} are read"
+    why = f"the record has {size} bytes and {len(record.headers)} headers"
+    why += f", {MAX_RECORD_BYTES} and {MAX_HEADERS} are read"
     kept = [
         (name[:MAX_KEPT_HEADER_BYTES], (value or b"")[:MAX_KEPT_HEADER_BYTES])
         for name, value in record.headers[:MAX_KEPT_HEADERS]
@@ -65,39 +69,98 @@ def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
 
 
 class Batch(NamedTuple):
-    """The fields of a batch's header that its records need, and the records' inflated bytes."""
+    """The fields of a batch's header that its records need, and the inflated bytes of the records from the next one."""
 
     base_offset: int
     last_offset: int
     first_timestamp: int
     record_count: int
+    """The number of records from the next one."""
     records: bytes
+    next_offset: int
+    """The first offset that the next record may have."""
+    is_dense: bool
+    """Whether each offset has a record. A compacted batch has fewer records than offsets."""
 
     def latest(self, next_offset: int) -> int:
-        """The last offset that the next record may have. A compacted batch has fewer records than offsets."""
-        is_dense = self.last_offset - self.base_offset + 1 == self.record_count
-        return next_offset if is_dense else self.last_offset
+        """The last offset that the next record may have."""
+        return next_offset if self.is_dense else self.last_offset
+
+    def behind(self, place: "Place") -> "Batch":
+        """The batch without the records before `place`."""
+        return self._replace(
+            record_count=self.record_count - place.before,
+            records=self.records[place.position :],
+            next_offset=place.next_offset,
+        )
 
 
-def salvage(batch: Batch, skip: int) -> Iterator[SalvagedRecord]:
-    """The records of a batch after the first `skip`, with growing offsets up to the last one of the batch."""
+class Place(NamedTuple):
+    """The next record of a batch that is read in parts."""
+
+    before: int
+    """The number of records before it."""
+    position: int
+    """In the inflated bytes of the records."""
+    next_offset: int
+    """The first offset that the record may have."""
+
+
+def end_of_record(records: bytes, position: int) -> int:
+    """The end of the record at `position`. Raises unless its headers can be counted, and are at most MAX_HEADERS.
+
+    aiokafka's parser builds all headers before it looks at the length of the record.
+    """
+    start, end = _bounds(records, position)
+    if records[start] >= 0x80:
+        raise MalformedRecord("its attributes are no byte")  # aiokafka reads a number of any length
+    _, at = _varint(records, start + 1)
+    _, at = _varint(records, at)
+    for _ in ("key", "value"):
+        length, at = _varint(records, at)
+        at += max(length, 0)
+    count, at = _varint(records, at)
+    if at > end:
+        raise MalformedRecord("its key and value are longer than the record")
+    if not 0 <= count <= MAX_HEADERS:
+        raise MalformedRecord(f"it has {count} headers, {MAX_HEADERS} are read")
+    return end
+
+
+def has_countable_headers(records: bytes, count: int) -> bool:
+    """Whether `end_of_record` accepts the first `count` records."""
     position = 0
-    offset = batch.base_offset - 1
-    for index in range(max(batch.record_count, 0)):
+    try:
+        for _ in range(count):
+            position = end_of_record(records, position)
+    except (MalformedRecord, IndexError):
+        return False
+    return True
+
+
+def salvage(batch: Batch) -> Iterator[tuple[SalvagedRecord, int]]:
+    """The records of a batch from the next one, each with the position behind it.
+
+    Their offsets grow up to the last one of the batch.
+    """
+    position = 0
+    offset = batch.next_offset - 1
+    for _ in range(max(batch.record_count, 0)):
         try:
             start, end = _bounds(batch.records, position)
         except MalformedRecord as error:
             rest = batch.records[position:]
-            yield stand_in(batch.last_offset, batch.first_timestamp, rest, f"{error}; all behind it is lost")
+            lost = f"{error}; all behind it is lost"
+            yield placeholder(batch.last_offset, batch.first_timestamp, rest, lost), len(batch.records)
             return
         record = _read(batch, batch.records[start:end], offset + 1)
         position = end
         offset = record.offset
-        if index >= skip:
-            yield record
+        yield record, position
     if position < len(batch.records):
         rest = batch.records[position:]
-        yield stand_in(batch.last_offset, batch.first_timestamp, rest, "bytes behind the batch's last record")
+        behind = "bytes behind the batch's last record"
+        yield placeholder(batch.last_offset, batch.first_timestamp, rest, behind), len(batch.records)
 
 
 def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
@@ -107,7 +170,7 @@ def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
             raise MalformedRecord(f"its offset {record.offset} is not in its place")
     except (MalformedRecord, IndexError) as error:
         offset = min(next_offset, batch.last_offset)
-        return stand_in(offset, batch.first_timestamp, data, f"not a record: {error}")
+        return placeholder(offset, batch.first_timestamp, data, f"not a record: {error}")
     return record
 
 
@@ -123,13 +186,13 @@ def _bounds(records: bytes, position: int) -> tuple[int, int]:
 
 
 def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
-    timestamp_delta, position = _varint(data, 1)  # behind the attributes, which Kafka does not use
+    timestamp_delta, position = _varint(data, 1)  # after the attributes, which Kafka does not use
     offset_delta, position = _varint(data, position)
     key, position = _bytes(data, position)
     value, position = _bytes(data, position)
     count, position = _varint(data, position)
-    if not 0 <= count <= len(data):
-        raise MalformedRecord(f"it has {count} headers")
+    if not 0 <= count <= MAX_HEADERS:
+        raise MalformedRecord(f"it has {count} headers, {MAX_HEADERS} are read")
     headers: list[Header] = []
     for _ in range(count):
         name, position = _bytes(data, position)
@@ -152,7 +215,7 @@ def _bytes(data: bytes, position: int) -> tuple[bytes | None, int]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A zigzag varint of at most 64 bits, and the position behind it. Raises IndexError where the bytes end."""
+    """A zigzag varint of at most 64 bits, and the position after it. Raises IndexError where the bytes end."""
     value = 0
     for shift in range(0, 70, 7):
         byte = data[position]

@@ -1,4 +1,4 @@
-"""Batches of records from any bytes of a response. A stand-in record takes the place of bytes that are no record.
+"""Batches of records from any bytes of a response. A placeholder record replaces bytes that are no record.
 
 `TolerantRecords` and `TolerantBatch` have the attributes that aiokafka's fetcher reads of its own `MemoryRecords` and
 batches.
@@ -6,22 +6,32 @@ batches.
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from chassis.kafka.inflate import inflate
-from chassis.kafka.salvage import MAX_RECORD_BYTES, Batch, SalvagedRecord, cut_to_size, salvage, stand_in
+from chassis.kafka.salvage import (
+    MAX_RECORD_BYTES,
+    Batch,
+    Place,
+    SalvagedRecord,
+    cut_to_size,
+    end_of_record,
+    placeholder,
+    salvage,
+)
 
-MAX_RECORDS = 2_000
-"""The most records of one response. Then other partitions have their turn."""
+MAX_RECORDS = 500
+"""The maximum number of records that are read of one response. Then the consumer reads other partitions."""
 
-MAX_INFLATED_BYTES = 8 * 1024 * 1024
-"""The most inflated bytes of one response, after its first batch."""
+MAX_INFLATED_BYTES = 2 * 1024 * 1024
+"""After so many inflated bytes of one response the consumer reads other partitions."""
 
 MAX_LOST_OFFSETS = 1 << 20
-"""The most offsets of an unreadable batch, because its header cannot be trusted."""
+"""The maximum number of offsets of an unreadable batch. A larger number in its header is not believed."""
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 """A batch's header: base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
@@ -40,6 +50,18 @@ class Unreadable(Exception):
     """A batch of which no record can be read."""
 
 
+@dataclass(slots=True)
+class LastStop:
+    """The place at which the last response of a partition ended within a batch. The next response continues there.
+
+    Without it each response would read the batch from its start.
+    """
+
+    batch: tuple[int, int] | None = None
+    """The base offset and the CRC."""
+    place: Place | None = None
+
+
 class TolerantRecords:
     """The batches of one partition in one response. They may be any bytes."""
 
@@ -47,12 +69,13 @@ class TolerantRecords:
         self._data = bytes(data or b"")
         self._position = 0
         self.expected_offset = 0
-        """The requested offset; later the offset behind the last batch."""
+        """The offset of the next record: at first the requested offset, then the one after the last batch."""
         self.records_left = MAX_RECORDS
         self.bytes_left = MAX_INFLATED_BYTES
+        self.last_stop = LastStop()
 
     def size_in_bytes(self) -> int:
-        """Of the response."""
+        """The size of the response in bytes."""
         return len(self._data)
 
     def has_next(self) -> bool:
@@ -87,7 +110,7 @@ class TolerantRecords:
 
 
 class TolerantBatch:
-    """A batch with the attributes that aiokafka reads of its own. Unreadable records become stand-ins."""
+    """A batch with the attributes that aiokafka reads of its own. Placeholders replace unreadable records."""
 
     def __init__(
         self, response: TolerantRecords, data: memoryview, expected: int, following: int | None
@@ -99,6 +122,8 @@ class TolerantBatch:
         self._fault: Exception | None = None
         self._batch: Any = None
         self._parts: Batch | None = None
+        self._place = Place(0, 0, 0)
+        self._identity = (0, 0)
         self.base_offset = expected
         self.producer_id: int | None = None
         self.is_control_batch = False
@@ -113,7 +138,7 @@ class TolerantBatch:
         self._rows = self._read()
 
     def validate_crc(self) -> bool:
-        """Always true, because aiokafka raises otherwise. A batch with a wrong CRC becomes a stand-in."""
+        """Always true, because aiokafka raises otherwise. A placeholder replaces a batch with a wrong CRC."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
@@ -158,11 +183,22 @@ class TolerantBatch:
             records = inflate(codec, records)
             self._response.bytes_left -= len(records)
             header[5] &= ~CODEC_MASK
-            self._batch = DefaultRecordBatch(HEADER.pack(*header) + records)
         base, last_delta, first_timestamp, count = header[0], header[6], header[7], header[12]
         if last_delta < 0:
             raise Unreadable(f"its last offset lies {-last_delta} before its first")
-        self._parts = Batch(base, base + last_delta, first_timestamp, count, records)
+        self._parts = Batch(
+            base, base + last_delta, first_timestamp, count, records, base, count == last_delta + 1
+        )
+        self._identity = (base, header[4])
+        self._place = self._first_place(base)
+        header[12] -= self._place.before
+        self._batch = DefaultRecordBatch(HEADER.pack(*header) + records[self._place.position :])
+
+    def _first_place(self, base: int) -> Place:
+        stop = self._response.last_stop
+        if stop.place is None or stop.batch != self._identity or stop.place.next_offset > self._expected:
+            return Place(0, 0, base)
+        return stop.place
 
     def _offset_behind_unreadable(self) -> int:
         """The next offset: that of the next batch if the response has one, else the header's, within limits."""
@@ -180,7 +216,7 @@ class TolerantBatch:
 
     def _read(self) -> Iterator[Any]:
         if self._fault is not None:
-            yield stand_in(
+            yield placeholder(
                 self.next_offset - 1, 0, bytes(self._data), f"not a batch of records: {self._fault!r}"
             )
             return
@@ -190,27 +226,46 @@ class TolerantBatch:
                 self._response.records_left -= 1
             if self._response.records_left <= 0:
                 self.next_offset = record.offset + 1
+                self._response.last_stop.batch = self._identity
+                self._response.last_stop.place = self._place
                 return
 
     def _records(self) -> Iterator[Any]:
         parts = self._parts
-        may_be_too_large = len(self._data) > MAX_RECORD_BYTES or (
-            parts and len(parts.records) > MAX_RECORD_BYTES
-        )
-        read = 0
-        next_offset = parts.base_offset if parts else 0
+        if parts is None:
+            yield from self._legacy_records()
+            return
+        may_be_too_large = len(parts.records) > MAX_RECORD_BYTES
+        try:
+            for record in self._counted(parts):
+                yield cut_to_size(_copy(record)) if may_be_too_large else record
+        except Exception:
+            start = self._place
+            for number, (salvaged, end) in enumerate(salvage(parts.behind(start)), 1):
+                self._place = Place(start.before + number, start.position + end, salvaged.offset + 1)
+                yield cut_to_size(salvaged)
+
+    def _counted(self, parts: Batch) -> Iterator[Any]:
+        """aiokafka's records. Raises before one is read whose headers are too many, and behind one out of place."""
+        records = iter(self._batch)
+        while True:
+            at = self._place
+            end = end_of_record(parts.records, at.position) if at.before < parts.record_count else at.position
+            record = next(records, None)
+            if record is None:
+                return
+            if not at.next_offset <= record.offset <= parts.latest(at.next_offset):
+                raise Unreadable(f"the offset {record.offset} is not in its place")
+            self._place = Place(at.before + 1, end, record.offset + 1)
+            yield record
+
+    def _legacy_records(self) -> Iterator[Any]:
+        may_be_too_large = len(self._data) > MAX_RECORD_BYTES
         try:
             for record in self._batch:
-                if parts and not next_offset <= record.offset <= parts.latest(next_offset):
-                    raise Unreadable(f"the offset {record.offset} is not in its place")
-                next_offset = record.offset + 1
                 yield cut_to_size(_copy(record)) if may_be_too_large else record
-                read += 1
         except Exception as error:
-            if parts is None:
-                yield stand_in(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
-            else:
-                yield from map(cut_to_size, salvage(parts, skip=read))
+            yield placeholder(self.next_offset - 1, 0, bytes(self._data), f"not a record: {error!r}")
 
 
 def _copy(record: Any) -> SalvagedRecord:

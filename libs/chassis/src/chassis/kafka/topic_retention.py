@@ -40,11 +40,11 @@ async def check_retention(
 ) -> None:
     """Compare the retention of the inbox with the time for which topics can deliver an event.
 
-    `outbox` is the time for which the producer can publish an event again. A compacted topic keeps its last events for
-    ever. The handlers of these events have a version guard instead.
+    `outbox` is the time for which the producer can publish an event again. Compacted topics are not checked, because
+    they keep the last event of each key for ever. Their handlers must ignore old versions by themselves.
 
     Raises:
-        RetentionTooShort: with every such topic and the cure.
+        RetentionTooShort: with every such topic and the settings to change. The consumer does not start then.
         KafkaUnavailable: the broker does not know a topic yet.
     """
     faults: list[str] = []
@@ -83,7 +83,10 @@ async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str,
 
 
 def _life(config: Mapping[str, str]) -> timedelta:
-    """Kafka deletes a whole segment when its newest event has expired. The oldest event is older by `segment.ms`."""
+    """The time for which a topic can deliver an event. Kafka deletes a whole segment when its newest event has expired.
+
+    The oldest event of a segment is older by up to `segment.ms`.
+    """
     retention_ms = int(config["retention.ms"])
     if retention_ms < 0:
         return FOREVER

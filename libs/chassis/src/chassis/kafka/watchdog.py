@@ -16,11 +16,11 @@ START_SECONDS = 60.0
 POLL_SECONDS = 60.0
 """Seconds for a poll. It usually returns within a second, also without records."""
 BATCH_SECONDS = 240.0
-"""Seconds for a batch. After 300 s without a poll the group would take the partitions away."""
+"""Seconds for a batch. After 300 s without a poll the group would assign the partitions to another replica."""
 
 
 class ConsumerStalled(Unavailable):
-    """A step of the consumer took too long. The batch in hand is delivered again."""
+    """A step of the consumer took too long. The current batch is delivered again."""
 
 
 class Watchdog:

@@ -1,4 +1,4 @@
-"""The fence: the time, by this process's own clock, until which it may send."""
+"""The fence: the time until which this process may send, by its own clock."""
 
 import math
 import time
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Fence:
     """Open until `until`, a time of `time.monotonic()`.
 
-    A relay opens the fence at each renewal of its leases, for less time than they last. After a process was frozen, or
-    while its database does not answer, the fence is closed and the process sends nothing. Another relay may have its
-    shards by then.
+    At each renewal of its leases a relay sets `until` to one second before the leases end. After a process was frozen,
+    or while its database does not answer, the fence is closed and the process sends nothing, because another relay may
+    have its shards by then. No broker and no database checks the fence.
     """
 
     until: float = math.inf

@@ -11,11 +11,11 @@ from chassis.postgres import Driver
 log = structlog.get_logger()
 
 EXTEND_SECONDS = 1.0
-"""Seconds between renewals. Most pages are sent before the first renewal, and cost no task."""
+"""Seconds between renewals. Most pages are sent before the first renewal is due. For these no task is created."""
 
 
 class LeaseKeeper:
-    """Renews leases on `connection` until `end()`. `limit` is the timeout of the block that they protect."""
+    """Renews leases on `connection` until `end()`. `limit` is the timeout of the block that needs the leases."""
 
     def __init__(self, leases: ShardLeases, connection: Driver, limit: asyncio.Timeout) -> None:
         self._leases = leases
@@ -42,7 +42,7 @@ class LeaseKeeper:
                     await self._leases.extend(self._connection)
                 self._cut_off_in(self._leases.fence.seconds_left())
                 await wait_for_event(self._ended, EXTEND_SECONDS)
-        except Exception as error:  # LeaseLost, or the database is away: the page is cancelled at once
+        except Exception as error:  # LeaseLost, or the database is unavailable: the page is cancelled at once
             log.warning("relay.lease_not_renewed", error=repr(error))
             self._cut_off_in(0.0)
 

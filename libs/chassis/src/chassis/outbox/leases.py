@@ -1,9 +1,11 @@
 """Leases: the shards of each relay, and its position in each shard.
 
-A relay takes the shards whose keys its process consumes. Shards whose keys no process consumes are divided evenly
-among all relays.
+Shard n goes to a relay whose process consumes partition n of the topics that the service reads. A key has the same
+number in its topic and in the outbox (docs/decisions/0014). Shards that no process consumes are divided evenly among
+all relays.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -21,19 +23,20 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
 MARGIN_SECONDS = 1.0
-"""The fence closes this long before the leases end, so that records in flight reach the broker before that."""
+"""The fence closes this long before the leases end, so that records in flight reach the broker while they are valid."""
 
 _statements = Statements(__package__)
 
 
 class LeaseLost(Unavailable):
-    """Another relay has taken a shard of this one, or may have taken it."""
+    """Another relay has acquired a shard of this one, or may have acquired it."""
 
 
 class RelayPosition(NamedTuple):
-    """The position in a shard: every row that `snapshot` sees was sent.
+    """The position in a shard: all rows that are visible in `snapshot` were sent, or set aside.
 
-    While a window is sent page by page, the rows up to `after_id` that `window_end` sees were sent, too.
+    A window is the set of rows between two snapshots. While a window is sent in pages, `window_end` is its second
+    snapshot, and its rows with an id up to `after_id` were sent or set aside. Otherwise `window_end` is None.
     """
 
     snapshot: str
@@ -44,12 +47,17 @@ class RelayPosition(NamedTuple):
 class ShardLeases:
     """The leases of one relay. `preferred_shards()` returns the shards whose keys its process consumes.
 
-    `fence` is open while the leases are valid by this process's own clock.
+    `fence` is open while the leases are valid by this process's own clock, less MARGIN_SECONDS.
     """
 
     def __init__(self, preferred_shards: Callable[[], Collection[int]], fence: Fence | None = None) -> None:
         self.owner = uuid4()
         self.positions: dict[int, RelayPosition] = {}
+        self.in_use = asyncio.Lock()
+        """While it is locked, rows of these shards are being sent, and no shard is released."""
+        self.up_to_date = asyncio.Event()
+        """Cleared while a renewal waits for `in_use`: then no more rows may be tried before the renewal."""
+        self.up_to_date.set()
         self.fence = fence or Fence()
         self.fence.close()
         self._logged: set[int] = set()
@@ -64,7 +72,7 @@ class ShardLeases:
         self.positions |= dict.fromkeys(shards, position)
 
     async def renew(self, connection: Driver, seconds: float = LEASE_SECONDS) -> None:
-        """Save the positions, renew the leases, give up shards that another relay should have, and take free shards.
+        """Save the positions, renew the leases, release shards that another relay should have, and acquire free ones.
 
         It is three statements, each in its own transaction, so a process that is frozen between them holds no lock.
         """
@@ -81,9 +89,13 @@ class ShardLeases:
         self.fence.until = asked_at + seconds - MARGIN_SECONDS
 
     async def extend(self, connection: Driver) -> None:
-        """Renew the leases while a page is being sent. No shard is given up or taken. Raises LeaseLost."""
+        """Save the positions and renew the leases while rows are being sent. No shard is released or acquired.
+
+        Raises LeaseLost.
+        """
         asked_at = time.monotonic()
         await self._report(connection, LEASE_SECONDS)
+        await self._save_positions(connection)
         records = await connection.fetch(_statements.raw("extend_leases"), self.owner, LEASE_SECONDS)
         if not self.positions.keys() <= {record["shard"] for record in records}:
             self.fence.close()
@@ -91,7 +103,7 @@ class ShardLeases:
         self.fence.until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
 
     async def give_up(self, connection: Driver) -> None:
-        """Save the positions and give up all shards, so that other relays take them at once."""
+        """Save the positions and release all shards, so that other relays acquire them at once."""
         self.fence.close()
         await self.renew(connection, seconds=0.0)
 

@@ -8,7 +8,7 @@ from chassis.outbox.transactions import Database
 from chassis.postgres import Statements
 
 PAUSE_SECONDS = 0.05
-"""Seconds between two notifications. Each wakes a process of every replica, so one is sent for many rows."""
+"""Seconds between two notifications. Each reaches every relay of the service, so one covers many rows."""
 
 _statements = Statements(__package__)
 
@@ -16,7 +16,8 @@ _statements = Statements(__package__)
 class RelayNotifier:
     """Collects the shards with new rows, and sends one notification for many of them.
 
-    NOTIFY locks the whole cluster at its commit, so it is not in the business transaction.
+    A transaction with NOTIFY takes a lock on the whole PostgreSQL server (all databases) when it commits. So it is not
+    the business transaction.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The outbox for operators: its metrics, and the rows that stand aside."""
+"""The outbox for operators: its metrics, and the rows that are set aside."""
 
 from dataclasses import asdict, dataclass
 
@@ -12,7 +12,7 @@ _statements = Statements(__package__)
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A selection of rows that stand aside: one id, or a key (on one topic or on all), or a topic."""
+    """A selection of rows that are set aside: by id, by key (on one topic or on all), or by topic."""
 
     id: int | None = None
     topic: str | None = None
@@ -29,17 +29,17 @@ async def measure(connection: Connection) -> None:
 
 
 async def list_set_aside(connection: Connection, state: str, limit: int) -> list[Row]:
-    """Rows that stand aside, oldest first. `state` is `open`, `all`, or the name of a state."""
+    """Rows that are set aside, oldest first, at most `limit`. `state` is `open`, `all`, or the name of a state."""
     return await connection.rows(_statements.named("list_set_aside"), {"state": state, "limit": limit})
 
 
 async def send_again(database: Database, rows: Rows) -> int:
-    """Have the relay try REFUSED rows again, before the later rows of their keys. Returns how many."""
+    """Make REFUSED rows DELAYED. The relay tries them before the later rows of their keys. Returns how many."""
     return await _end_refusals(database, "send_again", rows)
 
 
 async def give_up(database: Database, rows: Rows) -> int:
-    """Give REFUSED rows up: they are never sent, and the later rows of their keys go on. Returns how many."""
+    """Make REFUSED rows GIVEN_UP: they are never sent, and later rows of their keys are sent. Returns how many."""
     return await _end_refusals(database, "give_up", rows)
 
 

@@ -1,23 +1,23 @@
 """The relay reads rows of the outbox in order, and gives them to the transport.
 
-The relay's position is a PostgreSQL snapshot and not the highest id. A sequence gives out ids before transactions
-commit, so a cursor over ids would skip the rows of transactions that commit late. The rows to send are those whose
-transaction the saved snapshot could not see: `xid >= xmax`, or an `xid` that was then in progress. Both conditions are
-index ranges, and neither range grows while a transaction stays open. Rows of one key are in the order of their ids,
-because each writer holds the lock on its aggregate.
+The relay's position is a PostgreSQL snapshot and not the highest id. A sequence assigns ids before transactions commit,
+so a position that is an id would skip the rows of transactions that commit late. The rows to send are those whose
+transaction was not visible in the saved snapshot. Such a transaction started later (`xid >= xmax` of the snapshot), or
+was in progress then. Both conditions use an index, and a transaction that stays open does not make the query slower.
+Rows of one key are in the order of their ids, because each writer holds the lock on its aggregate until it commits.
 
-A relay that dies stops renewing its leases. Within LEASE_SECONDS and a poll the other relays take its shards. A relay
-saves its positions with its leases, at most SAVE_SECONDS after it sent a row. If it dies, the rows of that time and of
-one page are sent again.
+A relay that dies stops renewing its leases. After at most LEASE_SECONDS and `poll_seconds` other relays acquire its
+shards. A relay saves its positions with its leases, at most SAVE_SECONDS after it sent a row. After a crash the rows
+that it sent since the last save, and at most one page more, are sent again.
 
 A relay sends only while its leases are valid by its own clock (`Fence`), and renews them while it sends a page. Rows
-that cannot be sent stand aside (`SetAside`), and the position goes on.
+that cannot be sent are set aside (`SetAside`), and the position still advances.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import structlog
@@ -25,40 +25,38 @@ import structlog
 from chassis.backoff import wait_for_event
 from chassis.observability.status import OK, TaskStatus
 from chassis.outbox.fence import Fence
-from chassis.outbox.lease_keeper import LeaseKeeper
-from chassis.outbox.leases import LeaseLost, RelayPosition, ShardLeases
+from chassis.outbox.leased_sending import LeasedSending, Send
+from chassis.outbox.leases import RelayPosition, ShardLeases
+from chassis.outbox.retries import Retries
 from chassis.outbox.rows import OutboxRow
-from chassis.outbox.set_aside import Page, RowsNotSent, SetAside, Unsent
+from chassis.outbox.set_aside import SetAside
 from chassis.outbox.sharding import CHANNEL, SHARDS
 from chassis.postgres import Driver, Statements, connect, with_deadline
+from chassis.supervisor import cancelled, supervise
 
 log = structlog.get_logger()
 
 SAVE_SECONDS = 1.0
+POSTPONED_SECONDS = 0.25
+"""Seconds after which a renewal is tried again that had to wait for a try of rows that were set aside."""
 STATEMENT_SECONDS = 15.0
 """Seconds for one of the relay's own statements."""
 GIVE_UP_SECONDS = 1.0
-"""Seconds in which an ending relay tries to give up its leases. If it fails, they end by themselves."""
+"""Seconds in which an ending relay tries to release its leases. If it fails, they end by themselves."""
 
 # A position that is lost in a crash causes duplicates and no loss.
 SESSION = {"synchronous_commit": "off"}
 
 _statements = Statements(__package__)
 
-Send = Callable[[Sequence[OutboxRow]], Awaitable[None]]
-"""Sends rows in order and returns when all of them are durable.
-
-Raises RowsNotSent if some rows cannot be sent and all others are durable. After any other error, any row may have been
-sent. After a cancellation it sends no more rows.
-"""
-
 
 class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows for which it was not woken. It reads `page` rows at a time. `fence` is open while
-    this relay may send: give it to the transport as well.
+    leases and looks for rows that no wake-up has announced. It reads `page` rows at a time. `fence` is open while
+    this relay may send. Pass the same object to the transport. `retry` sends the rows that were set aside; with a
+    connection of its own to the broker it never delays the rows that `send` sends.
     """
 
     def __init__(
@@ -71,12 +69,14 @@ class Relay:
         preferred_shards: Callable[[], Collection[int]] = tuple,
         server_settings: Mapping[str, str] | None = None,
         fence: Fence | None = None,
+        retry: Send | None = None,
     ) -> None:
         self.leases = ShardLeases(preferred_shards, fence)
         self.status = TaskStatus()
         self._set_aside = SetAside(page)
+        self.retries = Retries(self._connect, self.leases, self._set_aside, send if retry is None else retry)
         self._url = url
-        self._send = send
+        self._sending = LeasedSending(self.leases, send)
         self._poll_seconds = poll_seconds
         self._page = page
         self._session = {**(server_settings or {}), **SESSION}
@@ -91,7 +91,7 @@ class Relay:
     def wake(self, shards: Collection[int]) -> None:
         """Look for rows at once if one of these shards is this relay's, instead of at the next poll.
 
-        An empty argument means that another relay gave up leases: look for free shards, too.
+        An empty argument means that another relay has released leases: look for free shards, too.
         """
         if not shards:
             self._renew_at = 0.0
@@ -100,15 +100,31 @@ class Relay:
             self._woken.set()
 
     async def run(self) -> None:
-        """Relay until cancelled. Raises if the database or the transport is away; then call it again."""
-        connection = await connect(self._url, STATEMENT_SECONDS, self._session)
+        """Relay until cancelled. At the end it saves its positions and releases its leases, and sends no more rows.
+
+        Raises if the database or the transport is unavailable; then call it again.
+        """
+        connection = await self._connect()
         try:
-            await with_deadline(self._relay_until_cancelled(connection))
+            async with self._retrying():
+                await with_deadline(self._relay_until_cancelled(connection))
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.leases.give_up(connection), GIVE_UP_SECONDS)
             self.leases.forget()
             connection.terminate()
+
+    async def _connect(self) -> Driver:
+        return await connect(self._url, STATEMENT_SECONDS, self._session)
+
+    @contextlib.asynccontextmanager
+    async def _retrying(self) -> AsyncIterator[None]:
+        """While the block runs, rows that were set aside are tried."""
+        task = asyncio.create_task(supervise("relay-retries", lambda: with_deadline(self.retries.run())))
+        try:
+            yield
+        finally:
+            await cancelled(task)
 
     def _on_notification(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         self.wake([int(shard) for shard in str(payload).split()])
@@ -123,40 +139,34 @@ class Relay:
             self._woken.clear()
             may_be_more = await self.relay_once(connection)
             self.status.set(OK)
-            if self._set_aside and await self.retry_once(connection):
-                may_be_more = True
             if not may_be_more:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
 
     async def _renew(self, connection: Driver) -> None:
+        if self.leases.in_use.locked():  # rows of these shards are being tried
+            self._renew_at = time.monotonic() + POSTPONED_SECONDS
+            self.leases.up_to_date.clear()
+            await self.leases.extend(connection)
+            return
         self._renew_at = time.monotonic() + self._poll_seconds
-        shards = set(self.shards)
-        await self.leases.renew(connection)
-        if self._set_aside or shards != set(self.shards):
-            await self._set_aside.load(connection, self.shards)
+        async with self.leases.in_use:
+            shards = set(self.shards)
+            await self.leases.renew(connection)
+            self.leases.up_to_date.set()
+            if self._set_aside or shards != set(self.shards):
+                async with self._set_aside.changing:
+                    await self._set_aside.load(connection, self.shards)
 
     async def relay_once(self, connection: Driver) -> bool:
-        """Send one page of each group of shards that stand at the same position. Returns whether there may be more.
+        """Send at most one page for each group of shards with the same position. Returns whether there may be more.
 
-        Rows that commit during this call are not included; their commit wakes the relay again.
+        Rows whose transaction commits during this call are not included; their commit wakes the relay again.
         """
         may_be_more = False
         for position in set(self.leases.positions.values()):
             if await self._relay_page(connection, position):
                 may_be_more = True
         return may_be_more
-
-    async def retry_once(self, connection: Driver) -> bool:
-        """Try the rows that stand aside and are due. Returns whether more may be due."""
-        topics = self._set_aside.due()
-        for topic in topics:
-            rows = await self._set_aside.next_rows(connection, self.shards, topic)
-            if rows:
-                unsent = await self._send_under_lease(connection, rows)
-                await self._set_aside.record(connection, topic, rows, unsent)
-        if topics:
-            await self._set_aside.load(connection, self.shards)
-        return bool(self._set_aside.due())
 
     async def _relay_page(self, connection: Driver, position: RelayPosition) -> bool:
         shards = self.leases.shards_at(position)
@@ -165,10 +175,11 @@ class Relay:
             return False
         rows = {id: OutboxRow(*row) for id, _, *row in records}
         free, behind = self._set_aside.divide(rows)
-        unsent = [*behind, *await self._send_under_lease(connection, free)]
+        unsent = [*behind, *await self._sending.send(connection, free)]
         if unsent:
-            await self._set_aside.put(connection, self.leases.owner, rows, unsent)
-            await self._set_aside.load(connection, self.shards)
+            async with self._set_aside.changing:
+                await self._set_aside.put(connection, self.leases.owner, rows, unsent)
+                await self._set_aside.load(connection, self.shards)
         is_last_page = len(records) < self._page
         window_end = position.window_end or records[0]["read_snapshot"]
         if is_last_page:
@@ -179,27 +190,3 @@ class Relay:
         self._renew_at = min(self._renew_at, time.monotonic() + SAVE_SECONDS)
         # While a window is sent page by page, the relay does not look for later rows.
         return not is_last_page or position.window_end is not None
-
-    async def _send_under_lease(self, connection: Driver, rows: Page) -> list[Unsent]:
-        """Send rows, and renew the leases meanwhile. Returns the rows that were not sent.
-
-        Raises LeaseLost if another relay has taken a shard. Then no more rows are sent.
-        """
-        if not rows:
-            return []
-        if not self.leases.fence.is_open():
-            await self.leases.extend(connection)
-        limit = asyncio.timeout(self.leases.fence.seconds_left())
-        keeper = LeaseKeeper(self.leases, connection, limit)
-        try:
-            async with limit:
-                await self._send(list(rows.values()))
-        except RowsNotSent as error:
-            return list(error.unsent)
-        except TimeoutError as error:
-            if limit.expired():
-                raise LeaseLost("a page was cut off, because the lease is lost or not renewed") from error
-            raise
-        finally:
-            await keeper.end()
-        return []

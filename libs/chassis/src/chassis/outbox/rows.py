@@ -11,7 +11,7 @@ from chassis.outbox.sharding import shard_of
 from chassis.postgres import Connection, Statements
 
 MAX_EVENT_LENGTH = 240_000
-"""Most characters of an event's data, of at most four bytes each. Kafka accepts records of one megabyte.
+"""The maximum number of characters of an event's data, of at most four bytes each. Kafka accepts records of 1 MB.
 
 A larger row could never be sent. Key, correlation id and traceparent have at most MAX_NAME_LENGTH characters.
 """

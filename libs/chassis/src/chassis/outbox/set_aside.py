@@ -1,15 +1,21 @@
-"""Rows that could not be sent stand aside, so that the rows behind them go on (docs/decisions/0021).
+"""A row that cannot be sent is set aside. Rows of other keys and topics are still sent (docs/decisions/0021).
 
-| state    | meaning                                                                                     |
-|----------|---------------------------------------------------------------------------------------------|
-| DELAYED  | its topic takes nothing now, or it waits behind a REFUSED row of its key; it is tried again |
-| REFUSED  | the broker will never accept it as it is: an operator sends it again or gives it up         |
-| GIVEN_UP | an operator gave it up                                                                      |
+| state    | meaning                                                                                         |
+|----------|-------------------------------------------------------------------------------------------------|
+| DELAYED  | it is tried again: its topic cannot be written now (missing, forbidden, no leader), the broker  |
+|          | refused the batch that it was in, or it waits for an earlier row                                |
+| REFUSED  | the broker will never accept it as it is: an operator decides that it is sent again, or never   |
+| GIVEN_UP | an operator decided that it is never sent                                                       |
 
-A row that was sent is deleted from the table. While rows of a topic are DELAYED, later rows of that topic wait behind
-them. While a row is REFUSED, later rows of its key wait behind it. So each key keeps its order.
+The row stays in `outbox`. An entry in the table `outbox_set_aside` has its id and its state. When the row is sent, the
+entry is deleted.
+
+While a row is REFUSED, later rows of its key wait as DELAYED rows, and rows of other keys are sent. While any other row
+of a topic is DELAYED, all later rows of the topic wait. So each key keeps its order.
 """
 
+import asyncio
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +43,9 @@ class Setback(StrEnum):
     REFUSED = "refused"
     """The broker will never accept the row."""
     BESIDE_REFUSED = "beside refused"
-    """The broker will never accept one of the rows that were sent together: this one or another one."""
+    """The broker refused the batch that the row was in. It is not known which row of the batch is the cause."""
     TOPIC = "topic"
-    """Its topic takes no rows now."""
+    """Its topic cannot be written now."""
     BEHIND = "behind"
     """An earlier row of its topic or key was not sent."""
 
@@ -66,7 +72,7 @@ Page = Mapping[int, OutboxRow]
 
 @dataclass(slots=True)
 class _Tries:
-    """The next try of a topic's DELAYED rows: the number of rows, and the earliest time."""
+    """The number of DELAYED rows of a topic that are tried next, and the earliest time of this try."""
 
     limit: int = 1
     failures: int = 0
@@ -74,9 +80,18 @@ class _Tries:
 
 
 class SetAside:
-    """The rows of one relay's shards that stand aside. At most `page` rows are tried together."""
+    """The rows of one relay's shards that are set aside. At most `page` rows are tried together.
+
+    The relay sets rows aside while `Retries` tries others. Each of them changes the table and calls `load` under the
+    lock `changing`, so that an older state never replaces a newer one.
+    """
 
     def __init__(self, page: int) -> None:
+        self.changing = asyncio.Lock()
+        self.loaded = asyncio.Event()
+        """Set by each `load`."""
+        self.has_delayed = asyncio.Event()
+        """Set while a topic has DELAYED rows."""
         self._page = page
         self._topics: set[str] = set()
         self._keys: set[tuple[str, str]] = set()
@@ -86,7 +101,7 @@ class SetAside:
         return bool(self._topics or self._keys)
 
     def divide(self, rows: Page) -> tuple[Page, list[Unsent]]:
-        """Divide rows: those that may be sent, and those that must wait behind rows that stand aside."""
+        """Divide rows: those that may be sent, and those that must wait for rows that are set aside."""
         if not self:
             return rows, []
         free: dict[int, OutboxRow] = {}
@@ -99,14 +114,22 @@ class SetAside:
         return free, behind
 
     async def load(self, connection: Driver, shards: Collection[int]) -> None:
-        """Read which topics and keys of these shards have rows that stand aside."""
+        """Read which topics and keys of these shards have rows that are set aside."""
         records = await connection.fetch(_statements.raw("set_aside_keys"), list(shards))
         self._topics = {topic for topic, key in records if key is None}
         self._keys = {(topic, key) for topic, key in records if key is not None}
         self._tries = {topic: self._tries.get(topic, _Tries()) for topic in self._topics}
+        self.loaded.set()
+        if self._topics:
+            self.has_delayed.set()
+        else:
+            self.has_delayed.clear()
 
     async def put(self, connection: Driver, owner: UUID, rows: Page, unsent: Sequence[Unsent]) -> None:
-        """Let these rows of a page stand aside; `rows` has their ids. A shard that `owner` has lost is not changed."""
+        """Set the rows in `unsent` aside. `rows` maps ids to all rows of the page.
+
+        Rows of shards that `owner` no longer has are left out: the other relay sends them.
+        """
         ids = {row.event_id: id for id, row in rows.items()}
         await connection.execute(
             _statements.raw("put_aside"),
@@ -130,11 +153,15 @@ class SetAside:
         now = time.monotonic()
         return [topic for topic, tries in self._tries.items() if tries.not_before <= now]
 
+    def seconds_to_next_try(self) -> float:
+        """The seconds until rows are due, or 0."""
+        next_try = min((tries.not_before for tries in self._tries.values()), default=math.inf)
+        return max(0.0, next_try - time.monotonic())
+
     async def next_rows(self, connection: Driver, shards: Collection[int], topic: str) -> Page:
-        """The oldest DELAYED rows of a topic that do not wait behind a REFUSED row."""
-        records = await connection.fetch(
-            _statements.raw("next_delayed"), list(shards), topic, self._tries[topic].limit
-        )
+        """The oldest DELAYED rows of a topic that do not wait for a REFUSED row, by their ids."""
+        limit = self._tries.get(topic, _Tries()).limit
+        records = await connection.fetch(_statements.raw("next_delayed"), list(shards), topic, limit)
         return {id: OutboxRow(*row) for id, *row in records}
 
     async def record(self, connection: Driver, topic: str, rows: Page, unsent: Sequence[Unsent]) -> None:
@@ -150,10 +177,11 @@ class SetAside:
                     _statements.raw("mark_refused"), ids[each.row.event_id], each.error[:MAX_ERROR_LENGTH]
                 )
                 _log_refused(each)
-        self._decide_next(topic, unsent)
+        if rows:
+            self._decide_next(topic, unsent)
 
     def _decide_next(self, topic: str, unsent: Sequence[Unsent]) -> None:
-        tries = self._tries[topic]
+        tries = self._tries.setdefault(topic, _Tries())
         if not unsent:
             tries.failures = 0
             tries.limit = min(2 * tries.limit, self._page)

@@ -13,11 +13,11 @@ also relays it (docs/decisions/0014).
 """
 
 CHANNEL = "chassis_outbox"
-"""The NOTIFY channel. Its payload has the numbers of the shards with new rows. It is empty when leases are free."""
+"""The NOTIFY channel. Its payload is the numbers of the shards with new rows. An empty one means: leases are free."""
 
 
 def shard_of(key: str) -> int:
-    """The shard of a key, the same in every process of a release."""
+    """The shard of a key. It depends only on the key and on SHARDS, so it is the same in every process."""
     return key_hash(key.encode()) % SHARDS
 
 

@@ -1,6 +1,6 @@
 """The service's database, and transactions that publish.
 
-An endpoint, the inbox or a job opens the transaction, and commits it before it answers.
+An endpoint, the inbox or a job opens and commits the transaction. An endpoint commits before it answers.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ class Transaction:
     def publish(self, event: PublishedEvent, *, cause: Cause) -> UUID:
         """Publish an event if and when this transaction commits. Returns the event's id.
 
-        Raises ValueError if the event is too large for Kafka.
+        The last statement of the transaction writes the row. Raises ValueError if the event is too large for Kafka.
         """
         row = outbox_rows.row_of(event, cause)
         self.rows.append(row)
         return row.event_id
 
     def cause_of_request(self, correlation_id: str) -> Cause:
-        """The cause of an event that a request or a clock causes. The event continues the current span."""
+        """The `Cause` of an event that a request or a job publishes by itself. The event continues the current span."""
         return Cause(None, correlation_id, current_traceparent())
 
     def wake(self, job: str) -> None:
@@ -103,7 +103,8 @@ class Database:
     async def check(self, seconds: float) -> None:
         """Raise DatabaseUnavailable unless the database answers within `seconds`.
 
-        Heavy load is no reason: while all connections are in use, one that was acquired or released lately is enough.
+        A busy pool passes the check: if all connections are in use and one of them was acquired or released within
+        `BUSY_SECONDS`, the database counts as available.
         """
         pool = self._pool
         if pool.is_busy:

@@ -28,7 +28,8 @@ def protocol_for(shedding: LoadShedding) -> type[HttpToolsProtocol]:
         def _refuses(self) -> bool:
             # After the last answer is complete, uvicorn does not listen to this request's body.
             last_answered = self.cycle is not None and self.cycle.response_complete
-            if not (last_answered and self.parser.should_keep_alive()):
+            is_read = not self.flow.write_paused  # otherwise the answer waits in the app for the client
+            if not (last_answered and is_read and self.parser.should_keep_alive()):
                 return False
             return shedding.refuses(self.parser.get_method().decode(), self.url.decode())
 

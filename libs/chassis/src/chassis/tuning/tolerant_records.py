@@ -16,11 +16,12 @@ Tested by: test_any_bytes.py.
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
 
-from chassis.kafka.salvage import MAX_RECORD_BYTES
+from chassis.kafka.salvage import MAX_HEADERS, MAX_RECORD_BYTES, has_countable_headers
 from chassis.kafka.tolerant_batches import (
     CODEC_MASK,
     CONTROL_MASK,
@@ -28,10 +29,17 @@ from chassis.kafka.tolerant_batches import (
     LENGTH_END,
     MAX_RECORDS,
     NEWEST_MAGIC,
+    LastStop,
     TolerantRecords,
 )
 
 log = structlog.get_logger()
+
+MAX_UNCOUNTED_BYTES = 64 * 1024
+"""The headers of a larger batch are counted before aiokafka's parser makes objects of them."""
+
+_stops: dict[TopicPartition, LastStop] = {}
+"""The place at which the last response of each partition was left."""
 
 
 class PlainRecords(MemoryRecords):  # type: ignore[misc]  # aiokafka is not typed
@@ -62,10 +70,13 @@ class PlainRecords(MemoryRecords):  # type: ignore[misc]  # aiokafka is not type
             end = position + LENGTH_END + length
             if magic != NEWEST_MAGIC or attributes & (CODEC_MASK | CONTROL_MASK) or count != last_delta + 1:
                 return False
-            if count <= 0 or not HEADER.size <= LENGTH_END + length <= MAX_RECORD_BYTES:
+            if not 0 < count <= MAX_RECORDS or not HEADER.size <= LENGTH_END + length <= MAX_RECORD_BYTES:
                 return False
             if end > size:
                 break  # a broker may cut the last batch
+            is_large = length > MAX_UNCOUNTED_BYTES
+            if is_large and not has_countable_headers(self.data[position + HEADER.size : end], count):
+                return False
             if position == 0:
                 self.begin = base
             elif base != self.end:
@@ -83,6 +94,7 @@ class AnyRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is not typ
         self._plain: PlainRecords | None = records if isinstance(records, PlainRecords) else None
         if self._plain is None:
             records.expected_offset = fetch_offset
+            records.last_stop = _stops.setdefault(tp, LastStop())
         elif fetch_offset < self._plain.begin:
             self._plain.gaps[fetch_offset] = self._plain.begin
         self._records_iterator: Any
@@ -95,7 +107,8 @@ class AnyRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is not typ
         expected = self.next_fetch_offset
         try:
             record = next(self._records_iterator)
-            if record.offset == expected or record.offset == plain.gaps.get(expected):
+            is_in_place = record.offset == expected or record.offset == plain.gaps.get(expected)
+            if is_in_place and len(record.headers) <= MAX_HEADERS:
                 return record
         except StopIteration:
             if expected >= plain.end:
@@ -116,6 +129,7 @@ class AnyRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is not typ
         self.next_fetch_offset = expected
         self._records = TolerantRecords(data)
         self._records.expected_offset = expected
+        self._records.last_stop = _stops.setdefault(self._tp, LastStop())
         self._records_iterator = self._unpack_records()
 
 

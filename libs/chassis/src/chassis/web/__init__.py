@@ -8,7 +8,7 @@
 - `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. A service opts in. It passes the
   paths, a limit, and a function that counts the waiting work in its database: for example its PENDING orders, of all
   replicas together. The count is sampled every 0.25 s. The POST is refused while the count is at the limit. It is also
-  refused while this process handles 200 requests of any kind.
+  refused while this process handles 200 of these POSTs.
   A repeated POST with its Idempotency-Key is refused as well. Requests of other methods and paths are not refused.
 - `RetryRoute`: the class of every route that uses the database. It handles a request once more if a migration made a
   prepared statement invalid.

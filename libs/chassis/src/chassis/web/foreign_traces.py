@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.observability.tracing import span_context
 
 TRACE_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
+DECODED_HEADERS = frozenset({b"host", b"user-agent"})
+"""The tracing decodes them, and raises an error for bytes that are neither UTF-8 nor an escape."""
 CALLER = "chassis.caller_traceparent"
 """The key of the client's traceparent in an ASGI scope."""
 
@@ -30,7 +32,16 @@ class ForeignTraces:
                 "headers": [header for header in headers if header[0] not in TRACE_HEADERS],
                 CALLER: dict(headers).get(b"traceparent", b"").decode("latin-1"),
             }
+        if any(name in DECODED_HEADERS and not value.isascii() for name, value in headers):
+            scope = {**scope, "headers": [_readable(*header) for header in scope["headers"]]}
         await self.app(scope, receive, send)
+
+
+def _readable(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header as tracing can decode it: with question marks for what is not ASCII."""
+    if name not in DECODED_HEADERS:
+        return name, value
+    return name, value.decode("ascii", "replace").encode("ascii", "replace")
 
 
 def link_to_caller(span: Span, scope: dict[str, Any]) -> None:

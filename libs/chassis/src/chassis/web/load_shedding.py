@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.observability import metrics
 from chassis.outbox import Database
@@ -26,8 +26,8 @@ class LoadShedding:
     """When to refuse a POST on one of `paths`.
 
     `count(connection)` counts the work items that wait in the service's database. The POST is refused while the last
-    count is `limit` or more. It is also refused while this process handles `in_flight_limit` requests of any kind,
-    because a burst may come between two samples of the count.
+    count is `limit` or more. It is also refused while this process handles `in_flight_limit` POSTs on `paths`, because
+    a burst may come between two samples of the count.
     """
 
     count: Callable[[Connection], Awaitable[int]]
@@ -38,9 +38,13 @@ class LoadShedding:
     in_flight: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def may_refuse(self, method: str, path: str) -> bool:
+        """Whether a request brings work that waits."""
+        return method == "POST" and path in self.paths
+
     def refuses(self, method: str, path: str) -> bool:
         """Whether a request must be refused now. Counts the refusals."""
-        if method != "POST" or path not in self.paths:
+        if not self.may_refuse(method, path):
             return False
         self.asked.set()
         is_refused = self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
@@ -73,8 +77,8 @@ async def leave_body(scope: Scope, receive: Receive, send: Send) -> Receive:
 class LoadSheddingMiddleware:
     """The outermost part of the app, so that a refusal costs no span and no routing.
 
-    A request counts as in flight from the moment when its whole body has arrived. A client that announces a body and
-    does not send it does not count. A request without a body counts.
+    A POST on one of the paths counts as in flight from the moment when its whole body has arrived, until its answer
+    begins. A client that does not send the body, or does not read the answer, does not count.
     """
 
     def __init__(self, app: ASGIApp, shedding: LoadShedding, read_body: ReadBody = leave_body) -> None:
@@ -92,8 +96,26 @@ class LoadSheddingMiddleware:
         whole = await self.read_body(scope, receive, send)
         if whole is None:
             return
-        self.shedding.in_flight += 1
-        try:
+        if self.shedding.may_refuse(scope["method"], scope["path"]):
+            await self._count(scope, whole, send)
+        else:
             await self.app(scope, whole, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app. The request is in flight until the answer begins."""
+        shedding = self.shedding
+        is_counted = True
+        shedding.in_flight += 1
+
+        async def sent(message: Message) -> None:
+            nonlocal is_counted
+            if is_counted:
+                is_counted = False
+                shedding.in_flight -= 1
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
         finally:
-            self.shedding.in_flight -= 1
+            if is_counted:
+                shedding.in_flight -= 1

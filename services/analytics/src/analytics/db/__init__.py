@@ -7,17 +7,24 @@ leftovers.py    delete the rows of a generation that no report reads
 reports.py      read reports: each is one statement over totals
 """
 
-from analytics.db.facts import Carried, Identity, carry_over, letters_not_redriven, record, record_rebuilt
+from analytics.db.facts import (
+    Carried,
+    Identity,
+    carry_over,
+    dead_letters_not_redriven,
+    record,
+    record_rebuilt,
+)
 from analytics.db.generations import (
     Generation,
     activate,
     cancel,
     generation_numbered,
     generation_to_work_on,
+    lock_building_generation,
     open_generation,
-    rebuilding_alone,
+    rebuild_lock,
     save_progress,
-    stay_building,
 )
 from analytics.db.leftovers import LEFTOVERS, Key, end_removal, leftover_generations, remove_leftovers
 from analytics.db.reports import funnel, orders_by_state, revenue, time_to_confirm, top_products
@@ -33,24 +40,24 @@ __all__ = [
     "activate",
     "cancel",
     "carry_over",
+    "dead_letters_not_redriven",
     "end_removal",
     "funnel",
     "generation_numbered",
     "generation_to_work_on",
     "leftover_generations",
-    "letters_not_redriven",
+    "lock_building_generation",
     "metadata",
     "open_generation",
     "order_facts",
     "orders_by_state",
     "product_facts",
-    "rebuilding_alone",
+    "rebuild_lock",
     "record",
     "record_rebuilt",
     "remove_leftovers",
     "revenue",
     "save_progress",
-    "stay_building",
     "time_to_confirm",
     "top_products",
 ]

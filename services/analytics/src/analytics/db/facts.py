@@ -1,4 +1,4 @@
-"""Write facts with any columns, by one statement per table."""
+"""Writes facts. One statement per table writes any number of facts, also facts with different columns."""
 
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -9,7 +9,7 @@ from sqlalchemy import Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 
 from analytics.db.tables import order_facts, product_facts
-from analytics.domain import EVIDENCE, GUARDED_BY, MOMENTS, VERSIONS, Fact, join_by
+from analytics.domain import GUARDED_BY, MOMENTS, SOURCE_OF_COLUMN, VERSIONS, Fact, join_by
 from chassis.postgres import Connection
 
 REASONS_OF_EVENTS = ["handler-failed", "key-held", "schema-violation", "too-large"]
@@ -17,7 +17,7 @@ REASONS_OF_EVENTS = ["handler-failed", "key-held", "schema-violation", "too-larg
 
 
 async def record(connection: Connection, facts: Sequence[Fact]) -> None:
-    """Join facts, any number per row, into every BUILDING and ACTIVE generation.
+    """Join facts into every BUILDING and ACTIVE generation. Several facts may be about the same row.
 
     Triggers update the totals. Orders are always written before products, so that two writers do not deadlock.
     """
@@ -26,10 +26,10 @@ async def record(connection: Connection, facts: Sequence[Fact]) -> None:
 
 async def record_rebuilt(connection: Connection, facts: Sequence[Fact], generation: int) -> None:
     """Join facts of one table into a BUILDING generation. If it is in another state, nothing changes."""
-    # A live transaction may run several statements on these rows. This transaction waits for all of them before it
-    # takes its first lock, so that the two do not deadlock.
+    # A live transaction may run several statements on these rows. This transaction waits until such transactions have
+    # ended, before it locks its first row. So the two do not deadlock.
     for table in {_table_of(fact) for fact in facts}:
-        await _lock_writers_out(connection, table)
+        await _block_writers(connection, table)
     await _record(connection, facts, generation)
 
 
@@ -42,7 +42,7 @@ async def _record(connection: Connection, facts: Sequence[Fact], generation: int
 async def _upsert(
     connection: Connection, table: Table, facts: Sequence[Fact], generation: int | None
 ) -> None:
-    """Join facts, at most one per row, into a table: `domain.join` in SQL."""
+    """Join facts into a table, at most one per row. It does the same as `domain.join`, in SQL."""
     columns = tuple(sorted({column for fact in facts for column in fact}))
     await connection.execute(
         _upserting(table, columns),
@@ -52,7 +52,7 @@ async def _upsert(
 
 @cache
 def _upserting(table: Table, columns: tuple[str, ...]) -> TextClause:
-    """The statement for facts of these columns.
+    """The statement that writes facts with these columns.
 
     The rows are sorted by key, so that two transactions that write the same rows do not deadlock.
     """
@@ -78,9 +78,9 @@ class Carried(NamedTuple):
     """The result of one call of `carry_over`."""
 
     last: UUID | str | None
-    """The key of the last row that was read; None if there was none."""
+    """The key of the last row that was read, or None if no row was read."""
     kept: int
-    """The number of changed rows of the new generation."""
+    """The number of rows of the new generation that changed."""
 
 
 async def carry_over(
@@ -92,13 +92,13 @@ async def carry_over(
     after: UUID | str | None,
     most: int,
 ) -> Carried:
-    """Copy facts that the ACTIVE generation has and the topics have lost into a BUILDING one.
+    """Copy facts of the ACTIVE generation whose events the topics no longer have into a BUILDING generation.
 
-    It reads at most `most` rows of the ACTIVE generation, in the order of their keys, after `after`. `lost` are the
-    topics whose first records were deleted: columns of these topics are joined. A column of another topic is copied
-    if the new generation has no event of that topic for the row.
+    It reads up to `most` rows of the ACTIVE generation, in the order of their keys, beginning after the key `after`.
+    `lost` are the topics whose first records were deleted. Columns of these topics are joined. A column of another
+    topic is copied if the new generation has no event of that topic for the row.
     """
-    await _lock_writers_out(connection, table)
+    await _block_writers(connection, table)
     values = {"generation": generation, "lost": list(lost), "after": after}
     (found,) = await connection.rows(_carrying_over(table, after is None, most), values)
     return Carried(found.last, found.kept)
@@ -109,12 +109,12 @@ def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
     # The limit is a literal, so that PostgreSQL plans for few rows and does not read a whole generation.
     key = _key(table)
     columns = [column.name for column in table.columns if column.name not in ("generation", key)]
-    behind = "" if from_the_start else f"AND {key} > :after"
+    condition = "" if from_the_start else f"AND {key} > :after"
     return text(
         f"""
         WITH old AS (
             SELECT {key}, {", ".join(columns)} FROM {table.name}
-            WHERE generation = (SELECT generation FROM projection_state WHERE state = 'ACTIVE') {behind}
+            WHERE generation = (SELECT generation FROM projection_state WHERE state = 'ACTIVE') {condition}
             ORDER BY {key} LIMIT {most}
         ), kept AS (
             INSERT INTO {table.name} AS f (generation, {key}, {", ".join(columns)})
@@ -132,10 +132,10 @@ def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
 
 
 def _kept(column: str, new: str, old: str) -> str:
-    """The value of a column of the new row after the old row was copied."""
-    if column not in EVIDENCE:
+    """SQL: the value of a column of the new row after the old row was copied."""
+    if column not in SOURCE_OF_COLUMN:
         return _joined(column, new, old)
-    topic, evidence = EVIDENCE[column]
+    topic, evidence = SOURCE_OF_COLUMN[column]
     return (
         f"CASE WHEN {new}.{evidence} IS NULL OR '{topic}' = ANY (CAST(:lost AS text[]))"
         f" THEN {_joined(column, new, old)} ELSE {new}.{column} END"
@@ -143,7 +143,7 @@ def _kept(column: str, new: str, old: str) -> str:
 
 
 def _joined(column: str, row: str, other: str) -> str:
-    """The value of a column of `row` after `other` was joined into it."""
+    """SQL: the value of a column of `row` after `other` was joined into it."""
     if column in GUARDED_BY:
         guard = GUARDED_BY[column]
         return (
@@ -165,7 +165,7 @@ class Identity(NamedTuple):
     digest: bytes
 
 
-async def letters_not_redriven(connection: Connection, events: Sequence[Identity]) -> set[Identity]:
+async def dead_letters_not_redriven(connection: Connection, events: Sequence[Identity]) -> set[Identity]:
     """Those of the events that are open or discarded dead letters, and that were not redriven under another letter.
 
     Letters of messages that are no events do not count: the rebuild refuses these messages itself. A letter that was
@@ -196,8 +196,8 @@ async def letters_not_redriven(connection: Connection, events: Sequence[Identity
     return {Identity(*row) for row in rows}
 
 
-async def _lock_writers_out(connection: Connection, table: Table) -> None:
-    """Lock a table for writing until this transaction ends. Others can read it."""
+async def _block_writers(connection: Connection, table: Table) -> None:
+    """Block all other writers of a table until this transaction ends. Others can read the table."""
     await connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 

@@ -17,7 +17,7 @@ from chassis.postgres import Connection
 class Generation:
     """One build of the projections.
 
-    `positions` maps "topic/partition" to the next offset to read; counts are messages.
+    `positions` maps "topic/partition" to the next offset to read. `messages_…` are numbers of messages.
     """
 
     generation: int
@@ -38,7 +38,7 @@ _COLUMNS = (
 
 
 async def open_generation(connection: Connection) -> int | None:
-    """Open the next generation as BUILDING and return its number; None if one is BUILDING already."""
+    """Open the next generation as BUILDING and return its number, or None if a generation is BUILDING already."""
     found: int | None = await connection.value(
         text(
             """
@@ -55,7 +55,8 @@ async def open_generation(connection: Connection) -> int | None:
 async def generation_to_work_on(connection: Connection) -> Generation | None:
     """The newest generation that is BUILDING, or that has rows to delete. Usually None.
 
-    A live transaction that began before a generation was cancelled may write into it after it was removed.
+    A CANCELLED generation is checked again and again: a live transaction that began before the cancellation may write
+    rows into it after its rows were deleted.
     """
     return await _generation(
         connection,
@@ -89,7 +90,7 @@ async def _generation(connection: Connection, condition: str, **values: object) 
     return Generation(**{**row, "state": GenerationState(row["state"])})
 
 
-async def stay_building(connection: Connection, generation: int) -> None:
+async def lock_building_generation(connection: Connection, generation: int) -> None:
     """Lock a BUILDING generation until this transaction ends. Raises RebuildCancelled if it is not BUILDING."""
     query = "SELECT generation FROM projection_state WHERE generation = :it AND state = 'BUILDING' FOR UPDATE"
     if await connection.row(text(query), {"it": generation}) is None:
@@ -105,7 +106,7 @@ async def save_progress(
     total: int,
     skipped: int,
 ) -> None:
-    """Save a rebuild's positions and counts. They are absolute values and no increments.
+    """Save a rebuild's positions and counts. The counts are totals, not increments.
 
     Raises RebuildCancelled if the generation is not BUILDING.
     """
@@ -132,11 +133,11 @@ async def save_progress(
 
 
 async def activate(connection: Connection, generation: int) -> None:
-    """Make a BUILDING generation the ACTIVE one. Raises RebuildCancelled if it is not BUILDING.
+    """Make a BUILDING generation ACTIVE. Raises RebuildCancelled if it is not BUILDING.
 
-    The previous one becomes RETIRED first, so that there are never two ACTIVE ones.
+    The previous ACTIVE generation becomes RETIRED first, so that there are never two.
     """
-    await stay_building(connection, generation)
+    await lock_building_generation(connection, generation)
     await connection.execute(text("UPDATE projection_state SET state = 'RETIRED' WHERE state = 'ACTIVE'"))
     await connection.execute(
         text(
@@ -160,16 +161,16 @@ async def cancel(connection: Connection, generation: int) -> bool:
 
 
 @asynccontextmanager
-async def rebuilding_alone(database: Database) -> AsyncIterator[bool]:
-    """Try to take the lock for rebuilding. Gives whether this process has it.
+async def rebuild_lock(database: Database) -> AsyncIterator[bool]:
+    """Try to acquire the lock for rebuilds. Yields True if this process got it.
 
     The lock belongs to a connection, so PostgreSQL releases it at once when the process is killed.
     """
     async with database.reading() as connection:
         lock = "hashtext('analytics.rebuild')"
-        mine = bool(await connection.value(text(f"SELECT pg_try_advisory_lock({lock})")))
+        is_locked = bool(await connection.value(text(f"SELECT pg_try_advisory_lock({lock})")))
         try:
-            yield mine
+            yield is_locked
         finally:
-            if mine:
+            if is_locked:
                 await connection.execute(text(f"SELECT pg_advisory_unlock({lock})"))

@@ -1,5 +1,5 @@
-"""The reports. Each is one statement over the totals, so it reads one generation and costs the same for any number
-of orders.
+"""The reports. Each is one statement over the totals. So it reads one generation, and its time does not grow with the
+number of orders.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ _ACTIVE = "generation = (SELECT generation FROM projection_state WHERE state = '
 
 
 async def orders_by_state(connection: Connection) -> list[dict[str, Any]]:
-    """Columns: state, orders. An order counts after its first event of the topic of orders."""
+    """Columns: state, orders. An order is counted as soon as an event from `orders.order.v1` was handled."""
     return await _rows(
         connection,
         f"""
@@ -42,7 +42,7 @@ async def revenue(connection: Connection) -> list[dict[str, Any]]:
 
 
 async def top_products(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Columns: sku, name (None before its event), currency, quantity, revenue_minor. Most sold first."""
+    """Columns: sku, name (None if not known), currency, quantity, revenue_minor. The largest quantity comes first."""
     rows = await _rows(
         connection,
         f"""
@@ -62,10 +62,10 @@ async def top_products(connection: Connection, limit: int) -> list[dict[str, Any
 
 
 async def time_to_confirm(connection: Connection) -> dict[str, Any]:
-    """Columns: orders, p50, p90, p99. Seconds by the times in the events; None while no order is confirmed.
+    """Columns: orders, p50, p90, p99. Seconds from `placed_at` to `confirmed_at`; None while no order is confirmed.
 
-    The figures are exact to the microsecond, and interpolated like PostgreSQL's percentile_cont. The statement finds
-    a rank in the tree of wait_totals: it reads all buckets of the top level, and goes down to single microseconds.
+    The figures are exact to the microsecond, and interpolated like PostgreSQL's percentile_cont. The statement finds a
+    rank in the tree of wait_totals: it reads all buckets of the top level, and then one bucket's children per level.
     """
     (row,) = await _rows(
         connection,
@@ -117,7 +117,7 @@ async def time_to_confirm(connection: Connection) -> dict[str, Any]:
 
 
 async def funnel(connection: Connection) -> dict[str, int]:
-    """The number of orders that reached each step. A step counts an order that took all steps before it."""
+    """The number of orders that reached each step. An order counts for a step if it reached all steps before it."""
     (row,) = await _rows(
         connection,
         f"""
@@ -137,5 +137,5 @@ async def _rows(connection: Connection, query: str, **values: object) -> list[di
 
 
 def _with_integers(row: dict[str, Any], *columns: str) -> dict[str, Any]:
-    """Make integers of Decimals: these columns are PostgreSQL's numeric and hold whole numbers of any size."""
+    """Convert Decimals to integers: these columns are PostgreSQL's numeric, with whole numbers of any size."""
     return row | {column: int(row[column]) for column in columns}

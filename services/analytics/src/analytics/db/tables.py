@@ -72,8 +72,8 @@ product_facts = Table(
     Column("name", Text),
 )
 
-# Triggers on order_facts count these totals (migration 0005). Each writer has a slot of its own, and a total is the
-# sum over the slots. `order_state` and `currency` are '' if they are not known.
+# Triggers on order_facts count these totals (migration 0005). There are 16 slots. A transaction counts in a free slot.
+# If no slot is free, it waits. A report sums over the slots. `order_state` and `currency` are '' if they are not known.
 order_totals = Table(
     "order_totals",
     metadata,
@@ -101,7 +101,8 @@ product_totals = Table(
 )
 
 # The number of orders by their time from placing to confirmation. A bucket begins at `bucket` * 2^`bits` microseconds
-# and ends where the next one begins. The four levels (bits 24, 16, 8, 0) are a tree: a bucket has 256 below it.
+# and ends where the next one begins. The four levels (bits 24, 16, 8, 0) are a tree: a bucket of one level has 256
+# buckets in the next level. The top level has a bucket for each 16.8 s that occurs.
 wait_totals = Table(
     "wait_totals",
     metadata,

@@ -1,7 +1,7 @@
-"""The baseline: what PostgreSQL and Kafka cost by themselves for an order, with no shop around them.
+"""The baseline: the cost of an order in PostgreSQL and Kafka alone, without the shop.
 
-Its SQL is order.sql, run by `pgbench -M prepared` on copies of the services' tables; its messages go through bare
-aiokafka (probes/bare_kafka.py). Both run at once, as they do in the shop.
+pgbench (`-M prepared`) runs order.sql on copies of the services' tables. Plain aiokafka sends and reads the messages
+(probes/bare_kafka.py). Both run at the same time, as in the shop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCRIPT = Path(__file__).with_name("order.sql")
 DATABASE = "baseline"
 PREFIX = "baseline."
 MEASURED = ("orders", "inventory", "payments", "notifications", "analytics")
-"""The services whose work the script repeats. The work of a service that was added later is a cost of the shop."""
+"""The services whose work the script repeats. The work of a service that is added later is a cost of the shop."""
 EVENTS = (
     ("orders.order-placed.v1", "orders.order.v1", "placed"),
     ("inventory.stock-reserved.v1", "inventory.reservation.v1", "reserved"),
@@ -36,14 +36,14 @@ EVENTS = (
     ("inventory.stock-committed.v1", "inventory.reservation.v1", "committed"),
     ("notifications.notification-sent.v1", "notifications.notification.v1", "sent"),
 )
-"""What a confirmed order publishes: type, topic, the script's name for its data."""
+"""The events of a confirmed order: type, topic, the variable of the script with its data."""
 ORDER_ID = "01980000-0000-7000-8000-00000000000a"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What so many orders cost without a shop."""
+    """The cost of so many orders without the shop."""
 
     orders: int
     wall: float
@@ -61,18 +61,18 @@ class Baseline:
 
     @property
     def cpu_ms(self) -> float:
-        """CPU milliseconds of an order."""
+        """CPU milliseconds per order."""
         return 1000 * (self.sql + self.kafka + self.clients) / self.orders
 
     @property
     def cpu_ms_by_part(self) -> dict[str, float]:
-        """The same by whose it was."""
+        """The same by process."""
         parts = {"postgres": self.sql, "kafka": self.kafka, "clients": self.clients}
         return {name: 1000 * seconds / self.orders for name, seconds in parts.items()}
 
 
 async def build(testbed: Testbed) -> None:
-    """Make the baseline's database (a copy of each service's tables, in a schema each) and its topics."""
+    """Create the baseline's topics, and its database with one schema per service, a copy of the service's tables."""
     async with testbed.database("postgres") as connection:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
     async with testbed.database(DATABASE) as connection:
@@ -84,10 +84,10 @@ async def build(testbed: Testbed) -> None:
 
 
 async def fill(connection: Any, database_urls: Mapping[str, str]) -> None:
-    """Copy the tables of each service into a schema of its name, and put stock on sale.
+    """Copy the tables of each service into a schema of its name, and insert products.
 
-    Triggers are not copied. The totals that they keep for analytics' reports are work of the shop, and no
-    row of an order.
+    Triggers are dropped: the totals that they maintain for analytics' reports are work of the shop, and not rows of
+    an order.
     """
     for service in MEASURED:
         await connection.execute(f"CREATE SCHEMA {service}")
@@ -98,7 +98,7 @@ async def fill(connection: Any, database_urls: Mapping[str, str]) -> None:
 
 
 async def measure(testbed: Testbed, orders: int) -> Baseline:
-    """Take the baseline of about `orders` orders, with the services stopped."""
+    """Measure the baseline of about `orders` orders while the services are stopped."""
     orders = orders // pgbench.CLIENTS * pgbench.CLIENTS
     async with testbed.without_services():
         before = testbed.clock()
@@ -117,7 +117,7 @@ async def measure(testbed: Testbed, orders: int) -> Baseline:
 
 
 def values(contracts: Path) -> dict[str, str]:
-    """The script's variables: events' data as the contracts' examples have it, and what else a row holds."""
+    """The script's variables: the data of the contracts' example events, and the other values of the rows."""
     line = {"sku": "BENCH-01", "quantity": 2, "unit_price_minor": 101}
     total = {"amount_minor": 500, "currency": "EUR"}
     at = "2026-03-02T09:00:00.250000+00:00"
@@ -137,12 +137,12 @@ def _example(contracts: Path, type: str) -> str:
 
 
 async def _tables(service: str, database_url: str) -> str:
-    """The statements that make a service's tables again, in a schema of the service's name."""
+    """The statements that create a service's tables in a schema of the service's name. Raises UserError."""
     argv = [str(postgres_programs.binaries() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
     code, output = await run([*argv, "--schema=public", database_url], env=os.environ)
     if code != 0:
         raise UserError(f"The tables of {service} could not be copied for the baseline: {output[-300:]}")
-    # What is for psql, for the session or about the schema itself is left out.
+    # Lines for psql, for the session and for the schema itself are left out.
     unwanted = ("\\", "SET ", "SELECT pg_catalog.set_config", "CREATE SCHEMA", "COMMENT ON SCHEMA")
     kept = [line for line in output.splitlines() if not line.startswith(unwanted)]
     return "\n".join(kept).replace("public.", f"{service}.")

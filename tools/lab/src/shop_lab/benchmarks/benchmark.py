@@ -1,4 +1,4 @@
-"""What all figures share: the testbed, how much to do, and the loaded runs, interleaved."""
+"""Shared by all figures: the testbed, the amount of work, and the loaded runs in alternating order."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     UNTRACED: {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_SAMPLER": "always_off"},
     SAMPLED: {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
 }
-"""Variant of the shop → what its services are told."""
+"""Variant of the shop → the settings of its services."""
 
 TURN = (BASELINE, NAIVE, *2 * (SHOP, UNTRACED, SAMPLED))
-"""A round. What differs least goes twice and side by side: single runs of one variant lie a tenth apart, and behind the
-baseline and the naive variant PostgreSQL has to make up for what these have put off."""
+"""The runs of a round. The three variants with the smallest differences run twice, because single runs of one variant
+differ by a tenth. After a baseline or naive run PostgreSQL still has deferred work (vacuum, checkpoints)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is done: more takes longer and is surer."""
+    """The amount of work. More work takes longer and gives more reliable numbers."""
 
     rounds: int
     orders: int
@@ -40,12 +40,12 @@ class Effort:
     rows: int
     """Outbox rows that a relay drains."""
     effects: int
-    """Events that a consumer digests."""
+    """Events that a consumer handles."""
     samples: int
-    """Single messages or orders whose time is taken one by one."""
+    """Messages or orders that are timed one by one."""
     idle_seconds: float
     away_seconds: float
-    """How long a service is away before it catches up."""
+    """Seconds for which a service is stopped before it catches up."""
 
 
 FULL = Effort(
@@ -56,22 +56,22 @@ QUICK = Effort(rounds=1, orders=400, rows=10_000, effects=2_000, samples=60, idl
 
 @dataclass
 class Benchmark:
-    """A benchmark under way."""
+    """A running benchmark."""
 
     testbed: Testbed
     effort: Effort
     log: Callable[[str], None]
-    """Told what is being done."""
+    """Called with the name of each step."""
     done: Callable[[], None]
     """Called after each step of `steps`."""
     trials: dict[str, list[Trial]] = field(default_factory=lambda: defaultdict(list))
     baselines: list[Baseline] = field(default_factory=list)
 
     async def run_loaded(self, variants: Collection[str]) -> None:
-        """Run the loaded variants in turn, every other round backwards, and the first once more at the end.
+        """Run the loaded variants in turn, every second round backwards. The first variant runs again at the end.
 
-        So a machine that grows slower or faster meanwhile does it to all of them, and none always has to bear what
-        PostgreSQL puts off until the run before it is over.
+        So a change of the machine's speed affects all variants, and no variant always follows the same other one,
+        whose deferred work PostgreSQL does meanwhile.
         """
         order = in_turn(variants)
         if not order:
@@ -86,11 +86,11 @@ class Benchmark:
         self.done()
 
     async def configure(self, variant: str) -> None:
-        """Have the services run as a variant."""
+        """Restart the services with the settings of a variant."""
         await self.testbed.configure(SETTINGS[variant])
 
     async def _warm_up(self) -> None:
-        """Kafka's JVM compiles what it does often, and a database's first pages have to be made."""
+        """Run orders before the measurement: Kafka's JVM compiles its hot code, and first pages are allocated."""
         self.log("warming up")
         await self.configure(SHOP)
         await trial.place(self.testbed, max(200, 2 * self.effort.orders), 0)
@@ -105,17 +105,18 @@ class Benchmark:
         self.trials[variant].append(await trial.place(self.testbed, orders, 0))
 
     def ran(self, variant: str) -> bool:
-        """Whether a variant was run under load."""
+        """Whether a variant has run under load."""
         return bool(self._runs(variant))
 
     def cpu_ms(self, variant: str) -> float:
-        """CPU milliseconds of an order, the median over the rounds."""
+        """CPU milliseconds per order, the median over the rounds."""
         return median(run.cpu_ms for run in self._runs(variant))
 
     def cpu_ms_at_one_speed(self, variants: Collection[str]) -> dict[str, float]:
-        """The same, as if the machine had had one speed: each run by its own yardstick, times the median of them all.
+        """CPU milliseconds per order, corrected for the machine's speed at each run.
 
-        For differences that are smaller than what the machine's speed adds to single runs, a fifth and more.
+        Each run is divided by its own yardstick, then multiplied by the median yardstick of all runs. Use it for
+        differences that are smaller than the effect of the machine's speed on single runs (20 % and more).
         """
         runs = {variant: self.trials[variant] for variant in variants}
         usual = median(run.yardstick_ms for trials in runs.values() for run in trials)
@@ -129,7 +130,7 @@ class Benchmark:
         return median(run.rate for run in self._runs(variant))
 
     def cpu_ms_by_part(self, variant: str) -> dict[str, float]:
-        """CPU milliseconds of an order by process, each the median over the rounds."""
+        """CPU milliseconds per order by process, each the median over the rounds."""
         runs = [run.cpu_ms_by_part for run in self._runs(variant)]
         return {part: median(run[part] for run in runs) for part in runs[0]}
 
@@ -138,12 +139,12 @@ class Benchmark:
 
 
 def in_turn(variants: Collection[str]) -> list[str]:
-    """What of these variants is run in a round."""
+    """The runs of a round, limited to these variants."""
     return [name for name in TURN if name in variants]
 
 
 def there_and_back(variants: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
-    """The number of a round, from 1, and whose turn it is: every other round is backwards."""
+    """(number of the round from 1, variant) for each run. Every second round is backwards."""
     for number in range(1, rounds + 1):
         for variant in variants if number % 2 else reversed(variants):
             yield number, variant

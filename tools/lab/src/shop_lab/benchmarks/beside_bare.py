@@ -1,4 +1,4 @@
-"""A probe of the chassis beside the same work with a bare Kafka client."""
+"""Runs a probe that compares the chassis with a plain Kafka client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shop_lab.benchmarks.benchmark import Benchmark
 
 
 async def beside_bare(bench: Benchmark, probe: str, **sizes: int) -> Any:
-    """What the probe found, on a database and two topics of its own. `sizes` says how much it measures in a round."""
+    """Run the probe on a new database and two new topics. Returns its result. `sizes` is the work of a round."""
     async with scratch.database(bench.testbed) as database:
         return await probe_runner.run_probe(
             probe,

@@ -15,7 +15,7 @@ COLOURS = (
 )  # fmt: skip
 WIDTH, LABELS, ROW = 900, 130, 34
 NUMBER_WIDTH = 28
-"""A piece of a bar that is at least so wide has its number in it."""
+"""The least width of a piece of a bar that has its number in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _bar(
 
 
 def lines(chart: Lines) -> str:
-    """A chart of percentile curves as SVG; the height is logarithmic, for tails are long."""
+    """A chart of percentile curves as SVG. The height is logarithmic, because the slowest samples are far apart."""
     colour = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(chart.curves)}
     samples = [sample for curve in chart.curves.values() for sample in curve if sample > 0]
     low, high = log10(min(samples)), log10(max(samples))
@@ -102,7 +102,7 @@ def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
 
 
 def _number_in(x: float, y: float, text: str) -> str:
-    # The style goes before the page's, which gives all texts the colour of the page.
+    # This style takes precedence over the page's style, which gives all texts the colour of the page.
     return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="middle" style="fill:#fff">{escape(text)}</text>'
 
 

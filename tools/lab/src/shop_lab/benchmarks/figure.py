@@ -1,4 +1,4 @@
-"""What a figure is: a number, what it must be and should be, and what stands behind it."""
+"""The definition of a figure: its numbers, their limits, and how they are measured."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from shop_lab.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of measuring a figure."""
+    """The result of measuring a figure."""
 
     values: Sequence[Value]
     detail: Mapping[str, Any] = field(default_factory=dict)
-    """Numbers behind the values, for machines and the curious."""
+    """The numbers that the values are computed from."""
     charts: Sequence[Bars | Lines] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Something that is measured."""
+    """One figure of the benchmark."""
 
     name: str
-    """For --only."""
+    """The name for --only."""
     title: str
     measure: Callable[[Benchmark], Awaitable[Result]]
     needs: Sequence[str] = ()
-    """Variants that must have been run under load before."""
+    """Variants that must run under load before."""

@@ -1,7 +1,7 @@
-"""A shop that runs elsewhere, measured from outside: how many orders it takes to their end, and how long each waits.
+"""Measures a shop that runs elsewhere, from outside: orders per second, and the latency of requests and orders.
 
-What an order costs in CPU, and what PostgreSQL and Kafka cost bare, is known of the embedded stack alone, whose
-processes are ours.
+The CPU time of an order and the baseline are measured only on the embedded stack: the processes of another shop may run
+on other machines.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 QUICK, FULL = 200, 2_000
-"""Orders."""
+"""Numbers of orders."""
 CONCURRENCY = 16
 REST = 600.0
-"""Seconds in which all orders must have come to their end."""
+"""Seconds within which all orders must end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What customers who came 16 at a time saw of a shop."""
+    """What CONCURRENCY customers observed of a shop."""
 
     target: str
     orders: int
     failed: int
     """Requests without an answer, or with a 5xx; each was repeated."""
     orders_per_second: float
-    """From the first order's request to the last order's end."""
+    """From the first request to the end of the last order."""
     answered_ms: dict[str, float]
     """From a request to its 202, by percentile."""
     confirmed_ms: dict[str, float]
-    """From an order's row to its end's, by percentile."""
+    """From the time in an order's row at which it was placed to the time at which it ended, by percentile."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 async def measure(target: Target, orders: int) -> Seen:
-    """Place orders that come to be confirmed, wait for their ends. Raises UserError if they do not come."""
+    """Place orders that will be confirmed, and wait until they have ended. Raises UserError if they do not."""
     run = plan_run(run_name(0), orders, seed=0, only=Scenario.CONFIRMED)
     with History(target.state / "history", run.name) as history:
         placed = await serve_customers(target, run, history, Customers(CONCURRENCY))
@@ -62,7 +62,7 @@ async def measure(target: Target, orders: int) -> Seen:
 
 
 async def lives_of(target: Target, placed: Sequence[Placed]) -> list[tuple[float, float]]:
-    """When each order was placed and when it ended, by the database of orders, in seconds since the epoch."""
+    """(placed, ended) of each order, by the database of orders, in seconds since the epoch."""
     connection = await asyncpg.connect(target.database_urls["orders"])
     try:
         rows = await connection.fetch(
@@ -76,7 +76,7 @@ async def lives_of(target: Target, placed: Sequence[Placed]) -> list[tuple[float
 
 
 def seen(target: str, asked: Sequence[Request], lives: Sequence[tuple[float, float]]) -> Seen:
-    """The figures, from the requests that placed orders and from the orders' beginnings and ends."""
+    """The figures, computed from the requests and from the orders' times of placement and end."""
     waits = sorted(one.answered_at - one.asked_at for one in asked if one.answered_at and one.status == 202)
     return Seen(
         target=target,

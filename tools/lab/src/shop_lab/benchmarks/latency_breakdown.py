@@ -1,4 +1,4 @@
-"""Where an order's time goes between its request and its confirmation, by PostgreSQL's own record of the commits."""
+"""The latency of an order by stage, from its request to its confirmation, by the commit times of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from shop_lab.testbed import Testbed
 from shop_lab.trial import COMMITTED_AT, Trial
 
 STAGES = ("placed", "stock reserved", "payment due", "charged", "confirmed")
-"""What an order comes to, in this order; each is a commit of the service that does it."""
+"""The stages of an order. Each ends with a commit of the service that carries it out."""
 
 Moments = Sequence[float]
-"""When an order's request was due, then when it came to each of STAGES; seconds since the epoch."""
+"""The time at which the request was due, then the end of each of STAGES, in seconds since the epoch."""
 
 
 async def moments(testbed: Testbed, run: Trial) -> list[Moments]:
-    """Of each order of a run."""
+    """The moments of each order of a run."""
     orders = list(run.due)
     placed = await _published(testbed, "orders", "orders.order-placed.v1", orders)
     reserved = await _published(testbed, "inventory", "inventory.stock-reserved.v1", orders)
@@ -28,7 +28,7 @@ async def moments(testbed: Testbed, run: Trial) -> list[Moments]:
             due,
             placed[order][1],
             reserved[order][1],
-            # It is due when payments knows both facts, whichever comes last.
+            # The payment is due when payments has both events, whichever arrives last.
             max(heard[placed[order][0]], heard[reserved[order][0]]),
             charged[order][1],
             run.confirmed[order],
@@ -38,7 +38,7 @@ async def moments(testbed: Testbed, run: Trial) -> list[Moments]:
 
 
 def share(orders: Sequence[Moments], low: float, high: float) -> dict[str, float]:
-    """Stage → milliseconds, the mean of the orders between two shares of all, the quickest first."""
+    """Stage → mean milliseconds of the orders between two shares (0 to 1) of all orders, the fastest first."""
     ranked = sorted(orders, key=lambda times: times[-1] - times[0])
     some = ranked[int(low * len(ranked)) : max(int(low * len(ranked)) + 1, int(high * len(ranked)))]
     taken = [[later - earlier for earlier, later in pairwise(times)] for times in some]
@@ -48,14 +48,14 @@ def share(orders: Sequence[Moments], low: float, high: float) -> dict[str, float
 async def _published(
     testbed: Testbed, service: str, event: str, orders: Sequence[str]
 ) -> dict[str, tuple[str, float]]:
-    """Order → the event's id, and when it was committed."""
+    """Order → (the event's id, the time at which it was committed)."""
     async with testbed.database(service) as connection:
         rows = await connection.fetch(_PUBLISHED, event, orders)
     return {order: (id, at) for order, id, at in rows}
 
 
 async def _heard(testbed: Testbed, ids: Sequence[str]) -> dict[str, float]:
-    """Event id → when payments committed that it has it."""
+    """Event id → the time at which payments committed it to its inbox."""
     async with testbed.database("payments") as connection:
         return {row["id"]: row["at"] for row in await connection.fetch(_HEARD, ids)}
 

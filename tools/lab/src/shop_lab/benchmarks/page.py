@@ -1,4 +1,4 @@
-"""The result as one HTML file that needs no other: table, charts, numbers."""
+"""The report as one self-contained HTML file: table, charts, numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pre { background: #f6f8fa; padding: 1rem; overflow: auto; font-size: 13px } svg 
 
 
 def write_page(report: Report, file: Path) -> None:
-    """Write the report for a browser."""
+    """Write the report as HTML."""
     titles = {figure.name: figure.title for figure in FIGURES}
     sections = "".join(_section(titles[name], result) for name, result in report.results.items())
     machine = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in report.machine.items())

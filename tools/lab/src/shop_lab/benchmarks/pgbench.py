@@ -19,18 +19,18 @@ CLIENTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of it. Seconds."""
+    """The result of pgbench. Times are seconds."""
 
     transactions: int
     wall: float
     cpu: float
-    """Of pgbench itself."""
+    """CPU time of pgbench itself."""
 
 
 async def run(
     testbed: Testbed, script: Path, database: str, transactions: int, values: Mapping[str, str]
 ) -> Run:
-    """Run the script about `transactions` times by CLIENTS clients; `values` are its variables."""
+    """Run the script about `transactions` times with CLIENTS clients. `values` are its variables. Raises UserError."""
     return await asyncio.to_thread(_run, testbed, script, database, max(1, transactions // CLIENTS), values)
 
 
@@ -45,7 +45,7 @@ def _run(testbed: Testbed, script: Path, database: str, per_client: int, values:
     child = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert child.stdout is not None
     output = child.stdout.read().decode()
-    _, status, usage = os.wait4(child.pid, 0)  # wait() would not tell the CPU of this very child
+    _, status, usage = os.wait4(child.pid, 0)  # Popen.wait() does not return the CPU time of the child
     wall = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0 or "number of failed transactions: 0 " not in output:

@@ -19,10 +19,10 @@ from shop_lab.cpu import APART
 
 FIGURES = "figures.json"
 LEFT_OUT = {*APART, "customers"}
-"""Processes that are not a part of an order's cost."""
+"""Processes that do not belong to the cost of an order."""
 ROWS = {BASELINE: "bare", SHOP: "shop"}
-"""Variant → how the chart names it. The naive variant costs so much that the others would be too small to read."""
-# A ground of its own: a page may be dark while the reader's system is light.
+"""Variant → its name in the chart. The naive variant is left out, because the other bars would be too small to read."""
+# A background of its own: the page and the reader's system may have different colour schemes.
 STYLE = "<style>svg { background: #fff } text { font: 13px system-ui, sans-serif; fill: #1f2328 }</style>"
 
 Report = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Which figures are measured, in which order, and what the benchmark was run on."""
+"""Which figures are measured, and in which order; and the report with the machine that it was measured on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shop_stack.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole benchmark: what was measured, on what."""
+    """The result of a benchmark."""
 
     began: datetime
     machine: dict[str, Any]
@@ -33,13 +33,13 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether everything was measured, and is what it must be."""
+        """Whether every figure was measured and every value is within its `must`."""
         return not self.missing and all(
             value.holds for result in self.results.values() for value in result.values
         )
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """The report as JSON."""
         return {
             "began": self.began.isoformat(),
             "machine": self.machine,
@@ -56,7 +56,7 @@ class Report:
 
 
 def chosen(only: Sequence[str]) -> list[Figure]:
-    """The figures of these names, all if there are none. Raises UserError for a name that is no figure's."""
+    """The figures of these names; all if there are none. Raises UserError if a name is unknown."""
     known = {figure.name: figure for figure in FIGURES}
     for name in only:
         if name not in known:
@@ -65,12 +65,12 @@ def chosen(only: Sequence[str]) -> list[Figure]:
 
 
 def with_rounds(effort: Effort, rounds: int) -> Effort:
-    """The same effort in another number of rounds."""
+    """The same amount of work with another number of rounds."""
     return replace(effort, rounds=rounds)
 
 
 def steps(figures: Sequence[Figure], effort: Effort) -> int:
-    """How many times `done` will be called."""
+    """How many times `done` is called."""
     variants = {variant for figure in figures for variant in figure.needs}
     return len(figures) + (len(in_turn(variants)) * effort.rounds + 1 if variants else 0)
 
@@ -82,7 +82,7 @@ async def carry_out(
     log: Callable[[str], None],
     done: Callable[[], None],
 ) -> Report:
-    """Measure figures on a testbed. A figure that fails leaves the testbed changed: the rest is reported as missing."""
+    """Measure figures on a testbed. If one fails, the rest is reported as missing, because the testbed has changed."""
     report = Report(datetime.now(UTC), machine(), effort, {})
     bench = Benchmark(testbed, effort, log, done)
     log("building the baseline")
@@ -102,7 +102,7 @@ async def carry_out(
 
 
 def machine() -> dict[str, Any]:
-    """What a reader must know to compare two reports. The load is that of the last minute before the run."""
+    """The facts that are needed to compare two reports. The load is that of the minute before the run."""
     return {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),

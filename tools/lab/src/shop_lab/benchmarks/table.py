@@ -1,4 +1,4 @@
-"""The result on a terminal."""
+"""The report as a table on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shop_lab.values import coloured, limit
 
 
 def print_report(report: Report, console: Console) -> None:
-    """One row per value: what it is, must be, should be."""
+    """Print one row per value: the value and its limits; then the figures that are missing."""
     table = Table(title="Shopfloor against its baseline", title_justify="left")
     for column in ("figure", "measured", "must", "aim"):
         table.add_column(column, justify="left" if column == "figure" else "right")

@@ -1,4 +1,4 @@
-"""Orders of every outcome for as long as an experiment lasts."""
+"""Orders of every outcome while an experiment lasts."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from shop_stack.parts import Stack
 from shop_stack.target import Target
 
 ROUND = 60
-"""Orders after which customers look whether the experiment has ended."""
+"""The number of orders after which the customers check whether the experiment has ended."""
 _seeds = count(1)
 
 
 @asynccontextmanager
 async def running(target: Target, rate: float, urls: Sequence[str] = ()) -> AsyncIterator[list[Placed]]:
-    """Orders of every outcome, `rate` a second in all, until the context ends; the list grows with each.
+    """Orders of every outcome, `rate` per second in all, until the context ends. Each is appended to the list.
 
-    `urls` are the addresses of the replicas of orders, each with customers of its own. They wait for a replica that
-    is away.
+    `urls` are the addresses of the replicas of orders. Each has customers of its own, who wait while it is unavailable.
     """
     placed: list[Placed] = []
     closing = asyncio.Event()
@@ -46,7 +45,7 @@ async def _come(target: Target, rate: float, placed: list[Placed], closing: asyn
 
 
 async def serve(target: Target, orders: int, customers: Customers) -> None:
-    """Some orders of every outcome; returns when they are placed."""
+    """Place `orders` orders of every outcome. Returns when all are placed. Raises LoadFailed."""
     seed = next(_seeds)
     run = plan_run(run_name(seed), orders, seed)
     with History(target.state / "history", run.name) as history:
@@ -54,10 +53,10 @@ async def serve(target: Target, orders: int, customers: Customers) -> None:
 
 
 async def restart_tracing(stack: Stack, target: Target) -> None:
-    """Restart a service after the crashes and place some more orders, whose traces the oracle judges.
+    """Restart a service after the crashes, and place some more orders, so that the oracle has traces to judge.
 
-    A process that is killed loses the spans that it had not sent. So the oracle does not require complete traces of
-    orders from before the last start of a service.
+    A killed process loses its unsent spans. So the oracle requires complete traces only of orders that were placed
+    after the last start of a service.
     """
     await embedded.restart(stack, "notifications")
     await serve(target, ROUND, Customers())

@@ -1,4 +1,4 @@
-"""Replicas that come, go and crash."""
+"""Starts, stops and crashes replicas."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from shop_stack import embedded
 from shop_stack.parts import Stack
 
 LONGEST_STAY = 2.0
-"""Seconds between a process's start and its end, and between its end and its next start, at most."""
+"""The most seconds from a process's start to its end, and from its end to its next start."""
 BEFORE = 3.0
-"""Seconds before a moment in which its cause is looked for."""
+"""Changes of processes so many seconds before a stall are reported as well."""
 
 
 class Process(Protocol):
@@ -24,21 +24,21 @@ class Process(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Its name in the report."""
 
     async def start(self) -> None:
         """Start it and return when it has joined its group."""
 
     async def stop(self) -> None:
-        """End it as an orderly shutdown does."""
+        """Stop it by an orderly shutdown."""
 
     async def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """Kill it, as `kill -9` does."""
 
 
 @dataclass(frozen=True)
 class First:
-    """The process of a service that the stack itself runs."""
+    """The process of a service that the stack itself started."""
 
     stack: Stack
     name: str
@@ -48,17 +48,20 @@ class First:
         await embedded.start(self.stack, self.name)
 
     async def stop(self) -> None:
-        """End it as an orderly shutdown does."""
+        """Stop it by an orderly shutdown."""
         await embedded.stop(self.stack, self.name)
 
     async def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """Kill it, as `kill -9` does."""
         await embedded.kill(self.stack, self.name)
 
 
 @dataclass
 class Churn:
-    """Ends processes and starts them again, some by `kill -9`. The same seed makes the same choices."""
+    """Ends processes and starts them again. `crash_share` (0 to 1) of the ends are `kill -9`.
+
+    The same seed makes the same choices.
+    """
 
     crash_share: float
     seed: int = 1
@@ -67,21 +70,21 @@ class Churn:
         self.counts: Counter[str] = Counter()
         """``joined``, ``left``, ``crashed`` → how often."""
         self.story: list[tuple[float, str]] = []
-        """When, in seconds since the epoch, and what: that a process started, was ready, left or crashed."""
+        """(seconds since the epoch, what happened): a process was started, was ready, left or crashed."""
         self._dice = random.Random(self.seed)
 
     async def come_and_go(self, process: Process, goes_on: Callable[[], bool]) -> None:
-        """Have a process that does not run join and leave until `goes_on` says no."""
+        """Start and end a process that does not run, repeatedly until `goes_on` returns False."""
         while goes_on():
-            self.counts["joined"] += 1  # before it has: several come at a time, and their number is given
+            self.counts["joined"] += 1  # counted before it joins, so that several processes respect the total
             await self._start(process)
             await self._wait()
             await self._end(process)
 
     async def go_and_come(self, processes: Sequence[Process], goes_on: Callable[[], bool]) -> None:
-        """End one of the running processes and start it again, until `goes_on` says no; in the end all run.
+        """End one of the running processes and start it again, repeatedly until `goes_on` returns False.
 
-        No other call may have the same list.
+        All processes run at the end. Two calls must not share a process.
         """
         while goes_on():
             process = self._dice.choice(processes)
@@ -92,7 +95,7 @@ class Churn:
             await self._wait()
 
     def told(self, since: float, until: float) -> list[str]:
-        """What happened between two moments, each with its seconds after the first, and just before, as causes do."""
+        """The changes of processes between two moments and shortly before, each with its seconds after `since`."""
         begin = since - BEFORE
         return [f"{at - since:+.1f} s {what}" for at, what in self.story if begin <= at <= until]
 

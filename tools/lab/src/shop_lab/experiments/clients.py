@@ -1,8 +1,8 @@
-"""HTTP clients that count every request that fails. Each knows two replicas, and opens a connection for each request.
+"""HTTP clients that count every failed request. Each knows two replicas, and opens a connection for each request.
 
 There is no load balancer on this machine. If a replica refuses the connection, the client uses the other one, as a
-balancer would. That is no failure, because no process had accepted the request. Once a connection stands, the request
-has been accepted, and an answer below 500 must come.
+load balancer would. This is not a failure, because no process had accepted the request. If a replica accepts the
+connection, it must answer with a status below 500.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ PAUSE = 0.05
 
 @dataclass
 class Client:
-    """A client of one service, which uses its replicas in turn."""
+    """A client of one service, which uses the service's replicas in turn."""
 
     ports: Sequence[int]
-    """The ports of its replicas."""
+    """The ports of the replicas."""
     answers: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    """How accepted requests failed → how often."""
+    """Kind of failure of an accepted request → how often."""
     refused: int = 0
     """Connections that were refused."""
 
     async def ask(self, request: bytes) -> Answer:
-        """The answer to a request, which is repeated until there is one. Raises UserError if no replica takes it."""
+        """Send a request until it is answered below 500. Returns the answer. Raises UserError after TRIES attempts."""
         for turn in range(TRIES):
             try:
                 answer = await _exchange(self.ports[turn % len(self.ports)], request)
@@ -53,7 +53,7 @@ class Client:
 
 
 async def _exchange(port: int, request: bytes) -> Answer:
-    """The answer of the process on a port. Raises ConnectionError if there is none, or only a part of one."""
+    """The answer of the process on a port. Raises ConnectionError if there is none or only a part of one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
@@ -66,7 +66,7 @@ async def _exchange(port: int, request: bytes) -> Answer:
 
 
 async def read_repeatedly(client: Client, path: str, goes_on: Callable[[], bool], pause: float) -> None:
-    """GET a path again and again."""
+    """Send GET requests for a path until `goes_on` returns False, with `pause` seconds after each."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
     while goes_on():
         status, _, _ = await client.ask(request)
@@ -76,7 +76,7 @@ async def read_repeatedly(client: Client, path: str, goes_on: Callable[[], bool]
 
 
 async def buy(client: Client, plans: Iterable[Plan], goes_on: Callable[[], bool], history: History) -> None:
-    """Place one order after the other."""
+    """Place one order after another until `goes_on` returns False or all plans are used."""
     for plan in plans:
         if not goes_on():
             return

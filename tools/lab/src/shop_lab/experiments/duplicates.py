@@ -1,4 +1,4 @@
-"""How many events a service was given that it had already: redeliveries, by its own count."""
+"""Counts the events that were delivered to a service more than once, by the service's own metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ LINE = re.compile(r'^chassis_events_consumed_total\{.*outcome="duplicate".*\} ([
 STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 
 Counts = Mapping[tuple[int, float], int]
-"""(port, start of the process) → duplicates since that start."""
+"""(port, start time of the process) → duplicates since that start."""
 
 
 async def read(ports: Sequence[int]) -> Counts:
-    """What each of a service's processes has counted."""
+    """The counts of each process of a service."""
     counts = {}
     async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
         for port in ports:
@@ -26,10 +26,10 @@ async def read(ports: Sequence[int]) -> Counts:
 
 
 def counted(metrics: str) -> int:
-    """Duplicates of all event types, in a process's metrics."""
+    """The duplicates of all event types in the metrics of a process."""
     return sum(int(float(count)) for count in LINE.findall(metrics))
 
 
 def between(before: Counts, after: Counts) -> int:
-    """Duplicates from one moment to another; a process that is new counts from its start."""
+    """The duplicates between two moments. A process that is new counts from its start."""
     return sum(count - before.get(process, 0) for process, count in after.items())

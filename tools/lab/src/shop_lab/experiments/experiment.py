@@ -1,4 +1,4 @@
-"""What every experiment is given: a testbed of its own, callbacks for its progress, and the oracle."""
+"""The input of every experiment: a testbed of its own, callbacks for its progress, and the oracle."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
 
 PORTS_ABOVE = 400
-"""The proofs' ports lie this far above the shop's own: beside a shop and a benchmark that run."""
+"""The distance between the experiments' ports and the shop's, so that a running shop or benchmark is not disturbed."""
 TICK_SECONDS = 0.5
 REST_SECONDS = 300.0
-"""How long the orders may take to come to rest after an experiment."""
+"""The longest time, in seconds, until the shop is at rest after an experiment."""
 
 
 class Judged(NamedTuple):
-    """What the oracle saw, and what it says to that."""
+    """The evidence of the oracle, and its verdict."""
 
     evidence: Evidence
     verdict: Verdict
@@ -30,23 +30,23 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment under way: its testbed, and two callbacks that say how far it is."""
+    """A running experiment: its testbed, and two callbacks for its progress."""
 
     testbed: Testbed
     log: Callable[[str], None]
-    """Called with what is being done now."""
+    """Called with the name of each step."""
     report_progress: Callable[[float], None]
-    """Called with the share that is done, 0 to 1."""
+    """Called with the share of the work that is done, 0 to 1."""
 
     async def judge(self) -> Judged:
-        """Wait for rest, then ask the oracle about everything that was done on its testbed."""
+        """Wait until the shop is at rest, then judge everything that was done on the testbed."""
         evidence = await gather(self.testbed.target, REST_SECONDS, self.log)
         self.log("judging")
         return Judged(evidence, judge(evidence))
 
     @asynccontextmanager
     async def clock(self, seconds: float) -> AsyncIterator[None]:
-        """Tell by the clock how far it is, for what says nothing itself and takes about so long."""
+        """Report the progress by elapsed time, for work that takes about `seconds` and reports none itself."""
         ticking = asyncio.create_task(self._tick(seconds))
         try:
             yield
@@ -66,9 +66,9 @@ async def fresh_experiment(
     report_progress: Callable[[float], None],
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Experiment]:
-    """An experiment on a fresh testbed, which is gone on leaving.
+    """An experiment on a fresh testbed, which is removed at the end of the context.
 
-    Every order is traced; `more` are further settings of the services.
+    Every order is traced. `more` are additional settings of the services.
     """
 
     def report(part: str, what: str) -> None:

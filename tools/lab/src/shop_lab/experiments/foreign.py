@@ -1,4 +1,4 @@
-"""Foreign inputs and silent peers, every second, beside ordinary orders: none of them stops or slows down the shop."""
+"""Foreign inputs and silent clients in addition to ordinary orders. None of them may stop or slow down the shop."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ from shop_oracle.report import LISTED, Verdict
 from shop_stack.ports import SERVICES
 
 SETTINGS = {"PROCESSOR_SLOW_SECONDS": "6"}
-"""Longer than payments waits for an answer: the outcome of a slow charge is not known at first."""
+"""Longer than payments waits for an answer. So the outcome of a slow charge is unknown at first."""
 WARM_UP_ORDERS = 500
 REFERENCE_SHARE = 0.1
 REFERENCE_SECONDS = 60.0
-"""At least."""
+"""The least duration of the reference run without the generator, in seconds."""
 SLOWER = 3.0
 GROWTH_PERCENT = 10.0
 ONE_GROWTH_PERCENT = 25.0
 ENOUGH_ORDERS = 1_000
-"""Orders of which a p99 says something."""
+"""With so many orders a p99 is reliable."""
 REQUEST_SECONDS = 30.0
 TELL_SECONDS = 10.0
 NAMED = LISTED // 2
-"""Of the records that must be dead letters the oracle names so many at least: its list ends, and has others, too."""
+"""Of the records that must be dead letters, the oracle must name so many. It lists LISTED records of any kind."""
 SHOWN_PLACES = 5
 PLACE = re.compile(r"[\w.-]+\[\d+\]@\d+")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything that was seen."""
+    """All results of the experiment."""
 
     inputs: Sequence[Input]
     tallies: Mapping[str, Tally]
@@ -62,17 +62,17 @@ class Seen:
     reference: Ordinary
     ordinary: Ordinary
     restarts: Mapping[str, Counter[str]]
-    """Service → task → how often it was started again."""
+    """Service → task → how often the task was restarted."""
     ended: Sequence[str]
-    """Services whose process ended."""
+    """Services whose process has ended."""
     memory: Memory
     check_error: str = ""
-    """How `shop check` ended if it ended without a verdict."""
+    """The error of `shop check`, if it ended without a verdict."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """How the part with the generator went, before the shop has come to rest."""
+    """The results of the part with the generator, before the shop is at rest."""
 
     inputs: Sequence[Input]
     tallies: Mapping[str, Tally]
@@ -83,7 +83,7 @@ class Course:
 
 
 async def run(experiment: Experiment, minutes: float, rate: float) -> Outcome:
-    """First the orders alone, for a tenth of the time; then for `minutes` with the generator."""
+    """Place ordinary orders alone for a tenth of the time, then with the generator for `minutes`."""
     testbed, seconds = experiment.testbed, 60 * minutes
     reference_seconds = max(REFERENCE_SECONDS, REFERENCE_SHARE * seconds)
     experiment.log("warming up")
@@ -140,7 +140,7 @@ async def _judged(experiment: Experiment, world: World, course: Course) -> Outco
     await foreign_signs.wait_for_ghosts(testbed, course.tallies.values())
     try:
         _, verdict = await experiment.judge()
-    except Exception as error:  # the oracle must not end so, which is one of the numbers
+    except Exception as error:  # that the oracle ends with a verdict is one of the numbers
         check_error = f"{type(error).__name__}: {error}"[:500]
     seen = Seen(
         inputs=course.inputs,
@@ -161,7 +161,7 @@ async def _judged(experiment: Experiment, world: World, course: Course) -> Outco
 
 
 def verdict_on(seen: Seen, verdict: Verdict | None) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     return Outcome(_musts(seen, verdict), verdict, _detail(seen), _bites(seen))
 
 
@@ -181,9 +181,11 @@ def _musts(seen: Seen, verdict: Verdict | None) -> list[Value]:
         at_most("consumers started again", sum(tasks["consumer"] for tasks in seen.restarts.values()), 0),
         at_most("services that ended", len(seen.ended), 0),
         at_most("foreign records that a reader has not passed", len(seen.after.behind), 0),
-        at_most("foreign records that are no dead letter", len(without_letter(seen)), 0),
+        at_most("foreign records without a dead letter", len(without_letter(seen)), 0),
         at_most("orders with odd cards that did not end as they must", odd_ends, 0),
-        at_most("ghost orders that hold stock or money unseen", len(seen.after.held_for_ghosts), 0),
+        at_most(
+            "ghost orders with stock or money and without a dead letter", len(seen.after.held_for_ghosts), 0
+        ),
         at_most("wrong answers to requests", sum(tally.wrong.total() for tally in tallies), 0),
         at_most(
             "the services' memory, last third to middle third",
@@ -206,23 +208,23 @@ def _ratio(meanwhile: float, before: float) -> float:
 
 
 def without_letter(seen: Seen) -> set[str]:
-    """Where records stand that must be dead letters and are none."""
+    """The places of records that must be dead letters, but are not."""
     return _letter_places(seen) - set(map(str, seen.after.letters))
 
 
 def _letter_places(seen: Seen) -> set[str]:
-    """Where records stand that must be dead letters."""
+    """The places of records that must be dead letters."""
     places = [seen.tallies[one.name].places for one in seen.inputs if one.must_be_letter]
     return set(map(str, set().union(*places)))
 
 
 def named_by(verdict: Verdict | None) -> set[str]:
-    """The places that the oracle names to machines: as text in a sentence, or as topic, partition and offset."""
+    """The places of records in the oracle's JSON, as text in a sentence or as topic, partition and offset."""
     return set() if verdict is None else set(places_in(verdict.as_json()))
 
 
 def places_in(told: Any) -> Iterator[str]:
-    """The places of records that JSON names."""
+    """The places of records in a JSON value."""
     if isinstance(told, str):
         yield from PLACE.findall(told)
     elif isinstance(told, list):
@@ -236,20 +238,18 @@ def places_in(told: Any) -> Iterator[str]:
 
 
 def bites(seen: Seen) -> dict[str, int]:
-    """Name of an input → how often it was seen to bite."""
+    """Name of an input → how often it had a visible effect."""
     return {one.name: one.seen(seen.tallies[one.name], seen.after) for one in seen.inputs}
 
 
 def _bites(seen: Seen) -> list[Value]:
-    """Per kind the number of its inputs that were seen to bite: all must have been."""
+    """Kind → number of its inputs that had a visible effect. All of them must have had one."""
     found = bites(seen)
     kinds: dict[int, list[str]] = {}
     for one in seen.inputs:
         kinds.setdefault(one.kind, []).append(one.name)
     return [
-        at_least(
-            f"inputs of kind {kind} that were seen to bite", sum(found[n] > 0 for n in names), len(names)
-        )
+        at_least(f"inputs of kind {kind} with a visible effect", sum(found[n] > 0 for n in names), len(names))
         for kind, names in sorted(kinds.items())
     ] + [
         at_least(
@@ -271,7 +271,7 @@ def _detail(seen: Seen) -> dict[str, object]:
         "requests of theirs that failed and were sent again": seen.ordinary.failed,
         "answers that asked to come back later": seen.ordinary.shed,
         "tasks started again": {name: dict(tasks) for name, tasks in seen.restarts.items() if tasks},
-        "not seen to bite": [name for name, count in found.items() if not count],
+        "without a visible effect": [name for name, count in found.items() if not count],
         "inputs": {
             one.name: _told(seen.tallies[one.name], found[one.name])
             for one in sorted(seen.inputs, key=lambda one: one.kind)
@@ -286,7 +286,7 @@ def _detail(seen: Seen) -> dict[str, object]:
 
 
 def _told(tally: Tally, bit: int) -> dict[str, object]:
-    """One input, for machines and the curious: what is empty is left out."""
+    """The results of one input as JSON. Empty parts are left out."""
     told = {
         "given": tally.given,
         "bit": bit,

@@ -1,4 +1,4 @@
-"""Ordinary orders: how long each took from its request to its end, and which did not end as they must."""
+"""Ordinary orders: how long each took from its request to its end, and which did not end as expected."""
 
 from __future__ import annotations
 
@@ -15,65 +15,65 @@ from shop_load.open_loop import Sent
 
 CONNECTIONS = 256
 DEADLINE_SECONDS = 60
-"""What orders itself sets where a customer names no deadline."""
+"""The deadline that orders sets by default."""
 PATIENCE_SECONDS = 120
-"""So long a customer tries to have an order taken."""
+"""Seconds for which a customer repeats the request of an order."""
 RECOVERY_SECONDS = 15.0
-"""After a part was kept from its work on purpose: its backlog is done, and pauses between tries are over."""
+"""Seconds after a disturbance in which the disturbed part processes its backlog, and its retry pauses end."""
 LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """One order that was taken. Times are seconds since the epoch."""
+    """One order that was accepted. Times are seconds since the epoch."""
 
     due: float
     """When its request was due."""
     state: str
     at: float
-    """When its end was committed, 0 if it has none."""
+    """When its end was committed; 0 if it has not ended."""
     deadline: float
 
     @property
     def fault(self) -> str:
-        """What is wrong with its end, empty if it was confirmed before its deadline."""
+        """The fault of its end; empty if it was confirmed before its deadline."""
         if self.state != "CONFIRMED":
             return self.state
         return "CONFIRMED after its deadline" if self.at > self.deadline else ""
 
     @property
     def seconds(self) -> float:
-        """From its request to its end."""
+        """Seconds from its request to its end."""
         return self.at - self.due
 
 
 @dataclass(frozen=True)
 class Ordinary:
-    """What came of the ordinary orders of one part of the experiment."""
+    """The ordinary orders of one part of the experiment."""
 
     orders: Sequence[Ended]
     lost: int = 0
-    """Orders that no try could place."""
+    """Orders that could not be placed by any attempt."""
     failed: int = 0
-    """Requests that were answered with 5xx other than 503, or not at all; they were sent again."""
+    """Requests without an answer, or with 5xx other than 503. They were repeated."""
     shed: int = 0
-    """Answers that asked to come back later."""
+    """Answers 429 and 503."""
 
     @property
     def faults(self) -> Counter[str]:
-        """What is wrong with an order → how many."""
+        """Fault of an order → number of orders."""
         found = Counter(order.fault for order in self.orders if order.fault)
         if self.lost:
             found["never taken"] = self.lost
         return found
 
     def p99(self, without: Sequence[Window] = ()) -> float:
-        """Seconds, of the orders that ended and were not due in one of the windows or soon after; 0 of none."""
+        """The p99 in seconds of `outside(without)`; 0 if there are no such orders."""
         seconds = sorted(order.seconds for order in self.outside(without))
         return samples.at(seconds, 0.99) if seconds else 0.0
 
     def outside(self, windows: Sequence[Window]) -> list[Ended]:
-        """The orders that ended and were not due in a window or in RECOVERY_SECONDS after it."""
+        """The orders that ended, and were not due in a window or within RECOVERY_SECONDS after it."""
         return [order for order in self.orders if order.at and not _is_within(order.due, windows)]
 
 
@@ -83,14 +83,14 @@ def _is_within(moment: float, windows: Sequence[Window]) -> bool:
 
 @dataclass(frozen=True)
 class Placed:
-    """Orders that were placed, before their ends are known."""
+    """Orders that were placed and may not have ended yet."""
 
     first_id: UUID
     sent: Sent
 
 
 async def place(testbed: Testbed, rate: float, seconds: float) -> Placed:
-    """Place `rate` orders a second for so many seconds; returns when each was taken or given up."""
+    """Place `rate` orders per second for `seconds` seconds. Returns when each was accepted or given up."""
     first = trial.first_id()
     sent = await trial.send(
         testbed,
@@ -104,7 +104,7 @@ async def place(testbed: Testbed, rate: float, seconds: float) -> Placed:
 
 
 async def settled(testbed: Testbed, placed: Placed) -> Ordinary:
-    """Wait until each order has ended, or its deadline is long over; then read the ends."""
+    """Wait until each order has ended; then read the ends. Raises TimeoutError after twice the deadline."""
     async with asyncio.timeout(2 * DEADLINE_SECONDS), testbed.database("orders") as database:
         while await database.fetchval(_PENDING, placed.first_id):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
@@ -112,7 +112,7 @@ async def settled(testbed: Testbed, placed: Placed) -> Ordinary:
 
 
 async def ends(testbed: Testbed, placed: Placed) -> Ordinary:
-    """The ends as they are now."""
+    """Read the present ends of the orders."""
     async with testbed.database("orders") as database:
         rows = {row["id"]: row for row in await database.fetch(_ENDS, placed.first_id)}
     sent = placed.sent

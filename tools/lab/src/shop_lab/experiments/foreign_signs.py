@@ -1,4 +1,4 @@
-"""What the shop did with foreign inputs: read from its databases, its groups' offsets and its logs."""
+"""Reads the effects of foreign inputs on the shop: from its databases, its consumer groups and its logs."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from shop_stack.parts import POSTGRES
 from shop_stack.ports import SERVICES
 
 RESTARTS = ("task.failed", "task.waiting")
-"""What the supervisor of the chassis logs when it starts a task again."""
+"""The events that the chassis' supervisor logs when it restarts a task."""
 GHOST_SECONDS = 180.0
-"""So long the shop may take to give back what it held for an order that orders does not have."""
+"""Seconds that the shop may take to return the stock and money of an order that the service orders does not know."""
 LOOK_SECONDS = 1.0
 DENIED = "permission denied for table"
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """How things stood before the first input."""
+    """The state of the shop before the first input."""
 
     log_ends: Mapping[str, int]
-    """Part → bytes that its log had."""
+    """Part → size of its log in bytes."""
     processes: Mapping[str, psutil.Process | None]
     duplicates: duplicates.Counts
 
 
 async def beginning(testbed: Testbed) -> Beginning:
-    """How things stand now."""
+    """The present state of the shop."""
     daemons = {name: testbed.stack.daemon(name) for name in (*SERVICES, POSTGRES)}
     return Beginning(
         {name: daemon.log.stat().st_size for name, daemon in daemons.items()},
@@ -56,14 +56,14 @@ def _ports(testbed: Testbed) -> list[int]:
 
 
 def lines_since(testbed: Testbed, part: str, since: Beginning) -> list[str]:
-    """What a part has logged."""
+    """The log lines of a part since the beginning."""
     with testbed.stack.daemon(part).log.open("rb") as log:
         log.seek(since.log_ends[part])
         return log.read().decode(errors="replace").splitlines()
 
 
 def restarts(lines: Iterable[str]) -> Counter[str]:
-    """Task → how often it was started again, in the log of a service."""
+    """Task → how often it was restarted, by the log lines of a service."""
     found: Counter[str] = Counter()
     for line in lines:
         try:
@@ -76,20 +76,20 @@ def restarts(lines: Iterable[str]) -> Counter[str]:
 
 
 def restarts_of(testbed: Testbed, since: Beginning) -> dict[str, Counter[str]]:
-    """Service → task → how often it was started again."""
+    """Service → task → how often it was restarted."""
     return {name: restarts(lines_since(testbed, name, since)) for name in SERVICES}
 
 
 def ended_processes(testbed: Testbed, since: Beginning) -> list[str]:
-    """Services whose process is not the one of the beginning."""
+    """The services whose process is not the same as at the beginning."""
     return [name for name in SERVICES if testbed.stack.daemon(name).process() != since.processes[name]]
 
 
-# --- What became of the inputs --------------------------------------------------------------------
+# --- Effects of the inputs ------------------------------------------------------------------------
 
 
 async def aftermath(world: World, tallies: Sequence[Tally], since: Beginning) -> Aftermath:
-    """Ask every service and Kafka. Call it when the shop has come to rest."""
+    """Ask every service and Kafka for the effects of the inputs. Call it when the shop is at rest."""
     testbed = world.testbed
     events = {id for tally in tallies for id in tally.events}
     ghosts = {id for tally in tallies for id in tally.ghosts}
@@ -118,7 +118,7 @@ async def aftermath(world: World, tallies: Sequence[Tally], since: Beginning) ->
 
 
 async def ghosts_in(testbed: Testbed, ghosts: Collection[str]) -> tuple[set[str], set[str]]:
-    """The ghost orders for which something is held and of which no dead letter tells; and all that were seen."""
+    """The ghost orders that have stock or money but no dead letter; and all ghost orders that have any of these."""
     ids = list(ghosts)
     async with testbed.database("inventory") as inventory, testbed.database("payments") as payments:
         rows = [*await inventory.fetch(_STOCK, ids), *await payments.fetch(_MONEY, ids)]
@@ -130,7 +130,7 @@ async def ghosts_in(testbed: Testbed, ghosts: Collection[str]) -> tuple[set[str]
 
 
 async def wait_for_ghosts(testbed: Testbed, tallies: Iterable[Tally]) -> None:
-    """Return when nothing is held for a ghost order any more, or after GHOST_SECONDS."""
+    """Return when no ghost order has stock or money without a dead letter, or after GHOST_SECONDS."""
     ghosts = {id for tally in tallies for id in tally.ghosts}
     given_up = time.monotonic() + GHOST_SECONDS
     while time.monotonic() < given_up and (await ghosts_in(testbed, ghosts))[0]:  # noqa: ASYNC110
@@ -138,7 +138,7 @@ async def wait_for_ghosts(testbed: Testbed, tallies: Iterable[Tally]) -> None:
 
 
 async def passed_by(bootstrap: str, groups: Collection[str]) -> dict[str, dict[TopicPartition, int]]:
-    """Group → partition → the offset from which the group goes on."""
+    """Group → partition → the committed offset of the group."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -155,7 +155,7 @@ def behind(
     passed: Mapping[str, Mapping[TopicPartition, int]],
     topics: Mapping[str, EventTopic],
 ) -> set[Place]:
-    """The records that a reader of their topic has not passed."""
+    """The records that a reader of their topic has not passed with its committed offset."""
     return {
         place
         for place in places

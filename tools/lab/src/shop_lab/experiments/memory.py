@@ -1,4 +1,4 @@
-"""Whether memory stays bounded: what each part holds, sampled while it is under pressure."""
+"""Samples the memory of each part under load, to see whether it stays bounded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from shop_lab.testbed import Testbed
 
 SAMPLES = 36
-"""So many are enough, and one is dear: the pages that PostgreSQL's processes share are counted page by page."""
+"""More samples would use much CPU time: the kernel counts the pages that PostgreSQL's processes share one by one."""
 MEGABYTE = 2**20
 
 Sample = Mapping[str, float]
-"""Part → megabytes, pages that processes share divided among them."""
+"""Part → megabytes; a shared page is divided among its processes (PSS)."""
 
 
 @dataclass
@@ -24,14 +24,14 @@ class Memory:
     samples: list[Sample] = field(default_factory=list)
 
     def peak(self) -> Sample:
-        """Part → the most that it ever held."""
+        """Part → its largest sample, in megabytes."""
         parts = {part for sample in self.samples for part in sample}
         return {part: max(sample.get(part, 0.0) for sample in self.samples) for part in sorted(parts)}
 
     def growth(self, parts: Sequence[str]) -> float:
-        """By which percentage these parts' sum grew from the middle third of the time to the last.
+        """By how many percent the largest sum of these parts grew from the middle third of the time to the last third.
 
-        The first third is the time to fill: queues, caches, pools. What is bounded is full after it.
+        Queues, caches and pools may fill during the first third. If they are bounded, they are full after it.
         """
         sums = [sum(sample.get(part, 0.0) for part in parts) for sample in self.samples]
         third = len(sums) // 3
@@ -41,7 +41,7 @@ class Memory:
 
 @asynccontextmanager
 async def watched(testbed: Testbed, seconds: float) -> AsyncIterator[Memory]:
-    """Sample a stack's memory for as long as the context lasts, about SAMPLES times in so many seconds."""
+    """Sample a stack's memory while the context lasts, about SAMPLES times in `seconds` seconds."""
     memory = Memory()
 
     async def sample() -> None:

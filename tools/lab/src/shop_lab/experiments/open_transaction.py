@@ -1,4 +1,4 @@
-"""A transaction is held open for long in the database of a busy relay: it stays as fast, and skips nothing."""
+"""A transaction stays open for long in the database of a busy relay. The relay must keep its speed and skip no row."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ EVERY_SECONDS = 10.0
 BACKLOG = 20_000
 TRANSACTIONS_PER_SECOND = 100.0
 CALM_SHARE = 0.2
-"""How long the relay is measured before and after, each, of the time for which the transaction is open."""
+"""The relay is measured for this share of `minutes` before the open transaction, and again after it."""
 OVERHEAD = 1.6
-"""How much longer it takes than the times to measure: backlogs have to be written, and read again."""
+"""The run takes this many times as long as its measurements, because backlogs must be written, and read again."""
 
 
 async def run(experiment: Experiment, minutes: float) -> Outcome:
-    """Without, with, without, on one stack. The probe ends with an error if a row is missing or out of order."""
+    """Measure without, with and without the open transaction, on one stack.
+
+    Raises UserError if a row is missing or out of order.
+    """
     testbed, seconds = experiment.testbed, 60 * minutes
     experiment.log(f"a relay at work, a transaction open for {minutes:g} minutes of it")
     async with (
@@ -43,7 +46,7 @@ async def run(experiment: Experiment, minutes: float) -> Outcome:
 
 
 def verdict_on(found: dict[str, Any]) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     without = median([*found["before"], *found["after"]])
     with_it: Sequence[float] = found["open"]
     last = with_it[-max(1, len(with_it) // 4) :]

@@ -1,4 +1,4 @@
-"""What an experiment found: numbers with what they must be, and the oracle's verdict over everything that was done."""
+"""The outcome of an experiment: measured numbers with their limits, and the oracle's verdict."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ Ruling = Literal["holds", "short", "vacuous"]
 SENTENCES: Mapping[Ruling, str] = {
     "holds": "[bold green]Proved.[/]",
     "short": "[bold red]Not proved.[/]",
-    "vacuous": "[bold yellow]Vacuous: nothing is proved, for not every fault was seen to bite.[/]",
+    "vacuous": "[bold yellow]Vacuous: nothing is proved, because some faults had no visible effect.[/]",
 }
 
 
 def at_most(name: str, value: float, bound: float, unit: str = "") -> Value:
-    """A number that must not be above its bound."""
+    """A number with an upper limit."""
     return Value(name, value, bound, bound, unit=unit)
 
 
 def at_least(name: str, value: float, bound: float, unit: str = "") -> Value:
-    """A number that must not be below its bound."""
+    """A number with a lower limit."""
     return Value(name, value, bound, bound, most=False, unit=unit)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an experiment. `verdict` is None where no order was placed."""
+    """The outcome of an experiment. `verdict` is None if no order was placed."""
 
     values: Sequence[Value]
     verdict: Verdict | None
     detail: Mapping[str, Any] = field(default_factory=dict)
-    """Numbers behind the values, for machines and the curious."""
+    """The numbers that the values are computed from."""
     seen: Sequence[Value] = ()
-    """How often the faults were seen to bite. Where one of these numbers is too small, the others prove nothing."""
+    """How often the faults had an effect. If one of these numbers is too small, the other numbers prove nothing."""
 
     @property
     def ruling(self) -> Ruling:
-        """`short` if a number is not what it must be or the oracle found something, else `vacuous` or `holds`."""
+        """`short`: a number is outside its limit, or the oracle found a violation; else `vacuous` or `holds`."""
         met = all(value.holds for value in self.values) and (self.verdict is None or self.verdict.holds)
         if not met:
             return "short"
@@ -51,17 +51,17 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        """Whether every number is what it must be, the faults bit, and the oracle found nothing."""
+        """Whether every number is within its limit, every fault had an effect, and the oracle found no violation."""
         return self.ruling == "holds"
 
     @property
     def reasons(self) -> list[str]:
-        """Why it does not hold, one sentence each; what the oracle found is told by itself."""
+        """The numbers outside their limits, one sentence each. The oracle's violations are reported separately."""
         failed = [value for value in (*self.values, *self.seen) if not value.holds]
         return [f"{value.name}: {value.value:g}, must be {limit(value, value.must)}" for value in failed]
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """The outcome as JSON."""
         return {
             "holds": self.holds,
             "ruling": self.ruling,
@@ -74,7 +74,7 @@ class Outcome:
 
 
 def print_outcome(outcome: Outcome, title: str, console: Console) -> None:
-    """One row per number; then what the oracle says; then one sentence."""
+    """Print one row per number, then the oracle's verdict, then one sentence."""
     table = Table(title=title, title_justify="left")
     for column in ("what", "seen", "must be"):
         table.add_column(column, justify="left" if column == "what" else "right")

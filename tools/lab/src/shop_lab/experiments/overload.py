@@ -1,4 +1,4 @@
-"""Ten times as many orders as the shop can do: it refuses most at once, and does the rest as fast as ever."""
+"""Ten times as many orders as the shop can process: it must refuse most of them early, and confirm the rest as fast."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from shop_stack.ports import SERVICES
 
 TIMES = 10
 PEAK_ORDERS, PEAK_TRIES = 3_000, 3
-"""Before the rush, and as often after it. One try says little, and so do three of one moment: on one machine they lay
-between 180 and 304 orders a second within half an hour."""
+"""The sustainable rate is measured PEAK_TRIES times before the overload, and as often after it. Results vary with the
+machine's speed: they were between 180 and 304 orders per second within half an hour."""
 WARM_UP_ORDERS = 1_500
 GOODPUT = 0.8
 DRAIN_SECONDS = 60.0
@@ -33,48 +33,48 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast orders were done, and how fast the machine was meanwhile."""
+    """How fast orders were processed, and how fast the machine was at that time."""
 
     rate: float
     """Orders confirmed per second."""
     yardstick: float
-    """CPU milliseconds that an order cost the card processor, which does the same for each, whatever the shop does."""
+    """CPU milliseconds per order of the card processor. Its work per order is always the same."""
 
     @property
     def at_one_speed(self) -> float:
-        """The rate, with that of the machine taken out: what the card processor had to do in a second, in ms."""
+        """The rate without the effect of the machine's speed: CPU milliseconds of the card processor per second."""
         return self.rate * self.yardstick
 
 
 @dataclass(frozen=True)
 class Rush:
-    """What was seen of a rush of customers."""
+    """The results of an overload."""
 
     seconds: float
     sent: Sent
     sought: float
-    """Orders per second that the shop could do before it: a tenth of what came."""
+    """The sustainable rate before the overload, orders per second. Ten times as many orders arrive."""
     tries: Sequence[Pace]
-    """What it can do, before and after it, with all orders waiting at once."""
+    """The sustainable rate, measured before and after the overload, with all orders waiting at once."""
     goodput: Pace
-    """What it did while the rush went on."""
+    """The rate during the overload."""
     drained: float
-    """Seconds from its end until no order was PENDING."""
+    """Seconds from the end of the overload until no order was PENDING."""
     memory: Memory
 
     @property
     def share(self) -> float:
-        """The goodput, of what the shop can do. A minute later the machine may be a third faster, or slower."""
+        """The goodput, as a share of the sustainable rate. The machine's speed may change by a third in a minute."""
         return self.goodput.at_one_speed / median(pace.at_one_speed for pace in self.tries)
 
     @property
     def peak(self) -> float:
-        """Orders per second that the shop can do."""
+        """The sustainable rate, orders per second."""
         return median(pace.rate for pace in self.tries)
 
 
 async def run(experiment: Experiment, minutes: float) -> Outcome:
-    """Look for the rate that the shop can sustain, then send ten times as many; who is refused goes away for good."""
+    """Measure the sustainable rate, then send ten times as many orders. A customer whose order is refused leaves."""
     experiment.log("warming up")
     await trial.place(experiment.testbed, WARM_UP_ORDERS, 0)
     rush = await _rush(experiment, await _tries(experiment), 60 * minutes)
@@ -117,7 +117,7 @@ async def _drained(testbed: Testbed) -> None:
 
 
 def verdict_on(rush: Rush, verdict: Verdict) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     sent = rush.sent
     came = (sent.asked + sent.left) / rush.seconds
     values = [

@@ -1,5 +1,5 @@
-"""A consumer's replicas join and leave, over and over, under load: nothing is doubled, lost or overtaken, and no
-partition stands still for long."""
+"""A consumer's replicas join and leave repeatedly under load. No event may be lost, handled twice or overtaken, and no
+partition may stall for long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shop_lab.replicas import Replica
 from shop_oracle.report import Verdict
 
 SESSION_SECONDS = 10.0
-"""How long the broker waits for a member that says nothing: the chassis' default, which the services run with here."""
+"""The chassis' session timeout, with which the services run here: the broker waits so long for a silent member."""
 MARGIN_SECONDS = 2.0
 RATE = 15.0
 CRASH_SHARE = 0.05
@@ -24,7 +24,7 @@ AT_A_TIME = 2
 
 
 async def run(experiment: Experiment, service: str, joins: int) -> Outcome:
-    """Two replicas of `service` come and go beside the one that stays, one in twenty by `kill -9`."""
+    """Start and stop two replicas of `service`, in addition to the one that stays. One stop in twenty is `kill -9`."""
     testbed = experiment.testbed
     more = [one for one in replicas.beside(testbed.stack, AT_A_TIME) if one.service == service]
     churn = Churn(CRASH_SHARE)
@@ -57,7 +57,7 @@ async def run(experiment: Experiment, service: str, joins: int) -> Outcome:
 def verdict_on(
     wanted: int, joined: int, stall: Stall, verdict: Verdict, detail: dict[str, object]
 ) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     values = [
         at_least("replicas that joined, and left again", joined, wanted),
         at_most("longest stall of a partition", stall.seconds, SESSION_SECONDS + MARGIN_SECONDS, "s"),

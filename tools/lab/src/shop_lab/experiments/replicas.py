@@ -1,4 +1,4 @@
-"""Four replicas of every service, some of which come, go and crash all the time, under orders of every outcome."""
+"""Four replicas of every service under orders of every outcome. Some of them start, stop and crash all the time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CRASH_SHARE = 0.3
 AT_A_TIME = 2
 TAKEOVER_SECONDS = 10.0
 SETTINGS = {"DATABASE_POOL_SIZE": "2"}
-"""PostgreSQL takes a hundred connections, and there are twenty processes."""
+"""PostgreSQL accepts a hundred connections, and there are twenty processes."""
 
 
 async def run(experiment: Experiment, minutes: float) -> Outcome:
-    """First crashes in calm, to see how soon a relay's share is taken over; then `minutes` of coming and going."""
+    """First kill one replica of each service, to measure how soon others own its shards; then `minutes` of churn."""
     testbed = experiment.testbed
     churn = Churn(CRASH_SHARE)
     experiment.log(f"starting {REPLICAS} replicas of every service")
@@ -49,7 +49,7 @@ async def run(experiment: Experiment, minutes: float) -> Outcome:
 
 
 def verdict_on(waits: Sequence[float], verdict: Verdict, detail: dict[str, object]) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     violations = {ruling.name: len(ruling.judgement.violations) for ruling in verdict.rulings}
     values = [
         at_most("a dead relay's share is taken over, the slowest of them", max(waits), TAKEOVER_SECONDS, "s"),

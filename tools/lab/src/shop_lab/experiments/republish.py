@@ -1,4 +1,4 @@
-"""Kafka's volume is destroyed in the middle of business: the outboxes fill the topics again, and no order is lost."""
+"""Kafka's data is deleted under load. The outboxes must fill the topics again, and no order may be lost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from shop_stack.target import Target
 
 RATE = 25.0
 IN_HAND_SECONDS = 31.0
-"""A relay gives up a page that the broker does not take after 30 s. One read before `republish` holds later events of
-keys whose earlier ones are sent again: were there topics, it would go out first."""
+"""A relay stops sending a page after 30 s without an acknowledgement. A page that it read before `republish` has later
+events of keys whose earlier events are sent again. If the topics existed, this page would be sent first."""
 
 
 async def run(experiment: Experiment, orders: int) -> Outcome:
-    """A third of the orders before, a third while Kafka is away and republishing, a third after."""
+    """A third of the orders is placed before, a third while Kafka has no data, a third after its topics are back."""
     testbed = experiment.testbed
     async with background_orders.running(testbed.target, RATE) as placed:
 
@@ -47,7 +47,7 @@ async def run(experiment: Experiment, orders: int) -> Outcome:
 
 
 def verdict_on(evidence: Evidence, verdict: Verdict, detail: dict[str, object]) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     told = {one.order_id for one in evidence.requests if one.operation == "place-order" and one.status == 202}
     ended = {order.id for order in evidence.ended_orders()}
     values = [
@@ -58,12 +58,12 @@ def verdict_on(evidence: Evidence, verdict: Verdict, detail: dict[str, object]) 
 
 
 async def lose_everything_in_kafka(stack: Stack) -> None:
-    """Crash the broker, delete its data, start an empty one. It has no topics yet, so that nothing is sent."""
+    """Kill the broker, delete its data, start an empty broker. It has no topics yet, so nothing can be sent."""
     await embedded.kill(stack, KAFKA)
     shutil.rmtree(stack.broker.data)
     await embedded.start(stack, KAFKA)
 
 
 async def republish(target: Target) -> Mapping[str, int]:
-    """What `shop republish` does, for every service: service → events that it sends again."""
+    """Republish every service, as `shop republish` does. Returns service → events that it sends again."""
     return {name: await asyncio.to_thread(admin.republish, target, name) for name in target.service_urls}

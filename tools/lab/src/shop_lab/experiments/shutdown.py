@@ -1,4 +1,4 @@
-"""SIGTERM to each service in turn, under load: it ends in time, fails no request, and hardly anything comes twice."""
+"""SIGTERM to each service in turn under load: it must end in time, fail no request, and cause few redeliveries."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from shop_stack.target import Target
 
 END_SECONDS = 10.0
 BATCH = 500
-"""The most messages of one consumer's transaction: the chassis' default, which the services run with here."""
+"""The most messages of one transaction of a consumer: the chassis' default, with which the services run here."""
 BUYERS = 6
 LOOK_PAUSE = 0.05
 PATIENCE = 30.0
 SETTLING = 4.0
-"""Seconds in which a group goes on after a member has left, and what is delivered again arrives."""
+"""Seconds in which a group divides its partitions after a member has left, and redelivered events arrive."""
 SIGHTS = {
     "orders": "/prices?limit=5",
     "inventory": f"/products/{CATALOGUE[0].sku}",
@@ -38,9 +38,9 @@ SIGHTS = {
     "notifications": "/notifications?limit=5",
     "analytics": "/reports/orders-by-state",
 }
-"""What is read of each service while it ends."""
+"""Service → the path that clients read while the service ends."""
 SIGHT = "/openapi.json"
-"""The same of every other service."""
+"""The path for every other service."""
 
 ReplicaPorts = Mapping[str, Sequence[int]]
 """Service → the ports of its two replicas."""
@@ -48,17 +48,17 @@ ReplicaPorts = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class Ending:
-    """What was seen of one service's end."""
+    """The results of ending one service."""
 
     service: str
     seconds: float
-    """From SIGTERM until the process was gone."""
+    """Seconds from SIGTERM until the process had ended."""
     redelivered: Mapping[str, int]
-    """Service → events that were delivered to it again meanwhile."""
+    """Service → events that were delivered to it again in this time."""
 
 
 async def run(experiment: Experiment, rounds: int) -> Outcome:
-    """Two replicas of every service; the first of each is ended and started again, `rounds` times."""
+    """Run two replicas of every service. End the first replica of each and start it again, `rounds` times."""
     testbed = experiment.testbed
     endings: list[Ending] = []
     experiment.log("starting a second replica of every service")
@@ -76,7 +76,7 @@ async def run(experiment: Experiment, rounds: int) -> Outcome:
 
 @asynccontextmanager
 async def visited(target: Target, replicas: ReplicaPorts) -> AsyncIterator[Sequence[Client]]:
-    """Clients read from each service, and others place orders, until the context ends."""
+    """Have clients read from each service and place orders until the context ends. Yields the clients."""
     readers = {service: Client(ports) for service, ports in replicas.items()}
     buyers = [Client(replicas["orders"]) for _ in range(BUYERS)]
     closing = asyncio.Event()
@@ -101,14 +101,14 @@ async def visited(target: Target, replicas: ReplicaPorts) -> AsyncIterator[Seque
 
 
 def _wishes(seed: int) -> list[Plan]:
-    """More orders than an experiment needs; none is cancelled, and none is of the scarce product."""
+    """More plans than an experiment needs. None is cancelled, and none needs the scarce product."""
     plans = plan_run(run_name(seed), 20_000, seed).plans
     on_sale = {product.sku for product in CATALOGUE}
     return [plan for plan in plans if plan.cancel_after is None and {sku for sku, _ in plan.lines} <= on_sale]
 
 
 async def end(stack: Stack, service: str, replicas: ReplicaPorts) -> Ending:
-    """SIGTERM to a service's first process, and a new one in its place."""
+    """Send SIGTERM to a service's first process, and start a new one. Returns the results."""
     before = {name: await duplicates.read(ports) for name, ports in replicas.items()}
     began = time.monotonic()
     await stack.daemon(service).stop(signal.SIGTERM, PATIENCE)
@@ -123,7 +123,7 @@ async def end(stack: Stack, service: str, replicas: ReplicaPorts) -> Ending:
 
 
 def verdict_on(endings: Sequence[Ending], crowd: Sequence[Client], verdict: Verdict) -> Outcome:
-    """Hold what was seen against what must be."""
+    """Compare the results with their limits."""
     failures = sum((client.failures for client in crowd), Counter[str]())
     values = [
         at_least("requests that were answered", sum(client.answers for client in crowd), 1),

@@ -1,4 +1,4 @@
-"""How long a partition that had something to read stood still."""
+"""Finds the longest time for which a partition with unread messages was not read."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from shop_lab.testbed import Testbed
 from shop_observe.kafka_log import Entry
 
 Taken = Mapping[tuple[str, str], float]
-"""(source, event id) → when a group's transaction with it was committed, seconds since the epoch."""
+"""(source, event id) → commit time of the transaction in which a group handled it, seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A time in which nothing was taken from a partition although there was something."""
+    """A time in which no message of a partition was handled although there were some."""
 
     seconds: float
     until: str
-    """The message that ended it, such as ``orders.order.v1[3]@17``; empty if nothing was taken at all."""
+    """The message that ended it, such as ``orders.order.v1[3]@17``; empty if no message was handled."""
     since: float = 0.0
     """When it began, in seconds since the epoch."""
 
 
 def longest(entries: Iterable[Entry], taken: Taken) -> Stall:
-    """The longest stall of a group. `entries` stand in the order of their partitions.
+    """The longest stall of a group. The entries of a partition must be in order.
 
-    A message is waited for from when it was sent, or the one before it was taken, whichever is later, until it is
-    taken itself. Messages that the group did not take (ignored types) count for nothing.
+    A message waits from the time at which it was sent, or at which the message before it was handled, whichever is
+    later, until it is handled itself. Messages that the group ignores do not count.
     """
     found = Stall(0.0, "")
     latest: dict[tuple[str, int], float] = {}
@@ -43,7 +43,7 @@ def longest(entries: Iterable[Entry], taken: Taken) -> Stall:
 
 
 async def taken_by(testbed: Testbed, service: str) -> Taken:
-    """What a service took, and when, by PostgreSQL's clock, which is this machine's."""
+    """The events that a service handled, with their times by PostgreSQL's clock, which is that of this machine."""
     async with testbed.database(service) as database:
         rows = await database.fetch(_TAKEN)
     return {(row["source"], row["id"]): row["at"] for row in rows}

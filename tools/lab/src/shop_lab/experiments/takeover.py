@@ -1,4 +1,4 @@
-"""How long no relay sends the share of the outbox that a dead relay owned."""
+"""Measures how long no relay sends the shards of a killed relay."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ PATIENCE = 60.0
 LOOK_SECONDS = 0.05
 
 Owners = Sequence[str | None]
-"""The owner of each shard of an outbox, None if it has none."""
+"""The owner of each shard of an outbox; None if it has none."""
 
 
 async def seconds_after_crash(testbed: Testbed, victim: Replica, relays: int) -> float:
-    """Kill a replica; seconds until every shard that it held is held by another. `relays` is how many there are."""
+    """Kill a replica. Returns the seconds until other relays own all its shards. `relays` is the number of relays.
+
+    Raises UserError if that takes more than PATIENCE seconds.
+    """
     async with testbed.database(victim.service) as database:
         before = await _owners(database)
         since = time.monotonic()
@@ -34,7 +37,7 @@ async def seconds_after_crash(testbed: Testbed, victim: Replica, relays: int) ->
 
 
 def taken_over(before: Owners, now: Owners) -> bool:
-    """Whether one of the owners is gone, and none of the shards is left without one."""
+    """Whether an owner is gone, and every shard has an owner."""
     return None not in now and bool(set(before) - set(now))
 
 

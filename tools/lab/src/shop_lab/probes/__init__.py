@@ -1,6 +1,6 @@
-"""Small programs that the benchmark runs in a service's own environment, so that they use what the services use.
+"""Programs that the benchmark runs in the environment of a service, so that they use the same libraries.
 
-Each takes its settings as one JSON object on the command line and prints its result as one JSON object.
+Each takes its settings as one JSON object on the command line, and prints its result as one JSON object.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ import uvloop
 
 
 def main(probe: Callable[..., Coroutine[Any, Any, dict[str, Any]]]) -> None:
-    """Run a probe with the settings of the command line, on the event loop that the services have."""
+    """Run a probe with the settings of the command line, on the same event loop as the services."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(probe(**json.loads(sys.argv[1])))))

@@ -1,4 +1,4 @@
-"""The baseline's Kafka half: an order's bytes through bare aiokafka, sent once and read by five groups."""
+"""The Kafka part of the baseline: plain aiokafka sends an order's messages once, and five groups read them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from shop_lab.probes import main
 from shop_lab.probes.messages import READERS, Kind, Message, messages_of
 
 IN_FLIGHT = 500
-"""Messages that are sent before the answers to them are awaited: as many as a service's batch."""
+"""Messages that are sent before their acknowledgements are awaited: as many as in a service's batch."""
 
 
 async def through(bootstrap: str, prefix: str, orders: int, kinds: list[list[str]]) -> dict[str, Any]:
     """Send the messages of `orders` orders to the topics `prefix` + name, and read them in five groups.
 
-    `kinds` are [type, topic, value]. Returns wall and CPU seconds, connecting left out.
+    `kinds` are [type, topic, value]. Returns wall and CPU seconds, without the time to connect.
     """
     events = [Kind(type, prefix + topic, value.encode()) for type, topic, value in kinds]
     messages = list(messages_of(events, orders))

@@ -1,4 +1,4 @@
-"""The bare path: the commits and Kafka hops between an order's request and its confirmation, one after the other."""
+"""The bare path: the commits and Kafka hops from an order's request to its confirmation, one after another."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ PATH = (
     ),
     ("orders: confirm_order", None, None, None),
 )
-"""Transactions by their names in the script, each with the event that is sent after them: type, topic, data.
+"""(name of the transaction in the script, event that is sent after it: type, topic, data).
 
-Opening the payment is beside the path; it is done untimed, for the next steps need its row."""
+The transaction that opens the payment is not on the path. It is done untimed, because the next steps need its row."""
 UNTIMED = "payments: open_payment"
 
 
 async def walk(
     bootstrap: str, prefix: str, database: str, script: str, values: dict[str, str], orders: int
 ) -> dict[str, Any]:
-    """Walk the path for `orders` orders; returns the seconds of each."""
+    """Walk the path for `orders` orders. Returns the sorted seconds of each."""
     steps = transactions(Path(script))
     connection = await asyncpg.connect(database)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
@@ -64,7 +64,7 @@ async def walk(
     await producer.stop()
     await consumer.stop()
     await connection.close()
-    return {"seconds": sorted(seconds[10:])}  # the first ones prepare statements and fetch metadata
+    return {"seconds": sorted(seconds[10:])}  # the first ten prepare statements and fetch metadata
 
 
 async def _commit(

@@ -1,4 +1,4 @@
-"""How many durable effects per second one consumer of the chassis has: inbox, state and outbox for each event."""
+"""The durable effects per second of one consumer of the chassis: inbox, state and outbox for each event."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STATE = text(
 
 
 async def happen(tx: Transaction, events: Batch[Seen]) -> None:
-    """One state change and one published event for each."""
+    """One state change and one published event for each event."""
     things = sorted(events, key=lambda event: event.data.thing)
     await tx.connection.execute(
         _STATE,
@@ -44,7 +44,7 @@ async def happen(tx: Transaction, events: Batch[Seen]) -> None:
 
 
 class Timed(Inbox):
-    """An inbox that knows when it began and how much it took."""
+    """An inbox that records when it began, and how many messages it has handled."""
 
     began: float | None = None
     ended: float = 0.0
@@ -58,7 +58,7 @@ class Timed(Inbox):
 
 
 async def consume(database: str, bootstrap: str, topic: str, effects: int) -> dict[str, Any]:
-    """Effects per second of one consumer; the events lie in Kafka already."""
+    """Effects per second of one consumer. Kafka has all events before it starts. Raises SystemExit if one is lost."""
     vocabulary.use(topic)
     connection = await asyncpg.connect(database)
     await connection.execute(

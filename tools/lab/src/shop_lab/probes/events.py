@@ -1,4 +1,4 @@
-"""What the chassis' probes publish and consume: an event of an order confirmation's size."""
+"""The events that the probes publish and consume. They are as large as the event of an order's confirmation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Seen(ConsumedEvent, type=TYPE, topic=""):
 
 
 class Answered(PublishedEvent, type="bench.thing-answered.v1", topic="bench.answers", key="thing"):
-    """What a consumer publishes; no relay runs where it is used."""
+    """The event that the probe's consumer publishes. No relay sends it."""
 
     thing: str
     number: int
@@ -31,12 +31,12 @@ class Answered(PublishedEvent, type="bench.thing-answered.v1", topic="bench.answ
 
 
 def use(topic: str) -> None:
-    """Publish and consume on this topic: each measurement has one of its own."""
+    """Publish and consume on this topic. Each measurement has a topic of its own."""
     Happened.topic = Seen.topic = topic
 
 
 def settings(name: str, database: str, bootstrap: str) -> ServiceSettings:
-    """What a service of this name is told; all else is as it is by default."""
+    """The settings of a service of this name; all others have their defaults."""
     return ServiceSettings(
         service_name=name,
         database_url=SecretStr(database),

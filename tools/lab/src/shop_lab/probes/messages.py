@@ -1,4 +1,4 @@
-"""The messages that one confirmed order leaves in Kafka, as bare bytes."""
+"""The Kafka messages of one confirmed order, as bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READERS = {
         "notifications.notification.v1",
     ),
 }
-"""Consumer group → the topics that it reads of what an order leaves."""
+"""Consumer group → the topics of an order's messages that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent."""
+    """A message as it is sent."""
 
     topic: str
     key: bytes
@@ -42,7 +42,7 @@ class Message:
 
 
 def messages_of(kinds: list[Kind], orders: int) -> Iterator[Message]:
-    """The messages of so many orders, each order's in their order."""
+    """The messages of `orders` orders. The messages of one order are in their order."""
     for _ in range(orders):
         order_id = str(uuid.uuid4()).encode()
         for kind in kinds:
@@ -50,7 +50,7 @@ def messages_of(kinds: list[Kind], orders: int) -> Iterator[Message]:
 
 
 def headers_of(type: str, order_id: bytes) -> list[tuple[str, bytes]]:
-    """Headers of the size that the shop's have; their content does not matter here."""
+    """Headers as large as those of the shop. Their content does not matter."""
     name, _, version = type.rpartition(".")
     id = str(uuid.uuid4()).encode()
     return [

@@ -1,4 +1,4 @@
-"""Drains an outbox with the chassis' relay, and sends the same messages bare, in turn."""
+"""Drains an outbox with the chassis' relay, and sends the same messages with a plain producer, in turn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 async def drain(
     database: str, bootstrap: str, topic: str, bare_topic: str, rows: int, rounds: int
 ) -> dict[str, Any]:
-    """Rates in rows per second: of the bare producer, of the relay. Raises if a key's order was not kept."""
+    """Rates in rows per second: of the plain producer, of the relay. Raises SystemExit if a key is out of order."""
     events.use(topic)
     bare, relayed = [], []
     for _ in range(rounds):
@@ -83,7 +83,7 @@ async def _drained(url: str, bootstrap: str, rows: int) -> float:
 
 
 async def _bare(bootstrap: str, topic: str, rows: int) -> float:
-    """The same messages, made beforehand, a page at a time as the relay sends them."""
+    """Send the same messages with a plain producer, a page at a time like the relay. They are built beforehand."""
     now = datetime.now(UTC)
     messages = [_message(number, now) for number in range(rows)]
     producer = AIOKafkaProducer(
@@ -111,7 +111,7 @@ def _message(number: int, now: datetime) -> tuple[bytes, bytes, Headers]:
 
 
 async def check_order(bootstrap: str, topic: str, expected: int) -> None:
-    """Read everything back: on each key each number follows the one before, and a new round begins with the first."""
+    """Read all messages. For each key a number follows the one before, and a new round begins with the first."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     latest: dict[bytes, int] = {}

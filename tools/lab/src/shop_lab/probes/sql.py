@@ -1,4 +1,4 @@
-"""Reads a pgbench script, so that what it does can be done step by step."""
+"""Parses a pgbench script, so that its transactions can be executed one by one."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ VARIABLE = re.compile(r"(?<!:):([a-z]\w*)")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement with `$1::text` parameters, and the variables that go into them."""
+    """One statement with `$1::text` parameters, and the names of the variables that are their values."""
 
     text: str
     variables: tuple[str, ...]
 
     def arguments(self, values: Mapping[str, str]) -> list[str]:
-        """The parameters' values, all of them text."""
+        """The values of the parameters, all as text."""
         return [values[name] for name in self.variables]
 
 
 def transactions(script: Path) -> dict[str, list[list[Statement]]]:
-    """What the comment above it says → the transactions that follow, BEGIN and COMMIT left out."""
+    """Comment of the script → the transactions below it, without BEGIN and COMMIT."""
     found: dict[str, list[list[Statement]]] = {}
     name = ""
     for line in script.read_text().splitlines():
@@ -37,7 +37,7 @@ def transactions(script: Path) -> dict[str, list[list[Statement]]]:
 
 
 def statement(text: str) -> Statement:
-    """A statement of the script with its variables numbered."""
+    """A statement of the script whose variables are replaced by numbered parameters."""
     names = tuple(dict.fromkeys(VARIABLE.findall(text)))
     numbered = VARIABLE.sub(lambda match: f"${names.index(match[1]) + 1}::text", text)
     return Statement(numbered, names)

@@ -1,7 +1,7 @@
-"""A relay at work, before, while and after a transaction is held open in its database: how fast, and whether complete.
+"""The speed of a relay before, during and after a long open transaction in its database, and whether it skips rows.
 
-Rows come in small transactions all the time, as in business, so that the relay reads many small pages a second; and
-every few seconds as a backlog, on which its speed is measured.
+Rows are written in small transactions all the time, so that the relay reads many small pages per second. Every few
+seconds one transaction writes a backlog, on which the relay's speed is measured.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ async def work(
     backlog: int,
     transactions_per_second: float,
 ) -> dict[str, Any]:
-    """Rates in rows per second, a list for each of the three times; raises if a row is missing or out of order."""
+    """Rates in rows per second, a list for each of the three phases. Raises if a row is missing or out of order."""
     events.use(topic)
     outbox = Outbox(Database(database), KafkaPublisher({"bootstrap_servers": bootstrap}, "/prove"))
     pace = (every_seconds, backlog, 1 / transactions_per_second)
     running = asyncio.create_task(outbox.relay(database))
-    await outbox.drain(backlog)  # connects, and warms up
+    await outbox.drain(backlog)  # opens connections and warms up
     before = await outbox.measure(calm_seconds, *pace)
     async with held_open(database) as xid:
         while_open = await outbox.measure(open_seconds, *pace)
@@ -55,7 +55,7 @@ async def work(
 
 
 class Outbox:
-    """Numbered rows that go in, and their count when they come out."""
+    """Writes numbered rows, and counts those that the relay has sent."""
 
     def __init__(self, database: Database, publisher: KafkaPublisher) -> None:
         self.database, self.publisher = database, publisher
@@ -77,7 +77,7 @@ class Outbox:
         self._moved.set()
 
     async def measure(self, seconds: float, every: float, backlog: int, pause: float) -> list[float]:
-        """Rows per second with which the relay drained each backlog of this time."""
+        """Write a backlog every `every` seconds. Returns the rows per second with which the relay sent each."""
         rates, ends = [], time.monotonic() + seconds
         while time.monotonic() < ends:
             await self._trickle(every, pause)
@@ -85,7 +85,7 @@ class Outbox:
         return rates
 
     async def drain(self, rows: int) -> float:
-        """Write rows in one transaction, so that all are there at once; how many of them were sent per second."""
+        """Write rows in one transaction, so that all are visible at once. Returns the rows sent per second."""
         await self._write(rows)
         began = time.perf_counter()
         await self._all_sent()
@@ -116,7 +116,10 @@ class Outbox:
 
 @contextlib.asynccontextmanager
 async def held_open(url: str) -> Any:
-    """A transaction with an id and a snapshot that does nothing more: it holds up vacuum and every snapshot's xmin."""
+    """An open transaction with an id and a snapshot, which does nothing more. Yields its id.
+
+    While it is open, vacuum removes no newer dead rows, and the xmin of every snapshot stays where it is.
+    """
     connection = await asyncpg.connect(url)
     transaction = connection.transaction(isolation="repeatable_read")
     await transaction.start()

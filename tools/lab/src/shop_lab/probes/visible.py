@@ -1,4 +1,4 @@
-"""How long after a commit an event reaches its handler on an idle machine, and how long a bare message takes."""
+"""The latency from a commit to the event's handler on an idle machine, and the latency of a plain Kafka message."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from shop_lab.probes.events import TYPE, Happened, Seen, settings
 from shop_lab.probes.messages import headers_of
 
 PAUSE = (0.02, 0.08)
-"""Seconds between two messages: the system is idle in between."""
+"""Least and most seconds between two messages. The system is idle meanwhile."""
 arrived: dict[int, asyncio.Future[float]] = {}
 
 
 async def note(tx: Transaction, events: Batch[Seen]) -> None:
-    """When each was seen."""
+    """Record when each event reached its handler."""
     for event in events:
         if (waiting := arrived.pop(event.data.number, None)) is not None:
             waiting.set_result(time.perf_counter())
@@ -36,11 +36,11 @@ async def note(tx: Transaction, events: Batch[Seen]) -> None:
 async def compare(
     database: str, bootstrap: str, topic: str, bare_topic: str, samples: int, rounds: int
 ) -> dict[str, Any]:
-    """Seconds of each sample, bare and through the chassis, in turn."""
+    """Seconds of each sample through the chassis and with a plain client, in turn."""
     vocabulary.use(topic)
     bare: list[float] = []
     committed: list[float] = []
-    # A consumer takes from a topic what the topic's owner sent, so the service has the owner's name.
+    # A consumer accepts from a topic only events of the topic's owner, so the service has the owner's name.
     async with (
         _chassis(topic.partition(".")[0], database, bootstrap) as db,
         _kafka(bootstrap, bare_topic) as (producer, consumer),
@@ -82,7 +82,7 @@ async def _received(consumer: AIOKafkaConsumer, key: bytes) -> float:
 
 @asynccontextmanager
 async def _chassis(name: str, url: str, bootstrap: str) -> AsyncIterator[Database]:
-    """A whole service with one subscription, ready."""
+    """A complete service with one subscription, ready."""
     service = build_service(
         settings(name, url, bootstrap),
         router=APIRouter(),

@@ -1,7 +1,7 @@
-"""What must hold, always: nine pure functions from evidence to what was judged and what was violated.
+"""The nine invariants: pure functions, each from the evidence to a judgement.
 
-They stand in the order of the design, section 3. A violation names what it is about, what was expected and what was
-found.
+Their order and their numbers are those of docs/architecture.md. A violation names its subject, the expected value and
+the value that was found.
 """
 
 from __future__ import annotations
@@ -49,4 +49,4 @@ INVARIANTS: Sequence[Invariant] = (
     one_trace_per_order,
     projections_follow_the_log,
 )
-"""In the order and numbering of the design, from 1."""
+"""In the order of their numbers, from 1."""

@@ -1,4 +1,4 @@
-"""Invariant 6: what a service wrote was sent, and each subscriber took it."""
+"""Invariant 6: each event that a service wrote was sent, and each subscriber handled it or stored a dead letter."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
     events_on = {topic.name for topic in evidence.topics}
     for row in evidence.outbox:
         log = evidence.log if row.topic in events_on else evidence.copies
-        # Compaction keeps a key's newest event only, and that one tells everything.
+        # Compaction keeps only the newest event of a key, and that event contains the whole state.
         if row.event_id not in sent and row.topic not in compacted and log.remembers(row.time):
             judgement.expect(
                 False, f"event {row.event_id}", f"{row.type} of {row.key} on {row.topic}", "not sent"
             )
-    buried = {(letter.group, letter.place) for letter in evidence.dead_letters}
-    buried_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
+    stored = {(letter.group, letter.place) for letter in evidence.dead_letters}
+    stored_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
     readers = {topic.name: topic.readers for topic in evidence.topics}
     subscribers = subscribers_of(evidence)
     for entry in evidence.log.entries:
-        # No reader subscribes to a type that is not declared, so every reader of the topic must have put it aside.
+        # No reader subscribes to an undeclared type, so each reader of the topic must have stored a dead letter.
         for group in subscribers.get(entry.type, readers[entry.topic]):
             if (entry.source, entry.id) in evidence.inbox.get(group, ()):
                 continue
             place = entry.topic, entry.partition, entry.offset
-            if (group, place) not in buried and (group, entry.id) not in buried_ids:
+            if (group, place) not in stored and (group, entry.id) not in stored_ids:
                 expected = f"{entry.type or 'a message'} in the inbox or the dead letters of {group}"
                 judgement.violated(
-                    f"event {entry.id or entry.place}", expected, f"neither; it stands at {entry.place}"
+                    f"event {entry.id or entry.place}", expected, f"neither; the message is at {entry.place}"
                 )
     return judgement

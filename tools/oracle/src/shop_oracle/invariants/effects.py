@@ -12,7 +12,7 @@ from shop_oracle.evidence import Evidence
 from shop_oracle.invariants.judgement import Judgement
 
 ONCE_PER_ORDER = frozenset({*replay.STATES})
-"""Event types that an order has at most one of."""
+"""Event types of which an order has at most one event."""
 
 MESSAGE_OF = {"CONFIRMED": "confirmed", "REJECTED": "rejected", "CANCELLED": "cancelled"}
 
@@ -20,8 +20,8 @@ MESSAGE_OF = {"CONFIRMED": "confirmed", "REJECTED": "rejected", "CANCELLED": "ca
 def no_effect_happens_twice(evidence: Evidence) -> Judgement:
     """No effect happens twice
 
-    One reservation, one capture, one refund per order, one message per cause, one order per idempotency key of a
-    customer.
+    Per order: one reservation, one capture, one refund. Per cause: one message. Per idempotency key of a customer:
+    one order.
     """
     judgement = Judgement(f"{len(evidence.events())} events, {len(evidence.messages)} messages")
     for (kind, order_id), count in Counter((e.kind, e.reference) for e in evidence.ledger).items():
@@ -41,7 +41,7 @@ def no_effect_happens_twice(evidence: Evidence) -> Judgement:
 
 
 def orders_by_key(requests: Iterable[Request]) -> Mapping[tuple[str, str], set[str]]:
-    """(customer, idempotency key) → the orders that it was acknowledged with. A key belongs to its customer."""
+    """(customer, idempotency key) → ids of the acknowledged orders. Two customers may use the same key."""
     orders: dict[tuple[str, str], set[str]] = defaultdict(set)
     for request in requests:
         if request.operation == "place-order" and request.status == 202 and request.key:
@@ -50,7 +50,7 @@ def orders_by_key(requests: Iterable[Request]) -> Mapping[tuple[str, str], set[s
 
 
 def effects_in(entries: Iterable[Entry]) -> Mapping[tuple[str, str], set[str]]:
-    """(event type, order id) → ids of the events; a notification's type is followed by its kind."""
+    """(event type, order id) → ids of the events. The type of a notification is followed by its kind."""
     ids: dict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in entries:
         if entry.type in ONCE_PER_ORDER:

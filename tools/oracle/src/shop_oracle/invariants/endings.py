@@ -1,4 +1,4 @@
-"""Invariant 1: each order that a customer was told of ends once."""
+"""Invariant 1: each acknowledged order ends exactly once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shop_oracle.invariants.judgement import Judgement
 def every_acknowledged_order_ends_once(evidence: Evidence) -> Judgement:
     """Every acknowledged order ends exactly once
 
-    CONFIRMED, REJECTED or CANCELLED, in the database and in the log.
-    An order whose answer was lost on the way is held to the same.
+    The end is CONFIRMED, REJECTED or CANCELLED, in the database and in the log.
+    The invariant includes orders whose answer did not reach the client.
     """
     acknowledged = {r.order_id for r in evidence.requests if r.operation == "place-order" and r.status == 202}
     judgement = Judgement(f"{len(evidence.orders)} orders, {len(acknowledged)} acknowledged")
     for order_id in acknowledged - evidence.orders.keys():
         judgement.expect(
-            False, f"order {order_id}", "an order: a client was told that it is taken", "nothing"
+            False, f"order {order_id}", "an order: a client was told that it was accepted", "nothing"
         )
     endings = endings_in(evidence.events())
     for order in evidence.orders.values():
@@ -33,7 +33,7 @@ def every_acknowledged_order_ends_once(evidence: Evidence) -> Judgement:
             judgement.expect(told == expected, f"order {order.id}", f"the log tells {expected}", told)
     unknown = evidence.unknown_orders()
     for order_id in endings.keys() - evidence.orders.keys():
-        # An order that no service knows may be cancelled, so that its stock and its money go back.
+        # An order that the service `orders` does not know may be cancelled: its stock and money are returned.
         settled = order_id in unknown and "CONFIRMED" not in endings[order_id]
         judgement.expect(settled, f"order {order_id}", "an order: the log tells its end", "nothing")
     for request in evidence.requests:
@@ -46,7 +46,7 @@ def every_acknowledged_order_ends_once(evidence: Evidence) -> Judgement:
 
 
 def endings_in(entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """Order id → the terminal states that the log tells of, each event once."""
+    """Order id → its terminal states in the log. A repeated event counts once."""
     events = {(entry.key, entry.id): ENDINGS[entry.type] for entry in entries if entry.type in ENDINGS}
     told: dict[str, list[str]] = defaultdict(list)
     for (order_id, _), state in events.items():

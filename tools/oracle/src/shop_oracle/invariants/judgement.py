@@ -1,4 +1,4 @@
-"""What came of one invariant."""
+"""The result of one invariant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that is not as it must be."""
+    """One contradiction between the evidence and an invariant."""
 
     subject: str
     """Such as ``order 0198…`` or ``sku MUG``."""
@@ -17,16 +17,16 @@ class Violation:
 
 @dataclass(slots=True)
 class Judgement:
-    """What came of one invariant."""
+    """The result of one invariant."""
 
     judged: str
-    """How much was looked at, such as ``300 orders``."""
+    """How much was checked, such as ``300 orders``."""
     violations: list[Violation] = field(default_factory=list)
     unjudged: str = ""
-    """Why it, or a part of it, could not be judged."""
+    """Why the invariant, or a part of it, could not be judged; empty if all of it was."""
 
     def expect(self, holds: bool, subject: str, expected: object, found: object) -> None:
-        """Note a violation unless it holds."""
+        """Add a violation unless `holds`."""
         if not holds:
             self.violated(subject, expected, found)
 

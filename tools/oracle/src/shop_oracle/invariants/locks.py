@@ -1,4 +1,4 @@
-"""Invariant 7: nothing waits for something that never comes."""
+"""Invariant 7: no order, stock, payment, refund or message stays unfinished."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from shop_oracle.evidence import Evidence
 from shop_oracle.invariants.judgement import Judgement
 
 DEADLINE_GRACE = timedelta(seconds=15)
-"""How long after its deadline an order may still be PENDING: the sweeper's turn, on a busy machine."""
+"""How long after its deadline an order may still be PENDING: the job that cancels it may be late on a busy machine."""
 
 UNFINISHED_PAYMENTS = frozenset({"AWAITING", "DUE", "CAPTURING", "CANCELLING"})
-"""States in which a payment waits for something. OPENED is none of them: no stock, no payment."""
+"""States of an unfinished payment. OPENED is not one of them: without reserved stock the order needs no payment."""
 
 
 def nothing_stays_locked(evidence: Evidence) -> Judgement:
     """Nothing stays locked
 
-    No reservation and no PENDING without a live saga, no refund and no message that stays unfinished.
+    Reserved stock and unfinished payments belong to PENDING orders only. No order is PENDING after its deadline.
+    Each refund and each message is finished.
     """
     judgement = Judgement(f"{len(evidence.orders)} orders, {len(evidence.reservations)} reservations")
     for order in evidence.orders.values():
@@ -41,6 +42,6 @@ def nothing_stays_locked(evidence: Evidence) -> Judgement:
         done = refund.state == "REFUNDED"
         judgement.expect(done, f"order {refund.order_id}", "the refund made", refund.state)
     for message in evidence.messages:
-        done = message.state in ("SENT", "FAILED")  # FAILED: it has no address, and an alert tells so
+        done = message.state in ("SENT", "FAILED")  # FAILED: it has no address, and an alert reports it
         judgement.expect(done, f"order {message.order_id}", f"message `{message.kind}` sent", message.state)
     return judgement

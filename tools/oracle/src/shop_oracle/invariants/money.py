@@ -1,4 +1,4 @@
-"""Invariant 3: money is kept for confirmed orders, and for no others."""
+"""Invariant 3: money is kept for confirmed orders only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shop_oracle.invariants.judgement import Judgement
 def money_is_conserved(evidence: Evidence) -> Judgement:
     """Money is conserved: charged ⇔ confirmed, or refunded
 
-    The processor's ledger = captured - refunded, order by order.
+    For each order: the processor's ledger = captured - refunded.
     """
     judgement = Judgement(f"{len(evidence.ledger)} ledger entries, {len(evidence.payments)} payments")
     kept: dict[str, Counter[str]] = defaultdict(Counter)
@@ -44,7 +44,7 @@ def money_is_conserved(evidence: Evidence) -> Judgement:
 
 
 def left_of_charges(ledger: Iterable[Movement]) -> Mapping[str, int]:
-    """Charge id → what was charged and not given back."""
+    """Charge id → minor units that were charged and not refunded."""
     left: Counter[str] = Counter()
     for entry in ledger:
         left[entry.charge_id] += entry.amount_minor if entry.kind == "charge" else -entry.amount_minor
@@ -52,7 +52,7 @@ def left_of_charges(ledger: Iterable[Movement]) -> Mapping[str, int]:
 
 
 def money_in(entries: Iterable[Entry]) -> Mapping[str, Counter[str]]:
-    """Order id → currency → captured - refunded, each event once."""
+    """Order id → currency → captured - refunded, in minor units. A repeated event counts once."""
     signs = {"payments.payment-captured.v1": 1, "payments.payment-refunded.v1": -1}
     told: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in {entry.id: entry for entry in entries if entry.type in signs}.values():

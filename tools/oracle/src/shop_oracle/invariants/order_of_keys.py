@@ -1,4 +1,4 @@
-"""Invariant 5: the events of a key stand in their order."""
+"""Invariant 5: the events of a key are in the order of their versions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from shop_oracle.invariants.judgement import Judgement
 def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
     """No key is out of order on any topic
 
-    Versions rise from event to event. A repetition of an event does not count, nor does the same state that is
-    published again on a compacted topic. A key stays on its partition, unless its topic was widened.
+    The version grows from event to event. A repeated event is ignored. On a compacted topic the same state may be
+    published again. A key stays on its partition, unless partitions were added to its topic.
     """
     judgement = Judgement("")
     declared = {type_ for topic in evidence.topics for type_ in topic.events}
@@ -25,11 +25,11 @@ def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
         if entry.type not in declared or not entry.id or entry.id in seen or not isinstance(version, int):
             continue
         seen.add(entry.id)
-        # Notifications stand under their order's key, and each is an aggregate of its own.
+        # The key of a notification is its order, but each notification is an aggregate of its own.
         line = entry.topic, entry.key, data.get("notification_id", "")
         if before := latest.get(line):
             place = f"{entry.topic} key {entry.key}"
-            again = topics[entry.topic].compacted and tells_the_same(before, entry)
+            again = topics[entry.topic].compacted and has_the_same_content(before, entry)
             if version <= versions[line] and not again:
                 expected = f"{entry.type} after version {versions[line]} of {before.place}"
                 judgement.violated(place, expected, f"version {version} at {entry.place}")
@@ -41,16 +41,16 @@ def no_key_is_out_of_order(evidence: Evidence) -> Judgement:
     return judgement
 
 
-def tells_the_same(before: Entry, after: Entry) -> bool:
-    """Whether two events of a key are of one type and carry the same data, its version among it."""
+def has_the_same_content(before: Entry, after: Entry) -> bool:
+    """Whether two events of a key have the same type and the same data, including the version."""
     return before.type == after.type and before.data == after.data
 
 
 def may_follow(before: int, after: int, declared: int, present: int) -> bool:
-    """Whether a key may go from one partition of a topic to another.
+    """Whether the events of a key may move from partition `before` of a topic to partition `after`.
 
-    Only by widening, from the declared number of partitions or a multiple to one of its own multiples up to the
-    present one: then a key stays where it is or goes to a partition that is new.
+    They may only if partitions were added: from the `declared` number, each time to a multiple of the number before,
+    up to the `present` number. Then a key stays on its partition or moves to a new one.
     """
     earlier = [n for n in range(declared, present, declared) if present % n == 0]
     return before == after or any(before < n <= after and after % n == before for n in earlier)

@@ -1,4 +1,4 @@
-"""Invariant 9: what analytics tells is what the log tells."""
+"""Invariant 9: the tables and reports of analytics agree with the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shop_oracle.invariants.judgement import Judgement
 def projections_follow_the_log(evidence: Evidence) -> Judgement:
     """Projections = projections rebuilt from offset 0
 
-    Order by order, and report by report.
+    Compared for each order, and for each report.
     """
     judgement = Judgement(f"{len(evidence.facts)} facts, {len(evidence.reports)} reports")
     if evidence.log.gone_before:

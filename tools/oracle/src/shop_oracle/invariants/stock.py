@@ -1,4 +1,4 @@
-"""Invariant 2: stock is neither lost nor made."""
+"""Invariant 2: no stock is lost or created."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from shop_oracle.invariants.judgement import Judgement
 def stock_is_conserved(evidence: Evidence) -> Judgement:
     """Stock is conserved
 
-    `initial + replenished = on_hand + sold`, never `on_hand < reserved`, never negative. The counts are the
-    sums of the reservations, and these end as their orders do.
+    `initial + replenished = on_hand + sold`. `on_hand` is at least `reserved`, and no count is negative. `reserved`
+    and `sold` are sums over the reservations. Each reservation ends as its order ends.
     """
     judgement = Judgement(f"{len(evidence.products)} products, {len(evidence.reservations)} reservations")
     held, sold = pieces_in(evidence, "RESERVED"), pieces_in(evidence, "COMMITTED")

@@ -8,7 +8,7 @@ from shop_oracle.evidence import Evidence
 
 
 def subscribers_of(evidence: Evidence) -> Mapping[str, list[str]]:
-    """Declared event type → the groups that say they react to it; others skip it knowingly."""
+    """Declared event type → the groups that subscribe to it. Other readers of the topic skip it on purpose."""
     return {
         type_: [group for group in topic.readers if type_ in evidence.subscriptions.get(group, ())]
         for topic in evidence.topics

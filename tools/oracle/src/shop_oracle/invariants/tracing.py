@@ -1,4 +1,4 @@
-"""Invariant 8: the spans of an order are one trace."""
+"""Invariant 8: the spans of an order form one connected trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shop_oracle.invariants.subscribers import subscribers_of
 def one_trace_per_order(evidence: Evidence) -> Judgement:
     """One connected trace per order, across all services
 
-    All of its spans hang from one root, and every service that had a part in it is among them.
+    All spans have one root. Every service that published or handled an event of the order has a span.
     """
     sample = evidence.traces.of_order
     judgement = Judgement(f"{len(sample)} orders sampled", unjudged=evidence.traces.unjudged)
@@ -28,7 +28,7 @@ def one_trace_per_order(evidence: Evidence) -> Judgement:
 
 
 def services_of(evidence: Evidence, orders: Iterable[str]) -> Mapping[str, set[str]]:
-    """Order id → the services that published or took an event of it."""
+    """Order id → the services that published or handled an event of the order."""
     services: dict[str, set[str]] = {order_id: set() for order_id in orders}
     subscribers = subscribers_of(evidence)
     for entry in evidence.events():

@@ -81,7 +81,7 @@ def _tell(report: Report, out: Path, console: Console, *, json_: bool) -> None:
 def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:
     if any(not_here):
         raise UserError(
-            "--only, --rounds and --out are about the embedded stack: leave them out, or leave out --target."
+            "--only, --rounds and --out apply to the embedded stack: leave them out, or leave out --target."
         )
     with connect() as target:
         found = asyncio.run(from_outside.measure(target, from_outside.QUICK if quick else from_outside.FULL))
@@ -92,7 +92,7 @@ def _from_outside(*not_here: object, quick: bool, json_: bool) -> None:
 
 
 def end(*_: object) -> NoReturn:
-    """On SIGTERM, stop and still remove the stack. A second SIGTERM must not interrupt the removal."""
+    """Handle SIGTERM: stop, and still remove the stack. A second SIGTERM must not interrupt the removal."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 

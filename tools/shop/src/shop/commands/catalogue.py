@@ -18,10 +18,10 @@ from shop_stack.connect import connect
 
 
 def catalogue(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the shop's first products, and offer those that are missing.
+    """List the catalogue of five products, and add the products that are missing.
 
-    The examples in the READMEs order these products. `shop up` does the same at
-    its end. It is safe to repeat: a product keeps its price and its stock.
+    The examples in the READMEs order these products. `shop up` does the same
+    at its end. It is safe to repeat: a product keeps its price and its stock.
 
     Examples:
 
@@ -37,7 +37,7 @@ def catalogue(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 
 def catalogue_table(offers: Sequence[Offer]) -> Table:
-    """What can be ordered, at which price, and how many pieces are left."""
+    """A table of the products: price, pieces that can be ordered, name."""
     table = Table(box=None, pad_edge=False)
     table.add_column("product", no_wrap=True)
     table.add_column("price", justify="right", no_wrap=True)

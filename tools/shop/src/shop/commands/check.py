@@ -18,26 +18,28 @@ UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
 
 
 def seconds(text: str) -> float:
-    """`60`, `60s` or `2m` as seconds."""
+    """Convert `60`, `60s` or `2m` to seconds. Raises BadParameter for any other text."""
     if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|)", text)):
-        raise typer.BadParameter(f"{text!r} is no duration: write it like 60s or 2m.")
+        raise typer.BadParameter(f"{text!r} is not a duration: write it like 60s or 2m.")
     return float(found[1]) * UNITS[found[2]]
 
 
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    wait: Annotated[str, typer.Option(help="How long to wait until no order is in progress.")] = "60s",
+    wait: Annotated[
+        str, typer.Option(help="The longest time to wait until no order is in progress.")
+    ] = "60s",
 ) -> None:
-    """Ask the oracle whether everything that must hold holds.
+    """Check the nine invariants of the shop: no order is lost, money is conserved, and others.
 
-    It waits until no order is in progress. Then it reads the clients' own
-    history, the databases, the card processor's ledger, the whole Kafka log and
-    the spans, and checks nine invariants against them. The exit code is 0 if
-    all of them hold.
+    It waits until no order is in progress. Then it reads the histories of the
+    clients, the databases, the card processor's ledger, the whole Kafka log and
+    the spans, and checks the invariants against them. The exit code is 0 if all
+    invariants hold.
 
     Examples:
 
-        shop check                  a table, and every violation by name
+        shop check                  prints a table, and the violations
 
         shop check --json | jq .holds
 

@@ -32,15 +32,15 @@ NEXT = "Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`."
 
 @app.command("list")
 def list_letters(
-    service: Annotated[str | None, typer.Argument(help="Only this service's.")] = None,
+    service: Annotated[str | None, typer.Argument(help="Only the dead letters of this service.")] = None,
     key: Key = None,
     state: Annotated[str, typer.Option(help="open, all, or one state: HELD, WAITING, PARKED, …")] = "open",
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, oldest first.
 
-    HELD: it failed, and later events of its key wait for it. WAITING: it waits
-    for a held one. PARKED: it failed, and no other event waits for it.
+    HELD: the event failed, and later events of its key wait for it. WAITING: the
+    event waits for a HELD one. PARKED: it failed, and no other event waits for it.
 
     Examples:
 
@@ -54,7 +54,9 @@ def list_letters(
 
 
 @app.command()
-def show(service: Service, letter: Annotated[int, typer.Argument(help="Its id.", metavar="ID")]) -> None:
+def show(
+    service: Service, letter: Annotated[int, typer.Argument(help="The id of the dead letter.", metavar="ID")]
+) -> None:
     """Show one dead letter with its headers and its data.
 
     The data may be confidential, for example a payment token.
@@ -83,9 +85,9 @@ def redrive(service: Service, letter: Letter = None, key: Key = None) -> None:
 
 @app.command()
 def discard(service: Service, letter: Letter = None, key: Key = None) -> None:
-    """Give up dead letters: they will never be handled.
+    """Discard dead letters: their events are never handled.
 
-    With --id, events that wait behind it stay: redrive their key to handle them.
+    With --id, events that wait behind this one stay: redrive their key to handle them.
 
     Example:
 
@@ -94,7 +96,7 @@ def discard(service: Service, letter: Letter = None, key: Key = None) -> None:
 
 
 def republish(service: Service) -> None:
-    """Send again every event that a service's outbox still has, after topics were lost.
+    """Send again every event that a service's outbox still has. Use it if Kafka has lost topics.
 
     A consumer that already has an event ignores it as a duplicate.
 
@@ -109,9 +111,11 @@ def republish(service: Service) -> None:
 
 
 def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
-    """Redrive or discard, and print the outcome."""
+    """Redrive or discard, and print the outcome. The exit code is 1 if an event failed again."""
     if (letter is None) == (key is None):
-        raise UserError("Which letters? Name either --id or --key; `shop dead-letters list` shows both.")
+        raise UserError(
+            "Name the dead letters with either --id or --key: `shop dead-letters list` shows both."
+        )
     with connect() as target:
         outcome = ask(target, service, "POST", f"/dead-letters/{verb}", json={"id": letter, "key": key})
     typer.echo(f"{outcome['ended']} ended, {outcome['still_open']} still open.")
@@ -121,7 +125,7 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
 
 
 def reason_of(letter: Row) -> str:
-    """Which event it is, since when it is dead, and why."""
+    """The event's type, the time at which it became a dead letter, and the reason."""
     event = shown(letter["type"] or "no event")
     since = clock(datetime.fromisoformat(letter["created_at"]))
     return f"{event} since {since}, {letter['reason']}: {shown(letter['error'])}"

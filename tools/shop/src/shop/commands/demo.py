@@ -24,16 +24,14 @@ from shop_stack.target import Target
 
 
 def demo(
-    orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many orders.")] = 300,
+    orders: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many orders to place.")] = 300,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1_000, help="How many customers order at the same time.")
     ] = 16,
     seed: Annotated[int, typer.Option(help="The same seed gives the same orders.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the shop running afterwards.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option(help="Also write what is printed to this file, as SVG.")
-    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also write the output to this file, as SVG.")] = None,
 ) -> None:
     """Show the whole shop: orders of every outcome, the events of one order, the verdict.
 
@@ -45,7 +43,7 @@ def demo(
 
         shop demo
 
-        shop demo --orders 2000      and meanwhile, in another terminal:
+        shop demo --orders 2000      and, at the same time, in another terminal:
 
         shop restart payments --kill
 
@@ -79,7 +77,7 @@ async def run(
 
 @asynccontextmanager
 async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
-    """A shop for as long as the context lasts: the one that runs, or one of its own."""
+    """A running shop for as long as the context lasts: the one that runs already, or else a new one."""
     if chosen_kind() is not TargetKind.EMBEDDED:
         with connect() as target:
             yield target

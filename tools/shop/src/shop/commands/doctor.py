@@ -1,4 +1,4 @@
-"""`shop doctor`: what is missing on this machine, and the cure."""
+"""`shop doctor`: checks this machine, and says how to fix each fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLDEST_PYTHON = (3, 11)
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `cure` is empty if nothing is wrong."""
+    """The result of one check. `cure` says how to fix the fault; it is empty if there is none."""
 
     what: str
     found: str
@@ -48,7 +48,7 @@ def doctor() -> None:
 
 
 def examine(stack: Stack) -> list[Finding]:
-    """Every check, none of which changes anything."""
+    """Carry out every check. No check changes anything."""
     return [
         _python(),
         _check("uv", lambda: str(venvs.uv())),
@@ -77,12 +77,12 @@ def _python() -> Finding:
 
 def _disk(stack: Stack) -> str:
     checks.disk(stack.state)
-    return f"enough room in {stack.state}"
+    return f"enough disk space in {stack.state}"
 
 
 def _ports(stack: Stack) -> str:
     checks.ports(stack)
-    return f"{stack.ports.base} and up: free, or held by this shop"
+    return f"{stack.ports.base} and up: free, or used by this shop"
 
 
 def _jars() -> str:

@@ -23,7 +23,7 @@ def down(
         ),
     ] = False,
 ) -> None:
-    """Stop the services, then the processor and the servers. Data stays unless --wipe is given."""
+    """Stop the services, then the processor and the servers. Data is kept unless --wipe is given."""
     with Progress(console) as progress:
         asyncio.run(embedded.down(embedded.stack(), wipe=wipe, report=progress.report))
     with all_the_same("The shop is closed all the same."):

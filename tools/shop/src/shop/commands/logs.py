@@ -17,7 +17,7 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines to print.")] = 50,
 ) -> None:
-    """Print the end of a process's log."""
+    """Print the last lines of a process's log."""
     stack = embedded.stack()
     file = stack.daemon(service).log
     if not file.exists():

@@ -1,4 +1,4 @@
-"""`shop new service`: one more service, written from a template."""
+"""`shop new service`: writes a new service from a template."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def new() -> None:
 def service(
     name: Annotated[str, typer.Argument(help="3 to 20 letters from a to z, in one word: billing.")],
 ) -> None:
-    """Write a service that is complete: code, tables, tests, contracts, manifests.
+    """Write a complete service: code, tables, tests, contracts, manifests.
 
-    It reads one event (orders.order-confirmed.v1), keeps one table, publishes one event by the outbox, and has one
-    HTTP GET: the smallest service that has every part. `make lint` and its tests pass as it is written. Replace its
-    subject by yours, one file after the other.
+    It reads one event (orders.order-confirmed.v1), has one table, publishes one event through the outbox, and answers
+    one HTTP GET. It is the smallest service that has every part. `make lint` and its tests pass as it is written.
+    Replace its subject by yours, one file after another.
 
-    The command also names the service in every file that names each of them. It changes only files without
-    uncommitted changes, so git can take everything back.
+    The command also adds the service's name to every file that names each service. It changes only files without
+    uncommitted changes, so git can undo all its changes.
 
     Example:
 
         shop new service billing
     """
-    # Imported when it is needed: copier would slow down the start of every other command.
+    # Imported only here: the import of copier would slow down every other command.
     from shop.new_service.write import new_service
 
     report(new_service(name))
 
 
 def report(written: Written) -> None:
-    """What was written, and what to type next."""
+    """Print the files that were written, and the commands to run next."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]New[/] ({len(written.new)} files)")
     for path in written.new:
@@ -59,5 +59,5 @@ def report(written: Written) -> None:
   .venv/bin/shop up                           starts {name} with the others, on port 180{written.port}
   git add --all && git commit
 
-Take it back before the commit: git checkout . && git clean -d --force services contracts deploy
+Undo it before the commit: git checkout . && git clean -d --force services contracts deploy
 Then make it yours: docs/tutorials/add-a-service.md""")

@@ -21,7 +21,7 @@ from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 PATIENCE = 10.0
-"""Seconds for which a service may be away before the order is given up."""
+"""The longest time, in seconds, for which the order is repeated while a service is unavailable."""
 LINE = re.compile(r"(?P<sku>\S+):(?P<quantity>[0-9]{1,18})")
 CURES = {
     "unknown-sku": "`shop catalogue` lists five products, and `GET /prices` of orders lists all.",
@@ -29,12 +29,12 @@ CURES = {
     "`shop order --line print-harbour:1 --currency USD`.",
     "duplicate-sku": "Give each product one --line.",
 }
-"""Problem type of a refusal → what to do about it."""
+"""Problem type of a refusal → what the user can do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An order as the person at the terminal wants it."""
+    """The order that the user describes with options."""
 
     lines: tuple[tuple[str, int], ...]
     """(SKU, quantity) each."""
@@ -67,13 +67,13 @@ def order(
     ] = None,
     outcome: Annotated[
         Scenario | None,
-        typer.Option(help="Instead of the others: how the order is to end.", case_sensitive=False),
+        typer.Option(help="How the order must end. It excludes the other options.", case_sensitive=False),
     ] = None,
 ) -> None:
     """Place one order and print how to follow it.
 
     Its id is printed on a line of its own, so that other commands can use it.
-    Without an option, it is an order that will be confirmed.
+    Without an option, the order is one that will be confirmed.
 
     Examples:
 
@@ -89,23 +89,23 @@ def order(
     own = (line, customer, token, currency) != (None, None, None, None)
     if own and outcome is not None:
         raise typer.BadParameter(
-            "--outcome chooses lines, customer, token and currency itself: give either it or the others."
+            "--outcome chooses lines, customer, token and currency itself: give either --outcome or the others."
         )
     wish = wish_of(line or [], customer, token, currency) if own else None
     order_id = place(wish, outcome or Scenario.CONFIRMED)
     typer.echo(order_id)
-    typer.echo(f"shop watch {order_id}    what happens to it", err=True)
-    typer.echo(f"shop trace {order_id}    its trace, when it has ended", err=True)
+    typer.echo(f"shop watch {order_id}    prints its events", err=True)
+    typer.echo(f"shop trace {order_id}    prints its trace, after it has ended", err=True)
 
 
 def place(wish: Wish | None, outcome: Scenario) -> str:
-    """Place the order that was wished for, or without a wish one that ends as `outcome`. Returns its id."""
+    """Place the order `wish`; without one, an order that ends as `outcome`. Returns its id. Raises UserError."""
     with connect() as target:
         return asyncio.run(place_one(target, outcome) if wish is None else place_wish(target, wish))
 
 
 def wish_of(lines: Sequence[str], customer: str | None, token: str | None, currency: str | None) -> Wish:
-    """The order that the options ask for; without a line, one piece of the catalogue's first product."""
+    """The order that the options describe. Without a line it has one piece of the catalogue's first product."""
     return Wish(
         lines=tuple(line_of(text) for text in lines) or ((CATALOGUE[0].sku, 1),),
         customer_id=given("--customer", customer, "c-ada"),
@@ -115,10 +115,10 @@ def wish_of(lines: Sequence[str], customer: str | None, token: str | None, curre
 
 
 def line_of(text: str) -> tuple[str, int]:
-    """`mug-blue:2` as SKU and quantity. Raises BadParameter if it is no line."""
+    """Parse `mug-blue:2` into (SKU, quantity). Raises BadParameter if the text has another form."""
     found = LINE.fullmatch(text)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no line: write it as SKU:QUANTITY, such as mug-blue:2.")
+        raise typer.BadParameter(f"{text!r} is not a line: write it as SKU:QUANTITY, such as mug-blue:2.")
     quantity = int(found["quantity"])
     if quantity == 0:
         raise typer.BadParameter(f"{text!r} orders nothing: the quantity is at least 1.")
@@ -126,7 +126,7 @@ def line_of(text: str) -> tuple[str, int]:
 
 
 def given(option: str, text: str | None, default: str) -> str:
-    """The option's text. Raises BadParameter if it is blank."""
+    """The value of an option, or its default. Raises BadParameter if the value is blank."""
     if text is None:
         return default
     if not text.strip():
@@ -150,7 +150,7 @@ async def place_wish(target: Target, wish: Wish) -> str:
 
 
 async def place_one(target: Target, outcome: Scenario) -> str:
-    """Place an order that ends so, and return its id."""
+    """Place an order that ends as `outcome`. Returns its id. Raises UserError if it cannot be placed."""
     run = plan_run(run_name(0), 1, seed=time.time_ns(), only=outcome)
     with History(target.state / "history", run.name) as history:
         (placed,) = await serve_customers(target, run, history, Customers(concurrency=1, patience=PATIENCE))

@@ -27,14 +27,14 @@ NEXT = "Next: `shop outbox send-again SERVICE --id ID`, or `give-up`."
 
 @app.command("list")
 def list_rows(
-    service: Annotated[str | None, typer.Argument(help="Only this service's.")] = None,
+    service: Annotated[str | None, typer.Argument(help="Only the rows of this service.")] = None,
     state: Annotated[str, typer.Option(help="open, all, DELAYED, REFUSED or GIVEN_UP.")] = "open",
     as_json: AsJson = False,
 ) -> None:
-    """List rows of the outbox that stand aside, oldest first.
+    """List rows of the outbox that are set aside, oldest first.
 
-    DELAYED: it is tried again by itself. REFUSED: the broker does not accept it,
-    and later rows of its key wait for it. GIVEN_UP: it is never sent.
+    DELAYED: the relay tries it again later. REFUSED: the broker does not accept
+    it, and later rows of its key wait for it. GIVEN_UP: it is never sent.
 
     Examples:
 
@@ -44,11 +44,11 @@ def list_rows(
     with connect() as target:
         asked = {"state": state}
         found = {one: ask(target, one, "GET", "/outbox/set-aside", params=asked) for one in chosen(service)}
-    print_rows(found, reason_of, as_json, "No row stands aside.", NEXT)
+    print_rows(found, reason_of, as_json, "No row is set aside.", NEXT)
 
 
 def reason_of(row: Row) -> str:
-    """Which event it is, for which topic, and why it is not sent."""
+    """The event's type, its topic, and the reason why it is not sent."""
     return f"{shown(row['type'] or 'a deleted row')} for {shown(row['topic'])}: {shown(row['error'] or '-')}"
 
 
@@ -58,7 +58,7 @@ def send_again(
 ) -> None:
     """Try REFUSED rows again, before the later rows of their keys.
 
-    If the broker refuses a row again, it is REFUSED again.
+    If the broker refuses a row another time, it is REFUSED again.
 
     Examples:
 
@@ -75,7 +75,7 @@ def give_up(
 ) -> None:
     """Give up REFUSED rows: they are never sent.
 
-    The later rows of their keys go on. Readers of the topic never get the event.
+    The later rows of their keys are sent then. Readers of the topic never get the given-up event.
 
     Example:
 
@@ -85,9 +85,9 @@ def give_up(
 
 
 def end_refusals(verb: str, service: str, row: int | None, key: str | None, topic: str | None) -> int:
-    """Send again or give up. Returns how many rows that were. Raises UserError where there are none."""
+    """Send refused rows again, or give them up. Returns the number of rows. Raises UserError if there are none."""
     if row is None and key is None and topic is None:
-        raise UserError("Which rows? Name --id, --key or --topic; `shop outbox list` shows all three.")
+        raise UserError("Name the rows with --id, --key or --topic: `shop outbox list` shows all three.")
     which = {"id": row, "key": key, "topic": topic}
     with connect() as target:
         count: int = ask(target, service, "POST", f"/outbox/{verb}", json=which)["rows"]
@@ -99,5 +99,5 @@ def end_refusals(verb: str, service: str, row: int | None, key: str | None, topi
 
 
 def json_of(count: int) -> str:
-    """As the admin API answers it."""
+    """The number of rows as JSON, in the form of the admin API."""
     return f'{{"rows": {count}}}'

@@ -1,4 +1,4 @@
-"""What happens to each part while a stack starts or stops, for a person who watches."""
+"""Shows what happens to each part while a stack starts or stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDINGS = ("ready", "runs", "stopped")
 
 
 class Progress:
-    """A table that changes on a terminal; one line per finished part where there is none."""
+    """A table that is updated on a terminal. Without a terminal, one line for each part that is finished."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,7 +35,7 @@ class Progress:
             self._live.stop()
 
     def report(self, part: str, happening: str) -> None:
-        """A `shop_stack.embedded.Report`. What it tells of goes on also when the output is closed."""
+        """A `shop_stack.embedded.Report`. If the output is closed, the work that it reports continues."""
         self._happenings[part] = happening
         try:
             if self._console.is_terminal:
@@ -46,7 +46,7 @@ class Progress:
             self._closed = closed
 
     def require_a_reader(self) -> None:
-        """Raise OutputClosed if the output was closed meanwhile."""
+        """Raise OutputClosed if the output was closed in the meantime."""
         if self._closed is not None:
             raise self._closed
 

@@ -169,18 +169,19 @@ def prove_foreign(
     rate: Annotated[float, typer.Option(min=1, help="Ordinary orders per second.")] = 40,
     as_json: AsJson = False,
 ) -> None:
-    """Foreign inputs and silent peers beside ordinary orders.
+    """Send foreign inputs and incomplete requests in addition to ordinary orders.
 
-    First the orders alone, for a tenth of the time. Then a generator gives
-    every second: records that are no events, in every codec, on every topic;
-    half requests; orders with odd cards; orders that orders does not have;
-    requests with wrong text. Every few minutes idle backends freeze, a
-    privilege is missing, a table is locked, a topic takes only small batches.
-    Every ordinary order is confirmed within its deadline, no consumer starts
-    again, memory stays bounded, and the oracle names the foreign records.
-    The times in which a part is kept from its work do not count for the p99.
-    The verdict is "vacuous" if an input was not seen to bite: in less than
-    two minutes not every input has its turn.
+    First, ordinary orders run alone for a tenth of the time. Then a generator
+    sends every second: records that are not events, in every codec, on every
+    topic; incomplete requests; orders with unusual cards; orders that the
+    service orders does not have; requests with invalid text. Every few minutes
+    idle database connections freeze, a privilege is missing, a table is locked,
+    and a topic accepts only small batches. Every ordinary order must be
+    confirmed within its deadline, no consumer may be restarted, memory must
+    stay bounded, and the oracle must name the foreign records. The p99 leaves
+    out the times in which a part is disturbed on purpose. The verdict is
+    "vacuous" if an input had no visible effect. A run of less than two minutes
+    does not send every input.
 
     Examples:
 
@@ -222,7 +223,7 @@ async def _carried_out(title: str, run: Run, settings: Mapping[str, str]) -> Out
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """The one fault to tell of: what is done at a time fails together."""
+    """The first error of a group: concurrent tasks fail together, and one error is reported."""
     found: Exception = group
     while isinstance(found, ExceptionGroup):
         found = found.exceptions[0]

@@ -12,11 +12,12 @@ from shop_stack import embedded, target
 
 def restart(
     service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
-    kill: Annotated[bool, typer.Option("--kill", help="Stop it with kill -9, as in a crash.")] = False,
+    kill: Annotated[bool, typer.Option("--kill", help="Kill it with kill -9, as in a crash.")] = False,
 ) -> None:
-    """Restart one process, migrations included, and wait until it is ready."""
+    """Restart one process and wait until it is ready. A service applies its new migrations first."""
     stack = embedded.stack()
     embedded.require_known(stack, service)
-    target.embedded(stack.state)  # Without the rest, no part would become ready.
+    # Raises TargetMissing if the shop does not run: without the other parts, this one would not become ready.
+    target.embedded(stack.state)
     seconds = asyncio.run(embedded.restart(stack, service, hard=kill))
     typer.echo(f"{service} is ready again, {seconds:.1f} s after its start.")

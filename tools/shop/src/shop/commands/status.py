@@ -1,4 +1,4 @@
-"""`shop status`: every process, what it uses, whether it is ready, and the dead letters that services keep."""
+"""`shop status`: every process with its resources and readiness, and the dead letters of the services."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DEAD_LETTERS = 4
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every process: state, port, memory, CPU; and which services keep dead letters.
+    """Show every process: state, port, memory, CPU; and which services have open dead letters.
 
     Exit code 0 if all are ready, 3 if not, 4 if all are ready but a service
-    keeps dead letters that wait for a decision.
+    has dead letters that wait for a decision.
     """
     found, letters = asyncio.run(look(embedded.stack()))
     if as_json:
@@ -47,14 +47,14 @@ async def look(stack: Stack) -> tuple[list[Status], Letters]:
 
 
 def exit_code(found: Sequence[Status], letters: Letters) -> int:
-    """0, or what is wrong, as the command's help says."""
+    """The exit code of the command: 0, NOT_READY or DEAD_LETTERS."""
     if not all(part.ready for part in found):
         return NOT_READY
     return DEAD_LETTERS if any(letters.values()) else 0
 
 
 def facts(found: Sequence[Status], letters: Letters) -> dict[str, Any]:
-    """Sizes in bytes, times in seconds. `dead_letters` is null for a service that did not say."""
+    """The status as JSON: sizes in bytes, times in seconds. `dead_letters` is null for a service without an answer."""
     return {
         "parts": [_facts_of(part) for part in found],
         "resident_bytes": sum(part.resources.resident for part in found if part.resources),
@@ -87,14 +87,14 @@ def _facts_of(part: Status) -> dict[str, Any]:
 
 
 def state(part: Status) -> str:
-    """One word for a person."""
+    """The state of a process in one or two words."""
     if not part.running:
         return "stopped"
     return "ready" if part.ready else "not ready"
 
 
 def table(found: Sequence[Status]) -> Table:
-    """The processes with the sums of what they use."""
+    """The table of the processes, with the sums of their memory."""
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
     resident = sum(part.resources.resident for part in found if part.resources)
     proportional = sum(part.resources.proportional for part in found if part.resources)

@@ -1,4 +1,4 @@
-"""`shop test-stack up | down`: PostgreSQL and Kafka kept warm for many test runs."""
+"""`shop test-stack up | down`: PostgreSQL and Kafka that keep running between test runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _file() -> Path:
 
 @app.command()
 def up() -> None:
-    """Start the two servers if they do not run, and print the setting with which tests find them."""
+    """Start the two servers if they do not run, and print the variable by which tests find them."""
     file = _file()
     if not _runs(file):
         asyncio.run(_start(file))

@@ -33,6 +33,6 @@ def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
     if not spans:
         raise UserError(
             f"No span of order {order_id} was received. Spans arrive some seconds after the order; "
-            "if it is older, was tracing on?"
+            "if the order is older, tracing may have been off when it was placed."
         )
     Console().print(tree_of(spans.values(), title_of(spans.values(), order_id)))

@@ -1,4 +1,4 @@
-"""`shop up`: the whole shop on this machine."""
+"""`shop up`: starts the whole shop on this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def up() -> None:
 
 
 def offered(target: Target) -> list[Offer]:
-    """The catalogue, complete. Raises UserError if products are missing, although the shop runs."""
+    """Complete the catalogue. Raises UserError if a product cannot be ordered, although the shop runs."""
     try:
         return asyncio.run(ensure_catalogue(target))
     except LoadFailed as error:
@@ -47,7 +47,7 @@ def offered(target: Target) -> list[Offer]:
 
 
 def tell(target: Target, offers: Sequence[Offer], seconds: float) -> None:
-    """What a person wants to know of a shop that has just started."""
+    """Print the addresses of a shop that has just started, its catalogue, and the next commands."""
     console.print(f"The shop is open after {seconds:.1f} s.", style="bold green")
     console.print(addresses(target))
     console.print()
@@ -59,7 +59,7 @@ def tell(target: Target, offers: Sequence[Offer], seconds: float) -> None:
 
 
 def addresses(target: Target) -> Table:
-    """Where a person finds each part."""
+    """The address of each part, as a table."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

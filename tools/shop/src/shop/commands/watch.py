@@ -16,16 +16,16 @@ from shop_stack.errors import UserError
 
 
 def order_id_of(text: str) -> str:
-    """An order id in its usual spelling. Raises BadParameter if it is none."""
+    """An order id in canonical form. Raises BadParameter if the text is not a UUID."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no order id: `shop order` prints one.") from None
+        raise typer.BadParameter(f"{text!r} is not an order id: `shop order` prints one.") from None
 
 
 def watch(
     order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")],
-    wait: Annotated[str, typer.Option(help="How long to wait for the next step.")] = "30s",
+    wait: Annotated[str, typer.Option(help="The longest time to wait for the next step.")] = "30s",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print the events of an order while they happen, until its last step.

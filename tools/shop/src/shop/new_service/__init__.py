@@ -1,5 +1,5 @@
-"""`shop new service`: a service from a template, and its name in every file that names each service.
+"""`shop new service`: writes a service from a template, and adds its name to every file that names each service.
 
-`names` judges a name, `places` edits the files that people write, `write` joins the steps. The template is rendered by
-copier (docs/decisions/0028).
+`names` checks a name, `places` edits files that people maintain, `write` carries out all steps. copier renders the
+template (docs/decisions/0028).
 """

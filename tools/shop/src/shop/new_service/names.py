@@ -1,4 +1,4 @@
-"""Which names a service can have. A name is a Python package, a database, a role, a topic's prefix and a host."""
+"""Checks the name of a new service. It becomes a Python package, a database, a role, a topic prefix and a host name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shop_stack.ports import SERVICES
 
 NAME = re.compile(r"[a-z]{3,20}")
 MOST_SERVICES = 9
-"""The ports after the ninth belong to the card processor and to what the services stand on."""
+"""The tenth port is the card processor's. The ports above it belong to the infrastructure."""
 
 # fmt: off
 SQL_WORDS = frozenset((
@@ -30,14 +30,14 @@ SQL_WORDS = frozenset((
     "unique", "user", "using", "variadic", "when", "where", "window", "with",
 ))
 # fmt: on
-"""PostgreSQL's reserved words, and names that it has given away already."""
+"""PostgreSQL's reserved words, and names of its own roles, schemas and databases."""
 
 
 def require_good(name: str, repository: Path) -> None:
-    """Raise UserError with the reason and the cure if no new service can have this name."""
+    """Raise UserError if no new service can have this name. The message says why, and what to do."""
     if not NAME.fullmatch(name):
         raise UserError(
-            f"{name!r} is no name for a service: use 3 to 20 letters from a to z, in one word, such as billing."
+            f"{name!r} cannot be the name of a service: use one word of 3 to 20 letters from a to z, such as billing."
         )
     if name in SERVICES or (repository / "services" / name).exists():
         raise UserError(f"services/{name} exists already: choose another name, or remove that folder first.")
@@ -48,7 +48,7 @@ def require_good(name: str, repository: Path) -> None:
 
 
 def _taken_by(name: str, repository: Path) -> str:
-    """Who has the name already, empty if it is free."""
+    """What has this name already, in words; empty if the name is free."""
     if keyword.iskeyword(name) or name in sys.stdlib_module_names:
         return "a part of Python"
     if name in SQL_WORDS:

@@ -1,4 +1,4 @@
-"""The files that name each service and that people write: `places.yaml` says where a new name goes."""
+"""Edits the files that name each service and that people maintain. `places.yaml` says where a new name is inserted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIST = Path(__file__).with_name("places.yaml")
 
 @dataclass(frozen=True)
 class Place:
-    """One insertion: behind each match of the pattern `after`, or behind the last match alone."""
+    """One insertion: after each match of the pattern `after` (with `every`), or only after the last match."""
 
     file: str
     after: str
@@ -25,14 +25,15 @@ class Place:
 
 
 def places() -> list[Place]:
-    """All of them, in the order in which they are applied."""
+    """All insertions, in the order in which they are applied."""
     return [Place(**entry) for entry in yaml.safe_load(LIST.read_text())]
 
 
 def edited(repository: Path, found: Iterable[Place], words: Mapping[str, str]) -> dict[Path, str]:
     """File → its whole text with the insertions. Nothing is written.
 
-    `words` are put in for their names between two `@`. Raises UserError if a file has lost the place of an insertion.
+    `words` maps a name to a word: `@name@` in a pattern or a text is replaced by the word. Raises UserError if a file
+    is missing or if a pattern has no match.
     """
     texts: dict[Path, str] = {}
     for place in found:
@@ -46,16 +47,16 @@ def edited(repository: Path, found: Iterable[Place], words: Mapping[str, str]) -
 
 
 def inserted(text: str, place: Place, words: Mapping[str, str]) -> str:
-    """The text with one insertion. Raises UserError if the pattern matches nowhere."""
+    """The text with one insertion. Raises UserError if the pattern has no match."""
     pattern = _filled(place.after, {name: re.escape(word) for name, word in words.items()})
     matches = list(re.finditer(pattern, text, re.MULTILINE))
     if not matches:
         raise UserError(
-            f"{place.file} has no line that matches {pattern!r}, behind which the new service is named: "
-            f"correct the file, or the place in {LIST}."
+            f"{place.file} has no line that matches {pattern!r}, after which the new service is named: "
+            f"correct the file, or the pattern in {LIST}."
         )
     addition = _filled(place.text, words)
-    # From the end, so that the positions of the matches before stay right.
+    # From the last match to the first, so that the positions of earlier matches stay valid.
     for match in reversed(matches if place.every else matches[-1:]):
         text = text[: match.end()] + match.expand(addition) + text[match.end() :]
     return text

@@ -21,7 +21,7 @@ from shop_stack.ports import SERVICES
 
 TEMPLATE = Path(__file__).with_name("template")
 MODEL = "inventory"
-"""A service that has the dependencies of every service and no others. The new one gets copies of its plain files."""
+"""A service with the dependencies that every service has, and no others. Some of its files are copied unchanged."""
 COPIED = ("Dockerfile", "alembic.ini", "migrations/script.py.mako", "requirements.txt")
 CHASSIS_SQL = Path("libs/chassis/src/chassis/postgres/sql")
 GENERATED = ("contracts/asyncapi", "contracts/openapi", "deploy/k8s/components")
@@ -29,22 +29,22 @@ GENERATED = ("contracts/asyncapi", "contracts/openapi", "deploy/k8s/components")
 
 @dataclass(frozen=True)
 class Written:
-    """What the command has done. Paths are from the repository's root."""
+    """The files that the command has written and changed. Paths are relative to the repository's root."""
 
     name: str
     port: str
-    """Its two last digits: 06 is 18006 in the embedded stack and 19006 in Docker Compose."""
+    """The two last digits of its port: 06 is 18006 in the embedded stack and 19006 in Docker Compose."""
     new: Sequence[str]
     changed: Sequence[str]
 
 
 def new_service(name: str) -> Written:
-    """Write the service `name` into the repository that this folder is in.
+    """Write the service `name` into the repository of the current folder.
 
-    Everything that can be wrong is looked at before the first file is written.
+    All checks are made before the first file is written.
 
     Raises:
-        UserError: the name, the folder or a file that would be changed is not as it must be.
+        UserError: the name, the folder, or the state of a file that would be changed is not allowed.
     """
     root = _repository()
     names.require_good(name, root)
@@ -70,7 +70,7 @@ def new_service(name: str) -> Written:
 
 
 def render(name: str, port: str, root: Path, target: Path) -> None:
-    """Render the template into `target`, a folder of its own, and format it as `make lint` wants it."""
+    """Render the template into `target`, an empty folder, and format it as `make lint` requires."""
     model = root / "services" / MODEL
     answers = {
         "name": name,
@@ -83,7 +83,7 @@ def render(name: str, port: str, root: Path, target: Path) -> None:
     for file in COPIED:
         text = (model / file).read_text().replace(f"ARG SERVICE={MODEL}\n", f"ARG SERVICE={name}\n")
         (service / file).write_text(text)
-    # Where a line ends and in which order names are imported depends on the length and the letters of the name.
+    # Line breaks and the order of imports depend on the name's length and letters.
     source = f'src = ["{service}/src", "{root}/libs/*/src"]'
     configured = ("--quiet", "--config", root / "pyproject.toml", "--config", source)
     _run(root, "ruff", "check", "--select", "I", "--fix", *configured, service)
@@ -91,7 +91,7 @@ def render(name: str, port: str, root: Path, target: Path) -> None:
 
 
 def chassis_releases(root: Path) -> list[str]:
-    """The chassis' releases of tables, oldest first: a new service takes them all up at once."""
+    """The chassis' releases of its tables, oldest first. A new service gets all of them in one migration."""
     files = (root / CHASSIS_SQL).glob("migrations_[0-9][0-9][0-9][0-9].sql")
     return sorted(file.stem.removeprefix("migrations_") for file in files)
 
@@ -106,7 +106,7 @@ def _repository() -> Path:
 
 
 def _require_clean(root: Path, files: Sequence[str]) -> None:
-    """Files that the command changes must be committed, so that git can take its changes back."""
+    """Raise UserError if a file has uncommitted changes: git must be able to undo the changes of this command."""
     try:
         changed = _status(root, "--untracked-files=all", files)
     except subprocess.CalledProcessError:
@@ -115,18 +115,18 @@ def _require_clean(root: Path, files: Sequence[str]) -> None:
         ) from None
     if changed:
         raise UserError(
-            f"{changed[0]} has changes that are not committed, and this command would change it: commit them first."
+            f"{changed[0]} has uncommitted changes, and this command would change it: commit them first."
         )
 
 
 def _generate(root: Path, name: str) -> None:
-    """The files that programs write: the OpenAPI and AsyncAPI of the service, and what follows from topics.yaml."""
+    """Generate the service's OpenAPI and AsyncAPI files, and the Kubernetes files that follow from topics.yaml."""
     _run(root, root / "tools/contracts/export.py", name, path=root / "services" / name / "src")
     _run(root, root / "deploy/k8s/generate.py")
 
 
 def _run(root: Path, program: str | Path, *arguments: str | Path, path: Path | None = None) -> None:
-    """Run a program of Python's, a module by its name or a file; `path` is where imports are looked for first."""
+    """Run a Python module (by name) or file. `path` is added to the front of the import path. Raises UserError."""
     how = [program] if isinstance(program, Path) else ["-m", program]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     done = subprocess.run(
@@ -144,7 +144,7 @@ def _run(root: Path, program: str | Path, *arguments: str | Path, path: Path | N
 
 
 def _status(root: Path, untracked: str, files: Sequence[str]) -> list[str]:
-    """Those of `files`, and of the files in them, that git calls changed or new."""
+    """The files among `files`, or below them, that git reports as changed or new."""
     command = ["git", "status", "--porcelain", untracked, "--", *files]
     lines = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
     return [line[3:] for line in lines]

@@ -1,5 +1,5 @@
--- Enters a batch into the inbox. Returns the events that are new, and those that must wait behind a dead letter.
--- ORDER BY in the INSERT: two replicas that hold the same events lock them in the same order.
+-- Inserts a batch into the inbox. Returns the events that are new, and those that must wait for a dead letter.
+-- ORDER BY in the INSERT: two replicas that have the same events lock them in the same order.
 WITH batch AS (
     SELECT b.*, EXISTS (
         SELECT FROM dead_letters d

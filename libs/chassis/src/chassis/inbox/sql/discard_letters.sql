@@ -1,4 +1,4 @@
--- A discarded event is entered into the inbox, so that it is a duplicate when it is delivered again.
+-- A discarded event is inserted into the inbox, so that it is a duplicate when it is delivered again.
 WITH ended AS (
     UPDATE dead_letters SET state = 'DISCARDED', ended_at = now()
     WHERE (CAST(:id AS bigint) IS NULL OR id = :id) AND (CAST(:topic AS text) IS NULL OR topic = :topic)

@@ -1,5 +1,5 @@
--- The oldest open letter of a key after the letter that was tried last. When a letter is asked for by its id, the
--- letters that it waits behind come first. A PARKED letter waits behind no letter, and no letter waits behind it.
+-- The oldest open letter of a key after the letter that was tried last. When a letter is selected by its id, the
+-- letters for which it waits come first. A PARKED letter waits for no letter, and no letter waits for it.
 SELECT * FROM dead_letters
 WHERE topic = :topic AND key = :key AND state IN ('HELD', 'WAITING', 'PARKED') AND id > :after
   AND (CAST(:id AS bigint) IS NULL OR id = :id

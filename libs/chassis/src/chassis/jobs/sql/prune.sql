@@ -1,6 +1,6 @@
--- A batch of each table. Rows that another replica is deleting are skipped. Outbox rows go when they were sent: the
--- position of their shard sees their transaction, and they do not stand aside. Only the oldest outbox rows are read, so
--- the statement costs the same however many rows are retained.
+-- A batch of each table. Rows that another replica is deleting are skipped. Outbox rows are deleted if they were sent:
+-- their transaction is visible in the position of their shard, and they are not set aside. Only the oldest outbox rows
+-- are read, so the statement costs the same however many rows are retained.
 WITH of_outbox AS (
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT o.id

@@ -1,8 +1,10 @@
--- $1 this relay, $2 seconds that its leases last from now, $3 the channel on which relays are told.
+-- $1 this relay, $2 seconds that its leases last from now, $3 the channel on which relays are notified.
 -- A shard goes to a living relay whose process consumes its keys; if there are several, to the one that has it. Of the
--- other shards a relay keeps at most its fair share. What is given up is told, so that it is taken at once.
--- Two relays that divide at once cannot take the same shard: the row locks decide, and the UPDATE looks at each row again.
--- A snapshot from the future means that the tables were restored into a younger cluster: send everything again.
+-- other shards a relay keeps at most its fair share. Relays are notified of a released shard, so that one of them
+-- acquires it at once.
+-- Two relays that divide at once cannot acquire the same shard: the row locks decide, and the UPDATE checks each row
+-- again.
+-- A snapshot from the future means that the tables were restored into a younger PostgreSQL server: send all rows again.
 WITH members AS (
     SELECT owner, consumed FROM relay_member WHERE seen_until > now()
 ), shards AS (

@@ -1,5 +1,5 @@
--- $1 this relay. A row of a shard that it has lost is the other relay's business. FOR SHARE: the shard is not taken over
--- before this is committed.
+-- $1 this relay. Rows of a shard that it has lost are left out: the other relay sends them. FOR SHARE: no other relay
+-- acquires the shard before this is committed.
 INSERT INTO outbox_set_aside (id, shard, topic, key, state, error)
 SELECT r.id, r.shard, r.topic, r.key, r.state, r.error
 FROM unnest($2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[])

@@ -1,4 +1,5 @@
--- A cursor at the beginning, and with no owner, so that whoever takes the shard reads it; relays look for shards at once.
+-- The position is the beginning, and the shard has no owner. So the next relay that acquires the shard reads the
+-- position from the table. Relays are notified, so that they look for shards at once.
 WITH rewound AS (
     UPDATE relay_cursor SET snapshot = '3:3:', upper = NULL, after_id = 0, owner = NULL, lease_until = NULL
 )

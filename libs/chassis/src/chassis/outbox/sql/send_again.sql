@@ -1,4 +1,4 @@
--- Relays are told, so that they look at once.
+-- Relays are notified, so that they look at once.
 UPDATE outbox_set_aside SET state = 'DELAYED'
 WHERE state = 'REFUSED' AND (CAST(:id AS numeric) IS NULL OR id = :id)
   AND (CAST(:topic AS text) IS NULL OR topic = :topic) AND (CAST(:key AS text) IS NULL OR key = :key)

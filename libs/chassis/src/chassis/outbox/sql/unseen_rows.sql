@@ -1,8 +1,9 @@
--- $1 shards, $2 snapshot, $3 upper or NULL, $4 after_id, $5 page. The page that begins a window (no upper) looks for what
--- the snapshot could not see; those behind it walk on from the last id, so that a page costs the same however much waits.
--- pg_current_snapshot() is the statement's own snapshot, so read_snapshot is exactly what this page was read from.
--- `id + 0` keeps the planner from walking the primary key through all that was sent long ago; `shard + 0` has it walk
--- the primary key where that is right.
+-- $1 shards, $2 snapshot, $3 upper or NULL, $4 after_id, $5 page. A window is the set of rows between two snapshots.
+-- Its first page (no upper) reads the rows that are not visible in the snapshot. Its later pages continue after the
+-- last id, so that a page costs the same for any number of waiting rows.
+-- pg_current_snapshot() is the statement's own snapshot, so read_snapshot is exactly the snapshot of this page.
+-- `id + 0` keeps the planner from walking the primary key through all rows that were sent long ago; `shard + 0` makes
+-- it walk the primary key where that is right.
 WITH unseen AS (
     SELECT * FROM outbox
     WHERE $3::text IS NULL AND shard = ANY($1::smallint[]) AND xid >= pg_snapshot_xmax($2::text::pg_snapshot)

@@ -1,4 +1,4 @@
--- ORDER BY position: ids are given in the order in which the handler published, which is a key's order on the topic.
+-- ORDER BY position: ids are assigned in the order in which the handler published, which is a key's order on the topic.
 INSERT INTO outbox (shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data)
 SELECT shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data
 FROM unnest(

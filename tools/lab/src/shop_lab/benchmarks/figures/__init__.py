@@ -1,4 +1,4 @@
-"""All figures, in the order in which they are measured and told."""
+"""All figures, in the order in which they are measured and reported."""
 
 from shop_lab.benchmarks.figure import Figure
 from shop_lab.benchmarks.figures import (

@@ -1,4 +1,4 @@
-"""A service was away and orders went on arriving: how fast it catches up, against the rate at which they arrive."""
+"""How fast a service catches up after an outage, compared with the rate at which orders arrive."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOOK_SECONDS = 0.25
 
 
 async def measure(bench: Benchmark) -> Result:
-    """Payments is stopped, orders arrive at a quarter of what the shop can do, payments comes back; they go on coming.
+    """Stop payments, let orders arrive at a quarter of the shop's rate, start payments again; orders go on arriving.
 
-    The backlog is the orders that are PENDING. While it is worked off, new orders are worked off too: the speed of
-    catching up is all of them.
+    The backlog is the number of PENDING orders. While the service catches up, new orders end, too. The speed of
+    catching up counts all of them.
     """
     await bench.configure(SHOP)
     testbed, rate = bench.testbed, bench.rate(SHOP) / 4
@@ -57,7 +57,7 @@ async def measure(bench: Benchmark) -> Result:
 
 
 async def _caught_up(testbed: Testbed, rate: float) -> None:
-    """Return when fewer orders wait than arrive in a second: that is no backlog."""
+    """Return when fewer orders are PENDING than arrive in a second."""
     while await _pending(testbed) > rate:  # noqa: ASYNC110  only the database knows
         await asyncio.sleep(LOOK_SECONDS)
 

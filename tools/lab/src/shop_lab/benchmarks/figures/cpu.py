@@ -1,4 +1,4 @@
-"""CPU per order: every process that an order needs, as a multiple of what SQL and messages cost by themselves."""
+"""CPU per order: all processes that an order needs, as a multiple of the CPU of its SQL and its messages alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shop_lab.values import Value
 
 
 async def measure(bench: Benchmark) -> Result:
-    """The loaded runs have it all."""
+    """Take the numbers from the loaded runs."""
     cost = {variant: bench.cpu_ms(variant) for variant in (BASELINE, SHOP, NAIVE) if bench.ran(variant)}
     by_part = {variant: bench.cpu_ms_by_part(variant) for variant in cost}
     return Result(

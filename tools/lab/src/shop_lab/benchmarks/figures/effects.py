@@ -1,4 +1,4 @@
-"""Durable effects of one consumer per second, against pgbench writing the same rows one event per transaction."""
+"""Durable effects per second of one consumer, compared with pgbench: the same rows, one transaction per event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATA = '{"thing":"thing-4711","number":4711,"padding":"' + "x" * 120 + '"}'
 
 
 async def measure(bench: Benchmark) -> Result:
-    """In turn; pgbench has sixteen clients, the consumer is one process with one connection."""
+    """Run both in turn. pgbench has 16 clients; the consumer is one process with one connection."""
     rates: dict[str, list[float]] = {"consumer": [], "pgbench": []}
     async with scratch.database(bench.testbed) as database:
         for _ in range(bench.effort.rounds):

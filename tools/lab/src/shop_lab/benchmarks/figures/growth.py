@@ -1,4 +1,4 @@
-"""What a report of analytics costs when there are very many orders: the time of an answer over HTTP."""
+"""The time of a report of analytics over HTTP when there are millions of orders."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ REPORTS = (
     "funnel",
 )
 MANY, FEWER = 10_000_000, 1_000_000
-"""Orders of a full run, and of a quick one."""
+"""Orders of a full run, and of a quick run."""
 AT_ONCE = 50_000
-"""Orders of one statement."""
+"""Orders that one statement inserts."""
 REQUESTS = 300
-"""How many times each report is asked for, one after the other."""
+"""How many times each report is requested, one after another."""
 
 SEED = """
     INSERT INTO order_facts (
@@ -49,13 +49,13 @@ SEED = """
                interval '1 s' * exp(ln(0.4) + 0.4 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())) AS wait
     ) AS moments
 """
-"""Orders of a thousand products; waits around 0.4 s, all different."""
+"""Orders of about a thousand products. Their waits are around 0.4 s, and all differ."""
 
 TABLES = "order_facts, order_totals, product_totals, wait_totals"
 
 
 async def measure(bench: Benchmark) -> Result:
-    """Facts are written straight into the table; they are counted as any others. They go when all is measured."""
+    """Insert orders directly into the table, whose triggers count them; measure; delete them at the end."""
     orders = MANY if bench.effort.orders >= FULL.orders else FEWER
     await bench.configure(SHOP)
     before = await _ask(bench.testbed)
@@ -84,7 +84,7 @@ async def _seed(bench: Benchmark, analytics: asyncpg.Connection[Any], orders: in
 
 
 async def _ask(testbed: Testbed) -> dict[str, dict[str, float]]:
-    """Report → milliseconds of an answer by percentile."""
+    """Report → milliseconds of a response, by percentile."""
     url = testbed.target.service_urls["analytics"]
     found = {}
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
@@ -95,7 +95,7 @@ async def _ask(testbed: Testbed) -> dict[str, dict[str, float]]:
 
 
 async def _answered(client: httpx.AsyncClient, report: str) -> float:
-    """Seconds of one answer."""
+    """Seconds until one response is complete."""
     began = time.perf_counter()
     (await client.get(f"/reports/{report}")).raise_for_status()
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""What the whole system takes while nothing happens: CPU of all its processes, and their memory."""
+"""The CPU and the memory that the whole system uses while it is idle."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.values import Value
 
 SETTLING = 10.0
-"""Seconds after the start before anything is measured."""
+"""Seconds after the start before the measurement begins."""
 
 
 async def measure(bench: Benchmark) -> Result:
-    """Everything that `shop up` starts, the sandbox processor too; memory with shared pages counted once."""
+    """Measure everything that `shop up` starts, including the card processor. Shared memory pages count once."""
     await bench.configure(SHOP)
     await _catch_up(bench)
     await asyncio.sleep(SETTLING)
@@ -37,7 +37,7 @@ async def measure(bench: Benchmark) -> Result:
 
 
 async def _catch_up(bench: Benchmark) -> None:
-    """Have PostgreSQL do now what it put off while the figures before this one kept it busy."""
+    """Have PostgreSQL do now the work that it deferred during the earlier figures."""
     bench.log("vacuum and checkpoint")
     for service in bench.testbed.stack.services:
         async with bench.testbed.database(service) as database:

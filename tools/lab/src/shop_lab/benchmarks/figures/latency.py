@@ -1,4 +1,4 @@
-"""From place to confirmed at half load, against the same commits and Kafka hops done bare, one after the other."""
+"""The latency from placement to confirmation at half load, compared with its commits and Kafka hops alone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shop_lab.testbed import Testbed
 from shop_lab.values import Value
 
 SHARES = {"middle fifth": (0.4, 0.6), "slowest 2 %": (0.98, 1.0)}
-"""Name → between which shares of all orders, the quickest first."""
+"""Name → the two shares (0 to 1) of all orders between which orders are averaged, the fastest first."""
 
 
 async def measure(bench: Benchmark) -> Result:
-    """In turn: orders that arrive at half of the rate that the loaded runs found, and the bare path."""
+    """Measure in turn: orders at half of the rate of the loaded runs, and the bare path."""
     await bench.configure(SHOP)
     rate = bench.rate(SHOP) / 2
     shop: list[list[float]] = []

@@ -1,4 +1,4 @@
-"""How fast the relay empties an outbox, with every key's order kept, against a bare producer of the same messages."""
+"""How fast the relay sends a full outbox, in the order of each key, compared with a plain producer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shop_lab.values import Value
 
 
 async def measure(bench: Benchmark) -> Result:
-    """The probe takes turns itself, and checks the order of what arrived."""
+    """Run the probe, which alternates between both and checks the order of the messages."""
     rates = await beside_bare(bench, "relay", rows=bench.effort.rows)
     typical = {name: median(found) for name, found in rates.items()}
     return Result(

@@ -1,4 +1,4 @@
-"""SQL round trips per order at load, as PostgreSQL itself was asked: its log of every statement for the while."""
+"""SQL round trips per order under load, counted in PostgreSQL's log of all statements."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from shop_lab.values import Value
 from shop_stack.parts import POSTGRES
 
 ASKED = re.compile(r"^\S+ \S+ \S+ \[\d+\] (\w+) LOG:  duration: \S+ ms  (parse|execute|statement)\b")
-"""One line of the log that is a round trip of its own. A bind is none: it travels with its execute."""
+"""A log line that is a round trip of its own. A bind is not: it is sent together with its execute."""
 
 
 async def measure(bench: Benchmark) -> Result:
-    """A loaded run of its own, for the log costs time."""
+    """Count in a separate loaded run, because the log takes time."""
     await bench.configure(SHOP)
     log = bench.testbed.stack.daemon(POSTGRES).log
     async with bench.testbed.database("postgres") as connection:

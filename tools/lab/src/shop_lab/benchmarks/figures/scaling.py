@@ -1,4 +1,4 @@
-"""What an order costs when the topics have more partitions, and when the services have more replicas."""
+"""How the cost of an order changes with more partitions, and with more replicas of the services."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ REPLICAS = (1, 4)
 
 
 async def measure(bench: Benchmark) -> Result:
-    """In turn, at half of what the shop can do, so that a cost is compared and not a queue.
+    """Measure in turn, at half of the shop's rate, so that the cost is compared and not the length of a queue.
 
-    Before each run come some orders that are not counted. Fifteen of twenty processes are new where there are four
-    replicas, and none where there is one; after new topics all are, and the broker compiles. What each does for the
-    first time (connect, prepare its statements) is the price of a start, not of an order.
+    Before each run some orders are placed that are not counted. With four replicas, 15 of 20 processes are new; after
+    the topics were created anew, all are, and the broker compiles. The first connections and prepared statements of a
+    process are a cost of its start, and not of an order.
     """
     await bench.configure(SHOP)
     rate = bench.rate(SHOP) / 2
@@ -50,7 +50,7 @@ async def measure(bench: Benchmark) -> Result:
 
 
 def growth(name: str, before: float, after: float) -> Value:
-    """By how much a cost grew. It is judged by a limit of 10 %."""
+    """The growth of a cost in percent. The limit is 10 %."""
     return Value(name, 100 * (after / before - 1), 10, 0, unit="% more")
 
 

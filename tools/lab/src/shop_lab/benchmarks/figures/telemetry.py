@@ -1,4 +1,4 @@
-"""What tracing adds to the CPU of an order, when every order is traced and when one of a hundred is."""
+"""The CPU per order that tracing adds, if every order is traced, and if 1 % of the orders are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shop_lab.values import Value
 
 
 async def measure(bench: Benchmark) -> Result:
-    """The loaded runs have it all; what is added is told as a share of an order without any tracing."""
+    """Take the numbers from the loaded runs. The result is relative to an order without tracing."""
     cost = bench.cpu_ms_at_one_speed((SHOP, SAMPLED, UNTRACED))
     added = {variant: 100 * (cost[variant] / cost[UNTRACED] - 1) for variant in (SHOP, SAMPLED)}
     return Result(

@@ -1,4 +1,4 @@
-"""Orders per second that reach their end, when more arrive than the machine can do."""
+"""Orders per second that end, if more arrive than the machine can process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shop_lab.values import Value
 
 
 async def measure(bench: Benchmark) -> Result:
-    """The loaded runs have it all."""
+    """Take the numbers from the loaded runs."""
     rates = {variant: bench.rate(variant) for variant in (BASELINE, SHOP, NAIVE) if bench.ran(variant)}
     return Result(
         [

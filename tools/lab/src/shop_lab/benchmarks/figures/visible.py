@@ -1,4 +1,4 @@
-"""From a commit to the handler of its event on an idle system, against a bare message from send to receive."""
+"""The latency from a commit to the handler of its event on an idle system, compared with a plain Kafka message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shop_lab.values import Value
 
 
 async def measure(bench: Benchmark) -> Result:
-    """The probe takes turns itself."""
+    """Run the probe, which alternates between both."""
     found = await beside_bare(bench, "visible", samples=bench.effort.samples)
     ours, bare = percentiles([found["chassis"]]), percentiles([found["bare"]])
     return Result(

@@ -1,7 +1,7 @@
-"""Record batches in Kafka's format (magic 2), byte by byte, and a producer that refuses nothing.
+"""Record batches in Kafka's format (magic 2), byte by byte, and a producer that sends any bytes.
 
-aiokafka's producer takes only header names that are text, and only records that a reader can parse.
-The format is in Kafka's documentation, chapter "Message Format", section "Record Batch".
+aiokafka's producer sends only records that a reader can parse, and only header names that are text.
+The format is described in Kafka's documentation, chapter "Message Format", section "Record Batch".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Header = tuple[bytes, bytes | None]
 
 
 class Codec(IntEnum):
-    """Kafka's numbers of the codecs."""
+    """Kafka's numbers for the codecs."""
 
     NONE = 0
     GZIP = 1
@@ -48,7 +48,7 @@ _ENCODERS: Mapping[Codec, Callable[[bytes], bytes]] = {
 
 
 class Record(NamedTuple):
-    """One record. Header names are bytes, as they are on the wire."""
+    """One record. The names of headers are bytes, as in the protocol."""
 
     key: bytes | None
     value: bytes | None
@@ -62,7 +62,7 @@ def batch_of(records: Sequence[Record], codec: Codec = Codec.NONE) -> bytes:
 
 
 def sealed(body: bytes, count: int, codec: Codec = Codec.NONE) -> bytes:
-    """A batch with a right checksum around any bytes, which are said to be `count` records."""
+    """A batch with a correct checksum around any bytes. Its header says that they are `count` records."""
     now = int(time.time() * 1000)
     rest = struct.pack(">hiqqqhii", codec, count - 1, now, now, *NO_PRODUCER, count) + body
     head = struct.pack(">ibI", -1, MAGIC, calc_crc32c(rest))
@@ -70,12 +70,12 @@ def sealed(body: bytes, count: int, codec: Codec = Codec.NONE) -> bytes:
 
 
 def with_wrong_checksum(batch: bytes) -> bytes:
-    """The batch with its last bit turned: the checksum does not fit any more."""
+    """The batch with its last bit inverted, so that its checksum is wrong."""
     return batch[:-1] + bytes([batch[-1] ^ 1])
 
 
 def _encode(number: int, record: Record) -> bytes:
-    """A record without a time of its own; its number is its offset within the batch."""
+    """A record with the time of its batch. `number` is its offset within the batch."""
     content = bytearray(1)  # attributes: none are defined
     encode_varint(0, content.append)
     encode_varint(number, content.append)
@@ -96,7 +96,7 @@ def _put(content: bytearray, data: bytes | None) -> None:
 
 
 class RawProducer:
-    """Sends batches to the broker as they are. Use it as a context."""
+    """Sends batches to the broker unchanged. It is an asynchronous context manager."""
 
     def __init__(self, bootstrap: str, topics: Collection[str]) -> None:
         self._client = AIOKafkaClient(bootstrap_servers=bootstrap)
@@ -111,11 +111,11 @@ class RawProducer:
         await self._client.close()
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
+        """The number of partitions of a topic."""
         return len(self._client.cluster.partitions_for_topic(topic))
 
     async def send(self, topic: str, partition: int, batch: bytes) -> int:
-        """Send one batch; returns the offset of its first record. Raises KafkaError if the broker refuses it."""
+        """Send one batch. Returns the offset of its first record. Raises KafkaError if the broker refuses it."""
         leader = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
         if leader is None:
             raise KafkaError(f"{topic}[{partition}] has no leader")

@@ -31,7 +31,7 @@ from shop_lab.experiments.foreign_inputs.silence import SilentCrowd
 
 
 def all_inputs(crowd: SilentCrowd) -> list[Input]:
-    """Every input. `crowd` holds the silent connections, and must be left at the end."""
+    """Every input. `crowd` keeps the silent connections. Call its `leave` at the end."""
     return [*_records(), *_batches(), *_servers(crowd), *_cards(), *_ghosts(), *_requests()]
 
 
@@ -183,6 +183,9 @@ def _requests() -> list[Input]:
         ),
         Input("deep JSON", 7, requests.to_orders(requests.DEEP_JSON, 400, 422), answered("400", "422")),
         Input("NUL in a key that is sought", 7, sought, answered("200", "422")),
+        Input(
+            "an unreadable User-Agent", 7, requests.to_each(requests.UNREADABLE_AGENT, 200), answered("200")
+        ),
         *(
             Input(name, 7, requests.to_each(request, *nothing_found), answered(*map(str, nothing_found)))
             for name, request in redriven.items()

@@ -1,4 +1,4 @@
-"""A record as the contracts want it, made from their examples: what foreign records are made of."""
+"""Valid events, made from the contracts' examples. The foreign records are made from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORDER_PLACED = "orders.order-placed.v1"
 
 @dataclass(frozen=True)
 class Event:
-    """An event whose every part can be replaced by something that it must not be."""
+    """An event. Its methods return copies in which a part is replaced, also by an invalid one."""
 
     topic: str
     key: bytes | None
@@ -34,48 +34,48 @@ class Event:
         return self.headers[b"ce_id"].decode(errors="replace")
 
     def with_header(self, name: bytes, value: bytes) -> Event:
-        """The same with another header, or with another value of one."""
+        """A copy with this header, which is added or replaced."""
         return replace(self, headers={**self.headers, name: value})
 
     def without_header(self, name: bytes) -> Event:
-        """The same without a header."""
+        """A copy without this header."""
         return replace(self, headers={known: value for known, value in self.headers.items() if known != name})
 
     def with_data(self, data: Any) -> Event:
-        """The same with other data, which becomes JSON."""
+        """A copy with other data, which is encoded as JSON."""
         return replace(self, value=json.dumps(data).encode())
 
     def with_field(self, name: str, value: Any) -> Event:
-        """The same with another value of one field of its data."""
+        """A copy with another value of one field of its data."""
         return self.with_data({**self.data, name: value})
 
     @property
     def data(self) -> dict[str, Any]:
-        """Its data. The event must still be one."""
+        """The decoded data. The value must be JSON."""
         data: dict[str, Any] = json.loads(self.value or b"{}")
         return data
 
     @property
     def record(self) -> Record:
-        """What goes onto the wire."""
+        """The record that is sent."""
         headers: list[Header] = list(self.headers.items())
         return Record(self.key, self.value, headers)
 
 
 @dataclass(frozen=True)
 class EventTopic:
-    """A topic with what the contracts say of it."""
+    """A topic as the contracts declare it, with example data of its events."""
 
     name: str
     owner: str
     readers: Sequence[str]
     key: str
-    """The field of the data that is the record's key."""
+    """The field of the data that has the key of the record."""
     examples: Mapping[str, Sequence[dict[str, Any]]]
-    """Event type → data of its examples."""
+    """Event type → data of each example."""
 
     def event(self, dice: random.Random, type: str = "") -> Event:
-        """A valid event of a type, or of any: with an id and a key that nothing in the shop has."""
+        """A valid event of a type, or of any type. Its id and its key are new, so the shop has no data for them."""
         chosen = type or dice.choice(sorted(self.examples))
         data = dict(dice.choice(self.examples[chosen]))
         key = str(uuid4()) if self.key.endswith("_id") else f"FOREIGN-{uuid4().hex[:12]}"
@@ -97,7 +97,7 @@ class EventTopic:
 
 
 def topics_of(contracts: Path) -> dict[str, EventTopic]:
-    """Name → topic, of each that carries events."""
+    """Name → topic, for each topic that carries events."""
     declared = yaml.safe_load((contracts / "topics.yaml").read_text())["topics"]
     return {
         topic["name"]: EventTopic(
@@ -119,7 +119,7 @@ def _examples(contracts: Path, type: str) -> list[dict[str, Any]]:
 
 
 def ghost_of(topic: EventTopic, dice: random.Random, sku: str) -> Event:
-    """An order-placed that inventory and payments can carry out, for an order that orders does not have."""
+    """An order-placed that inventory and payments can handle, of an order that the service orders does not have."""
     event = topic.event(dice, ORDER_PLACED)
     now = datetime.now(UTC)
     price = {"amount_minor": 100, "currency": "EUR"}

@@ -1,4 +1,4 @@
-"""Gives each input by the clock until the time is over, and then ends by itself."""
+"""Gives each input at a fixed interval until the time is over, and then ends by itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from shop_lab.experiments.foreign_inputs.input import Input, Tally, World
 
 LONGEST = 60.0
-"""Seconds after which an input that hangs is given up. The longest one takes 20."""
+"""Seconds after which an input is cancelled. The slowest input takes 20."""
 
 
 async def generate(
     inputs: Sequence[Input], world: World, seconds: float, report: Callable[[int], None]
 ) -> dict[str, Tally]:
-    """Give the inputs for so many seconds; returns name → what came of it. `report` hears how many were given.
+    """Give the inputs for `seconds` seconds. Returns name → tally. `report` is called with the number of inputs given.
 
-    An input whose turn comes while it is still being given is left out. What runs at the end is waited for, as the
-    faults must be undone.
+    An input is skipped while it is still being given. At the end, running inputs are awaited, because they must undo
+    their faults.
     """
     tallies = {one.name: Tally() for one in inputs}
 
@@ -46,7 +46,7 @@ async def _give_regularly(
 
 
 async def _give_once(one: Input, world: World, tally: Tally) -> None:
-    """Give an input. What the generator runs into is noted, and never ends it."""
+    """Give an input once. Its errors are counted and do not end the generator."""
     tally.given += 1
     try:
         async with asyncio.timeout(LONGEST):

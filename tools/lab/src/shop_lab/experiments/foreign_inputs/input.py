@@ -1,4 +1,4 @@
-"""What an input is: a name, a kind, a function that gives it, and how it is known to have bitten."""
+"""The definition of an input: a name, a kind, a function that gives it, and a function that counts its effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSED = "refused by the broker"
 
 
 class Place(NamedTuple):
-    """Where a record stands."""
+    """The position of a record in the log."""
 
     topic: str
     partition: int
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A time in which a part of the shop was kept from its work on purpose, seconds since the epoch."""
+    """A time in which a part of the shop is disturbed on purpose, in seconds since the epoch."""
 
     begin: float
     end: float
@@ -38,81 +38,81 @@ class Window(NamedTuple):
 
 @dataclass
 class World:
-    """What inputs are given to."""
+    """The objects that inputs act on."""
 
     testbed: Testbed
     topics: Mapping[str, EventTopic]
     producer: RawProducer
     http: httpx.AsyncClient
     history: History
-    """Of the orders that inputs place: the oracle judges these, too."""
+    """The requests of the orders that inputs place. The oracle judges these orders, too."""
     dice: random.Random
     sent: set[Place] = field(default_factory=set)
-    """Each record that an input has put on a topic."""
+    """Every record that an input has sent to a topic."""
     windows: list[Window] = field(default_factory=list)
 
 
 @dataclass
 class Tally:
-    """What came of one input."""
+    """The results of one input."""
 
     given: int = 0
     answers: Counter[str] = field(default_factory=Counter)
-    """An answer in short (``422``, ``refused by the broker``, ``new connections``) → how often."""
+    """Answer in short (``422``, ``refused by the broker``, ``new connections``) → how often."""
     wrong: Counter[str] = field(default_factory=Counter)
-    """An answer that the shop must not give → how often."""
+    """Answer that the shop must not give → how often."""
     trouble: Counter[str] = field(default_factory=Counter)
-    """What the generator itself ran into → how often."""
+    """Error of the generator itself → how often."""
     places: set[Place] = field(default_factory=set)
-    """Its records that the broker took."""
+    """Its records that the broker accepted."""
     events: set[str] = field(default_factory=set)
-    """The event ids of these."""
+    """The event ids of these records."""
     orders: dict[str, str] = field(default_factory=dict)
     """Order id → the state in which the order must end."""
     ghosts: set[str] = field(default_factory=set)
-    """Ids of orders that orders does not have."""
+    """Ids of orders that the service orders does not have."""
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What the shop had done with the inputs when it had come to rest."""
+    """The effects of the inputs on the shop, read when it is at rest."""
 
     letters: Set[Place] = frozenset()
-    """Records that are a dead letter of one reader at least."""
+    """Records that at least one reader has as a dead letter."""
     taken: Set[str] = frozenset()
-    """Ids of events that one service at least has in its inbox."""
+    """Ids of events that at least one service has in its inbox."""
     behind: Set[Place] = frozenset()
     """Records that a reader of their topic has not passed."""
     duplicates: int = 0
-    """Events that services dropped because they had them."""
+    """Events that services dropped as duplicates."""
     denied: int = 0
-    """Statements that PostgreSQL refused because of a privilege."""
+    """Statements that PostgreSQL refused because of a missing privilege."""
     ends: Mapping[str, str] = field(default_factory=dict)
     """Order id → state, of the orders that inputs placed."""
     held_for_ghosts: Set[str] = frozenset()
-    """Ghost orders for which stock or money is held, and of which no dead letter tells."""
+    """Ghost orders that have stock or money, but no dead letter."""
     ghosts_seen: Set[str] = frozenset()
-    """Ghost orders of which inventory, payments or a dead letter tells."""
+    """Ghost orders that inventory, payments or a dead letter has."""
 
 
 Give = Callable[[World, Tally], Awaitable[None]]
 Seen = Callable[[Tally, Aftermath], int]
-"""How often an input is known to have bitten."""
+"""Counts the visible effects of an input."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input, as data. The first is given `first` seconds after the beginning, then one `every` so many."""
+    """One input. It is given `first` seconds after the beginning, then every `every` seconds."""
 
     name: str
     kind: int
-    """As the issue numbers them; 7 is text over HTTP."""
+    """The number of its kind in the table of the README."""
     give: Give
     seen: Seen
     every: float = 1.0
     first: float = 0.0
     must_be_letter: bool = False
-    """Whether each of its records must be a dead letter."""
+    """Whether each of its records must become a dead letter."""
 
 
 def dead_letters(tally: Tally, after: Aftermath) -> int:
@@ -126,31 +126,31 @@ def refused_or_dead_letters(tally: Tally, after: Aftermath) -> int:
 
 
 def events_or_dead_letters(tally: Tally, after: Aftermath) -> int:
-    """Its records that were taken as events, or that are dead letters."""
+    """Its records that were handled as events, or that are dead letters."""
     return len(tally.events & after.taken) + dead_letters(tally, after)
 
 
 def dropped_duplicates(tally: Tally, after: Aftermath) -> int:
-    """Its records that all readers have passed, as far as duplicates were dropped at all."""
+    """Its records that all readers have passed, but at most the number of dropped duplicates."""
     return min(after.duplicates, len(tally.places - after.behind))
 
 
 def ended_as_they_must(tally: Tally, after: Aftermath) -> int:
-    """Its orders that ended in the state that they must end in."""
+    """Its orders that ended in the expected state."""
     return sum(after.ends.get(order_id) == state for order_id, state in tally.orders.items())
 
 
 def ghosts_seen(tally: Tally, after: Aftermath) -> int:
-    """Its orders that orders does not have, and another service has seen."""
+    """Its orders that the service orders does not have, and that another service has."""
     return len(tally.ghosts & after.ghosts_seen)
 
 
 def refused_privileges(tally: Tally, after: Aftermath) -> int:
-    """Statements that were refused while a privilege was missing."""
+    """All statements that were refused because of a missing privilege."""
     return after.denied
 
 
 def answered(*answers: str) -> Seen:
-    """Its answers that are one of these."""
+    """Counts the answers that are one of `answers`."""
     expected: Collection[str] = answers
     return lambda tally, after: sum(tally.answers[answer] for answer in expected)

@@ -1,4 +1,4 @@
-"""Records that are no events of the shop: each builder makes one fault, in an event that is right otherwise."""
+"""Records that are not events of the shop: each builder makes one fault in an event that is valid otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Fault = Callable[[EventTopic, random.Random], Event]
 """Makes an event with one fault."""
 
 ATTRIBUTES = (b"ce_id", b"ce_type", b"ce_source", b"ce_time")
-"""Those without which a record is no event."""
+"""Attributes that an event must have."""
 ODD_ATTRIBUTES: Mapping[bytes, bytes] = {
     b"ce_id": b"not-a-uuid",
     b"ce_type": b"",
@@ -24,18 +24,18 @@ ODD_ATTRIBUTES: Mapping[bytes, bytes] = {
 LONG_CORRELATION = 2_000_000
 LARGE_VALUE = 900_000
 INFLATED = 64 * 2**20
-"""Bytes that come out of the batch that inflates: what a machine of two cores bears beside the shop."""
+"""Bytes of the batch after decompression: as many as two cores can handle in addition to the shop's load."""
 GARBAGE = 200
 
 
 def nul_in_header(topic: EventTopic, dice: random.Random) -> Event:
-    """PostgreSQL stores no NUL in text."""
+    """A header value with NUL, which PostgreSQL cannot store in text."""
     event = topic.event(dice)
     return event.with_header(dice.choice((b"ce_subject", b"ce_source", b"ce_correlationid")), b"a\x00b")
 
 
 def no_text_in_header_name(topic: EventTopic, dice: random.Random) -> Event:
-    """A header name that is not UTF-8. The type is unknown, so the record is a dead letter once it is read."""
+    """A header name that is not UTF-8. The type is unknown, so a reader that parses the record stores a dead letter."""
     return unknown_type(topic, dice).with_header(b"\xff\xfe\x00", b"x")
 
 
@@ -45,17 +45,17 @@ def no_text_in_header_value(topic: EventTopic, dice: random.Random) -> Event:
 
 
 def no_headers(topic: EventTopic, dice: random.Random) -> Event:
-    """Key and value alone."""
+    """A record with key and value, but without headers."""
     return replace(topic.event(dice), headers={})
 
 
 def missing_attribute(topic: EventTopic, dice: random.Random) -> Event:
-    """An attribute is missing without which there is no event."""
+    """An event without one of the required attributes."""
     return topic.event(dice).without_header(dice.choice(ATTRIBUTES))
 
 
 def odd_attribute(topic: EventTopic, dice: random.Random) -> Event:
-    """An attribute has a value that it cannot have."""
+    """An event with an invalid value of one required attribute."""
     name = dice.choice(ATTRIBUTES)
     return topic.event(dice).with_header(name, ODD_ATTRIBUTES[name])
 
@@ -66,49 +66,49 @@ def wrong_source(topic: EventTopic, dice: random.Random) -> Event:
 
 
 def key_is_not_subject(topic: EventTopic, dice: random.Random) -> Event:
-    """The record stands under another key than its subject: nothing keeps their order."""
+    """A key that differs from the subject, so that nothing keeps the order of the subject's events."""
     return replace(topic.event(dice), key=b"another-key")
 
 
 def random_bytes(topic: EventTopic, dice: random.Random) -> Event:
-    """Key and value are any bytes, under headers that are right."""
+    """Random bytes as key and value, with valid headers."""
     return replace(topic.event(dice), key=dice.randbytes(16), value=dice.randbytes(GARBAGE))
 
 
 def no_value(topic: EventTopic, dice: random.Random) -> Event:
-    """A tombstone on a topic that knows none."""
+    """A record without a value, on a topic that has no tombstones."""
     return replace(topic.event(dice), value=None)
 
 
 def unknown_type(topic: EventTopic, dice: random.Random) -> Event:
-    """A type that no contract has."""
+    """A type that the contracts do not have."""
     return topic.event(dice).with_header(b"ce_type", b"foreign.unheard-of.v1")
 
 
 def data_is(data: Any) -> Fault:
-    """Data that is JSON and not what the type's schema says."""
+    """Data that is JSON, but does not match the schema of the type."""
     return lambda topic, dice: topic.event(dice).with_data(data)
 
 
 def wrong_types(topic: EventTopic, dice: random.Random) -> Event:
-    """Each field has a value of another JSON type; the key alone is right."""
+    """A value of another JSON type in each field, except the key."""
     event = topic.event(dice)
     wrong = {name: [value] if isinstance(value, str) else "seven" for name, value in event.data.items()}
     return event.with_data(wrong | {topic.key: event.data[topic.key]})
 
 
 def huge_numbers(topic: EventTopic, dice: random.Random) -> Event:
-    """A version that fits into no column. Of what is on the orders' topic analytics keeps it."""
+    """A version that is too large for any column. On the topic of orders, only analytics stores the version."""
     return topic.event(dice).with_field("version", dice.choice((3_000_000_000, 2**63, 10**400)))
 
 
 def order_with(field: str, value: Any) -> Fault:
-    """An order-placed with another value in a field of text."""
+    """An order-placed event with another value in a text field."""
     return lambda topic, dice: topic.event(dice, ORDER_PLACED).with_field(field, value)
 
 
 def long_correlation(topic: EventTopic, dice: random.Random) -> Event:
-    """A correlation id that the record's reader cannot pass on: its own events would be too large."""
+    """A correlation id that its reader cannot pass on, because the reader's own events would be too large."""
     return topic.event(dice, ORDER_PLACED).with_header(b"ce_correlationid", b"c" * LONG_CORRELATION)
 
 
@@ -116,25 +116,25 @@ def long_correlation(topic: EventTopic, dice: random.Random) -> Event:
 
 
 def inflating_batch(record: Record) -> bytes:
-    """A batch of some kB out of which INFLATED bytes come."""
+    """A batch of some kB that decompresses to INFLATED bytes."""
     return batch_of([record._replace(value=bytes(INFLATED))], Codec.GZIP)
 
 
 def wrong_checksum(record: Record, dice: random.Random) -> bytes:
-    """A batch that was damaged on the way."""
+    """A damaged batch, whose checksum is wrong."""
     return with_wrong_checksum(batch_of([record]))
 
 
 def no_records(record: Record, dice: random.Random) -> bytes:
-    """A batch of random bytes in place of its records. Its checksum fits."""
+    """A batch with random bytes instead of records. Its checksum is correct."""
     return sealed(dice.randbytes(GARBAGE), 1)
 
 
 def not_compressed(record: Record, dice: random.Random) -> bytes:
-    """A batch that says it is compressed and is not.
+    """A batch whose header says that it is compressed, although it is not.
 
-    Never by snappy: random bytes then say how much memory the broker is to allocate, and it does. That ends a broker of
-    a small heap (seen with Kafka 4.3), and would prove nothing about the shop.
+    Snappy is left out: a broker would take random bytes as the size of memory to allocate. With a small heap that ends
+    the broker (seen with Kafka 4.3), and proves nothing about the shop.
     """
     codec = dice.choice((Codec.GZIP, Codec.LZ4, Codec.ZSTD))
     return sealed(dice.randbytes(GARBAGE), 1, codec)

@@ -1,4 +1,4 @@
-"""HTTP requests with one fault each, and orders whose cards the processor makes trouble with."""
+"""HTTP requests with one fault each, and orders with cards that the processor does not simply charge."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shop_load.open_loop import SKUS
 from shop_stack.ports import SERVICES
 
 LATER = (429, 503)
-"""Answers that ask to come back later: neither right nor wrong."""
+"""Answers that ask the client to come back later. They are neither right nor wrong."""
 LARGEST_ANSWER = 64_000
-"""Bytes of an answer to one small request."""
+"""The most bytes of an answer to one small request."""
 WRONG_LINES = 31_000
 TOO_LARGE = 100_000
 DEPTH = 30_000
@@ -27,11 +27,12 @@ NO_ANSWER = "no answer"
 
 @dataclass(frozen=True)
 class Request:
-    """One request; `body` is sent as it is."""
+    """One request. `body` is sent unchanged, and each character of `agent` as one byte."""
 
     path: str
     body: bytes | None = None
     method: str = "POST"
+    agent: str = "foreign"
 
 
 def order(**more: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def order(**more: Any) -> dict[str, Any]:
 
 
 def placing(**more: Any) -> Request:
-    """A POST of an order with other fields. Lone surrogates become escapes, as JSON allows them."""
+    """A POST of an order with these fields. json.dumps encodes lone surrogates as escapes."""
     return Request("/orders", json.dumps(order(**more)).encode())
 
 
@@ -60,11 +61,12 @@ LARGE_BODY = placing(customer_id="c" * TOO_LARGE)
 DEEP_JSON = Request("/orders", b"[" * DEPTH + b"]" * DEPTH)
 NUL_KEY_SOUGHT = Request("/admin/dead-letters?key=%00", method="GET")
 NUL_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\0"}).encode())
+UNREADABLE_AGENT = Request("/admin/dead-letters", method="GET", agent="\xff\\x")
 SURROGATE_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\ud800"}).encode())
 
 
 def sent_to(services: Collection[str], request: Request, right: Collection[int]) -> Give:
-    """Send a request to these services in turn. An answer that is neither `right` nor one of LATER is wrong."""
+    """An input that sends a request to these services in turn. Answers not in `right` and LATER are wrong."""
     chosen = tuple(services)
 
     async def give(world: World, tally: Tally) -> None:
@@ -76,24 +78,24 @@ def sent_to(services: Collection[str], request: Request, right: Collection[int])
 
 
 def to_orders(request: Request, *right: int) -> Give:
-    """Send a request to orders."""
+    """An input that sends a request to orders."""
     return sent_to(("orders",), request, right)
 
 
 def to_each(request: Request, *right: int) -> Give:
-    """Send a request to each service in turn."""
+    """An input that sends a request to each service in turn."""
     return sent_to(SERVICES, request, right)
 
 
 async def reuse_key(world: World, tally: Tally) -> None:
-    """Two customers order with one Idempotency-Key: keys belong to their callers, so both orders are taken."""
+    """Two customers order with the same Idempotency-Key. A key belongs to its customer, so both must get an order."""
     key = f"foreign-{uuid4()}"
     await _place(world, key, "foreign key", customer_id="foreign-a")
     note(tally, await _place(world, key, "foreign key", customer_id="foreign-b"), (202,))
 
 
 def pays_with(token: str, end: str) -> Give:
-    """Place an order with a card; it must end in the state `end`."""
+    """An input that places an order with a card. The order must end in the state `end`."""
 
     async def give(world: World, tally: Tally) -> None:
         answer = await _place(world, f"foreign-{uuid4()}", f"foreign {token}"[:40], payment_token=token)
@@ -105,7 +107,7 @@ def pays_with(token: str, end: str) -> Give:
 
 
 def note(tally: Tally, answer: httpx.Response | None, right: Collection[int]) -> None:
-    """Count an answer, and count it as wrong if it is neither right nor asks to come back later."""
+    """Count an answer. It is wrong if it is missing, too large, or neither in `right` nor in LATER."""
     if answer is None:
         tally.wrong[NO_ANSWER] += 1
         return
@@ -118,7 +120,7 @@ def note(tally: Tally, answer: httpx.Response | None, right: Collection[int]) ->
 
 
 async def _place(world: World, key: str, scenario: str, **more: Any) -> httpx.Response | None:
-    """Place an order, and write into the history what was asked and answered. None if there is no answer."""
+    """Place an order, and write the request and the answer into the history. None if there is no answer."""
     customer = order(**more)["customer_id"]
     number = world.history.asked("place-order", key=key, customer=customer, scenario=scenario)
     answer = await _ask(world, "orders", placing(**more), {"Idempotency-Key": key})
@@ -131,9 +133,10 @@ async def _place(world: World, key: str, scenario: str, **more: Any) -> httpx.Re
 async def _ask(
     world: World, service: str, request: Request, headers: dict[str, str]
 ) -> httpx.Response | None:
-    """The answer, None if there is none."""
+    """Send a request. Returns the answer; None if there is none."""
     url = world.testbed.target.service_urls[service] + request.path
+    sent = httpx.Headers({"User-Agent": request.agent} | JSON | headers, encoding="latin-1")
     try:
-        return await world.http.request(request.method, url, content=request.body, headers=JSON | headers)
+        return await world.http.request(request.method, url, content=request.body, headers=sent)
     except httpx.TransportError:
         return None

@@ -1,4 +1,4 @@
-"""How records are put on topics: each function makes the function of an input."""
+"""Sends records to topics. Each function returns the function of an input, or is one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shop_load.open_loop import SKUS
 ORDERS = "orders.order.v1"
 ANY_TOPIC = ""
 LOOK_BACK = 50
-"""So many records before the end of a partition one is looked for that can be sent again."""
+"""A record that is sent again is one of the last so many of its partition."""
 FETCH_MS = 2_000
 
 ToBatch = Callable[[Record, random.Random], bytes]
@@ -33,7 +33,7 @@ def compressed(codec: Codec) -> ToBatch:
 
 
 def recorded(fault: Fault, topic: str = ANY_TOPIC, to_batch: ToBatch = plain) -> Give:
-    """Put a record with this fault on a topic, or on one topic after the other."""
+    """An input that sends a record with this fault to a topic; without a topic, to each in turn."""
 
     async def give(world: World, tally: Tally) -> None:
         names = sorted(world.topics)
@@ -45,7 +45,7 @@ def recorded(fault: Fault, topic: str = ANY_TOPIC, to_batch: ToBatch = plain) ->
 
 
 async def ghost(world: World, tally: Tally) -> None:
-    """An order-placed for an order that orders does not have."""
+    """Send an order-placed event for an order that the service orders does not have."""
     event = ghost_of(world.topics[ORDERS], world.dice, world.dice.choice(SKUS))
     await _send(world, tally, event, plain)
     tally.ghosts.add((event.key or b"").decode())
@@ -61,11 +61,11 @@ async def _send(world: World, tally: Tally, event: Event, to_batch: ToBatch) -> 
 
 
 async def _put(world: World, tally: Tally, topic: str, partition: int, batch: bytes) -> Place | None:
-    """Where the batch's record stands, None if the broker refuses it."""
+    """Send a batch. Returns the place of its record; None if the broker refuses it."""
     try:
         offset = await world.producer.send(topic, partition, batch)
     except KafkaError as error:
-        if error.retriable:  # the broker is away
+        if error.retriable:  # the broker is unavailable
             raise
         tally.answers[REFUSED] += 1
         return None
@@ -75,7 +75,7 @@ async def _put(world: World, tally: Tally, topic: str, partition: int, batch: by
 
 
 def repeated(codec: Codec) -> Give:
-    """Send one of the last records of orders again as it is, compressed by a codec. Nothing of ours is repeated."""
+    """An input that sends one of the last records of orders again, with a codec. Records of inputs are left out."""
 
     async def give(world: World, tally: Tally) -> None:
         partition = world.dice.randrange(world.producer.partitions(ORDERS))
@@ -90,7 +90,7 @@ def repeated(codec: Codec) -> Give:
 
 
 async def last_record(world: World, at: TopicPartition) -> Record | None:
-    """The last record of a partition that no input has sent, None if there is none among the last LOOK_BACK."""
+    """The last record of a partition that no input has sent; None if there is none among the last LOOK_BACK records."""
     consumer = AIOKafkaConsumer(bootstrap_servers=world.testbed.target.kafka, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -98,7 +98,7 @@ async def last_record(world: World, at: TopicPartition) -> Record | None:
         end = (await consumer.end_offsets([at]))[at]
         consumer.seek(at, max(0, end - LOOK_BACK))
         found = (await consumer.getmany(at, timeout_ms=FETCH_MS)).get(at, ())
-    except UnicodeDecodeError:  # aiokafka reads no record of ours whose header has a name that is not UTF-8
+    except UnicodeDecodeError:  # aiokafka cannot parse a record whose header name is not UTF-8
         return None
     finally:
         await consumer.stop()

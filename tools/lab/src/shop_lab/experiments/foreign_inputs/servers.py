@@ -1,7 +1,7 @@
 """Faults of PostgreSQL and of topics, each undone at its end.
 
-Each is given to one service after the other, and begins with another one than the faults before it. The time of a
-fault is a `Window`: a part of the shop is kept from its work on purpose, so an order may take longer then.
+Each fault is given to one service after another, and each begins with a different service. The time of a fault is a
+`Window`: a part of the shop is disturbed on purpose, so an order may take longer then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOCK_SECONDS = 5.0
 LIMIT_SECONDS = 10.0
 CODEC_SECONDS = 5.0
 LOCK_PATIENCE_MS = 2_000
-"""How long our own statement waits for its lock: it must not become a fault of another kind."""
+"""How long a statement of this module waits for its lock. Without a limit it could block the service's statements."""
 
 FROZEN = "backends frozen"
 RECONNECTED = "new connections"
@@ -46,13 +46,13 @@ HOT_TABLES: Mapping[str, tuple[str, str]] = {
     "notifications": ("outbox", "INSERT"),
     "analytics": ("order_facts", "INSERT"),
 }
-"""Service → a table that each order writes to, and the privilege to do so."""
+"""Service → (table that each order writes to, privilege that this needs)."""
 HOT_TABLE = ("inbox", "INSERT")
-"""The same of every other service."""
+"""The same for every other service."""
 
 LIMITED_TOPICS = ("inventory.dead-letters", "payments.payment.v1", "analytics.dead-letters")
 LIMIT_BYTES = 4_096
-"""More than an ordinary event has, and less than a batch of them."""
+"""More than one ordinary event needs, and less than a batch of several."""
 CODECS = ("lz4", "snappy", "zstd", "gzip")
 COMPRESSED_TOPIC = "orders.order.v1"
 
@@ -61,7 +61,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 @asynccontextmanager
 async def window(world: World) -> AsyncIterator[None]:
-    """Note that a part of the shop is kept from its work."""
+    """Record the time in which the context lasts as a window: a part of the shop is disturbed."""
     begin = time.time()
     try:
         yield
@@ -73,7 +73,7 @@ async def window(world: World) -> AsyncIterator[None]:
 
 
 async def freeze(world: World, tally: Tally) -> None:
-    """SIGSTOP to the idle backends of one service's connections; SIGCONT after FREEZE_SECONDS."""
+    """Send SIGSTOP to the idle backends of one service's connections, and SIGCONT after FREEZE_SECONDS."""
     service = _in_turn(SERVICES, tally)
     server = world.testbed.stack.daemon(POSTGRES).pid
     async with world.testbed.database(service) as database:
@@ -93,7 +93,7 @@ async def freeze(world: World, tally: Tally) -> None:
 
 
 async def _backends(database: Connection, service: str) -> dict[int, str]:
-    """Pid → state of each connection of a service's own role."""
+    """Process id → state of each connection of a service's own role."""
     rows = await database.fetch(
         "SELECT pid, state FROM pg_stat_activity"
         " WHERE datname = $1 AND usename = $1 AND backend_type = 'client backend'",
@@ -103,7 +103,7 @@ async def _backends(database: Connection, service: str) -> dict[int, str]:
 
 
 def _is_child(pid: int, parent: int | None) -> bool:
-    """Only processes of this stack's own server are stopped."""
+    """Whether the process is a child of this stack's server: no other process may be stopped."""
     try:
         return parent is not None and psutil.Process(pid).ppid() == parent
     except psutil.Error:
@@ -111,7 +111,7 @@ def _is_child(pid: int, parent: int | None) -> bool:
 
 
 async def revoke(world: World, tally: Tally) -> None:
-    """Take a privilege on a hot table from a service's role for REVOKE_SECONDS."""
+    """Revoke a privilege on a hot table from a service's role for REVOKE_SECONDS."""
     service = _in_turn(SERVICES, tally, 1)
     table, privilege = HOT_TABLES.get(service, HOT_TABLE)
     async with world.testbed.database(service) as database, window(world):
@@ -124,7 +124,7 @@ async def revoke(world: World, tally: Tally) -> None:
 
 
 async def add_column(world: World, tally: Tally) -> None:
-    """Add a column to a hot table and drop it again: prepared statements have to be prepared anew."""
+    """Add a column to a hot table and drop it again. Prepared statements on the table must then be prepared again."""
     service = _in_turn(SERVICES, tally, 3)
     table, _ = HOT_TABLES.get(service, HOT_TABLE)
     async with world.testbed.database(service) as database, window(world):
@@ -155,7 +155,7 @@ async def hold_lock(world: World, tally: Tally) -> None:
 
 
 async def limit_topic(world: World, tally: Tally) -> None:
-    """Have a topic take only small batches for LIMIT_SECONDS. A batch of our own that is larger must be refused."""
+    """Let a topic accept only small batches for LIMIT_SECONDS. A larger batch of this input must be refused."""
     topic = _in_turn(LIMITED_TOPICS, tally)
     too_large = batch_of([Record(b"foreign", bytes(2 * LIMIT_BYTES))])
     async with window(world), _setting(world, topic, "max.message.bytes", str(LIMIT_BYTES)):
@@ -167,7 +167,7 @@ async def limit_topic(world: World, tally: Tally) -> None:
 
 
 def compress_topic(codec: str) -> Give:
-    """Have the broker compress each batch of ordinary orders for CODEC_SECONDS: they must go on."""
+    """An input: the broker compresses each batch of ordinary orders for CODEC_SECONDS, which must not stop them."""
 
     async def give(world: World, tally: Tally) -> None:
         async with _setting(world, COMPRESSED_TOPIC, "compression.type", codec):
@@ -179,7 +179,7 @@ def compress_topic(codec: str) -> Give:
 
 @asynccontextmanager
 async def _setting(world: World, topic: str, name: str, value: str) -> AsyncIterator[None]:
-    """A topic has one more setting until the context ends. Kafka replaces all settings of a topic at once."""
+    """Add a setting to a topic while the context lasts. Kafka always replaces all settings of a topic."""
     declared = next(one for one in topics.declared(paths.contracts()) if one.name == topic)
     admin = AIOKafkaAdminClient(bootstrap_servers=world.testbed.target.kafka)
     await admin.start()
@@ -200,6 +200,6 @@ async def _configure(admin: AIOKafkaAdminClient, topic: str, settings: Mapping[s
 
 
 def _in_turn(names: Collection[str], tally: Tally, first: int = 0) -> str:
-    """The name whose turn it is; the first one is given by its place."""
+    """The name whose turn it is. `first` is the index of the name that begins."""
     chosen = tuple(names)
     return chosen[(tally.given - 1 + first) % len(chosen)]

@@ -1,4 +1,4 @@
-"""Connections that send half a request and nothing more: to each service, as many as given, all the time."""
+"""Connections that send half a request and nothing more. Each service always has a given number of them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ CONNECTIONS = 50
 TIMED_OUT = "408"
 HUNG_UP = "closed without an answer"
 LINE = b"POST /admin/dead-letters/redrive HTTP/1.1\r\nHost: shop\r\n"
-"""Each service has this path, so it waits for the body."""
+"""Each service has this path, so it waits for the rest of the request."""
 HALF_HEAD = LINE + b"Content-Le"
 HALF_BODY = LINE + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 
 
 @dataclass
 class SilentCrowd:
-    """Holds up to `connections` connections to each service; those that the service ends are replaced."""
+    """Keeps up to `connections` connections to each service open. Connections that the service closes are replaced."""
 
     connections: int = CONNECTIONS
     _waiting: dict[int, set[asyncio.Task[None]]] = field(default_factory=dict)
 
     async def give(self, world: World, tally: Tally) -> None:
-        """Bring each service's connections up to the number, half of them with half a head, half with half a body."""
+        """Fill up the connections to each service. Half of them send half a head, the others half a body."""
         for service in SERVICES:
             await self.fill(world.testbed.stack.ports.service(service), tally)
 
     async def fill(self, port: int, tally: Tally) -> None:
-        """Bring the connections to one port up to the number."""
+        """Fill up the connections to one port."""
         waiting = self._waiting.setdefault(port, set())
         for number in range(self.connections - len(waiting)):
             half = HALF_HEAD if number % 2 else HALF_BODY
@@ -48,7 +48,7 @@ class SilentCrowd:
 
 
 async def _wait(port: int, half: bytes, tally: Tally) -> None:
-    """Send half a request, then wait for as long as the service does."""
+    """Send half a request, then wait until the service answers or closes the connection."""
     try:
         reader, writer = await asyncio.open_connection(HOST, port)
     except OSError as error:

@@ -1,0 +1,28 @@
+"""The possible results of a batch, and of one event of it."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from chassis.errors import Unavailable
+from chassis.events import RawMessage
+
+
+class PartlyTaken(Unavailable):
+    """`messages` were neither handled nor stored as dead letters. All other messages of the batch were taken.
+
+    Deliver these messages again later, with all messages after them in their partitions. Other partitions may continue.
+    """
+
+    def __init__(self, messages: Sequence[RawMessage]) -> None:
+        super().__init__(f"{len(messages)} messages have to wait")
+        self.messages = messages
+
+
+class Claim(StrEnum):
+    """The result of the insert of an event into the inbox. Its value is the label of the metric, after the commit."""
+
+    NEW = "handled"
+    """The event was inserted, and is handled in the same transaction."""
+    HELD = "held"
+    """An open dead letter blocks its key, so the event is stored as WAITING."""
+    DUPLICATE = "duplicate"

@@ -1,0 +1,38 @@
+"""Counts the tries of events that fail. The counts are in memory, so a process that starts again begins with none."""
+
+from chassis.inbox.rounds import InboxEvent
+
+MOST_COUNTED = 10_000
+"""The maximum number of events that are counted. An event that moved to another replica is counted here for nothing."""
+
+
+class Tries:
+    """The failed tries of each event, until it succeeds or is a dead letter. An event has `most` tries."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._failed: dict[tuple[str, object], int] = {}
+        self._of_key: dict[tuple[str, str], tuple[str, object]] = {}
+
+    def has_failed(self, key: tuple[str, str]) -> bool:
+        """Whether an event of this key has failed and will be tried again."""
+        return key in self._of_key
+
+    def count(self, event: InboxEvent) -> None:
+        """A try of this event has failed."""
+        self._failed[event.identity] = self._failed.get(event.identity, 0) + 1
+        self._of_key[event.key] = event.identity
+        if len(self._of_key) > MOST_COUNTED:
+            self._forget(next(iter(self._of_key)))
+
+    def are_left(self, event: InboxEvent) -> bool:
+        """Whether a failed event may be tried again."""
+        return self._failed.get(event.identity, 0) < self._most
+
+    def end(self, event: InboxEvent) -> None:
+        """This event was handled, or is a dead letter."""
+        if self._of_key.get(event.key) == event.identity:
+            self._forget(event.key)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        self._failed.pop(self._of_key.pop(key), None)

@@ -1,0 +1,35 @@
+"""The time limits of the topics whose rows are sent together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class PageDeadline:
+    """Each topic of a page has `seconds`. After one topic has acknowledged its rows, the others have `late_seconds`.
+
+    Kafka then accepts records, so a topic that acknowledges none has no leader or too few replicas. The next page does
+    not wait for it any longer.
+    """
+
+    def __init__(self, seconds: float, late_seconds: float) -> None:
+        self._seconds = seconds
+        self._late_seconds = late_seconds
+        self._running: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """The block in which one topic is sent. Raises TimeoutError in the block at the deadline."""
+        async with asyncio.timeout(self._seconds) as limit:
+            self._running.add(limit)
+            try:
+                yield
+            finally:
+                self._running.discard(limit)
+
+    def one_is_sent(self) -> None:
+        """One topic has acknowledged all of its rows."""
+        latest = asyncio.get_running_loop().time() + self._late_seconds
+        for limit in self._running:
+            if not limit.expired() and (limit.when() or latest) >= latest:
+                limit.reschedule(latest)
