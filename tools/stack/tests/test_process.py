@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from shop_stack.process import Daemon, run
 from testkit import eventually
@@ -57,6 +58,38 @@ async def test_a_pid_that_was_given_to_another_process_since_is_not_taken_for_th
     await daemon.stop()
     assert psutil.pid_exists(facts["pid"])
     psutil.Process(facts["pid"]).kill()
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="the time since the boot is Linux'")
+async def test_a_daemon_is_found_after_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await started(tmp_path)
+    pid = daemon.pid
+    boot_time = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot_time + 3600)
+    assert daemon.pid == pid is not None
+    await daemon.stop()
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="the time since the boot is Linux'")
+async def test_a_process_of_an_earlier_boot_is_not_taken_for_one_of_this(tmp_path: Path) -> None:
+    daemon = await started(tmp_path)
+    recorded = daemon.pid_file.read_text()
+    daemon.pid_file.write_text(json.dumps({**json.loads(recorded), "boot": "another"}))
+    assert daemon.process() is None
+    daemon.pid_file.write_text(recorded)
+    await daemon.kill()
+
+
+async def test_a_daemon_of_an_earlier_version_is_found_by_the_wall_clock(tmp_path: Path) -> None:
+    daemon = await started(tmp_path)
+    pid = daemon.pid
+    assert pid is not None
+    daemon.pid_file.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}))
+    assert daemon.pid == pid
+    await daemon.kill()
 
 
 async def test_a_daemon_that_ignores_sigterm_is_killed_when_patience_ends(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Operating-system processes that outlive the command that started them.
 
 A process is known by its pid file, which holds the time of its start too: a
-number alone might belong to another process since.
+number alone might belong to another process since. Where there is /proc, that
+time is counted from the start of the machine: the clock may be set.
 """
 
 from __future__ import annotations
@@ -114,9 +115,9 @@ class Daemon:
                 extra_groups=None if user is None else [],
             )
         _children[child.pid] = child
-        started = psutil.Process(child.pid).create_time()
+        facts = {"pid": child.pid, "started": _started(child.pid, _BOOT), "boot": _BOOT}
         written = self.pid_file.with_suffix(".new")
-        written.write_text(json.dumps({"pid": child.pid, "started": started}))
+        written.write_text(json.dumps(facts))
         written.replace(self.pid_file)
         return child.pid
 
@@ -145,9 +146,10 @@ class Daemon:
         try:
             facts = json.loads(self.pid_file.read_text())
             found = psutil.Process(facts["pid"])
-            if abs(found.create_time() - facts["started"]) > 1 or _is_over(found):
+            began = _started(found.pid, facts.get("boot"))
+            if began is None or abs(began - facts["started"]) > 1 or _is_over(found):
                 return None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, psutil.Error):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, psutil.Error):
             return None
         return found
 
@@ -214,6 +216,31 @@ class Daemon:
         for pid, child in list(_children.items()):
             if child.poll() is not None:
                 del _children[pid]
+
+
+def _boot() -> str | None:
+    """Linux' name of the time since the machine was started; None where there is no /proc."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+_BOOT = _boot()
+
+
+def _started(pid: int, boot: str | None) -> float | None:
+    """When a process was started, in seconds: since `boot`, or since 1970 if the boot is not known.
+
+    The time since 1970 moves when the machine's clock is set, the time since the boot does not.
+    None if the machine was started again after `boot`.
+    """
+    if boot is None:
+        return psutil.Process(pid).create_time()
+    if boot != _BOOT:
+        return None
+    behind_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(behind_the_name[19]) / os.sysconf("SC_CLK_TCK")
 
 
 async def _kill_family(running: psutil.Process) -> None:
