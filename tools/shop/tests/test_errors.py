@@ -104,6 +104,7 @@ def test_databases_that_were_deleted_are_told_before_new_ones_are_made(tmp_path:
     state = tmp_path / "state"
     (state / "run").mkdir(parents=True)
     (state / "run" / "orders.migrated").touch()
+    (state / ".shopfloor").touch()
     result = shop("up", SHOP_STATE=str(state), SHOP_PORT_BASE=str(base))
     assert_one_sentence(result, f"The databases are gone: {state}/postgres was deleted", "Put", "--wipe")
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from shop_stack.errors import UserError
 
-OWN_FILES = {"lock", "logs", "run", "cache", "uv", "venvs", "passwords.json", "setup.log"}
-"""One of these is in every folder that a stack has used before."""
+MARKER = ".shopfloor"
+"""The file in each folder that a stack was given to use, and that a wipe may delete from."""
+STACK_FILES = {MARKER, "stack.json", "passwords.json"}
+"""One of these is in every folder that a stack has used; earlier versions wrote no marker."""
+LEFT_BY_A_WIPE = {"lock"}
+"""All that a wipe left behind in earlier versions."""
 
 
 def repository() -> Path:
@@ -34,17 +38,24 @@ def state_folder() -> Path:
 def make_private(folder: Path) -> None:
     """Make a stack's folder, or see to it that no other user can enter it: passwords and tokens are in it.
 
-    Raises UserError if the folder is shared and is not a stack's own: its rights are not ours to change.
+    Raises UserError if the folder has other files and is not a stack's own: its rights and its files are not ours.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not folder.stat().st_mode & 0o077:
-        return
+    if not _is_a_stacks_own(folder):
+        raise UserError(f"{folder} holds other files: choose a folder of its own with SHOP_STATE.")
+    (folder / MARKER).touch()
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _is_a_stacks_own(folder: Path) -> bool:
+    """Whether it is empty, was used by a stack, or is in the clone's .shop, where others than stacks write too."""
     names = {path.name for path in folder.iterdir()}
-    if names and not names & OWN_FILES:
-        raise UserError(
-            f"{folder} holds other files, and other users may enter it: choose a folder of its own with SHOP_STATE."
-        )
-    folder.chmod(0o700)
+    return (
+        names <= LEFT_BY_A_WIPE
+        or bool(names & STACK_FILES)
+        or folder.resolve().is_relative_to(shop_folder().resolve())
+    )
 
 
 def cache_folder() -> Path:
