@@ -169,10 +169,22 @@ async def stop(daemon: Daemon, cache: Path) -> None:
     """Stop the broker, and keep the archive of loaded classes if this run has recorded one."""
     killed = await daemon.stop(patience=60)
     for recorded in daemon.state.glob("kafka-*.aot"):
-        if killed:
-            recorded.unlink()  # It may have been cut off.
-        else:
-            recorded.replace(cache / recorded.name)
+        # One of a killed broker may be cut off. Without an archive the next start is slower, and no stop fails for that.
+        with suppress(OSError):
+            if not killed:
+                _keep(recorded, cache)
+        recorded.unlink()
+
+
+def _keep(recorded: Path, cache: Path) -> None:
+    """Copy a file into the cache, where no reader sees half of it: the cache may be on another filesystem."""
+    cache.mkdir(parents=True, exist_ok=True)
+    draft = cache / f"{recorded.name}.{os.getpid()}"
+    try:
+        shutil.copyfile(recorded, draft)
+        draft.replace(cache / recorded.name)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
