@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from shop_stack.errors import UserError
@@ -17,11 +19,17 @@ LEFT_BY_A_WIPE = {"lock"}
 
 def repository() -> Path:
     """The repository's root: the folder above that has services and contracts in it."""
-    for start in (Path.cwd(), Path(__file__).resolve()):
+    for start in _starts():
         for folder in (start, *start.parents):
             if (folder / "services").is_dir() and (folder / "contracts").is_dir():
                 return folder
     raise UserError("This is not inside a clone of Shopfloor: change into the repository and try again.")
+
+
+def _starts() -> Iterator[Path]:
+    with suppress(FileNotFoundError):  # The working directory may have been deleted.
+        yield Path.cwd()
+    yield Path(__file__).resolve()
 
 
 def shop_folder() -> Path:
