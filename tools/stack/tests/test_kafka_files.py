@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from shop_stack import kafka
+from shop_stack.errors import UserError
+from shop_stack.paths import cache_folder
+from shop_stack.ports import free_port
 from shop_stack.process import Daemon
 
 
@@ -41,3 +44,40 @@ async def test_a_cache_that_cannot_be_written_does_not_fail_a_stop(tmp_path: Pat
     (tmp_path / "cache").touch()
     await kafka.stop(Daemon("kafka", state), tmp_path / "cache")
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+async def test_a_broker_keeps_its_log_in_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    state = tmp_path / "é, ü\\n"
+    daemon = Daemon("kafka", state)
+    broker = kafka.Broker(free_port(), free_port(), state / "kafka")
+    identities = set()
+    for _ in range(2):
+        await kafka.start(daemon, broker, cache_folder())
+        await daemon.kill()
+        identities.add((broker.data / "meta.properties").read_text())
+    assert len(identities) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [state.name]
+    assert {path.name for path in state.iterdir()} >= {"kafka", "kafka.properties"}
+
+
+async def test_a_format_that_fails_removes_no_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object, **__: object) -> tuple[int, str]:
+        return 1, "already formatted"
+
+    segment = tmp_path / "kafka" / "orders.order.v1-0" / "00000000000000000000.log"
+    segment.parent.mkdir(parents=True)
+    segment.write_bytes(b"events")
+    monkeypatch.setattr(kafka, "run", fails)
+    monkeypatch.setattr(kafka, "classpath", no_jars)
+    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka")
+    with pytest.raises(UserError, match="already formatted"):
+        await kafka.start(Daemon("kafka", tmp_path), broker, tmp_path)
+    assert segment.read_bytes() == b"events"
+
+
+async def no_jars(cache: Path) -> str:
+    return ""
