@@ -176,6 +176,12 @@ def test_the_installed_command_begins_there() -> None:
     assert project["project"]["scripts"] == {"shop": "shop.__main__:main"}
 
 
+def test_a_target_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    result = shop("status", SHOP_TARGET="foo", SHOP_STATE=str(tmp_path))
+    assert_one_sentence(result, "SHOP_TARGET is 'foo': set it to one of embedded, compose, k8s.")
+    assert shop("status", SHOP_TARGET="", SHOP_STATE=str(tmp_path)).returncode == NOT_READY
+
+
 def test_the_doctor_finds_what_is_wrong_and_names_each_cure(
     tmp_path: Path, base: int, taken_port: int
 ) -> None:

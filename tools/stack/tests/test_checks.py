@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shop_stack import checks, embedded, kafka, parts, paths, venvs
+from shop_stack import checks, embedded, kafka, parts, paths, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.process import Daemon
@@ -50,6 +51,15 @@ async def test_other_ports_can_be_chosen_for_a_stack_of_which_nothing_runs_any_m
     part.start([sys.executable, "-c", "import signal; signal.pause()"], env=os.environ)
     assert embedded.stack(tmp_path).ports.base == 20100
     await part.kill()
+
+
+def test_a_state_folder_of_another_user_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(stack.state / "lock"))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match="lock is another user's: run .*SHOP_STATE"), stack_files.alone(stack):
+        pass
 
 
 def test_a_full_disk_says_how_much_is_free_and_where_else_to_go(

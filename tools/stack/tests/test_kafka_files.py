@@ -19,8 +19,7 @@ def one_filesystem_per_folder(file: Path, target: Path) -> Path:
     """Path.replace where each folder is a filesystem of its own."""
     if file.parent != target.parent:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-    os.replace(file, target)
-    return target
+    return file.rename(target)
 
 
 async def test_the_archive_of_classes_reaches_a_cache_on_another_filesystem(

@@ -105,7 +105,9 @@ async def test_a_copy_that_lost_a_file_or_that_others_could_change_is_not_used(p
     postgres_programs.forget(private)
 
 
-@pytest.mark.parametrize("left", [(), ("lock",), ("stack.json", "logs"), ("lock", "passwords.json", "postgres")])
+@pytest.mark.parametrize(
+    "left", [(), ("lock",), ("stack.json", "logs"), ("lock", "passwords.json", "postgres")]
+)
 def test_a_folder_of_an_earlier_version_is_used_on_and_closed_to_other_users(
     tmp_path: Path, left: tuple[str, ...]
 ) -> None:

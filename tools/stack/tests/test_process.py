@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -109,6 +110,19 @@ async def test_killing_a_daemon_ends_its_children_too(tmp_path: Path) -> None:
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
     await eventually(gone)
+
+
+def test_a_process_that_could_not_be_written_down_does_not_run_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    before = set(psutil.Process().children())
+    with pytest.raises(OSError, match="No space left"):
+        Daemon("sleeper", tmp_path).start([sys.executable, "-c", WAITS], env=os.environ)
+    assert set(psutil.Process().children()) <= before
 
 
 async def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:

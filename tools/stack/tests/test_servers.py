@@ -31,7 +31,9 @@ def test_a_test_stack_is_found_by_a_file_that_no_other_user_can_read(tmp_path: P
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "1", '{"state": 1}', json.dumps(facts(Path("x")) | {"postgres": []})])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "1", '{"state": 1}', json.dumps(facts(Path("x")) | {"postgres": []})]
+)
 def test_a_damaged_file_tells_of_no_test_stack(tmp_path: Path, content: str) -> None:
     file = tmp_path / "file.json"
     file.write_text(content)

@@ -169,7 +169,7 @@ async def stop(daemon: Daemon, cache: Path) -> None:
     """Stop the broker, and keep the archive of loaded classes if this run has recorded one."""
     killed = await daemon.stop(patience=60)
     for recorded in daemon.state.glob("kafka-*.aot"):
-        # One of a killed broker may be cut off. Without an archive the next start is slower, and no stop fails for that.
+        # That of a killed broker may be cut off. Without one the next start is slower: no stop fails for that.
         with suppress(OSError):
             if not killed:
                 _keep(recorded, cache)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from shop_stack import boot_time
+from shop_stack.boot_time import BOOT
 from shop_stack.errors import UserError
 
 KILL_PATIENCE = 20.0
@@ -115,10 +117,13 @@ class Daemon:
                 extra_groups=None if user is None else [],
             )
         _children[child.pid] = child
-        facts = {"pid": child.pid, "started": _started(child.pid, _BOOT), "boot": _BOOT}
-        written = self.pid_file.with_suffix(".new")
-        written.write_text(json.dumps(facts))
-        written.replace(self.pid_file)
+        try:
+            self._remember(child.pid)
+        except BaseException:
+            # No command would find it again, as when the disk is full.
+            child.kill()
+            child.wait()
+            raise
         return child.pid
 
     async def until_ready(
@@ -146,7 +151,7 @@ class Daemon:
         try:
             facts = json.loads(self.pid_file.read_text())
             found = psutil.Process(facts["pid"])
-            began = _started(found.pid, facts.get("boot"))
+            began = boot_time.started(found.pid, facts.get("boot"))
             if began is None or abs(began - facts["started"]) > 1 or _is_over(found):
                 return None
         except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, psutil.Error):
@@ -211,36 +216,17 @@ class Daemon:
             await asyncio.sleep(0.02)
         return True
 
+    def _remember(self, pid: int) -> None:
+        facts = {"pid": pid, "started": boot_time.started(pid, BOOT), "boot": BOOT}
+        written = self.pid_file.with_suffix(".new")
+        written.write_text(json.dumps(facts))
+        written.replace(self.pid_file)
+
     def _forget(self) -> None:
         self.pid_file.unlink(missing_ok=True)
         for pid, child in list(_children.items()):
             if child.poll() is not None:
                 del _children[pid]
-
-
-def _boot() -> str | None:
-    """Linux' name of the time since the machine was started; None where there is no /proc."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-
-
-_BOOT = _boot()
-
-
-def _started(pid: int, boot: str | None) -> float | None:
-    """When a process was started, in seconds: since `boot`, or since 1970 if the boot is not known.
-
-    The time since 1970 moves when the machine's clock is set, the time since the boot does not.
-    None if the machine was started again after `boot`.
-    """
-    if boot is None:
-        return psutil.Process(pid).create_time()
-    if boot != _BOOT:
-        return None
-    behind_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(behind_the_name[19]) / os.sysconf("SC_CLK_TCK")
 
 
 async def _kill_family(running: psutil.Process) -> None:

@@ -93,7 +93,9 @@ def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
             f"No test stack runs: {file} is missing or damaged. Start one with `shop test-stack up`."
         ) from None
     if not found[0].state.name.startswith(FOLDER_PREFIX):
-        raise UserError(f"{file} names {found[0].state}, which is no folder of a test stack: delete the file.")
+        raise UserError(
+            f"{file} names {found[0].state}, which is no folder of a test stack: delete the file."
+        )
     return found
 
 

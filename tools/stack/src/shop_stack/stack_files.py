@@ -58,8 +58,15 @@ def wipe(stack: Stack) -> None:
 @contextmanager
 def alone(stack: Stack) -> Iterator[None]:
     """Only one command at a time changes a stack. Raises UserError while another one does."""
-    paths.make_private(stack.state)
-    with (stack.state / "lock").open("w") as lock:
+    try:
+        paths.make_private(stack.state)
+        file = (stack.state / "lock").open("w")
+    except PermissionError as error:
+        raise UserError(
+            f"{error.filename} is another user's: run this command as that user, "
+            "or choose a folder of your own with SHOP_STATE."
+        ) from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
