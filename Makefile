@@ -4,7 +4,10 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-export UV ?= $(shell command -v uv || echo $(CURDIR)/.shop/uv/bin/uv)
+OWN_UV := .shop/uv/bin/uv
+export UV ?= $(shell command -v uv || echo "$(CURDIR)/$(OWN_UV)")
+# A path may have a space in it, and no prerequisite may.
+MISSING_UV := $(if $(shell command -v "$(UV)"),,$(OWN_UV))
 # Compiled modules are what makes the second start quick.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,7 +26,7 @@ MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
 OURS := chassis testkit processor shop-stack shop-observe shop-oracle shop-load shop-lab
 # What a service's lock is made of, and nothing of where the packages come from.
-LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
 
 # One sentence with the cure, and where the rest is.
@@ -115,7 +118,7 @@ contracts: $(READY) ## Write the OpenAPI and AsyncAPI files anew from the code
 	@$(VENV)/bin/python tools/contracts/export.py
 
 .PHONY: lock
-lock: $(UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)
+lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)
 	@for project in $(dir $(SERVICES)) tools/processor/; do \
 		(cd $$project && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt) || exit 1; \
 	done
@@ -139,8 +142,8 @@ lock_of = $(firstword $(wildcard services/$(1)/requirements.txt tools/$(1)/requi
 # The lock is installed, because licences and dependencies stand in the packages. Hashes make uv's cache as good as a network.
 .PHONY: $(SBOMS)
 $(SBOMS): sbom-%: $(SUPPLY)/.ready
-	@$(UV) venv --quiet --clear --python $(PYTHON) .shop/sbom/environments/$*
-	@install() { $(UV) pip sync --quiet --python .shop/sbom/environments/$*/bin/python \
+	@"$(UV)" venv --quiet --clear --python $(PYTHON) .shop/sbom/environments/$*
+	@install() { "$(UV)" pip sync --quiet --python .shop/sbom/environments/$*/bin/python \
 			--require-hashes $(call lock_of,$*) "$$@" >.shop/setup.log 2>&1; }; \
 		install --offline || install || { $(call sorry,the packages of $* could not be installed$(DOWNLOAD_CURE)); }
 	@$(SUPPLY)/bin/cyclonedx-py environment $(ARGS) --output-reproducible --mc-type application \
@@ -167,26 +170,26 @@ publish: ## Build each image with an SBOM and provenance, and push it (SHOP_REGI
 		$(foreach name,$(IMAGES),--set "$(name).tags=$(SHOP_REGISTRY)/shopfloor/$(name):$(SHOP_VERSION)") $(IMAGES)
 
 # The tools' own environment: shop, tests, checks; and every project, editable.
-$(READY): requirements-dev.txt $(MANIFESTS) | $(UV)
+$(READY): requirements-dev.txt $(MANIFESTS) | $(MISSING_UV)
 	@echo "Preparing $(VENV) (once)"
 	@mkdir -p .shop && chmod 700 .shop
-	@[ -x $(VENV)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-dev.txt >.shop/setup.log 2>&1 \
+	@[ -x $(VENV)/bin/python ] || "$(UV)" venv --quiet --python $(PYTHON) $(VENV)
+	@"$(UV)" pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements-dev.txt >.shop/setup.log 2>&1 \
 		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
-	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps $(addprefix --editable ./,$(PROJECTS)) \
+	@"$(UV)" pip install --quiet --python $(VENV)/bin/python --no-deps $(addprefix --editable ./,$(PROJECTS)) \
 		>.shop/setup.log 2>&1 || { $(call sorry,this repository's projects could not be installed$(DOWNLOAD_CURE)); }
 	@touch $(READY)
 
-.shop/%/environment/.ready: requirements-%.txt | $(UV)
+.shop/%/environment/.ready: requirements-%.txt | $(MISSING_UV)
 	@echo "Preparing $(@D) (once)"
 	@mkdir -p .shop && chmod 700 .shop && mkdir -p $(dir $(@D))
-	@[ -x $(@D)/bin/python ] || $(UV) venv --quiet --python $(PYTHON) $(@D)
-	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes requirements-$*.txt >.shop/setup.log 2>&1 \
+	@[ -x $(@D)/bin/python ] || "$(UV)" venv --quiet --python $(PYTHON) $(@D)
+	@"$(UV)" pip sync --quiet --python $(@D)/bin/python --require-hashes requirements-$*.txt >.shop/setup.log 2>&1 \
 		|| { $(call sorry,the packages could not be installed$(DOWNLOAD_CURE)); }
 	@touch $@
 
 # uv itself, if there is none on the PATH: into an environment of its own.
-$(CURDIR)/.shop/uv/bin/uv:
+$(OWN_UV):
 	@mkdir -p .shop && chmod 700 .shop
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { $(call sorry,$(PYTHON) is missing or older than 3.11: install a newer Python or name one with PYTHON=...); }

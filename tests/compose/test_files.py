@@ -48,10 +48,26 @@ def dockerfile_faults(text: str, project: str) -> list[str]:
                 for source in rest.split()[:-1]
                 if not source.startswith((f"{project}/", *SHARED))
             ]
+    faults += [f"{folder} keeps the modes of the clone" for folder in unread_folders(found)]
     users = [rest for word, rest in found if word == "USER"]
     if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]):
         faults.append("the last USER is not a number other than 0")
     return faults
+
+
+def unread_folders(found: list[tuple[str, str]]) -> list[str]:
+    """Where the clone's files are copied to and the image's user could not read them.
+
+    COPY keeps their modes, and a clone may be made under umask 077. Only root reads /tmp.
+    """
+    unread: list[str] = []
+    for word, rest in found:
+        *_, place = rest.split()
+        if word == "COPY" and "--from=" not in rest and not place.startswith("/tmp/"):
+            unread.append(place)
+        if word == "RUN" and (opened := re.search(r"\bchmod -R a\+rX (\S+)", rest)):
+            unread = [place for place in unread if not place.startswith(f"{opened[1]}/")]
+    return unread
 
 
 def is_pinned(image: str) -> bool:
@@ -169,6 +185,8 @@ def test_passwords_are_those_of_practice_env() -> None:
         ("--require-hashes ", "", "pinned by a hash"),
         ("COPY libs/chassis/src/", "COPY services/payments/src/", "not the project's own"),
         ("COPY libs/chassis/src/", "ADD libs/chassis/src/", "COPY"),
+        (" && chmod -R a+rX /app", "", "modes of the clone"),
+        ("WORKDIR /app", "COPY services/${SERVICE}/more /app/", "modes of the clone"),
     ],
 )
 def test_a_fault_in_a_dockerfile_is_seen(old: str, new: str, fault: str) -> None:

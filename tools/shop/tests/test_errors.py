@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from shop import cli
 from shop.cli import app
 from shop.commands import doctor
 from shop.commands.progress import Progress
+from shop.commands.status import NOT_READY
 from shop.output import OutputClosed
 from shop_stack import embedded
 from shop_stack.errors import UserError
@@ -104,6 +107,7 @@ def test_databases_that_were_deleted_are_told_before_new_ones_are_made(tmp_path:
     state = tmp_path / "state"
     (state / "run").mkdir(parents=True)
     (state / "run" / "orders.migrated").touch()
+    (state / ".shopfloor").touch()
     result = shop("up", SHOP_STATE=str(state), SHOP_PORT_BASE=str(base))
     assert_one_sentence(result, f"The databases are gone: {state}/postgres was deleted", "Put", "--wipe")
 
@@ -129,6 +133,53 @@ def test_an_error_that_nobody_foresaw_is_one_sentence_and_its_traceback_is_kept(
 def test_a_test_stack_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
     result = shop("test-stack", "down", SHOP_TEST_STACK=str(tmp_path / "none.json"))
     assert_one_sentence(result, "No test stack runs", "shop test-stack up")
+
+
+def test_a_test_stack_deletes_no_folder_of_a_person(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    postgres = {"host": "h", "port": 1, "password": "p"}
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps({"state": str(work), "kafka": "k", "postgres": postgres}))
+    result = shop("test-stack", "down", SHOP_TEST_STACK=str(file))
+    assert_one_sentence(result, f"{file} names {work}, which is no folder of a test stack")
+    assert work.exists()
+
+
+def test_a_working_directory_that_was_deleted_is_no_fault(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    result = subprocess.run(
+        ["/bin/sh", "-c", f'rmdir "{gone}"; exec "{sys.executable}" -m shop status'],
+        cwd=gone,
+        env={**os.environ, "SHOP_STATE": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == NOT_READY, result.stderr
+    assert result.stderr == ""
+
+
+def test_a_mistake_in_topics_yaml_is_one_sentence_for_every_command(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "topics.yaml").write_text("topics\n  - name: x\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "shop", "status"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert_one_sentence(result, "topics.yaml", "correct it")
+
+
+def test_the_installed_command_begins_there() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"shop": "shop.__main__:main"}
+
+
+def test_a_target_that_is_none_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    result = shop("status", SHOP_TARGET="foo", SHOP_STATE=str(tmp_path))
+    assert_one_sentence(result, "SHOP_TARGET is 'foo': set it to one of embedded, compose, k8s.")
+    assert shop("status", SHOP_TARGET="", SHOP_STATE=str(tmp_path)).returncode == NOT_READY
 
 
 def test_the_doctor_finds_what_is_wrong_and_names_each_cure(

@@ -20,14 +20,16 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone as far as the Makefile looks at it before anything is installed."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copy(ROOT / "requirements-dev.txt", tmp_path)
-    shutil.copy(ROOT / "requirements-uv.txt", tmp_path)
+    """A clone as far as the Makefile looks at it before anything is installed. Its path has a space."""
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    shutil.copy(ROOT / "Makefile", clone)
+    shutil.copy(ROOT / "requirements-dev.txt", clone)
+    shutil.copy(ROOT / "requirements-uv.txt", clone)
     for project in ("libs/chassis", "libs/testkit", *(f"tools/{name}" for name in TOOLS)):
-        (tmp_path / project).mkdir(parents=True)
-        shutil.copy(ROOT / project / "pyproject.toml", tmp_path / project)
-    return tmp_path
+        (clone / project).mkdir(parents=True)
+        shutil.copy(ROOT / project / "pyproject.toml", clone / project)
+    return clone
 
 
 def make(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -104,6 +106,15 @@ def test_without_network_but_with_uv_there_is_one_sentence_too(clone: Path) -> N
     assert result.returncode != 0
     (sentence,) = sentences(result)
     assert sentence.startswith("make: the packages could not be installed: connect to the network")
+
+
+def test_the_clones_own_uv_is_run_although_its_path_has_a_space(clone: Path) -> None:
+    own = clone / ".shop" / "uv" / "bin" / "uv"
+    own.parent.mkdir(parents=True)
+    own.write_text('#!/bin/sh\necho "$1 $2" >>uv.log\n')
+    own.chmod(0o755)
+    make(clone, "up")
+    assert (clone / "uv.log").read_text().splitlines() == ["venv --quiet", "pip sync", "pip install"]
 
 
 def test_a_python_that_is_missing_or_too_old_is_named(clone: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -11,9 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
-from shop_stack import checks, embedded, kafka, parts, paths, venvs
+from shop_stack import checks, embedded, kafka, parts, paths, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
+from shop_stack.process import Daemon
 
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that refuses every connection: a machine without network."""
@@ -34,6 +37,29 @@ def test_when_a_start_is_refused_nothing_was_started(stack: Stack, taken_port: i
     with pytest.raises(UserError):
         checks.before_start(stack)
     assert [name for name in stack.parts if stack.daemon(name).pid] == []
+
+
+async def test_other_ports_can_be_chosen_for_a_stack_of_which_nothing_runs_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stack.json").write_text(json.dumps({"base": 20100}))
+    monkeypatch.delenv("SHOP_PORT_BASE", raising=False)
+    assert embedded.stack(tmp_path).ports.base == 20100
+    monkeypatch.setenv("SHOP_PORT_BASE", "28000")
+    assert embedded.stack(tmp_path).ports.base == 28000
+    part = Daemon("spans", tmp_path)
+    part.start([sys.executable, "-c", "import signal; signal.pause()"], env=os.environ)
+    assert embedded.stack(tmp_path).ports.base == 20100
+    await part.kill()
+
+
+def test_a_state_folder_of_another_user_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(stack.state / "lock"))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match="lock is another user's: run .*SHOP_STATE"), stack_files.alone(stack):
+        pass
 
 
 def test_a_full_disk_says_how_much_is_free_and_where_else_to_go(

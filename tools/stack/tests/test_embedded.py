@@ -79,7 +79,7 @@ async def test_data_stays_over_a_stop_and_goes_with_a_wipe(tmp_path: Path, base:
     async with stack.server.connected() as connection:
         assert await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = 'keepsake'")
     await embedded.down(stack, wipe=True)
-    assert sorted(path.name for path in stack.state.iterdir()) == ["lock"]
+    assert sorted(path.name for path in stack.state.iterdir()) == [".shopfloor", "lock"]
 
 
 async def test_a_start_that_fails_stops_what_it_had_started(

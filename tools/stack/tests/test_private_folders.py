@@ -105,19 +105,50 @@ async def test_a_copy_that_lost_a_file_or_that_others_could_change_is_not_used(p
     postgres_programs.forget(private)
 
 
-def test_a_folder_of_a_stack_is_closed_to_other_users_and_a_shared_one_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "left", [(), ("lock",), ("stack.json", "logs"), ("lock", "passwords.json", "postgres")]
+)
+def test_a_folder_of_an_earlier_version_is_used_on_and_closed_to_other_users(
+    tmp_path: Path, left: tuple[str, ...]
+) -> None:
     old = tmp_path / "old"
-    (old / "logs").mkdir(parents=True)
-    old.chmod(0o755)
+    old.mkdir(mode=0o755)
+    for name in left:
+        (old / name).touch()
     paths.make_private(old)
     assert stat.S_IMODE(old.stat().st_mode) == 0o700
+    (old / "passwords.json").unlink(missing_ok=True)
+    (old / "photographs").touch()
+    paths.make_private(old)
 
-    shared = tmp_path / "shared"
-    (shared / "photographs").mkdir(parents=True)
-    shared.chmod(0o755)
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+@pytest.mark.parametrize("name", ["photographs", "logs", "history", "run", "cache"])
+async def test_a_folder_that_a_person_uses_is_refused_and_neither_closed_nor_wiped(
+    tmp_path: Path, mode: int, name: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / name / "2024").mkdir(parents=True)
+    theirs.chmod(mode)
     with pytest.raises(UserError, match="SHOP_STATE"):
-        paths.make_private(shared)
-    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+        paths.make_private(theirs)
+    with pytest.raises(UserError, match="SHOP_STATE"):
+        await embedded.down(embedded.stack(theirs, 28000), wipe=True)
+    await embedded.status(embedded.stack(theirs, 28000))
+    assert stat.S_IMODE(theirs.stat().st_mode) == mode
+    assert [path.relative_to(theirs) for path in theirs.rglob("*")] == [Path(name), Path(name, "2024")]
+
+
+def test_what_is_below_the_clones_own_folder_is_a_stacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / ".shop"
+    (clone / "venvs").mkdir(parents=True)
+    (clone / "bench" / "logs").mkdir(parents=True)
+    monkeypatch.setattr(paths, "shop_folder", lambda: clone)
+    paths.make_private(clone)
+    paths.make_private(clone / "bench")
+    assert stat.S_IMODE(clone.stat().st_mode) == 0o700
 
 
 async def test_a_password_that_was_lost_is_told_without_deleting_anything(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from shop_stack.process import Daemon, run
 from testkit import eventually
@@ -59,6 +61,38 @@ async def test_a_pid_that_was_given_to_another_process_since_is_not_taken_for_th
     psutil.Process(facts["pid"]).kill()
 
 
+@pytest.mark.skipif(not psutil.LINUX, reason="the time since the boot is Linux'")
+async def test_a_daemon_is_found_after_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = await started(tmp_path)
+    pid = daemon.pid
+    boot_time = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot_time + 3600)
+    assert daemon.pid == pid is not None
+    await daemon.stop()
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="the time since the boot is Linux'")
+async def test_a_process_of_an_earlier_boot_is_not_taken_for_one_of_this(tmp_path: Path) -> None:
+    daemon = await started(tmp_path)
+    recorded = daemon.pid_file.read_text()
+    daemon.pid_file.write_text(json.dumps({**json.loads(recorded), "boot": "another"}))
+    assert daemon.process() is None
+    daemon.pid_file.write_text(recorded)
+    await daemon.kill()
+
+
+async def test_a_daemon_of_an_earlier_version_is_found_by_the_wall_clock(tmp_path: Path) -> None:
+    daemon = await started(tmp_path)
+    pid = daemon.pid
+    assert pid is not None
+    daemon.pid_file.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}))
+    assert daemon.pid == pid
+    await daemon.kill()
+
+
 async def test_a_daemon_that_ignores_sigterm_is_killed_when_patience_ends(tmp_path: Path) -> None:
     daemon = await started(tmp_path, IS_DEAF)
     assert await daemon.stop(patience=0.2)
@@ -76,6 +110,19 @@ async def test_killing_a_daemon_ends_its_children_too(tmp_path: Path) -> None:
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
     await eventually(gone)
+
+
+def test_a_process_that_could_not_be_written_down_does_not_run_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    before = set(psutil.Process().children())
+    with pytest.raises(OSError, match="No space left"):
+        Daemon("sleeper", tmp_path).start([sys.executable, "-c", WAITS], env=os.environ)
+    assert set(psutil.Process().children()) <= before
 
 
 async def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:

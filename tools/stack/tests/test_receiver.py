@@ -117,3 +117,7 @@ def test_a_torn_record_at_the_end_of_a_segment_is_left_out(tmp_path: Path) -> No
     (file,) = segment_files(tmp_path)
     file.write_bytes(file.read_bytes()[:-3])
     assert [body for body, _ in kept(tmp_path)] == [b"whole"]
+
+
+def test_a_segment_that_was_dropped_while_it_was_to_be_read_has_no_records(tmp_path: Path) -> None:
+    assert list(records(tmp_path / "00000001.otlp")) == []

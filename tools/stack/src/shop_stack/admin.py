@@ -24,14 +24,25 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
     url = f"{target.service_urls[service]}/admin{path}"
     try:
         answer = httpx.request(method, url, timeout=TIMEOUT_SECONDS, trust_env=False, **request)
+    except UnicodeEncodeError:
+        raise UserError(f"{service} was not asked: what you gave is no text in UTF-8.") from None
     except httpx.HTTPError as error:
         raise UserError(
             f"{service} does not answer ({error}): see `shop status`, then `shop restart {service}`."
         ) from error
-    body = answer.json()
+    try:
+        body = answer.json()
+    except ValueError:
+        raise UserError(f"{service} answers {answer.status_code}, and not as its admin API does.") from None
     if answer.is_error:
-        raise UserError(f"{service} refuses: {body.get('detail') or body['title']}")
+        raise UserError(f"{service} refuses: {_reason(body) or answer.status_code}")
     return body
+
+
+def _reason(body: Any) -> str:
+    """What a problem says, or the API server of a cluster on the way to the service."""
+    told = body if isinstance(body, dict) else {}
+    return str(told.get("detail") or told.get("title") or told.get("message") or "")
 
 
 def republish(target: Target, service: str) -> int:

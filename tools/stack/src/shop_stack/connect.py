@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from shop_stack import compose, kubernetes
+from shop_stack.errors import UserError
 from shop_stack.paths import contracts, state_folder
 from shop_stack.target import Target, embedded
 
@@ -24,8 +25,12 @@ class TargetKind(StrEnum):
 
 
 def chosen_kind() -> TargetKind:
-    """The kind that SHOP_TARGET names; if it is not set, the embedded stack."""
-    return TargetKind(os.environ.get(VARIABLE, TargetKind.EMBEDDED))
+    """What SHOP_TARGET says, or the embedded stack. Raises UserError if there is no such kind."""
+    given = os.environ.get(VARIABLE) or TargetKind.EMBEDDED
+    try:
+        return TargetKind(given)
+    except ValueError:
+        raise UserError(f"{VARIABLE} is {given!r}: set it to one of {', '.join(TargetKind)}.") from None
 
 
 @contextmanager

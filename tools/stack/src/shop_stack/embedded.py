@@ -23,7 +23,7 @@ from shop_stack import checks, kafka, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import EVERYTHING, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import SERVICES, Ports, base_from_environment
-from shop_stack.process import Resources
+from shop_stack.process import Daemon, Resources
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 
@@ -57,12 +57,17 @@ def stack(
 ) -> Stack:
     """The stack whose files are in `state`, with ports counted from `base`.
 
-    Without `state`: SHOP_STATE, else .shop. Without `base`: the ports that the stack's files name if it was started,
-    else SHOP_PORT_BASE, else 18000.
+    If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
+    ports: they are read from its files unless `base` is given. If nothing of it runs any more, SHOP_PORT_BASE counts.
     """
     folder = (state or paths.state_folder()).absolute()
-    chosen = base or stack_files.recorded_base(folder) or base_from_environment()
+    chosen = base or _kept_base(folder) or base_from_environment()
     return Stack(folder, Ports(chosen), services, environment or {})
+
+
+def _kept_base(folder: Path) -> int | None:
+    runs = any(Daemon(name, folder).process() is not None for name in EVERYTHING)
+    return stack_files.recorded_base(folder) if runs or "SHOP_PORT_BASE" not in os.environ else None
 
 
 async def up(stack: Stack, report: Report = silent) -> Target:

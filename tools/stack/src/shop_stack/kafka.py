@@ -155,7 +155,7 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
             "kafka.Kafka",
             str(properties),
         ],
-        env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+        env=_environment(),
         cwd=broker.data,
     )
     await daemon.until_ready(
@@ -172,10 +172,22 @@ async def stop(daemon: Daemon, cache: Path) -> None:
     """Stop the broker. Keep the archive of loaded classes (AOT cache) if this run has recorded one."""
     killed = await daemon.stop(patience=60)
     for recorded in daemon.state.glob("kafka-*.aot"):
-        if killed:
-            recorded.unlink()  # The archive may be incomplete.
-        else:
-            recorded.replace(cache / recorded.name)
+        # The archive of a killed broker may be incomplete. Without an archive the next start is only slower.
+        with suppress(OSError):
+            if not killed:
+                _keep(recorded, cache)
+        recorded.unlink()
+
+
+def _keep(recorded: Path, cache: Path) -> None:
+    """Copy a file into the cache, which may be on another filesystem. No reader sees an incomplete file."""
+    cache.mkdir(parents=True, exist_ok=True)
+    draft = cache / f"{recorded.name}.{os.getpid()}"
+    try:
+        shutil.copyfile(recorded, draft)
+        draft.replace(cache / recorded.name)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
@@ -196,7 +208,9 @@ def _write_properties(broker: Broker) -> Path:
         "controller.quorum.voters": f"1@{HOST}:{broker.controller_port}",
         "listeners": f"PLAINTEXT://{broker.bootstrap},CONTROLLER://{HOST}:{broker.controller_port}",
         "advertised.listeners": f"PLAINTEXT://{broker.bootstrap}",
-        "log.dirs": str(broker.data),
+        # The folder that it is started in. Kafka reads this file as Latin-1, with backslashes as escapes, and takes a
+        # comma for the end of a path.
+        "log.dirs": ".",
     }
     file.write_text("".join(f"{name}={value}\n" for name, value in {**PROPERTIES, **own}.items()))
     return file
@@ -205,12 +219,20 @@ def _write_properties(broker: Broker) -> Path:
 async def _format(program: Sequence[str], jars: str, properties: Path, data: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     argv = [*program, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
+    was_empty = not any(data.iterdir())
     try:
         code, output = await run(
-            [*argv, f"--cluster-id={cluster}", "--config", str(properties)], env=os.environ
+            [*argv, f"--cluster-id={cluster}", "--config", str(properties)], env=_environment(), cwd=data
         )
         if code != 0:
             raise UserError(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")
     except BaseException:
-        shutil.rmtree(data, ignore_errors=True)
+        # A folder that has lost nothing but meta.properties still has the topics.
+        if was_empty:
+            shutil.rmtree(data, ignore_errors=True)
         raise
+
+
+def _environment() -> dict[str, str]:
+    """Java opens a path that is not ASCII only under a locale that can write it."""
+    return {**os.environ, "MALLOC_ARENA_MAX": "2", "LC_ALL": "C.UTF-8"}

@@ -81,8 +81,15 @@ def segment_files(folder: Path) -> list[Path]:
 
 
 def records(file: Path) -> Iterator[tuple[bytes, bool]]:
-    """Every (body, is gzip) of one segment. A record that is not complete yet is left out."""
-    with file.open("rb") as stream:
+    """Every (body, is gzip) of one segment; a record that is still being written is left out.
+
+    There is none in a segment that the receiver has dropped since.
+    """
+    try:
+        opened = file.open("rb")
+    except FileNotFoundError:
+        return
+    with opened as stream:
         while len(head := stream.read(HEADER.size)) == HEADER.size:
             length, gzip = HEADER.unpack(head)
             body = stream.read(length)

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from shop_stack.errors import UserError
 
-OWN_FILES = {"lock", "logs", "run", "cache", "uv", "venvs", "passwords.json", "setup.log"}
-"""A folder that a stack has used contains at least one of these."""
+MARKER = ".shopfloor"
+"""The file in each folder that a stack was given to use, and that a wipe may delete from."""
+STACK_FILES = {MARKER, "stack.json", "passwords.json"}
+"""One of these is in every folder that a stack has used; earlier versions wrote no marker."""
+LEFT_BY_A_WIPE = {"lock"}
+"""All that a wipe left behind in earlier versions."""
 
 
 def repository() -> Path:
-    """The root of the repository: the nearest folder above that contains services and contracts. Raises UserError."""
-    for start in (Path.cwd(), Path(__file__).resolve()):
+    """The repository's root: the folder above that has services and contracts in it."""
+    for start in _starts():
         for folder in (start, *start.parents):
             if (folder / "services").is_dir() and (folder / "contracts").is_dir():
                 return folder
     raise UserError("This is not inside a clone of Shopfloor: change into the repository and try again.")
+
+
+def _starts() -> Iterator[Path]:
+    with suppress(FileNotFoundError):  # The working directory may have been deleted.
+        yield Path.cwd()
+    yield Path(__file__).resolve()
 
 
 def shop_folder() -> Path:
@@ -34,18 +46,24 @@ def state_folder() -> Path:
 def make_private(folder: Path) -> None:
     """Create a stack's folder, or remove the permissions of other users on it: it contains passwords and tokens.
 
-    Raises UserError if other users may enter the folder and it contains files that are not the stack's. Its
-    permissions are not changed then.
+    Raises UserError if the folder has other files and is not a stack's own: its rights and its files are not ours.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not folder.stat().st_mode & 0o077:
-        return
+    if not _is_a_stacks_own(folder):
+        raise UserError(f"{folder} holds other files: choose a folder of its own with SHOP_STATE.")
+    (folder / MARKER).touch()
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _is_a_stacks_own(folder: Path) -> bool:
+    """Whether it is empty, was used by a stack, or is in the clone's .shop, where others than stacks write too."""
     names = {path.name for path in folder.iterdir()}
-    if names and not names & OWN_FILES:
-        raise UserError(
-            f"{folder} holds other files, and other users may enter it: choose a folder of its own with SHOP_STATE."
-        )
-    folder.chmod(0o700)
+    return (
+        names <= LEFT_BY_A_WIPE
+        or bool(names & STACK_FILES)
+        or folder.resolve().is_relative_to(shop_folder().resolve())
+    )
 
 
 def cache_folder() -> Path:

@@ -1,7 +1,8 @@
 """Operating-system processes that outlive the command that started them.
 
-A process is identified by its pid file, which contains its pid and its start time. The pid alone could belong to
-another process by now.
+A process is known by its pid file, which holds the time of its start too: a
+number alone might belong to another process since. Where there is /proc, that
+time is counted from the start of the machine: the clock may be set.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from shop_stack import boot_time
+from shop_stack.boot_time import BOOT
 from shop_stack.errors import UserError
 
 KILL_PATIENCE = 20.0
@@ -114,10 +117,13 @@ class Daemon:
                 extra_groups=None if user is None else [],
             )
         _children[child.pid] = child
-        started = psutil.Process(child.pid).create_time()
-        written = self.pid_file.with_suffix(".new")
-        written.write_text(json.dumps({"pid": child.pid, "started": started}))
-        written.replace(self.pid_file)
+        try:
+            self._remember(child.pid)
+        except BaseException:
+            # No command would find it again, as when the disk is full.
+            child.kill()
+            child.wait()
+            raise
         return child.pid
 
     async def until_ready(
@@ -145,9 +151,10 @@ class Daemon:
         try:
             facts = json.loads(self.pid_file.read_text())
             found = psutil.Process(facts["pid"])
-            if abs(found.create_time() - facts["started"]) > 1 or _is_over(found):
+            began = boot_time.started(found.pid, facts.get("boot"))
+            if began is None or abs(began - facts["started"]) > 1 or _is_over(found):
                 return None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, psutil.Error):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, psutil.Error):
             return None
         return found
 
@@ -208,6 +215,12 @@ class Daemon:
                 return False
             await asyncio.sleep(0.02)
         return True
+
+    def _remember(self, pid: int) -> None:
+        facts = {"pid": pid, "started": boot_time.started(pid, BOOT), "boot": BOOT}
+        written = self.pid_file.with_suffix(".new")
+        written.write_text(json.dumps(facts))
+        written.replace(self.pid_file)
 
     def _forget(self) -> None:
         self.pid_file.unlink(missing_ok=True)

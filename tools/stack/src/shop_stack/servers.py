@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -15,9 +16,13 @@ from typing import Any
 
 from shop_stack import kafka, postgres, postgres_programs
 from shop_stack.errors import UserError
+from shop_stack.passwords import write_private
 from shop_stack.paths import cache_folder
 from shop_stack.ports import HOST, free_port
 from shop_stack.process import Daemon
+
+FOLDER_PREFIX = "shop-test-stack-"
+"""How the name of the folder begins that `shop test-stack up` makes."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,30 @@ def write_state(file: Path, servers: ServersOnly, server: postgres.Server, boots
         "kafka": bootstrap,
         "postgres": {"host": server.host, "port": server.port, "password": server.password},
     }
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(facts, indent=2))
+    write_private(file, facts)
 
 
 def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
-    """The servers that `file` names. Raises UserError if the file is missing or damaged."""
+    """The stack that `file` tells of.
+
+    Raises UserError if there is none, or if the file names a folder that no test stack made: `stop` deletes it.
+    """
+    require_own(file)
     try:
         facts: dict[str, Any] = json.loads(file.read_text())
-    except (OSError, ValueError):
+        found = ServersOnly(Path(facts["state"])), postgres.Server(**facts["postgres"]), str(facts["kafka"])
+    except (OSError, ValueError, LookupError, TypeError):
         raise UserError(
-            f"No test stack runs: {file} is missing. Start one with `shop test-stack up`."
+            f"No test stack runs: {file} is missing or damaged. Start one with `shop test-stack up`."
         ) from None
-    return ServersOnly(Path(facts["state"])), postgres.Server(**facts["postgres"]), facts["kafka"]
+    if not found[0].state.name.startswith(FOLDER_PREFIX):
+        raise UserError(
+            f"{file} names {found[0].state}, which is no folder of a test stack: delete the file."
+        )
+    return found
+
+
+def require_own(file: Path) -> None:
+    """Raise UserError if another user has written the file: what it says is not to be done."""
+    if file.exists() and file.stat().st_uid != os.geteuid():
+        raise UserError(f"{file} is another user's file: name one of yours with SHOP_TEST_STACK.")

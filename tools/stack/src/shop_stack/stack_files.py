@@ -57,9 +57,16 @@ def wipe(stack: Stack) -> None:
 
 @contextmanager
 def alone(stack: Stack) -> Iterator[None]:
-    """Let only one command at a time change the stack. Raises UserError if another command is changing it."""
-    paths.make_private(stack.state)
-    with (stack.state / "lock").open("w") as lock:
+    """Only one command at a time changes a stack. Raises UserError while another one does."""
+    try:
+        paths.make_private(stack.state)
+        file = (stack.state / "lock").open("w")
+    except PermissionError as error:
+        raise UserError(
+            f"{error.filename} is another user's: run this command as that user, "
+            "or choose a folder of your own with SHOP_STATE."
+        ) from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,9 +11,8 @@ from pathlib import Path
 import typer
 
 from shop_stack.errors import UserError
-from shop_stack.servers import ServersOnly, read_state, write_state
-
-DEFAULT_FILE = Path(tempfile.gettempdir()) / "shop-test-stack.json"
+from shop_stack.paths import shop_folder
+from shop_stack.servers import FOLDER_PREFIX, ServersOnly, read_state, require_own, write_state
 
 app = typer.Typer(
     help="Keep PostgreSQL and Kafka running between test runs (set SHOP_TEST_STACK to the state file)."
@@ -21,13 +20,15 @@ app = typer.Typer(
 
 
 def _file() -> Path:
-    return Path(os.environ.get("SHOP_TEST_STACK") or DEFAULT_FILE)
+    given = os.environ.get("SHOP_TEST_STACK")
+    return Path(given).absolute() if given else shop_folder() / "test-stack.json"
 
 
 @app.command()
 def up() -> None:
     """Start the two servers if they do not run, and print the variable by which tests find them."""
     file = _file()
+    require_own(file)
     if not _runs(file):
         asyncio.run(_start(file))
     typer.echo(f"export SHOP_TEST_STACK={file}")
@@ -50,12 +51,12 @@ def _runs(file: Path) -> bool:
 
 
 async def _start(file: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="shop-test-stack-"))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     servers = ServersOnly(folder)
     try:
         server, bootstrap = await asyncio.gather(servers.start_postgres(), servers.start_kafka())
+        write_state(file, servers, server, bootstrap)
     except BaseException:
         await servers.stop()
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    write_state(file, servers, server, bootstrap)

@@ -1,0 +1,82 @@
+"""The files of the broker: the archive of its classes, and a data folder on any path."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from shop_stack import kafka
+from shop_stack.errors import UserError
+from shop_stack.paths import cache_folder
+from shop_stack.ports import free_port
+from shop_stack.process import Daemon
+
+
+def one_filesystem_per_folder(file: Path, target: Path) -> Path:
+    """Path.replace where each folder is a filesystem of its own."""
+    if file.parent != target.parent:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    return file.rename(target)
+
+
+async def test_the_archive_of_classes_reaches_a_cache_on_another_filesystem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "kafka-1.aot").write_bytes(b"classes")
+    monkeypatch.setattr(Path, "replace", one_filesystem_per_folder)
+    await kafka.stop(Daemon("kafka", state), tmp_path / "cache")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "cache").iterdir()} == {
+        "kafka-1.aot": b"classes"
+    }
+    assert list(state.iterdir()) == []
+
+
+async def test_a_cache_that_cannot_be_written_does_not_fail_a_stop(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "kafka-1.aot").touch()
+    (tmp_path / "cache").touch()
+    await kafka.stop(Daemon("kafka", state), tmp_path / "cache")
+    assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+async def test_a_broker_keeps_its_log_in_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    state = tmp_path / "é, ü\\n"
+    daemon = Daemon("kafka", state)
+    broker = kafka.Broker(free_port(), free_port(), state / "kafka")
+    identities = set()
+    for _ in range(2):
+        await kafka.start(daemon, broker, cache_folder())
+        await daemon.kill()
+        identities.add((broker.data / "meta.properties").read_text())
+    assert len(identities) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [state.name]
+    assert {path.name for path in state.iterdir()} >= {"kafka", "kafka.properties"}
+
+
+async def test_a_format_that_fails_removes_no_topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object, **__: object) -> tuple[int, str]:
+        return 1, "already formatted"
+
+    segment = tmp_path / "kafka" / "orders.order.v1-0" / "00000000000000000000.log"
+    segment.parent.mkdir(parents=True)
+    segment.write_bytes(b"events")
+    monkeypatch.setattr(kafka, "run", fails)
+    monkeypatch.setattr(kafka, "classpath", no_jars)
+    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka")
+    with pytest.raises(UserError, match="already formatted"):
+        await kafka.start(Daemon("kafka", tmp_path), broker, tmp_path)
+    assert segment.read_bytes() == b"events"
+
+
+async def no_jars(cache: Path) -> str:
+    return ""
