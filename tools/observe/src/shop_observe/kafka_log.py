@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -45,6 +45,8 @@ class Topic:
     events: tuple[str, ...]
     compacted: bool
     partitions: int = 1
+    retention: timedelta | None = None
+    """How long an event is kept at least; None for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def all_topics(contracts: Path) -> list[Topic]:
             events=tuple(topic["events"]),
             compacted=topic["cleanup_policy"] == "compact",
             partitions=topic["partitions"],
+            retention=timedelta(milliseconds=kept) if (kept := topic["retention_ms"]) >= 0 else None,
         )
         for topic in declared
     ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shop_observe.kafka_log import Topic
 from shop_oracle.evidence import Evidence
 from shop_oracle.invariants.judgement import Judgement
 from shop_oracle.invariants.subscribers import subscribers_of
@@ -12,6 +16,9 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
 
     Every event that a service wrote was sent, and each subscriber handled it or kept it as a dead letter. Copies of
     dead letters are sent to topics of their own. A foreign record must be among the dead letters of each reader.
+
+    An inbox remembers for at least as long as the topics that are not compacted keep an event. A message on a compacted
+    topic stays longer, so it is not judged once it is older than that.
     """
     judgement = Judgement(f"{len(evidence.outbox)} written, {len(evidence.log.entries)} sent")
     sent = {entry.id for log in (evidence.log, evidence.copies) for entry in log.entries}
@@ -28,7 +35,12 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
     buried_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
     readers = {topic.name: topic.readers for topic in evidence.topics}
     subscribers = subscribers_of(evidence)
+    remembered_since = evidence.taken_at - longest_retention(evidence.topics)
+    forgotten = 0
     for entry in evidence.log.entries:
+        if entry.topic in compacted and entry.at < remembered_since:
+            forgotten += 1
+            continue
         # No reader subscribes to a type that is not declared, so every reader of the topic must have put it aside.
         for group in subscribers.get(entry.type, readers[entry.topic]):
             if (entry.source, entry.id) in evidence.inbox.get(group, ()):
@@ -39,4 +51,12 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
                 judgement.violated(
                     f"event {entry.id or entry.place}", expected, f"neither; it stands at {entry.place}"
                 )
+    if forgotten:
+        messages = "1 message" if forgotten == 1 else f"{forgotten} messages"
+        judgement.unjudged = f"{messages} on compacted topics may be older than what the inboxes remember"
     return judgement
+
+
+def longest_retention(topics: Sequence[Topic]) -> timedelta:
+    """For how long every inbox remembers at least (docs/decisions/0020)."""
+    return max((topic.retention for topic in topics if topic.retention is not None), default=timedelta(0))
