@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from shop_observe.kafka_log import Entry, LogUnreadable, Topic, declared_topics, follow, read_log
+from shop_observe.kafka_log import Entry, LogUnreadable, Topic, declared_topics, follow, read_log, whole_since
 from shop_stack.target import Target
 
 CONTRACTS = next(
@@ -67,6 +67,48 @@ async def test_what_comes_later_is_followed(kafka: str, tmp_path: Path) -> None:
             if found == [b"before", b"after"]:
                 break
     assert found == [b"before", b"after"]
+
+
+def entry_at(partition: int, day: int, fault: str = "") -> Entry:
+    moment = datetime(2026, 3, day, tzinfo=UTC)
+    sent_ms = round(moment.timestamp() * 1000)
+    return Entry("t", partition, 100, sent_ms, "k", "", "", "", "", "", "", "", b"", fault=fault)
+
+
+@pytest.mark.parametrize(
+    ("entries", "beginnings", "day"),
+    [
+        ([entry_at(0, 7), entry_at(0, 6), entry_at(1, 3)], (100, 0), 7),
+        ([entry_at(0, 7), entry_at(1, 9)], (100, 100), 9),
+        ([entry_at(0, 1, fault="no event"), entry_at(0, 7), entry_at(1, 3)], (100, 0), 7),
+        ([entry_at(0, 1, fault="no event"), entry_at(1, 3)], (100, 0), 20),
+        ([entry_at(1, 3)], (100, 0), 20),
+        ([entry_at(0, 7)], (0, 0), None),
+    ],
+    ids=["one partition", "both", "a foreign record first", "a foreign record alone", "nothing left", "none"],
+)
+def test_a_truncated_topic_is_whole_since_the_latest_beginning_of_its_truncated_partitions(
+    entries: list[Entry], beginnings: tuple[int, int], day: int | None
+) -> None:
+    places = {TopicPartition("t", number): beginning for number, beginning in enumerate(beginnings)}
+    gone = whole_since(entries, places, now=datetime(2026, 3, 20, tzinfo=UTC))
+    assert gone == ({"t": datetime(2026, 3, day, tzinfo=UTC)} if day else {})
+
+
+async def test_what_another_partition_still_has_is_no_sign_that_a_truncated_one_is_whole(
+    kafka: str, tmp_path: Path
+) -> None:
+    own = await own_topic(kafka)
+    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+        await producer.send_and_wait(own.name, b"left", b"key", partition=1, timestamp_ms=1_000)
+        await producer.send_and_wait(own.name, b"deleted", b"key", partition=0, timestamp_ms=3_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_records({TopicPartition(own.name, 0): RecordsToDelete(before_offset=1)})
+    await admin.close()
+    log = await read_log(target_at(kafka, tmp_path), [own])
+    assert [entry.partition for entry in log.entries] == [1]
+    assert not log.remembers(datetime.fromtimestamp(2, UTC))
 
 
 async def test_a_topic_that_was_never_declared_is_named(kafka: str, tmp_path: Path) -> None:

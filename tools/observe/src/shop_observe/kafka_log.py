@@ -103,7 +103,7 @@ class Log:
     entries: list[Entry]
     """In the order of each partition; partitions are not ordered among one another. Foreign records are among them."""
     gone_before: dict[str, datetime]
-    """Topics whose beginning was deleted by retention → time of the oldest message left."""
+    """Topics of which retention deleted something → the time since which every partition has all of its messages."""
     partitions: Mapping[str, int] = field(default_factory=dict)
     """Topic → how many it has now, which may be more than are declared."""
 
@@ -219,11 +219,28 @@ async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
         while any(tail.positions[place] < ends[place] for place in places):
             entries += await tail.take(timeout_ms=500)
     entries.sort(key=lambda entry: (entry.topic, entry.partition, entry.offset))
-    truncated = {place.topic for place in places if beginnings[place] > 0}
-    gone = {
-        name: min((e.at for e in entries if e.topic == name), default=datetime.now(UTC)) for name in truncated
-    }
+    gone = whole_since(entries, beginnings, datetime.now(UTC))
     return Log(entries, gone, Counter(place.topic for place in places))
+
+
+def whole_since(
+    entries: Sequence[Entry], beginnings: Mapping[TopicPartition, int], now: datetime
+) -> dict[str, datetime]:
+    """Truncated topic → the time since which all of its messages are left, given the entries in their order.
+
+    Kafka deletes from each partition at its own time. What a truncated partition has lost is older than its first
+    event, or than `now` if it has no event left. A foreign record may have any time, so none is a measure.
+    """
+    first: dict[TopicPartition, datetime] = {}
+    for entry in entries:
+        if not entry.fault:
+            first.setdefault(TopicPartition(entry.topic, entry.partition), entry.at)
+    gone: dict[str, datetime] = {}
+    for place, beginning in beginnings.items():
+        if beginning > 0:
+            since = first.get(place, now)
+            gone[place.topic] = max(since, gone.get(place.topic, since))
+    return gone
 
 
 async def follow(
