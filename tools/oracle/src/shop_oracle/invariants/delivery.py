@@ -33,7 +33,7 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
             )
     buried = {(letter.group, letter.place) for letter in evidence.dead_letters}
     buried_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
-    readers = {topic.name: topic.readers for topic in evidence.topics}
+    topics = {topic.name: topic for topic in evidence.topics}
     subscribers = subscribers_of(evidence)
     remembered_since = evidence.taken_at - longest_retention(evidence.topics)
     forgotten = 0
@@ -41,8 +41,9 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
         if entry.topic in compacted and entry.at < remembered_since:
             forgotten += 1
             continue
-        # No reader subscribes to a type that is not declared, so every reader of the topic must have put it aside.
-        for group in subscribers.get(entry.type, readers[entry.topic]):
+        topic = topics[entry.topic]
+        # A type that is not declared for the topic is refused there, so every reader must have put it aside.
+        for group in subscribers[entry.type] if entry.type in topic.events else topic.readers:
             if (entry.source, entry.id) in evidence.inbox.get(group, ()):
                 continue
             place = entry.topic, entry.partition, entry.offset
