@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
+from shop_observe import kafka_log
 from shop_observe.kafka_log import Entry, LogUnreadable, Topic, declared_topics, follow, read_log, whole_since
 from shop_stack.target import Target
 
@@ -109,6 +112,43 @@ async def test_what_another_partition_still_has_is_no_sign_that_a_truncated_one_
     log = await read_log(target_at(kafka, tmp_path), [own])
     assert [entry.partition for entry in log.entries] == [1]
     assert not log.remembers(datetime.fromtimestamp(2, UTC))
+
+
+class SilentConsumer:
+    """Has one record to give, and never gives it: what a client does without its broker."""
+
+    place = TopicPartition("t", 0)
+
+    def assignment(self) -> set[TopicPartition]:
+        return {self.place}
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {self.place: 1}
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {self.place: 0}
+
+    async def position(self, place: TopicPartition) -> int:
+        return 0
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
+        await asyncio.sleep(0)
+        return {}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        pass
+
+
+async def test_a_kafka_that_falls_silent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def silent_reader(target: Target, topics: Sequence[str]) -> AsyncIterator[SilentConsumer]:
+        yield SilentConsumer()
+
+    monkeypatch.setattr(kafka_log, "reader", silent_reader)
+    monkeypatch.setattr(kafka_log, "SILENT_SECONDS", 0.05)
+    async with asyncio.timeout(30):
+        with pytest.raises(LogUnreadable, match="is silent"):
+            await read_log(target_at("127.0.0.1:1", tmp_path), ORDERS)
 
 
 async def test_a_topic_that_was_never_declared_is_named(kafka: str, tmp_path: Path) -> None:

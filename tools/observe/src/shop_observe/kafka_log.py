@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +30,10 @@ logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 LATEST_MS = 253_402_300_799_000
 """The last second of the year 9999, in milliseconds since the epoch."""
+
+
+SILENT_SECONDS = 30.0
+"""How long the log may give nothing although there is more to read."""
 
 
 class LogUnreadable(UserError):
@@ -209,15 +214,31 @@ async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPart
 
 
 async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
-    """Everything that the topics hold now, from offset 0."""
+    """Everything that the topics hold now, from offset 0.
+
+    Raises LogUnreadable if Kafka is away or silent.
+    """
+    try:
+        return await _read_to_the_ends(target, topics)
+    except (KafkaError, OSError) as error:
+        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
+
+
+async def _read_to_the_ends(target: Target, topics: Sequence[Topic]) -> Log:
     async with reader(target, [topic.name for topic in topics]) as consumer:
         places = list(consumer.assignment())
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
         beginnings: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
         tail = Tail(target, consumer, Contract(target.contracts, topics), beginnings)
         entries: list[Entry] = []
+        heard_at = time.monotonic()
         while any(tail.positions[place] < ends[place] for place in places):
+            before = dict(tail.positions)
             entries += await tail.take(timeout_ms=500)
+            if tail.positions != before:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > SILENT_SECONDS:
+                raise LogUnreadable(f"Kafka at {target.kafka} is silent: is the shop up?")
     entries.sort(key=lambda entry: (entry.topic, entry.partition, entry.offset))
     gone = whole_since(entries, beginnings, datetime.now(UTC))
     return Log(entries, gone, Counter(place.topic for place in places))

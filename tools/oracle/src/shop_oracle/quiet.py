@@ -18,10 +18,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shop_observe.kafka_log import LogUnreadable, Topic, reader
+from shop_oracle.errors import said_by
 from shop_stack.target import Target
 
 AWAY = (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What is raised by something that may come back."""
+
+LOOK_SECONDS = 10.0
+"""How long one look may take when the time to wait is over or shorter."""
 
 UNSENT = """
     SELECT count(*) FROM relay_cursor AS c JOIN outbox AS o USING (shard)
@@ -75,25 +79,25 @@ class Watch:
     ) -> None:
         await self._hang_up()
 
-    async def look(self) -> Unrest:
-        """What moves now. Whatever is away is said, not raised: it may come back while we wait."""
+    async def look(self, seconds: float = LOOK_SECONDS) -> Unrest:
+        """What moves now. Whatever is away, or silent for so long, is said, not raised: it may come back."""
         try:
-            if self._admin is None:
-                await self._connect()
-            unrest = Unrest()
-            for service, connection in self._databases.items():
-                await self._ask(service, connection, unrest)
-            await self._measure_lag(unrest)
+            async with asyncio.timeout(seconds):
+                if self._admin is None:
+                    await self._connect()
+                unrest = Unrest()
+                for service, connection in self._databases.items():
+                    await self._ask(service, connection, unrest)
+                await self._measure_lag(unrest)
         except (*AWAY, LogUnreadable) as error:
             await self._hang_up()
-            return Unrest(away=f"something does not answer ({error or type(error).__name__})")
+            return Unrest(away=f"something does not answer ({said_by(error)})")
         unrest.counts = {what: count for what, count in unrest.counts.items() if count}
         return unrest
 
     async def _connect(self) -> None:
         for service, url in self._target.database_urls.items():
             self._databases[service] = await asyncpg.connect(url, timeout=5)
-            self._stack.push_async_callback(self._databases[service].close, timeout=2)
         self._consumer = await self._stack.enter_async_context(
             reader(self._target, [topic.name for topic in self._topics])
         )
@@ -102,6 +106,8 @@ class Watch:
         await self._admin.start()
 
     async def _hang_up(self) -> None:
+        for connection in self._databases.values():
+            connection.terminate()  # A silent server answers no goodbye either.
         stack, self._stack = self._stack, AsyncExitStack()
         self._databases, self._consumer, self._admin = {}, None, None
         try:
@@ -147,7 +153,7 @@ async def wait_for_rest(
     before: Unrest | None = None
     async with Watch(target, topics) as watch:
         while True:
-            now = await watch.look()
+            now = await watch.look(max(given_up - time.monotonic(), LOOK_SECONDS))
             on_look(now)
             calm = not now.sentences
             if calm and before is not None and not before.sentences and before.ends == now.ends:
