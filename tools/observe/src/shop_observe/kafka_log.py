@@ -22,9 +22,11 @@ from aiokafka.errors import KafkaError
 
 from shop_observe import raw_batches
 from shop_observe.contract import Contract, is_moment
+from shop_observe.limited_codecs import limit_the_library
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
+limit_the_library()
 # What goes wrong is told in one sentence of ours; the client's own lines would stand around it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
