@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 
 from shop_observe import raw_batches, timeline
 from shop_observe.contract import Contract
-from shop_observe.kafka_log import Entry, Topic, declared_topics, follow, read_log, to_entry
+from shop_observe.kafka_log import Entry, follow, read_log, to_entry
 from shop_observe.limited_codecs import MOST_INFLATED
 from shop_observe.raw_batches import RawRecord
+from shop_observe.topics import Topic, declared_topics
 from shop_stack.target import Target
 
 from .batches import batch_of, with_checksum

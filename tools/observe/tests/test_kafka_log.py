@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from shop_observe import kafka_log
-from shop_observe.kafka_log import Entry, LogUnreadable, Topic, declared_topics, follow, read_log, whole_since
+from shop_observe.kafka_log import Entry, LogUnreadable, follow, read_log, whole_since
+from shop_observe.topics import Topic, declared_topics
 from shop_stack.target import Target
 
 CONTRACTS = next(

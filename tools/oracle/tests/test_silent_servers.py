@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shop_observe.kafka_log import declared_topics
+from shop_observe.topics import declared_topics
 from shop_oracle import databases, quiet
 from shop_oracle.errors import EvidenceMissing
 from shop_oracle.evidence import Evidence

@@ -17,7 +17,8 @@ from uuid import UUID
 import orjson
 
 if TYPE_CHECKING:
-    from shop_observe.kafka_log import Entry, Topic
+    from shop_observe.kafka_log import Entry
+    from shop_observe.topics import Topic
 
 Check = Callable[[Any], str]
 """Given a value, what is wrong with it; an empty text if nothing is."""

@@ -8,13 +8,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from sys import intern
 from typing import Any
 
 import orjson
-import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
@@ -23,6 +21,7 @@ from aiokafka.errors import KafkaError
 from shop_observe import raw_batches
 from shop_observe.contract import Contract, is_moment
 from shop_observe.limited_codecs import limit_the_library
+from shop_observe.topics import Topic
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
@@ -40,20 +39,6 @@ SILENT_SECONDS = 30.0
 
 class LogUnreadable(UserError):
     """The log cannot be read; the message says the cure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as `contracts/topics.yaml` declares it."""
-
-    name: str
-    owner: str
-    readers: tuple[str, ...]
-    events: tuple[str, ...]
-    compacted: bool
-    partitions: int = 1
-    retention: timedelta | None = None
-    """How long an event is kept at least; None for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +107,6 @@ class Log:
     def remembers(self, moment: datetime) -> bool:
         """Whether everything that was sent since that moment is still in the log."""
         return all(moment > oldest for oldest in self.gone_before.values())
-
-
-def declared_topics(contracts: Path) -> list[Topic]:
-    """The topics that carry events, without the dead letters'."""
-    return [topic for topic in all_topics(contracts) if topic.events]
-
-
-def dead_letter_topics(contracts: Path) -> list[Topic]:
-    """The topics that carry copies of dead letters."""
-    return [topic for topic in all_topics(contracts) if not topic.events]
-
-
-def all_topics(contracts: Path) -> list[Topic]:
-    declared = yaml.safe_load((contracts / "topics.yaml").read_text())["topics"]
-    return [
-        Topic(
-            name=topic["name"],
-            owner=topic["owner"],
-            readers=tuple(topic["readers"]),
-            events=tuple(topic["events"]),
-            compacted=topic["cleanup_policy"] == "compact",
-            partitions=topic["partitions"],
-            retention=timedelta(milliseconds=kept) if (kept := topic["retention_ms"]) >= 0 else None,
-        )
-        for topic in declared
-    ]
 
 
 def to_entry(record: Any, contract: Contract) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from shop_observe.kafka_log import Topic
+from shop_observe.topics import Topic
 from shop_oracle.evidence import Evidence
 from shop_oracle.invariants.judgement import Judgement
 from shop_oracle.invariants.subscribers import subscribers_of
@@ -16,16 +16,13 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
 
     Every event that a service wrote was sent, and each subscriber handled it or kept it as a dead letter. Copies of
     dead letters are sent to topics of their own. A foreign record must be among the dead letters of each reader.
-
-    An inbox remembers for at least as long as the topics that are not compacted keep an event. A message on a compacted
-    topic stays longer, so it is not judged once it is older than that.
     """
     judgement = Judgement(f"{len(evidence.outbox)} written, {len(evidence.log.entries)} sent")
     sent = {entry.id for log in (evidence.log, evidence.copies) for entry in log.entries}
     compacted = {topic.name for topic in evidence.topics if topic.compacted}
-    events_on = {topic.name for topic in evidence.topics}
+    topics = {topic.name: topic for topic in evidence.topics}
     for row in evidence.outbox:
-        log = evidence.log if row.topic in events_on else evidence.copies
+        log = evidence.log if row.topic in topics else evidence.copies
         # Compaction keeps a key's newest event only, and that one tells everything.
         if row.event_id not in sent and row.topic not in compacted and log.remembers(row.time):
             judgement.expect(
@@ -33,7 +30,6 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
             )
     buried = {(letter.group, letter.place) for letter in evidence.dead_letters}
     buried_ids = {(letter.group, letter.event_id) for letter in evidence.dead_letters if letter.event_id}
-    topics = {topic.name: topic for topic in evidence.topics}
     subscribers = subscribers_of(evidence)
     remembered_since = evidence.taken_at - longest_retention(evidence.topics)
     forgotten = 0
@@ -53,11 +49,13 @@ def nothing_is_lost_between_services(evidence: Evidence) -> Judgement:
                     f"event {entry.id or entry.place}", expected, f"neither; it stands at {entry.place}"
                 )
     if forgotten:
-        messages = "1 message" if forgotten == 1 else f"{forgotten} messages"
-        judgement.unjudged = f"{messages} on compacted topics may be older than what the inboxes remember"
+        judgement.unjudged = f"{forgotten} of compacted topics may be older than what the inboxes remember"
     return judgement
 
 
 def longest_retention(topics: Sequence[Topic]) -> timedelta:
-    """For how long every inbox remembers at least (docs/decisions/0020)."""
+    """For how long every inbox remembers at least (docs/decisions/0020).
+
+    A message on a compacted topic stays longer, so it is not judged once it is older.
+    """
     return max((topic.retention for topic in topics if topic.retention is not None), default=timedelta(0))
