@@ -89,6 +89,8 @@ def test_every_example_of_the_contracts_is_an_event() -> None:
         ({"headers": {"ce_source": b"/orders\0"}}, "does not own the topic"),
         ({"headers": {"ce_source": b"/payments"}}, "does not own the topic"),
         ({"headers": {"ce_id": b"\xff"}}, "is no UUID"),
+        ({"headers": {"ce_id": b"01985F0E-0000-7000-8000-000000000002"}}, "is no UUID"),
+        ({"headers": {"ce_id": b"01985f0e000070008000000000000002"}}, "is no UUID"),
         ({"headers": {"ce_id": None}}, "it has no ce_id"),
         ({"headers": {"ce_type": b"orders.order-eaten.v1"}}, "is no event of this topic"),
         ({"headers": {"ce_type": None}}, "it has no ce_type"),
@@ -113,6 +115,13 @@ def test_every_example_of_the_contracts_is_an_event() -> None:
 )
 def test_a_record_that_breaks_the_contract_says_how(changed: dict[str, Any], fault: str) -> None:
     assert fault in entry_of(**changed).fault
+
+
+@pytest.mark.parametrize("order_id", [ORDER.upper(), ORDER.replace("-", ""), f"urn:uuid:{ORDER}"])
+def test_an_id_in_the_data_may_have_any_form_of_a_uuid_as_the_services_read_it(order_id: str) -> None:
+    assert entry_of(data=PLACED | {"order_id": order_id}).fault == ""
+    another = PLACED | {"order_id": order_id.replace("8", "9", 1)}
+    assert "its key is not that of its data" in entry_of(data=another).fault
 
 
 some_bytes = (
