@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from chassis.events import ConsumedEvent
 
@@ -66,6 +66,54 @@ def test_a_read_model_has_the_limits_of_the_contract_or_wider_ones(
     folder = model.event_type.removesuffix(".v1")  # type: ignore[attr-defined]
     contract = json.loads((ROOT / "contracts/events" / folder / "v1.schema.json").read_text())
     assert faults(limits_of(model.model_json_schema()), limits_of(contract)) == [], service
+
+
+def neighbours(name: str, value: object) -> list[object]:
+    """Values that are close to a right one and of another type."""
+    if isinstance(value, int):
+        return [str(value), float(value), True]
+    if name.endswith("_at"):
+        return [1_700_000_000, "1700000000", "2026-03-02 09:00:00Z", "2026-03-02T09:00:00"]
+    return [1, True]
+
+
+def with_neighbours(
+    data: Mapping[str, Any], node: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The data, each time with another field that the model reads exchanged for a neighbour of its value."""
+    for name, child in node["properties"].items():
+        child = definitions.get(child.get("$ref", "").rpartition("/")[2], child)
+        item = definitions.get(child.get("items", {}).get("$ref", "").rpartition("/")[2])
+        if item is not None:
+            for changed in with_neighbours(data[name][0], item, definitions):
+                yield {**data, name: [changed, *data[name][1:]]}
+        elif "properties" in child:
+            for changed in with_neighbours(data[name], child, definitions):
+                yield {**data, name: changed}
+        else:
+            for neighbour in neighbours(name, data[name]):
+                yield {**data, name: neighbour}
+
+
+@pytest.mark.parametrize(
+    ("service", "model"),
+    [pytest.param(*each, id=f"{each[0]} {each[1].event_type}") for each in read_models()],
+)
+def test_a_read_model_takes_each_example_and_no_value_of_another_type(
+    service: str, model: type[ConsumedEvent]
+) -> None:
+    """A record that one reader takes and the contract refuses is judged as if no service had handled it."""
+    schema = model.model_json_schema()
+    examples = sorted(
+        (ROOT / "contracts/events" / model.event_type.removesuffix(".v1")).glob("examples/*.json")
+    )
+    assert examples
+    for path in examples:
+        example = json.loads(path.read_text())
+        model.model_validate_json(json.dumps(example))
+        for changed in with_neighbours(example, schema, schema.get("$defs", {})):
+            with pytest.raises(ValidationError):
+                model.model_validate_json(json.dumps(changed))
 
 
 def test_a_wrong_limit_is_seen() -> None:

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shop_observe.kafka_log import declared_topics, reader
+from shop_observe.kafka_log import reader
+from shop_observe.topics import declared_topics
 from shop_stack import paths, topics
 from shop_stack.target import Target
 from testkit import eventually

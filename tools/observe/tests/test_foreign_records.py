@@ -5,23 +5,29 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cramjam
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
+from aiokafka.codec import lz4_encode, snappy_encode, zstd_encode
 from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record import default_records
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_observe import raw_batches, timeline
 from shop_observe.contract import Contract
-from shop_observe.kafka_log import Entry, Topic, declared_topics, follow, read_log, to_entry
+from shop_observe.kafka_log import Entry, follow, read_log, to_entry
+from shop_observe.limited_codecs import MOST_INFLATED
 from shop_observe.raw_batches import RawRecord
+from shop_observe.topics import Topic, declared_topics
 from shop_stack.target import Target
 
 from .batches import batch_of, with_checksum
@@ -83,6 +89,8 @@ def test_every_example_of_the_contracts_is_an_event() -> None:
         ({"headers": {"ce_source": b"/orders\0"}}, "does not own the topic"),
         ({"headers": {"ce_source": b"/payments"}}, "does not own the topic"),
         ({"headers": {"ce_id": b"\xff"}}, "is no UUID"),
+        ({"headers": {"ce_id": b"01985F0E-0000-7000-8000-000000000002"}}, "is no UUID"),
+        ({"headers": {"ce_id": b"01985f0e000070008000000000000002"}}, "is no UUID"),
         ({"headers": {"ce_id": None}}, "it has no ce_id"),
         ({"headers": {"ce_type": b"orders.order-eaten.v1"}}, "is no event of this topic"),
         ({"headers": {"ce_type": None}}, "it has no ce_type"),
@@ -107,6 +115,13 @@ def test_every_example_of_the_contracts_is_an_event() -> None:
 )
 def test_a_record_that_breaks_the_contract_says_how(changed: dict[str, Any], fault: str) -> None:
     assert fault in entry_of(**changed).fault
+
+
+@pytest.mark.parametrize("order_id", [ORDER.upper(), ORDER.replace("-", ""), f"urn:uuid:{ORDER}"])
+def test_an_id_in_the_data_may_have_any_form_of_a_uuid_as_the_services_read_it(order_id: str) -> None:
+    assert entry_of(data=PLACED | {"order_id": order_id}).fault == ""
+    another = PLACED | {"order_id": order_id.replace("8", "9", 1)}
+    assert "its key is not that of its data" in entry_of(data=another).fault
 
 
 some_bytes = (
@@ -183,15 +198,53 @@ def test_any_bytes_in_place_of_batches_are_read_over(data: bytes) -> None:
     assert behind > 5 or not data
 
 
-def test_a_batch_that_inflates_without_end_is_foreign() -> None:
-    bomb = gzip.compress(b"\0" * (raw_batches.MOST_INFLATED + 1))
-    whole = batch_of((b"k", b"v", []))
-    header = bytearray(whole[: raw_batches.HEADER.size])
-    header[22] = 1  # gzip
-    header[8:12] = (len(header) - raw_batches.BEFORE_LENGTH + len(bomb)).to_bytes(4)
-    ((record,), behind) = raw_batches.parse(PLACE, with_checksum(bytes(header) + bomb), 0)
-    assert "inflates to more than 64 MiB" in record.fault
+CODECS: dict[int, Callable[[bytes], bytes]] = {
+    1: gzip.compress,
+    2: snappy_encode,
+    3: lz4_encode,
+    4: zstd_encode,
+}
+
+
+def bomb_of(codec: int) -> bytes:
+    """A batch out of which more bytes come than any reader takes."""
+    return batch_of((b"k", bytes(MOST_INFLATED), []), codec=codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_batch_that_inflates_without_end_is_foreign(codec: int) -> None:
+    ((record,), behind) = raw_batches.parse(PLACE, bomb_of(codec), 0)
+    assert "cannot be decompressed" in record.fault
+    assert codec > 2 or "inflates to more than 8 MiB" in record.fault
     assert behind == 1
+
+
+@pytest.mark.parametrize(
+    "parser", [default_records.DefaultRecordBatch, default_records._DefaultRecordBatchPy]
+)
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_client_library_does_not_inflate_such_a_batch_either(codec: int, parser: Any) -> None:
+    with pytest.raises((ValueError, cramjam.DecompressionError)):
+        list(parser(bomb_of(codec)))
+
+
+@given(st.binary(max_size=2_000), st.sampled_from([*CODECS]))
+def test_what_was_compressed_comes_out_as_it_was(data: bytes, codec: int) -> None:
+    assert raw_batches.inflated(codec, CODECS[codec](data)) == data
+    assert raw_batches.inflated(1, gzip.compress(data) + gzip.compress(b"more")) == data + b"more"
+
+
+async def test_a_batch_that_inflates_without_end_is_read_over(kafka: str, tmp_path: Path) -> None:
+    topic = await own_topic(kafka)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        await producer.send_and_wait(topic.name, b"1", b"first")
+        for codec in CODECS:
+            await send_raw(kafka, topic.name, bomb_of(codec))
+        await producer.send_and_wait(topic.name, b"2", b"last")
+    log = await read_log(Target("test", {}, "", kafka, {}, tmp_path, CONTRACTS, tmp_path), [topic])
+    first, *bombs, last = log.entries
+    assert (first.key, last.key) == ("first", "last")
+    assert ["cannot be decompressed" in entry.fault for entry in bombs] == [True] * len(CODECS)
 
 
 async def test_what_the_client_library_cannot_read_is_read_over(kafka: str, tmp_path: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from shop_observe.kafka_log import Entry, LogUnreadable, Topic, declared_topics, follow, read_log
+from shop_observe import kafka_log
+from shop_observe.kafka_log import Entry, LogUnreadable, follow, read_log, whole_since
+from shop_observe.topics import Topic, declared_topics
 from shop_stack.target import Target
 
 CONTRACTS = next(
@@ -67,6 +71,85 @@ async def test_what_comes_later_is_followed(kafka: str, tmp_path: Path) -> None:
             if found == [b"before", b"after"]:
                 break
     assert found == [b"before", b"after"]
+
+
+def entry_at(partition: int, day: int, fault: str = "") -> Entry:
+    moment = datetime(2026, 3, day, tzinfo=UTC)
+    sent_ms = round(moment.timestamp() * 1000)
+    return Entry("t", partition, 100, sent_ms, "k", "", "", "", "", "", "", "", b"", fault=fault)
+
+
+@pytest.mark.parametrize(
+    ("entries", "beginnings", "day"),
+    [
+        ([entry_at(0, 7), entry_at(0, 6), entry_at(1, 3)], (100, 0), 7),
+        ([entry_at(0, 7), entry_at(1, 9)], (100, 100), 9),
+        ([entry_at(0, 1, fault="no event"), entry_at(0, 7), entry_at(1, 3)], (100, 0), 7),
+        ([entry_at(0, 1, fault="no event"), entry_at(1, 3)], (100, 0), 20),
+        ([entry_at(1, 3)], (100, 0), 20),
+        ([entry_at(0, 7)], (0, 0), None),
+    ],
+    ids=["one partition", "both", "a foreign record first", "a foreign record alone", "nothing left", "none"],
+)
+def test_a_truncated_topic_is_whole_since_the_latest_beginning_of_its_truncated_partitions(
+    entries: list[Entry], beginnings: tuple[int, int], day: int | None
+) -> None:
+    places = {TopicPartition("t", number): beginning for number, beginning in enumerate(beginnings)}
+    gone = whole_since(entries, places, now=datetime(2026, 3, 20, tzinfo=UTC))
+    assert gone == ({"t": datetime(2026, 3, day, tzinfo=UTC)} if day else {})
+
+
+async def test_what_another_partition_still_has_is_no_sign_that_a_truncated_one_is_whole(
+    kafka: str, tmp_path: Path
+) -> None:
+    own = await own_topic(kafka)
+    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+        await producer.send_and_wait(own.name, b"left", b"key", partition=1, timestamp_ms=1_000)
+        await producer.send_and_wait(own.name, b"deleted", b"key", partition=0, timestamp_ms=3_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_records({TopicPartition(own.name, 0): RecordsToDelete(before_offset=1)})
+    await admin.close()
+    log = await read_log(target_at(kafka, tmp_path), [own])
+    assert [entry.partition for entry in log.entries] == [1]
+    assert not log.remembers(datetime.fromtimestamp(2, UTC))
+
+
+class SilentConsumer:
+    """Has one record to give, and never gives it: what a client does without its broker."""
+
+    place = TopicPartition("t", 0)
+
+    def assignment(self) -> set[TopicPartition]:
+        return {self.place}
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {self.place: 1}
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {self.place: 0}
+
+    async def position(self, place: TopicPartition) -> int:
+        return 0
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
+        await asyncio.sleep(0)
+        return {}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        pass
+
+
+async def test_a_kafka_that_falls_silent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def silent_reader(target: Target, topics: Sequence[str]) -> AsyncIterator[SilentConsumer]:
+        yield SilentConsumer()
+
+    monkeypatch.setattr(kafka_log, "reader", silent_reader)
+    monkeypatch.setattr(kafka_log, "SILENT_SECONDS", 0.05)
+    async with asyncio.timeout(30):
+        with pytest.raises(LogUnreadable, match="is silent"):
+            await read_log(target_at("127.0.0.1:1", tmp_path), ORDERS)
 
 
 async def test_a_topic_that_was_never_declared_is_named(kafka: str, tmp_path: Path) -> None:

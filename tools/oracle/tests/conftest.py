@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 
 from shop_observe.history import Request
-from shop_observe.kafka_log import Entry, Topic, declared_topics
+from shop_observe.kafka_log import Entry
+from shop_observe.topics import Topic, declared_topics
 from shop_observe.traces import Span
 from shop_oracle.evidence import (
     Evidence,

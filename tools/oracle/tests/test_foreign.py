@@ -135,6 +135,33 @@ def test_a_record_that_every_service_refused_is_reported_although_it_keeps_the_s
     assert record.reason == "analytics refused it (bad-version)"
 
 
+@pytest.mark.parametrize(
+    ("topic", "owner", "type_", "readers"),
+    [
+        ("payments.payment.v1", "orders", "orders.order-placed.v1", ("orders", "notifications", "analytics")),
+        (
+            "inventory.reservation.v1",
+            "inventory",
+            "inventory.product-listed.v1",
+            ("orders", "payments", "analytics"),
+        ),
+    ],
+)
+def test_an_event_on_a_topic_that_is_not_its_own_concerns_the_readers_of_that_topic(
+    clean: Evidence, topic: str, owner: str, type_: str, readers: tuple[str, ...]
+) -> None:
+    assert {*readers} == {*next(t.readers for t in clean.topics if t.name == topic)}
+    told = next(entry for entry in clean.log.entries if entry.type == type_)
+    headers = {"ce_type": type_, "ce_source": f"/{owner}", "ce_id": STRANGER, "ce_time": told.decided_at}
+    named = tuple((name, text.encode()) for name, text in headers.items())
+    record = RawRecord(topic, 0, 5_000, told.sent_ms, told.key.encode(), told.value, named)
+    clean.log.entries.append(to_entry(record, Contract(CONTRACTS, clean.topics)))
+    assert {v.expected.rpartition(" ")[2] for v in violated(clean)[6]} == {*readers}
+    clean.dead_letters += [DeadLetter(group, (topic, 0, 5_000), STRANGER, "wrong-topic") for group in readers]
+    assert violated(clean) == {}
+    assert [record.place for record in judge(clean).foreign] == [(topic, 0, 5_000)]
+
+
 def test_a_record_stays_foreign_when_its_letters_are_discarded(clean: Evidence) -> None:
     """Discarding enters its event into the inbox, although no service handled it."""
     placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")

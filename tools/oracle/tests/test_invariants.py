@@ -355,6 +355,27 @@ def test_what_retention_took_out_of_the_log_is_not_missed(clean: Evidence) -> No
     assert invariants.nothing_is_lost_between_services(clean).violations == []
 
 
+@pytest.mark.parametrize(("age", "is_caught"), [(timedelta(days=6), True), (timedelta(days=8), False)])
+def test_what_an_inbox_may_have_forgotten_of_a_compacted_topic_is_not_missed(
+    clean: Evidence, age: timedelta, is_caught: bool
+) -> None:
+    """The catalogue stays for ever; an inbox remembers for as long as a topic of the deleting kind keeps an event."""
+    listed = next(entry for entry in clean.log.entries if entry.topic == "inventory.product.v1")
+    clean.taken_at = listed.at + age
+    for group in ("orders", "analytics"):
+        clean.inbox[group].discard((listed.source, listed.id))
+    judgement = invariants.nothing_is_lost_between_services(clean)
+    assert [violation.subject for violation in judgement.violations] == [f"event {listed.id}"] * 2 * is_caught
+    assert ("1 of compacted topics" in judgement.unjudged) is not is_caught
+
+
+def test_an_old_event_that_no_compaction_keeps_is_asked_for(clean: Evidence) -> None:
+    placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")
+    clean.taken_at = placed.at + timedelta(days=100)
+    clean.inbox["inventory"].discard((placed.source, placed.id))
+    caught(invariants.nothing_is_lost_between_services(clean), placed.id, expected="of inventory")
+
+
 # --- 7 --------------------------------------------------------------------------------------------
 
 

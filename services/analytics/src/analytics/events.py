@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from analytics.domain import (
     LARGEST_BIGINT,
@@ -19,7 +19,7 @@ from analytics.domain import (
     PaymentState,
     ReservationState,
 )
-from chassis.events import ConsumedEvent, ConsumedPart, Money
+from chassis.events import ConsumedEvent, ConsumedPart, Money, Time
 
 # asyncpg writes Python's earliest and latest datetime as -infinity and infinity.
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -37,7 +37,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Version = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[Time, AfterValidator(_in_utc)]
 # An index entry has at most 2,700 bytes.
 Sku = Annotated[str, Field(min_length=1, max_length=500)]
 

@@ -1,5 +1,6 @@
 """What the component tests share: sagas as events, and the service without its edges."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -86,7 +87,7 @@ class Story:
 
 def model_of(told: Any) -> ConsumedEvent:
     type_, _, data = told
-    return MODELS[type_].model_validate(data)
+    return MODELS[type_].model_validate_json(json.dumps(data, default=str))
 
 
 @dataclass

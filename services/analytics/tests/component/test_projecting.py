@@ -10,9 +10,10 @@ import pytest
 
 from analytics import handlers
 from analytics.domain import join
-from analytics.jobs import MODELS
 from chassis.events import new_id
 from testkit import statements
+
+from .conftest import model_of
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 
@@ -30,7 +31,7 @@ async def test_shuffled_and_repeated_events_give_the_facts_of_the_saga(
         chance.shuffle(arriving)
         await ledger.project_each(arriving)
     rows = await ledger.orders(1)
-    told = [MODELS[type_].model_validate(data) for type_, _, data in story.order(ending, id=ids[0])]
+    told = [model_of(event) for event in story.order(ending, id=ids[0])]
     expected = reduce(join, [event.fact() for event in told])  # type: ignore[attr-defined]
     expected["lines"] = json.loads(expected["lines"])
     for order_id in ids:

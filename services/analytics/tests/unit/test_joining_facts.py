@@ -23,7 +23,8 @@ def fact(event_type: str, second: int, **data: Any) -> Fact:
     moment = (START + timedelta(seconds=second)).isoformat()
     verb = event_type.removesuffix(".v1").rpartition("-")[2]
     model = MODELS[event_type]
-    stated: Fact = model.model_validate({"order_id": ORDER, f"{verb}_at": moment, **data}).fact()  # type: ignore[attr-defined]
+    told = json.dumps({"order_id": str(ORDER), f"{verb}_at": moment, **data})
+    stated: Fact = model.model_validate_json(told).fact()  # type: ignore[attr-defined]
     return stated
 
 

@@ -78,7 +78,8 @@ def test_a_read_model_asks_for_nothing_that_its_schema_does_not_promise(model: t
 @pytest.mark.parametrize("model", [events.OrderRejected, events.OrderCancelled])
 def test_a_reason_that_nobody_has_heard_of_can_be_read(model: type[ConsumedEvent]) -> None:
     for example in examples_of(model.event_type):
-        model.model_validate(example | {"reason": "invented-tomorrow", "further": {"fields": True}})
+        more = {"reason": "invented-tomorrow", "further": {"fields": True}}
+        model.model_validate_json(json.dumps(example | more))
 
 
 def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> None:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, SecretStr
+from pydantic import SecretStr
 
-from chassis.events import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent, Time
 from payments.domain import Reason
 
 TOPIC = "payments.payment.v1"
@@ -18,8 +18,8 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
     customer_id: str
     total: Money
     payment_token: SecretStr
-    placed_at: AwareDatetime
-    deadline_at: AwareDatetime
+    placed_at: Time
+    deadline_at: Time
 
     @property
     def seconds_allowed(self) -> float:

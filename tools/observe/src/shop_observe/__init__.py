@@ -1,5 +1,6 @@
 """Reads the data that a running shop leaves behind.
 
+topics.py     the topics that are declared
 kafka_log.py  every message of every topic, read without a consumer group
 traces.py     the spans that the receiver stored, joined to an order's trace
 timeline.py   an order's events, each with its cause

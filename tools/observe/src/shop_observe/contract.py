@@ -18,7 +18,8 @@ from uuid import UUID
 import orjson
 
 if TYPE_CHECKING:
-    from shop_observe.kafka_log import Entry, Topic
+    from shop_observe.kafka_log import Entry
+    from shop_observe.topics import Topic
 
 Check = Callable[[Any], str]
 """Takes a value. Returns a description of the fault, or an empty text if there is none."""
@@ -56,7 +57,8 @@ class Contract:
         if fault := self._checks[entry.type](data):
             return f"its data{fault}"
         key = data.get("order_id", data.get("sku"))
-        return "" if key == entry.key else f"its key is not that of its data, {key!r}"
+        is_its_key = key == entry.key or is_same_uuid(key, entry.key)
+        return "" if is_its_key else f"its key is not that of its data, {key!r}"
 
 
 def envelope_fault(entry: Entry, topic: Topic) -> str:
@@ -65,7 +67,7 @@ def envelope_fault(entry: Entry, topic: Topic) -> str:
         return f"ce_type {entry.type!r} is no event of this topic" if entry.type else "it has no ce_type"
     if entry.source != f"/{topic.owner}":
         return f"ce_source {entry.source!r} does not own the topic"
-    if not is_uuid(entry.id):
+    if not is_uuid(entry.id) or entry.id != str(UUID(entry.id)):
         return f"ce_id {entry.id!r} is no UUID" if entry.id else "it has no ce_id"
     if not is_moment(entry.decided_at):
         return f"ce_time {entry.decided_at!r} is no time" if entry.decided_at else "it has no ce_time"
@@ -171,10 +173,17 @@ def array_check(item: Check) -> Check:
 
 
 def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID in any form: services read all of them in an event's data."""
     try:
-        return str(UUID(text)) == text.lower()
+        UUID(text)
     except ValueError:
         return False
+    return True
+
+
+def is_same_uuid(text: str, key: str) -> bool:
+    """Whether the text is a UUID whose canonical form is the key."""
+    return is_uuid(text) and str(UUID(text)) == key
 
 
 def is_moment(text: str) -> bool:

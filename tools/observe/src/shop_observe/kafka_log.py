@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from sys import intern
 from typing import Any
 
 import orjson
-import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
@@ -21,9 +20,12 @@ from aiokafka.errors import KafkaError
 
 from shop_observe import raw_batches
 from shop_observe.contract import Contract, is_moment
+from shop_observe.limited_codecs import limit_the_library
+from shop_observe.topics import Topic
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
+limit_the_library()
 # Errors are reported as one sentence of a UserError. Without this handler the client would log its own lines around it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
@@ -31,20 +33,12 @@ LATEST_MS = 253_402_300_799_000
 """The last second of the year 9999, in milliseconds since the epoch."""
 
 
+SILENT_SECONDS = 30.0
+"""Seconds without a message, although the topics have more, after which the log counts as unreadable."""
+
+
 class LogUnreadable(UserError):
     """The log cannot be read. The message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as `contracts/topics.yaml` declares it."""
-
-    name: str
-    owner: str
-    readers: tuple[str, ...]
-    events: tuple[str, ...]
-    compacted: bool
-    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class Log:
     entries: list[Entry]
     """All records, foreign ones included, in the order of each partition. Partitions have no common order."""
     gone_before: dict[str, datetime]
-    """Topics whose first messages retention has deleted → the time of the oldest message that is left."""
+    """Topics of which retention deleted messages → the time since which every partition has all of its messages."""
     partitions: Mapping[str, int] = field(default_factory=dict)
     """Topic → its number of partitions now. It may be larger than declared."""
 
@@ -113,31 +107,6 @@ class Log:
     def remembers(self, moment: datetime) -> bool:
         """Whether every message that was sent after that moment is still in the log."""
         return all(moment > oldest for oldest in self.gone_before.values())
-
-
-def declared_topics(contracts: Path) -> list[Topic]:
-    """The topics that carry events. The topics of dead letters are left out."""
-    return [topic for topic in all_topics(contracts) if topic.events]
-
-
-def dead_letter_topics(contracts: Path) -> list[Topic]:
-    """The topics that carry copies of dead letters."""
-    return [topic for topic in all_topics(contracts) if not topic.events]
-
-
-def all_topics(contracts: Path) -> list[Topic]:
-    declared = yaml.safe_load((contracts / "topics.yaml").read_text())["topics"]
-    return [
-        Topic(
-            name=topic["name"],
-            owner=topic["owner"],
-            readers=tuple(topic["readers"]),
-            events=tuple(topic["events"]),
-            compacted=topic["cleanup_policy"] == "compact",
-            partitions=topic["partitions"],
-        )
-        for topic in declared
-    ]
 
 
 def to_entry(record: Any, contract: Contract) -> Entry:
@@ -206,21 +175,54 @@ async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPart
 
 
 async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
-    """All messages that the topics hold now, from their first offset. Raises LogUnreadable."""
+    """All messages that the topics hold now, from their first offset.
+
+    Raises LogUnreadable if Kafka is unavailable or silent.
+    """
+    try:
+        return await _read_to_the_ends(target, topics)
+    except (KafkaError, OSError) as error:
+        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
+
+
+async def _read_to_the_ends(target: Target, topics: Sequence[Topic]) -> Log:
     async with reader(target, [topic.name for topic in topics]) as consumer:
         places = list(consumer.assignment())
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
         beginnings: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
         tail = Tail(target, consumer, Contract(target.contracts, topics), beginnings)
         entries: list[Entry] = []
+        heard_at = time.monotonic()
         while any(tail.positions[place] < ends[place] for place in places):
+            before = dict(tail.positions)
             entries += await tail.take(timeout_ms=500)
+            if tail.positions != before:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > SILENT_SECONDS:
+                raise LogUnreadable(f"Kafka at {target.kafka} is silent: is the shop up?")
     entries.sort(key=lambda entry: (entry.topic, entry.partition, entry.offset))
-    truncated = {place.topic for place in places if beginnings[place] > 0}
-    gone = {
-        name: min((e.at for e in entries if e.topic == name), default=datetime.now(UTC)) for name in truncated
-    }
+    gone = whole_since(entries, beginnings, datetime.now(UTC))
     return Log(entries, gone, Counter(place.topic for place in places))
+
+
+def whole_since(
+    entries: Sequence[Entry], beginnings: Mapping[TopicPartition, int], now: datetime
+) -> dict[str, datetime]:
+    """Truncated topic → the time since which all of its messages are left, given the entries in their order.
+
+    Kafka deletes from each partition at its own time. What a truncated partition has lost is older than its first
+    event, or than `now` if it has no event left. A foreign record may have any time, so none is a measure.
+    """
+    first: dict[TopicPartition, datetime] = {}
+    for entry in entries:
+        if not entry.fault:
+            first.setdefault(TopicPartition(entry.topic, entry.partition), entry.at)
+    gone: dict[str, datetime] = {}
+    for place, beginning in beginnings.items():
+        if beginning > 0:
+            since = first.get(place, now)
+            gone[place.topic] = max(since, gone.get(place.topic, since))
+    return gone
 
 
 async def follow(

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from shop_oracle.errors import EvidenceMissing
+from shop_oracle.errors import EvidenceMissing, said_by
 from shop_oracle.evidence import (
     DeadLetter,
     Evidence,
@@ -23,6 +23,9 @@ from shop_oracle.evidence import (
 )
 from shop_stack.target import Target
 
+READ_SECONDS = 120.0
+"""How long a database may take over one table. A server that is silent for longer is given up."""
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -33,10 +36,10 @@ async def dump_databases(target: Target, evidence: Evidence) -> None:
 
 async def dump(service: str, url: str, evidence: Evidence) -> None:
     try:
-        connection: Connection = await asyncpg.connect(url, timeout=10)
+        connection: Connection = await asyncpg.connect(url, timeout=10, command_timeout=READ_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise EvidenceMissing(
-            f"The database of {service} does not answer ({error}). Is the shop up? See `shop status`."
+            f"The database of {service} does not answer ({said_by(error)}). Is the shop up? See `shop status`."
         ) from None
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -45,7 +48,7 @@ async def dump(service: str, url: str, evidence: Evidence) -> None:
                 await own(connection, evidence)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise EvidenceMissing(
-            f"The database of {service} cannot be read ({error}): see `shop status` and `shop logs postgres`."
+            f"The database of {service} cannot be read ({said_by(error)}): see `shop status` and `shop logs postgres`."
         ) from None
     finally:
         connection.terminate()

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shop_observe.history import Request
-from shop_observe.kafka_log import Entry, Log, Topic
+from shop_observe.kafka_log import Entry, Log
+from shop_observe.topics import Topic
 from shop_observe.traces import Span
 
 PLACED = "orders.order-placed.v1"

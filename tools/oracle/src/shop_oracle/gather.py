@@ -11,7 +11,8 @@ import httpx
 import yaml
 
 from shop_observe.history import read_histories
-from shop_observe.kafka_log import Topic, dead_letter_topics, declared_topics, read_log
+from shop_observe.kafka_log import read_log
+from shop_observe.topics import Topic, dead_letter_topics, declared_topics
 from shop_oracle.answers import read_ledger, read_reports, started_at
 from shop_oracle.databases import dump_databases
 from shop_oracle.errors import EvidenceMissing

@@ -17,11 +17,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shop_observe.kafka_log import LogUnreadable, Topic, reader
+from shop_observe.kafka_log import LogUnreadable, reader
+from shop_observe.topics import Topic
+from shop_oracle.errors import said_by
 from shop_stack.target import Target
 
 AWAY = (OSError, KafkaError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """Errors of a database or a broker that may become available again."""
+
+LOOK_SECONDS = 10.0
+"""Seconds that one look may take when the time to wait is over or shorter."""
 
 UNSENT = """
     SELECT count(*) FROM relay_cursor AS c JOIN outbox AS o USING (shard)
@@ -77,25 +82,28 @@ class Watch:
     ) -> None:
         await self._hang_up()
 
-    async def look(self) -> Unrest:
-        """The unfinished work now. An unavailable part is reported and not raised, because it may recover."""
+    async def look(self, seconds: float = LOOK_SECONDS) -> Unrest:
+        """The unfinished work now.
+
+        An unavailable part, or one that is silent for `seconds`, is reported and not raised, because it may recover.
+        """
         try:
-            if self._admin is None:
-                await self._connect()
-            unrest = Unrest()
-            for service, connection in self._databases.items():
-                await self._ask(service, connection, unrest)
-            await self._measure_lag(unrest)
+            async with asyncio.timeout(seconds):
+                if self._admin is None:
+                    await self._connect()
+                unrest = Unrest()
+                for service, connection in self._databases.items():
+                    await self._ask(service, connection, unrest)
+                await self._measure_lag(unrest)
         except (*AWAY, LogUnreadable) as error:
             await self._hang_up()
-            return Unrest(away=f"a database or Kafka does not answer ({error or type(error).__name__})")
+            return Unrest(away=f"a database or Kafka does not answer ({said_by(error)})")
         unrest.counts = {what: count for what, count in unrest.counts.items() if count}
         return unrest
 
     async def _connect(self) -> None:
         for service, url in self._target.database_urls.items():
             self._databases[service] = await asyncpg.connect(url, timeout=5)
-            self._stack.push_async_callback(self._databases[service].close, timeout=2)
         self._consumer = await self._stack.enter_async_context(
             reader(self._target, [topic.name for topic in self._topics])
         )
@@ -104,6 +112,8 @@ class Watch:
         await self._admin.start()
 
     async def _hang_up(self) -> None:
+        for connection in self._databases.values():
+            connection.terminate()  # A silent server answers no goodbye either.
         stack, self._stack = self._stack, AsyncExitStack()
         self._databases, self._consumer, self._admin = {}, None, None
         try:
@@ -149,7 +159,7 @@ async def wait_for_rest(
     before: Unrest | None = None
     async with Watch(target, topics) as watch:
         while True:
-            now = await watch.look()
+            now = await watch.look(max(given_up - time.monotonic(), LOOK_SECONDS))
             on_look(now)
             calm = not now.sentences
             if calm and before is not None and not before.sentences and before.ends == now.ends:

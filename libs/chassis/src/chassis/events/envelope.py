@@ -6,10 +6,10 @@ Specification: CloudEvents 1.0.2 and its Kafka protocol binding. Attributes are 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
 
 T = TypeVar("T")
 
@@ -36,6 +36,26 @@ The pattern excludes NUL. Lone surrogates need no check: text that was decoded f
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 """Earlier and later times cannot be converted into every time zone."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, str) and not _UUID.fullmatch(value):
+        raise ValueError("not the canonical form of a UUID: 32 small hexadecimal digits and 4 hyphens")
+    return value
+
+
+def _as_in_rfc_3339(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and _TIME.fullmatch(value)):
+        return value
+    raise ValueError("not a time of RFC 3339 with its zone")
+
+
+# strict=False: what the validator gives to pydantic is no JSON any more, and strictly a text would be no time.
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_in_rfc_3339)]
+"""A time in an event. pydantic alone would also take the seconds since 1970, and other forms that no reader expects."""
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -111,11 +131,11 @@ def encode(id: UUID, source: str, type: str, subject: str, time: datetime, cause
 
 
 class _Attributes(BaseModel):
-    id: UUID = Field(alias="ce_id")
+    id: Annotated[UUID, BeforeValidator(_canonical)] = Field(alias="ce_id")
     type: Attribute = Field(alias="ce_type")
     source: Attribute = Field(alias="ce_source")
     subject: Attribute = Field(alias="ce_subject")
-    time: AwareDatetime = Field(alias="ce_time", ge=EARLIEST, lt=LATEST)
+    time: Time = Field(alias="ce_time", ge=EARLIEST, lt=LATEST)
     correlation_id: Attribute | None = Field(None, alias="ce_correlationid")
 
 

@@ -49,16 +49,17 @@ class ConsumedEvent(_Event):
 
     class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
 
-    `key` names the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters.
+    `key` names the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters. A value is of the
+    type that the schema says: "1", 1.0 and true are no integers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH, strict=True)
 
 
 class ConsumedPart(BaseModel):
     """A part of a consumed event's data, such as a line of an order. Its texts have the event's limit."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH)
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH, strict=True)
 
 
 E = TypeVar("E", bound=ConsumedEvent)

@@ -57,7 +57,7 @@ def written(amount_minor: int, currency: str) -> str:
 class Money(BaseModel):
     """An amount in minor units (cents) of an ISO 4217 currency."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     amount_minor: int = Field(ge=0, le=MAX_AMOUNT_MINOR)
     currency: Annotated[str, AfterValidator(_known), _SCHEMA]

@@ -18,7 +18,7 @@ from shop_lab.samples import percentiles
 from shop_load.closed_loop import Customers, Placed, serve_customers
 from shop_load.plans import Scenario, plan_run, run_name
 from shop_observe.history import History, Request, read_history
-from shop_observe.kafka_log import declared_topics
+from shop_observe.topics import declared_topics
 from shop_oracle.quiet import wait_for_rest
 from shop_stack.errors import UserError
 from shop_stack.target import Target
