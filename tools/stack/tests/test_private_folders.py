@@ -49,7 +49,6 @@ def capabilities(pid: int) -> set[str]:
 
 
 async def test_a_folder_that_only_its_owner_may_enter_runs_the_whole_stack(stack: Stack) -> None:
-    before = copies()
     await embedded.up(stack)
     assert all(part.ready for part in await embedded.status(stack))
     assert stat.S_IMODE(stack.state.stat().st_mode) == 0o700
@@ -57,7 +56,9 @@ async def test_a_folder_that_only_its_owner_may_enter_runs_the_whole_stack(stack
         await connection.execute("CREATE TABLE kept (number int)")
     postgres = stack.daemon("postgres").process()
     assert postgres is not None
+    used = {copy.name for copy in copies() if copy in Path(postgres.exe()).parents}
     if unprivileged.account() is not None:
+        assert used
         assert postgres.uids().effective == unprivileged.NOBODY
         assert capabilities(postgres.pid) == {"0000000000000000"}
 
@@ -69,7 +70,7 @@ async def test_a_folder_that_only_its_owner_may_enter_runs_the_whole_stack(stack
 
     # A wipe leaves nothing behind, neither here nor in /var/tmp.
     await embedded.down(stack, wipe=True)
-    assert copies() == before
+    assert [copy for copy in copies() for name in used if copy.name.startswith(name)] == []
 
 
 @pytest.mark.skipif(unprivileged.account() is None, reason="only root's PostgreSQL runs as another user")

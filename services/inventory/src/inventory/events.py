@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from chassis.events import ConsumedEvent, ConsumedPart, Money, PublishedEvent
+from chassis.events import ConsumedEvent, ConsumedPart, Money, PublishedEvent, Time
 
 # --- Published: match contracts/events exactly ----------------------------------------------------
 
@@ -117,8 +117,8 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
     customer_id: str
     total: Money
     payment_token: SecretStr
-    placed_at: AwareDatetime
-    deadline_at: AwareDatetime
+    placed_at: Time
+    deadline_at: Time
     lines: Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=100)]
 
 

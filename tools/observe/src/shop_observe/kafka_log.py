@@ -32,7 +32,6 @@ logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 LATEST_MS = 253_402_300_799_000
 """The last second of the year 9999, in milliseconds since the epoch."""
 
-
 SILENT_SECONDS = 30.0
 """Seconds without a message, although the topics have more, after which the log counts as unreadable."""
 
