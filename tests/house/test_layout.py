@@ -1,4 +1,4 @@
-"""The house is small and every service has the same rooms."""
+"""Every service has the same modules."""
 
 import re
 import shutil

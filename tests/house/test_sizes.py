@@ -1,4 +1,4 @@
-"""A file, a function and a room are small enough to be read in one go."""
+"""A file, a function and a package are small enough to be read in one go."""
 
 import ast
 import importlib
@@ -18,7 +18,7 @@ FILE_LINES = 300
 FUNCTION_LINES = 40
 PARAMETERS = 6
 EXPORTS = 22
-"""Names in a room's `__all__`. The largest room is `web`: its names are what the APIs of services use."""
+"""Names in a package's `__all__`. The largest package is `web`: its names are what the APIs of services use."""
 
 REASONS = {
     "libs/chassis/src/chassis/outbox/relay.py::__init__": "its keywords are all that a relay can be told",
@@ -83,13 +83,13 @@ def test_every_reason_is_still_needed(where: str) -> None:
     assert any(fault.startswith(where) for fault in too_large(path, path.read_text(), reasons=()))
 
 
-ROOMS = sorted(module.name for module in pkgutil.iter_modules(chassis.__path__) if module.ispkg)
+PACKAGES = sorted(module.name for module in pkgutil.iter_modules(chassis.__path__) if module.ispkg)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_says_what_it_holds_and_exports_few_names(room: str) -> None:
-    package = importlib.import_module(f"chassis.{room}")
-    assert len((inspect.getdoc(package) or "").split()) >= 12, f"chassis/{room}/__init__.py explains nothing"
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_says_what_it_holds_and_exports_few_names(name: str) -> None:
+    package = importlib.import_module(f"chassis.{name}")
+    assert len((inspect.getdoc(package) or "").split()) >= 12, f"chassis/{name}/__init__.py explains nothing"
     exported = getattr(package, "__all__", [])
-    assert len(exported) <= EXPORTS, f"chassis.{room} exports {len(exported)} names"
+    assert len(exported) <= EXPORTS, f"chassis.{name} exports {len(exported)} names"
     assert all(hasattr(package, name) for name in exported)
