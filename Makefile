@@ -56,7 +56,7 @@ TEST_PROCESSES ?= 2
 
 .PHONY: test
 test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
-	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-runbooks
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)

@@ -1,15 +1,15 @@
-"""How `make test` divides the tests between its processes."""
+"""How `make test` divides the tests between its processes: a file is run by one process (`--dist loadfile`)."""
 
 import pytest
 
 SHARED = ("tests/saga/",)
-"""Folders whose tests share one running shop. They begin first, so that no process ends long after the other."""
+"""Folders whose tests need a running shop. They begin first, so that no process ends long after the other.
+
+The groups of pytest-xdist 3.8 (`--dist loadgroup`) would keep such a folder in one process, but have no effect with
+pytest 9.2: it does not read the attribute `_nodeid` any more, to which pytest-xdist adds the group.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file run in one process, in their order; all tests of a folder that shares a shop do too."""
+    """Put the tests of SHARED first. The order within a file stays."""
     items.sort(key=lambda item: not item.nodeid.startswith(SHARED))
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        folder = next((folder for folder in SHARED if file.startswith(folder)), file)
-        item.add_marker(pytest.mark.xdist_group(folder))

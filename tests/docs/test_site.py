@@ -32,8 +32,6 @@ FAULTS = {
 ELSEWHERE = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
 """An element that a browser loads from another host."""
 
-pytestmark = pytest.mark.xdist_group("docs")
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment() -> None:

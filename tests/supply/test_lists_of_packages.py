@@ -22,8 +22,6 @@ LOCKS = {
 """Image of ours → the lock that it is made of."""
 LOCKED = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
-pytestmark = pytest.mark.xdist_group("supply")
-
 
 def make(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
