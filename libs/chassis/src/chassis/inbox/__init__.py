@@ -14,9 +14,9 @@ If the transaction fails, it is rolled back, and the error decides:
 - Any other error: each event of the batch is handled in a transaction of its own. Alone, an event is tried up to
   `max_attempts` (4) times. The try of the whole batch is not counted. Between two tries its partition is not read, for
   2 s at most, so later messages of other keys in it wait, too. Other partitions continue. Then the messages from the
-  failed one on are read again. Those that were handled already are duplicates. After the last try the event becomes a
-  HELD dead letter, and its partition continues. Later events of its key are stored as WAITING, until an operator
-  redrives or discards them.
+  failed one on are read again. Those that were handled already are duplicates. Events of the failed key are now handled
+  alone at once, and the others as a batch. After the last try the event becomes a HELD dead letter, and its partition
+  continues. Later events of its key are stored as WAITING, until an operator redrives or discards them.
 
 A dead letter is a row of the table `dead_letters`. It has no inbox row until it is redriven or discarded. An event
 whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot be read
