@@ -150,7 +150,7 @@ async def test_the_fence_closes_before_the_lease_ends_and_opens_with_a_renewal(
     assert not fence.is_open()
     await relay.leases.renew(connections[0])
     assert 0 < fence.seconds_left() < LEASE_SECONDS
-    await relay.leases.give_up(connections[0])
+    await relay.leases.release_all(connections[0])
     assert not fence.is_open()
     relay.leases.forget()
     assert fence.seconds_left() == 0

@@ -283,7 +283,7 @@ async def test_shards_that_are_given_up_are_taken_at_once(
         assert other.leases.positions.keys() == set(range(SHARDS)) - relay.leases.positions.keys() != set()
 
     await eventually(taken)
-    await relay.leases.give_up(connection)
+    await relay.leases.release_all(connection)
 
     async def all_taken() -> None:
         assert other.leases.positions.keys() == set(range(SHARDS))
@@ -428,7 +428,7 @@ async def test_how_far_a_relay_is_it_saves_with_its_leases_and_when_it_leaves(
     while await relay.relay_once(connection):
         pass
     reached = relay.leases.positions
-    await relay.leases.give_up(connection)
+    await relay.leases.release_all(connection)
     assert await _saved(connection) == reached
     other = await _by_hand(connection, sent)
     assert other.leases.positions == reached

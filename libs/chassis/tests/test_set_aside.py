@@ -102,7 +102,7 @@ async def _relay(connection: Driver, broker: Broker, page: int = 2_000) -> Async
     relay = Relay("postgresql://not-asked", broker, page=page)
     await relay._renew(connection)
     yield relay
-    await relay.leases.give_up(connection)
+    await relay.leases.release_all(connection)
 
 
 async def _run(relay: Relay, connection: Driver, rounds: int = 20) -> None:

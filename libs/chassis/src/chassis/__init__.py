@@ -29,18 +29,22 @@ These modules join the packages:
 Shutdown. On SIGTERM a process ends in this order:
 
 1. HTTP: the server accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
-   request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs still run
+   request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs run
    meanwhile.
 2. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group.
-3. Relay, jobs and all other tasks are cancelled. The relay has 1 s to release its leases. A queue of intents records
-   the calls that are done, and makes its other intents due at once.
-4. Clients are closed: those of outside systems, then the publisher. The publisher does not send the records that it has
-   in its buffer. Then the connections to the database are closed.
+3. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
+   longer than its 4 s is cancelled, too: its batch is rolled back, and Kafka delivers it again. It still tries to
+   commit the offsets of earlier batches and to leave its group. The relay has 1 s to save its positions and release its
+   leases. A queue of intents records the results that have arrived, and makes its other claimed intents due at once.
+   A task that has not ended after 1 s is cancelled again. An intent that is not recorded by then is due when its lease
+   ends.
+4. Clients are closed: those of outside systems, then the two publishers (one for pages of the relay, one for rows that
+   were set aside). A publisher does not send the records in its buffer (`tuning.stop_without_flush`). Records that it
+   has sent already may be in Kafka. Then the connections to the database are closed.
 5. The last spans are sent, within 2 s.
 
-Rows of the outbox that are not sent stay in the table. The relay of another process sends them, or that of the next
-start. `/readyz` does not change during the shutdown. On Kubernetes an API pod pauses before SIGTERM, so
-that proxies stop sending.
+Outbox rows that are not sent yet are sent by the relay of another process, or of the next start. `/readyz` does not
+change during the shutdown. On Kubernetes an API pod pauses before SIGTERM, so that proxies stop sending.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 

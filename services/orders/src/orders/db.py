@@ -150,8 +150,9 @@ _INSERT_ORDER = text("""
             :placed_at, :deadline_at, :traceparent)
 """)
 
-# Both statements below are the compare-and-set that decides every race. The second transaction waits for the row lock
-# of the first one. Then it sees that the order is no longer PENDING, and returns no row for it.
+# _END is the compare-and-set that decides every race. Both statements below are made from it. A cancellation or a
+# handler (_END_GIVEN) waits for the row lock of the first transaction. Then it sees that the order is no longer
+# PENDING, and returns no row for it. The job of overdue orders (_END_OVERDUE) skips a locked row.
 _END = """
     UPDATE orders
     SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = now(),

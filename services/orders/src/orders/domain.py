@@ -49,7 +49,7 @@ class CancellationReason(StrEnum):
 class OrderError(Exception):
     """A request is refused: it breaks a rule for orders, or the price list is missing.
 
-    The attributes of the error become members of the answer.
+    The attributes of the error become fields of the JSON answer.
     """
 
 

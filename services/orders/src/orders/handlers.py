@@ -220,5 +220,6 @@ def _publish_cancelled(tx: Transaction, ended: Sequence[db.EndedOrder], reason: 
             reason=reason,
             cancelled_at=order.ended_at,
         )
-        # No message caused the cancellation, so its event continues the trace in which the order was placed.
+        # A request or the deadline cancelled the order, so its event continues the trace in which the order was placed.
+        # A payment event cancels an order that is not in the database: it has no trace, so none is continued.
         tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))

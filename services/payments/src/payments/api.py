@@ -39,7 +39,7 @@ class PaymentOut(BaseModel):
     version: int
     amount: Money | None = Field(description="null while the service does not know the amount")
     reason: Reason | None = Field(description="why the card was declined")
-    attempts: int = Field(description="number of attempts to charge the card")
+    attempts: int = Field(description="how often a job claimed the payment to charge the card")
     opened_at: datetime
     settled_at: datetime | None = Field(
         description="when the processor's answer (charged or declined) was recorded"

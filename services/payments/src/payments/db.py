@@ -62,6 +62,7 @@ payments = Table(
     Column("token", Text),  # deleted when the processor has answered, or the payment is voided
     Column("state", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
+    # Only for people who read the table. The service decides by `state`.
     Column("stock_reserved", Boolean, nullable=False, server_default="false"),
     # The order's deadline by the clock of this database. The job compares it with the same clock.
     Column("deadline_at", DateTime(timezone=True)),
@@ -71,7 +72,7 @@ payments = Table(
     ),  # when a job may call the processor: the end of a lease or a pause
     Column("charge_id", Text),  # the processor's id of the charge
     Column("reason", Text),  # of a declined card
-    Column("cause", JSONB),  # the event that made the payment due
+    Column("cause", JSONB),  # the last event that opened the payment or made it due
     Column("cancel_cause", JSONB),  # the cancellation, if there was one
     Column("opened_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("settled_at", DateTime(timezone=True)),
@@ -273,7 +274,7 @@ _CLAIM_CHARGES = text(f"""
 
 
 async def claim_charges(connection: Connection, most: int, lease_seconds: float) -> list[Charge]:
-    """Claim up to `most` due payments. No other process gets them before the lease ends."""
+    """Claim up to `most` payments whose `due_at` has passed. No other process gets them before the lease ends."""
     rows = await connection.rows(_CLAIM_CHARGES, {"most": most, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 

@@ -57,7 +57,7 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
         State.AWAITING: State.VOIDED,
         State.OPENED: State.VOIDED,
         State.DUE: State.VOIDED,
-        # From CAPTURING on a charge may exist, even if each call failed. Only the processor knows the result.
+        # In CAPTURING a charge may exist, even if each call failed. Only the processor knows the result.
         State.CAPTURING: State.CANCELLING,
         State.CAPTURED: State.CAPTURED,  # with a refund, after which the payment is REFUNDED
     },

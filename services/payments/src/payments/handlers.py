@@ -43,7 +43,8 @@ async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
 async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> None:
     """Store that the stock is reserved. If the amount is known already, the payment becomes due.
 
-    A due payment is a durable intent. The job `charge-due-payments` makes the charge, outside of any transaction.
+    A payment with a `due_at` (DUE, CAPTURING or CANCELLING) is a durable intent. The job `charge-due-payments` makes
+    the charge, outside of any transaction.
     """
     if await db.note_stock(tx.connection, [(new_id(), event) for event in events]):
         tx.wake("charge-due-payments")

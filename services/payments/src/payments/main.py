@@ -9,7 +9,7 @@ from payments.settings import Settings
 from payments.subscriptions import SUBSCRIPTIONS
 
 JOBS_THAT_CALL = 2
-"""Charges and refunds share the connections to the processor."""
+"""The number of jobs that call the processor: charges and refunds. They share its connections."""
 
 
 def create_service(settings: Settings | None = None) -> Service:

@@ -25,7 +25,10 @@ _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
 class ProcessorUnavailable(Unavailable):
-    """The result of a call is not known. The processor may have executed the call. Repeat it with the same key."""
+    """The result of a call is not known. The processor may have executed the call. Repeat it with the same key.
+
+    It is also raised for an answer that is no result, such as 400 or 422, although the processor is available then.
+    """
 
     dependency = "card-processor"
 

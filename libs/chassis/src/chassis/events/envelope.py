@@ -75,7 +75,8 @@ class Cause(NamedTuple):
 class Envelope(NamedTuple, Generic[T]):
     """An event as a handler gets it.
 
-    `cause` is the `Cause` for events that the handler publishes because of this event: its `event_id` is this `id`.
+    `cause` is not the cause of this event. It is the `Cause` of the events that the handler publishes because of this
+    event: its `event_id` is this `id`.
     """
 
     id: UUID

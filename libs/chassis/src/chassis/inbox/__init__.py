@@ -1,25 +1,35 @@
 """The inbox: each event takes effect once. Events with the same topic and key take effect in their order.
 
 `Subscriptions` is a service's table of event → handler. `Inbox.process` handles a batch of messages in one transaction.
-The transaction inserts a row (consumer group, source, event id) for each event, calls the handlers, and writes the
-events that they publish. An event whose row exists is a duplicate and is dropped. Rows are kept for INBOX_RETENTION
-(23 days), which must be longer than a topic can deliver an event again. An event of an ignored type gets no row.
+The transaction inserts a row (consumer group, source, event id) for each event that no dead letter blocks. It calls the
+handlers, and writes the events that they publish to the outbox. An event whose row exists is a duplicate and is
+dropped. An event of an ignored type gets no row.
+
+Rows are kept for INBOX_RETENTION (23 days). This must be longer than a topic can deliver an event (14 days by Kafka's
+defaults) and the producer's outbox can send it again (OUTBOX_RETENTION, 8 days), added together.
 
 If the transaction fails, it is rolled back, and the error decides:
 
 - A dependency is unavailable: the whole batch is tried again, without limit. No event becomes a dead letter.
-- Any other error: each event of the batch is handled in a transaction of its own. An event that fails is tried up to
-  `max_attempts` (4) times. Between two tries its partition waits for 2 s at most, and other partitions continue. Then
-  the event becomes a HELD dead letter: a row of the table `dead_letters`. Later events of its key are stored as
-  WAITING, until an operator redrives or discards them. Events of other keys are handled.
+- Any other error: each event of the batch is handled in a transaction of its own. Alone, an event is tried up to
+  `max_attempts` (4) times. The try of the whole batch is not counted. Between two tries its partition is not read, for
+  2 s at most, so later messages of other keys in it wait, too. Other partitions continue. Then the messages from the
+  failed one on are read again. Those that were handled already are duplicates. Events of the failed key are now handled
+  alone at once, and the others as a batch. After the last try the event becomes a HELD dead letter, and its partition
+  continues. Later events of its key are stored as WAITING, until an operator redrives or discards them.
 
-An event whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot
-be read as an event of the service becomes PARKED: no event waits for it.
+A dead letter is a row of the table `dead_letters`. It has no inbox row until it is redriven or discarded. An event
+whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot be read
+as an event of the service becomes PARKED: no event waits for it. A copy of each HELD or PARKED one goes through the
+outbox to the topic `<group>.dead-letters`.
 
 If events of 20 different keys of one type fail one after another with the same error, the system is at fault and not
-the events. (Errors about a value of an event are not counted.) Then the `Breaker` opens: events of this type that fail
-are not dead-lettered. Their partitions wait, and are read again after at most 2 s. The breaker closes when an event of
-the type succeeds.
+the events. (Errors about a value of an event are not counted.) Then the `Breaker` opens: an event of this type whose
+handler fails does not become a dead letter. Its partition waits, and is read again after at most 2 s. Data that does
+not fit the model still becomes HELD. The breaker closes when an event of the type succeeds.
+
+The count of tries and the breaker are in the memory of one process. A process that starts, or gets the partition later,
+begins at zero.
 """
 
 from chassis.inbox.dead_letters import DeadLetter

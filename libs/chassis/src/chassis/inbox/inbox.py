@@ -35,7 +35,8 @@ Identity = tuple[str, UUID]
 class Inbox:
     """One consumer group's inbox.
 
-    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. Between two tries
+    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. The failure of the whole
+    batch before that is not counted, and the count is lost when the process ends. Between two tries
     `process` returns, so that other messages do not wait. With `retries_at_once` the tries follow each other in one
     call; it is for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one
     after another with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
@@ -109,9 +110,9 @@ class Inbox:
             async with self.database.transaction() as tx:
                 claims = await self._claim(tx, list(once.values()))
                 new = [event for event in once.values() if claims[event.identity] is Claim.NEW]
-                held = [event for event in once.values() if claims[event.identity] is Claim.HELD]
+                behind = [event for event in once.values() if claims[event.identity] is Claim.BEHIND]
                 await self._dispatch(tx, new, spans)
-                await dead_letters.enqueue_behind(tx, self.group, [event.message for event in held])
+                await dead_letters.enqueue_behind(tx, self.group, [event.message for event in behind])
                 stored = await dead_letters.store(tx, self.group, dead)
         for event in events:
             metrics.EVENTS_CONSUMED.labels(event.envelope.type, claims[event.identity]).inc()
@@ -122,7 +123,7 @@ class Inbox:
         return bool(new)
 
     async def _claim(self, tx: Transaction, events: Sequence[InboxEvent]) -> Mapping[Identity, Claim]:
-        """Insert events into the inbox. Returns the result for each."""
+        """Insert those events into the inbox that no dead letter blocks. Returns the result for each event."""
         if not events:
             return {}
         batch = {
@@ -133,10 +134,10 @@ class Inbox:
             "keys": [event.envelope.subject for event in events],
         }
         claims = dict.fromkeys((event.identity for event in events), Claim.DUPLICATE)
-        for source, event_id, is_held in await tx.connection.rows(
+        for source, event_id, is_behind in await tx.connection.rows(
             dead_letters.statements.named("claim_events"), batch
         ):
-            claims[source, event_id] = Claim.HELD if is_held else Claim.NEW
+            claims[source, event_id] = Claim.BEHIND if is_behind else Claim.NEW
         return claims
 
     async def _dispatch(

@@ -19,10 +19,13 @@ class PartlyTaken(Unavailable):
 
 
 class Claim(StrEnum):
-    """The result of the insert of an event into the inbox. Its value is the label of the metric, after the commit."""
+    """The result of the insert of an event into the inbox. Its value is the label of the metric, after the commit.
+
+    A claim of an event has no lease: the row that was inserted stays.
+    """
 
     NEW = "handled"
     """The event was inserted, and is handled in the same transaction."""
-    HELD = "held"
-    """An open dead letter blocks its key, so the event is stored as WAITING."""
+    BEHIND = "held"
+    """It waits behind an open dead letter of its key: it is stored as WAITING and gets no inbox row."""
     DUPLICATE = "duplicate"

@@ -16,7 +16,7 @@ MAX_ERRORS = 10
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A selection of open dead letters: by id, by topic, by key, or by topic and key."""
+    """A selection of open dead letters: by id, by key, or by key and topic."""
 
     id: int | None = None
     topic: str | None = None
@@ -25,7 +25,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Outcome:
-    """The number of dead letters that were redriven or discarded, the number that are still open, and the errors."""
+    """The number of dead letters that were redriven or discarded, the number still open, and the errors as a text."""
 
     ended: int = 0
     still_open: int = 0

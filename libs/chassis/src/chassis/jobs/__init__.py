@@ -3,13 +3,14 @@
 A `Job` does one piece of work per call and returns how many items it did. Every process with the role `worker` or `all`
 runs all jobs of its service, so a job locks the rows that it works on.
 
-An `IntentQueue` is a table of intents: calls of an outside system that must still be made. `process_due` claims intents
-with a lease, makes the calls without an open transaction, and records the results. If a call raises an error, such as
-`TryLater`, its intent is due again after a pause. At the end of the process the results that have arrived are recorded,
-and the other claimed intents become due at once.
+An `IntentQueue` processes a service's table of intents: calls of an outside system that must still be made. It uses
+functions of the service for the SQL. `process_due` claims the intents that are due, with a lease. It makes the calls
+without an open transaction, and records the results. If a call raises an error, such as `TryLater`, its intent is due
+again after a pause. At the end of the process the results that have arrived are recorded, and the other claimed intents
+become due at once.
 
-`prune` is the chassis' own job. It deletes sent outbox rows, inbox rows, idempotency keys and ended dead letters that
-are older than their retention.
+`prune` is the chassis' own job. It deletes sent outbox rows that are older than OUTBOX_RETENTION. It deletes inbox
+rows, idempotency keys and ended dead letters that are older than INBOX_RETENTION.
 """
 
 from chassis.jobs.intents import Intent, IntentQueue, PostponedIntent, TryLater, Worked, measuring

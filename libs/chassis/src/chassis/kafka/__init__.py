@@ -1,7 +1,7 @@
 """Kafka, the transport: the consumer passes messages to the inbox, and the publisher sends the rows of the relay.
 
-`Consumer` commits offsets once a second, and only those of messages whose transaction has committed. It commits them
-also before a rebalance and when it is stopped: then it finishes its batch first. When it is stopped, it leaves its
+`Consumer` commits offsets once a second, and only those of messages whose transaction has committed. Before a
+rebalance, and when it is stopped, it finishes its batch and commits its offsets. When it is stopped, it then leaves its
 group. If a dependency is unavailable, it fetches the batch again after a pause. A message that must wait stops its own
 partition, and no other.
 
@@ -9,8 +9,9 @@ partition, and no other.
 Topics are sent in parallel. If the call is cancelled, its rows may be in Kafka or not. They stay in the outbox, and are
 sent again.
 
-`check_retention` compares how long a topic can deliver an event with how long the inbox keeps its rows. The consumer
-does not start while a topic can deliver events for longer.
+`check_retention` compares how long the inbox keeps its rows with how long a topic can deliver an event, plus the time
+for which the producer's outbox can send it again. The consumer does not start while the inbox keeps its rows too short
+a time.
 """
 
 from chassis.kafka.consumer import Assignment, Consumer, ConsumerSettings

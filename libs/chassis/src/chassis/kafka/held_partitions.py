@@ -1,4 +1,7 @@
-"""Held partitions: they are paused, because a message in them was not taken. All other partitions continue."""
+"""Held partitions: they are paused, because a message in them was not taken. All other partitions continue.
+
+A held partition is not the same as a HELD dead letter: before an event becomes one, its partition is held.
+"""
 
 import time
 from collections.abc import Iterable

@@ -9,7 +9,7 @@ STALLED_SECONDS = 15.0
 
 
 class TaskStatus:
-    """The status of a task: `ok`, or the dependency for which it waits."""
+    """The status of a task: `ok`, or the reason why it is not (it has not begun, waits for a dependency, or failed)."""
 
     def __init__(self) -> None:
         self._text = "has not begun"

@@ -4,24 +4,35 @@ Write: `async with database.transaction() as tx` opens a transaction, and `tx.pu
 it. The last statement of the transaction writes all its events as rows of the table `outbox`. So an event exists if and
 only if its transaction commits. The caller must hold the lock on the aggregate's row until the commit: then the ids of
 a key's rows are in the order of its events. Sending does not change a row. Sent rows stay in the table for
-OUTBOX_RETENTION (8 days), so that a lost topic can be filled again. Then the job `prune` deletes them.
+OUTBOX_RETENTION (8 days). Then the job `prune` deletes them. If Kafka lost a topic, an operator resets the positions of
+all relays (`shop republish`), and all rows in the table are sent again.
 
-Send: every process with the role `worker` or `all` has a `Relay`. A commit in the same process wakes the relay, a
-NOTIFY tells it of commits in other processes, and it looks for rows every 2 s. It sends rows with the same topic and
-key in their order, and waits until the transport has stored them. Its position is a PostgreSQL snapshot: the list of
-the transactions that were visible when it read (docs/decisions/0003). So it does not skip a transaction that commits
-late. It saves the position at most 1 s after it sent a row. After a crash the rows since then, and at most one page
-more, are sent again. At the end of a process the relay saves its positions and releases its leases. Rows that are not
-sent yet stay in the table: another process or the next start sends them.
+Send: every process with the role `worker` or `all` has a `Relay`. A commit in the same process wakes it. For commits in
+other processes there is a NOTIFY. It is a statement of its own after the commit and may be lost, so every 2 s the relay
+looks for rows in any case. It sends rows with the same topic and key in their order, and waits until the transport has
+stored them. Its position is a PostgreSQL snapshot. A snapshot tells which transactions had ended when it was read: all
+before `xmax` except those that it lists as open (docs/decisions/0003). So the relay does not skip a transaction that
+commits late.
 
-Share: the table has 12 shards by key. A shard has the number of a Kafka partition. A relay has a shard by a lease of
-6 s. The lease of a shard goes to a process that consumes the partition with its number. Shards that no process consumes
-are divided evenly (docs/decisions/0014). A relay sends only while its leases are valid by its own clock (`Fence`).
+The relay sends in rounds: at most one page (2,000 rows) for each different position of its shards. It saves the
+positions 1 s after it sent rows. If a round is in progress then, it saves them after the round. After a crash the rows
+that were sent since the last save are sent again. At the end of a process the relay saves its positions and releases
+its leases. Rows that are not sent yet are sent by another process or the next start.
 
-Set aside: if the transport is unavailable, the relay waits. If only one topic cannot be written, its rows are DELAYED:
-all later rows of the topic wait, and the relay tries again by itself. If the broker will never accept a row, the row is
-REFUSED: later rows of its key wait until an operator decides. Then the relay tries the row again, or the row is never
-sent (GIVEN_UP). All other rows are sent (docs/decisions/0021).
+Share: the table has 12 shards by key. Shard n belongs to the partitions n, n + 12, … of the topics that the service
+reads. A relay may send the rows of a shard only while it holds the lease on it (6 s, renewed every 2 s or sooner). A
+process that consumes the shard's partitions gets the lease. Shards whose partitions no process consumes are divided
+evenly (docs/decisions/0014). A relay stops sending one second before its leases end, by its own clock (`Fence`). A send
+that is late all the same makes a duplicate. It cannot change a saved position, because the UPDATE names the owner.
+
+Set aside: if the transport is unavailable, the relay waits. If a row cannot be sent, it is set aside, and the relay
+continues with other rows (docs/decisions/0021). A second task tries rows that were set aside, with connections of its
+own, so the relay does not wait for it.
+
+- DELAYED: the topic cannot be written, or the broker refused the batch that the row was in. All later rows of the topic
+  are DELAYED, too. They are tried again without an operator. After a refused batch rows are tried one by one.
+- REFUSED: the broker will never accept the row. Later rows of its key are DELAYED until an operator decides: the row is
+  tried again, or it is never sent (GIVEN_UP).
 """
 
 from chassis.outbox.fence import Fence

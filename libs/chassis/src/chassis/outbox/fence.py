@@ -11,7 +11,8 @@ class Fence:
 
     At each renewal of its leases a relay sets `until` to one second before the leases end. After a process was frozen,
     or while its database does not answer, the fence is closed and the process sends nothing, because another relay may
-    have its shards by then. No broker and no database checks the fence.
+    have its shards by then. No broker and no database checks the fence. A record that is sent late makes a duplicate,
+    which the inbox drops. The position in the database is safe: only the owner of the lease can change it.
     """
 
     until: float = math.inf

@@ -99,10 +99,10 @@ class ShardLeases:
         records = await connection.fetch(_statements.raw("extend_leases"), self.owner, LEASE_SECONDS)
         if not self.positions.keys() <= {record["shard"] for record in records}:
             self.fence.close()
-            raise LeaseLost("another relay has taken a shard of this one")
+            raise LeaseLost("another relay has acquired a shard of this one")
         self.fence.until = asked_at + LEASE_SECONDS - MARGIN_SECONDS
 
-    async def give_up(self, connection: Driver) -> None:
+    async def release_all(self, connection: Driver) -> None:
         """Save the positions and release all shards, so that other relays acquire them at once."""
         self.fence.close()
         await self.renew(connection, seconds=0.0)

@@ -7,8 +7,9 @@ was in progress then. Both conditions use an index, and a transaction that stays
 Rows of one key are in the order of their ids, because each writer holds the lock on its aggregate until it commits.
 
 A relay that dies stops renewing its leases. After at most LEASE_SECONDS and `poll_seconds` other relays acquire its
-shards. A relay saves its positions with its leases, at most SAVE_SECONDS after it sent a row. After a crash the rows
-that it sent since the last save, and at most one page more, are sent again.
+shards. A relay saves its positions with its leases, SAVE_SECONDS after it sent rows. If a round of pages (`relay_once`)
+is in progress then, it saves them after the round. After a crash the rows that it sent since the last save are sent
+again.
 
 A relay sends only while its leases are valid by its own clock (`Fence`), and renews them while it sends a page. Rows
 that cannot be sent are set aside (`SetAside`), and the position still advances.
@@ -41,7 +42,7 @@ POSTPONED_SECONDS = 0.25
 """Seconds after which a renewal is tried again that had to wait for a try of rows that were set aside."""
 STATEMENT_SECONDS = 15.0
 """Seconds for one of the relay's own statements."""
-GIVE_UP_SECONDS = 1.0
+RELEASE_SECONDS = 1.0
 """Seconds in which an ending relay tries to release its leases. If it fails, they end by themselves."""
 
 # A position that is lost in a crash causes duplicates and no loss.
@@ -110,7 +111,7 @@ class Relay:
                 await with_deadline(self._relay_until_cancelled(connection))
         finally:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self.leases.give_up(connection), GIVE_UP_SECONDS)
+                await asyncio.wait_for(self.leases.release_all(connection), RELEASE_SECONDS)
             self.leases.forget()
             connection.terminate()
 

@@ -2,21 +2,31 @@
 
 - `ProblemType`, `Problem`, `problem_answers`: errors are problem details (RFC 9457). A service maps its domain errors
   to `ProblemType`s. `problem_answers` lists them in its OpenAPI document.
-- `IdempotencyKey`, `replay`, `remember`: a client may repeat a POST. `replay` claims the request's key, or returns the
-  answer that `remember` stored for it.
+- `IdempotencyKey`, `replay`, `remember`: a client may repeat a POST. `replay` inserts the request's key, or
+  returns the answer that `remember` stored for it. Another request with the key waits until this transaction ends.
 - `PageCursors`: encodes the position of the next page of a listing as a cursor, and decodes it.
-- `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. A service opts in. It passes the
-  paths, a limit, and a function that counts the waiting work in its database: for example its PENDING orders, of all
-  replicas together. The count is sampled every 0.25 s. The POST is refused while the count is at the limit. It is also
-  refused while this process handles 200 of these POSTs.
-  A repeated POST with its Idempotency-Key is refused as well. Requests of other methods and paths are not refused.
-- `RetryRoute`: the class of every route that uses the database. It handles a request once more if a migration made a
-  prepared statement invalid.
+- `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. See below.
+- `RetryRoute`: the class of every route of the APIs. It handles a request once more if a migration made a prepared
+  statement invalid.
 - `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain` the rule
   for text in it.
 - `Db`: the database of an endpoint, as a FastAPI dependency.
 
 Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox.
+
+Load shedding. A service opts in. It passes the exact paths (`/orders` does not include `/orders/{id}/cancel`), a limit,
+and a function that counts the waiting work in its database: for example its PENDING orders, of all replicas together.
+A POST on one of the paths is refused while the last count is at the limit or above. A repeated POST with its
+Idempotency-Key is refused as well. Requests of other methods and paths are not refused.
+
+- The work is counted at most every 0.25 s, and only while such POSTs arrive or the limit is reached. Between two
+  counts, or after a pause, more POSTs may be accepted than the limit allows.
+- Therefore a POST is also refused while this process handles 200 of these POSTs. It handles a POST from the moment when
+  the whole body has arrived until the answer begins.
+- While the database is unavailable, the last count stays. If it is at the limit, the answer is 429 and not 503.
+
+A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
+process answers 503.
 """
 
 from chassis.web.body import RequestBody

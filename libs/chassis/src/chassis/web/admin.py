@@ -1,4 +1,4 @@
-"""The admin API: dead letters, and republication of the outbox."""
+"""The admin API: dead letters, and sending the outbox again (republish)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -62,7 +62,7 @@ class Selection(Selected):
 
 
 class Outcome(BaseModel):
-    """Counts of dead letters: those that were ended, and those still open because an earlier one failed again."""
+    """Counts of the selected dead letters: those that were ended, and those that are still open."""
 
     ended: int
     still_open: int
