@@ -24,7 +24,7 @@ LOCKED = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
 def make(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "ARGS"))}
     command = ["make", "--silent", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=inherited | more, capture_output=True, text=True, check=False

@@ -20,7 +20,9 @@ def publish(folder: Path, *arguments: str, docker: str = DOCKER) -> "subprocess.
     """`make publish` with a docker of the test's own."""
     (folder / "docker").write_text(docker)
     (folder / "docker").chmod(0o755)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "SHOP_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "ARGS", "SHOP_"))
+    }
     surroundings = {**inherited, "PATH": f"{folder}:{os.environ['PATH']}"}
     command = ["make", "--silent", "publish", *arguments]
     return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)

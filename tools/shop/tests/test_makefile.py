@@ -79,7 +79,11 @@ def test_the_help_lists_the_tests_of_each_project_and_how_long_they_take() -> No
 )
 def test_one_project_can_be_tested_alone(target: str, folder: str) -> None:
     shown = subprocess.run(
-        ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, check=True, text=True
+        ["make", "--no-print-directory", "-n", target, "ARGS="],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
     ).stdout
     assert shown.strip().splitlines()[-1].strip() == f".venv/bin/python -m pytest {folder}"
 
@@ -140,7 +144,7 @@ def test_without_an_engine_or_a_cluster_there_is_one_sentence(
     target: str, surroundings: dict[str, str], sentence: str
 ) -> None:
     """In this repository, where everything is installed: what is missing is elsewhere."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "ARGS"))}
     result = subprocess.run(
         ["make", target], cwd=ROOT, env=inherited | surroundings, capture_output=True, text=True, check=False
     )
