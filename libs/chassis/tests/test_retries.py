@@ -73,6 +73,12 @@ async def _write(db: Database, topic: str, data: str) -> None:
         tx.rows.append(rows.new_row(topic, "a", "x.y.v1", Cause(None, "a", None), data))
 
 
+async def _begin_a_try(db: Database, tries: SlowTries, data: str) -> None:
+    """A row is set aside, and is being tried."""
+    await _write(db, "closed", data)
+    await asyncio.wait_for(tries.has_begun.wait(), 10)
+
+
 async def _eventually_has(broker: Broker, data: str) -> None:
     async def has_it() -> None:
         assert data in {row.data for row in broker}
@@ -83,8 +89,7 @@ async def _eventually_has(broker: Broker, data: str) -> None:
 async def test_a_try_that_does_not_end_delays_no_other_row(
     running: Relay, db: Database, broker: Broker, tries: SlowTries
 ) -> None:
-    await _write(db, "closed", "copy")
-    await asyncio.wait_for(tries.has_begun.wait(), 10)
+    await _begin_a_try(db, tries, "copy")
     for n in range(5):
         await _write(db, "open", f"event {n}")
         await _eventually_has(broker, f"event {n}")
@@ -94,8 +99,7 @@ async def test_a_try_that_does_not_end_delays_no_other_row(
 async def test_rows_behind_a_row_that_is_being_tried_are_sent_after_it(
     running: Relay, db: Database, broker: Broker, tries: SlowTries, connection: Driver
 ) -> None:
-    await _write(db, "closed", "first")
-    await asyncio.wait_for(tries.has_begun.wait(), 10)
+    await _begin_a_try(db, tries, "first")
     await _write(db, "closed", "second")
 
     async def both_are_set_aside() -> None:
@@ -114,8 +118,7 @@ async def test_rows_behind_a_row_that_is_being_tried_are_sent_after_it(
 async def test_a_shard_whose_rows_are_being_tried_is_not_given_up_until_the_try_has_ended(
     running: Relay, db: Database, tries: SlowTries, connection: Driver
 ) -> None:
-    await _write(db, "closed", "copy")
-    await asyncio.wait_for(tries.has_begun.wait(), 10)
+    await _begin_a_try(db, tries, "copy")
     all_shards = set(running.shards)
     other = Relay("postgresql://not-asked", Broker(), preferred_shards=lambda: all_shards)
     await other.leases.renew(connection)
@@ -141,8 +144,7 @@ async def test_a_relay_that_ends_cancels_its_try(
 ) -> None:
     relay = Relay(project.url, broker, retry=tries, poll_seconds=0.05)
     task = asyncio.create_task(relay.run())
-    await _write(db, "closed", "copy")
-    await asyncio.wait_for(tries.has_begun.wait(), 10)
+    await _begin_a_try(db, tries, "copy")
     task.cancel()
     await asyncio.wait([task])
     tries.may_end.set()

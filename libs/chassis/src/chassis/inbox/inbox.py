@@ -163,13 +163,11 @@ class Inbox:
             failed, events = await self._try_each(events)
         left_keys: set[tuple[str, str]] = set()
         for event, error in failed.values():
-            is_letter = False
-            if not self._breaker.is_open(event.envelope.type) and not self._tries.are_left(event):
-                is_letter = await self._hold_key(event, error)
-            if is_letter:
-                self._tries.end(event)
-            else:
+            must_wait = self._breaker.is_open(event.envelope.type) or self._tries.are_left(event)
+            if must_wait or not await self._hold_key(event, error):
                 left_keys.add(event.key)
+            else:
+                self._tries.end(event)
         # The other failed events are dead letters now, so the later events of their keys become WAITING.
         return await self._take_waiting(events, left_keys)
 
