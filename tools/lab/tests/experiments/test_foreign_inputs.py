@@ -274,10 +274,10 @@ def test_an_answer_is_right_or_wrong(status: int, size: int, wrong: int) -> None
     assert (tally.answers[str(status)], tally.wrong.total()) == (1, wrong)
 
 
-def test_no_answer_is_a_wrong_answer() -> None:
+def test_no_answer_is_a_wrong_answer_and_the_reason_is_counted() -> None:
     tally = Tally()
-    requests.note(tally, None, (422,))
-    assert tally.wrong == {requests.NO_ANSWER: 1}
+    requests.note(tally, httpx.ReadTimeout("30 s"), (422,))
+    assert tally.wrong == {"no answer: ReadTimeout": 1}
 
 
 # --- Silence --------------------------------------------------------------------------------------

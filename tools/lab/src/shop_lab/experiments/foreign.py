@@ -44,6 +44,8 @@ ONE_GROWTH_PERCENT = 25.0
 ENOUGH_ORDERS = 1_000
 """With so many orders a p99 is reliable."""
 REQUEST_SECONDS = 30.0
+CLIENT_LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""The services close an idle connection after 5 s. A client that keeps it as long would send into a closed one."""
 TELL_SECONDS = 10.0
 NAMED = LISTED // 2
 """Of the records that must be dead letters, the oracle must name so many. It lists LISTED records of any kind."""
@@ -95,7 +97,7 @@ async def run(experiment: Experiment, minutes: float, rate: float) -> Outcome:
     topics = topics_of(testbed.target.contracts)
     async with (
         RawProducer(testbed.target.kafka, [*topics, *LIMITED_TOPICS]) as producer,
-        httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as http,
+        httpx.AsyncClient(timeout=REQUEST_SECONDS, limits=CLIENT_LIMITS, trust_env=False) as http,
     ):
         with History(testbed.target.state / "history", "foreign") as history:
             world = World(testbed, topics, producer, http, history, random.Random(1))

@@ -22,7 +22,9 @@ WRONG_LINES = 31_000
 TOO_LARGE = 100_000
 DEPTH = 30_000
 JSON = {"Content-Type": "application/json"}
-NO_ANSWER = "no answer"
+
+Answer = httpx.Response | httpx.TransportError
+"""What came of a request: its answer, or the reason why there is none."""
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,16 @@ def pays_with(token: str, end: str) -> Give:
     async def give(world: World, tally: Tally) -> None:
         answer = await _place(world, f"foreign-{uuid4()}", f"foreign {token}"[:40], payment_token=token)
         note(tally, answer, (202,))
-        if answer is not None and answer.status_code == 202:
+        if isinstance(answer, httpx.Response) and answer.status_code == 202:
             tally.orders[answer.json()["order_id"]] = end
 
     return give
 
 
-def note(tally: Tally, answer: httpx.Response | None, right: Collection[int]) -> None:
+def note(tally: Tally, answer: Answer, right: Collection[int]) -> None:
     """Count an answer. It is wrong if it is missing, too large, or neither in `right` nor in LATER."""
-    if answer is None:
-        tally.wrong[NO_ANSWER] += 1
+    if isinstance(answer, httpx.TransportError):
+        tally.wrong[f"no answer: {type(answer).__name__}"] += 1
         return
     status = str(answer.status_code)
     tally.answers[status] += 1
@@ -119,24 +121,22 @@ def note(tally: Tally, answer: httpx.Response | None, right: Collection[int]) ->
         tally.wrong[f"{status} of more than {LARGEST_ANSWER} bytes"] += 1
 
 
-async def _place(world: World, key: str, scenario: str, **more: Any) -> httpx.Response | None:
-    """Place an order, and write the request and the answer into the history. None if there is no answer."""
+async def _place(world: World, key: str, scenario: str, **more: Any) -> Answer:
+    """Place an order, and write the request and the answer into the history."""
     customer = order(**more)["customer_id"]
     number = world.history.asked("place-order", key=key, customer=customer, scenario=scenario)
     answer = await _ask(world, "orders", placing(**more), {"Idempotency-Key": key})
-    if answer is not None:
+    if isinstance(answer, httpx.Response):
         order_id = answer.json()["order_id"] if answer.status_code == 202 else ""
         world.history.answered(number, answer.status_code, order_id)
     return answer
 
 
-async def _ask(
-    world: World, service: str, request: Request, headers: dict[str, str]
-) -> httpx.Response | None:
-    """Send a request. Returns the answer; None if there is none."""
+async def _ask(world: World, service: str, request: Request, headers: dict[str, str]) -> Answer:
+    """Send a request. Returns the answer, or the error that came instead of one."""
     url = world.testbed.target.service_urls[service] + request.path
     sent = httpx.Headers({"User-Agent": request.agent} | JSON | headers, encoding="latin-1")
     try:
         return await world.http.request(request.method, url, content=request.body, headers=sent)
-    except httpx.TransportError:
-        return None
+    except httpx.TransportError as error:
+        return error
