@@ -42,6 +42,14 @@ def test_a_value_is_held_to_its_limits_from_the_right_side() -> None:
     assert not report(rate).holds
 
 
+def test_a_value_without_a_limit_holds_and_shows_a_dash(tmp_path: Path) -> None:
+    shown = Value("half", 9.0, must=None, aim=3)
+    assert (shown.holds, shown.aimed) == (True, False)
+    assert report(shown).holds
+    write_page(report(shown), tmp_path / "bench.html")
+    assert "<td>–</td><td>≤ 3 ×</td>" in (tmp_path / "bench.html").read_text()
+
+
 def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     write_page(report(Value("CPU", 2.0, 3, 1.5)), tmp_path / "bench.html")
     page = (tmp_path / "bench.html").read_text()
