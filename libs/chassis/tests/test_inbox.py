@@ -257,6 +257,20 @@ async def test_an_event_that_failed_before_does_not_make_a_later_batch_fail(
     assert effects.calls == before + 2  # the twenty together, and the one alone
 
 
+async def test_few_events_that_fail_cost_a_large_batch_few_transactions(
+    db: Database, subscriptions: Subscriptions, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    inbox = Inbox(db, "things", subscriptions)
+    names = [f"k{number}" for number in range(200)]
+    poison = {("k7", 1), ("k120", 2)}
+    effects.fails = lambda name, number: ValueError("poison") if (name, number) in poison else None
+    with pytest.raises(PartlyTaken):
+        await inbox.process([message(name, n) for n in (1, 2) for name in names])
+    left = {("k7", 1), ("k7", 2), ("k120", 2)}
+    assert sorted(await effects_in(db)) == sorted({(name, n) for name in names for n in (1, 2)} - left)
+    assert effects.calls < 120  # one by one, they are 400
+
+
 async def test_the_key_of_an_event_that_succeeds_at_its_second_try_is_handled_with_all_others_again(
     db: Database, subscriptions: Subscriptions, effects: Any, message: Message, effects_in: EffectsIn
 ) -> None:

@@ -11,11 +11,12 @@ defaults) and the producer's outbox can send it again (OUTBOX_RETENTION, 8 days)
 If the transaction fails, it is rolled back, and the error decides:
 
 - A dependency is unavailable: the whole batch is tried again, without limit. No event becomes a dead letter.
-- Any other error: each event of the batch is handled in a transaction of its own. Alone, an event is tried up to
-  `max_attempts` (4) times. The try of the whole batch is not counted. Between two tries its partition is not read, for
-  2 s at most, so later messages of other keys in it wait, too. Other partitions continue. Then the messages from the
-  failed one on are read again. Those that were handled already are duplicates. Events of the failed key are now handled
-  alone at once, and the others as a batch. After the last try the event becomes a HELD dead letter, and its partition
+- Any other error: the batch is divided into eight parts, each a transaction of its own. A part that fails is divided
+  again, and in a small part each event is handled alone. Alone, an event is tried up to `max_attempts` (4) times. The
+  tries of a batch and of its parts are not counted. Between two tries its partition is not read, for 2 s at most, so
+  later messages of other keys in it wait, too. Other partitions continue. Then the messages from the failed one on
+  are read again. Those that were handled already are duplicates. Events of the failed key are now handled alone at
+  once, and the others as a batch. After the last try the event becomes a HELD dead letter, and its partition
   continues. Later events of its key are stored as WAITING, until an operator redrives or discards them.
 
 A dead letter is a row of the table `dead_letters`. It has no inbox row until it is redriven or discarded. An event

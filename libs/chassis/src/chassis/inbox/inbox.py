@@ -20,7 +20,7 @@ from chassis.inbox.breaker import Breaker, Failure
 from chassis.inbox.dead_letters import DeadLetter
 from chassis.inbox.outcomes import Claim, PartlyTaken
 from chassis.inbox.reading import read, sort
-from chassis.inbox.rounds import InboxEvent, calls_of
+from chassis.inbox.rounds import InboxEvent, by_key, calls_of
 from chassis.inbox.subscriptions import Subscriptions
 from chassis.inbox.tries import Tries
 from chassis.observability import metrics, tracing
@@ -30,16 +30,18 @@ from chassis.outbox import Database, Transaction
 log = structlog.get_logger()
 
 Identity = tuple[str, UUID]
+PARTS = 8
+"""A batch that failed is divided into so many parts. A part with so few keys is taken event by event."""
 
 
 class Inbox:
     """One consumer group's inbox.
 
-    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. The failure of the whole
-    batch before that is not counted, and the count is lost when the process ends. Between two tries
-    `process` returns, so that other messages do not wait. With `retries_at_once` the tries follow each other in one
-    call; it is for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one
-    after another with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
+    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. A failure of the whole
+    batch or of a part of it is not counted, and the count is lost when the process ends. Between two tries `process`
+    returns, so that other messages do not wait. With `retries_at_once` the tries follow each other in one call; it is
+    for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one after another
+    with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Inbox:
             if is_unavailable(error):
                 raise
             log.warning("inbox.batch_failed", events=len(together), error=repr(error))
-            alone = batch.events
+            alone += await self._take_in_parts(together)
             left += await self._store_all(batch.dead)
         left += await self._take_one_by_one(alone)
         left += await self._take_waiting(batch.behind_dead, _keys_of(left))
@@ -121,6 +123,26 @@ class Inbox:
         if new and self._breaker.has_failures:
             self._breaker.record({event.envelope.type for event in new}, ())
         return bool(new)
+
+    async def _take_in_parts(self, events: Sequence[InboxEvent]) -> list[InboxEvent]:
+        """Take a batch that failed, divided into parts. A part that fails is divided again.
+
+        Returns the events that must be taken alone. If few events of a large batch fail, this needs far fewer
+        transactions than the batch has events.
+        """
+        keys = list(by_key(events).values())
+        if len(keys) <= PARTS:
+            return list(events)
+        alone: list[InboxEvent] = []
+        for number in range(PARTS):
+            part = [event for of_key in keys[number::PARTS] for event in of_key]
+            try:
+                await self._take(part, [])
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                alone += await self._take_in_parts(part)
+        return alone
 
     async def _claim(self, tx: Transaction, events: Sequence[InboxEvent]) -> Mapping[Identity, Claim]:
         """Insert those events into the inbox that no dead letter blocks. Returns the result for each event."""

@@ -34,6 +34,14 @@ class HandlerCall(NamedTuple):
     events: list[InboxEvent]
 
 
+def by_key(events: Iterable[InboxEvent]) -> dict[tuple[str, str], list[InboxEvent]]:
+    """The events of each key, in order."""
+    events_of_key: defaultdict[tuple[str, str], list[InboxEvent]] = defaultdict(list)
+    for event in events:
+        events_of_key[event.key].append(event)
+    return dict(events_of_key)
+
+
 def calls_of(events: Iterable[InboxEvent]) -> list[HandlerCall]:
     """Divide a batch into calls. The nth event of a key is in the nth round, and a round has one call per handler.
 
