@@ -55,7 +55,7 @@ down: $(READY) ## Stop the shop; its data stays
 TEST_PROCESSES ?= 2
 
 .PHONY: test
-test: $(READY) ## Every test, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
+test: $(READY) ## The tests of each service and of the whole, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
 	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-runbooks

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "start").glob("*.md"))
 LAST_MINUTE = 15
-PROGRAMS = {"make", "shop", "git", "curl", "sed", "echo", "kill", "python"}
+PROGRAMS = {"make", "shop", "git", "curl", "sed", "echo", "kill", "python", "lint-imports"}
 """The programs that a start page may use. tests/docs/test_references.py checks their targets and options."""
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 DURATION = re.compile(r"# (\d+) (s|min)\b")

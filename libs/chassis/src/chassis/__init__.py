@@ -31,7 +31,8 @@ Shutdown. On SIGTERM a process ends in this order:
 1. HTTP: the server accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
    request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs run
    meanwhile.
-2. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group.
+2. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
+   (KAFKA_GROUP_INSTANCE_ID) stays in its group.
 3. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
    longer than its 4 s is cancelled, too: its batch is rolled back, and Kafka delivers it again. It still tries to
    commit the offsets of earlier batches and to leave its group. The relay has 1 s to save its positions and release its

@@ -3,21 +3,25 @@
 `Subscriptions` is a service's table of event → handler. `Inbox.process` handles a batch of messages in one transaction.
 The transaction inserts a row (consumer group, source, event id) for each event that no dead letter blocks. It calls the
 handlers, and writes the events that they publish to the outbox. An event whose row exists is a duplicate and is
-dropped. An event of an ignored type gets no row.
+dropped. An event of an ignored type gets no row. One call of a handler has each
+key at most once; a `WholeBatch` handler gets all its events of the batch in one call.
 
 Rows are kept for INBOX_RETENTION (23 days). This must be longer than a topic can deliver an event (14 days by Kafka's
 defaults) and the producer's outbox can send it again (OUTBOX_RETENTION, 8 days), added together.
 
 If the transaction fails, it is rolled back, and the error decides:
 
-- A dependency is unavailable: the whole batch is tried again, without limit. No event becomes a dead letter.
+- A dependency is unavailable, or lacks a table or a privilege (`errors.is_unavailable`): the whole batch is tried again, without limit. No event becomes a dead letter.
 - Any other error: the batch is divided into eight parts, each a transaction of its own. A part that fails is divided
   again, and in a small part each event is handled alone. Alone, an event is tried up to `max_attempts` (4) times. The
-  tries of a batch and of its parts are not counted. Between two tries its partition is not read, for 2 s at most, so
-  later messages of other keys in it wait, too. Other partitions continue. Then the messages from the failed one on
-  are read again. Those that were handled already are duplicates. Events of the failed key are now handled alone at
-  once, and the others as a batch. After the last try the event becomes a HELD dead letter, and its partition
-  continues. Later events of its key are stored as WAITING, until an operator redrives or discards them.
+  tries of a batch and of its parts are not counted. After a failed try:
+
+  1. The partition is not read for 2 s at most. Its later messages of other keys wait, too. Other partitions continue.
+  2. The messages from the failed one on are read again. Those that were handled already are dropped as duplicates.
+  3. Events of the failed key are handled alone at once, and the others as a batch.
+
+  After the last try the event becomes a HELD dead letter, and its partition continues. Later events of its key are
+  stored as WAITING, until an operator redrives or discards them.
 
 A dead letter is a row of the table `dead_letters`. It has no inbox row until it is redriven or discarded. An event
 whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot be read

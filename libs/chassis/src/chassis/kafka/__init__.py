@@ -2,8 +2,8 @@
 
 `Consumer` commits offsets once a second, and only those of messages whose transaction has committed. Before a
 rebalance, and when it is stopped, it finishes its batch and commits its offsets. When it is stopped, it then leaves its
-group. If a dependency is unavailable, it fetches the batch again after a pause. A message that must wait stops its own
-partition, and no other.
+group, unless it is a static member (KAFKA_GROUP_INSTANCE_ID). If a dependency is unavailable, it fetches the batch
+again after a pause. A message that must wait stops its own partition, and no other.
 
 `KafkaPublisher.send` returns when the broker has acknowledged all rows. Rows of one topic and key keep their order.
 Topics are sent in parallel. If the call is cancelled, its rows may be in Kafka or not. They stay in the outbox, and are

@@ -22,7 +22,8 @@ Idempotency-Key is refused as well. Requests of other methods and paths are not 
 - The work is counted at most every 0.25 s, and only while such POSTs arrive or the limit is reached. Between two
   counts, or after a pause, more POSTs may be accepted than the limit allows.
 - Therefore a POST is also refused while this process handles 200 of these POSTs. It handles a POST from the moment when
-  the whole body has arrived until the answer begins.
+  the whole body has arrived until the answer begins. The limit is checked earlier, when the headers have arrived, so
+  POSTs whose bodies arrive at the same time may exceed it.
 - While the database is unavailable, the last count stays. If it is at the limit, the answer is 429 and not 503.
 
 A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
