@@ -103,5 +103,5 @@ async def test_a_management_route_on_the_public_port_is_seen(service_of: Service
 
 async def test_a_public_route_on_the_management_port_is_seen(service_of: ServiceOf) -> None:
     service = service_of("orders")
-    service.management.add_api_route("/prices", lambda: [], methods=["GET"])
+    service.management.add_api_route("/prices", list, methods=["GET"])
     assert await public_routes_of_management(service) == {("GET", "/prices")}

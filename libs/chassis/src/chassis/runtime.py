@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
+
 from chassis.jobs import Jobs
 from chassis.kafka import Consumer
 from chassis.observability import tracing

@@ -32,7 +32,10 @@ def serve(create_service: Callable[[], Service]) -> None:
     if service.tuning.has("garbage_collector"):
         garbage_collector.collect_seldom()
     management = management_server_of(service)
-    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=management.config.get_loop_factory()) as runner:
+    with (
+        suppress(KeyboardInterrupt),
+        asyncio.Runner(loop_factory=management.config.get_loop_factory()) as runner,
+    ):
         runner.run(serve_until_signal(service, management))
 
 

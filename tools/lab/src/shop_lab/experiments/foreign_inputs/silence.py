@@ -20,13 +20,16 @@ HALF_BODY = LINE + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r
 
 @dataclass
 class SilentCrowd:
-    """Keeps up to `connections` connections to each port of each service open. Connections that the service closes are replaced."""
+    """Keeps up to `connections` connections to each port of each service open.
+
+    Connections that the service closes are replaced.
+    """
 
     connections: int = CONNECTIONS
     _waiting: dict[int, set[asyncio.Task[None]]] = field(default_factory=dict)
 
     async def give(self, world: World, tally: Tally) -> None:
-        """Fill up the connections to both ports of each service. Half of them send half a head, the others half a body."""
+        """Fill up the connections to each port. Half of them send half a head, the others half a body."""
         for service in SERVICES:
             await self.fill(world.testbed.stack.ports.service(service), tally)
             await self.fill(world.testbed.stack.ports.management(service), tally)
