@@ -22,6 +22,7 @@ from chassis.tuning import planner
 from chassis.web import ServiceContext, admin, admin_outbox
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
+from shop_stack.kafka_access import KafkaAccess
 from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
@@ -110,9 +111,9 @@ async def db(project: TestDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def kafka_admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def kafka_admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     """Makes and deletes topics."""
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    client = AIOKafkaAdminClient(**kafka.client)
     await client.start()
     yield client
     await client.close()

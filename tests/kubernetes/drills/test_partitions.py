@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from shop_observe.kafka_log import reader
 from shop_observe.topics import declared_topics
 from shop_stack import paths, topics
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
 from testkit import eventually
 from tests.kubernetes.drills import checks
@@ -51,10 +52,10 @@ async def test_a_topic_gets_more_partitions_in_business(floor: Floor) -> None:
     )
 
 
-async def widen(bootstrap: str, partitions: int) -> None:
+async def widen(kafka: KafkaAccess, partitions: int) -> None:
     """To a multiple, so that a key stays where it is or goes to a partition that is new."""
     (declared,) = [one for one in topics.declared(paths.contracts()) if one.name == TOPIC]
-    await topics.declare(bootstrap, [replace(declared, partitions=partitions)])
+    await topics.declare(kafka, [replace(declared, partitions=partitions)])
 
 
 async def everything_is_read(floor: Floor, groups: tuple[str, ...]) -> None:
@@ -80,7 +81,7 @@ async def ends_of(target: Target) -> Mapping[int, int]:
 
 async def committed_by(target: Target, group: str) -> Mapping[int, int]:
     """Partition of the topic → the offset up to which the group has read it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=target.kafka)
+    admin = AIOKafkaAdminClient(**target.kafka.client)
     try:
         await admin.start()
         found = await admin.list_consumer_group_offsets(group)

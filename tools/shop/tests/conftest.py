@@ -15,6 +15,7 @@ import uvicorn
 from inventory.main import create_service
 from inventory.settings import Settings
 from shop.commands import dead_letters, outbox
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.ports import SERVICES, free_base
 from shop_stack.target import Target
 from testkit.databases import MakeDatabase, TestDatabase
@@ -53,7 +54,7 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
 def target(inventory: tuple[TestDatabase, str]) -> Target:
     """A shop of which inventory alone answers."""
     urls = dict.fromkeys(SERVICES, "http://127.0.0.1:1") | {"inventory": inventory[1]}
-    return Target("test", urls, "", "", {}, Path(), Path(), Path())
+    return Target("test", urls, "", KafkaAccess(""), {}, Path(), Path(), Path())
 
 
 @pytest.fixture

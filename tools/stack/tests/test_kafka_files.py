@@ -52,7 +52,7 @@ async def test_a_broker_keeps_its_log_in_a_folder_of_any_name(
     monkeypatch.setenv("LC_ALL", locale)
     state = tmp_path / "é, ü\\n"
     daemon = Daemon("kafka", state)
-    broker = kafka.Broker(free_port(), free_port(), state / "kafka")
+    broker = kafka.Broker(free_port(), free_port(), state / "kafka", "secret")
     identities = set()
     for _ in range(2):
         await kafka.start(daemon, broker, cache_folder())
@@ -72,7 +72,7 @@ async def test_a_format_that_fails_removes_no_topic(tmp_path: Path, monkeypatch:
     segment.write_bytes(b"events")
     monkeypatch.setattr(kafka, "run", fails)
     monkeypatch.setattr(kafka, "classpath", no_jars)
-    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka")
+    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka", "secret")
     with pytest.raises(UserError, match="already formatted"):
         await kafka.start(Daemon("kafka", tmp_path), broker, tmp_path)
     assert segment.read_bytes() == b"events"

@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shop_stack import topics
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.topics import Topic
 from testkit import eventually
 
@@ -20,7 +21,7 @@ def topic(partitions: int = 2, retention: str = "60000", name: str | None = None
     return Topic(name or f"test.{uuid.uuid4().hex}", partitions, settings)
 
 
-async def becomes(kafka: str, name: str, partitions: int, retention: str) -> None:
+async def becomes(kafka: KafkaAccess, name: str, partitions: int, retention: str) -> None:
     """The broker comes to have the topic so; what its controller has written reaches it a little later."""
 
     async def agrees() -> None:
@@ -29,9 +30,9 @@ async def becomes(kafka: str, name: str, partitions: int, retention: str) -> Non
     await eventually(agrees)
 
 
-async def seen(kafka: str, name: str) -> tuple[int, str | None]:
+async def seen(kafka: KafkaAccess, name: str) -> tuple[int, str | None]:
     """Partitions and retention.ms of a topic, as far as the broker knows it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     try:
         (found,) = await admin.describe_topics([name])
@@ -43,14 +44,18 @@ async def seen(kafka: str, name: str) -> tuple[int, str | None]:
         await admin.close()
 
 
-async def test_a_topic_is_created_as_declared_and_declaring_it_again_changes_nothing(kafka: str) -> None:
+async def test_a_topic_is_created_as_declared_and_declaring_it_again_changes_nothing(
+    kafka: KafkaAccess,
+) -> None:
     wanted = topic()
     await topics.declare(kafka, [wanted])
     await topics.declare(kafka, [wanted])
     await becomes(kafka, wanted.name, 2, "60000")
 
 
-async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_partitions(kafka: str) -> None:
+async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_partitions(
+    kafka: KafkaAccess,
+) -> None:
     first = topic()
     await topics.declare(kafka, [first])
     await topics.declare(kafka, [topic(partitions=5, retention="120000", name=first.name)])
@@ -61,7 +66,7 @@ async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_p
 
 async def test_a_broker_that_does_not_answer_is_one_sentence_with_the_cure() -> None:
     with pytest.raises(UserError, match=r"could not be declared on 127\.0\.0\.1:1 .*shop logs kafka"):
-        await topics.declare("127.0.0.1:1", [topic()], patience=0.3)
+        await topics.declare(KafkaAccess("127.0.0.1:1"), [topic()], patience=0.3)
 
 
 def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: Path) -> None:

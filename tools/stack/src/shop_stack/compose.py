@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
@@ -49,7 +50,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             name="compose",
             service_urls={name: f"http://{HOST}:{ports[name][HTTP_PORT]}" for name in SERVICES},
             processor_url=f"http://{HOST}:{ports['processor'][HTTP_PORT]}",
-            kafka=f"{HOST}:{ports['kafka'][KAFKA_PORT]}",
+            kafka=KafkaAccess(f"{HOST}:{ports['kafka'][KAFKA_PORT]}"),
             database_urls={
                 name: _owner_url(config, name, ports["postgres"][POSTGRES_PORT]) for name in SERVICES
             },

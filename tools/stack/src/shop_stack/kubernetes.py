@@ -21,6 +21,7 @@ from typing import IO
 from urllib.parse import quote
 
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
@@ -67,7 +68,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             name="k8s",
             service_urls={name: f"{services}/{name}-api:http/proxy" for name in SERVICES},
             processor_url=f"{services}/card-processor:http/proxy",
-            kafka=f"{HOST}:{kafka.port}",
+            kafka=KafkaAccess(f"{HOST}:{kafka.port}"),
             database_urls={
                 name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{HOST}:{postgres.port}/{name}"
                 for name, (role, password) in passwords.items()
