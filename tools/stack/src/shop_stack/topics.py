@@ -1,7 +1,8 @@
 """Creates and configures the topics of contracts/topics.yaml, and adds partitions. It never deletes a topic.
 
 As a program it also creates the users of the shop and their rights, if it logs in itself (KAFKA_SASL_USERNAME, as a
-super user). The password of each user is in <USER>_KAFKA_PASSWORD, such as ORDERS_KAFKA_PASSWORD.
+super user). The password of each user is in <USER>_KAFKA_PASSWORD, such as ORDERS_KAFKA_PASSWORD. The users `keda`
+and `lab` are created only if they have a password.
 
 Run it in the repository's root: KAFKA_BOOTSTRAP_SERVERS=localhost:18092 python -m shop_stack.topics
 """
@@ -174,7 +175,8 @@ async def _create_users(admin: KafkaAccess) -> int:
     # It is imported here, because the library takes memory that a process which only declares topics does not need.
     from shop_stack import kafka_users
 
-    principals = [*services(Path("contracts")), rights.ORACLE]
+    optional = [name for name in (rights.KEDA, rights.LAB) if _variable(name) in os.environ]
+    principals = [*services(Path("contracts")), rights.ORACLE, *optional]
     users = [
         replace(admin, username=name, password=_password_of(name), mechanism=kafka_access.SCRAM)
         for name in principals
@@ -183,8 +185,12 @@ async def _create_users(admin: KafkaAccess) -> int:
     return len(users)
 
 
+def _variable(principal: str) -> str:
+    return f"{principal.upper()}_KAFKA_PASSWORD"
+
+
 def _password_of(principal: str) -> str:
-    variable = f"{principal.upper()}_KAFKA_PASSWORD"
+    variable = _variable(principal)
     if password := os.environ.get(variable):
         return password
     raise UserError(f"{variable} is missing: set it to the password with which {principal} logs in to Kafka.")
