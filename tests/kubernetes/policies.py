@@ -24,7 +24,7 @@ from tests.kubernetes.rendered import (
 SCHEMAS = Path(__file__).parent / "schemas"
 VOLUMES = {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim", "downwardAPI", "csi"}
 """What the restricted profile of Pod Security lets pods mount."""
-FROM_OPERATORS = re.compile(r"shopfloor-cluster-ca-cert|keda|" + "|".join(SERVICES))
+FROM_OPERATORS = re.compile(r"shopfloor-cluster-ca-cert|keda|oracle|" + "|".join(SERVICES))
 """Secrets that Strimzi makes: the cluster's certificate, and one per user."""
 MADE_BEFORE = re.compile("(" + "|".join(SERVICES) + ")-database(-owner)?")
 """Secrets that deploy/k8s/secrets.sh makes."""
