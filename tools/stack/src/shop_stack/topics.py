@@ -47,6 +47,11 @@ def declared(contracts: Path) -> list[Topic]:
     return _read(contracts, lambda entries: [_topic(entry) for entry in entries])
 
 
+def entries(contracts: Path) -> Entries:
+    """The list in `contracts`/topics.yaml. Raises UserError if the file is missing or invalid."""
+    return _read(contracts, lambda found: [entry for entry in found if entry["name"]])
+
+
 def services(contracts: Path) -> tuple[str, ...]:
     """The owners and readers of the topics of `contracts`/topics.yaml, each once, in the order of the file.
 
