@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shop_stack import topics
 from shop_stack.errors import UserError
-from shop_stack.kafka_access import KafkaAccess
+from shop_stack.kafka_access import PLAIN, SCRAM, KafkaAccess
 from shop_stack.topics import Topic
 from testkit import eventually
 
@@ -75,3 +75,29 @@ def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: 
     (tmp_path / "topics.yaml").write_text("topics:\n  - name: a.b.v1\n")
     with pytest.raises(UserError, match="does not declare topics as it should .*: correct it"):
         topics.declared(tmp_path)
+
+
+PASSWORDS = {"ORDERS_KAFKA_PASSWORD": "of-orders", "ORACLE_KAFKA_PASSWORD": "of-oracle"}
+SUPER_USER = KafkaAccess("kafka:9092", "topics", "of-topics", PLAIN, Path("/run/kafka/ca.crt"))
+
+
+def test_users_log_in_by_scram_with_their_own_passwords_and_the_ca_of_the_super_user() -> None:
+    assert topics.users_of(SUPER_USER, ["orders"], PASSWORDS) == [
+        KafkaAccess("kafka:9092", "orders", "of-orders", SCRAM, Path("/run/kafka/ca.crt")),
+        KafkaAccess("kafka:9092", "oracle", "of-oracle", SCRAM, Path("/run/kafka/ca.crt")),
+    ]
+
+
+@pytest.mark.parametrize("optional", ["keda", "lab"])
+def test_keda_and_the_lab_are_users_only_where_they_have_a_password(optional: str) -> None:
+    variables = {**PASSWORDS, f"{optional.upper()}_KAFKA_PASSWORD": "given"}
+    names = [user.username for user in topics.users_of(SUPER_USER, ["orders"], variables)]
+    assert names == ["orders", "oracle", optional]
+
+
+@pytest.mark.parametrize("missing", ["orders", "oracle"])
+def test_a_missing_password_is_named(missing: str) -> None:
+    variable = f"{missing.upper()}_KAFKA_PASSWORD"
+    variables = {name: value for name, value in PASSWORDS.items() if name != variable}
+    with pytest.raises(UserError, match=variable):
+        topics.users_of(SUPER_USER, ["orders"], variables)

@@ -192,10 +192,14 @@ def _write(file: Path, content: bytes, mode: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command. It prints what was made."""
-    parser = argparse.ArgumentParser(description="Makes a CA and the broker's certificate, if they are missing.")
+    parser = argparse.ArgumentParser(
+        description="Makes a CA and the broker's certificate, if they are missing."
+    )
     parser.add_argument("--ca-key", type=Path, required=True, help="folder of the CA's private key")
     parser.add_argument("--ca", type=Path, required=True, help="folder of the CA's certificate")
-    parser.add_argument("--broker", type=Path, required=True, help="folder of the broker's key and certificate")
+    parser.add_argument(
+        "--broker", type=Path, required=True, help="folder of the broker's key and certificate"
+    )
     parser.add_argument("names", nargs="+", help="DNS names and addresses of the broker")
     given = parser.parse_args(arguments)
     written = ensure(given.ca_key, given.ca, given.broker, given.names, datetime.now(UTC))

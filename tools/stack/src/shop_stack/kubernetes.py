@@ -59,12 +59,13 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     owners = _owners(secrets)
     # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
+    kafka = _oracle_login(secrets, state)
     with ExitStack() as tunnels:
         proxy = tunnels.enter_context(_Tunnel(["proxy", "--port=0"]))
         postgres = tunnels.enter_context(
             _Tunnel(["port-forward", f"--address={HOST}", "service/postgres", ":5432"])
         )
-        kafka = tunnels.enter_context(
+        tunnels.enter_context(
             _Tunnel(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
         )
         spans = state / "spans"
@@ -74,7 +75,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             name="k8s",
             service_urls={name: f"{services}/{name}-api:http/proxy" for name in SERVICES},
             processor_url=f"{services}/card-processor:http/proxy",
-            kafka=_oracle_login(secrets, kafka.port, state),
+            kafka=kafka,
             database_urls={
                 name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{HOST}:{postgres.port}/{name}"
                 for name, (role, password) in owners.items()
@@ -111,13 +112,13 @@ def _owners(secrets: Secrets) -> Mapping[str, tuple[str, str]]:
     return {name: (owner["username"], owner["password"]) for name, owner in owners.items()}
 
 
-def _oracle_login(secrets: Secrets, port: int, state: Path) -> KafkaAccess:
+def _oracle_login(secrets: Secrets, state: Path) -> KafkaAccess:
     """The oracle's login at the forwarded port. The CA's certificate is written into `state`."""
     password = _secret(secrets, ORACLE)["password"]
     state.mkdir(parents=True, exist_ok=True)
     cafile = state / "kafka-ca.crt"
     cafile.write_text(_secret(secrets, CA_SECRET)["ca.crt"])
-    return KafkaAccess(f"{HOST}:{port}", ORACLE, password, cafile=cafile)
+    return KafkaAccess(f"{HOST}:{KAFKA_PORT}", ORACLE, password, cafile=cafile)
 
 
 def _secret(secrets: Secrets, name: str) -> Mapping[str, str]:

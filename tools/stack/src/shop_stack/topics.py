@@ -180,23 +180,31 @@ async def _create_users(admin: KafkaAccess) -> int:
     # It is imported here, because the library takes memory that a process which only declares topics does not need.
     from shop_stack import kafka_users
 
-    optional = [name for name in (rights.KEDA, rights.LAB) if _variable(name) in os.environ]
-    principals = [*services(Path("contracts")), rights.ORACLE, *optional]
-    users = [
-        replace(admin, username=name, password=_password_of(name), mechanism=kafka_access.SCRAM)
-        for name in principals
-    ]
+    users = users_of(admin, services(Path("contracts")), os.environ)
+    principals = [user.username for user in users]
     await kafka_users.ensure(admin, users, rights_of(Path("contracts"), principals), patience=120)
     return len(users)
+
+
+def users_of(admin: KafkaAccess, owners: Sequence[str], variables: Mapping[str, str]) -> list[KafkaAccess]:
+    """The logins of the users to create: the services, the oracle, and KEDA and the lab if they have a password.
+
+    `admin` is the login of the super user, and `owners` are the services. Raises UserError if a password is missing.
+    """
+    optional = [name for name in (rights.KEDA, rights.LAB) if variables.get(_variable(name))]
+    return [
+        replace(admin, username=name, password=_password_of(name, variables), mechanism=kafka_access.SCRAM)
+        for name in (*owners, rights.ORACLE, *optional)
+    ]
 
 
 def _variable(principal: str) -> str:
     return f"{principal.upper()}_KAFKA_PASSWORD"
 
 
-def _password_of(principal: str) -> str:
+def _password_of(principal: str, variables: Mapping[str, str]) -> str:
     variable = _variable(principal)
-    if password := os.environ.get(variable):
+    if password := variables.get(variable):
         return password
     raise UserError(f"{variable} is missing: set it to the password with which {principal} logs in to Kafka.")
 
