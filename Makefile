@@ -80,7 +80,7 @@ test-compose: $(READY) ## The shop in containers: built, started, judged, remove
 .PHONY: test-k8s
 test-k8s: $(READY) ## Drills on the cluster of KUBECONFIG, where the shop of deploy/k8s/overlays/local runs
 	@kubectl get namespace shopfloor >/dev/null 2>&1 \
-		|| { echo "make: no cluster with the shop on it answers: set KUBECONFIG, then kubectl apply -k deploy/k8s/overlays/local (deploy/k8s/README.md)." >&2; exit 1; }
+		|| { echo "make: no cluster with the shop on it answers: set KUBECONFIG, then start the shop of deploy/k8s/overlays/local (deploy/k8s/README.md)." >&2; exit 1; }
 	@SHOP_DRILLS=1 $(VENV)/bin/python -m pytest tests/kubernetes $(ARGS)
 
 .PHONY: test-tutorials

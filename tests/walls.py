@@ -14,7 +14,19 @@ from shop_stack.ports import SERVICES
 Login = Callable[[str, str], str]
 """(service, database) → the URL with which a role of the service asks for the database."""
 DATABASES = (*SERVICES, "postgres", "template1")
-CHANGES = ("CREATE TABLE planted ()", "ALTER TABLE inbox ADD planted int", "DROP TABLE outbox")
+CHANGES = (
+    "CREATE TABLE planted ()",
+    "CREATE SCHEMA planted",
+    "ALTER TABLE inbox ADD planted int",
+    "DROP TABLE outbox",
+    "TRUNCATE inbox",
+)
+ON_THE_SERVER = (
+    "CREATE ROLE planted",
+    "SELECT rolpassword FROM pg_authid",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+)
+"""What no role of a service may do, the owner of its tables included."""
 
 
 async def refused(url: str, statement: str) -> bool:
@@ -42,7 +54,10 @@ async def breaches(runtime: Login, owner: Login) -> list[str]:
     found = []
     for service in SERVICES:
         own = runtime(service, service)
-        found += [f"{service} can {change}" for change in CHANGES if not await refused(own, change)]
+        by_service = (*CHANGES, *ON_THE_SERVER, f"SET ROLE {service}_owner")
+        found += [f"{service} can {change}" for change in by_service if not await refused(own, change)]
+        owners = owner(service, service)
+        found += [f"{service}_owner can {each}" for each in ON_THE_SERVER if not await refused(owners, each)]
         for database in set(DATABASES) - {service}:
             if not await refused(runtime(service, database), "SELECT 1"):
                 found.append(f"{service} can connect to {database}")

@@ -5,11 +5,15 @@ python deploy/k8s/generate.py --check   exit code 1 if a committed file is not w
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from shop_stack import rights
+from shop_stack.rights import Resource
 
 HERE = Path(__file__).resolve().parent
 TOPICS = HERE.parents[1] / "contracts" / "topics.yaml"
@@ -21,16 +25,6 @@ Object = dict[str, Any]
 CLUSTER = {"strimzi.io/cluster": "shopfloor"}
 LAG_THRESHOLD = 200
 """Messages unread per replica, from which on another replica is worth its rebalance."""
-
-
-def services_of(topics: Topics) -> list[str]:
-    """Whoever writes or reads a topic, in the order of the file."""
-    names = [name for topic in topics for name in (topic["owner"], *topic["readers"])]
-    return list(dict.fromkeys(names))
-
-
-def read_by(service: str, topics: Topics) -> list[str]:
-    return [topic["name"] for topic in topics if service in topic["readers"]]
 
 
 # --- Strimzi --------------------------------------------------------------------------------------
@@ -53,40 +47,46 @@ def kafka_topic(topic: Mapping[str, Any]) -> Object:
     }
 
 
-def acl(kind: str, name: str, *operations: str) -> Object:
-    return {"resource": {"type": kind, "name": name, "patternType": "literal"}, "operations": [*operations]}
-
-
-def kafka_user(name: str, acls: Sequence[Object]) -> Object:
+def kafka_user(name: str, topics: Topics) -> Object:
+    """A user with the rights of `shop_stack.rights`, in Strimzi's words."""
+    operations: dict[tuple[Resource, str, str], list[str]] = defaultdict(list)
+    for right in rights.rights_of(name, topics):
+        operations[right.resource, right.name, right.pattern].append(str(right.operation))
     return {
         "apiVersion": "kafka.strimzi.io/v1",
         "kind": "KafkaUser",
         "metadata": {"name": name, "labels": CLUSTER},
         "spec": {
             "authentication": {"type": "scram-sha-512"},
-            "authorization": {"type": "simple", "acls": [*acls]},
+            "authorization": {
+                "type": "simple",
+                "acls": [
+                    {
+                        "resource": {"type": str(kind), "name": resource, "patternType": str(pattern)},
+                        "operations": allowed,
+                    }
+                    for (kind, resource, pattern), allowed in operations.items()
+                ],
+            },
         },
     }
 
 
-def service_user(service: str, topics: Topics) -> Object:
-    """It writes what it owns and reads what it is a reader of, in the group of its own name."""
-    written = [acl("topic", t["name"], "Write", "Describe") for t in topics if t["owner"] == service]
-    # A consumer holds its inbox's memory against its topics' retention, hence DescribeConfigs.
-    read = [acl("topic", name, "Read", "Describe", "DescribeConfigs") for name in read_by(service, topics)]
-    return kafka_user(service, [*written, *read, acl("group", service, "Read", "Describe")])
+# --- Logins ---------------------------------------------------------------------------------------
 
 
-def keda_user(topics: Topics) -> Object:
-    """Sees how far each group is behind, and no message."""
-    seen = [acl("topic", topic["name"], "Describe") for topic in topics if topic["readers"]]
-    groups = [acl("group", name, "Describe") for name in services_of(topics) if read_by(name, topics)]
-    return kafka_user("keda", [*seen, *groups])
+def principals(topics: Topics) -> list[str]:
+    """The Kafka users of a shop on Kubernetes. KEDA asks for the lag of each group."""
+    return [*rights.principals(topics), rights.KEDA]
+
+
+def password_of(principal: str) -> Object:
+    """The value of a variable. The Secret has the name that Strimzi gives it."""
+    return {"secretKeyRef": {"name": principal, "key": "password"}}
 
 
 def worker_as_user(service: str) -> Object:
     """The patch that lets a worker log in as its own user."""
-    secret = {"secretKeyRef": {"name": service, "key": "password"}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -101,7 +101,7 @@ def worker_as_user(service: str) -> Object:
                                 {"name": "KAFKA_SECURITY_PROTOCOL", "value": "SASL_SSL"},
                                 {"name": "KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"},
                                 {"name": "KAFKA_SASL_USERNAME", "value": service},
-                                {"name": "KAFKA_SASL_PASSWORD", "valueFrom": secret},
+                                {"name": "KAFKA_SASL_PASSWORD", "valueFrom": password_of(service)},
                                 {"name": "KAFKA_SSL_CAFILE", "value": "/run/kafka/ca.crt"},
                             ],
                             "volumeMounts": [
@@ -121,6 +121,20 @@ def worker_as_user(service: str) -> Object:
                 }
             }
         },
+    }
+
+
+def job_with_passwords(topics: Topics) -> Object:
+    """The patch that gives the job of kafka-single the passwords of the users that it creates."""
+    passwords = [
+        {"name": f"{principal.upper()}_KAFKA_PASSWORD", "valueFrom": password_of(principal)}
+        for principal in principals(topics)
+    ]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "declare-topics"},
+        "spec": {"template": {"spec": {"containers": [{"name": "declare", "env": passwords}]}}},
     }
 
 
@@ -258,7 +272,7 @@ def scaled_object(service: str, topics: Topics) -> Object:
                     "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}
                 }
             },
-            "triggers": [lag_trigger(service, topic) for topic in read_by(service, topics)],
+            "triggers": [lag_trigger(service, topic) for topic in rights.read_by(service, topics)],
         },
     }
 
@@ -306,21 +320,20 @@ def own_data(service: str) -> list[Object]:
 
 def files(topics: Topics) -> dict[Path, list[Object]]:
     """Path → the objects in it."""
-    services = services_of(topics)
-    readers = [service for service in services if read_by(service, topics)]
+    services = rights.services_of(topics)
     components = HERE / "components"
     return {
         components / "strimzi" / "topics.yaml": [kafka_topic(topic) for topic in topics],
-        components / "strimzi" / "users.yaml": [
-            *(service_user(service, topics) for service in services),
-            keda_user(topics),
-        ],
-        components / "strimzi" / "workers.yaml": [worker_as_user(service) for service in services],
+        components / "strimzi" / "users.yaml": [kafka_user(name, topics) for name in principals(topics)],
+        components / "kafka-logins" / "workers.yaml": [worker_as_user(service) for service in services],
+        components / "kafka-single" / "users.yaml": [job_with_passwords(topics)],
         components / "cloudnative-pg" / "clusters.yaml": [database_cluster(name) for name in services],
         components / "cloudnative-pg-backups" / "schedules.yaml": [
             scheduled_backup(name, 5 * position) for position, name in enumerate(services)
         ],
-        components / "keda" / "scaledobjects.yaml": [scaled_object(name, topics) for name in readers],
+        components / "keda" / "scaledobjects.yaml": [
+            scaled_object(name, topics) for name in rights.readers_of(topics)
+        ],
         components / "network-policies" / "data.yaml": [
             policy for service in services for policy in own_data(service)
         ],

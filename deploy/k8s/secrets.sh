@@ -1,28 +1,96 @@
 #!/usr/bin/env bash
-# Prints the Secrets that the overlays `operators` and `prod` need: two roles per service, random passwords.
-#   deploy/k8s/secrets.sh | kubectl apply -f -      once: a second run would change passwords under running services
+# Prints the Secrets that an overlay needs, with random passwords. Run it once:
+#   deploy/k8s/secrets.sh | kubectl create -f -          overlays `operators` and `prod`: two database roles per service
+#   deploy/k8s/secrets.sh local | kubectl create -f -    overlay `local`: also the superuser of PostgreSQL, Kafka's users, and
+#                                                        the certificates that Strimzi makes in the other overlays
+# `kubectl create` refuses a second run: other passwords than those that the databases know would stop the services.
 set -euo pipefail
 
-secret() { # NAME USER
+overlay=${1-}
+if [[ $# -gt 1 || ( -n $overlay && $overlay != local ) ]]; then
+    echo "usage: ${0##*/} [local]" >&2
+    exit 2
+fi
+
+password() { # Letters and digits alone: it becomes a part of a URL.
+    head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9'
+}
+
+head_of() { # NAME TYPE
     # The label has CloudNativePG follow a later change of the password.
     cat <<YAML
+---
 apiVersion: v1
 kind: Secret
 metadata:
   name: $1
   namespace: shopfloor
   labels: {cnpg.io/reload: "true", app.kubernetes.io/part-of: shopfloor}
-type: kubernetes.io/basic-auth
+type: $2
 stringData:
-  username: $2
-  # Letters and digits alone: it becomes a part of a URL.
-  password: $(head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')
----
 YAML
 }
 
+login() { # NAME USER
+    head_of "$1" kubernetes.io/basic-auth
+    echo "  username: $2"
+    echo "  password: $(password)"
+}
+
+file() { # NAME KEY FILE
+    head_of "$1" Opaque
+    echo "  $2: |"
+    sed 's/^/    /' "$3"
+}
+
+certificates() { # A CA, whose private key is forgotten, and the certificate of the broker.
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    cat >"$folder/openssl.cnf" <<CONFIGURATION
+[req]
+prompt = no
+distinguished_name = ca_name
+x509_extensions = ca
+[ca_name]
+CN = Shopfloor CA $(date -u +%Y-%m-%dT%H:%M:%SZ)
+[ca]
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[broker]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth, clientAuth
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:kafka, DNS:kafka.shopfloor.svc, DNS:kafka-0.kafka.shopfloor.svc, DNS:localhost, IP:127.0.0.1
+CONFIGURATION
+    (
+        cd "$folder"
+        new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf)
+        openssl req -x509 "${new_key[@]}" -days 3650 -keyout ca.key -out ca.crt
+        openssl req -new "${new_key[@]}" -subj /CN=kafka -keyout broker.key -out broker.csr
+        openssl x509 -req -in broker.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 3650 \
+            -extfile openssl.cnf -extensions broker -out broker.crt
+        cat broker.key broker.crt >broker.pem
+    ) 2>"$folder/errors" || { cat "$folder/errors" >&2; exit 1; }
+    # The name that Strimzi gives to it, so that workers are the same in each overlay.
+    file shopfloor-cluster-ca-cert ca.crt "$folder/ca.crt"
+    file kafka-broker-certificate broker.pem "$folder/broker.pem"
+}
+
+services=()
 for project in "$(dirname "$0")"/../../services/*/pyproject.toml; do
-    service=$(basename "$(dirname "$project")")
-    secret "$service-database" "$service"
-    secret "$service-database-owner" "${service}_owner"
+    services+=("$(basename "$(dirname "$project")")")
 done
+for service in "${services[@]}"; do
+    login "$service-database" "$service"
+    login "$service-database-owner" "${service}_owner"
+done
+if [[ $overlay == local ]]; then
+    login postgres-superuser postgres
+    # Strimzi, too, names the Secret of a Kafka user as the user. `topics` creates the users and their rights.
+    for user in "${services[@]}" oracle keda topics; do
+        login "$user" "$user"
+    done
+    certificates
+fi

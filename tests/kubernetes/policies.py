@@ -26,10 +26,12 @@ from tests.kubernetes.rendered import (
 SCHEMAS = Path(__file__).parent / "schemas"
 VOLUMES = {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim", "downwardAPI", "csi"}
 """What the restricted profile of Pod Security lets pods mount."""
-FROM_OPERATORS = re.compile(r"shopfloor-cluster-ca-cert|keda|" + "|".join(SERVICES))
+FROM_OPERATORS = re.compile(r"shopfloor-cluster-ca-cert|keda|oracle|" + "|".join(SERVICES))
 """Secrets that Strimzi makes: the cluster's certificate, and one per user."""
 MADE_BEFORE = re.compile("(" + "|".join(SERVICES) + ")-database(-owner)?")
 """Secrets that deploy/k8s/secrets.sh makes."""
+MADE_FOR_LOCAL = re.compile("postgres-superuser|kafka-broker-certificate|topics")
+"""Secrets that deploy/k8s/secrets.sh makes for the overlay `local`, in addition to those of FROM_OPERATORS."""
 
 
 def schemas(objects: Sequence[Object]) -> Iterator[str]:
@@ -219,14 +221,12 @@ def secrets(objects: Sequence[Object]) -> Iterator[str]:
 def references(objects: Sequence[Object]) -> Iterator[str]:
     """Everything that is referred to is there, or is made by somebody who is known."""
     there = {(one["kind"], one["metadata"]["name"]) for one in objects}
-    with_operators = any(one["kind"] == "Kafka" for one in objects)
+    known = [FROM_OPERATORS, MADE_BEFORE]
+    if not any(one["kind"] == "Kafka" for one in objects):
+        known.append(MADE_FOR_LOCAL)
     for one in workloads(objects):
-        for kind, name in _references(pod_of(one)):
-            made = (
-                kind == "Secret"
-                and with_operators
-                and (FROM_OPERATORS.fullmatch(name) or MADE_BEFORE.fullmatch(name))
-            )
+        for kind, name in references_in(pod_of(one)):
+            made = kind == "Secret" and any(pattern.fullmatch(name) for pattern in known)
             if (kind, name) not in there and not made:
                 yield f"{name_of(one)}: there is no {kind} {name}"
     for service in of_kind(objects, "Service"):
@@ -237,7 +237,8 @@ def references(objects: Sequence[Object]) -> Iterator[str]:
             yield f"{name_of(service)}: selects no pod"
 
 
-def _references(part: Any) -> Iterator[tuple[str, str]]:
+def references_in(part: Any) -> Iterator[tuple[str, str]]:
+    """Kind and name of what a part of a pod refers to."""
     kinds = {"configMapRef": "ConfigMap", "secretRef": "Secret", "configMapKeyRef": "ConfigMap"}
     kinds |= {"secretKeyRef": "Secret", "configMap": "ConfigMap"}
     if isinstance(part, dict):
@@ -249,10 +250,10 @@ def _references(part: Any) -> Iterator[tuple[str, str]]:
             elif key == "serviceAccountName":
                 yield "ServiceAccount", value
             else:
-                yield from _references(value)
+                yield from references_in(value)
     elif isinstance(part, list):
         for value in part:
-            yield from _references(value)
+            yield from references_in(value)
 
 
 POLICIES = (

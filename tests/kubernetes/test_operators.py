@@ -4,17 +4,25 @@ import re
 import subprocess
 from collections.abc import Sequence
 
+import pytest
 import yaml
 from prometheus_client import REGISTRY
 
 import chassis.observability.metrics
 from tests.kubernetes import policies
-from tests.kubernetes.rendered import ROOT, SERVICES, Object, of_kind, rendered
+from tests.kubernetes.rendered import ROOT, SERVICES, Object, of_kind, pod_of, rendered, workloads
 
+SCRIPT = ROOT / "deploy" / "k8s" / "secrets.sh"
 LABELS = re.compile(r"\b(?:by|on|without|ignoring) \([^)]*\)")
 METRIC = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b(?=\s*[{\[)>]|\s*$)|\bup\b")
 FROM_OTHERS = {"up", "kafka_consumergroup_lag"}
 """Prometheus' own, and Strimzi's exporter's."""
+
+
+def printed_secrets(*arguments: str) -> list[Object]:
+    """The Secrets that deploy/k8s/secrets.sh prints."""
+    printed = subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=True).stdout
+    return [one for one in yaml.safe_load_all(printed) if one]
 
 
 def measured() -> set[str]:
@@ -58,13 +66,42 @@ def test_every_alert_names_a_runbook_that_exists() -> None:
         assert (ROOT / rule["annotations"]["runbook"]).is_file()
 
 
-def test_the_script_makes_every_secret_that_is_expected_and_no_two_alike() -> None:
-    script = ROOT / "deploy" / "k8s" / "secrets.sh"
-    printed = subprocess.run([str(script)], capture_output=True, text=True, check=True).stdout
-    made = [one for one in yaml.safe_load_all(printed) if one]
+@pytest.mark.parametrize("overlay", ["", "local"])
+def test_the_script_makes_every_secret_that_is_expected_and_no_two_alike(overlay: str) -> None:
+    made = printed_secrets(*filter(None, [overlay]))
     assert list(policies.schemas(made)) == []
     names = {f"{service}-database{owner}" for service in SERVICES for owner in ("", "-owner")}
+    if overlay == "local":
+        names |= {"postgres-superuser", "shopfloor-cluster-ca-cert", "kafka-broker-certificate"}
+        names |= {*SERVICES, "oracle", "keda", "topics"}
     assert {one["metadata"]["name"] for one in made} == names
-    passwords = [one["stringData"]["password"] for one in made]
+    passwords = [one["stringData"]["password"] for one in made if "password" in one["stringData"]]
+    assert len(passwords) >= 2 * len(SERVICES)
     assert len(set(passwords)) == len(passwords)
     assert all(re.fullmatch("[A-Za-z0-9]{20,}", password) for password in passwords)
+
+
+def test_the_script_makes_every_secret_that_the_overlay_local_refers_to() -> None:
+    made = names_of(printed_secrets("local"))
+    assert referred_to(rendered("local")) - made == set()
+    assert referred_to(rendered("local")) - (made - {"topics"}) == {"topics"}
+
+
+def referred_to(objects: Sequence[Object]) -> set[str]:
+    """The names of the Secrets that pods refer to."""
+    return {
+        name
+        for one in workloads(objects)
+        for kind, name in policies.references_in(pod_of(one))
+        if kind == "Secret"
+    }
+
+
+def names_of(objects: Sequence[Object]) -> set[str]:
+    return {one["metadata"]["name"] for one in objects}
+
+
+def test_the_script_refuses_an_overlay_that_it_does_not_know() -> None:
+    done = subprocess.run([str(SCRIPT), "prod"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage" in done.stderr

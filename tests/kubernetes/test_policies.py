@@ -17,8 +17,8 @@ def test_every_overlay_keeps_every_policy(overlay: str, policy: Policy) -> None:
     assert list(policy(rendered(overlay))) == []
 
 
-@pytest.mark.parametrize("overlay", ["operators", "prod"])
-def test_no_password_is_in_an_overlay_for_business(overlay: str) -> None:
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_password_is_in_an_overlay(overlay: str) -> None:
     assert of_kind(rendered(overlay), "Secret") == []
 
 

@@ -63,7 +63,7 @@ async def test_when_kafkas_data_is_lost_the_outboxes_fill_the_topics_again(floor
     before = await floor.assert_that_the_oracle_holds()
     await republish.lose_everything_in_kafka(floor.stack)
     sent = await republish.republish(floor.target)
-    await parts.declare_topics(floor.stack)
+    await parts.provision_kafka(floor.stack)
     placed = await floor.serve(floor.run(ORDERS // 3))
     after = await floor.assert_that_the_oracle_holds()
     assert sum(sent.values()) == len(before.outbox)

@@ -20,6 +20,7 @@ from chassis.settings import ServiceSettings
 from chassis.tuning import planner
 from chassis.web import ServiceContext
 from chassis.web.management import build_management_app
+from shop_stack.kafka_access import KafkaAccess
 from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
@@ -108,9 +109,9 @@ async def db(project: TestDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def kafka_admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def kafka_admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     """Makes and deletes topics."""
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    client = AIOKafkaAdminClient(**kafka.client)
     await client.start()
     yield client
     await client.close()

@@ -23,6 +23,7 @@ from chassis.observability import metrics
 from chassis.outbox import Database, Transaction
 from chassis.tuning import tolerant_records
 from libs.chassis.tests.any_bytes import CODECS, RawRecord, batch_bytes, good_record, record_bytes
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
@@ -44,9 +45,9 @@ async def topic(kafka_admin: AIOKafkaAdminClient) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def produce(kafka: str, topic: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+async def produce(kafka: KafkaAccess, topic: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
     """await produce(batch, partition=0): bytes of a batch, as they are."""
-    client = AIOKafkaClient(bootstrap_servers=kafka)
+    client = AIOKafkaClient(**kafka.client)
     await client.bootstrap()
     await client.set_topics([topic])
 
@@ -69,7 +70,7 @@ async def produce(kafka: str, topic: str) -> AsyncIterator[Callable[..., Awaitab
 
 @pytest.fixture
 async def consumer(
-    kafka: str, topic: str, db: Database, effects: Any
+    kafka: KafkaAccess, topic: str, db: Database, effects: Any
 ) -> AsyncIterator[tuple[Consumer, list[AIOKafkaConsumer]]]:
     """A consumer of the topic that runs, and every client that it has made."""
 
@@ -82,7 +83,7 @@ async def consumer(
 
     made: list[AIOKafkaConsumer] = []
     inbox = Inbox(db, f"things-{uuid4().hex[:8]}", Subscriptions({Counted: count}), breaker_keys=3)
-    running = Consumer(inbox, ConsumerSettings(kafka={"bootstrap_servers": kafka}), hooks=counting(made))
+    running = Consumer(inbox, ConsumerSettings(kafka=kafka.client), hooks=counting(made))
     task = asyncio.create_task(running.run())
     yield running, made
     running.stopping.set()

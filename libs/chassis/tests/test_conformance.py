@@ -25,6 +25,7 @@ from chassis.outbox import Database, Relay
 from chassis.supervisor import supervise
 from chassis.tuning.fetch_together import fetch_together
 from chassis.tuning.leave_while_joining import stop_and_leave
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 from testkit.databases import TestDatabase
 
@@ -58,11 +59,11 @@ class Transport(Protocol):
 class KafkaTransport:
     """Kafka, by way of aiokafka."""
 
-    servers: str
+    kafka: KafkaAccess
 
     @asynccontextmanager
     async def relaying(self, url: str) -> AsyncIterator[Relay]:
-        publisher = KafkaPublisher({"bootstrap_servers": self.servers}, "/things")
+        publisher = KafkaPublisher(self.kafka.client, "/things")
         relay = Relay(url, publisher.send)
         task = asyncio.create_task(supervise("relay", relay.run))
         try:
@@ -75,7 +76,7 @@ class KafkaTransport:
 
     @asynccontextmanager
     async def receiving(self, inbox: Inbox) -> AsyncIterator[Receiving]:
-        settings = ConsumerSettings({"bootstrap_servers": self.servers}, batch_size=50)
+        settings = ConsumerSettings(self.kafka.client, batch_size=50)
         consumer = Consumer(inbox, settings, hooks=ClientHooks(started=fetch_together, stop=stop_and_leave))
         task = asyncio.create_task(supervise("consumer", consumer.run, consumer.stopping.is_set))
         try:
@@ -85,20 +86,20 @@ class KafkaTransport:
             await task
 
     async def put(self, message: RawMessage) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.servers)
+        producer = AIOKafkaProducer(**self.kafka.client)
         await producer.start()
         headers = list(message.headers)
         await producer.send_and_wait(message.topic, message.value, key=message.key, headers=headers)
         await producer.stop()
 
 
-async def kafka_transport(servers: str, group: str) -> Transport:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+async def kafka_transport(kafka: KafkaAccess, group: str) -> Transport:
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     missing = {TOPIC, f"{group}.dead-letters"} - set(await admin.list_topics())
     await admin.create_topics([NewTopic(name, num_partitions=4, replication_factor=1) for name in missing])
     await admin.close()
-    return KafkaTransport(servers)
+    return KafkaTransport(kafka)
 
 
 TRANSPORTS = {"kafka": kafka_transport}
@@ -111,7 +112,7 @@ def group() -> str:
 
 
 @pytest.fixture(params=TRANSPORTS)
-async def transport(request: pytest.FixtureRequest, kafka: str, group: str) -> Transport:
+async def transport(request: pytest.FixtureRequest, kafka: KafkaAccess, group: str) -> Transport:
     return await TRANSPORTS[request.param](kafka, group)
 
 
@@ -258,11 +259,11 @@ async def test_replicas_that_join_and_leave_handle_each_event_once_and_in_order(
 
 
 async def test_kafka_carries_the_attributes_of_cloudevents_in_binary_mode(
-    project: TestDatabase, db: Database, kafka: str, group: str, thing_counted: Counted
+    project: TestDatabase, db: Database, kafka: KafkaAccess, group: str, thing_counted: Counted
 ) -> None:
     transport = await kafka_transport(kafka, group)
     name = uuid4().hex
-    reader = AIOKafkaConsumer(TOPIC, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    reader = AIOKafkaConsumer(TOPIC, **kafka.client, auto_offset_reset="earliest")
     await reader.start()
     try:
         async with transport.relaying(project.url):

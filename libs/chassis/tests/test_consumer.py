@@ -25,12 +25,15 @@ from libs.chassis.tests.kafka_doubles import (
     Fetched,
     hooks_for,
 )
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 
+NOWHERE = KafkaAccess("127.0.0.1:1")
 
-def settings(kafka: str = "127.0.0.1:1", **more: Any) -> ConsumerSettings:
+
+def settings(kafka: KafkaAccess = NOWHERE, **more: Any) -> ConsumerSettings:
     """With fetches that wait for 10 ms."""
-    return ConsumerSettings(**{"kafka": {"bootstrap_servers": kafka}, "poll_ms": 10, **more})
+    return ConsumerSettings(**{"kafka": kafka.client, "poll_ms": 10, **more})
 
 
 @asynccontextmanager
@@ -167,7 +170,7 @@ async def test_a_batch_gathered_around_a_rebalance_is_given_back_from_the_first(
 
 
 async def test_a_topic_that_was_missing_is_noticed_when_it_is_created(
-    kafka: str, kafka_admin: AIOKafkaAdminClient
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     clients = CreatedClients()

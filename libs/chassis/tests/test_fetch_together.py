@@ -14,6 +14,7 @@ from chassis.kafka import Consumer, ConsumerSettings
 from chassis.kafka.consumer import ClientHooks, create_client, leave_as_is
 from chassis.tuning.fetch_together import fetch_together
 from libs.chassis.tests.kafka_doubles import FakeInbox
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 
 LONGER_THAN_THE_TEST_MS = 30_000
@@ -23,7 +24,7 @@ LONGER_THAN_THE_TEST_MS = 30_000
 class Reader:
     """A consumer of a topic of its own that gets records, and of one that gets none."""
 
-    kafka: str
+    kafka: KafkaAccess
     is_tuned: bool
     busy: str = field(default_factory=lambda: f"things.{uuid4().hex[:8]}.v1")
     idle: str = field(default_factory=lambda: f"things.{uuid4().hex[:8]}.v1")
@@ -68,7 +69,7 @@ class Reader:
 
 
 async def test_idle_partitions_do_not_delay_busy_ones_after_a_long_batch(
-    kafka: str, kafka_admin: AIOKafkaAdminClient
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient
 ) -> None:
     """Fails when aiokafka no longer needs the tuning: then the reader without it is not delayed either."""
     tuned = Reader(kafka, is_tuned=True)
@@ -77,7 +78,7 @@ async def test_idle_partitions_do_not_delay_busy_ones_after_a_long_batch(
     topics = [topic for reader in readers for topic in (reader.busy, reader.idle)]
     await kafka_admin.create_topics([NewTopic(topic, 1, 1) for topic in topics])
     running = [asyncio.create_task(reader.consumer.run()) for reader in readers]
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**kafka.client) as producer:
         for reader in readers:
             await eventually(reader.is_ready, 20)
             await producer.send_and_wait(reader.busy, b"in hand")

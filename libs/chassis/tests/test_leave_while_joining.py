@@ -21,6 +21,7 @@ from chassis.settings import ServiceSettings
 from chassis.tuning import leave_while_joining
 from chassis.tuning.leave_while_joining import stop_and_leave
 from libs.chassis.tests.kafka_doubles import CreatedClients, FakeInbox, subscriptions_to
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 
 StopHook = Callable[[AIOKafkaConsumer, str], Coroutine[Any, Any, None]]
@@ -46,7 +47,7 @@ async def members_of(group: str, kafka_admin: AIOKafkaAdminClient) -> int:
 
 @pytest.mark.parametrize(("stop", "partitions"), [(stop_and_leave, 2), (stop_client, 1)])
 async def test_a_consumer_that_ends_while_it_waits_to_join_does_not_delay_its_group(
-    kafka: str, kafka_admin: AIOKafkaAdminClient, stop: StopHook, partitions: int
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient, stop: StopHook, partitions: int
 ) -> None:
     """Fails when aiokafka no longer needs the tuning: then its own way leaves no partition to the member that is gone.
 
@@ -54,7 +55,7 @@ async def test_a_consumer_that_ends_while_it_waits_to_join_does_not_delay_its_gr
     """
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, 2, 1)])
-    address = {"bootstrap_servers": kafka}
+    address = kafka.client
     staying_clients = CreatedClients()
     inbox = FakeInbox(topic, group=topic)
     batch_may_end = asyncio.Event()
@@ -87,7 +88,7 @@ async def test_a_consumer_that_ends_while_it_waits_to_join_does_not_delay_its_gr
     running = asyncio.create_task(staying.run())
     await eventually(lambda: has(2), 20)
     divisions = staying.divisions
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**kafka.client) as producer:
         await producer.send_and_wait(topic, b"in hand")
     await eventually(has_batch_in_hand)  # no member joins before the batch is done
     joining = asyncio.create_task(leaving.run())

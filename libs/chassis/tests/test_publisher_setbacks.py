@@ -23,6 +23,7 @@ from chassis.outbox.rows import new_row
 from chassis.tuning import planner
 from chassis.tuning.fence_requests import fence_requests
 from chassis.tuning.stop_without_flush import stop_without_flush
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 from testkit.databases import TestDatabase
 
@@ -58,8 +59,8 @@ async def make_topic(kafka_admin: AIOKafkaAdminClient) -> AsyncIterator[MakeTopi
 
 
 @pytest.fixture
-async def to_kafka(kafka: str) -> AsyncIterator[KafkaPublisher]:
-    opened = KafkaPublisher({"bootstrap_servers": kafka}, "/things", hooks=HOOKS)
+async def to_kafka(kafka: KafkaAccess) -> AsyncIterator[KafkaPublisher]:
+    opened = KafkaPublisher(kafka.client, "/things", hooks=HOOKS)
     yield opened
     await opened.close()
 
@@ -68,10 +69,10 @@ def _row(topic: str, key: str, data: str = "{}") -> OutboxRow:
     return new_row(topic, key, "things.thing-counted.v1", Cause(None, key, None), data)
 
 
-async def _values(kafka: str, topic: str) -> list[str]:
+async def _values(kafka: KafkaAccess, topic: str) -> list[str]:
     """All values on a topic; of one key in their order."""
     async with AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka, auto_offset_reset="earliest", group_id=None
+        topic, **kafka.client, auto_offset_reset="earliest", group_id=None
     ) as consumer:
         ends = await consumer.end_offsets(consumer.assignment())
         values: list[str] = []
@@ -83,7 +84,7 @@ async def _values(kafka: str, topic: str) -> list[str]:
 
 
 async def test_a_missing_topic_delays_its_own_rows_and_no_others(
-    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic
+    kafka: KafkaAccess, to_kafka: KafkaPublisher, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic()
     copies = [_row("missing.dead-letters", "a"), _row("missing.dead-letters", "b")]
@@ -95,7 +96,7 @@ async def test_a_missing_topic_delays_its_own_rows_and_no_others(
 
 
 async def test_a_topic_that_is_deleted_meanwhile_delays_its_own_rows_and_no_others(
-    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic, kafka_admin: AIOKafkaAdminClient
+    kafka: KafkaAccess, to_kafka: KafkaPublisher, make_topic: MakeTopic, kafka_admin: AIOKafkaAdminClient
 ) -> None:
     topic = await make_topic()
     deleted = await make_topic()
@@ -114,7 +115,7 @@ async def test_a_topic_that_is_deleted_meanwhile_delays_its_own_rows_and_no_othe
 
 
 async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
-    kafka: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaAccess, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client tries a topic without a leader until the topic's deadline, which never comes in this test."""
     monkeypatch.setattr(publisher, "SEND_SECONDS", 3_600.0)
@@ -133,9 +134,7 @@ async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
 
         producer.send = send_or_wait
 
-    to_kafka = KafkaPublisher(
-        {"bootstrap_servers": kafka}, "/things", hooks=replace(HOOKS, created=without_leader)
-    )
+    to_kafka = KafkaPublisher(kafka.client, "/things", hooks=replace(HOOKS, created=without_leader))
     with pytest.raises(RowsNotSent) as caught:
         await to_kafka.send([_row(stuck, "a", "copy"), _row(topic, "a", "event")])
     await to_kafka.close()
@@ -144,7 +143,7 @@ async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
 
 
 async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(
-    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic
+    kafka: KafkaAccess, to_kafka: KafkaPublisher, make_topic: MakeTopic
 ) -> None:
     topic = await make_topic()
     big = _row(topic, "a", "x" * 2_000_000)
@@ -156,7 +155,7 @@ async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(
 
 
 async def test_a_row_on_which_the_client_fails_is_named_in_the_log(
-    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaAccess, to_kafka: KafkaPublisher, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is a bug, and an operator has to find the row before it can be set aside."""
     monkeypatch.setattr(publisher, "encode", mock.Mock(side_effect=TypeError("a bug")))
@@ -169,7 +168,7 @@ async def test_a_row_on_which_the_client_fails_is_named_in_the_log(
 
 
 async def test_a_row_that_the_broker_refuses_ends_aside_and_all_others_are_sent(
-    kafka: str, to_kafka: KafkaPublisher, make_topic: MakeTopic, project: TestDatabase, db: Database
+    kafka: KafkaAccess, to_kafka: KafkaPublisher, make_topic: MakeTopic, project: TestDatabase, db: Database
 ) -> None:
     topic = await make_topic(**{"max.message.bytes": "3000"})
     async with db.transaction() as tx:
@@ -199,10 +198,10 @@ async def test_while_kafka_is_away_no_topic_is_to_blame() -> None:
         await away.send([_row("t", "a")])
 
 
-async def test_behind_a_closed_fence_nothing_is_sent(kafka: str, make_topic: MakeTopic) -> None:
+async def test_behind_a_closed_fence_nothing_is_sent(kafka: KafkaAccess, make_topic: MakeTopic) -> None:
     topic = await make_topic()
     fence = Fence()
-    fenced = KafkaPublisher({"bootstrap_servers": kafka}, "/things", fence, HOOKS)
+    fenced = KafkaPublisher(kafka.client, "/things", fence, HOOKS)
     await fenced.send([_row(topic, "a", "before")])
     fence.close()
     with pytest.raises(Unavailable):
@@ -220,11 +219,11 @@ async def test_behind_a_closed_fence_nothing_is_sent(kafka: str, make_topic: Mak
     ids=["fenced", "plain"],
 )
 async def test_rows_of_a_cancelled_call_are_not_sent_later(
-    kafka: str, make_topic: MakeTopic, hooks: ProducerHooks, sent: list[str]
+    kafka: KafkaAccess, make_topic: MakeTopic, hooks: ProducerHooks, sent: list[str]
 ) -> None:
     """`plain` fails when aiokafka drops buffered records itself: then `chassis.tuning.fence_requests` is needless."""
     topic = await make_topic()
-    to_kafka = KafkaPublisher({"bootstrap_servers": kafka}, "/things", hooks=hooks)
+    to_kafka = KafkaPublisher(kafka.client, "/things", hooks=hooks)
     await to_kafka.send([_row(topic, "a", "before")])
     client: Any = (await to_kafka._connected()).client
     may_go_on = asyncio.Event()

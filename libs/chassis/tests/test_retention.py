@@ -23,6 +23,7 @@ from chassis.kafka.topic_retention import RetentionTooShort, check_retention, wa
 from chassis.outbox import Database, OutboxRow, Relay
 from chassis.outbox.republish import republish_all
 from chassis.settings import ServiceSettings
+from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 from testkit.databases import TestDatabase
 
@@ -141,18 +142,18 @@ async def test_a_running_relay_notices_that_everything_is_to_be_sent_again(
         await task
 
 
-async def known(topic: str, kafka: str) -> None:
+async def known(topic: str, kafka: KafkaAccess) -> None:
     try:
-        await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
+        await check_retention(kafka.client, [topic], LONG)
     except Unavailable as error:
         raise AssertionError from error
     except RetentionTooShort:
         return
 
 
-async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
+async def test_a_topic_that_is_not_there_is_waited_for(kafka: KafkaAccess) -> None:
     with pytest.raises(Unavailable):
-        await check_retention({"bootstrap_servers": kafka}, ["things.nowhere.v1"], LONG)
+        await check_retention(kafka.client, ["things.nowhere.v1"], LONG)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ async def test_a_topic_that_is_not_there_is_waited_for(kafka: str) -> None:
     ],
 )
 async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
-    kafka: str, kafka_admin: AIOKafkaAdminClient, config: dict[str, str], fits: bool
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient, config: dict[str, str], fits: bool
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics(
@@ -177,18 +178,20 @@ async def test_a_topic_that_outlives_the_inbox_is_refused_with_the_cure(
     )
     await eventually(lambda: known(topic, kafka))
     if fits:
-        await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
+        await check_retention(kafka.client, [topic], LONG)
     else:
         with pytest.raises(RetentionTooShort, match="INBOX_RETENTION"):
-            await check_retention({"bootstrap_servers": kafka}, [topic], LONG)
+            await check_retention(kafka.client, [topic], LONG)
     await kafka_admin.delete_topics([topic])
 
 
-async def test_the_inbox_must_also_outlast_a_republish(kafka: str, kafka_admin: AIOKafkaAdminClient) -> None:
+async def test_the_inbox_must_also_outlast_a_republish(
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient
+) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"retention.ms": "3600000"})])
     await eventually(lambda: known(topic, kafka))
-    address = {"bootstrap_servers": kafka}
+    address = kafka.client
     await check_retention(address, [topic], timedelta(days=8), timedelta(hours=22))
     with pytest.raises(RetentionTooShort):
         await check_retention(address, [topic], timedelta(days=8), timedelta(days=1))
@@ -196,14 +199,14 @@ async def test_the_inbox_must_also_outlast_a_republish(kafka: str, kafka_admin: 
 
 
 async def test_every_topic_that_outlives_the_inbox_is_named_and_measured(
-    kafka: str, kafka_admin: AIOKafkaAdminClient
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient
 ) -> None:
     topics = [f"things.{uuid4().hex[:8]}.v1" for _ in range(2)]
     await kafka_admin.create_topics([NewTopic(topic, 1, 1) for topic in topics])
     for topic in topics:
         await eventually(partial(known, topic, kafka))
     with pytest.raises(RetentionTooShort) as caught:
-        await check_retention({"bootstrap_servers": kafka}, topics, timedelta(days=1))
+        await check_retention(kafka.client, topics, timedelta(days=1))
     for topic in topics:
         assert topic in str(caught.value)
         assert REGISTRY.get_sample_value("chassis_inbox_retention_too_short", {"topic": topic}) == 1
@@ -211,25 +214,25 @@ async def test_every_topic_that_outlives_the_inbox_is_named_and_measured(
 
 
 async def test_the_defaults_of_the_chassis_outlast_the_defaults_of_kafka(
-    kafka: str, kafka_admin: AIOKafkaAdminClient
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, 1, 1)])
     await eventually(lambda: known(topic, kafka))
     inbox = ServiceSettings.model_fields["inbox_retention"].default
     outbox = ServiceSettings.model_fields["outbox_retention"].default
-    await check_retention({"bootstrap_servers": kafka}, [topic], inbox, outbox)
+    await check_retention(kafka.client, [topic], inbox, outbox)
     await kafka_admin.delete_topics([topic])
 
 
 async def test_the_check_is_repeated_and_shows_a_topic_that_was_given_more_time(
-    kafka: str, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaAccess, kafka_admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"retention.ms": "3600000"})])
     await eventually(lambda: known(topic, kafka))
     monkeypatch.setattr(topic_retention, "CHECK_SECONDS", 0.05)
-    watch = watch_retention({"bootstrap_servers": kafka}, [topic], LONG, NOTHING)
+    watch = watch_retention(kafka.client, [topic], LONG, NOTHING)
     watching = asyncio.create_task(watch)
 
     async def shows(too_short: bool) -> None:

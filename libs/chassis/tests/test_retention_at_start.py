@@ -17,8 +17,10 @@ from chassis.kafka import topic_retention
 from chassis.kafka.topic_retention import RetentionTooShort
 from chassis.settings import ServiceSettings
 from libs.chassis.tests.kafka_doubles import subscriptions_to
+from shop_stack.kafka_access import KafkaAccess
 from testkit import client, eventually
 from testkit.databases import TestDatabase
+from testkit.logins import login_of
 
 A_DAY = {"retention.ms": str(23 * 3_600_000), "segment.ms": str(50 * 60_000)}
 """With the ten minutes until Kafka deletes a segment, an event lives for 24 hours."""
@@ -52,7 +54,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 )
 async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
     project: TestDatabase,
-    kafka: str,
+    kafka: KafkaAccess,
     kafka_admin: AIOKafkaAdminClient,
     outcomes: list[str],
     remembers: timedelta,
@@ -61,9 +63,9 @@ async def test_a_service_consumes_only_if_its_inbox_outlasts_the_topics(
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, 1, 1, topic_configs=A_DAY)])
     settings = ServiceSettings(
+        **login_of(kafka),
         service_name="things",
         database_url=SecretStr(project.url),
-        kafka_bootstrap_servers=kafka,
         inbox_retention=remembers,
         outbox_retention=timedelta(0),
     )

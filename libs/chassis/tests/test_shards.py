@@ -20,8 +20,10 @@ from chassis.outbox import SHARDS, Database, key_hash, shard_of
 from chassis.postgres import Statements
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
+from shop_stack.kafka_access import KafkaAccess
 from testkit import client, eventually
 from testkit.databases import TestDatabase
+from testkit.logins import login_of
 
 STATEMENTS = Statements("chassis.postgres")
 
@@ -32,8 +34,8 @@ def test_keys_are_divided_as_kafka_divides_them(key: str, partitions: int) -> No
     assert key_hash(key.encode()) % partitions == DefaultPartitioner()(key.encode(), every, every)
 
 
-async def test_a_record_goes_into_the_partition_of_its_shard(kafka: str) -> None:
-    publisher = KafkaPublisher({"bootstrap_servers": kafka}, "/things")
+async def test_a_record_goes_into_the_partition_of_its_shard(kafka: KafkaAccess) -> None:
+    publisher = KafkaPublisher(kafka.client, "/things")
     producer = await publisher._connected()
     every = [*range(SHARDS)]
     for key in (str(uuid4()) for _ in range(50)):
@@ -43,15 +45,13 @@ async def test_a_record_goes_into_the_partition_of_its_shard(kafka: str) -> None
 
 async def test_a_service_relays_the_keys_that_it_consumes(
     project: TestDatabase,
-    kafka: str,
+    kafka: KafkaAccess,
     kafka_admin: AIOKafkaAdminClient,
     effects: Any,
 ) -> None:
     topic = f"things.{uuid4().hex[:8]}.v1"
     await kafka_admin.create_topics([NewTopic(topic, num_partitions=5, replication_factor=1)])
-    settings = ServiceSettings(
-        service_name=topic, database_url=SecretStr(project.url), kafka_bootstrap_servers=kafka
-    )
+    settings = ServiceSettings(**login_of(kafka), service_name=topic, database_url=SecretStr(project.url))
 
     class Counted(ConsumedEvent, type="things.thing-counted.v1", topic=topic):
         name: str

@@ -90,11 +90,11 @@ class SomeInbox(Inbox):
 
 
 def consumer_of(
-    *clients: Client, take: Callable[[], Awaitable[None]] = at_once, kafka: str = "127.0.0.1:1", **more: Any
+    *clients: Client, take: Callable[[], Awaitable[None]] = at_once, address: str = "127.0.0.1:1", **more: Any
 ) -> Consumer:
     left = list(clients)
     hooks = ClientHooks(create=lambda settings, group: left.pop(0)) if clients else ClientHooks()
-    settings = ConsumerSettings({"bootstrap_servers": kafka}, defer_seconds=0, **more)
+    settings = ConsumerSettings({"bootstrap_servers": address}, defer_seconds=0, **more)
     return Consumer(SomeInbox(take), settings, hooks=hooks)
 
 
@@ -129,7 +129,7 @@ async def test_a_page_that_a_silent_broker_takes_is_given_up_and_can_be_tried_ag
 
 async def test_a_consumer_whose_broker_is_silent_from_the_start_ends_its_run() -> None:
     async with silent_server() as port:
-        consumer = consumer_of(kafka=f"127.0.0.1:{port}", commit_timeout_seconds=0.2)
+        consumer = consumer_of(address=f"127.0.0.1:{port}", commit_timeout_seconds=0.2)
         async with asyncio.timeout(10):
             with pytest.raises(ConsumerStalled) as raised:
                 await consumer.run()

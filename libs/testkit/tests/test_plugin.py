@@ -9,6 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shop_stack import paths, topics
+from shop_stack.kafka_access import KafkaAccess
 from testkit.databases import MakeDatabase
 
 NO_TABLES = Path(__file__).parent
@@ -57,8 +58,8 @@ async def test_no_role_connects_to_a_database_that_all_clusters_have(
         await asyncpg.connect(made.url.rsplit("/", 1)[0] + "/" + shared)
 
 
-async def test_the_broker_has_every_declared_topic(kafka: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+async def test_the_broker_has_every_declared_topic(kafka: KafkaAccess) -> None:
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     present = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
     await admin.close()

@@ -6,13 +6,11 @@ after what is old, wherever it stands.
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shop_observe.kafka_log import reader
 from shop_observe.topics import declared_topics
-from shop_stack import paths, topics
 from shop_stack.target import Target
 from testkit import eventually
 from tests.kubernetes.drills import checks
@@ -31,7 +29,7 @@ async def test_a_topic_gets_more_partitions_in_business(floor: Floor) -> None:
         paused = time.monotonic()
         try:
             await eventually(lambda: everything_is_read(floor, topic.readers), READY)
-            await widen(floor.target.kafka, 2 * old)
+            await widen(floor, 2 * old)
             # A consumer looks for new partitions every ten seconds; one that starts sees them at once.
             for group in topic.readers:
                 await floor.kubectl("rollout", "restart", f"deployment/{group}-worker")
@@ -51,10 +49,15 @@ async def test_a_topic_gets_more_partitions_in_business(floor: Floor) -> None:
     )
 
 
-async def widen(bootstrap: str, partitions: int) -> None:
-    """To a multiple, so that a key stays where it is or goes to a partition that is new."""
-    (declared,) = [one for one in topics.declared(paths.contracts()) if one.name == TOPIC]
-    await topics.declare(bootstrap, [replace(declared, partitions=partitions)])
+async def widen(floor: Floor, partitions: int) -> None:
+    """To a multiple, so that a key stays where it is or goes to a partition that is new.
+
+    The super user logs in inside of the cluster alone.
+    """
+    program = ["env", "KAFKA_HEAP_OPTS=-Xmx64m", "/opt/kafka/bin/kafka-topics.sh"]
+    broker = ["--bootstrap-server", "kafka:9092", "--command-config", "/etc/kafka/admin/admin.properties"]
+    change = ["--alter", "--topic", TOPIC, "--partitions", str(partitions)]
+    await floor.kubectl("exec", "kafka-0", "--", *program, *broker, *change)
 
 
 async def everything_is_read(floor: Floor, groups: tuple[str, ...]) -> None:
@@ -80,7 +83,7 @@ async def ends_of(target: Target) -> Mapping[int, int]:
 
 async def committed_by(target: Target, group: str) -> Mapping[int, int]:
     """Partition of the topic → the offset up to which the group has read it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=target.kafka)
+    admin = AIOKafkaAdminClient(**target.kafka.client)
     try:
         await admin.start()
         found = await admin.list_consumer_group_offsets(group)

@@ -11,7 +11,9 @@ import pytest_asyncio
 
 from shop_stack import embedded
 from shop_stack.loops import in_own_loop
+from shop_stack.parts import create_users
 from shop_stack.ports import free_base
+from shop_stack.rights import LAB
 from tests.runbooks.drills.shop import SKU, Output, Shop, soon
 from tests.runbooks.pages import Page
 
@@ -97,6 +99,7 @@ async def shop(running_shop: Shop) -> Shop:
     for service in list(running_shop.altered):
         await running_shop.restart(service)
     in_own_loop(embedded.up(running_shop.stack))
+    in_own_loop(create_users(running_shop.stack, [LAB]))
     await running_shop.is_ready(seconds=90)
     body = {
         "sku": SKU,

@@ -20,8 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, topics_of
 from shop_stack import embedded, parts, paths, topics, venvs
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES
+from shop_stack.rights import LAB
 from shop_stack.target import Target
 from testkit import eventually
 from tests.runbooks.pages import ROOT, alert_rules
@@ -58,6 +60,11 @@ class Shop:
     target: Target
     altered: set[str] = field(default_factory=set)
     """Services that were started with settings or a fault of a drill."""
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """The login with which drills write foreign records and change topics."""
+        return self.stack.logins.of(LAB)
 
     def printed_here(self, command: str) -> str:
         """A command as it is printed, for this shop's ports and folder: pages are written for the default ones."""
@@ -140,7 +147,7 @@ class Shop:
         """A topic has the settings that are declared, and these. Kafka replaces all settings of a topic at once."""
         declared = next(one for one in topics.declared(paths.contracts()) if one.name == topic)
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={**declared.settings, **more})
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.target.kafka)
+        admin = AIOKafkaAdminClient(**self.kafka.client)
         await admin.start()
         try:
             await admin.alter_configs([resource])
@@ -153,7 +160,7 @@ class Shop:
 
     async def send(self, *events: Event) -> None:
         """Put foreign records on their topics, one after the other."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.target.kafka)
+        producer = AIOKafkaProducer(**self.kafka.client)
         await producer.start()
         try:
             for event in events:

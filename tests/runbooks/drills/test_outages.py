@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from shop_stack import kafka_users, rights, topics
 from shop_stack.ports import SERVICES
 from tests.runbooks.drills.conftest import Runbook
 from tests.runbooks.drills.shop import Shop, assert_said, soon
@@ -161,7 +162,7 @@ async def test_postgresql_accepts_connections_and_does_not_answer(runbook: Runbo
 
 @pytest.mark.runbook("kafka-down")
 async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Shop) -> None:
-    look, restart, lost = runbook.blocks
+    look, restart, refused, lost = runbook.blocks
     began = {service: len(shop.log(service)) for service in SERVICES}
     await shop.restart("analytics", SHOP_ROLE="worker")
     await shop.is_ready("analytics")
@@ -202,6 +203,23 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
     assert ready.json["status"] == "ready"
     await shop.restart("analytics")
     await shop.is_ready()
+
+    runbook.says("**If Kafka refuses a service.**", "The service waits.")
+    reading = rights.service_rights("analytics", topics.entries(shop.target.contracts))
+    login = shop.stack.logins.of("analytics")
+    kept = [right for right in reading if right.name != "orders.order.v1"]
+    await kafka_users.ensure(shop.stack.logins.of(rights.STACK), [login], kept)
+    missing = "the Kafka user analytics lacks the right Read on the topic orders.order.v1"
+
+    async def says_what_is_missing() -> None:
+        _, body = await shop.readyz("analytics")
+        assert missing in body["checks"]["consumer"]
+
+    await soon(says_what_is_missing, 40)
+    tried, given = await runbook.run(refused)
+    assert "analytics may not do Read on the topic orders.order.v1" in " ".join(tried.text.split())
+    assert (tried.code, given.code) == (1, 0)
+    await shop.is_ready("analytics")
 
     runbook.says(
         "**If Kafka's data is lost.**", "`shop republish` prints the number of events that are sent again."

@@ -10,6 +10,9 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from shop_stack import kafka_users, rights, topics
+from shop_stack.parts import provision_kafka
+from shop_stack.rights import Operation, Resource, Right
 from tests.runbooks.drills.conftest import Runbook
 from tests.runbooks.drills.faults import DICE, ORDERS, discard_all, letters_of, no_new_rows, product
 from tests.runbooks.drills.faulty_service import BROKEN_KEY
@@ -192,12 +195,16 @@ async def a_topic_is_missing(runbook: Runbook, shop: Shop) -> None:
         f" VALUES (0, gen_random_uuid(), '{missing}', 'drill', 'inventory.drill.v1', now(), 'drill', '{{}}')",
     )
     row = await rows_aside(shop, lambda row: row["topic"] == missing)
-    runbook.says("| `DELAYED`, and `error` names the topic | make the topic,")
+    runbook.says("| `DELAYED`, and `error` names the topic | declare the topic in `contracts/topics.yaml`")
     assert row["state"] == "DELAYED"
     assert missing in row["error"]
-    admin = AIOKafkaAdminClient(bootstrap_servers=shop.target.kafka)
+    stack = shop.stack
+    admin = AIOKafkaAdminClient(**shop.kafka.client)
     await admin.start()
     await admin.create_topics([NewTopic(missing, 1, 1)])
+    granted = rights.service_rights("inventory", topics.entries(shop.target.contracts))
+    granted.append(Right("inventory", Resource.TOPIC, missing, Operation.WRITE))
+    await kafka_users.ensure(stack.logins.of(rights.STACK), [stack.logins.of("inventory")], granted)
 
     async def is_sent() -> None:
         assert await shop.metric("inventory", "chassis_outbox_set_aside", state="DELAYED") == 0
@@ -207,6 +214,7 @@ async def a_topic_is_missing(runbook: Runbook, shop: Shop) -> None:
     await shop.sql("inventory", f"DELETE FROM outbox WHERE topic = '{missing}'")
     await admin.delete_topics([missing])
     await admin.close()
+    await provision_kafka(stack)
 
 
 async def a_row_stops_the_relay(runbook: Runbook, shop: Shop, set_aside: str, send_again: str) -> None:

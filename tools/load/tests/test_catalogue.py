@@ -13,6 +13,7 @@ from shop_load import catalogue
 from shop_load.catalogue import CATALOGUE, Offer, ensure_catalogue
 from shop_load.client import LoadFailed
 from shop_observe.history import Request, read_histories
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
 
 
@@ -33,7 +34,7 @@ class Shop:
 
     def target(self, state: Path) -> Target:
         return Target(
-            "test", {"orders": self.url, "inventory": self.url}, {}, "", "", {}, state, state, state
+            "test", {"orders": self.url, "inventory": self.url}, {}, "", KafkaAccess(""), {}, state, state, state
         )
 
     async def _list(self, request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from shop_load.client import LoadFailed
 from shop_load.closed_loop import Customers, serve_customers
 from shop_load.plans import Run, Scenario, plan_run
 from shop_observe.history import History, Request, read_histories
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
 
@@ -37,7 +38,7 @@ async def shop_of(handle: Callable[[web.Request], Any], tmp_path: Path) -> Async
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     urls = dict.fromkeys(SERVICES, url)
     try:
-        yield Target("test", urls, {}, url, "", {}, tmp_path, tmp_path, tmp_path)
+        yield Target("test", urls, {}, url, KafkaAccess(""), {}, tmp_path, tmp_path, tmp_path)
     finally:
         await runner.cleanup()
 

@@ -28,6 +28,7 @@ from shop_observe.kafka_log import Entry, follow, read_log, to_entry
 from shop_observe.limited_codecs import MOST_INFLATED
 from shop_observe.raw_batches import RawRecord
 from shop_observe.topics import Topic, declared_topics
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
 
 from .batches import batch_of, with_checksum
@@ -234,9 +235,9 @@ def test_what_was_compressed_comes_out_as_it_was(data: bytes, codec: int) -> Non
     assert raw_batches.inflated(1, gzip.compress(data) + gzip.compress(b"more")) == data + b"more"
 
 
-async def test_a_batch_that_inflates_without_end_is_read_over(kafka: str, tmp_path: Path) -> None:
+async def test_a_batch_that_inflates_without_end_is_read_over(kafka: KafkaAccess, tmp_path: Path) -> None:
     topic = await own_topic(kafka)
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**kafka.client) as producer:
         await producer.send_and_wait(topic.name, b"1", b"first")
         for codec in CODECS:
             await send_raw(kafka, topic.name, bomb_of(codec))
@@ -247,13 +248,13 @@ async def test_a_batch_that_inflates_without_end_is_read_over(kafka: str, tmp_pa
     assert ["cannot be decompressed" in entry.fault for entry in bombs] == [True] * len(CODECS)
 
 
-async def test_what_the_client_library_cannot_read_is_read_over(kafka: str, tmp_path: Path) -> None:
+async def test_what_the_client_library_cannot_read_is_read_over(kafka: KafkaAccess, tmp_path: Path) -> None:
     """A header name that is not UTF-8 stands between two records."""
     topic = await own_topic(kafka)
     target = Target("test", {}, {}, "", kafka, {}, tmp_path, CONTRACTS, tmp_path)
     since = datetime.now(UTC)
     name = with_checksum(batch_of((b"k", b"v", [("zz", b"")])).replace(b"zz", b"\xff\xff"))
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+    async with AIOKafkaProducer(**kafka.client) as producer:
         await producer.send_and_wait(topic.name, b"1", b"first")
         await send_raw(kafka, topic.name, name)
         await producer.send_and_wait(topic.name, b"2", b"second")
@@ -271,10 +272,10 @@ async def test_what_the_client_library_cannot_read_is_read_over(kafka: str, tmp_
     assert followed == ["first", "k", "second"]
 
 
-async def own_topic(kafka: str) -> Topic:
+async def own_topic(kafka: KafkaAccess) -> Topic:
     """A topic that no other test reads."""
     name = f"foreign.{uuid.uuid4().hex}.v1"
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     try:
         await admin.create_topics([NewTopic(name, 1, 1)])
@@ -283,8 +284,8 @@ async def own_topic(kafka: str) -> Topic:
     return Topic(name, "orders", (), ("orders.order-placed.v1",), False)
 
 
-async def send_raw(kafka: str, topic: str, batch: bytes) -> None:
-    client = AIOKafkaClient(bootstrap_servers=kafka)
+async def send_raw(kafka: KafkaAccess, topic: str, batch: bytes) -> None:
+    client = AIOKafkaClient(**kafka.client)
     await client.bootstrap()
     await client.set_topics([topic])
     try:

@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from shop_observe import kafka_log
 from shop_observe.kafka_log import Entry, LogUnreadable, follow, read_log, whole_since
 from shop_observe.topics import Topic, declared_topics
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
 
 CONTRACTS = next(
@@ -25,21 +26,21 @@ CONTRACTS = next(
 ORDERS = [topic for topic in declared_topics(CONTRACTS) if topic.name == "orders.order.v1"]
 
 
-def target_at(kafka: str, folder: Path) -> Target:
+def target_at(kafka: KafkaAccess, folder: Path) -> Target:
     return Target("test", {}, {}, "", kafka, {}, folder, CONTRACTS, folder)
 
 
-async def send(kafka: str, key: str, *values: bytes, topic: str = "orders.order.v1") -> None:
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+async def send(kafka: KafkaAccess, key: str, *values: bytes, topic: str = "orders.order.v1") -> None:
+    async with AIOKafkaProducer(**kafka.client, acks="all") as producer:
         for value in values:
             headers = [("ce_id", str(uuid.uuid4()).encode()), ("ce_type", b"orders.order-placed.v1")]
             await producer.send_and_wait(topic, value, key.encode(), headers=headers)
 
 
-async def own_topic(kafka: str) -> Topic:
+async def own_topic(kafka: KafkaAccess) -> Topic:
     """A topic of this test alone: others delete records of the shared ones, as retention does."""
     name = f"own.{uuid.uuid4().hex}.v1"
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     await admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])
     await admin.close()
@@ -50,7 +51,7 @@ def of(entries: list[Entry], key: str) -> list[bytes]:
     return [entry.value for entry in entries if entry.key == key]
 
 
-async def test_everything_is_read_in_the_order_of_its_key(kafka: str, tmp_path: Path) -> None:
+async def test_everything_is_read_in_the_order_of_its_key(kafka: KafkaAccess, tmp_path: Path) -> None:
     key = str(uuid.uuid4())
     own = await own_topic(kafka)
     await send(kafka, key, b"1", b"2", b"not json \xff", topic=own.name)
@@ -59,7 +60,7 @@ async def test_everything_is_read_in_the_order_of_its_key(kafka: str, tmp_path: 
     assert log.remembers(datetime(2000, 1, 1, tzinfo=UTC))
 
 
-async def test_what_comes_later_is_followed(kafka: str, tmp_path: Path) -> None:
+async def test_what_comes_later_is_followed(kafka: KafkaAccess, tmp_path: Path) -> None:
     key, since = str(uuid.uuid4()), datetime.now(UTC)
     await send(kafka, key, b"before")
     found: list[bytes] = []
@@ -100,13 +101,13 @@ def test_a_truncated_topic_is_whole_since_the_latest_beginning_of_its_truncated_
 
 
 async def test_what_another_partition_still_has_is_no_sign_that_a_truncated_one_is_whole(
-    kafka: str, tmp_path: Path
+    kafka: KafkaAccess, tmp_path: Path
 ) -> None:
     own = await own_topic(kafka)
-    async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all") as producer:
+    async with AIOKafkaProducer(**kafka.client, acks="all") as producer:
         await producer.send_and_wait(own.name, b"left", b"key", partition=1, timestamp_ms=1_000)
         await producer.send_and_wait(own.name, b"deleted", b"key", partition=0, timestamp_ms=3_000)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     await admin.delete_records({TopicPartition(own.name, 0): RecordsToDelete(before_offset=1)})
     await admin.close()
@@ -149,10 +150,10 @@ async def test_a_kafka_that_falls_silent_is_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(kafka_log, "SILENT_SECONDS", 0.05)
     async with asyncio.timeout(30):
         with pytest.raises(LogUnreadable, match="is silent"):
-            await read_log(target_at("127.0.0.1:1", tmp_path), ORDERS)
+            await read_log(target_at(KafkaAccess("127.0.0.1:1"), tmp_path), ORDERS)
 
 
-async def test_a_topic_that_was_never_declared_is_named(kafka: str, tmp_path: Path) -> None:
+async def test_a_topic_that_was_never_declared_is_named(kafka: KafkaAccess, tmp_path: Path) -> None:
     missing = Topic("nobody.declared.this", "nobody", (), (), False)
     with pytest.raises(LogUnreadable, match="shop up"):
         await read_log(target_at(kafka, tmp_path), [missing])
@@ -160,4 +161,4 @@ async def test_a_topic_that_was_never_declared_is_named(kafka: str, tmp_path: Pa
 
 async def test_a_kafka_that_is_away_is_said_with_the_cure(tmp_path: Path) -> None:
     with pytest.raises(LogUnreadable, match="does not answer"):
-        await read_log(target_at("127.0.0.1:1", tmp_path), ORDERS)
+        await read_log(target_at(KafkaAccess("127.0.0.1:1"), tmp_path), ORDERS)

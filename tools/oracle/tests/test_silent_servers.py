@@ -17,6 +17,7 @@ from shop_oracle import databases, quiet
 from shop_oracle.errors import EvidenceMissing
 from shop_oracle.evidence import Evidence
 from shop_oracle.quiet import wait_for_rest
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
 from testkit.databases import MakeDatabase
 
@@ -38,7 +39,7 @@ async def silent(database: MakeDatabase) -> AsyncIterator[str]:
 
 
 async def test_a_wait_for_rest_ends_although_a_server_is_silent(
-    silent: str, kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    silent: str, kafka: KafkaAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quiet, "LOOK_SECONDS", 2.0)
     target = Target("test", {}, {}, "", kafka, {"orders": silent}, tmp_path, CONTRACTS, tmp_path)

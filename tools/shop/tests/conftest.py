@@ -16,6 +16,7 @@ from chassis.server import management_server_of
 from inventory.main import create_service
 from inventory.settings import Settings
 from shop.commands import dead_letters, outbox
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.ports import SERVICES, free_base, free_port
 from shop_stack.target import Target
 from testkit.databases import MakeDatabase, TestDatabase
@@ -65,7 +66,7 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
 def target(inventory: tuple[TestDatabase, str]) -> Target:
     """A shop of which inventory's management port alone answers."""
     nowhere = dict.fromkeys(SERVICES, "http://127.0.0.1:1")
-    return Target("test", nowhere, nowhere | {"inventory": inventory[1]}, "", "", {}, Path(), Path(), Path())
+    return Target("test", nowhere, nowhere | {"inventory": inventory[1]}, "", KafkaAccess(""), {}, Path(), Path(), Path())
 
 
 @pytest.fixture

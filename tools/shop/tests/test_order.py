@@ -17,6 +17,7 @@ from shop.commands import order
 from shop.commands.order import Wish, line_of, place_wish, wish_of
 from shop_observe.history import read_histories
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
 
 
@@ -36,7 +37,7 @@ class Orders:
 
     def target(self, state: Path) -> Target:
         return Target(
-            "test", dict.fromkeys(("orders", "inventory"), self.url), {}, "", "", {}, state, state, state
+            "test", dict.fromkeys(("orders", "inventory"), self.url), {}, "", KafkaAccess(""), {}, state, state, state
         )
 
 

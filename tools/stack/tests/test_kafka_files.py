@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
+from aiokafka.protocol.metadata import MetadataRequest
 
-from shop_stack import kafka
+from shop_stack import kafka, kafka_security, kafka_users, rights, topics
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.paths import cache_folder
 from shop_stack.ports import free_port
 from shop_stack.process import Daemon
+from shop_stack.rights import LAB, STACK
+from shop_stack.topics import Topic
+
+WITHOUT_LOGINS = {
+    "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "CLIENTS",
+}
+"""How an older release secured its listeners: not at all."""
 
 
 def one_filesystem_per_folder(file: Path, target: Path) -> Path:
@@ -52,7 +67,7 @@ async def test_a_broker_keeps_its_log_in_a_folder_of_any_name(
     monkeypatch.setenv("LC_ALL", locale)
     state = tmp_path / "é, ü\\n"
     daemon = Daemon("kafka", state)
-    broker = kafka.Broker(free_port(), free_port(), state / "kafka")
+    broker = kafka.Broker(free_port(), free_port(), state / "kafka", "secret")
     identities = set()
     for _ in range(2):
         await kafka.start(daemon, broker, cache_folder())
@@ -72,7 +87,7 @@ async def test_a_format_that_fails_removes_no_topic(tmp_path: Path, monkeypatch:
     segment.write_bytes(b"events")
     monkeypatch.setattr(kafka, "run", fails)
     monkeypatch.setattr(kafka, "classpath", no_jars)
-    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka")
+    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka", "secret")
     with pytest.raises(UserError, match="already formatted"):
         await kafka.start(Daemon("kafka", tmp_path), broker, tmp_path)
     assert segment.read_bytes() == b"events"
@@ -80,3 +95,59 @@ async def test_a_format_that_fails_removes_no_topic(tmp_path: Path, monkeypatch:
 
 async def no_jars(cache: Path) -> str:
     return ""
+
+
+async def test_a_broker_demands_a_login_on_each_listener_and_keeps_the_data_of_an_older_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = Daemon("kafka", tmp_path)
+    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka", "secret")
+    with monkeypatch.context() as older_release:
+        older_release.setattr(kafka_security, "properties", lambda _: WITHOUT_LOGINS)
+        await kafka.start(daemon, broker, cache_folder())
+    without_login = KafkaAccess(broker.bootstrap)
+    await topics.declare(without_login, [Topic("kept.v1", 1, {"cleanup.policy": "delete"})])
+    async with AIOKafkaProducer(**without_login.client, acks="all") as producer:
+        await producer.send_and_wait("kept.v1", b"kept")
+    await daemon.stop()
+    try:
+        await kafka.start(daemon, broker, cache_folder())
+        logins = KafkaLogins(broker.bootstrap, {STACK: "secret", LAB: "lab-secret"})
+        await kafka_users.ensure(logins.of(STACK), [logins.of(LAB)], rights.lab_rights())
+        async with AIOKafkaConsumer(
+            "kept.v1", **logins.of(LAB).client, auto_offset_reset="earliest"
+        ) as consumer:
+            assert (await consumer.getone()).value == b"kept"
+        assert stat.S_IMODE((tmp_path / "kafka.properties").stat().st_mode) == 0o600
+        for port in (broker.port, broker.controller_port):
+            assert await answer_without_login(port) == "closes the connection"
+            assert await answer_to_wrong_password(port) == "refuses the login"
+    finally:
+        await daemon.kill()
+
+
+async def answer_without_login(port: int) -> str:
+    connection = await create_conn("127.0.0.1", port)
+    try:
+        await connection.send(MetadataRequest([], False))
+    except KafkaConnectionError:
+        return "closes the connection"
+    finally:
+        connection.close()
+    return "answers"
+
+
+async def answer_to_wrong_password(port: int) -> str:
+    try:
+        connection = await create_conn(
+            "127.0.0.1",
+            port,
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="PLAIN",
+            sasl_plain_username=STACK,
+            sasl_plain_password="wrong",
+        )
+    except SaslAuthenticationFailed:
+        return "refuses the login"
+    connection.close()
+    return "accepts the login"

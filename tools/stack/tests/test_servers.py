@@ -11,14 +11,20 @@ from typing import Any
 import pytest
 
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaLogins
 from shop_stack.postgres import Server
 from shop_stack.servers import ServersOnly, read_state, write_state
 
 SERVER = Server("127.0.0.1", 1, "secret")
+LOGINS = KafkaLogins("127.0.0.1:2", {"orders": "secret"})
 
 
 def facts(state: Path) -> dict[str, Any]:
-    return {"state": str(state), "kafka": "k", "postgres": {"host": "h", "port": 1, "password": "p"}}
+    return {
+        "state": str(state),
+        "kafka": {"bootstrap": "k", "passwords": {}},
+        "postgres": {"host": "h", "port": 1, "password": "p"},
+    }
 
 
 def test_a_test_stack_is_found_by_a_file_that_no_other_user_can_read(tmp_path: Path) -> None:
@@ -26,8 +32,8 @@ def test_a_test_stack_is_found_by_a_file_that_no_other_user_can_read(tmp_path: P
     file.write_text("{}")
     file.chmod(0o644)
     servers = ServersOnly(tmp_path / "shop-test-stack-1")
-    write_state(file, servers, SERVER, "127.0.0.1:2")
-    assert read_state(file) == (servers, SERVER, "127.0.0.1:2")
+    write_state(file, servers, SERVER, LOGINS)
+    assert read_state(file) == (servers, SERVER, LOGINS)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

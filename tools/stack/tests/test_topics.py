@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shop_stack import topics
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import PLAIN, SCRAM, KafkaAccess
 from shop_stack.topics import Topic
 from testkit import eventually
 
@@ -20,7 +21,7 @@ def topic(partitions: int = 2, retention: str = "60000", name: str | None = None
     return Topic(name or f"test.{uuid.uuid4().hex}", partitions, settings)
 
 
-async def becomes(kafka: str, name: str, partitions: int, retention: str) -> None:
+async def becomes(kafka: KafkaAccess, name: str, partitions: int, retention: str) -> None:
     """The broker comes to have the topic so; what its controller has written reaches it a little later."""
 
     async def agrees() -> None:
@@ -29,9 +30,9 @@ async def becomes(kafka: str, name: str, partitions: int, retention: str) -> Non
     await eventually(agrees)
 
 
-async def seen(kafka: str, name: str) -> tuple[int, str | None]:
+async def seen(kafka: KafkaAccess, name: str) -> tuple[int, str | None]:
     """Partitions and retention.ms of a topic, as far as the broker knows it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     try:
         (found,) = await admin.describe_topics([name])
@@ -43,14 +44,18 @@ async def seen(kafka: str, name: str) -> tuple[int, str | None]:
         await admin.close()
 
 
-async def test_a_topic_is_created_as_declared_and_declaring_it_again_changes_nothing(kafka: str) -> None:
+async def test_a_topic_is_created_as_declared_and_declaring_it_again_changes_nothing(
+    kafka: KafkaAccess,
+) -> None:
     wanted = topic()
     await topics.declare(kafka, [wanted])
     await topics.declare(kafka, [wanted])
     await becomes(kafka, wanted.name, 2, "60000")
 
 
-async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_partitions(kafka: str) -> None:
+async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_partitions(
+    kafka: KafkaAccess,
+) -> None:
     first = topic()
     await topics.declare(kafka, [first])
     await topics.declare(kafka, [topic(partitions=5, retention="120000", name=first.name)])
@@ -61,7 +66,7 @@ async def test_a_topic_gets_more_partitions_and_other_settings_but_never_fewer_p
 
 async def test_a_broker_that_does_not_answer_is_one_sentence_with_the_cure() -> None:
     with pytest.raises(UserError, match=r"could not be declared on 127\.0\.0\.1:1 .*shop logs kafka"):
-        await topics.declare("127.0.0.1:1", [topic()], patience=0.3)
+        await topics.declare(KafkaAccess("127.0.0.1:1"), [topic()], patience=0.3)
 
 
 def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: Path) -> None:
@@ -70,3 +75,29 @@ def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: 
     (tmp_path / "topics.yaml").write_text("topics:\n  - name: a.b.v1\n")
     with pytest.raises(UserError, match="does not declare topics as it should .*: correct it"):
         topics.declared(tmp_path)
+
+
+PASSWORDS = {"ORDERS_KAFKA_PASSWORD": "of-orders", "ORACLE_KAFKA_PASSWORD": "of-oracle"}
+SUPER_USER = KafkaAccess("kafka:9092", "topics", "of-topics", PLAIN, Path("/run/kafka/ca.crt"))
+
+
+def test_users_log_in_by_scram_with_their_own_passwords_and_the_ca_of_the_super_user() -> None:
+    assert topics.users_of(SUPER_USER, ["orders"], PASSWORDS) == [
+        KafkaAccess("kafka:9092", "orders", "of-orders", SCRAM, Path("/run/kafka/ca.crt")),
+        KafkaAccess("kafka:9092", "oracle", "of-oracle", SCRAM, Path("/run/kafka/ca.crt")),
+    ]
+
+
+@pytest.mark.parametrize("optional", ["keda", "lab"])
+def test_keda_and_the_lab_are_users_only_where_they_have_a_password(optional: str) -> None:
+    variables = {**PASSWORDS, f"{optional.upper()}_KAFKA_PASSWORD": "given"}
+    names = [user.username for user in topics.users_of(SUPER_USER, ["orders"], variables)]
+    assert names == ["orders", "oracle", optional]
+
+
+@pytest.mark.parametrize("missing", ["orders", "oracle"])
+def test_a_missing_password_is_named(missing: str) -> None:
+    variable = f"{missing.upper()}_KAFKA_PASSWORD"
+    variables = {name: value for name, value in PASSWORDS.items() if name != variable}
+    with pytest.raises(UserError, match=variable):
+        topics.users_of(SUPER_USER, ["orders"], variables)

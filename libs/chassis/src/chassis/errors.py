@@ -39,6 +39,10 @@ class KafkaUnavailable(Unavailable):
     dependency = KAFKA
 
 
+class KafkaRefused(KafkaUnavailable):
+    """Kafka answers, and refuses the login or an operation. The message names the user and the right that it lacks."""
+
+
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     Unavailable,
     OSError,
@@ -74,6 +78,11 @@ def is_unavailable(error: BaseException) -> bool:
     if is_refused_value and not isinstance(error, asyncpg.ClientConfigurationError):
         return False
     return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason of a wait in a few words, for `/readyz`: the name of the error, or a refusal in full."""
+    return str(error) if isinstance(error, KafkaRefused) else type(error.__cause__ or error).__name__
 
 
 def dependency_of(error: BaseException) -> str:

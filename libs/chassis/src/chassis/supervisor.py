@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from chassis.backoff import Backoff
-from chassis.errors import UNKNOWN, dependency_of, is_unavailable
+from chassis.errors import UNKNOWN, dependency_of, is_unavailable, reason_of
 from chassis.observability.outages import OUTAGES
 from chassis.observability.status import TaskStatus
 
@@ -53,7 +53,7 @@ async def supervise(
                     log.warning("task.waiting", task=name, error=repr(error), retry_in=round(pause, 2))
                 else:
                     OUTAGES.failed(dependency, name, error)
-                status.set(f"waits for {dependency}: {type(error.__cause__ or error).__name__}")
+                status.set(f"waits for {dependency}: {reason_of(error)}")
             else:
                 log.error("task.failed", task=name, retry_in=round(pause, 2), exc_info=error)
                 status.set(f"failed: {type(error).__name__}")

@@ -1,12 +1,15 @@
 """A pytest plugin: real PostgreSQL and real Kafka for tests.
 
-Three fixtures:
+Four fixtures:
 
 - `database`: `await database("orders")` gives a fresh, migrated database of that
   service with its two roles, dropped when the test ends.
-- `kafka`: the bootstrap servers of a broker that has every topic of
-  contracts/topics.yaml. It is shared, so tests use keys and groups of their own.
-- `test_stack`: what the other two stand on.
+- `kafka`: the login of the tests themselves at a broker that has every topic of
+  contracts/topics.yaml. It may write to every topic and create topics. The broker
+  is shared, so tests use keys and groups of their own.
+- `logins`: the logins of the services at the same broker, with the rights that the
+  contract gives them: `logins.of("orders")`.
+- `test_stack`: what the others stand on.
 
 The two servers are one of these:
 
@@ -25,7 +28,9 @@ import pytest_asyncio
 from aiokafka.consumer import fetcher
 
 from shop_stack import paths
+from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.postgres import Server
+from shop_stack.rights import LAB
 from testkit.databases import MakeDatabase, TestDatabase, clone
 from testkit.servers import Servers, chosen_servers
 
@@ -46,9 +51,15 @@ def test_stack() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def kafka(test_stack: Servers) -> str:
-    """Bootstrap servers of a broker with every declared topic."""
-    return test_stack.kafka
+def logins(test_stack: Servers) -> KafkaLogins:
+    """The logins of all principals at a broker with every declared topic."""
+    return test_stack.logins
+
+
+@pytest.fixture(scope="session")
+def kafka(logins: KafkaLogins) -> KafkaAccess:
+    """The login of the tests themselves, which may write to every topic and create topics."""
+    return logins.of(LAB)
 
 
 @pytest.fixture(scope="session")

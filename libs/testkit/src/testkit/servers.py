@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from shop_stack import paths, topics
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaLogins
 from shop_stack.loops import in_own_loop
 from shop_stack.postgres import Server
-from shop_stack.servers import ServersOnly, read_state
+from shop_stack.servers import ServersOnly, provision_kafka, read_state
 
 
 class Servers(Protocol):
@@ -23,8 +23,8 @@ class Servers(Protocol):
         """The PostgreSQL server, with a superuser."""
 
     @property
-    def kafka(self) -> str:
-        """Bootstrap servers; topics are declared."""
+    def logins(self) -> KafkaLogins:
+        """The logins of the broker. Topics, users and rights are as the contract declares them."""
 
     def close(self) -> None:
         """Stop what was started for these tests."""
@@ -34,16 +34,16 @@ class SharedStack:
     """A stack that was started before this test run, and goes on after it."""
 
     def __init__(self, file: Path) -> None:
-        _, self._server, self._bootstrap = read_state(file)
+        _, self._server, self._logins = read_state(file)
 
     @property
     def server(self) -> Server:
         return self._server
 
     @cached_property
-    def kafka(self) -> str:
-        in_own_loop(topics.declare(self._bootstrap, topics.declared(paths.contracts())))
-        return self._bootstrap
+    def logins(self) -> KafkaLogins:
+        in_own_loop(provision_kafka(self._logins))
+        return self._logins
 
     def close(self) -> None:
         """Nothing was started."""
@@ -61,10 +61,10 @@ class EmbeddedStack:
         return in_own_loop(self._servers.start_postgres())
 
     @cached_property
-    def kafka(self) -> str:
-        bootstrap = in_own_loop(self._servers.start_kafka())
-        in_own_loop(topics.declare(bootstrap, topics.declared(paths.contracts())))
-        return bootstrap
+    def logins(self) -> KafkaLogins:
+        logins = in_own_loop(self._servers.start_kafka())
+        in_own_loop(provision_kafka(logins))
+        return logins
 
     def close(self) -> None:
         in_own_loop(self._servers.stop())

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from analytics import handlers, jobs
 from analytics.jobs import MODELS, rebuild
 from chassis.events import Cause, encode, new_id
+from shop_stack.kafka_access import KafkaAccess
 from testkit import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
@@ -23,7 +24,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-async def history(ledger: Any, story: Any, kafka: str) -> list[Any]:
+async def history(ledger: Any, story: Any, kafka: KafkaAccess) -> list[Any]:
     """A few orders and a product, on the topics and in the active generation."""
     told = [event for ending in ENDINGS for event in story.order(ending)]
     told += story.product(f"sku-{new_id()}", "Mug", "Blue mug")
@@ -33,9 +34,9 @@ async def history(ledger: Any, story: Any, kafka: str) -> list[Any]:
 
 
 @pytest.fixture
-async def in_twenty_batches(history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def in_twenty_batches(history: list[Any], kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rebuild in some twenty batches, however much other tests have left on the topics."""
-    consumer = AIOKafkaConsumer(*jobs.TOPICS, bootstrap_servers=kafka, group_id=None)
+    consumer = AIOKafkaConsumer(*jobs.TOPICS, **kafka.client, group_id=None)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(list(consumer.assignment()))
@@ -44,8 +45,8 @@ async def in_twenty_batches(history: list[Any], kafka: str, monkeypatch: pytest.
     monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 1 + sum(ends.values()) // 20)
 
 
-async def publish(kafka: str, events: Sequence[Any]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+async def publish(kafka: KafkaAccess, events: Sequence[Any]) -> None:
+    producer = AIOKafkaProducer(**kafka.client)
     await producer.start()
     try:
         for type_, key, data in events:
@@ -76,12 +77,12 @@ async def state(ledger: Any, generation: int) -> str:
 
 
 async def test_a_rebuild_gives_the_same_tables_and_clears_the_old_ones(
-    ledger: Any, history: list[Any], kafka: str
+    ledger: Any, history: list[Any], kafka: KafkaAccess
 ) -> None:
     expected = (await ledger.orders(1), await ledger.products(1))
     assert len(expected[0]) == len(ENDINGS)
     generation = await open_rebuild(ledger)
-    assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert await rebuild(kafka.client, ledger.database) == 1
     await same_as(ledger, generation, history, expected)
     assert await ledger.orders(1) == {}
     assert await ledger.products(1) == {}
@@ -94,9 +95,11 @@ async def test_without_an_open_rebuild_the_job_asks_once_and_rests(ledger: Any) 
     assert len(sent) == 1
 
 
-async def test_progress_can_be_read_and_ends_complete(ledger: Any, history: list[Any], kafka: str) -> None:
+async def test_progress_can_be_read_and_ends_complete(
+    ledger: Any, history: list[Any], kafka: KafkaAccess
+) -> None:
     generation = await open_rebuild(ledger)
-    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    await rebuild(kafka.client, ledger.database)
     async with ledger.database.reading() as connection:
         done = await handlers.read_rebuild(connection, generation)
     assert done.messages_total is not None
@@ -105,7 +108,7 @@ async def test_progress_can_be_read_and_ends_complete(ledger: Any, history: list
 
 
 async def test_a_rebuild_that_was_killed_goes_on_where_it_was(
-    ledger: Any, history: list[Any], kafka: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, history: list[Any], kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = (await ledger.orders(1), await ledger.products(1))
     monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 10)
@@ -123,30 +126,30 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     with monkeypatch.context() as life:
         life.setattr(handlers, "save_progress", killed_in_the_third)
         with pytest.raises(Killed):
-            await rebuild({"bootstrap_servers": kafka}, ledger.database)
+            await rebuild(kafka.client, ledger.database)
     async with ledger.database.reading() as connection:
         left = await handlers.read_rebuild(connection, generation)
     assert 0 < left.messages_read < (left.messages_total or 0)
     assert await state(ledger, generation) == "BUILDING"
 
     monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 2_000)
-    assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert await rebuild(kafka.client, ledger.database) == 1
     await same_as(ledger, generation, history, expected)
 
 
 async def test_one_that_was_killed_before_clearing_away_is_cleared_away_later(
-    ledger: Any, history: list[Any], kafka: str
+    ledger: Any, history: list[Any], kafka: KafkaAccess
 ) -> None:
     await open_rebuild(ledger)
     async with ledger.database.transaction() as tx:
         await handlers.activate_rebuild(tx, 2)
-    assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert await rebuild(kafka.client, ledger.database) == 1
     assert await ledger.orders(1) == {}
-    assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 0
+    assert await rebuild(kafka.client, ledger.database) == 0
 
 
 async def test_positions_of_a_topic_that_was_lost_are_not_trusted(
-    ledger: Any, history: list[Any], kafka: str
+    ledger: Any, history: list[Any], kafka: KafkaAccess
 ) -> None:
     expected = (await ledger.orders(1), await ledger.products(1))
     generation = await open_rebuild(ledger)
@@ -156,17 +159,17 @@ async def test_positions_of_a_topic_that_was_lost_are_not_trusted(
             text("UPDATE projection_state SET positions = CAST(:p AS jsonb) WHERE generation = 2"),
             {"p": json.dumps(positions)},
         )
-    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    await rebuild(kafka.client, ledger.database)
     await same_as(ledger, generation, history, expected)
 
 
 async def test_live_events_during_a_rebuild_are_in_the_new_tables(
-    ledger: Any, story: Any, history: list[Any], kafka: str, in_twenty_batches: None
+    ledger: Any, story: Any, history: list[Any], kafka: KafkaAccess, in_twenty_batches: None
 ) -> None:
     generation = await open_rebuild(ledger)
     later = [story.order(ending) for ending in ENDINGS * 4]
     live = [ledger.project_each(saga) for saga in later]
-    await asyncio.gather(rebuild({"bootstrap_servers": kafka}, ledger.database), *live)
+    await asyncio.gather(rebuild(kafka.client, ledger.database), *live)
     rows = await ledger.orders(generation)
     keys = {key for saga in later for _, key, _ in saga} | {key for _, key, _ in history}
     orders = {key for key in keys if not key.startswith("sku-")}
@@ -174,10 +177,10 @@ async def test_live_events_during_a_rebuild_are_in_the_new_tables(
 
 
 async def test_reports_never_see_half_of_a_rebuild(
-    ledger: Any, history: list[Any], kafka: str, in_twenty_batches: None
+    ledger: Any, history: list[Any], kafka: KafkaAccess, in_twenty_batches: None
 ) -> None:
     await open_rebuild(ledger)
-    rebuilding = asyncio.create_task(rebuild({"bootstrap_servers": kafka}, ledger.database))
+    rebuilding = asyncio.create_task(rebuild(kafka.client, ledger.database))
     seen = set()
     while not rebuilding.done():
         async with ledger.database.reading() as connection:
@@ -189,22 +192,22 @@ async def test_reports_never_see_half_of_a_rebuild(
 
 
 async def test_what_nobody_can_read_is_skipped_and_counted(
-    ledger: Any, history: list[Any], kafka: str
+    ledger: Any, history: list[Any], kafka: KafkaAccess
 ) -> None:
     expected = (await ledger.orders(1), await ledger.products(1))
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    producer = AIOKafkaProducer(**kafka.client)
     await producer.start()
     await producer.send_and_wait("orders.order.v1", b"not JSON at all", key=str(new_id()).encode())
     await producer.stop()
     await publish(kafka, [("orders.order-placed.v1", str(new_id()), {"no": "fields"})])
     generation = await open_rebuild(ledger)
-    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    await rebuild(kafka.client, ledger.database)
     await same_as(ledger, generation, history, expected)
     async with ledger.database.reading() as connection:
         assert (await handlers.read_rebuild(connection, generation)).messages_skipped >= 2
 
 
-async def test_of_two_replicas_one_rebuilds(ledger: Any, history: list[Any], kafka: str) -> None:
+async def test_of_two_replicas_one_rebuilds(ledger: Any, history: list[Any], kafka: KafkaAccess) -> None:
     await open_rebuild(ledger)
-    done = await asyncio.gather(*(rebuild({"bootstrap_servers": kafka}, ledger.database) for _ in range(2)))
+    done = await asyncio.gather(*(rebuild(kafka.client, ledger.database) for _ in range(2)))
     assert sorted(done) == [0, 1]

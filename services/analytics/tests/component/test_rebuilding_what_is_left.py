@@ -19,6 +19,7 @@ from analytics.jobs import MODELS, rebuild
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import Cause, RawMessage, encode, new_id
 from chassis.inbox import Inbox, Subscriptions, WholeBatch
+from shop_stack.kafka_access import KafkaAccess
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 SEVEN_DAYS = [topic for topic in jobs.TOPICS if topic != "inventory.product.v1"]
@@ -39,8 +40,8 @@ def message(told: Any) -> RawMessage:
     return RawMessage(topic, (0, 0), key.encode(), json.dumps(data).encode(), headers)
 
 
-async def publish(kafka: str, messages: Sequence[RawMessage]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+async def publish(kafka: KafkaAccess, messages: Sequence[RawMessage]) -> None:
+    producer = AIOKafkaProducer(**kafka.client)
     await producer.start()
     try:
         for sent in messages:
@@ -49,10 +50,10 @@ async def publish(kafka: str, messages: Sequence[RawMessage]) -> None:
         await producer.stop()
 
 
-async def retention_comes(kafka: str, topics: Sequence[str]) -> None:
+async def retention_comes(kafka: KafkaAccess, topics: Sequence[str]) -> None:
     """Delete every record of some topics, as retention does: offsets go on."""
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=kafka, group_id=None)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    consumer = AIOKafkaConsumer(*topics, **kafka.client, group_id=None)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await consumer.start()
     await admin.start()
     try:
@@ -80,10 +81,10 @@ async def found(ledger: Any, generation: int) -> Any:
         return await handlers.read_rebuild(connection, generation)
 
 
-async def rebuilt(ledger: Any, kafka: str) -> Any:
+async def rebuilt(ledger: Any, kafka: KafkaAccess) -> Any:
     """The generation that a rebuild made."""
     generation = await open_rebuild(ledger)
-    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+    await rebuild(kafka.client, ledger.database)
     return await found(ledger, generation)
 
 
@@ -91,7 +92,7 @@ async def reports(http: httpx.AsyncClient) -> dict[str, Any]:
     return {name: (await http.get(f"/reports/{name}")).json() for name in REPORTS}
 
 
-async def told_history(ledger: Any, story: Any, kafka: str) -> list[Any]:
+async def told_history(ledger: Any, story: Any, kafka: KafkaAccess) -> list[Any]:
     """Orders of all endings and a product, on the topics and in the active generation."""
     told = [event for ending in ENDINGS for event in story.order(ending)]
     told += story.product(f"sku-{new_id()}", "Mug", "Blue mug")
@@ -149,7 +150,7 @@ async def rows_of(ledger: Any, generation: int, keys: set[str]) -> Any:
     ],
 )
 async def test_what_the_topics_still_tell_wins_over_what_the_old_tables_say(
-    ledger: Any, story: Any, kafka: str, changes: list[str]
+    ledger: Any, story: Any, kafka: KafkaAccess, changes: list[str]
 ) -> None:
     told = await told_history(ledger, story, kafka)
     keys = {key for _, key, _ in told}
@@ -161,7 +162,7 @@ async def test_what_the_topics_still_tell_wins_over_what_the_old_tables_say(
 
 
 async def test_what_retention_has_deleted_is_kept(
-    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient
+    ledger: Any, story: Any, kafka: KafkaAccess, http: httpx.AsyncClient
 ) -> None:
     """All records that other tests published go too: the reports are of this test's orders alone."""
     for _ in range(10):
@@ -178,7 +179,9 @@ async def test_what_retention_has_deleted_is_kept(
     assert before["revenue"]["currencies"][0]["confirmed_orders"] == 10
 
 
-async def test_of_an_order_that_is_told_in_part_the_rest_is_kept(ledger: Any, story: Any, kafka: str) -> None:
+async def test_of_an_order_that_is_told_in_part_the_rest_is_kept(
+    ledger: Any, story: Any, kafka: KafkaAccess
+) -> None:
     """Its first events are gone, its last are there, and of one topic all are."""
     placed, reserved, captured, *later = story.order("confirmed")
     await publish(kafka, [message(told) for told in (placed, reserved)])
@@ -218,7 +221,7 @@ async def test_a_topic_that_is_whole_is_trusted_and_one_that_is_not_is_joined(
 
 
 async def test_carrying_over_goes_row_by_row_and_may_start_again(
-    ledger: Any, story: Any, monkeypatch: pytest.MonkeyPatch, kafka: str
+    ledger: Any, story: Any, monkeypatch: pytest.MonkeyPatch, kafka: KafkaAccess
 ) -> None:
     monkeypatch.setattr(jobs, "ROWS_AT_ONCE", 3)
     for ending in ENDINGS * 2:
@@ -237,14 +240,14 @@ async def test_carrying_over_goes_row_by_row_and_may_start_again(
     with monkeypatch.context() as life:
         life.setattr(handlers, "carry_over", killed_in_the_third)
         with pytest.raises(Killed):
-            await rebuild({"bootstrap_servers": kafka}, ledger.database)
-    await rebuild({"bootstrap_servers": kafka}, ledger.database)
+            await rebuild(kafka.client, ledger.database)
+    await rebuild(kafka.client, ledger.database)
     rebuilt_rows = await ledger.orders(generation)
     assert {order_id: rebuilt_rows[order_id] for order_id in facts} == facts
 
 
 async def test_an_event_that_the_columns_cannot_hold_is_skipped_and_counted(
-    ledger: Any, story: Any, kafka: str
+    ledger: Any, story: Any, kafka: KafkaAccess
 ) -> None:
     before = (await rebuilt(ledger, kafka)).messages_skipped
     (type_, key, data) = story.product(f"sku-{new_id()}", "Mug", "Blue mug")[1]
@@ -254,7 +257,7 @@ async def test_an_event_that_the_columns_cannot_hold_is_skipped_and_counted(
 
 
 async def test_an_event_that_only_the_database_refuses_is_skipped_and_costs_no_other(
-    ledger: Any, story: Any, kafka: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, story: Any, kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model may be too lenient: what PostgreSQL refuses is found among the events of its batch."""
 
@@ -284,7 +287,7 @@ async def test_a_live_event_that_the_columns_cannot_hold_is_a_dead_letter_at_onc
 
 
 async def test_what_was_discarded_does_not_come_back(
-    ledger: Any, story: Any, kafka: str, operator: httpx.AsyncClient
+    ledger: Any, story: Any, kafka: KafkaAccess, operator: httpx.AsyncClient
 ) -> None:
     """It failed while it was consumed, and an operator gave it up."""
     placed, *_, confirmed, _, _ = story.order("confirmed")
@@ -324,7 +327,7 @@ async def test_only_a_rebuild_that_is_building_can_be_cancelled(
 
 
 async def test_a_rebuild_whose_worker_was_killed_can_be_cancelled(
-    ledger: Any, story: Any, kafka: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, story: Any, kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = await told_history(ledger, story, kafka)
     expected = await ledger.orders(1)
@@ -336,7 +339,7 @@ async def test_a_rebuild_whose_worker_was_killed_can_be_cancelled(
     with monkeypatch.context() as life:
         life.setattr(handlers, "activate_rebuild", killed)
         with pytest.raises(Killed):
-            await rebuild({"bootstrap_servers": kafka}, ledger.database)
+            await rebuild(kafka.client, ledger.database)
     assert len(await ledger.orders(generation)) >= len(ENDINGS)
     await cancel(ledger, generation)
     assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 1
@@ -348,7 +351,12 @@ async def test_a_rebuild_whose_worker_was_killed_can_be_cancelled(
 
 @pytest.mark.parametrize("step", ["save_progress", "carry_over", "activate_rebuild"])
 async def test_a_rebuild_that_is_cancelled_under_way_ends_and_changes_no_report(
-    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, step: str
+    ledger: Any,
+    story: Any,
+    kafka: KafkaAccess,
+    http: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
 ) -> None:
     await told_history(ledger, story, kafka)
     before = await reports(http)
@@ -362,7 +370,7 @@ async def test_a_rebuild_that_is_cancelled_under_way_ends_and_changes_no_report(
 
     monkeypatch.setattr(handlers, step, cancelled_first)
     async with asyncio.timeout(30):
-        assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+        assert await rebuild(kafka.client, ledger.database) == 1
     assert (await found(ledger, generation)).state is GenerationState.CANCELLED
     assert await ledger.orders(generation) == {}
     assert await reports(http) == before
@@ -388,7 +396,7 @@ async def test_what_a_slow_writer_leaves_in_a_cancelled_generation_is_removed(
 
 
 async def test_a_rebuild_that_waits_for_records_that_never_come_can_be_cancelled(
-    ledger: Any, story: Any, kafka: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, story: Any, kafka: KafkaAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A topic was created again, with fewer records than it had when the rebuild began."""
     await told_history(ledger, story, kafka)
@@ -400,12 +408,12 @@ async def test_a_rebuild_that_waits_for_records_that_never_come_can_be_cancelled
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing)
     async with asyncio.timeout(30):
-        assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+        assert await rebuild(kafka.client, ledger.database) == 1
     assert (await found(ledger, generation)).state is GenerationState.CANCELLED
 
 
 async def test_no_statement_deletes_a_whole_generation(
-    ledger: Any, story: Any, kafka: str, owner: Any, monkeypatch: pytest.MonkeyPatch
+    ledger: Any, story: Any, kafka: KafkaAccess, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The statements of a job have a time limit, and a generation has as many rows as the shop has had orders."""
     most = 3
@@ -433,7 +441,7 @@ async def test_no_statement_deletes_a_whole_generation(
     await open_rebuild(ledger)
     async with ledger.database.transaction() as tx:
         await handlers.activate_rebuild(tx, 2)
-    assert await rebuild({"bootstrap_servers": kafka}, ledger.database) == 1
+    assert await rebuild(kafka.client, ledger.database) == 1
     assert await rows_left(ledger, 1) == 0
     assert (await found(ledger, 1)).state is GenerationState.REMOVED
 
@@ -481,7 +489,7 @@ def on_another_topic(sent: RawMessage) -> RawMessage:
 @pytest.mark.parametrize("is_discarded", [False, True])
 @pytest.mark.parametrize("retell", [without_a_key, with_another_value, on_another_topic])
 async def test_a_dead_letter_leaves_out_no_record_but_its_own(
-    ledger: Any, story: Any, kafka: str, operator: httpx.AsyncClient, retell: Retold, is_discarded: bool
+    ledger: Any, story: Any, kafka: KafkaAccess, operator: httpx.AsyncClient, retell: Retold, is_discarded: bool
 ) -> None:
     """A producer repeats a handled event in a form that is no event, under the same id."""
     inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
@@ -502,7 +510,7 @@ async def test_a_dead_letter_leaves_out_no_record_but_its_own(
 
 
 async def test_an_event_that_was_redriven_is_in_a_rebuild_although_a_second_letter_of_it_was_discarded(
-    ledger: Any, story: Any, kafka: str, operator: httpx.AsyncClient
+    ledger: Any, story: Any, kafka: KafkaAccess, operator: httpx.AsyncClient
 ) -> None:
     """A republication sent it again while its first letter held its key."""
     inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
@@ -522,7 +530,9 @@ async def test_an_event_that_was_redriven_is_in_a_rebuild_although_a_second_lett
     assert (await rows_of(ledger, generation.generation, {order_of(placed)}))[0] == expected
 
 
-async def test_a_record_on_a_topic_of_another_type_is_not_joined(ledger: Any, story: Any, kafka: str) -> None:
+async def test_a_record_on_a_topic_of_another_type_is_not_joined(
+    ledger: Any, story: Any, kafka: KafkaAccess
+) -> None:
     """The live consumer makes a dead letter of it."""
     stray = on_another_topic(message(story.order("pending")[0]))
     headers = dict(stray.headers) | {"ce_source": b"/notifications"}

@@ -7,13 +7,22 @@ from typing import Any
 
 from shop_stack import parts, paths, venvs
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.process import run
 
 
-async def run_probe(name: str, **settings: object) -> dict[str, Any]:
-    """Run the probe `name` with these settings. Returns its result. Raises UserError if it fails."""
+async def run_probe(name: str, kafka: KafkaAccess, **settings: object) -> dict[str, Any]:
+    """Run the probe `name` with this login at Kafka and these settings. Returns its result.
+
+    Raises UserError if it fails.
+    """
     python = venvs.service("orders").python
-    environment = parts.child_environment({"PYTHONPATH": str(paths.repository() / "tools" / "lab" / "src")})
+    environment = parts.child_environment(
+        {
+            "PYTHONPATH": str(paths.repository() / "tools" / "lab" / "src"),
+            "PROBE_KAFKA": json.dumps(kafka.client),
+        }
+    )
     code, output = await run(
         [str(python), "-m", f"shop_lab.probes.{name}", json.dumps(settings)], env=environment
     )

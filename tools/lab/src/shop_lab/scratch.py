@@ -52,7 +52,7 @@ async def topic(testbed: Testbed, name: str) -> str:
     """Create a topic for one measurement. Returns its full name."""
     whole = f"bench.{name}-{time.time_ns()}"
     settings = {"cleanup.policy": "delete", "retention.ms": "3600000"}
-    await topics.declare(testbed.target.kafka, [Topic(whole, PARTITIONS, settings)])
+    await topics.declare(testbed.kafka, [Topic(whole, PARTITIONS, settings)])
     return whole
 
 
@@ -69,11 +69,11 @@ async def repartition(testbed: Testbed, partitions: int | None) -> None:
     async with testbed.without_services():
         # A static member that returns within its session timeout would get its old partitions, and no new ones.
         await asyncio.sleep(SETTLING)
-        admin = AIOKafkaAdminClient(bootstrap_servers=testbed.target.kafka)
+        admin = AIOKafkaAdminClient(**testbed.kafka.client)
         await admin.start()
         await admin.delete_topics(list(ORDER_TOPICS))
         await _becomes(admin, {})
-        await topics.declare(testbed.target.kafka, copies)
+        await topics.declare(testbed.kafka, copies)
         await _becomes(admin, {topic.name: topic.partitions for topic in copies})
         await admin.close()
 

@@ -20,8 +20,10 @@ from shop_load.open_loop import SKUS
 from shop_load.plans import Product
 from shop_observe.history import History
 from shop_stack import embedded, paths
-from shop_stack.parts import POSTGRES, Stack
+from shop_stack.kafka_access import KafkaAccess
+from shop_stack.parts import POSTGRES, Stack, create_users
 from shop_stack.ports import base_from_environment
+from shop_stack.rights import LAB
 from shop_stack.target import Target
 
 PORTS_ABOVE = 200
@@ -41,6 +43,11 @@ class Testbed:
     target: Target
     replicas: list[Replica] = field(default_factory=list)
     """The processes that run in addition to the stack's own."""
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """The login of the lab, which may write any record to any topic."""
+        return self.stack.logins.of(LAB)
 
     @property
     def orders_ports(self) -> list[int]:
@@ -110,6 +117,7 @@ async def fresh_testbed(
     try:
         await _remember_commit_times(stack, report)
         target = await embedded.up(stack, report)
+        await create_users(stack, [LAB])
         await _list_products(target)
         yield Testbed(stack, target)
     finally:

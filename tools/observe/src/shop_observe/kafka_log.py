@@ -141,7 +141,7 @@ async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafk
     """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable."""
     places = await partitions_of(target, topics)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=target.kafka,
+        **target.kafka.client,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -158,7 +158,7 @@ async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafk
 
 async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPartition]:
     """Every partition that the topics have now. Raises LogUnreadable if Kafka is unavailable or lacks a topic."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=target.kafka)
+    admin = AIOKafkaAdminClient(**target.kafka.client)
     try:
         await admin.start()
         described = await admin.describe_topics(list(topics))
@@ -276,7 +276,7 @@ class Tail:
     async def _read_by_hand(self) -> list[Any]:
         """One fetch of each partition. The library may have dropped records that it read before the error."""
         records: list[Any] = []
-        client = AIOKafkaClient(bootstrap_servers=self._target.kafka)
+        client = AIOKafkaClient(**self._target.kafka.client)
         try:
             await client.bootstrap()
             await client.set_topics({place.topic for place in self.positions})

@@ -107,7 +107,7 @@ class Watch:
         self._consumer = await self._stack.enter_async_context(
             reader(self._target, [topic.name for topic in self._topics])
         )
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._target.kafka)
+        self._admin = AIOKafkaAdminClient(**self._target.kafka.client)
         self._stack.push_async_callback(self._admin.close)
         await self._admin.start()
 

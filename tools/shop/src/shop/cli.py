@@ -24,6 +24,7 @@ from shop.commands.down import down
 from shop.commands.logs import logs
 from shop.commands.order import order
 from shop.commands.restart import restart
+from shop.commands.rights import rights_command
 from shop.commands.status import status
 from shop.commands.stop import stop
 from shop.commands.trace import trace
@@ -79,6 +80,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.command("rights")(rights_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(images.app, name="images")
 app.add_typer(new.app, name="new")

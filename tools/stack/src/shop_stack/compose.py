@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
+from shop_stack.rights import ORACLE
 from shop_stack.target import Target, TargetMissing
 
 HTTP_PORT, MANAGEMENT_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9000, 9092, 5432
 """The ports inside of the containers. Docker publishes each at a port of this machine."""
+CA_CERTIFICATE = "/run/kafka/ca.crt"
+"""The file inside of the containers with the certificate of the CA that signs the broker's."""
 START = "Start one with `docker compose up --build --wait`."
 
 
@@ -44,13 +48,14 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     # The history of an older shop must not be compared with the data of a new one.
     state = state / _age_of_data(config)
     _copy_spans(state / "spans")
+    kafka = _oracle_login(config, ports["kafka"][KAFKA_PORT], state)
     with mirrored_spans(state / "spans", partial(_copy_spans, state / "spans")):
         yield Target(
             name="compose",
             service_urls={name: f"http://{HOST}:{ports[name][HTTP_PORT]}" for name in SERVICES},
             management_urls={name: f"http://{HOST}:{ports[name][MANAGEMENT_PORT]}" for name in SERVICES},
             processor_url=f"http://{HOST}:{ports['processor'][HTTP_PORT]}",
-            kafka=f"{HOST}:{ports['kafka'][KAFKA_PORT]}",
+            kafka=kafka,
             database_urls={
                 name: _owner_url(config, name, ports["postgres"][POSTGRES_PORT]) for name in SERVICES
             },
@@ -77,6 +82,15 @@ def published_ports() -> dict[str, dict[int, int]]:
 def _owner_url(config: Mapping[str, Any], name: str, port: int) -> str:
     url: str = config["services"][f"{name}-migrations"]["environment"]["MIGRATION_DATABASE_URL"]
     return url.replace("@postgres:5432/", f"@{HOST}:{port}/")
+
+
+def _oracle_login(config: Mapping[str, Any], port: int, state: Path) -> KafkaAccess:
+    """The oracle's login at the published port. The CA's certificate is copied into `state`."""
+    state.mkdir(parents=True, exist_ok=True)
+    cafile = state / "kafka-ca.crt"
+    docker("compose", "cp", f"kafka:{CA_CERTIFICATE}", str(cafile))
+    password = config["services"]["topics"]["environment"][f"{ORACLE.upper()}_KAFKA_PASSWORD"]
+    return KafkaAccess(f"{HOST}:{port}", ORACLE, password, cafile=cafile)
 
 
 def _age_of_data(config: Mapping[str, Any]) -> str:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from functools import cached_property
 
 import asyncpg
 from testcontainers.core.container import DockerContainer
 
-from shop_stack import paths, postgres, topics
+from shop_stack import kafka_security, postgres
+from shop_stack.kafka_access import KafkaLogins
+from shop_stack.kafka_security import CLIENTS, CONTROLLER
 from shop_stack.loops import in_own_loop
+from shop_stack.passwords import KAFKA_PRINCIPALS, new_password
+from shop_stack.rights import STACK
+from shop_stack.servers import provision_kafka
 
 POSTGRES_IMAGE = "postgres:18"
 KAFKA_IMAGE = "apache/kafka:4.3.1"
@@ -23,7 +29,7 @@ ADVERTISED = "/tmp/advertised"
 # A client connects again to the address that the broker advertises. It is known only when the container runs.
 START_WHEN_TOLD = f"""
     until [ -s {ADVERTISED} ]; do sleep 0.1; done
-    export KAFKA_ADVERTISED_LISTENERS="PLAINTEXT://$(cat {ADVERTISED})"
+    export KAFKA_ADVERTISED_LISTENERS="{CLIENTS}://$(cat {ADVERTISED})"
     exec /etc/kafka/docker/run
 """
 KAFKA_ENVIRONMENT = {
@@ -31,9 +37,7 @@ KAFKA_ENVIRONMENT = {
     "KAFKA_NODE_ID": "1",
     "KAFKA_PROCESS_ROLES": "broker,controller",
     "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-    "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
-    "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "KAFKA_LISTENERS": f"{CLIENTS}://:9092,{CONTROLLER}://:9093",
     "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
     "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
@@ -64,17 +68,20 @@ class ContainerStack:
         return server
 
     @cached_property
-    def kafka(self) -> str:
+    def logins(self) -> KafkaLogins:
+        passwords = {principal: new_password() for principal in KAFKA_PRINCIPALS}
         # testcontainers' own KafkaContainer defaults to an image with ZooKeeper.
         container = DockerContainer(KAFKA_IMAGE).with_exposed_ports(9092)
         container.with_command(["sh", "-c", START_WHEN_TOLD])
-        for name, value in KAFKA_ENVIRONMENT.items():
+        security = in_variables(kafka_security.properties(passwords[STACK]))
+        for name, value in {**KAFKA_ENVIRONMENT, **security}.items():
             container.with_env(name, value)
         self._start(container)
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9092)}"
         container.exec(["sh", "-c", f"echo {address} > {ADVERTISED}"])
-        in_own_loop(topics.declare(address, topics.declared(paths.contracts()), patience=300))
-        return address
+        logins = KafkaLogins(address, passwords)
+        in_own_loop(provision_kafka(logins, patience=300))
+        return logins
 
     def _start(self, container: DockerContainer) -> None:
         container.start()
@@ -83,6 +90,14 @@ class ContainerStack:
     def close(self) -> None:
         for container in reversed(self._running):
             container.stop()
+
+
+def in_variables(properties: Mapping[str, str]) -> dict[str, str]:
+    """The variables from which the image writes these properties: a dot is one underscore, a hyphen is three."""
+    return {
+        "KAFKA_" + name.replace("_", "__").replace("-", "___").replace(".", "_").upper(): value
+        for name, value in properties.items()
+    }
 
 
 async def _opened(server: postgres.Server) -> None:

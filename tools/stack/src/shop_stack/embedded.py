@@ -189,7 +189,7 @@ async def _bring_up_postgres(stack: Stack, report: Report, ready: asyncio.Event)
 
 
 async def _bring_up_kafka(stack: Stack, report: Report, ready: asyncio.Event) -> None:
-    await _bring_up(stack, KAFKA, report, parts.declare_topics)
+    await _bring_up(stack, KAFKA, report, parts.provision_kafka)
     ready.set()
 
 

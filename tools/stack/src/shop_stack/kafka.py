@@ -11,11 +11,14 @@ import sys
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from shop_stack import kafka_security
 from shop_stack.classpath import HASHES, UnknownJar
 from shop_stack.errors import UserError
+from shop_stack.kafka_security import CLIENTS, CONTROLLER
+from shop_stack.passwords import write_private_text
 from shop_stack.ports import HOST, answers, require_free
 from shop_stack.process import Daemon, run
 
@@ -41,9 +44,6 @@ SMALL_JVM = (
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     # Topics are declared in contracts/topics.yaml. A misspelt topic name must cause an error.
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
@@ -70,11 +70,12 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Broker:
-    """The ports of the broker, and the folder of its data."""
+    """The ports of the broker, the folder of its data, and the password of its own principal."""
 
     port: int
     controller_port: int
     data: Path
+    password: str = field(repr=False)
 
     @property
     def bootstrap(self) -> str:
@@ -193,7 +194,7 @@ def _keep(recorded: Path, cache: Path) -> None:
 def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
     """JVM options for the AOT cache. With its classes a start takes half the time; the first stop records them."""
     release = java().parent.parent / "release"
-    built_of = [release.read_text(), *program, jars]
+    built_of = [release.read_text(), *program, jars, *kafka_security.properties("")]
     archive = f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
     quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]
     if (cache / archive).exists():
@@ -206,13 +207,14 @@ def _write_properties(broker: Broker) -> Path:
     file = broker.data.parent / f"{broker.data.name}.properties"
     own = {
         "controller.quorum.voters": f"1@{HOST}:{broker.controller_port}",
-        "listeners": f"PLAINTEXT://{broker.bootstrap},CONTROLLER://{HOST}:{broker.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{broker.bootstrap}",
+        "listeners": f"{CLIENTS}://{broker.bootstrap},{CONTROLLER}://{HOST}:{broker.controller_port}",
+        "advertised.listeners": f"{CLIENTS}://{broker.bootstrap}",
         # The folder that it is started in. Kafka reads this file as Latin-1, with backslashes as escapes, and takes a
         # comma for the end of a path.
         "log.dirs": ".",
     }
-    file.write_text("".join(f"{name}={value}\n" for name, value in {**PROPERTIES, **own}.items()))
+    everything = {**PROPERTIES, **kafka_security.properties(broker.password), **own}
+    write_private_text(file, "".join(f"{name}={value}\n" for name, value in everything.items()))
     return file
 
 

@@ -17,18 +17,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 from urllib.parse import quote
 
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.ports import HOST, SERVICES
+from shop_stack.rights import ORACLE
 from shop_stack.target import Target, TargetMissing
 
 KAFKA_PORT = 19192
 """The port that the broker advertises to clients outside of the cluster."""
 PATIENCE = 20.0
 """The longest time, in seconds, until kubectl listens."""
+CA_SECRET = "shopfloor-cluster-ca-cert"
+"""The Secret with the certificate of the CA that signs the broker's. Strimzi gives it this name."""
+Secrets: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Name of a Secret → key → value."""
 PORT = re.compile(rf"{re.escape(HOST)}:(\d+)")
 
 
@@ -49,15 +55,17 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
 
     Raises TargetMissing if there is no kubectl, no cluster or no shop on it.
     """
-    passwords = _passwords()
+    secrets = _secrets()
+    owners = _owners(secrets)
     # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
+    kafka = _oracle_login(secrets, state)
     with ExitStack() as tunnels:
         proxy = tunnels.enter_context(_Tunnel(["proxy", "--port=0"]))
         postgres = tunnels.enter_context(
             _Tunnel(["port-forward", f"--address={HOST}", "service/postgres", ":5432"])
         )
-        kafka = tunnels.enter_context(
+        tunnels.enter_context(
             _Tunnel(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
         )
         spans = state / "spans"
@@ -68,10 +76,10 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             service_urls={name: f"{services}/{name}-api:http/proxy" for name in SERVICES},
             management_urls={name: f"{services}/{name}-management:management/proxy" for name in SERVICES},
             processor_url=f"{services}/card-processor:http/proxy",
-            kafka=f"{HOST}:{kafka.port}",
+            kafka=kafka,
             database_urls={
                 name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{HOST}:{postgres.port}/{name}"
-                for name, (role, password) in passwords.items()
+                for name, (role, password) in owners.items()
             },
             spans=spans,
             contracts=contracts,
@@ -84,24 +92,44 @@ def _kubectl() -> list[str]:
     return [program("kubectl"), "--namespace", namespace()]
 
 
-def _passwords() -> Mapping[str, tuple[str, str]]:
-    """Service → name and password of the owner of its database. The owner may read every table."""
+def _secrets() -> Secrets:
+    """The Secrets of the namespace. Raises TargetMissing if no cluster answers."""
     try:
-        secrets = json.loads(kubectl("get", "secrets", "--output", "json"))["items"]
+        found = json.loads(kubectl("get", "secrets", "--output", "json"))["items"]
     except UserError as error:
         raise TargetMissing(f"No cluster answers ({error}). Does KUBECONFIG name the right one?") from None
-    data = {secret["metadata"]["name"]: secret.get("data", {}) for secret in secrets}
-    try:
-        owners = {name: data[f"{name}-database-owner"] for name in SERVICES}
-    except KeyError as missing:
-        raise TargetMissing(
-            f"No shop runs in the namespace {namespace()} (there is no secret {missing}). "
-            "Start one with `kubectl apply -k deploy/k8s/overlays/local`."
-        ) from None
     return {
-        name: (base64.b64decode(owner["username"]).decode(), base64.b64decode(owner["password"]).decode())
-        for name, owner in owners.items()
+        secret["metadata"]["name"]: {
+            key: base64.b64decode(value).decode(errors="replace")
+            for key, value in secret.get("data", {}).items()
+        }
+        for secret in found
     }
+
+
+def _owners(secrets: Secrets) -> Mapping[str, tuple[str, str]]:
+    """Service → name and password of the owner of its database. The owner may read every table."""
+    owners = {name: _secret(secrets, f"{name}-database-owner") for name in SERVICES}
+    return {name: (owner["username"], owner["password"]) for name, owner in owners.items()}
+
+
+def _oracle_login(secrets: Secrets, state: Path) -> KafkaAccess:
+    """The oracle's login at the forwarded port. The CA's certificate is written into `state`."""
+    password = _secret(secrets, ORACLE)["password"]
+    state.mkdir(parents=True, exist_ok=True)
+    cafile = state / "kafka-ca.crt"
+    cafile.write_text(_secret(secrets, CA_SECRET)["ca.crt"])
+    return KafkaAccess(f"{HOST}:{KAFKA_PORT}", ORACLE, password, cafile=cafile)
+
+
+def _secret(secrets: Secrets, name: str) -> Mapping[str, str]:
+    """A Secret by name. Raises TargetMissing if it is missing."""
+    if name not in secrets:
+        raise TargetMissing(
+            f"No shop runs in the namespace {namespace()} (there is no secret '{name}'). "
+            "deploy/k8s/README.md says how to start one."
+        )
+    return secrets[name]
 
 
 class _Tunnel:

@@ -6,14 +6,15 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
 
-from shop_stack import kafka, passwords, paths, postgres, topics, venvs
+from shop_stack import kafka, kafka_users, passwords, paths, postgres, rights, topics, venvs
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
 from shop_stack.process import Daemon, run
@@ -57,7 +58,13 @@ class Stack:
 
     @property
     def broker(self) -> kafka.Broker:
-        return kafka.Broker(self.ports.kafka, self.ports.kafka_controller, self.state / "kafka")
+        password = self.passwords.by_principal[rights.STACK]
+        return kafka.Broker(self.ports.kafka, self.ports.kafka_controller, self.state / "kafka", password)
+
+    @property
+    def logins(self) -> KafkaLogins:
+        """The logins of the services and tools at the broker."""
+        return KafkaLogins(self.broker.bootstrap, self.passwords.by_principal)
 
     @property
     def spans(self) -> Path:
@@ -100,8 +107,21 @@ async def start_kafka(stack: Stack) -> None:
     await kafka.start(stack.daemon(KAFKA), stack.broker, paths.cache_folder())
 
 
-async def declare_topics(stack: Stack) -> None:
-    await topics.declare(stack.broker.bootstrap, topics.declared(paths.contracts()))
+async def provision_kafka(stack: Stack) -> None:
+    """Create the topics of the contract, a user for each service and for the oracle, and their rights. Idempotent.
+
+    Raises UserError if the broker refuses.
+    """
+    contracts = paths.contracts()
+    await topics.declare(stack.logins.of(rights.STACK), topics.declared(contracts))
+    await create_users(stack, (*topics.services(contracts), rights.ORACLE))
+
+
+async def create_users(stack: Stack, principals: Sequence[str]) -> None:
+    """Create users of Kafka with the rights that the contract gives them. Idempotent. Raises UserError."""
+    wanted = topics.rights_of(paths.contracts(), principals)
+    users = [stack.logins.of(principal) for principal in principals]
+    await kafka_users.ensure(stack.logins.of(rights.STACK), users, wanted)
 
 
 async def start_spans(stack: Stack) -> None:
@@ -178,7 +198,7 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
     return {
         **child_environment(stack.environment),
         "DATABASE_URL": stack.server.url(name, roles.name, roles.password),
-        "KAFKA_BOOTSTRAP_SERVERS": stack.broker.bootstrap,
+        **stack.logins.of(name).environment,
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),

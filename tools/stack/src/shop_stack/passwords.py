@@ -1,23 +1,29 @@
-"""The random passwords of a stack. They are kept as long as its databases."""
+"""The random passwords of a stack, for PostgreSQL and Kafka. They are kept as long as its data."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 from shop_stack.postgres import SUPERUSER, Roles
+from shop_stack.rights import LAB, ORACLE, STACK
+
+KAFKA_PRINCIPALS = (STACK, *SERVICES, ORACLE, LAB)
+"""The principals that have a password. Whether a broker knows them depends on the program that creates its users."""
 
 
 @dataclass(frozen=True)
 class Passwords:
-    """Role name → password."""
+    """Role name → password, and principal of Kafka → password."""
 
     by_role: dict[str, str]
+    by_principal: Mapping[str, str]
 
     @property
     def superuser(self) -> str:
@@ -32,12 +38,21 @@ def load_or_make(file: Path) -> Passwords:
 
     Only the owner may read the file. Raises UserError if it cannot be read or parsed.
     """
-    wanted = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
+    roles = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
+    logins = {principal: f"kafka/{principal}" for principal in KAFKA_PRINCIPALS}
     known = _read(file) if file.exists() else {}
-    complete = {role: known.get(role) or secrets.token_urlsafe(24) for role in wanted}
+    complete = {name: known.get(name) or new_password() for name in (*roles, *logins.values())}
     if complete != known:
         write_private(file, complete)
-    return Passwords(complete)
+    return Passwords(
+        {role: complete[role] for role in roles},
+        {principal: complete[name] for principal, name in logins.items()},
+    )
+
+
+def new_password() -> str:
+    """A random password of 192 bits, in letters, digits, hyphens and underscores."""
+    return secrets.token_urlsafe(24)
 
 
 def _read(file: Path) -> dict[str, str]:
@@ -52,9 +67,14 @@ def _read(file: Path) -> dict[str, str]:
 
 def write_private(file: Path, content: object) -> None:
     """Write JSON so that no other user can ever read it, and that no reader sees an incomplete file."""
+    write_private_text(file, json.dumps(content, indent=2))
+
+
+def write_private_text(file: Path, content: str) -> None:
+    """Write a text so that no other user can ever read it, and that no reader sees an incomplete file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     written = file.with_suffix(".new")
     written.unlink(missing_ok=True)
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        json.dump(content, stream, indent=2)
+        stream.write(content)
     written.replace(file)

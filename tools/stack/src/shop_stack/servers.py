@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shop_stack import kafka, postgres, postgres_programs
+from shop_stack import kafka, kafka_users, paths, postgres, postgres_programs, topics
 from shop_stack.errors import UserError
-from shop_stack.passwords import write_private
+from shop_stack.kafka_access import KafkaLogins
+from shop_stack.passwords import KAFKA_PRINCIPALS, new_password, write_private
 from shop_stack.paths import cache_folder
 from shop_stack.ports import HOST, free_port
 from shop_stack.process import Daemon
+from shop_stack.rights import LAB, ORACLE, STACK
 
 FOLDER_PREFIX = "shop-test-stack-"
 """How the name of the folder begins that `shop test-stack up` makes."""
@@ -51,11 +53,12 @@ class ServersOnly:
         await postgres.close_shared_databases(server)
         return server
 
-    async def start_kafka(self) -> str:
-        """Start a new broker without topics on a free port. Returns its bootstrap address."""
-        broker = kafka.Broker(free_port(), free_port(), self.state / "kafka")
+    async def start_kafka(self) -> KafkaLogins:
+        """Start a new broker without topics on a free port. It knows no user but the stack. Returns all logins."""
+        passwords = {principal: new_password() for principal in KAFKA_PRINCIPALS}
+        broker = kafka.Broker(free_port(), free_port(), self.state / "kafka", passwords[STACK])
         await kafka.start(self._kafka, broker, cache_folder())
-        return broker.bootstrap
+        return KafkaLogins(broker.bootstrap, passwords)
 
     async def stop(self) -> None:
         """Stop the servers and delete all their files."""
@@ -68,17 +71,30 @@ class ServersOnly:
         shutil.rmtree(self.state, ignore_errors=True)
 
 
-def write_state(file: Path, servers: ServersOnly, server: postgres.Server, bootstrap: str) -> None:
+async def provision_kafka(logins: KafkaLogins, patience: float = 30.0) -> None:
+    """Create what the contract declares on a broker of tests: topics, users and rights. Idempotent.
+
+    The tests themselves log in as LAB, which may write to any topic. Raises UserError if the broker refuses.
+    """
+    contracts = paths.contracts()
+    principals = (*topics.services(contracts), ORACLE, LAB)
+    stack = logins.of(STACK)
+    await topics.declare(stack, topics.declared(contracts), patience)
+    users = [logins.of(principal) for principal in principals]
+    await kafka_users.ensure(stack, users, topics.rights_of(contracts, principals), patience)
+
+
+def write_state(file: Path, servers: ServersOnly, server: postgres.Server, logins: KafkaLogins) -> None:
     """Write the addresses of the running servers for processes that want to use them (see SHOP_TEST_STACK)."""
     facts = {
         "state": str(servers.state),
-        "kafka": bootstrap,
+        "kafka": {"bootstrap": logins.bootstrap, "passwords": dict(logins.passwords)},
         "postgres": {"host": server.host, "port": server.port, "password": server.password},
     }
     write_private(file, facts)
 
 
-def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
+def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, KafkaLogins]:
     """The stack that `file` tells of.
 
     Raises UserError if there is none, or if the file names a folder that no test stack made: `stop` deletes it.
@@ -86,7 +102,8 @@ def read_state(file: Path) -> tuple[ServersOnly, postgres.Server, str]:
     require_own(file)
     try:
         facts: dict[str, Any] = json.loads(file.read_text())
-        found = ServersOnly(Path(facts["state"])), postgres.Server(**facts["postgres"]), str(facts["kafka"])
+        servers = ServersOnly(Path(facts["state"]))
+        found = servers, postgres.Server(**facts["postgres"]), KafkaLogins(**facts["kafka"])
     except (OSError, ValueError, LookupError, TypeError):
         raise UserError(
             f"No test stack runs: {file} is missing or damaged. Start one with `shop test-stack up`."

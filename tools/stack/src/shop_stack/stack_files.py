@@ -13,17 +13,19 @@ from shop_stack import paths, postgres_programs
 from shop_stack.errors import UserError
 from shop_stack.parts import PROCESSOR, Stack
 from shop_stack.passwords import write_private
+from shop_stack.rights import ORACLE
 
 
 def write_facts(stack: Stack) -> None:
-    """Write the file that `shop_stack.target.embedded` reads. It is private, because it has the owners' passwords."""
+    """Write the file that `shop_stack.target.embedded` reads. It is private, because it has passwords."""
     owners = {name: stack.passwords.roles(name) for name in stack.services}
+    oracle = stack.logins.of(ORACLE)
     facts = {
         "base": stack.ports.base,
         "service_urls": {name: stack.url(name) for name in stack.services},
         "management_urls": {name: stack.management_url(name) for name in stack.services},
         "processor_url": stack.url(PROCESSOR),
-        "kafka": stack.broker.bootstrap,
+        "kafka": {"bootstrap": oracle.bootstrap, "username": oracle.username, "password": oracle.password},
         "database_urls": {
             name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
         },
@@ -52,7 +54,8 @@ def wipe(stack: Stack) -> None:
     postgres_programs.forget(stack.state)
     for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
-    for file in (*stack.state.glob("ledger.sqlite3*"), stack.state / "passwords.json"):
+    secret = [stack.state / name for name in ("passwords.json", "kafka.properties")]
+    for file in (*stack.state.glob("ledger.sqlite3*"), *secret):
         file.unlink(missing_ok=True)
 
 

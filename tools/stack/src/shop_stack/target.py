@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shop_stack.kafka_access import KafkaAccess
+
 
 class TargetMissing(Exception):
     """No shop runs where the target was looked for. The message says what to do."""
@@ -28,8 +30,8 @@ class Target:
     """HTTP address per service of its probes, metrics and admin API, without a slash at the end."""
     processor_url: str
     """HTTP address of the card processor."""
-    kafka: str
-    """Bootstrap servers, ``host:port[,host:port]``."""
+    kafka: KafkaAccess
+    """The broker, and the login of the principal `oracle`, which reads every topic and writes none."""
     database_urls: Mapping[str, str]
     """Service → ``postgresql://`` URL of a role that may read every table."""
     spans: Path
@@ -53,7 +55,7 @@ def embedded(state: Path) -> Target:
             service_urls=dict(facts["service_urls"]),
             management_urls=dict(facts["management_urls"]),
             processor_url=facts["processor_url"],
-            kafka=facts["kafka"],
+            kafka=KafkaAccess(**facts["kafka"]),
             database_urls=dict(facts["database_urls"]),
             spans=Path(facts["spans"]),
             contracts=Path(facts["contracts"]),

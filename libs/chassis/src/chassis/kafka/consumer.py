@@ -18,6 +18,7 @@ from chassis.inbox import Inbox, PartlyTaken
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
 from chassis.kafka.broker_watch import watch_broker
 from chassis.kafka.offsets import OffsetCommitter
+from chassis.kafka.refusals import explaining
 from chassis.kafka.watchdog import BATCH_SECONDS, POLL_SECONDS, START_SECONDS, Watchdog
 from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
@@ -148,14 +149,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def run(self) -> None:
         """Consume until `stopping` is set. Then finish the current batch, commit its offsets and leave the group.
 
-        Raises what `check_topics` raises, KafkaError or Unavailable if the broker is unavailable, and ConsumerStalled
-        if a step takes too long. The supervisor then calls it again.
+        Raises what `check_topics` raises, KafkaRefused with the right that its user lacks, KafkaError or Unavailable if
+        the broker is unavailable, and ConsumerStalled if a step takes too long. The supervisor then calls it again.
         """
         self._watchdog = Watchdog()
         async with self._watchdog.guarding():
             self._watchdog.begin("start", START_SECONDS)
-            await self._check_topics()
-            await self._consume(self._hooks.create(self._settings, self._inbox.group))
+            async with explaining(self._settings.kafka, "Read"):
+                await self._check_topics()
+                await self._consume(self._hooks.create(self._settings, self._inbox.group))
 
     async def _consume(self, client: AIOKafkaConsumer) -> None:
         client.subscribe(sorted(self._inbox.subscriptions.topics), listener=self)

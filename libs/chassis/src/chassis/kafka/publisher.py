@@ -24,8 +24,9 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from chassis.errors import KAFKA, KafkaUnavailable
+from chassis.errors import KAFKA
 from chassis.events import Cause, encode
+from chassis.kafka import refusals
 from chassis.kafka.page_deadline import PageDeadline
 from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.observability import metrics, tracing
@@ -97,7 +98,7 @@ class KafkaPublisher:
             unsent = await self._send(rows)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            raise KafkaUnavailable(f"Kafka takes no records: {error!r}") from error
+            raise await refusals.unavailable(error, self._kafka, "Write") from error
         except asyncio.CancelledError:
             self._abandon()
             raise
@@ -195,14 +196,15 @@ class KafkaPublisher:
                 await self._hand_over(producer, rows, handed, deliveries, refused)
                 results = await asyncio.gather(*deliveries, return_exceptions=True)
         except TOPIC_ERRORS as error:
-            return [Unsent(row, Setback.TOPIC, repr(error)) for row in rows]
+            text = refusals.shown(error, self._kafka, "Write")
+            return [Unsent(row, Setback.TOPIC, text) for row in rows]
         except TimeoutError:
             results = [_result_so_far(delivery) for delivery in deliveries]
             decided = {row.event_id for row in handed} | {each.row.event_id for each in refused}
             late = [row for row in rows if row.event_id not in decided]
             refused += [Unsent(row, Setback.TOPIC, "not taken in time") for row in late]
         failed = [
-            _failed(row, result)
+            _failed(row, result, self._kafka)
             for row, result in zip(handed, results, strict=True)
             if isinstance(result, BaseException)
         ]
@@ -277,10 +279,10 @@ def _result_so_far(delivery: asyncio.Future[Any]) -> object:
     return delivery.exception()
 
 
-def _failed(row: OutboxRow, error: BaseException) -> Unsent:
+def _failed(row: OutboxRow, error: BaseException, kafka: Mapping[str, Any]) -> Unsent:
     """Raises an error that says nothing about the row."""
     if isinstance(error, (*TOPIC_ERRORS, TimeoutError)):
-        return Unsent(row, Setback.TOPIC, repr(error))
+        return Unsent(row, Setback.TOPIC, refusals.shown(error, kafka, "Write"))
     if isinstance(error, BrokerResponseError) and not isinstance(error, PRODUCER_ERRORS):
         return Unsent(row, Setback.BESIDE_REFUSED, repr(error))
     raise error

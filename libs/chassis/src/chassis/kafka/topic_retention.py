@@ -11,8 +11,10 @@ from typing import Any
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from chassis.errors import KafkaUnavailable
+from chassis.kafka.refusals import explaining
 from chassis.observability import metrics
 
 log = structlog.get_logger()
@@ -45,6 +47,7 @@ async def check_retention(
 
     Raises:
         RetentionTooShort: with every such topic and the settings to change. The consumer does not start then.
+        KafkaRefused: the user lacks the right to see a topic's settings.
         KafkaUnavailable: the broker does not know a topic yet.
     """
     faults: list[str] = []
@@ -74,7 +77,9 @@ async def watch_retention(
 async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, timedelta]:
     """Topic → the time for which it can deliver an event after the write, for topics that delete events."""
     lives: dict[str, timedelta] = {}
-    for topic, config in (await _topic_configs(kafka, topics)).items():
+    async with explaining(kafka, "DescribeConfigs"):
+        configs = await _topic_configs(kafka, topics)
+    for topic, config in configs.items():
         if "retention.ms" not in config:
             raise KafkaUnavailable(f"Kafka does not know the topic {topic} (yet)")
         if "compact" not in config["cleanup.policy"]:
@@ -106,12 +111,16 @@ def _sum(*times: timedelta) -> timedelta:
 
 
 async def _topic_configs(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, dict[str, str]]:
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]
     admin = AIOKafkaAdminClient(**kafka)
     try:
         await admin.start()
-        wanted = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in sorted(topics)]
         answers = await admin.describe_configs(wanted)
     finally:
         await admin.close()
     resources = [resource for answer in answers for resource in answer.resources]
+    if refused := {
+        topic for code, _, _, topic, _ in resources if code == TopicAuthorizationFailedError.errno
+    }:
+        raise TopicAuthorizationFailedError(refused)
     return {topic: {entry[0]: entry[1] for entry in entries} for _, _, _, topic, entries in resources}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from chassis.errors import UNKNOWN
+from chassis.errors import UNKNOWN, KafkaRefused
 
 log = structlog.get_logger()
 
@@ -90,7 +90,9 @@ def _summary(outage: Outage, until: float) -> dict[str, object]:
 
 
 def _shown(error: BaseException) -> str:
-    """The error, or the one from which it was raised."""
+    """The error, or the one from which it was raised. A refusal is shown in full."""
+    if isinstance(error, KafkaRefused):
+        return str(error)
     cause = error.__cause__
     return repr(cause if isinstance(cause, Exception) else error)
 

@@ -80,7 +80,7 @@ async def build(testbed: Testbed) -> None:
     declared = topics.declared(testbed.target.contracts)
     used = {topic for _, topic, _ in EVENTS}
     copies = [Topic(PREFIX + t.name, t.partitions, t.settings) for t in declared if t.name in used]
-    await topics.declare(testbed.target.kafka, copies)
+    await topics.declare(testbed.kafka, copies)
 
 
 async def fill(connection: Any, database_urls: Mapping[str, str]) -> None:
@@ -152,7 +152,7 @@ async def _bare_kafka(testbed: Testbed, orders: int) -> dict[str, float]:
     examples = values(testbed.target.contracts)
     return await probe_runner.run_probe(
         "bare_kafka",
-        bootstrap=testbed.target.kafka,
+        kafka=testbed.kafka,
         prefix=PREFIX,
         orders=orders,
         kinds=[[type, topic, examples[name]] for type, topic, name in EVENTS],

@@ -14,7 +14,7 @@ async def beside_bare(bench: Benchmark, probe: str, **sizes: int) -> Any:
         return await probe_runner.run_probe(
             probe,
             database=database,
-            bootstrap=bench.testbed.target.kafka,
+            kafka=bench.testbed.kafka,
             topic=await scratch.topic(bench.testbed, probe),
             bare_topic=await scratch.topic(bench.testbed, f"{probe}-bare"),
             rounds=bench.effort.rounds,

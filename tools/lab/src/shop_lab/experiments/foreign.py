@@ -96,7 +96,7 @@ async def run(experiment: Experiment, minutes: float, rate: float) -> Outcome:
     reference = await foreign_orders.settled(testbed, placed)
     topics = topics_of(testbed.target.contracts)
     async with (
-        RawProducer(testbed.target.kafka, [*topics, *LIMITED_TOPICS]) as producer,
+        RawProducer(testbed.kafka, [*topics, *LIMITED_TOPICS]) as producer,
         httpx.AsyncClient(timeout=REQUEST_SECONDS, limits=CLIENT_LIMITS, trust_env=False) as http,
     ):
         with History(testbed.target.state / "history", "foreign") as history:

@@ -17,6 +17,7 @@ from shop_lab.experiments import duplicates
 from shop_lab.experiments.foreign_inputs.events import EventTopic
 from shop_lab.experiments.foreign_inputs.input import Aftermath, Place, Tally, World
 from shop_lab.testbed import Testbed
+from shop_stack.kafka_access import KafkaAccess
 from shop_stack.parts import POSTGRES
 from shop_stack.ports import SERVICES
 
@@ -104,7 +105,7 @@ async def aftermath(world: World, tallies: Sequence[Tally], since: Beginning) ->
     async with testbed.database("orders") as database:
         ends = {row["id"]: row["state"] for row in await database.fetch(_ENDS, list(orders))}
     held, seen = await ghosts_in(testbed, ghosts)
-    passed = await passed_by(testbed.target.kafka, SERVICES)
+    passed = await passed_by(testbed.kafka, SERVICES)
     return Aftermath(
         letters=letters,
         taken=taken,
@@ -137,9 +138,9 @@ async def wait_for_ghosts(testbed: Testbed, tallies: Iterable[Tally]) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def passed_by(bootstrap: str, groups: Collection[str]) -> dict[str, dict[TopicPartition, int]]:
+async def passed_by(kafka: KafkaAccess, groups: Collection[str]) -> dict[str, dict[TopicPartition, int]]:
     """Group → partition → the committed offset of the group."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     try:
         return {

@@ -34,7 +34,7 @@ async def run(experiment: Experiment, minutes: float) -> Outcome:
         found = await probe_runner.run_probe(
             "steady_relay",
             database=database,
-            bootstrap=testbed.target.kafka,
+            kafka=testbed.kafka,
             topic=await scratch.topic(testbed, "steady"),
             calm_seconds=CALM_SHARE * seconds,
             open_seconds=seconds,

@@ -38,7 +38,7 @@ async def run(experiment: Experiment, orders: int) -> Outcome:
         sent = await republish(testbed.target)
         experiment.log("waiting until no relay has an old page in hand")
         await asyncio.sleep(IN_HAND_SECONDS)
-        await parts.declare_topics(testbed.stack)
+        await parts.provision_kafka(testbed.stack)
         lost_at = len(placed)
         await until(1)
     evidence, verdict = await experiment.judge()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -16,7 +17,9 @@ IN_FLIGHT = 500
 """Messages that are sent before their acknowledgements are awaited: as many as in a service's batch."""
 
 
-async def through(bootstrap: str, prefix: str, orders: int, kinds: list[list[str]]) -> dict[str, Any]:
+async def through(
+    kafka: Mapping[str, Any], prefix: str, orders: int, kinds: list[list[str]]
+) -> dict[str, Any]:
     """Send the messages of `orders` orders to the topics `prefix` + name, and read them in five groups.
 
     `kinds` are [type, topic, value]. Returns wall and CPU seconds, without the time to connect.
@@ -24,14 +27,12 @@ async def through(bootstrap: str, prefix: str, orders: int, kinds: list[list[str
     events = [Kind(type, prefix + topic, value.encode()) for type, topic, value in kinds]
     messages = list(messages_of(events, orders))
     per_topic = Counter(message.topic for message in messages)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=256 * 1024
-    )
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True, max_batch_size=256 * 1024)
     readers = {group: [prefix + topic for topic in topics] for group, topics in READERS.items()}
     consumers = {
         group: AIOKafkaConsumer(
             *topics,
-            bootstrap_servers=bootstrap,
+            **kafka,
             group_id=prefix + group,
             enable_auto_commit=False,
             auto_offset_reset="latest",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,14 @@ UNTIMED = "payments: open_payment"
 
 
 async def walk(
-    bootstrap: str, prefix: str, database: str, script: str, values: dict[str, str], orders: int
+    kafka: Mapping[str, Any], prefix: str, database: str, script: str, values: dict[str, str], orders: int
 ) -> dict[str, Any]:
     """Walk the path for `orders` orders. Returns the sorted seconds of each."""
     steps = transactions(Path(script))
     connection = await asyncpg.connect(database)
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True)
     topics = [prefix + topic for _, _, topic, _ in PATH if topic]
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(*topics, **kafka, auto_offset_reset="latest")
     await producer.start()
     await consumer.start()
     await consumer.seek_to_end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,7 +57,7 @@ class Timed(Inbox):
         self.ended = time.perf_counter()
 
 
-async def consume(database: str, bootstrap: str, topic: str, effects: int) -> dict[str, Any]:
+async def consume(database: str, kafka: Mapping[str, Any], topic: str, effects: int) -> dict[str, Any]:
     """Effects per second of one consumer. Kafka has all events before it starts. Raises SystemExit if one is lost."""
     vocabulary.use(topic)
     connection = await asyncpg.connect(database)
@@ -68,9 +68,9 @@ async def consume(database: str, bootstrap: str, topic: str, effects: int) -> di
     group = f"effects-{time.time_ns()}"
     db = Database(database, server_settings=planner.SERVER_SETTINGS)
     inbox = Timed(db, group, Subscriptions({Seen: happen}))
-    access = settings(group, database, bootstrap).kafka
+    access = settings(group, database, kafka).kafka
     consumer = Consumer(inbox, ConsumerSettings(access), hooks=ClientHooks(started=fetch_together))
-    await _send(bootstrap, effects)
+    await _send(kafka, effects)
     running = asyncio.create_task(consumer.run())
     while inbox.taken < effects:
         if running.done():
@@ -89,10 +89,8 @@ async def consume(database: str, bootstrap: str, topic: str, effects: int) -> di
     return {"rate": effects / (inbox.ended - inbox.began)}
 
 
-async def _send(bootstrap: str, effects: int) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=256 * 1024
-    )
+async def _send(kafka: Mapping[str, Any], effects: int) -> None:
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True, max_batch_size=256 * 1024)
     await producer.start()
     now = datetime.now(UTC)
     for start in range(0, effects, 2_000):

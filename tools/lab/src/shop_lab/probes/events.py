@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import SecretStr
 
 from chassis.events import ConsumedEvent, PublishedEvent
@@ -35,11 +38,18 @@ def use(topic: str) -> None:
     Happened.topic = Seen.topic = topic
 
 
-def settings(name: str, database: str, bootstrap: str) -> ServiceSettings:
-    """The settings of a service of this name; all others have their defaults."""
+def settings(name: str, database: str, kafka: Mapping[str, Any]) -> ServiceSettings:
+    """The settings of a service of this name. `kafka` is a login, as arguments of a client of aiokafka.
+
+    All other settings have their defaults.
+    """
     return ServiceSettings(
         service_name=name,
         database_url=SecretStr(database),
-        kafka_bootstrap_servers=bootstrap,
+        kafka_bootstrap_servers=kafka["bootstrap_servers"],
+        kafka_security_protocol=kafka["security_protocol"],
+        kafka_sasl_mechanism=kafka["sasl_mechanism"],
+        kafka_sasl_username=kafka["sasl_plain_username"],
+        kafka_sasl_password=SecretStr(kafka["sasl_plain_password"]),
         log_level="warning",
     )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,20 +27,20 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 async def drain(
-    database: str, bootstrap: str, topic: str, bare_topic: str, rows: int, rounds: int
+    database: str, kafka: Mapping[str, Any], topic: str, bare_topic: str, rows: int, rounds: int
 ) -> dict[str, Any]:
     """Rates in rows per second: of the plain producer, of the relay. Raises SystemExit if a key is out of order."""
     events.use(topic)
     bare, relayed = [], []
     for _ in range(rounds):
-        bare.append(await _bare(bootstrap, bare_topic, rows))
-        relayed.append(await _relayed(database, bootstrap, rows))
-    bare.append(await _bare(bootstrap, bare_topic, rows))
-    await check_order(bootstrap, topic, rows * rounds)
+        bare.append(await _bare(kafka, bare_topic, rows))
+        relayed.append(await _relayed(database, kafka, rows))
+    bare.append(await _bare(kafka, bare_topic, rows))
+    await check_order(kafka, topic, rows * rounds)
     return {"bare": bare, "relay": relayed}
 
 
-async def _relayed(url: str, bootstrap: str, rows: int) -> float:
+async def _relayed(url: str, kafka: Mapping[str, Any], rows: int) -> float:
     connection = await asyncpg.connect(url)
     await connection.execute("TRUNCATE outbox")
     database = Database(url)
@@ -53,11 +53,11 @@ async def _relayed(url: str, bootstrap: str, rows: int) -> float:
     await connection.execute("VACUUM ANALYZE outbox")
     await connection.execute("CHECKPOINT")
     await connection.close()
-    return await _drained(url, bootstrap, rows)
+    return await _drained(url, kafka, rows)
 
 
-async def _drained(url: str, bootstrap: str, rows: int) -> float:
-    publisher = KafkaPublisher({"bootstrap_servers": bootstrap}, "/bench")
+async def _drained(url: str, kafka: Mapping[str, Any], rows: int) -> float:
+    publisher = KafkaPublisher(kafka, "/bench")
     sent, all_sent = 0, asyncio.Event()
 
     async def send(page: Sequence[OutboxRow]) -> None:
@@ -82,13 +82,11 @@ async def _drained(url: str, bootstrap: str, rows: int) -> float:
     return rows / taken
 
 
-async def _bare(bootstrap: str, topic: str, rows: int) -> float:
+async def _bare(kafka: Mapping[str, Any], topic: str, rows: int) -> float:
     """Send the same messages with a plain producer, a page at a time like the relay. They are built beforehand."""
     now = datetime.now(UTC)
     messages = [_message(number, now) for number in range(rows)]
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=256 * 1024
-    )
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True, max_batch_size=256 * 1024)
     await producer.start()
     began = time.perf_counter()
     for start in range(0, rows, PAGE):
@@ -110,9 +108,9 @@ def _message(number: int, now: datetime) -> tuple[bytes, bytes, Headers]:
     return event.subject.encode(), event.model_dump_json().encode(), headers
 
 
-async def check_order(bootstrap: str, topic: str, expected: int) -> None:
+async def check_order(kafka: Mapping[str, Any], topic: str, expected: int) -> None:
     """Read all messages. For each key a number follows the one before, and a new round begins with the first."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(topic, **kafka, auto_offset_reset="earliest")
     await consumer.start()
     latest: dict[bytes, int] = {}
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -28,7 +28,7 @@ SENT_SECONDS = 120
 
 async def work(
     database: str,
-    bootstrap: str,
+    kafka: Mapping[str, Any],
     topic: str,
     calm_seconds: float,
     open_seconds: float,
@@ -38,7 +38,7 @@ async def work(
 ) -> dict[str, Any]:
     """Rates in rows per second, a list for each of the three phases. Raises if a row is missing or out of order."""
     events.use(topic)
-    outbox = Outbox(Database(database), KafkaPublisher({"bootstrap_servers": bootstrap}, "/prove"))
+    outbox = Outbox(Database(database), KafkaPublisher(kafka, "/prove"))
     pace = (every_seconds, backlog, 1 / transactions_per_second)
     running = asyncio.create_task(outbox.relay(database))
     await outbox.drain(backlog)  # opens connections and warms up
@@ -50,7 +50,7 @@ async def work(
     with contextlib.suppress(asyncio.CancelledError):
         await running
     async with asyncio.timeout(ALL_READ_SECONDS):
-        await check_order(bootstrap, topic, outbox.written)
+        await check_order(kafka, topic, outbox.written)
     return {"before": before, "open": while_open, "after": after, "rows": outbox.written, "held_xid": xid}
 
 

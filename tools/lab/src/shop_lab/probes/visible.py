@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ async def note(tx: Transaction, events: Batch[Seen]) -> None:
 
 
 async def compare(
-    database: str, bootstrap: str, topic: str, bare_topic: str, samples: int, rounds: int
+    database: str, kafka: Mapping[str, Any], topic: str, bare_topic: str, samples: int, rounds: int
 ) -> dict[str, Any]:
     """Seconds of each sample through the chassis and with a plain client, in turn."""
     vocabulary.use(topic)
@@ -42,8 +42,8 @@ async def compare(
     committed: list[float] = []
     # A consumer accepts from a topic only events of the topic's owner, so the service has the owner's name.
     async with (
-        _chassis(topic.partition(".")[0], database, bootstrap) as db,
-        _kafka(bootstrap, bare_topic) as (producer, consumer),
+        _chassis(topic.partition(".")[0], database, kafka) as db,
+        _kafka(kafka, bare_topic) as (producer, consumer),
     ):
         for number in range(rounds):
             for count in range(samples):
@@ -81,10 +81,10 @@ async def _received(consumer: AIOKafkaConsumer, key: bytes) -> float:
 
 
 @asynccontextmanager
-async def _chassis(name: str, url: str, bootstrap: str) -> AsyncIterator[Database]:
+async def _chassis(name: str, url: str, kafka: Mapping[str, Any]) -> AsyncIterator[Database]:
     """A complete service with one subscription, ready."""
     service = build_service(
-        settings(name, url, bootstrap),
+        settings(name, url, kafka),
         router=APIRouter(),
         subscriptions=Subscriptions({Seen: note}),
     )
@@ -95,9 +95,11 @@ async def _chassis(name: str, url: str, bootstrap: str) -> AsyncIterator[Databas
 
 
 @asynccontextmanager
-async def _kafka(bootstrap: str, topic: str) -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="latest")
+async def _kafka(
+    kafka: Mapping[str, Any], topic: str
+) -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True)
+    consumer = AIOKafkaConsumer(topic, **kafka, auto_offset_reset="latest")
     starting: list[Awaitable[None]] = [producer.start(), consumer.start()]
     await asyncio.gather(*starting)
     await consumer.seek_to_end()

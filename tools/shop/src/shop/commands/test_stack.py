@@ -54,8 +54,8 @@ async def _start(file: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     servers = ServersOnly(folder)
     try:
-        server, bootstrap = await asyncio.gather(servers.start_postgres(), servers.start_kafka())
-        write_state(file, servers, server, bootstrap)
+        server, logins = await asyncio.gather(servers.start_postgres(), servers.start_kafka())
+        write_state(file, servers, server, logins)
     except BaseException:
         await servers.stop()
         shutil.rmtree(folder, ignore_errors=True)

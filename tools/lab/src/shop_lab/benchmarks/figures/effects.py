@@ -24,7 +24,7 @@ async def measure(bench: Benchmark) -> Result:
             found = await probe_runner.run_probe(
                 "effects",
                 database=database,
-                bootstrap=bench.testbed.target.kafka,
+                kafka=bench.testbed.kafka,
                 topic=await scratch.topic(bench.testbed, "effects"),
                 effects=bench.effort.effects,
             )

@@ -80,7 +80,7 @@ async def _bare_path(testbed: Testbed, orders: int) -> dict[str, Any]:
     server = testbed.stack.server
     return await probe_runner.run_probe(
         "bare_path",
-        bootstrap=testbed.target.kafka,
+        kafka=testbed.kafka,
         prefix=baseline.PREFIX,
         database=server.url(baseline.DATABASE, server.superuser, server.password),
         script=str(baseline.SCRIPT),

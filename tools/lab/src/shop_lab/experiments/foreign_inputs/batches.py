@@ -19,6 +19,8 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
 
+from shop_stack.kafka_access import KafkaAccess
+
 MAGIC = 2
 NO_PRODUCER = (-1, -1, -1)
 """Producer id, epoch and sequence of a producer that is not idempotent."""
@@ -98,8 +100,8 @@ def _put(content: bytearray, data: bytes | None) -> None:
 class RawProducer:
     """Sends batches to the broker unchanged. It is an asynchronous context manager."""
 
-    def __init__(self, bootstrap: str, topics: Collection[str]) -> None:
-        self._client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    def __init__(self, kafka: KafkaAccess, topics: Collection[str]) -> None:
+        self._client = AIOKafkaClient(**kafka.client)
         self._topics = topics
 
     async def __aenter__(self) -> Self:

@@ -91,7 +91,7 @@ def repeated(codec: Codec) -> Give:
 
 async def last_record(world: World, at: TopicPartition) -> Record | None:
     """The last record of a partition that no input has sent; None if there is none among the last LOOK_BACK records."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=world.testbed.target.kafka, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**world.testbed.kafka.client, enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign([at])

@@ -181,7 +181,7 @@ def compress_topic(codec: str) -> Give:
 async def _setting(world: World, topic: str, name: str, value: str) -> AsyncIterator[None]:
     """Add a setting to a topic while the context lasts. Kafka always replaces all settings of a topic."""
     declared = next(one for one in topics.declared(paths.contracts()) if one.name == topic)
-    admin = AIOKafkaAdminClient(bootstrap_servers=world.testbed.target.kafka)
+    admin = AIOKafkaAdminClient(**world.testbed.kafka.client)
     await admin.start()
     try:
         await _configure(admin, topic, {**declared.settings, name: value})

@@ -1,0 +1,115 @@
+"""A shop in containers or on a cluster is read with the login of the oracle, over TLS."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from shop_stack import compose, kubernetes
+from shop_stack.kafka_access import SCRAM, KafkaAccess
+from shop_stack.ports import SERVICES
+from shop_stack.target import TargetMissing
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nof the shop\n-----END CERTIFICATE-----\n"
+KUBECTL = """#!/bin/bash
+case "$*" in
+    *"get secrets"*) cat {secrets} ;;
+    *"get namespace"*) printf 0123456789 ;;
+    *proxy*|*port-forward*) echo "Forwarding from 127.0.0.1:19192"; exec sleep 600 ;;
+    *) exit 1 ;;
+esac
+"""
+"""A kubectl whose cluster has a shop. A forwarded port is announced and leads nowhere."""
+
+
+def is_the_oracle(login: KafkaAccess, state: Path) -> None:
+    assert login.username == "oracle"
+    assert login.password == "of-oracle"
+    assert login.security_protocol == "SASL_SSL"
+    assert login.mechanism == SCRAM
+    assert login.cafile is not None
+    assert state in login.cafile.parents
+    assert login.cafile.read_text() == CERTIFICATE
+
+
+def fake_docker(*arguments: str) -> str:
+    """Docker with a whole shop in containers."""
+    match arguments:
+        case ("compose", "ps", *_):
+            return "\n".join(
+                json.dumps({"Service": name, "State": "running", "Publishers": [published(name)]})
+                for name in (*SERVICES, "processor", "kafka", "postgres")
+            )
+        case ("compose", "config", *_):
+            return json.dumps(configuration())
+        case ("compose", "cp", "kafka:/run/kafka/ca.crt", target):
+            Path(target).write_text(CERTIFICATE)
+    return ""
+
+
+def published(name: str) -> dict[str, int]:
+    inside = {"kafka": compose.KAFKA_PORT, "postgres": compose.POSTGRES_PORT}.get(name, compose.HTTP_PORT)
+    return {"TargetPort": inside, "PublishedPort": 19092}
+
+
+def configuration() -> dict[str, object]:
+    migrations = {
+        f"{name}-migrations": {
+            "environment": {"MIGRATION_DATABASE_URL": f"postgresql://o@postgres:5432/{name}"}
+        }
+        for name in SERVICES
+    }
+    topics = {"environment": {"ORACLE_KAFKA_PASSWORD": "of-oracle", "ORDERS_KAFKA_PASSWORD": "of-orders"}}
+    return {"services": {"topics": topics, **migrations}, "volumes": {"postgres": {"name": "postgres"}}}
+
+
+def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "docker", fake_docker)
+    with compose.connect(tmp_path, tmp_path) as target:
+        is_the_oracle(target.kafka, tmp_path)
+        assert target.kafka.bootstrap == "127.0.0.1:19092"
+
+
+def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: str = "") -> None:
+    """A kubectl on the PATH, whose cluster has the Secrets of a shop."""
+    values = {f"{name}-database-owner": {"username": name, "password": "x"} for name in SERVICES}
+    values["oracle"] = {"username": "oracle", "password": "of-oracle"}
+    values["shopfloor-cluster-ca-cert"] = {"ca.crt": CERTIFICATE}
+    values.pop(without, None)
+    secrets = [
+        {
+            "metadata": {"name": name},
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+        }
+        for name, data in values.items()
+    ]
+    file = folder / "secrets.json"
+    file.write_text(json.dumps({"items": secrets}))
+    program = folder / "bin" / "kubectl"
+    program.parent.mkdir()
+    program.write_text(KUBECTL.format(secrets=file))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_the_oracle_logs_in_to_a_shop_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster(tmp_path, monkeypatch)
+    with kubernetes.connect(tmp_path / "state", tmp_path) as target:
+        is_the_oracle(target.kafka, tmp_path / "state")
+        assert target.kafka.bootstrap == "127.0.0.1:19192"
+
+
+@pytest.mark.parametrize("missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner"])
+def test_a_secret_that_a_cluster_lacks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    cluster(tmp_path, monkeypatch, without=missing)
+    with (
+        pytest.raises(TargetMissing, match=missing),
+        kubernetes.connect(tmp_path / "state", tmp_path),
+    ):
+        pass
