@@ -34,7 +34,15 @@ class Shop:
 
     def target(self, state: Path) -> Target:
         return Target(
-            "test", {"orders": self.url, "inventory": self.url}, {}, "", KafkaAccess(""), {}, state, state, state
+            "test",
+            {"orders": self.url, "inventory": self.url},
+            {},
+            "",
+            KafkaAccess(""),
+            {},
+            state,
+            state,
+            state,
         )
 
     async def _list(self, request: web.Request) -> web.Response:

@@ -66,7 +66,17 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
 def target(inventory: tuple[TestDatabase, str]) -> Target:
     """A shop of which inventory's management port alone answers."""
     nowhere = dict.fromkeys(SERVICES, "http://127.0.0.1:1")
-    return Target("test", nowhere, nowhere | {"inventory": inventory[1]}, "", KafkaAccess(""), {}, Path(), Path(), Path())
+    return Target(
+        "test",
+        nowhere,
+        nowhere | {"inventory": inventory[1]},
+        "",
+        KafkaAccess(""),
+        {},
+        Path(),
+        Path(),
+        Path(),
+    )
 
 
 @pytest.fixture

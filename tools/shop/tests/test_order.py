@@ -37,7 +37,15 @@ class Orders:
 
     def target(self, state: Path) -> Target:
         return Target(
-            "test", dict.fromkeys(("orders", "inventory"), self.url), {}, "", KafkaAccess(""), {}, state, state, state
+            "test",
+            dict.fromkeys(("orders", "inventory"), self.url),
+            {},
+            "",
+            KafkaAccess(""),
+            {},
+            state,
+            state,
+            state,
         )
 
 

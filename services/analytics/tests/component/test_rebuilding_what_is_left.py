@@ -489,7 +489,12 @@ def on_another_topic(sent: RawMessage) -> RawMessage:
 @pytest.mark.parametrize("is_discarded", [False, True])
 @pytest.mark.parametrize("retell", [without_a_key, with_another_value, on_another_topic])
 async def test_a_dead_letter_leaves_out_no_record_but_its_own(
-    ledger: Any, story: Any, kafka: KafkaAccess, operator: httpx.AsyncClient, retell: Retold, is_discarded: bool
+    ledger: Any,
+    story: Any,
+    kafka: KafkaAccess,
+    operator: httpx.AsyncClient,
+    retell: Retold,
+    is_discarded: bool,
 ) -> None:
     """A producer repeats a handled event in a form that is no event, under the same id."""
     inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
