@@ -3,15 +3,16 @@
 `Subscriptions` is a service's table of event → handler. `Inbox.process` handles a batch of messages in one transaction.
 The transaction inserts a row (consumer group, source, event id) for each event that no dead letter blocks. It calls the
 handlers, and writes the events that they publish to the outbox. An event whose row exists is a duplicate and is
-dropped. An event of an ignored type gets no row. One call of a handler has each
-key at most once; a `WholeBatch` handler gets all its events of the batch in one call.
+dropped. An event of an ignored type gets no row. One call of a handler has each key at most once. A `WholeBatch`
+handler gets all its events of the transaction in one call, and a key may occur several times.
 
 Rows are kept for INBOX_RETENTION (23 days). This must be longer than a topic can deliver an event (14 days by Kafka's
 defaults) and the producer's outbox can send it again (OUTBOX_RETENTION, 8 days), added together.
 
 If the transaction fails, it is rolled back, and the error decides:
 
-- A dependency is unavailable, or lacks a table or a privilege (`errors.is_unavailable`): the whole batch is tried again, without limit. No event becomes a dead letter.
+- A dependency is unavailable, or lacks a table, a column or a privilege (`errors.is_unavailable`): the whole batch is
+  tried again, without limit. No event becomes a dead letter.
 - Any other error: the batch is divided into eight parts, each a transaction of its own. A part that fails is divided
   again, and in a small part each event is handled alone. Alone, an event is tried up to `max_attempts` (4) times. The
   tries of a batch and of its parts are not counted. After a failed try:

@@ -10,15 +10,15 @@ all relays (`shop republish`), and all rows in the table are sent again.
 Send: every process with the role `worker` or `all` has a `Relay`. A commit in the same process wakes it. For commits in
 other processes there is a NOTIFY. It is a statement of its own after the commit and may be lost, so every 2 s the relay
 looks for rows in any case. It sends rows with the same topic and key in their order, and waits until the transport has
-stored them. Its position is a PostgreSQL snapshot (docs/decisions/0003). A snapshot says that all transactions with an id
-below its `xmax` had ended, except those in its list of open ones. So the relay does not skip a transaction that commits
-late.
+stored them. Its position is a PostgreSQL snapshot (docs/decisions/0003). A snapshot says that all transactions with an
+id below its `xmax` had ended, except those in its list of open ones. So the relay does not skip a transaction that
+commits late.
 
 The relay sends in rounds. Shards whose positions are equal are read together: in one round the relay sends one page
 (2,000 rows) for each such group. It saves the positions 1 s after it sent rows, or earlier with a renewal of its
-leases. If a round is in progress then, it saves them after the round. After a crash the rows
-that were sent since the last save are sent again. At the end of a process the relay saves its positions and releases
-its leases. Rows that are not sent yet are sent by another process or the next start.
+leases. If a round is in progress then, it saves them after the round. After a crash the rows that were sent since the
+last save are sent again. At the end of a process the relay saves its positions and releases its leases. Rows that are
+not sent yet are sent by another process or the next start.
 
 Share: the table has 12 shards by key. Shard n belongs to the partitions n, n + 12, … of the topics that the service
 reads. A relay may send the rows of a shard only while it holds the lease on it (6 s, renewed every 2 s or sooner). A
