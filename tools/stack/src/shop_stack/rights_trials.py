@@ -166,7 +166,7 @@ def _trials(
 def _on_cluster(topic: str) -> Mapping[str, Any]:
     """Requests that only a super user may make. The right that the second would create is that of no user."""
     return {
-        "Describe": DescribeAclsRequest(TOPIC_ACL, topic, LITERAL, None, None, ANY_ACL, ANY_ACL),  # type: ignore[arg-type]
+        "Describe": DescribeAclsRequest(TOPIC_ACL, topic, LITERAL, None, None, ANY_ACL, ANY_ACL),
         "Alter": CreateAclsRequest(TOPIC_ACL, topic, LITERAL, "User:nobody", "*", READ_ACL, ALLOW),
     }
 
