@@ -134,4 +134,5 @@ async def test_a_trial_changes_nothing(logins: KafkaLogins) -> None:
     async with AIOKafkaConsumer(**logins.of(LAB).client) as consumer:
         places = [TopicPartition(name, partition) for partition in (0, 1)]
         assert await consumer.beginning_offsets(places) == dict.fromkeys(places, 0)
+        assert await kafka_users.rights_of(logins.of(STACK), "nobody") == []
         assert await consumer.end_offsets(places) == dict(zip(places, (1, 0), strict=True))
