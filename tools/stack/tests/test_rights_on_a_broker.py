@@ -55,7 +55,7 @@ async def test_a_planted_right_is_seen_on_the_broker_and_taken_away_again(logins
 
 
 async def test_a_broker_without_an_authorizer_turns_the_matrix_red(logins: KafkaLogins) -> None:
-    """Such a broker allows everything to everybody, as this one does to its super user."""
+    """Such a broker allows everything to every login, as this one does to its super user."""
     answers = await answers_of(logins, [STACK])
     assert answers.allowed == answers.tried
     as_orders = frozenset(cell._replace(principal="orders") for cell in answers.allowed)
