@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def test_the_oracle_writes_nothing_and_the_stack_may_do_everything() -> None:
 
 
 def test_the_table_has_each_login() -> None:
-    console = Console(width=140, record=True, quiet=True)
+    console = Console(width=140, file=io.StringIO(), record=True)
     console.print(table(["orders", ORACLE], DECLARED))
     text = console.export_text()
     assert "orders.order.v1" in text

@@ -12,7 +12,7 @@ import pytest
 
 from shop_stack import certificates
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = ["kafka", "localhost", "127.0.0.1"]
 ALL = ["ca.key", "ca.crt", "broker.pem"]
 

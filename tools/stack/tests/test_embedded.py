@@ -132,7 +132,8 @@ def test_passwords_are_random_private_and_stay_the_same(tmp_path: Path) -> None:
     file = tmp_path / "passwords.json"
     made = passwords.load_or_make(file)
     assert passwords.load_or_make(file) == made
-    assert len(set(made.by_role.values())) == len(made.by_role)
+    everything = [*made.by_role.values(), *made.by_principal.values()]
+    assert len(set(everything)) == len(everything)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert passwords.load_or_make(tmp_path / "other.json") != made
 
@@ -153,6 +154,10 @@ def test_a_service_is_told_its_own_database_as_the_role_that_changes_rows_only(t
     password = stack.passwords.by_role["payments"]
     assert environment["DATABASE_URL"] == f"postgresql://payments:{password}@127.0.0.1:28032/payments"
     assert environment["PROCESSOR_URL"] == "http://127.0.0.1:28010"
-    others = [value for role, value in stack.passwords.by_role.items() if role != "payments"]
+    assert environment["KAFKA_SASL_USERNAME"] == "payments"
+    assert environment["KAFKA_SASL_PASSWORD"] == stack.passwords.by_principal["payments"]
+    assert environment["KAFKA_SECURITY_PROTOCOL"] == "SASL_PLAINTEXT"
+    known = [*stack.passwords.by_role.items(), *stack.passwords.by_principal.items()]
+    others = [value for name, value in known if name != "payments"]
     assert not any(other in value for other in others for value in environment.values())
     assert "PROCESSOR_URL" not in parts.service_environment(stack, "orders")

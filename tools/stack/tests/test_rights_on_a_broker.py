@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from shop_stack import kafka_users, paths, rights, topics
 from shop_stack.kafka_access import PLAIN, KafkaAccess, KafkaLogins
@@ -54,7 +55,7 @@ async def test_a_planted_right_is_seen_on_the_broker_and_taken_away_again(logins
 
 
 async def test_a_broker_without_an_authorizer_turns_the_matrix_red(logins: KafkaLogins) -> None:
-    """Such a broker allows everything to everybody, as this one does to its super user."""
+    """Such a broker allows everything to every login, as this one does to its super user."""
     answers = await answers_of(logins, [STACK])
     assert answers.allowed == answers.tried
     as_orders = frozenset(cell._replace(principal="orders") for cell in answers.allowed)
@@ -88,7 +89,7 @@ def test_one_planted_allow_and_one_planted_refusal_are_named() -> None:
         pytest.param({"username": STACK, "mechanism": PLAIN, "password": "wrong"}, id="a wrong super user"),
     ],
 )
-async def test_the_broker_accepts_no_other_login(logins: KafkaLogins, change: dict[str, str]) -> None:
+async def test_the_broker_accepts_no_other_login(logins: KafkaLogins, change: dict[str, Any]) -> None:
     assert await kafka_users.can_log_in(logins.of("orders"))
     assert not await kafka_users.can_log_in(replace(logins.of("orders"), **change))
 
@@ -111,7 +112,7 @@ async def test_ensuring_again_changes_nothing(logins: KafkaLogins, monkeypatch: 
         raise AssertionError("nothing is to be changed")
 
     for change in ("create_acls", "delete_acls", "alter_user_scram_credentials"):
-        monkeypatch.setattr(kafka_users.AdminClient, change, refuse)
+        monkeypatch.setattr(AdminClient, change, refuse)
     await kafka_users.ensure(logins.of(STACK), [user], [right])
 
 
@@ -133,4 +134,5 @@ async def test_a_trial_changes_nothing(logins: KafkaLogins) -> None:
     async with AIOKafkaConsumer(**logins.of(LAB).client) as consumer:
         places = [TopicPartition(name, partition) for partition in (0, 1)]
         assert await consumer.beginning_offsets(places) == dict.fromkeys(places, 0)
+        assert await kafka_users.rights_of(logins.of(STACK), "nobody") == []
         assert await consumer.end_offsets(places) == dict(zip(places, (1, 0), strict=True))

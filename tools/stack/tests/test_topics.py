@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shop_stack import topics
+from shop_stack import paths, topics
 from shop_stack.errors import UserError
-from shop_stack.kafka_access import PLAIN, SCRAM, KafkaAccess
+from shop_stack.kafka_access import PLAIN, SCRAM, KafkaAccess, KafkaLogins
+from shop_stack.rights import STACK
 from shop_stack.topics import Topic
 from testkit import eventually
 
@@ -69,6 +71,24 @@ async def test_a_broker_that_does_not_answer_is_one_sentence_with_the_cure() -> 
         await topics.declare(KafkaAccess("127.0.0.1:1"), [topic()], patience=0.3)
 
 
+async def test_the_program_creates_topics_users_and_rights_with_the_passwords_of_its_environment(
+    logins: KafkaLogins, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(paths.repository())
+    for name, value in logins.of(STACK).environment.items():
+        monkeypatch.setenv(name, value)
+    for principal, password in logins.passwords.items():
+        monkeypatch.setenv(f"{principal.upper()}_KAFKA_PASSWORD", password)
+    await asyncio.to_thread(topics.main)
+    assert capsys.readouterr().out.splitlines() == [
+        "10 topics are as they are declared",
+        "6 users have the rights that the contract gives them",
+    ]
+    monkeypatch.delenv("PAYMENTS_KAFKA_PASSWORD")
+    with pytest.raises(SystemExit, match="PAYMENTS_KAFKA_PASSWORD is missing: set it to the password"):
+        await asyncio.to_thread(topics.main)
+
+
 def test_a_file_that_declares_no_topics_is_one_sentence_with_the_cure(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="missing: run the command inside the repository"):
         topics.declared(tmp_path)
@@ -88,11 +108,10 @@ def test_users_log_in_by_scram_with_their_own_passwords_and_the_ca_of_the_super_
     ]
 
 
-@pytest.mark.parametrize("optional", ["keda", "lab"])
-def test_keda_and_the_lab_are_users_only_where_they_have_a_password(optional: str) -> None:
-    variables = {**PASSWORDS, f"{optional.upper()}_KAFKA_PASSWORD": "given"}
+def test_keda_is_a_user_only_where_it_has_a_password() -> None:
+    variables = {**PASSWORDS, "KEDA_KAFKA_PASSWORD": "of-keda", "LAB_KAFKA_PASSWORD": "of-lab"}
     names = [user.username for user in topics.users_of(SUPER_USER, ["orders"], variables)]
-    assert names == ["orders", "oracle", optional]
+    assert names == ["orders", "oracle", "keda"]
 
 
 @pytest.mark.parametrize("missing", ["orders", "oracle"])

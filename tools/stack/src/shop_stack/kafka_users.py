@@ -77,16 +77,10 @@ async def ensure(
         ) from error
 
 
-async def revoke(admin: KafkaAccess, rights: Sequence[Right]) -> None:
-    """Take rights away, and return when the broker refuses them. Raises KafkaException or TimeoutError."""
-    client = AdminClient({**admin.librdkafka, "log_level": 0})
-    unwanted = [_binding(right) for right in rights]
-    await _delete(client, unwanted)
-
-    async def is_gone() -> bool:
-        return not {_identity(each) for each in unwanted} & (await _present(client)).keys()
-
-    await _until(is_gone)
+async def rights_of(admin: KafkaAccess, principal: str) -> list[str]:
+    """The rights that a broker has for one principal, in the library's words. Raises KafkaException."""
+    found = await _present(AdminClient({**admin.librdkafka, "log_level": 0}))
+    return [str(binding) for binding in found.values() if binding.principal == f"User:{principal}"]
 
 
 async def can_log_in(user: KafkaAccess) -> bool:

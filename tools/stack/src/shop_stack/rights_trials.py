@@ -57,7 +57,7 @@ IMPLIED: Mapping[Operation, Operation] = {
 BEYOND = 2**62
 MILLISECONDS = 5_000
 TOPIC_CONFIG = 2
-TOPIC_ACL, LITERAL, READ_ACL, ALLOW, ANY_ACL = 2, 3, 3, 3, 1
+TOPIC_ACL, LITERAL, READ_ACL, ANY_ACL = 2, 3, 3, 1
 """Numbers of Kafka's protocol."""
 
 ON_TOPICS: Mapping[Operation, Callable[[str], Any]] = {
@@ -164,10 +164,10 @@ def _trials(
 
 
 def _on_cluster(topic: str) -> Mapping[str, Any]:
-    """Requests that only a super user may make. The right that the second would create is that of no user."""
+    """Requests that only a super user may make. The second would create a right that neither allows nor denies."""
     return {
-        "Describe": DescribeAclsRequest(TOPIC_ACL, topic, LITERAL, None, None, ANY_ACL, ANY_ACL),  # type: ignore[arg-type]
-        "Alter": CreateAclsRequest(TOPIC_ACL, topic, LITERAL, "User:nobody", "*", READ_ACL, ALLOW),
+        "Describe": DescribeAclsRequest(TOPIC_ACL, topic, LITERAL, None, None, ANY_ACL, ANY_ACL),
+        "Alter": CreateAclsRequest(TOPIC_ACL, topic, LITERAL, "User:nobody", "*", READ_ACL, ANY_ACL),
     }
 
 

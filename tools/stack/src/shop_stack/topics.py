@@ -1,8 +1,8 @@
 """Creates and configures the topics of contracts/topics.yaml, and adds partitions. It never deletes a topic.
 
 As a program it also creates the users of the shop and their rights, if it logs in itself (KAFKA_SASL_USERNAME, as a
-super user). The password of each user is in <USER>_KAFKA_PASSWORD, such as ORDERS_KAFKA_PASSWORD. The users `keda`
-and `lab` are created only if they have a password.
+super user). The password of each user is in <USER>_KAFKA_PASSWORD, such as ORDERS_KAFKA_PASSWORD. The user `keda`
+is created only if it has a password.
 
 Run it in the repository's root: KAFKA_BOOTSTRAP_SERVERS=localhost:18092 python -m shop_stack.topics
 """
@@ -187,11 +187,11 @@ async def _create_users(admin: KafkaAccess) -> int:
 
 
 def users_of(admin: KafkaAccess, owners: Sequence[str], variables: Mapping[str, str]) -> list[KafkaAccess]:
-    """The logins of the users to create: the services, the oracle, and KEDA and the lab if they have a password.
+    """The logins of the users to create: the services, the oracle, and KEDA if it has a password.
 
     `admin` is the login of the super user, and `owners` are the services. Raises UserError if a password is missing.
     """
-    optional = [name for name in (rights.KEDA, rights.LAB) if variables.get(_variable(name))]
+    optional = [rights.KEDA] if variables.get(_variable(rights.KEDA)) else []
     return [
         replace(admin, username=name, password=_password_of(name, variables), mechanism=kafka_access.SCRAM)
         for name in (*owners, rights.ORACLE, *optional)

@@ -29,10 +29,10 @@ def rights_command(
 ) -> None:
     """Show what each login of Kafka and PostgreSQL may do.
 
-    It is what somebody could do who has stolen the password of one service. The
-    rights follow from contracts/topics.yaml: a service writes the topics that it
-    owns, reads those that name it as a reader, and commits offsets in the group
-    of its own name. Kafka refuses everything that the list does not have.
+    It is what a thief of one password could do. The rights follow from
+    contracts/topics.yaml: a service writes the topics that it owns, reads those
+    that name it as a reader, and commits offsets in the group of its own name.
+    Kafka refuses everything that the list does not have.
 
     With --try, each login tries each operation on each topic and group of the
     embedded stack. A trial changes nothing. Exit code 1 if Kafka allows more or
