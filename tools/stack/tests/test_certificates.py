@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shop_stack import certificates
 
@@ -104,6 +106,17 @@ def test_without_a_part_of_the_ca_everything_is_made_anew(folders: Folders, lost
     folders.ensure()
     (folders.ca_key if lost == "ca.key" else folders.ca).joinpath(lost).unlink()
     assert folders.ensure() == ALL
+    handshake(folders.ca / "ca.crt", folders.broker / "broker.pem", "kafka")
+
+
+def test_a_key_of_another_ca_makes_everything_anew(folders: Folders, tmp_path: Path) -> None:
+    folders.ensure()
+    other = Folders(tmp_path / "other-key", folders.ca, folders.broker)
+    other.ca_key.mkdir()
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (other.ca_key / "ca.key").write_bytes(pem)
+    assert other.ensure() == ALL
     handshake(folders.ca / "ca.crt", folders.broker / "broker.pem", "kafka")
 
 
