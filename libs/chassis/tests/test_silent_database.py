@@ -207,7 +207,7 @@ async def test_a_relay_whose_connection_goes_silent_relays_again_over_a_new_one(
 
     async def count(name: str) -> None:
         async with db.transaction() as tx:
-            tx.publish(thing_counted(name, 1), cause=tx.cause_of_request(name))
+            tx.publish(thing_counted(name, 1), cause=tx.root_cause(name))
 
     async with silent_proxy(project.url) as (proxy, url):
         relay = Relay(url, send, poll_seconds=0.1)

@@ -21,7 +21,7 @@ class ServiceSettings(BaseSettings):
 
     service_name: str
     database_url: SecretStr = Field(
-        description="postgresql://role:password@host:port/database; the role changes rows, and no tables"
+        description="postgresql://role:password@host:port/database; this role needs no right to change tables"
     )
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -40,7 +40,8 @@ class ServiceSettings(BaseSettings):
     database_pool_size: int = Field(
         8,
         ge=2,
-        description="size of each of the two pools: requests, background work. The relay has one more",
+        description="connections of each of the two pools (requests, background work). The relay has one more, "
+        "and another one while rows are set aside",
     )
     request_statement_seconds: float = Field(5, gt=0, description="deadline of a statement of a request")
     background_statement_seconds: float = Field(
@@ -64,7 +65,8 @@ class ServiceSettings(BaseSettings):
     breaker_keys: int = Field(
         20,
         ge=0,
-        description="different keys in a row that fail in the same way before the events of a type wait; 0: never",
+        description="after this number of keys in a row fails with the same error, failing events of the type wait "
+        "and make no dead letters; 0: never",
     )
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; it doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000

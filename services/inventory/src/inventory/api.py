@@ -1,4 +1,7 @@
-"""The HTTP API. Each route opens a transaction, calls one handler, and commits before it answers."""
+"""The HTTP API. A route that changes data opens a transaction, calls one handler, and commits before it answers.
+
+A route that only reads opens no transaction.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -83,7 +86,7 @@ class Product(BaseModel):
     sku: str
     name: str
     price: Price
-    version: Annotated[int, Field(description="Counts the listing and every new price")]
+    version: Annotated[int, Field(description="1 when listed; each new price adds 1")]
     initial: int
     replenished: int
     on_hand: Annotated[int, Field(description="Pieces in the warehouse, with the reserved ones")]
@@ -266,9 +269,9 @@ async def read_product(sku: SkuInPath, database: Db) -> Product:
     tags=["products"],
 )
 async def republish_catalogue(database: Db) -> JSONResponse:
-    """Publish the present state of each product again, with its present version, for readers that lost the topic.
+    """Publish the present state of each product again, with its present version.
 
-    A reader that already has this version ignores the event. A worker publishes page by page. While a republication is
+    It is for services whose copy of the catalogue is incomplete because Kafka lost the topic. A reader that already has this version ignores the event. A worker publishes page by page. While a republication is
     running, a further request returns that republication.
     """
     async with database.transaction() as tx:

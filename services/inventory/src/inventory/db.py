@@ -1,14 +1,14 @@
 """Tables and queries. Each query is one statement, for any number of orders or SKUs.
 
-All replicas acquire locks in the same order, so that they never deadlock: first the stock lock, then reservations by
-order id, then products by SKU.
+A transaction that moves stock acquires the stock lock first. Then it may lock reservations and products in any order,
+because no other transaction that locks several of them runs at the same time. So replicas never deadlock.
 
 The stock lock is one advisory lock for all stock. It is necessary because one transaction calls a handler for each
 event type in its batch, and each handler locks its own SKUs. Without it, replica A could lock product 1 in its first
 call and need product 2 in its second call, while replica B has locked product 2 and needs product 1.
 
-A replica that waits for the stock lock has no other lock. More messages arrive while it waits, so its next batch is
-larger and needs fewer statements per event.
+A replica that waits for the stock lock has locked no reservation and no product yet, only its inbox rows. More messages
+arrive while it waits, so its next batch is larger and needs fewer statements per event.
 """
 
 import json
@@ -126,7 +126,7 @@ async def products_after(connection: Connection, sku: str, limit: int) -> list[P
 
 # --- Stock, many SKUs at once ---------------------------------------------------------------------
 
-_LOCK_STOCK = sa.text("""
+_LOCK_PRODUCTS = sa.text("""
     SELECT sku, on_hand - reserved AS available
     FROM products
     WHERE sku = ANY (CAST(:skus AS text[]))
@@ -135,14 +135,14 @@ _LOCK_STOCK = sa.text("""
 """)
 
 
-async def lock_stock(connection: Connection, skus: Collection[str]) -> dict[str, int]:
+async def lock_products(connection: Connection, skus: Collection[str]) -> dict[str, int]:
     """Lock products until the commit. Returns the available pieces per SKU, without unknown SKUs."""
-    rows = await connection.rows(_LOCK_STOCK, {"skus": list(skus)})
+    rows = await connection.rows(_LOCK_PRODUCTS, {"skus": list(skus)})
     return {row.sku: row.available for row in rows}
 
 
 # The statement adds increments and never writes absolute counts. Its WHERE clause refuses an action for which there is
-# too little stock, if a caller decided on counts that it had not locked. The table's CHECK constraints refuse it too.
+# too little stock, if a caller read the counts without a lock and they have changed. The table's CHECK constraints refuse it too.
 _MOVE_STOCK = sa.text("""
     WITH moves AS (
         SELECT sku,
@@ -307,12 +307,15 @@ _CLAIM_REPUBLICATION = sa.text("""
 
 
 async def claim_republication(connection: Connection) -> Row | None:
-    """Lock the running republication. Returns (id, after_sku), or None if another replica has locked it."""
+    """Lock the running republication. Returns (id, after_sku).
+
+    Returns None if none is running, or if another replica has locked it.
+    """
     return await connection.row(_CLAIM_REPUBLICATION)
 
 
-# Statements that move stock lock the products of a batch in another order than a page does. With the stock lock, the
-# two never run at the same time.
+# Statements that move stock lock the products of a batch in another order than a page does. Because of the stock lock,
+# the two never run at the same time.
 _LOCK_PAGE = sa.text(f"""
     WITH {_STOCK_LOCK}
     SELECT products.* FROM stock_lock, products WHERE sku > :after ORDER BY sku LIMIT :limit FOR UPDATE OF products

@@ -87,7 +87,10 @@ class IllegalTransition(Exception):
 
 
 class NotEnoughStock(Exception):
-    """An action needs more stock than there is. The caller decided on counts that it had not locked."""
+    """An action needs more stock than there is. 
+
+    The caller has read the counts without a lock, and they have changed: a bug of the caller.
+    """
 
     def __init__(self, action: "StockAction", quantities: Mapping[str, int]) -> None:
         super().__init__(f"Cannot {action} {dict(quantities)}: one of these SKUs has too little stock.")
@@ -191,7 +194,7 @@ TRANSITIONS: Mapping[tuple[State, StockAction], State] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The change of the counts of a SKU per piece."""
+    """How one piece changes the counts of its SKU."""
 
     on_hand: int
     reserved: int
@@ -268,7 +271,7 @@ class Shortage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision about one order. It gets all of its lines, or no line. Then `shortages` says why."""
+    """The decision about one order. The order gets all of its lines or none. If none, `shortages` says why."""
 
     request: Request
     shortages: tuple[Shortage, ...]

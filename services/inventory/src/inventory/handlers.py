@@ -33,7 +33,7 @@ from inventory.events import (
 
 
 async def reserve_stock(tx: Transaction, placed: Batch[OrderPlaced]) -> None:
-    """Reserve stock for each order, in the order of arrival: all of its lines or none.
+    """Reserve stock for orders, first come first served. An order gets all of its lines or none.
 
     An order that already has a reservation or a tombstone is not changed, and no event is published.
     """
@@ -44,7 +44,7 @@ async def reserve_stock(tx: Transaction, placed: Batch[OrderPlaced]) -> None:
     if not requests:
         return
     wanted = domain.quantities(line for request in requests for line in request.lines)
-    available = await db.lock_stock(tx.connection, wanted)
+    available = await db.lock_products(tx.connection, wanted)
     decisions = domain.allocate(requests, available)
     await _carry_out(tx, decisions)
     causes = {event.data.order_id: event.cause for event in placed}
@@ -167,7 +167,7 @@ async def list_product(
     if not await db.insert_product(tx.connection, product):
         raise domain.ProductAlreadyListed(sku)
     event = ProductListed(sku=sku, version=product.version, name=name, price=_price(product))
-    tx.publish(event, cause=tx.cause_of_request(sku))
+    tx.publish(event, cause=tx.root_cause(sku))
     return product
 
 
@@ -179,7 +179,7 @@ async def price_product(tx: Transaction, *, sku: str, price_minor: int, currency
     if product is None:
         raise domain.UnknownProduct(sku)
     event = ProductPriced(sku=sku, version=product.version, name=product.name, price=_price(product))
-    tx.publish(event, cause=tx.cause_of_request(sku))
+    tx.publish(event, cause=tx.root_cause(sku))
     return product
 
 
@@ -219,8 +219,9 @@ async def open_republication(tx: Transaction) -> Republication:
 async def republish_page(tx: Transaction) -> int:
     """Publish the next page of the running republication. Returns the number of its products.
 
-    Products keep their versions. The topic is compacted: it keeps the last event of each key. So the products of a page
-    are locked until the commit. Then a newer price of a product is always published after the older one.
+    Products keep their versions. The topic is compacted: it keeps the last event of each key. If a new price committed
+    between the read and the write of a page, the old price would be the last event. So the products of a page are locked
+    until the commit.
     """
     running = await db.claim_republication(tx.connection)
     if running is None:
@@ -229,7 +230,7 @@ async def republish_page(tx: Transaction) -> int:
     for product in page:
         kind = ProductListed if product.version == 1 else ProductPriced
         event = kind(sku=product.sku, version=product.version, name=product.name, price=_price(product))
-        tx.publish(event, cause=tx.cause_of_request(product.sku))
+        tx.publish(event, cause=tx.root_cause(product.sku))
     after_sku = page[-1].sku if page else running.after_sku
     is_last = len(page) < REPUBLISH_PAGE
     await db.save_republication(tx.connection, running.id, after_sku, len(page), is_last=is_last)

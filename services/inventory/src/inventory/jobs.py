@@ -1,6 +1,6 @@
 """The job of inventory. It publishes the catalogue again after a request.
 
-It runs at once after the request, and at a fixed interval.
+It runs at a fixed interval. If the process of the request also runs jobs, it runs at once after the request.
 """
 
 from chassis.jobs import Job, Jobs

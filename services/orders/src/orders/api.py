@@ -57,8 +57,8 @@ Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), P
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of entries in a page.")]
 
 MOST_LINES_READ = 10 * domain.MAX_LINES
-"""A list with more lines is refused as `invalid-request`, before the lines are validated. A shorter list that breaks
-the domain's limit is refused as `too-many-lines`."""
+"""A longer list is refused as `invalid-request`: the validation stops after this number of lines. A shorter list that
+breaks the domain's limit is refused as `too-many-lines`."""
 
 
 class RequestedLine(BaseModel):

@@ -41,8 +41,8 @@ orders = Table(
     Column("reason", Text),
     Column("total_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}] are always read and written with
-    # their order. So they are columns of its row, and an order needs one INSERT and one UPDATE in all.
+    # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}] are always read and written
+    # together with the order that they belong to. So they are columns of its row, and an order needs one INSERT and one UPDATE in all.
     Column("lines", JSONB, nullable=False),
     Column("history", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
@@ -150,9 +150,9 @@ _INSERT_ORDER = text("""
             :placed_at, :deadline_at, :traceparent)
 """)
 
-# _END is the compare-and-set that decides every race. Both statements below are made from it. A cancellation or a
-# handler (_END_GIVEN) waits for the row lock of the first transaction. Then it sees that the order is no longer
-# PENDING, and returns no row for it. The job of overdue orders (_END_OVERDUE) skips a locked row.
+# If two transactions end the same order, one wins. Both statements below are made from _END. In a cancellation or a
+# handler (_END_GIVEN) the second transaction waits for the row lock, sees that the order is not PENDING, and gets no
+# row. The job of overdue orders (_END_OVERDUE) skips a locked row.
 _END = """
     UPDATE orders
     SET state = :state, reason = CAST(:reason AS text), version = version + 1, ended_at = now(),

@@ -11,7 +11,7 @@ MAX_TOTAL_MINOR = 10**18
 
 
 class OrderState(StrEnum):
-    """The state of an order. Only a PENDING order can change. PENDING tells readers that the order is not finished."""
+    """The state of an order. Only a PENDING order can change: its outcome is still open (a semantic lock)."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -36,7 +36,7 @@ class RejectionReason(StrEnum):
 
 
 class CancellationReason(StrEnum):
-    """The cause of a cancellation: the customer or the deadline.
+    """Why an order was cancelled.
 
     UNKNOWN_ORDER: a payment event names an order that is not in the database (see `handlers._cancel_missing_orders`).
     """
@@ -160,7 +160,10 @@ class Basket:
 
 
 def check_items(items: Sequence[Item]) -> None:
-    """Check the rules that need no price list, so that an invalid order is refused without a database query."""
+    """Check the rules that need no price list, so that an invalid order is refused without a database query.
+
+    Raises EmptyOrder, TooManyLines, InvalidQuantity, DuplicateSku.
+    """
     if not items:
         raise EmptyOrder
     if len(items) > MAX_LINES:

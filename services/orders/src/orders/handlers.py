@@ -56,7 +56,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
         raise domain.PriceListMissing
     basket = domain.price_items(order.items, order.currency, price_list.prices)
     order_id = new_id()
-    cause = tx.cause_of_request(str(order_id))
+    cause = tx.root_cause(str(order_id))
     placed = OrderPlaced(
         order_id=order_id,
         version=1,
@@ -164,20 +164,22 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
 async def _cancel_missing_orders(
     tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.EndedOrder]
 ) -> None:
-    """Insert orders that are missing in the database as CANCELLED, and publish `OrderCancelled`.
+    """Insert each order that a payment event names and the database does not have, and publish `OrderCancelled`.
+
+    The state of such an order is CANCELLED.
 
     After a restore from a backup an order may be missing although its events were published. Its stock is reserved, and
     its card may be charged. The event makes the other services release the stock and refund the money.
     """
-    not_ended = {event.data.order_id: event for event in events}
+    unmatched = {event.data.order_id: event for event in events}
     for order in ended:
-        del not_ended[order.id]
-    if not not_ended:
+        del unmatched[order.id]
+    if not unmatched:
         return
-    known = await db.known_orders(tx.connection, not_ended)
+    known = await db.known_orders(tx.connection, unmatched)
     missing = [
         db.MissingOrder(id, event.data.customer_id, event.data.amount)
-        for id, event in not_ended.items()
+        for id, event in unmatched.items()
         if id not in known
     ]
     if missing:
@@ -221,5 +223,5 @@ def _publish_cancelled(tx: Transaction, ended: Sequence[db.EndedOrder], reason: 
             cancelled_at=order.ended_at,
         )
         # A request or the deadline cancelled the order, so its event continues the trace in which the order was placed.
-        # A payment event cancels an order that is not in the database: it has no trace, so none is continued.
+        # An order with the reason UNKNOWN_ORDER has no traceparent, because its row was just inserted.
         tx.publish(cancelled, cause=Cause(None, str(order.id), order.traceparent))

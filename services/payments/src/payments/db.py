@@ -1,7 +1,7 @@
 """Tables and queries. Each query is one statement, for any number of payments.
 
-A statement that changes many rows locks them in the order of `order_id`, so that two batches never deadlock. A claim
-skips locked rows.
+A statement that changes many rows locks them in the order of `order_id`, so that two batches never deadlock. Claims
+and `void_abandoned_payments` skip locked rows instead.
 """
 
 import json

@@ -53,8 +53,8 @@ async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> 
 async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None:
     """Cancel the payments of cancelled orders.
 
-    The processor was never called: the payment is VOIDED. It was called and the result is not known: CANCELLING.
-    It made the charge: a due refund is written. An unknown order gets a tombstone, so that its later events cause no
+    If the processor was never called, the payment becomes VOIDED. If it was called and its result is not known,
+    CANCELLING. If it made the charge, a due refund is written. If it declined, nothing changes. An unknown order gets a tombstone, so that its later events cause no
     charge.
     """
     await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))

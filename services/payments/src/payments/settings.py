@@ -8,7 +8,7 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Address and time limits of the calls of the card processor. Times are in seconds."""
+    """How this service calls the card processor, and when it voids a payment. Times are in seconds."""
 
     service_name: str = "payments"
     processor_url: str = Field(

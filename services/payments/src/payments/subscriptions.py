@@ -10,7 +10,8 @@ SUBSCRIPTIONS = Subscriptions(
         StockReserved: handlers.note_stock_reserved,
         OrderCancelled: handlers.cancel_payment,
     },
-    # The charge waits for StockReserved too, so a later handling of OrderPlaced does not delay it.
+    # A charge needs both events. StockReserved is urgent, and its batch takes waiting OrderPlaced events along. So it
+    # costs no time to defer OrderPlaced.
     deferrable=(OrderPlaced,),
     # These events change no payment. Any other type on these topics is unknown, and becomes a dead letter.
     ignored={

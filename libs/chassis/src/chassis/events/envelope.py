@@ -35,7 +35,7 @@ The pattern excludes NUL. Lone surrogates need no check: text that was decoded f
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-"""Earlier and later times cannot be converted into every time zone."""
+"""Times that an event may have. Near the ends of Python's range a time cannot be converted into every time zone."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -53,7 +53,8 @@ def _as_in_rfc_3339(value: Any) -> Any:
     raise ValueError("not a time of RFC 3339 with its zone")
 
 
-# strict=False: what the validator gives to pydantic is no JSON any more, and strictly a text would be no time.
+# strict=False: after a validator in Python, a strict datetime field refuses a string. The validator has checked the
+# format already.
 Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_as_in_rfc_3339)]
 """A time in an event. pydantic alone would also take the seconds since 1970, and other forms that no reader expects."""
 

@@ -64,7 +64,7 @@ class Money(BaseModel):
 
     @classmethod
     def of_row(cls, amount_minor: int, currency: str) -> "Money":
-        """Money from a table of the service itself. It is not checked again.
+        """Money from a table of the service itself. It is returned even if it breaks a rule of today.
 
         Reading a row must not fail. The table may have rows that were written before this check existed, or with a
         code that has left the list since.

@@ -28,10 +28,11 @@ from chassis.postgres import Connection, Row, Statements
 MAX_ERROR_LENGTH = 4_000
 
 MAX_COPY_LENGTH = 16_000
-"""Most characters of a copy on the dead-letters topic. The relay sends thousands of rows at once."""
+"""The maximum number of characters of a copy on the dead-letters topic. The relay sends thousands of rows at once."""
 
 MAX_COPIED_ERROR_LENGTH = 500
-"""Most characters of the error in a copy without headers and value. JSON writes a character as twelve at most."""
+"""The maximum number of characters of the error in a copy without headers and value. JSON may write one character as
+twelve."""
 
 statements = Statements(__package__)
 

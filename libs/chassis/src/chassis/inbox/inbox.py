@@ -31,15 +31,16 @@ log = structlog.get_logger()
 
 Identity = tuple[str, UUID]
 PARTS = 8
-"""A batch that failed is divided into so many parts. A part with so few keys is taken event by event."""
+"""A batch that failed is divided into this number of parts, again and again, until a part has at most this number of
+keys. Then its events are handled one by one."""
 
 
 class Inbox:
     """One consumer group's inbox.
 
-    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. A failure of the whole
-    batch or of a part of it is not counted, and the count is lost when the process ends. Between two tries `process`
-    returns, so that other messages do not wait. With `retries_at_once` the tries follow each other in one call; it is
+    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. A failure of
+    several events together does not count as a try, and the count is lost when the process ends. Between two tries `process`
+    returns, so that other partitions do not wait. With `retries_at_once` the tries follow each other in one call; it is
     for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one after another
     with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
     """
@@ -71,7 +72,7 @@ class Inbox:
                 again: no message is lost, and messages that were taken are duplicates.
         """
         batch = sort(messages, self.subscriptions)
-        # Together with events that failed before, the whole batch would fail.
+        # An event that has failed could make the whole batch fail again, so it is handled alone.
         alone = [event for event in batch.events if self._tries.has_failed(event.key)]
         together = [event for event in batch.events if not self._tries.has_failed(event.key)]
         left: list[RawMessage] = []

@@ -21,7 +21,7 @@ event waits for them.
 """
 
 
-class SortedBatch(NamedTuple):
+class ClassifiedBatch(NamedTuple):
     """A batch, divided by what the inbox does with each message. Ignored types are left out."""
 
     events: list[InboxEvent]
@@ -45,9 +45,9 @@ def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None
     return InboxEvent(message, cast(Any, envelope)._replace(data=data), subscription)
 
 
-def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> SortedBatch:
+def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> ClassifiedBatch:
     """Read a batch and divide it. An unreadable message does not stop the others."""
-    batch = SortedBatch([], [], [])
+    batch = ClassifiedBatch([], [], [])
     held_keys: set[tuple[str, str]] = set()
     for message in messages:
         try:

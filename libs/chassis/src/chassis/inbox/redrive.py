@@ -61,8 +61,8 @@ async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Out
     meantime is a duplicate and has no effect. After an error that `is_unavailable` recognises, the other dead letters
     of this key are skipped.
 
-    Raises UnknownDeadLetter. Raises the unavailable error if it occurs at two keys in a row, or at the last key while
-    no dead letter was redriven.
+    Raises UnknownDeadLetter. Raises the error of an unavailable dependency if two keys in a row fail with it, or if the
+    last key fails with it and no dead letter was redriven.
     """
     outcome = Outcome()
     errors: list[str] = []

@@ -15,9 +15,9 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 
 
 class WholeBatch(NamedTuple):
-    """A handler that gets all its events of a batch in one call, in the order of arrival.
+    """A handler that gets all its events of a batch, or of a part of it after a failure, in one call.
 
-    A key may occur several times in one call. Use it for handlers whose result does not depend on the order of events.
+    Each key keeps its order. A key may occur several times in one call. Use it for handlers whose result does not depend on the order of events.
     """
 
     handler: Handler
@@ -45,7 +45,7 @@ class Subscriptions:
     `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same topics,
     by topic. Any other type, or a type on another topic than its own, becomes a dead letter. `deferrable` are models of
     events that can wait for a short time without delaying an order. A batch that has only deferrable and ignored events
-    waits up to `defer_seconds` for an urgent event, which is any other one.
+    waits up to `ConsumerSettings.defer_seconds` for an urgent event, which is any other one.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Subscriptions:
         """The topics to read."""
         return {subscription.model.topic for subscription in self.by_type.values()}
 
-    def all_deferrable(self, messages: Iterable[HasHeaders]) -> bool:
-        """Whether all messages are deferrable, by their headers."""
+    def none_urgent(self, messages: Iterable[HasHeaders]) -> bool:
+        """Whether each message is deferrable or ignored, by its header `ce_type`."""
         return all(dict(message.headers).get("ce_type") in self._not_urgent for message in messages)
 
 

@@ -3,7 +3,8 @@
 from chassis.inbox.rounds import InboxEvent
 
 MOST_COUNTED = 10_000
-"""The maximum number of events that are counted. An event that moved to another replica is counted here for nothing."""
+"""The maximum number of events that are counted. An event whose partition has moved to another replica stays counted
+here until newer events replace it."""
 
 
 class Tries:
@@ -19,7 +20,7 @@ class Tries:
         return key in self._of_key
 
     def count(self, event: InboxEvent) -> None:
-        """A try of this event has failed."""
+        """Count one failed try of this event."""
         self._failed[event.identity] = self._failed.get(event.identity, 0) + 1
         self._of_key[event.key] = event.identity
         if len(self._of_key) > MOST_COUNTED:
@@ -30,7 +31,7 @@ class Tries:
         return self._failed.get(event.identity, 0) < self._most
 
     def end(self, event: InboxEvent) -> None:
-        """This event was handled, or is a dead letter."""
+        """Forget the tries of this event: it was handled, or is a dead letter."""
         if self._of_key.get(event.key) == event.identity:
             self._forget(event.key)
 

@@ -13,8 +13,10 @@ from chassis.outbox import Database
 class Job:
     """`run(database)` does a piece of work and returns how many items it did.
 
-    If a run did `batch_limit` items or more, the job runs again at once, because there may be more. With `inf` this
-    never happens. Otherwise the job runs when a transaction with `tx.wake(name)` commits, or after `interval` seconds.
+    If a run did `batch_limit` items or more, the job runs again at once, because there may be more. If
+    it did fewer, the next run is after `interval` seconds, or when a transaction with `tx.wake(name)` commits. With a
+    `batch_limit` of `inf` the job never runs again at once.
+
     Several replicas may run it at the same time, so it must lock the rows that it works on.
     """
 

@@ -20,7 +20,10 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 """A batch ends with the record that reaches this size. A batch is one transaction, which has it in memory."""
 
 SLICE = 16
-"""The records that are asked for at once, because aiokafka counts no bytes."""
+"""The number of records per request to aiokafka.
+
+It is small, because aiokafka cannot limit a batch by bytes. The size is checked between the requests.
+"""
 
 HEADER_OVERHEAD = 64
 """The bytes of memory that a header takes in addition to its name and value."""
@@ -96,7 +99,7 @@ class BatchFetcher:
                 await self._fill(batch, 0, *others)
         await self._fill(batch, 0 if batch.records else poll_ms)
         deadline = time.monotonic() + self._defer_seconds
-        while batch.records and not batch.is_full and self._subscriptions.all_deferrable(batch.records):
+        while batch.records and not batch.is_full and self._subscriptions.none_urgent(batch.records):
             seconds_left = deadline - time.monotonic()
             if seconds_left <= 0:
                 break

@@ -27,7 +27,7 @@ ANSWER_LATE_MS = 10_000
 """The client waits for an answer for the session timeout plus this time. Then it closes the connection."""
 
 FETCH_MAX_BYTES = 8 * 1024 * 1024
-"""The most bytes of one response, which takes two or three times that of memory while it is read."""
+"""The maximum bytes of one response. Reading it needs two or three times as much memory."""
 
 PARTITION_FETCH_MAX_BYTES = 1024 * 1024
 """The most bytes of one partition in a response."""
@@ -101,7 +101,7 @@ async def stop_client(client: AIOKafkaConsumer, group: str) -> None:
 
 
 def leave_as_is(client: AIOKafkaConsumer) -> None:
-    """Leave a client that has started unchanged."""
+    """Change nothing."""
 
 
 async def accept_topics() -> None:

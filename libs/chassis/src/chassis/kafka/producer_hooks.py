@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 
 
 def leave_as_is(producer: AIOKafkaProducer, may_send: Callable[[], bool]) -> None:
-    """Leave a producer that was created unchanged."""
+    """Change nothing."""
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

@@ -86,8 +86,9 @@ class KafkaPublisher:
     async def send(self, rows: Sequence[OutboxRow]) -> None:
         """Send outbox rows to Kafka, in order, and wait for every acknowledgement.
 
-        Rows of one key and topic arrive in the order given. On error some rows may have been sent: send all of them
-        again, consumers drop duplicates. After a cancellation, rows that were not handed to the client are not sent.
+        Rows of one key and topic arrive in the order given. After KafkaUnavailable any row may have been sent: send
+        all of them again. After RowsNotSent send only the rows that it names. Consumers drop duplicates. After a
+        cancellation, rows that were not handed to the client are not sent.
 
         Raises:
             RowsNotSent: some rows were not acknowledged, and it names them. Some of them may be in Kafka, because the

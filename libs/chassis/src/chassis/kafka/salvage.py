@@ -1,6 +1,6 @@
 """Reads a batch that aiokafka cannot parse. It returns the readable records, and a placeholder for each other record.
 
-The header `chassis-unreadable` of a placeholder has the reason. Its value is the unreadable bytes. The inbox makes a
+The value of a placeholder record is the unreadable bytes. Its header `chassis-unreadable` says why. The inbox makes a
 dead letter of it, as of any other message that is no event.
 """
 
@@ -16,7 +16,8 @@ MAX_KEPT_BYTES = 64 * 1024
 """The bytes that are kept of a larger record."""
 
 MAX_HEADERS = 1_000
-"""The most headers of a record that is read. An empty header has two bytes, and takes 64 bytes of memory."""
+"""A record with more headers is not read. Headers need much more memory than bytes: an empty one has 2 bytes and needs
+64."""
 
 MAX_KEPT_HEADERS = 50
 MAX_KEPT_HEADER_BYTES = 1_000
@@ -69,13 +70,13 @@ def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
 
 
 class Batch(NamedTuple):
-    """The fields of a batch's header that its records need, and the inflated bytes of the records from the next one."""
+    """The fields of a batch's header that its records need, and the inflated bytes from the next record on."""
 
     base_offset: int
     last_offset: int
     first_timestamp: int
     record_count: int
-    """The number of records from the next one."""
+    """The number of records that are still to be read."""
     records: bytes
     next_offset: int
     """The first offset that the next record may have."""
@@ -107,7 +108,7 @@ class Place(NamedTuple):
 
 
 def end_of_record(records: bytes, position: int) -> int:
-    """The end of the record at `position`. Raises unless its headers can be counted, and are at most MAX_HEADERS.
+    """The end of the record at `position`. Raises MalformedRecord or IndexError if it cannot be found.
 
     aiokafka's parser builds all headers before it looks at the length of the record.
     """
@@ -139,7 +140,7 @@ def has_countable_headers(records: bytes, count: int) -> bool:
 
 
 def salvage(batch: Batch) -> Iterator[tuple[SalvagedRecord, int]]:
-    """The records of a batch from the next one, each with the position behind it.
+    """The records of a batch that are still to be read, each with the position after it.
 
     Their offsets grow up to the last one of the batch.
     """

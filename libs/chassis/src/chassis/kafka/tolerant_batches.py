@@ -86,7 +86,7 @@ class TolerantRecords:
         return not is_used_up and self._end_of_batch() <= len(self._data)
 
     def next_batch(self) -> "TolerantBatch":
-        """The next batch. It is never refused."""
+        """The next batch. Unlike aiokafka's, it never raises: a record that cannot be read has a placeholder."""
         start = self._position
         end = min(self._end_of_batch(), len(self._data))
         self._position = end

@@ -52,7 +52,7 @@ class MessageIds(NamedTuple):
 
 
 class StartSpan(Protocol):
-    """Starts a span of one message whose parent was sampled. `start_time` is in nanoseconds since the epoch."""
+    """Starts the span of one message. The span's parent is sampled. `start_time` is in nanoseconds since the epoch."""
 
     def __call__(
         self,

@@ -16,8 +16,8 @@ _statements = Statements(__package__)
 class RelayNotifier:
     """Collects the shards with new rows, and sends one notification for many of them.
 
-    A transaction with NOTIFY takes a lock on the whole PostgreSQL server (all databases) when it commits. So it is not
-    the business transaction.
+    A transaction with NOTIFY takes a lock on the whole PostgreSQL server (all databases) when it commits. So NOTIFY is
+    not part of the business transaction.
     """
 
     def __init__(self) -> None:

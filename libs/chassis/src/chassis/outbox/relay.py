@@ -32,14 +32,14 @@ from chassis.outbox.retries import Retries
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.set_aside import SetAside
 from chassis.outbox.sharding import CHANNEL, SHARDS
-from chassis.postgres import Driver, Statements, connect, with_deadline
+from chassis.postgres import Driver, Statements, connect, raising_database_silent
 from chassis.supervisor import cancelled, supervise
 
 log = structlog.get_logger()
 
 SAVE_SECONDS = 1.0
 POSTPONED_SECONDS = 0.25
-"""Seconds after which a renewal is tried again that had to wait for a try of rows that were set aside."""
+"""While set-aside rows are being tried, shards cannot change. The relay then looks again after this many seconds."""
 STATEMENT_SECONDS = 15.0
 """Seconds for one of the relay's own statements."""
 RELEASE_SECONDS = 1.0
@@ -108,7 +108,7 @@ class Relay:
         connection = await self._connect()
         try:
             async with self._retrying():
-                await with_deadline(self._relay_until_cancelled(connection))
+                await raising_database_silent(self._relay_until_cancelled(connection))
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.leases.release_all(connection), RELEASE_SECONDS)
@@ -121,7 +121,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _retrying(self) -> AsyncIterator[None]:
         """While the block runs, rows that were set aside are tried."""
-        task = asyncio.create_task(supervise("relay-retries", lambda: with_deadline(self.retries.run())))
+        task = asyncio.create_task(supervise("relay-retries", lambda: raising_database_silent(self.retries.run())))
         try:
             yield
         finally:

@@ -10,8 +10,9 @@
 The row stays in `outbox`. An entry in the table `outbox_set_aside` has its id and its state. When the row is sent, the
 entry is deleted.
 
-While a row is REFUSED, later rows of its key wait as DELAYED rows, and rows of other keys are sent. While any other row
-of a topic is DELAYED, all later rows of the topic wait. So each key keeps its order.
+While a row is REFUSED, later rows of its key wait as DELAYED rows, and rows of other keys are sent. While a row of a
+topic is DELAYED for another reason than a REFUSED row of its key, all later rows of the topic wait. So each key keeps
+its order.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ _statements = Statements(__package__)
 
 
 class Setback(StrEnum):
-    """The reason why a row was not sent."""
+    """The reason why a row was not acknowledged."""
 
     REFUSED = "refused"
     """The broker will never accept the row."""
@@ -51,7 +52,7 @@ class Setback(StrEnum):
 
 
 class Unsent(NamedTuple):
-    """A row that was not sent, with the reason."""
+    """A row that was not acknowledged, with the reason. It was not sent, or it is not known."""
 
     row: OutboxRow
     setback: Setback
@@ -59,7 +60,7 @@ class Unsent(NamedTuple):
 
 
 class RowsNotSent(Exception):
-    """These rows of a call were not sent. All other rows of the call were sent."""
+    """These rows were not acknowledged: they were not sent, or it is not known. All other rows were acknowledged."""
 
     def __init__(self, unsent: Sequence[Unsent]) -> None:
         super().__init__(f"{len(unsent)} rows were not sent: {unsent[0].error}")

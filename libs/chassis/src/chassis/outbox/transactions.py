@@ -15,7 +15,7 @@ from chassis.events import Cause, PublishedEvent
 from chassis.observability.tracing import current_traceparent
 from chassis.outbox import rows as outbox_rows
 from chassis.outbox.rows import OutboxRow
-from chassis.postgres import STATEMENT_SECONDS, Connection, Driver, Pool, is_cut_off, with_deadline
+from chassis.postgres import STATEMENT_SECONDS, Connection, Driver, Pool, breaks_connection, raising_database_silent
 
 
 class Transaction:
@@ -35,12 +35,15 @@ class Transaction:
         self.rows.append(row)
         return row.event_id
 
-    def cause_of_request(self, correlation_id: str) -> Cause:
+    def root_cause(self, correlation_id: str) -> Cause:
         """The `Cause` of an event that a request or a job publishes by itself. The event continues the current span."""
         return Cause(None, correlation_id, current_traceparent())
 
     def wake(self, job: str) -> None:
-        """Run this process's job with this name after the commit, without waiting for its interval."""
+        """Run this process's job with this name after the commit, without waiting for its interval.
+
+        A process that does not run jobs ignores it. Another process runs the job at its interval.
+        """
         self.wakes.add(job)
 
 
@@ -80,15 +83,15 @@ class Database:
         async with self._pool.acquire() as driver:
             tx = Transaction(Connection(driver))
             block = driver.transaction()
-            await with_deadline(block.start())
+            await raising_database_silent(block.start())
             try:
                 yield tx
                 await outbox_rows.write(tx.connection, tx.rows)
             except BaseException as error:
-                if not is_cut_off(error):
+                if not breaks_connection(error):
                     await _roll_back(driver, block)
                 raise
-            await with_deadline(block.commit())
+            await raising_database_silent(block.commit())
         self._on_commit(tx)
 
     @asynccontextmanager

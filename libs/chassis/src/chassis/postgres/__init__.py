@@ -1,14 +1,14 @@
 """PostgreSQL: connections, statements, deadlines, migrations. This package does not know events.
 
 - `Connection` runs SQLAlchemy's statements with asyncpg, and returns `Row`s. `Driver` is asyncpg's own connection.
-- `connect` opens a `Driver` with deadlines. `with_deadline` turns a deadline that passed into `DatabaseSilent`.
-- `Pool` has the connections of a process. `is_cut_off` says after which errors a connection is not used again.
+- `connect` opens a `Driver` with deadlines. `raising_database_silent` turns a deadline that passed into `DatabaseSilent`.
+- `Pool` has the connections of a process. `breaks_connection` says after which errors a connection is not used again.
 - `Statements` reads the `.sql` files of a Python package.
 """
 
-from chassis.postgres.connection import Connection, Driver, Row, connect, with_deadline
+from chassis.postgres.connection import Connection, Driver, Row, connect, raising_database_silent
 from chassis.postgres.deadlines import CONNECT_SECONDS, STATEMENT_SECONDS
-from chassis.postgres.pool import Pool, is_cut_off
+from chassis.postgres.pool import Pool, breaks_connection
 from chassis.postgres.statements import Statements
 
 __all__ = [
@@ -20,6 +20,6 @@ __all__ = [
     "Row",
     "Statements",
     "connect",
-    "is_cut_off",
-    "with_deadline",
+    "breaks_connection",
+    "raising_database_silent",
 ]

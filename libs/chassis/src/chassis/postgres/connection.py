@@ -55,7 +55,7 @@ class Connection:
     async def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[Row]:
         """All rows of the result. Raises DatabaseSilent if the server does not answer in time."""
         query, arguments = compiled(statement, values or {})
-        return await with_deadline(self.driver.fetch(query, *arguments))
+        return await raising_database_silent(self.driver.fetch(query, *arguments))
 
     async def row(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Row | None:
         """The first row, or None."""
@@ -67,7 +67,7 @@ class Connection:
         return None if row is None else row[0]
 
 
-async def with_deadline(call: Awaitable[T]) -> T:
+async def raising_database_silent(call: Awaitable[T]) -> T:
     """Await calls of asyncpg. Each call has the deadline that `connect` gave to its connection.
 
     Raises DatabaseSilent when a deadline passes.

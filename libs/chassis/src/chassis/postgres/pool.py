@@ -1,7 +1,7 @@
 """A pool of connections that recovers after the server did not answer.
 
-asyncpg's own pool waits for a silent connection when it is released. Then its next callers get the other silent
-connections, and each costs another deadline (docs/decisions/0024).
+If the server does not answer, asyncpg's own pool waits when a connection is released. The next callers get other
+connections to the same server, and each of them waits until its deadline (docs/decisions/0024).
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Pool:
             try:
                 yield driver
             except BaseException as error:
-                if is_cut_off(error):
+                if breaks_connection(error):
                     driver.terminate()
                 if isinstance(error, DatabaseSilent):
                     self.drop_idle()
@@ -68,7 +68,7 @@ class Pool:
             self._idle.pop().terminate()
 
     async def close(self) -> None:
-        """Close the idle connections within CLOSE_SECONDS. Connections in use end when they are released."""
+        """Close the idle connections within CLOSE_SECONDS. Connections in use are not closed."""
         idle = self._idle
         self._idle = []
         await asyncio.gather(*(_close(driver) for driver in idle))
@@ -102,7 +102,7 @@ class Pool:
             self._idle.append(driver)
 
 
-def is_cut_off(error: BaseException) -> bool:
+def breaks_connection(error: BaseException) -> bool:
     """Whether a connection must not be used again after this error, because its state is unknown."""
     if isinstance(error, Exception):
         return isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError)

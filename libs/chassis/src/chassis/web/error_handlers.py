@@ -37,7 +37,8 @@ def install_error_handlers(app: FastAPI, problems: Mapping[type[Exception], Prob
 
     The public attributes of a domain error become members of its problem.
     """
-    # Starlette logs an error for which only `Exception` has a handler, and raises it again. These errors are no bugs.
+    # Starlette logs an error that only the handler of `Exception` handles, and raises it again. An unavailable
+    # dependency is not a bug, so its classes have handlers of their own.
     failures: tuple[type[Exception], ...] = (*UNAVAILABLE_ERRORS, asyncpg.PostgresError, Exception)
     for error in failures:
         app.add_exception_handler(error, _answer_failure)

@@ -13,7 +13,7 @@ Topic = Annotated[str, Field(max_length=249), Storable]
 
 
 class Selected(RequestBody):
-    """A filter: one row by its id, or all of a key, a topic or both. A body without any of them selects nothing.
+    """A filter: one row by its id, or all of a key, a topic or both. A body without any of them is refused.
 
     The admin API of dead letters does not accept a topic alone."""
 

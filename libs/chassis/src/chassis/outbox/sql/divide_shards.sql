@@ -4,7 +4,8 @@
 -- acquires it at once.
 -- Two relays that divide at once cannot acquire the same shard: the row locks decide, and the UPDATE checks each row
 -- again.
--- A snapshot from the future means that the tables were restored into a younger PostgreSQL server: send all rows again.
+-- If the saved snapshot is higher than this server's next transaction id, the tables were restored into a server that
+-- has counted fewer transactions. Then all rows are sent again, from the lowest snapshot.
 WITH members AS (
     SELECT owner, consumed FROM relay_member WHERE seen_until > now()
 ), shards AS (

@@ -1,5 +1,5 @@
--- How long the oldest row waits, in seconds, and how many rows are set aside. Each shard's oldest row is one step of an
--- index: after the snapshot, among its open transactions, or, while a window is sent in pages, after the last page.
+-- How long the oldest row waits, in seconds, and how many rows are set aside. Each shard's oldest row is found with one
+-- index lookup: after the snapshot, among its open transactions, or, while a window is sent in pages, after the last page.
 SELECT coalesce(extract(epoch FROM now() - least(
     (SELECT min(oldest.time) FROM relay_cursor c CROSS JOIN LATERAL (
         (SELECT o.time FROM outbox o

@@ -3,7 +3,7 @@
 -- last id, so that a page costs the same for any number of waiting rows.
 -- pg_current_snapshot() is the statement's own snapshot, so read_snapshot is exactly the snapshot of this page.
 -- `id + 0` keeps the planner from walking the primary key through all rows that were sent long ago; `shard + 0` makes
--- it walk the primary key where that is right.
+-- it use the primary key for the later pages of a window, which are read in the order of id.
 WITH unseen AS (
     SELECT * FROM outbox
     WHERE $3::text IS NULL AND shard = ANY($1::smallint[]) AND xid >= pg_snapshot_xmax($2::text::pg_snapshot)

@@ -1,5 +1,5 @@
--- DO UPDATE, although nothing changes: so it waits for a request that holds the key, and answers with the row in any
--- case. Without a status the key is ours: nobody has committed an answer to it.
+-- DO UPDATE changes nothing, but it makes the statement wait for another transaction that has the key, and return the
+-- row in every case. If the status is NULL, no answer is stored, and this transaction has the key.
 INSERT INTO idempotency_keys (key, request_hash) VALUES (:key, :hash)
 ON CONFLICT (key) DO UPDATE SET key = excluded.key
 RETURNING request_hash, status, body, headers
