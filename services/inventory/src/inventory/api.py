@@ -271,8 +271,9 @@ async def read_product(sku: SkuInPath, database: Db) -> Product:
 async def republish_catalogue(database: Db) -> JSONResponse:
     """Publish the present state of each product again, with its present version.
 
-    It is for services whose copy of the catalogue is incomplete because Kafka lost the topic. A reader that already has this version ignores the event. A worker publishes page by page. While a republication is
-    running, a further request returns that republication.
+    It is for services whose copy of the catalogue is incomplete because Kafka lost the topic. A reader that already has
+    this version ignores the event. A worker publishes page by page. While a republication is running, a further request
+    returns that republication.
     """
     async with database.transaction() as tx:
         republication = await handlers.open_republication(tx)

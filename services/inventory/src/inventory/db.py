@@ -142,7 +142,8 @@ async def lock_products(connection: Connection, skus: Collection[str]) -> dict[s
 
 
 # The statement adds increments and never writes absolute counts. Its WHERE clause refuses an action for which there is
-# too little stock, if a caller read the counts without a lock and they have changed. The table's CHECK constraints refuse it too.
+# too little stock, if a caller read the counts without a lock and they have changed. The table's CHECK constraints
+# refuse it too.
 _MOVE_STOCK = sa.text("""
     WITH moves AS (
         SELECT sku,

@@ -87,7 +87,7 @@ class IllegalTransition(Exception):
 
 
 class NotEnoughStock(Exception):
-    """An action needs more stock than there is. 
+    """An action needs more stock than there is.
 
     The caller has read the counts without a lock, and they have changed: a bug of the caller.
     """

@@ -109,8 +109,8 @@ class OrderedLine(ConsumedPart):
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     """An order was placed: its stock is to be reserved.
 
-    Inventory uses only `lines`. It also declares the fields that payments reads. So an order that payments cannot read is
-    a dead letter here as well, and reserves no stock until its deadline.
+    Inventory uses only `lines`. It also declares the fields that payments reads. So an order that payments cannot read
+    is a dead letter here as well, and reserves no stock until its deadline.
     """
 
     order_id: UUID

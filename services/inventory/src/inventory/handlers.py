@@ -220,8 +220,8 @@ async def republish_page(tx: Transaction) -> int:
     """Publish the next page of the running republication. Returns the number of its products.
 
     Products keep their versions. The topic is compacted: it keeps the last event of each key. If a new price committed
-    between the read and the write of a page, the old price would be the last event. So the products of a page are locked
-    until the commit.
+    between the read and the write of a page, the old price would be the last event. So the products of a page are
+    locked until the commit.
     """
     running = await db.claim_republication(tx.connection)
     if running is None:

@@ -42,7 +42,8 @@ orders = Table(
     Column("total_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}] are always read and written
-    # together with the order that they belong to. So they are columns of its row, and an order needs one INSERT and one UPDATE in all.
+    # together with the order that they belong to. So they are columns of its row, and an order needs one INSERT and one
+    # UPDATE in all.
     Column("lines", JSONB, nullable=False),
     Column("history", JSONB, nullable=False),
     Column("version", Integer, nullable=False),

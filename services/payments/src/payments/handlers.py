@@ -54,8 +54,8 @@ async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None
     """Cancel the payments of cancelled orders.
 
     If the processor was never called, the payment becomes VOIDED. If it was called and its result is not known,
-    CANCELLING. If it made the charge, a due refund is written. If it declined, nothing changes. An unknown order gets a tombstone, so that its later events cause no
-    charge.
+    CANCELLING. If it made the charge, a due refund is written. If it declined, nothing changes. An unknown order gets a
+    tombstone, so that its later events cause no charge.
     """
     await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 

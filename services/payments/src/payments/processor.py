@@ -88,8 +88,8 @@ class Processor:
     async def _post(
         self, path: str, what: str, body: Mapping[str, object], key: str, traceparent: str | None
     ) -> tuple[int, bytes]:
-        # The span continues the trace of the event that made the payment due. The token is in the body only, never in the
-        # span or a header.
+        # The span continues the trace of the event that made the payment due. The token is in the body only, never in
+        # the span or a header.
         context = _TRACE_CONTEXT.extract({"traceparent": traceparent or ""})
         headers = {"Idempotency-Key": key}
         about = {"idempotency.key": key}

@@ -39,10 +39,10 @@ class Inbox:
     """One consumer group's inbox.
 
     An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. A failure of
-    several events together does not count as a try, and the count is lost when the process ends. Between two tries `process`
-    returns, so that other partitions do not wait. With `retries_at_once` the tries follow each other in one call; it is
-    for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one after another
-    with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
+    several events together does not count as a try, and the count is lost when the process ends. Between two tries
+    `process` returns, so that other partitions do not wait. With `retries_at_once` the tries follow each other in one
+    call; it is for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one
+    after another with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
     """
 
     def __init__(

@@ -21,7 +21,8 @@ class PartlyTaken(Unavailable):
 class Claim(StrEnum):
     """The result of the insert of an event into the inbox.
 
-    Its value is the label `outcome` of `chassis_events_consumed_total`, which is counted after the commit. A claim of an event has no lease: the row that was inserted stays.
+    Its value is the label `outcome` of `chassis_events_consumed_total`, which is counted after the commit. A claim of
+    an event has no lease: the row that was inserted stays.
     """
 
     NEW = "handled"

@@ -17,7 +17,8 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 class WholeBatch(NamedTuple):
     """A handler that gets all its events of a batch, or of a part of it after a failure, in one call.
 
-    Each key keeps its order. A key may occur several times in one call. Use it for handlers whose result does not depend on the order of events.
+    Each key keeps its order. A key may occur several times in one call. Use it for handlers whose result does not
+    depend on the order of events.
     """
 
     handler: Handler

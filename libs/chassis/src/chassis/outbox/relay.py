@@ -121,7 +121,9 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _retrying(self) -> AsyncIterator[None]:
         """While the block runs, rows that were set aside are tried."""
-        task = asyncio.create_task(supervise("relay-retries", lambda: raising_database_silent(self.retries.run())))
+        task = asyncio.create_task(
+            supervise("relay-retries", lambda: raising_database_silent(self.retries.run()))
+        )
         try:
             yield
         finally:

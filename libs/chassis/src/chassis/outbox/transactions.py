@@ -15,7 +15,14 @@ from chassis.events import Cause, PublishedEvent
 from chassis.observability.tracing import current_traceparent
 from chassis.outbox import rows as outbox_rows
 from chassis.outbox.rows import OutboxRow
-from chassis.postgres import STATEMENT_SECONDS, Connection, Driver, Pool, breaks_connection, raising_database_silent
+from chassis.postgres import (
+    STATEMENT_SECONDS,
+    Connection,
+    Driver,
+    Pool,
+    breaks_connection,
+    raising_database_silent,
+)
 
 
 class Transaction:

@@ -1,7 +1,7 @@
 """PostgreSQL: connections, statements, deadlines, migrations. This package does not know events.
 
 - `Connection` runs SQLAlchemy's statements with asyncpg, and returns `Row`s. `Driver` is asyncpg's own connection.
-- `connect` opens a `Driver` with deadlines. `raising_database_silent` turns a deadline that passed into `DatabaseSilent`.
+- `connect` opens a `Driver` with deadlines. `raising_database_silent` raises `DatabaseSilent` when one of them passes.
 - `Pool` has the connections of a process. `breaks_connection` says after which errors a connection is not used again.
 - `Statements` reads the `.sql` files of a Python package.
 """
@@ -19,7 +19,7 @@ __all__ = [
     "Pool",
     "Row",
     "Statements",
-    "connect",
     "breaks_connection",
+    "connect",
     "raising_database_silent",
 ]

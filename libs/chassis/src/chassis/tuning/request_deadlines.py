@@ -3,8 +3,8 @@
 Kind: guard. Sets limits that uvicorn does not have.
 What it does: a subclass of uvicorn's HttpToolsProtocol answers 408 to a request whose headers are not there in time,
 and 431 to headers that are too large. It closes connections that send nothing, that do not finish
-a body although the answer was sent, or that do not read their answer. A request that arrives in one piece starts no timer of its own. Each
-connection starts one.
+a body although the answer was sent, or that do not read their answer. A request that arrives in one piece starts no
+timer of its own. Each connection starts one.
 Why: uvicorn has a deadline for idle connections only.
 Without it: a client that sends a byte now and then, or does not read, keeps its connection for ever. While an answer is
 in progress the load shedding counts it, too.

@@ -28,7 +28,8 @@ def encode_by_copies() -> None:
 def encode(spans: Sequence[ReadableSpan]) -> Any:
     """An ExportTraceServiceRequest with the spans of the SDK's `encode_spans`, in another order.
 
-    The first span of each name (the example) is encoded first. The examples have the same resource and scope, so they are the first spans of the request.
+    The first span of each name (the example) is encoded first. The examples have the same resource and scope, so they
+    are the first spans of the request.
     """
     messages = [span for span in spans if isinstance(span, WholeSpan)]
     others = [span for span in spans if not isinstance(span, WholeSpan)]
