@@ -91,8 +91,7 @@ class KafkaPublisher:
         cancellation, rows that were not handed to the client are not sent.
 
         Raises:
-            RowsNotSent: some rows were not acknowledged, and it names them. Some of them may be in Kafka, because the
-                acknowledgement did not come in time. All other rows were acknowledged.
+            RowsNotSent: it names the rows that were not acknowledged in time. Some of them may be in Kafka.
             KafkaUnavailable: Kafka is unavailable, or this process may not send.
         """
         try:
