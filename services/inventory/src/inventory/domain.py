@@ -87,7 +87,7 @@ class IllegalTransition(Exception):
 
 
 class NotEnoughStock(Exception):
-    """An action needs more stock than there is. The caller has read the counts without a lock: a bug of the caller."""
+    """An action needs more stock than there is: the caller read the counts without a lock, and they have changed."""
 
     def __init__(self, action: "StockAction", quantities: Mapping[str, int]) -> None:
         super().__init__(f"Cannot {action} {dict(quantities)}: one of these SKUs has too little stock.")

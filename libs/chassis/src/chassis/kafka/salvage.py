@@ -108,7 +108,9 @@ class Place(NamedTuple):
 
 
 def end_of_record(records: bytes, position: int) -> int:
-    """The end of the record at `position`. Raises MalformedRecord or IndexError if it cannot be found.
+    """The end of the record at `position`.
+
+    Raises MalformedRecord or IndexError if its headers cannot be counted, or are more than MAX_HEADERS.
 
     aiokafka's parser builds all headers before it looks at the length of the record.
     """
