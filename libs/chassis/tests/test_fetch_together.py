@@ -36,9 +36,7 @@ class Reader:
         self.inbox = FakeInbox(self.busy, self.idle, group=self.busy)
         self.inbox.on_batch = self.may_go_on.wait
         hooks = ClientHooks(create=self._create, started=fetch_together if self.is_tuned else leave_as_is)
-        settings = ConsumerSettings(
-            kafka={"bootstrap_servers": self.kafka}, fetch_max_wait_ms=LONGER_THAN_THE_TEST_MS
-        )
+        settings = ConsumerSettings(kafka=self.kafka.client, fetch_max_wait_ms=LONGER_THAN_THE_TEST_MS)
         self.consumer = Consumer(self.inbox, settings, hooks=hooks)
 
     def _create(self, settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:

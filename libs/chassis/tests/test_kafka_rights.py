@@ -28,7 +28,7 @@ from shop_stack import kafka_users, topics
 from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.rights import LAB, STACK, Operation, Resource, Right
 from shop_stack.topics import Topic
-from testkit import client, eventually
+from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
 from testkit.logins import login_of
 
@@ -135,7 +135,8 @@ async def test_a_service_that_loses_a_right_waits_without_dead_letters_until_it_
     async def has_counted(*numbers: int) -> None:
         assert await effects_in(db) == [("thing", number) for number in numbers]
 
-    async with client(service_of(user, project, subscriptions)) as http:
+    service = service_of(user, project, subscriptions)
+    async with client(service), management_client(service) as http:
         await publish(user.topic, 1)
         await eventually(lambda: has_counted(1), SECONDS)
         await user.may(*left, group=group)
@@ -153,7 +154,8 @@ async def test_a_service_with_a_wrong_password_waits_until_the_broker_has_it(
 ) -> None:
     await user.may(READ, DESCRIBE_CONFIGS)
     wrong = replace(user, login=replace(user.login, password="another-secret"))
-    async with client(service_of(wrong, project, subscriptions)) as http:
+    service = service_of(wrong, project, subscriptions)
+    async with client(service), management_client(service) as http:
         await becomes(
             http, 503, f"Kafka refuses the login of the Kafka user {user.name}: KAFKA_SASL_PASSWORD"
         )

@@ -139,8 +139,9 @@ def test_a_test_stack_deletes_no_folder_of_a_person(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     postgres = {"host": "h", "port": 1, "password": "p"}
+    kafka = {"bootstrap": "k", "passwords": {}}
     file = tmp_path / "file.json"
-    file.write_text(json.dumps({"state": str(work), "kafka": "k", "postgres": postgres}))
+    file.write_text(json.dumps({"state": str(work), "kafka": kafka, "postgres": postgres}))
     result = shop("test-stack", "down", SHOP_TEST_STACK=str(file))
     assert_one_sentence(result, f"{file} names {work}, which is no folder of a test stack")
     assert work.exists()

@@ -41,7 +41,7 @@ def fake_docker(*arguments: str) -> str:
     match arguments:
         case ("compose", "ps", *_):
             return "\n".join(
-                json.dumps({"Service": name, "State": "running", "Publishers": [published(name)]})
+                json.dumps({"Service": name, "State": "running", "Publishers": published(name)})
                 for name in (*SERVICES, "processor", "kafka", "postgres")
             )
         case ("compose", "config", *_):
@@ -51,9 +51,10 @@ def fake_docker(*arguments: str) -> str:
     return ""
 
 
-def published(name: str) -> dict[str, int]:
-    inside = {"kafka": compose.KAFKA_PORT, "postgres": compose.POSTGRES_PORT}.get(name, compose.HTTP_PORT)
-    return {"TargetPort": inside, "PublishedPort": 19092}
+def published(name: str) -> list[dict[str, int]]:
+    of_server = {"kafka": [compose.KAFKA_PORT], "postgres": [compose.POSTGRES_PORT]}
+    inside = of_server.get(name, [compose.HTTP_PORT, compose.MANAGEMENT_PORT])
+    return [{"TargetPort": port, "PublishedPort": 19092} for port in inside]
 
 
 def configuration() -> dict[str, object]:

@@ -191,7 +191,7 @@ TRANSITIONS: Mapping[tuple[State, StockAction], State] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How one piece changes the counts of its SKU."""
+    """The change of the counts of a SKU that one piece makes."""
 
     on_hand: int
     reserved: int

@@ -8,7 +8,7 @@ from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """How this service calls the card processor, and when it voids a payment. Times are in seconds."""
+    """Settings of the calls of the card processor, and the time until a payment is voided. Times are in seconds."""
 
     service_name: str = "payments"
     processor_url: str = Field(
