@@ -51,8 +51,8 @@ up: $(READY) ## Start the shop and leave it running
 down: $(READY) ## Stop the shop; its data stays
 	@$(VENV)/bin/shop down
 
-# Two processes, each with servers of its own: most tests wait more than they compute.
-TEST_PROCESSES ?= 2
+# More processes than cores, each with servers of its own: most tests wait more than they compute.
+TEST_PROCESSES ?= 3
 
 .PHONY: test
 test: $(READY) ## The tests of each service and of the whole, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
@@ -70,6 +70,10 @@ $(SERVICE_TESTS): test-%: $(READY)
 .PHONY: test-chassis
 test-chassis: $(READY) ## The tests of libs/chassis: a few minutes
 	@$(VENV)/bin/python -m pytest libs/chassis $(ARGS)
+
+.PHONY: test-alone
+test-alone: $(READY) ## Each service, built and tested where nothing of another one is: about 2 minutes
+	@SHOP_ALONE=1 $(VENV)/bin/python -m pytest tests/alone $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine

@@ -34,7 +34,9 @@ def uv() -> str:
         or shutil.which("uv")
         or shutil.which("uv", path=str(Path(sys.executable).parent))
     )
-    assert found, "no uv: run the tests by `make test`, or put uv on PATH, or name it in the variable UV"
+    assert found, (
+        "no uv: run the tests by `make test-alone`, or put uv on PATH, or name it in the variable UV"
+    )
     return found
 
 
