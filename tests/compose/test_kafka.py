@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from shop_stack import rights
+from tests.broker_settings import SECURED, listener_faults, pairs, right_faults
 
 ROOT = Path(__file__).resolve().parents[2]
-SECURED = "SASL_SSL"
 CA_KEY = "kafka-ca-key"
 BROKER_KEY = "kafka-certificate"
 PASSWORD = re.compile(r"\$\{(\w+)_KAFKA_PASSWORD\b")
@@ -36,6 +36,7 @@ def faults(document: Mapping[str, Any]) -> list[str]:
     services = document["services"]
     return [
         *listener_faults(services["kafka"]["environment"]),
+        *controller_faults(services["kafka"]["environment"]),
         *right_faults(services["kafka"]["environment"]),
         *published_faults(services["kafka"]),
         *name_faults(services),
@@ -45,31 +46,10 @@ def faults(document: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def pairs(text: str, separator: str) -> dict[str, str]:
-    """The broker's lists, such as ``INSIDE:SASL_SSL,HOST:SASL_SSL``."""
-    return dict(part.split(separator, 1) for part in text.split(","))
-
-
-def listener_faults(broker: Mapping[str, str]) -> Iterator[str]:
-    listeners = pairs(broker["KAFKA_LISTENERS"], "://")
-    protocols = pairs(broker["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"], ":")
-    for name in listeners:
-        if protocols[name] != SECURED:
-            yield f"listener {name} is {protocols[name]}"
-        if f"KAFKA_LISTENER_NAME_{name}_SASL_ENABLED_MECHANISMS" not in broker:
-            yield f"listener {name} has no mechanism of its own"
-    controller = listeners[broker["KAFKA_CONTROLLER_LISTENER_NAMES"]]
+def controller_faults(broker: Mapping[str, str]) -> Iterator[str]:
+    controller = pairs(broker["KAFKA_LISTENERS"], "://")[broker["KAFKA_CONTROLLER_LISTENER_NAMES"]]
     if controller.rpartition(":")[0] not in ("localhost", "127.0.0.1"):
         yield "other containers reach the controller"
-
-
-def right_faults(broker: Mapping[str, str]) -> Iterator[str]:
-    if not broker.get("KAFKA_AUTHORIZER_CLASS_NAME", "").endswith(".StandardAuthorizer"):
-        yield "no authorizer is set"
-    if broker.get("KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND") != "false":
-        yield "a resource without rights is open to all"
-    if broker.get("KAFKA_SUPER_USERS") != f"User:{rights.STACK}":
-        yield "there is another super user than the job that creates users"
 
 
 def published_faults(kafka: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from shop_stack import rights
+from tests.broker_settings import SECURED, listener_faults, pairs, right_faults
 from tests.kubernetes.rendered import (
     OVERLAYS,
     ROOT,
@@ -24,7 +25,6 @@ from tests.kubernetes.rendered import (
     workloads,
 )
 
-SECURED = "SASL_SSL"
 BROKER_KEY = "kafka-broker-certificate"
 KNOWS_ALL = {"Job declare-topics"}
 """It creates the users."""
@@ -52,30 +52,16 @@ def variables(container: Object) -> dict[str, str]:
     return found
 
 
-def pairs(text: str, separator: str) -> dict[str, str]:
-    return dict(part.split(separator, 1) for part in text.split(","))
-
-
 def single_broker_faults(stateful_set: Object) -> Iterator[str]:
     (container, *_) = containers(stateful_set)
     broker = variables(container)
     if "KAFKA_LISTENERS" not in broker:
         return
-    listeners = pairs(broker["KAFKA_LISTENERS"], "://")
-    protocols = pairs(broker["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"], ":")
-    for name in listeners:
-        if protocols[name] != SECURED:
-            yield f"listener {name} is {protocols[name]}"
-        if f"KAFKA_LISTENER_NAME_{name}_SASL_ENABLED_MECHANISMS" not in broker:
-            yield f"listener {name} has no mechanism of its own"
-    if not listeners[broker["KAFKA_CONTROLLER_LISTENER_NAMES"]].startswith("localhost:"):
+    yield from listener_faults(broker)
+    yield from right_faults(broker)
+    controller = pairs(broker["KAFKA_LISTENERS"], "://")[broker["KAFKA_CONTROLLER_LISTENER_NAMES"]]
+    if not controller.startswith("localhost:"):
         yield "other pods reach the controller"
-    if not broker.get("KAFKA_AUTHORIZER_CLASS_NAME", "").endswith(".StandardAuthorizer"):
-        yield "no authorizer is set"
-    if broker.get("KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND") != "false":
-        yield "a resource without rights is open to all"
-    if broker.get("KAFKA_SUPER_USERS") != f"User:{rights.STACK}":
-        yield "there is another super user than the job that creates users"
     if broker.get("KAFKA_LISTENER_NAME_FORWARDED_SASL_ENABLED_MECHANISMS") != "SCRAM-SHA-512":
         yield "the super user can log in from outside of the cluster"
 

@@ -8,9 +8,10 @@ import asyncio
 import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.runtime import DRAIN_SECONDS
@@ -88,16 +89,13 @@ def allow_connections(number: int) -> None:
 
 def server_of(service: Service) -> uvicorn.Server:
     """The HTTP server of a service's public port, not started yet."""
-    config = uvicorn.Config(
+    settings = service.settings
+    config = _config(
         service.asgi,
-        service.settings.http_host,
-        service.settings.http_port,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
+        host=settings.http_host,
+        port=settings.http_port,
         timeout_graceful_shutdown=int(DRAIN_SECONDS),
-        limit_concurrency=service.settings.http_max_connections,
+        limit_concurrency=settings.http_max_connections,
         http=_parser_of(service),
     )
     if service.tuning.has("accept_queue"):
@@ -107,19 +105,21 @@ def server_of(service: Service) -> uvicorn.Server:
 
 def management_server_of(service: Service) -> uvicorn.Server:
     """The HTTP server of a service's management port, not started yet. It refuses no request for load."""
-    config = uvicorn.Config(
+    settings = service.settings
+    config = _config(
         service.management_asgi,
-        service.settings.http_management_host,
-        service.settings.http_management_port,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
+        host=settings.http_management_host,
+        port=settings.http_management_port,
         timeout_graceful_shutdown=int(MANAGEMENT_DRAIN_SECONDS),
-        limit_concurrency=service.settings.http_management_max_connections,
+        limit_concurrency=settings.http_management_max_connections,
         http=_guarded(None, service) or "auto",
     )
     return uvicorn.Server(config)
+
+
+def _config(app: ASGIApp, **of_port: Any) -> uvicorn.Config:
+    """The configuration of a server: what both ports have in common, and the arguments of one port."""
+    return uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False, **of_port)
 
 
 def _parser_of(service: Service) -> type[HttpToolsProtocol] | Literal["auto"]:

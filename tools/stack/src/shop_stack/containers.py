@@ -7,7 +7,6 @@ TESTCONTAINERS_RYUK_DISABLED=true.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -57,7 +56,7 @@ class ContainerStack:
 
     @cached_property
     def server(self) -> postgres.Server:
-        password = secrets.token_urlsafe(18)
+        password = new_password()
         container = DockerContainer(POSTGRES_IMAGE).with_env("POSTGRES_PASSWORD", password)
         container.with_exposed_ports(5432)
         container.with_command("postgres -c fsync=off -c synchronous_commit=off -c max_connections=300")
