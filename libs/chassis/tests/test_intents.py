@@ -200,6 +200,28 @@ async def test_when_the_process_ends_the_done_is_recorded_and_the_rest_is_due_at
     assert table.postponed[1] == (0.0, "cut-off")
 
 
+async def test_an_intent_that_becomes_due_is_claimed_at_once_while_a_slow_call_is_in_flight(
+    db: Database, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intents, "LOOK_AGAIN_SECONDS", 1_000.0)
+    table.due = [Parcel(1)]
+    is_called = {1: asyncio.Event(), 2: asyncio.Event()}
+
+    async def call(parcel: Parcel) -> str:
+        is_called[parcel.number].set()
+        if parcel.number == 1:
+            await is_called[2].wait()
+        return "done"
+
+    queue = table.queue()
+    working = asyncio.create_task(queue.process_due(db, call))
+    await is_called[1].wait()
+    table.due = [Parcel(2)]
+    queue.more_due.set()
+    async with asyncio.timeout(20):
+        assert await working == (2, 2)
+
+
 async def test_a_queue_that_does_not_repeat_claims_once(db: Database, table: Table) -> None:
     table.due = [Parcel(n) for n in range(9)]
 

@@ -34,11 +34,13 @@ def jobs(
             partial(charge_due_payments, processor=processor, queue=charges),
             interval=1.0,
             batch_limit=inf,  # never run again at once: the queue itself repeats until no payment is due
+            wake_event=charges.more_due,
         ),
         "refund-due-payments": Job(
             partial(refund_due_payments, processor=processor, queue=refunds),
             interval=2.0,
             batch_limit=inf,
+            wake_event=refunds.more_due,
         ),
         "expire-unpaid-payments": Job(
             partial(void_abandoned_payments, seconds=forget_seconds), interval=60.0

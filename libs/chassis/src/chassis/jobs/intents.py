@@ -8,7 +8,7 @@ The service supplies the SQL for its table. The chassis supplies the loop, the p
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 TOGETHER_SECONDS = 0.01
 """Results that arrive within these seconds after the beginning of a round are recorded together."""
 LOOK_AGAIN_SECONDS = 0.1
-"""Seconds after which new intents are claimed, even if no call has ended."""
+"""Seconds after which due intents are claimed, even if no call has ended and `more_due` is not set."""
 MEASURE_SECONDS = 10.0
 RECORDING = Backoff()
 
@@ -79,6 +79,9 @@ class IntentQueue(Generic[Item, Outcome]):
     `most` is also the maximum number of intents that are claimed and not done; `concurrency` is the maximum number of
     calls at the same time. A call must end within `call_seconds` after the claim. `call_seconds` must be less than
     `lease_seconds`. If `repeats` is true, the queue claims again until no intent is due. Otherwise it claims once.
+
+    `more_due` is set when a transaction has written new intents. Give it to the job as its `wake_event`. Then new
+    intents are claimed at once, also while calls of the run before are still in flight.
     """
 
     name: str
@@ -92,6 +95,7 @@ class IntentQueue(Generic[Item, Outcome]):
     call_seconds: float
     pauses: Backoff
     repeats: bool = True
+    more_due: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def process_due(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
         """Claim due intents, call `call` for each outside of any transaction, and record the results.
@@ -157,14 +161,29 @@ class _Run(Generic[Item, Outcome]):
         else:
             answered, self._calling = await asyncio.wait(self._calling, timeout=TOGETHER_SECONDS)
             if not answered:
-                answered, self._calling = await asyncio.wait(
-                    self._calling, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
+                answered = await self._first_answers()
         self._answers += [task.result() for task in answered]
+
+    async def _first_answers(self) -> set[asyncio.Task[_Answer[Item, Outcome]]]:
+        """Wait until a call ends, more intents are due, or LOOK_AGAIN_SECONDS are over. Returns the ended calls.
+
+        A slow call must not delay the intents that become due meanwhile, so this does not wait for calls alone.
+        """
+        more_due = asyncio.ensure_future(self._queue.more_due.wait())
+        try:
+            await asyncio.wait(
+                {*self._calling, more_due}, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            more_due.cancel()
+        answered = {task for task in self._calling if task.done()}
+        self._calling -= answered
+        return answered
 
     async def _record_and_claim(self) -> Sequence[Item]:
         """Record the results and claim, in one transaction. If that fails, each result has a transaction of its own."""
         most = self._queue.most - len(self._calling) if self._queue.repeats or not self._claimed else 0
+        self._queue.more_due.clear()  # before the claim: an intent that is written after it sets the event again
         try:
             return await self._until_recorded(self._answers, most)
         except Exception as error:
