@@ -42,7 +42,7 @@ async def test_a_service_that_is_down_is_seen_and_started(runbook: Runbook, shop
     assert await shop.state_of(overdue) == "CANCELLED"
     runbook.says("# if it runs: which check fails, and what consumer and relay do, since when")
     _, _, ready = await runbook.run(look)
-    assert ready.json["checks"].keys() == {"database", "database_background", "consumer", "relay"}
+    assert ready.json["checks"].keys() == {"process", "database", "database_background", "consumer", "relay"}
     assert ready.json["since"].keys() == {"consumer", "relay"}
 
 
@@ -175,7 +175,9 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
     assert (await shop.ask("orders", "POST", f"/orders/{cancelled}/cancel")).status_code == 202
     await shop.ends(overdue, "CANCELLED")
     assert await shop.state_of(order) == "PENDING"
-    runbook.says("With orders waiting in the outbox, `relay` waits for Kafka as well as `consumer`.")
+    runbook.says(
+        "If the outbox has rows to send, `/readyz` shows that `relay` waits for Kafka, as `consumer` does."
+    )
 
     async def both_wait() -> None:
         status, body = await shop.readyz("orders")

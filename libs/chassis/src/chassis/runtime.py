@@ -72,8 +72,9 @@ class Runtime:
     async def running(self) -> AsyncIterator[None]:
         """Run all tasks while the block runs, and stop them after it.
 
-        The consumer has up to DRAIN_SECONDS to finish its batch, commit its offsets and leave its group. Then all tasks
-        are cancelled, `resources` are closed in their order, `databases` are closed, and the last spans are sent.
+        The consumer has up to DRAIN_SECONDS to finish its batch, commit its offsets and leave its group. A static
+        member (KAFKA_GROUP_INSTANCE_ID) stays in its group. Then all tasks are cancelled, `resources` are closed in
+        their order, `databases` are closed, and the last spans are sent.
         """
         tasks = {
             asyncio.create_task(supervise(name, task, status=self.statuses.get(name)))

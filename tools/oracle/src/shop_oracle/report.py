@@ -39,7 +39,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of the oracle. It holds if every invariant holds and the shop was at rest."""
+    """The result of the oracle. It holds if no invariant is violated and the shop was at rest."""
 
     rulings: Sequence[Ruling]
     unrest: Sequence[str]

@@ -50,8 +50,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, watch, trace, demo, check, dead-letters and bench use "
-            "(or SHOP_TARGET)."
+            help="The running shop that catalogue, order, watch, trace, demo, check, dead-letters, outbox, republish "
+            "and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:

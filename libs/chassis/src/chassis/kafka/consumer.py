@@ -96,7 +96,7 @@ def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
 
 
 async def stop_client(client: AIOKafkaConsumer, group: str) -> None:
-    """Leave the group and close the client's connections."""
+    """Leave the group, unless the client is a static member, and close its connections."""
     await client.stop()
 
 
@@ -148,6 +148,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def run(self) -> None:
         """Consume until `stopping` is set. Then finish the current batch, commit its offsets and leave the group.
+
+        A static member (`group_instance_id`) does not leave the group.
 
         Raises what `check_topics` raises, KafkaRefused with the right that its user lacks, KafkaError or Unavailable if
         the broker is unavailable, and ConsumerStalled if a step takes too long. The supervisor then calls it again.

@@ -17,7 +17,7 @@ from shop_stack.target import Target
 
 RATE = 25.0
 IN_HAND_SECONDS = 31.0
-"""A relay stops sending a page after 30 s without an acknowledgement. A page that it read before `republish` has later
+"""A relay gives up a page within 30 s without an acknowledgement. A page that it read before `republish` has later
 events of keys whose earlier events are sent again. If the topics existed, this page would be sent first."""
 
 

@@ -26,16 +26,19 @@ def seconds(text: str) -> float:
 
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
-    wait: Annotated[
-        str, typer.Option(help="The longest time to wait until no order is in progress.")
-    ] = "60s",
+    wait: Annotated[str, typer.Option(help="The longest time to wait until the shop is at rest.")] = "60s",
 ) -> None:
     """Check the nine invariants of the shop: no order is lost, money is conserved, and others.
 
-    It waits until no order is in progress. Then it reads the histories of the
-    clients, the databases, the card processor's ledger, the whole Kafka log and
-    the spans, and checks the invariants against them. The exit code is 0 if all
-    invariants hold.
+    It waits, at most --wait, until the shop is at rest: no order is in progress,
+    no event is unsent, and no message is unread. Then it reads the histories of
+    the clients, the databases, the card processor's ledger, the whole Kafka log
+    and the spans, and checks the invariants against them.
+
+    Exit code 0 if the shop came to rest and no invariant is violated. An invariant
+    that was not judged, or only in part ("? not judged"), is not violated. Exit
+    code 1 if an invariant is violated, if the shop did not come to rest, or if a
+    part of it could not be read.
 
     Examples:
 

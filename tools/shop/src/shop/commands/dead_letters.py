@@ -40,7 +40,8 @@ def list_letters(
     """List dead letters, oldest first.
 
     HELD: the event failed, and later events of its key wait for it. WAITING: the
-    event waits for a HELD one. PARKED: it failed, and no other event waits for it.
+    event waits for a HELD one. PARKED: the message is not an event that the
+    service reads, and no event waits for it.
 
     Examples:
 

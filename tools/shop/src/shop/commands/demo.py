@@ -37,7 +37,7 @@ def demo(
 
     If a shop is running, the demo uses it and leaves it running. Otherwise it
     starts one and stops it at the end. It shows one order that was compensated:
-    its events, and its trace as a tree. The exit code is the oracle's verdict.
+    its events, and its trace as a tree. The exit code is that of `shop check`.
 
     Examples:
 

@@ -64,7 +64,7 @@ def send_again(
 
         shop outbox send-again inventory --id 7
 
-        shop outbox send-again inventory --topic inventory.stock.v1"""
+        shop outbox send-again inventory --topic inventory.reservation.v1"""
     count = end_refusals("send-again", service, row, key, topic)
     typer.echo(json_of(count) if as_json else f"{service} tries {count} rows again.")
 
