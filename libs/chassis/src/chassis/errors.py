@@ -40,7 +40,7 @@ class KafkaUnavailable(Unavailable):
 
 
 class KafkaRefused(KafkaUnavailable):
-    """Kafka answers, and refuses the login or an operation. The message names the user, and the right that is missing."""
+    """Kafka answers, and refuses the login or an operation. The message names the user, and the right if one is missing."""
 
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (

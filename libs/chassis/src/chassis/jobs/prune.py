@@ -20,7 +20,7 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
     """Delete a batch of rows of each table that were sent or ended longer ago than their retention.
 
     Returns the number of deleted rows, without the entries of GIVEN_UP rows, which are deleted as well. Replicas that
-    prune at the same time skip each other's rows.
+    prune at the same time skip each other's rows in the large tables.
     """
     async with database.transaction() as tx:
         limits = {"outbox": outbox, "inbox": inbox, "batch": BATCH}

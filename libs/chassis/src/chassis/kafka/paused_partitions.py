@@ -29,7 +29,7 @@ class _Pause:
 class PausedPartitions:
     """Pauses and resumes partitions of one client. A metric has the number of partitions that wait for a message.
 
-    `first_seconds` is the first pause of a partition. Each next one is longer, until a message is taken (`forget`).
+    `first_seconds` is the first pause of a partition. Its pauses double, up to LONGEST_SECONDS, until `forget`.
     """
 
     def __init__(self, client: AIOKafkaConsumer, first_seconds: float) -> None:
@@ -39,7 +39,7 @@ class PausedPartitions:
         self._show()
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Pause partitions, each for longer than the last time."""
+        """Pause partitions, each for about twice as long as the last time."""
         for at in partitions:
             pause = self._pauses.setdefault(at, _Pause())
             pause.count += 1
