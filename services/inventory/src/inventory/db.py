@@ -194,8 +194,8 @@ _INSERT_RESERVATIONS = sa.text(f"""
 async def claim_reservations(connection: Connection, requests: Sequence[Request], now: datetime) -> set[UUID]:
     """Insert a RESERVED reservation for each order that has none. Returns the ids of those orders.
 
-    Acquires the stock lock. If another replica is inserting the same order, the statement waits for it. Therefore the claim comes before the
-    decision: the replica that inserted the row decides, and an order is decided once.
+    Acquires the stock lock. If another replica is inserting the same order, the statement waits for it. Therefore the
+    claim comes before the decision: the replica that inserted the row decides, and an order is decided once.
     """
     return await _insert_reservations(
         connection,
@@ -206,7 +206,10 @@ async def claim_reservations(connection: Connection, requests: Sequence[Request]
 
 
 async def leave_tombstones(connection: Connection, order_ids: Collection[UUID], now: datetime) -> None:
-    """Write a TOMBSTONE for each order that has no reservation, so that it can never get one. Acquires the stock lock."""
+    """Write a TOMBSTONE for each order that has no reservation, so that it can never get one.
+
+    Acquires the stock lock.
+    """
     await _insert_reservations(connection, State.TOMBSTONE, dict.fromkeys(order_ids, "[]"), now)
 
 

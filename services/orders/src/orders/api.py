@@ -95,7 +95,7 @@ class OrderRequest(RequestBody):
     ] = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """The values that must be equal in a repeated request. They include the token, of which only a hash is stored."""
+        """The values that must be equal in a repeated request. They include the token. Only their hash is stored."""
         return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
 
 

@@ -125,7 +125,7 @@ async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) 
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    """Reject orders whose payment was declined, for any reason of the processor. An order that has ended is not changed.
+    """Reject orders whose payment was declined, for any reason. An order that has ended is not changed.
 
     An order that is not in the database is inserted as CANCELLED.
     """

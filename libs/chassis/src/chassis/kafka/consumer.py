@@ -150,9 +150,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def run(self) -> None:
         """Consume until `stopping` is set. Then finish the current batch, commit its offsets and leave the group.
 
-        Raises the error of `check_topics`. Raises KafkaRefused, with the right that the user lacks. Raises KafkaError or
-        Unavailable if the broker is unavailable, and ConsumerStalled if a step takes too long. Raises an error of the
-        inbox that is not about a dependency. In each case the supervisor calls it again.
+        Raises the error of `check_topics`, and KafkaRefused with the right that the user lacks. Raises KafkaError or
+        Unavailable if the broker is unavailable, ConsumerStalled if a step takes too long, and an error of the inbox
+        that is not about a dependency. In each case the supervisor calls it again.
         """
         self._watchdog = Watchdog()
         async with self._watchdog.guarding():

@@ -51,7 +51,12 @@ CLOSE_SECONDS = 2.0
 
 TOPIC_ERRORS = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
 """The topic is missing or forbidden."""
-PRODUCER_ERRORS = (InvalidProducerEpoch, InvalidProducerIdMapping, OutOfOrderSequenceNumber, UnknownProducerId)
+PRODUCER_ERRORS = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    UnknownProducerId,
+)
 """After these errors a new producer can send the same rows. Any other error of a broker is about a row of the batch."""
 UNSENDABLE_ERRORS = (MessageSizeTooLargeError, ValueError)
 """A row that cannot be handed to the client at all."""
@@ -156,8 +161,6 @@ class KafkaPublisher:
         for row in rows:
             of_topic[row.topic].append(row)
         unsent = await self._send_topics(producer, list(of_topic.values()))
-        if not unsent:
-            return []
         reasons = {each.reason for each in unsent}
         if UnsentReason.TOPIC_UNAVAILABLE in reasons:
             await _check_that_kafka_answers(producer)

@@ -83,8 +83,9 @@ _start_child: StartSpan = _start_sdk_span
 
 
 def configure_tracing(service: str) -> Pipeline | None:
-    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT. Without an endpoint, or with OTEL_SDK_DISABLED, no span is recorded, and
-    None is returned.
+    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    Without an endpoint, or with OTEL_SDK_DISABLED, no span is recorded, and None is returned.
 
     The SDK reads sampling, batching and headers from the specification's own OTEL_* variables. The span of a message
     is recorded if its parent is, because half of an order's trace is of no use.
