@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
+from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, claim_or_replay, remember
 from chassis.web.body_limit import BodyLimit
 from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
@@ -41,7 +41,7 @@ async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONRespons
     if thing.name == "broken":
         raise Broken(thing.name)
     async with db.transaction() as tx:
-        if first := await replay(tx, key, thing):
+        if first := await claim_or_replay(tx, key, thing):
             return first
         await tx.connection.execute(
             text("INSERT INTO effects (name, number, in_call) VALUES (:name, :number, 0)"), thing.model_dump()
@@ -217,11 +217,11 @@ async def test_a_key_that_comes_again_gets_the_first_answer_and_has_no_second_ef
 async def test_a_key_is_free_again_when_the_request_that_had_it_is_undone(db: Database) -> None:
     async def second() -> JSONResponse | None:
         async with db.transaction() as tx:
-            return await replay(tx, "once", {"name": "a"})
+            return await claim_or_replay(tx, "once", {"name": "a"})
 
     async def first() -> None:
         async with db.transaction() as tx:
-            assert await replay(tx, "once", {"name": "a"}) is None
+            assert await claim_or_replay(tx, "once", {"name": "a"}) is None
             waiting.append(asyncio.create_task(second()))
             await eventually(lambda: one_waits_for_a_lock(db))
             raise Broken("the first request")

@@ -399,7 +399,7 @@ async def test_open_letters_are_counted_for_whoever_watches(
 ) -> None:
     await inbox.process([message("a", 1, value=b"{}"), message("a", 2), message("b", 1, drop="ce_id")])
     async with db.reading() as connection:
-        await dead_letters.count_open(connection)
+        await dead_letters.measure(connection)
     assert REGISTRY.get_sample_value("chassis_dead_letters_open", {"group": "things"}) == 3
 
 

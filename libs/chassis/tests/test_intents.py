@@ -45,8 +45,8 @@ class Table:
     def _change(self, tx: Transaction, change: Callable[[], None]) -> None:
         self.changes.setdefault(tx, []).append(change)
 
-    async def claim(self, tx: Transaction, most: int, lease_seconds: float) -> Sequence[Parcel]:
-        claimed = self.due[:most]
+    async def claim(self, tx: Transaction, limit: int, lease_seconds: float) -> Sequence[Parcel]:
+        claimed = self.due[:limit]
         self._change(tx, lambda: self._take(claimed))
         return claimed
 
@@ -82,7 +82,7 @@ class Table:
             "record": self.record,
             "postpone": self.postpone,
             "oldest_seconds": self.oldest_seconds,
-            "most": 4,
+            "max_claimed": 4,
             "concurrency": 4,
             "lease_seconds": 10.0,
             "call_seconds": 9.0,
@@ -132,15 +132,16 @@ async def test_each_intent_is_called_once_and_ends_done_or_postponed_alone(
             raise [TryLater("closed"), Unavailable("away"), KeyError("bug")][parcel.number % 3]
         return "done"
 
-    most = 4 if repeats else 15
+    max_claimed = 4 if repeats else 15
     db = Database(project.url, on_commit=table.commit)
-    worked = await table.queue(most=most, concurrency=concurrency, repeats=repeats).process_due(db, call)
+    queue = table.queue(max_claimed=max_claimed, concurrency=concurrency, repeats=repeats)
+    counts = await queue.process_due(db, call)
     await db.close()
     every = set(range(count))
     assert sorted(called) == sorted(every)
     assert table.recorded.keys() == every - fails - unrecorded
     assert table.postponed.keys() == (every & (fails | unrecorded)) - unpostponed
-    assert worked == (count, len(table.recorded))
+    assert counts == (count, len(table.recorded))
     reasons = {number: error for number, (_, error) in table.postponed.items()}
     for number, error in reasons.items():
         expected = ["closed", "Unavailable", "KeyError"][number % 3] if number in fails else "not-recorded"
@@ -233,7 +234,7 @@ async def test_a_queue_that_does_not_repeat_claims_once(db: Database, table: Tab
 
 
 async def test_a_failed_claim_is_the_jobs_failure(db: Database, table: Table) -> None:
-    async def claim(tx: Transaction, most: int, lease_seconds: float) -> Sequence[Parcel]:
+    async def claim(tx: Transaction, limit: int, lease_seconds: float) -> Sequence[Parcel]:
         raise Unavailable("no database")
 
     async def call(parcel: Parcel) -> str:

@@ -20,7 +20,7 @@ from chassis.inbox import Subscriptions
 from chassis.kafka import KafkaPublisher
 from chassis.kafka.refusals import explaining
 from chassis.kafka.topic_retention import check_retention
-from chassis.outbox import Database, RowsNotSent, Setback
+from chassis.outbox import Database, RowsNotSent, UnsentReason
 from chassis.outbox.rows import new_row
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
@@ -189,8 +189,8 @@ async def test_rows_of_a_topic_that_the_user_may_not_write_stand_aside_with_the_
     ]
     with pytest.raises(RowsNotSent) as caught:
         await publisher.send(rows)
-    ((row, setback, error),) = [(each.row, each.setback, each.error) for each in caught.value.unsent]
-    assert (row, setback) == (rows[1], Setback.TOPIC)
+    ((row, reason, error),) = [(each.row, each.reason, each.error) for each in caught.value.unsent]
+    assert (row, reason) == (rows[1], UnsentReason.TOPIC_UNAVAILABLE)
     assert f"the Kafka user {user.name} lacks the right Write on the topic {other.topic}" in error
     grants = [Right(user.name, Resource.TOPIC, topic, WRITE) for topic in (user.topic, other.topic)]
     await kafka_users.ensure(user.admin, [user.login], grants)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from chassis.events import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money, written
+from chassis.events import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money, format_amount
 from chassis.events.money import WITHDRAWN
 
 FIRST_RELEASE = (
@@ -63,11 +63,11 @@ def test_money_of_a_row_is_taken_as_it_is() -> None:
     ],
 )
 def test_amounts_are_written_as_people_write_them(amount: int, currency: str, text: str) -> None:
-    assert written(amount, currency) == text
+    assert format_amount(amount, currency) == text
 
 
 @given(st.integers(0, MAX_AMOUNT_MINOR), st.sampled_from(sorted(CURRENCIES)))
 def test_no_digit_of_an_amount_is_lost(amount: int, currency: str) -> None:
-    number, _, code = written(amount, currency).partition(" ")
+    number, _, code = format_amount(amount, currency).partition(" ")
     assert (int(number.replace(".", "")), code) == (amount, currency)
     assert len(number.partition(".")[2]) == CURRENCIES[currency]

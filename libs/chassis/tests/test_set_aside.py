@@ -22,7 +22,7 @@ from chassis.outbox import (
     OutboxRow,
     Relay,
     RowsNotSent,
-    Setback,
+    UnsentReason,
     Unsent,
     operate,
     rows,
@@ -54,14 +54,14 @@ class Broker(list[OutboxRow]):
         bad_topics = {row.topic for row in page if row.data in self.refused}
         for row in page:
             if row.topic in self.closed:
-                unsent.append(Unsent(row, Setback.TOPIC, "no such topic"))
+                unsent.append(Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, "no such topic"))
             elif not self.tells and row.topic in bad_topics:
-                unsent.append(Unsent(row, Setback.BESIDE_REFUSED, "batch too large"))
+                unsent.append(Unsent(row, UnsentReason.BATCH_REFUSED, "batch too large"))
             elif row.data in self.refused:
                 held.add((row.topic, row.key))
-                unsent.append(Unsent(row, Setback.REFUSED, "too large"))
+                unsent.append(Unsent(row, UnsentReason.REFUSED, "too large"))
             elif (row.topic, row.key) in held:
-                unsent.append(Unsent(row, Setback.BEHIND, "behind"))
+                unsent.append(Unsent(row, UnsentReason.EARLIER_ROW, "behind"))
             else:
                 self.append(row)
         if unsent:
@@ -229,7 +229,7 @@ async def test_what_stands_aside_is_not_pruned_until_it_is_given_up(
     day = timedelta(days=1)
     await prune(db, outbox=day, inbox=day)
     assert [row["data"] for row in await connection.fetch("SELECT data FROM outbox")] == ["bad"]
-    await operate.give_up(db, operate.Rows(topic="t"))
+    await operate.give_up(db, operate.Selection(topic="t"))
     await connection.execute("UPDATE outbox_set_aside SET ended_at = ended_at - interval '2 days'")
     await prune(db, outbox=day, inbox=day)
     assert await connection.fetch("SELECT id FROM outbox UNION ALL SELECT id FROM outbox_set_aside") == []

@@ -48,7 +48,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("error", "event"), [(Unavailable("away"), "task.waiting"), (ValueError("a fault"), "task.failed")]
+    ("error", "event"), [(Unavailable("away"), "task.restarting"), (ValueError("a fault"), "task.failed")]
 )
 async def test_a_task_that_fails_is_started_again_and_its_error_is_logged(
     pauses: list[int], error: Exception, event: str

@@ -14,7 +14,7 @@ from chassis.events import Batch, Cause, ConsumedEvent, RawMessage, encode, new_
 from chassis.inbox import Inbox, Subscriptions
 from chassis.observability import tracing
 from chassis.outbox import Database, Transaction
-from chassis.tuning.message_spans import whole_spans
+from chassis.tuning.message_spans import prepared_spans
 from libs.chassis.tests.tracing_doubles import (
     EVENT_TYPE,
     IDS,
@@ -28,14 +28,14 @@ from libs.chassis.tests.tracing_doubles import (
 KINDS = [SpanKind.PRODUCER, SpanKind.CONSUMER]
 
 
-@pytest.fixture(params=["sdk", "whole_spans"])
+@pytest.fixture(params=["sdk", "prepared_spans"])
 def exported(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InMemorySpanExporter]:
     """Spans that have ended, started in both ways that there are."""
     exporting = Exporting(monkeypatch)
-    if request.param == "whole_spans":
-        tracing.start_message_spans_with(whole_spans(exporting.pipeline))
+    if request.param == "prepared_spans":
+        tracing.start_message_spans_with(prepared_spans(exporting.pipeline))
     yield exporting.exporter
     exporting.provider.shutdown()
 

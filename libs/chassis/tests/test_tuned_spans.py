@@ -23,7 +23,7 @@ from chassis.observability.tracing import MessageIds
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
 from chassis.tuning import span_encoding
-from chassis.tuning.message_spans import WholeSpan, whole_spans
+from chassis.tuning.message_spans import PreparedSpan, prepared_spans
 from libs.chassis.tests.tracing_doubles import Exporting, message_span
 
 KINDS = [SpanKind.PRODUCER, SpanKind.CONSUMER]
@@ -38,7 +38,7 @@ def exporting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exporting]:
 
 
 def tune(exporting: Exporting) -> None:
-    tracing.start_message_spans_with(whole_spans(exporting.pipeline))
+    tracing.start_message_spans_with(prepared_spans(exporting.pipeline))
 
 
 def ended(span: Any) -> Any:
@@ -68,7 +68,7 @@ def test_a_messages_span_is_sent_as_the_sdks_own_would_be(kind: SpanKind, export
     assert isinstance(by_the_sdk, SdkSpan)
     tune(exporting)
     whole = ended(message_span(kind))
-    assert isinstance(whole, WholeSpan)
+    assert isinstance(whole, PreparedSpan)
     assert not isinstance(whole, SdkSpan)
     theirs, ours = exporting.exporter.get_finished_spans()
     assert on_the_wire(ours) == on_the_wire(theirs)
@@ -167,6 +167,6 @@ def test_the_tunings_of_spans_can_be_switched_off(
         ),
         router=APIRouter(),
     )
-    assert isinstance(message_span(SpanKind.CONSUMER), WholeSpan) is is_whole
+    assert isinstance(message_span(SpanKind.CONSUMER), PreparedSpan) is is_whole
     encoder: Any = getattr(trace_exporter, "encode_spans")  # noqa: B009  a name that the SDK does not export
     assert (encoder is span_encoding.encode) is is_copied

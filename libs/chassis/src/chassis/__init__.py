@@ -29,21 +29,21 @@ These modules join the packages:
 Shutdown. On SIGTERM a process ends in this order:
 
 1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6.
-2. HTTP: the public port accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
-   request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs run
-   meanwhile.
+2. HTTP: the public port accepts no new connections. Connections that wait in the accept queue are accepted. A
+   connection without a request has 0.5 s to send one. Then requests in progress have up to 4 s, and are cancelled
+   after that. Consumer, relay and jobs run meanwhile.
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
    (KAFKA_GROUP_INSTANCE_ID) stays in its group.
 4. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
    longer than its 4 s is cancelled, too: its batch is rolled back, and Kafka delivers it again. It still tries to
    commit the offsets of earlier batches and to leave its group. The relay has 1 s to save its positions and release its
-   leases. A queue of intents records the results that have arrived, and makes its other claimed intents due at once.
-   A task that has not ended after 1 s is cancelled again. An intent that is not recorded by then is due when its lease
+   leases. A queue of intents records the results that have arrived, and makes its other claimed intents due at once. A
+   task that has not ended after 1 s is cancelled again. An intent that is not recorded by then is due when its lease
    ends.
 5. Clients are closed: those of outside systems, then the two publishers (one for pages of the relay, one for rows that
    were set aside). A publisher does not send the records in its buffer (`tuning.stop_without_flush`). Records that it
-   has sent already may be in Kafka. Then the connections to the database are closed.
-   The last spans are sent, within 2 s.
+   has sent already may be in Kafka. Then the connections to the database are closed. The last spans are sent, within
+   2 s.
 6. Management: its port accepts no new connections, and has 1 s for requests in progress.
 
 Outbox rows that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes

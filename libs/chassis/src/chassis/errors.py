@@ -24,7 +24,7 @@ class Unavailable(Exception):
 
 
 class DatabaseUnavailable(Unavailable):
-    """PostgreSQL cannot be reached, does not answer in time, or has no connection free."""
+    """PostgreSQL cannot be reached or does not answer in time, or no connection of the pool is free."""
 
     dependency = DATABASE
 
@@ -40,7 +40,7 @@ class KafkaUnavailable(Unavailable):
 
 
 class KafkaRefused(KafkaUnavailable):
-    """Kafka answers, and refuses the login or an operation. The message names the user and the right that it lacks."""
+    """Kafka answers, and refuses the login or an operation. The text names the user, and the right that is missing."""
 
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
@@ -81,7 +81,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """The reason of a wait in a few words, for `/readyz`: the name of the error, or a refusal in full."""
+    """The reason of a wait, for `/readyz`: a refusal in full, or the class of the error or of its cause."""
     return str(error) if isinstance(error, KafkaRefused) else type(error.__cause__ or error).__name__
 
 

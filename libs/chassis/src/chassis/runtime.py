@@ -18,7 +18,7 @@ from chassis.observability import tracing
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, Relay, Transaction
 from chassis.outbox.notify import RelayNotifier
-from chassis.supervisor import Task, cancelled, supervise
+from chassis.supervisor import Task, cancel_and_wait, supervise
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class Runtime:
             if self.consumer is not None:
                 self.consumer.stopping.set()
                 await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
-            await cancelled(*tasks, *consuming)
+            await cancel_and_wait(*tasks, *consuming)
             for resource in self.resources:
                 await resource.close()
             await asyncio.gather(*(database.close() for database in self.databases))

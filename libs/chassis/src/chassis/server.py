@@ -104,7 +104,10 @@ def server_of(service: Service) -> uvicorn.Server:
 
 
 def management_server_of(service: Service) -> uvicorn.Server:
-    """The HTTP server of a service's management port, not started yet. It refuses no request for load."""
+    """The HTTP server of a service's management port, not started yet.
+
+    It has no load shedding. With HTTP_MANAGEMENT_MAX_CONNECTIONS open connections it answers 503.
+    """
     settings = service.settings
     config = _config(
         service.management_asgi,

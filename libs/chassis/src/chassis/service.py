@@ -279,7 +279,7 @@ def _configure_tracing(settings: ServiceSettings, tuning: Tuning) -> None:
     pipeline = tracing.configure_tracing(settings.service_name)
     if pipeline is None or not tuning.has("message_spans"):
         return
-    tracing.start_message_spans_with(message_spans.whole_spans(pipeline))
+    tracing.start_message_spans_with(message_spans.prepared_spans(pipeline))
     if tuning.has("span_encoding"):
         span_encoding.encode_by_copies()
 

@@ -32,8 +32,10 @@ async def supervise(
     `name` is the task's name in the log. `status` shows the dependency for which the task waits, or the error. The log
     depends on the error:
     - A fault of a known dependency is part of an outage (`outage.began`, see `Outages`).
-    - A fault of an unknown dependency, such as a deadlock, is `task.waiting`.
+    - A fault of an unknown dependency, such as a deadlock, is `task.restarting`.
     - Any other error is `task.failed`, with the traceback.
+
+    In each case the task starts again. `task.tries_again` (see `Outages`) is another state: that task was not ended.
     """
     failures = 0
     status = status or TaskStatus()
@@ -50,7 +52,7 @@ async def supervise(
             if is_unavailable(error):
                 dependency = dependency_of(error)
                 if dependency == UNKNOWN:
-                    log.warning("task.waiting", task=name, error=repr(error), retry_in=round(pause, 2))
+                    log.warning("task.restarting", task=name, error=repr(error), retry_in=round(pause, 2))
                 else:
                     OUTAGES.failed(dependency, name, error)
                 status.set(f"waits for {dependency}: {reason_of(error)}")
@@ -60,8 +62,8 @@ async def supervise(
             await asyncio.sleep(pause)
 
 
-async def cancelled(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks, and return when they have ended."""
+async def cancel_and_wait(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks, and return when they have ended. A task that has not ended after 1 s is cancelled again."""
     # More than once: before Python 3.12, wait_for swallows a cancellation that comes together with its result.
     left = set(tasks)
     while left:

@@ -16,7 +16,7 @@ from analytics.domain import (
     RebuildAlreadyRunning,
     UnknownRebuild,
 )
-from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, problem_answers, remember, replay
+from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, claim_or_replay, problem_answers, remember
 
 router = APIRouter(route_class=RetryRoute)
 GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -153,9 +153,9 @@ async def funnel(database: Db) -> Funnel:
     responses=problem_answers(_409="rebuild-already-running", _422="idempotency-key-reused"),
 )
 async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> Response:
-    """Start a rebuild. Reports read the present facts until the new ones are complete. Then all switch at once."""
+    """Start a rebuild. Reports read the ACTIVE generation until the new one is complete. Then all reports switch."""
     async with database.transaction() as tx:
-        if first := await replay(tx, idempotency_key, {}):
+        if first := await claim_or_replay(tx, idempotency_key, {}):
             return first
         generation = await handlers.open_rebuild(tx)
         body, headers = {"generation": generation}, {"Location": f"/rebuilds/{generation}"}

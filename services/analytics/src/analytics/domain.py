@@ -23,7 +23,10 @@ VERSIONS = frozenset(GUARDED_BY.values())
 """Columns that keep the greatest value."""
 
 MOMENTS = frozenset({"placed_at", "confirmed_at", "reserved_at", "captured_at", "notified_at"})
-"""Columns that keep the earliest value. Events that set one of the other columns all set the same value."""
+"""Columns that keep the earliest value.
+
+A column that is in none of these three groups gets the same value from each event that sets it.
+"""
 
 _ORDERS = ("orders.order.v1", "order_version")
 _RESERVATIONS = ("inventory.reservation.v1", "reservation_version")

@@ -1,6 +1,7 @@
 """The use cases of the analytics service, one function each. They never commit.
 
-Each event sets some columns of a row, which is a *fact*. Facts are joined in any order (see domain.py).
+An event sets some columns of a row. These columns and their values are a *fact*. Facts are joined in any order (see
+domain.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -78,14 +79,15 @@ async def rebuild_facts(
 
 
 async def carry_over(
-    tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, most: int
+    tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, limit: int
 ) -> Carried:
-    """Copy facts of the ACTIVE generation whose events the topics no longer have, for its next `most` rows.
+    """Copy facts whose events are no longer in the topics, from the ACTIVE generation into the generation `generation`.
 
+    Reads the next `limit` rows of `table` in the ACTIVE generation, those after the key `after` (None: from the start).
     `lost` are the topics whose first records were deleted. Raises RebuildCancelled.
     """
     await db.lock_building_generation(tx.connection, generation)
-    return await db.carry_over(tx.connection, table, generation, lost=lost, after=after, most=most)
+    return await db.carry_over(tx.connection, table, generation, lost=lost, after=after, limit=limit)
 
 
 async def save_progress(
@@ -111,10 +113,10 @@ async def leftover_generations(connection: Connection) -> list[int]:
 
 
 async def remove_leftovers(
-    tx: Transaction, table: Table, generation: int, after: Key | None, most: int
+    tx: Transaction, table: Table, generation: int, after: Key | None, limit: int
 ) -> Key | None:
-    """Delete the next `most` rows of a generation after the key `after`. Returns the last key; None without a row."""
-    return await db.remove_leftovers(tx.connection, table, generation, after, most)
+    """Delete the next `limit` rows of a generation after the key `after`. Returns the last key; None without a row."""
+    return await db.remove_leftovers(tx.connection, table, generation, after, limit)
 
 
 async def end_removal(tx: Transaction) -> None:

@@ -23,9 +23,9 @@ from chassis.web import (
     ProblemType,
     RequestBody,
     RetryRoute,
+    claim_or_replay,
     problem_answers,
     remember,
-    replay,
 )
 from inventory import domain, handlers
 from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
@@ -171,7 +171,7 @@ async def list_product(
     """List a product with its first stock. Publishes `inventory.product-listed.v1`."""
     headers = {"Location": f"/products/{new.sku}"}
     async with database.transaction() as tx:
-        if first := await replay(tx, idempotency_key, new):
+        if first := await claim_or_replay(tx, idempotency_key, new):
             return first
         product = await handlers.list_product(
             tx,
@@ -218,7 +218,7 @@ async def replenish_product(
     """Add pieces to the stock. A repeated request with the same `Idempotency-Key` adds them once."""
     request = {"sku": sku, **replenishment.model_dump()}
     async with database.transaction() as tx:
-        if first := await replay(tx, idempotency_key, request):
+        if first := await claim_or_replay(tx, idempotency_key, request):
             return first
         product = await handlers.replenish_product(tx, sku=sku, quantity=replenishment.quantity)
         body = Product.of(product)

@@ -194,8 +194,8 @@ _INSERT_RESERVATIONS = sa.text(f"""
 async def claim_reservations(connection: Connection, requests: Sequence[Request], now: datetime) -> set[UUID]:
     """Insert a RESERVED reservation for each order that has none. Returns the ids of those orders.
 
-    If another replica is inserting the same order, the statement waits for it. Therefore the claim comes before the
-    decision: the replica that inserted the row decides, and an order is decided once.
+    Acquires the stock lock. If another replica is inserting the same order, the statement waits for it. Therefore the
+    claim comes before the decision: the replica that inserted the row decides, and an order is decided once.
     """
     return await _insert_reservations(
         connection,
@@ -206,7 +206,10 @@ async def claim_reservations(connection: Connection, requests: Sequence[Request]
 
 
 async def leave_tombstones(connection: Connection, order_ids: Collection[UUID], now: datetime) -> None:
-    """Write a TOMBSTONE for each order that has no reservation, so that it can never get one."""
+    """Write a TOMBSTONE for each order that has no reservation, so that it can never get one.
+
+    Acquires the stock lock.
+    """
     await _insert_reservations(connection, State.TOMBSTONE, dict.fromkeys(order_ids, "[]"), now)
 
 
@@ -241,7 +244,10 @@ _LOCK_RESERVATIONS = sa.text(f"""
 
 
 async def lock_reservations(connection: Connection, order_ids: Collection[UUID]) -> dict[UUID, Reservation]:
-    """Lock the reservations of these orders until the commit, in the order of order ids, and return them."""
+    """Lock the reservations of these orders until the commit, in the order of order ids, and return them.
+
+    Acquires the stock lock.
+    """
     rows = await connection.rows(_LOCK_RESERVATIONS, {"order_ids": list(order_ids)})
     return {row.order_id: _reservation(row) for row in rows}
 
@@ -324,7 +330,10 @@ _LOCK_PAGE = sa.text(f"""
 
 
 async def lock_page(connection: Connection, after: str, limit: int) -> list[Product]:
-    """Like `products_after`, and lock the products until the commit, so that price and stock stay as they are."""
+    """Like `products_after`, and lock the products until the commit, so that price and stock stay as they are.
+
+    Acquires the stock lock.
+    """
     return [Product(**row) for row in await connection.rows(_LOCK_PAGE, {"after": after, "limit": limit})]
 
 

@@ -15,5 +15,5 @@ async def republish_catalogue(database: Database) -> int:
 
 
 JOBS: Jobs = {
-    "republish-catalogue": Job(republish_catalogue, interval=2.0, batch_limit=handlers.REPUBLISH_PAGE)
+    "republish-catalogue": Job(republish_catalogue, interval=2.0, full_batch=handlers.REPUBLISH_PAGE)
 }

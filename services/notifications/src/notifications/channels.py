@@ -33,7 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 LOST = (SMTPServerDisconnected, SMTPConnectError, SMTPTimeoutError, OSError)
 """Errors after which the connection cannot be used again."""
-MOST_LOST = 2
+MAX_LOST = 2
+"""With this number of lost connections in a row, the server counts as unavailable."""
 TOO_MANY_RECIPIENTS = 552
 """Some SMTP servers answer 552 if they mean 452, try again later (RFC 5321, 4.5.3.1.10)."""
 
@@ -126,7 +127,7 @@ class SmtpChannel:
                 client.close()
                 client = None
                 lost += 1
-                raise (NotAccepted if lost < MOST_LOST else ChannelUnavailable)(_slug(error)) from error
+                raise (NotAccepted if lost < MAX_LOST else ChannelUnavailable)(_slug(error)) from error
             except (NotAccepted, Undeliverable):
                 lost = 0
                 raise

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-from chassis.events import Cause, written
+from chassis.events import Cause, format_amount
 from chassis.postgres import Connection, Row
 from notifications.domain import Kind, Message, State
 
@@ -113,7 +113,7 @@ _CLAIM = text(
     WHERE id = ANY (ARRAY(
         SELECT id FROM notifications
         WHERE state = 'PENDING' AND due_at <= now()
-        ORDER BY due_at, id LIMIT :most
+        ORDER BY due_at, id LIMIT :limit
         FOR UPDATE SKIP LOCKED))
     RETURNING id, order_id, kind, customer_id, message_id, amount_minor, currency, reason,
               created_at, attempts
@@ -193,12 +193,12 @@ async def insert_notifications(connection: Connection, new: Sequence[NewNotifica
     )
 
 
-async def claim_due(connection: Connection, *, lease: float, most: int) -> list[Message]:
-    """Claim at most `most` due notifications for `lease` seconds. Rows that another job has locked are skipped.
+async def claim_due(connection: Connection, *, lease: float, limit: int) -> list[Message]:
+    """Claim at most `limit` due notifications for `lease` seconds. Rows that another job has locked are skipped.
 
     Those that failed most often are last, because one that fails again may take seconds.
     """
-    rows = await connection.rows(_CLAIM, {"lease": lease, "most": most})
+    rows = await connection.rows(_CLAIM, {"lease": lease, "limit": limit})
     return sorted((_message(row) for row in rows), key=lambda message: (message.attempts, message.id))
 
 
@@ -251,7 +251,7 @@ async def page(
     before: UUID | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """At most `limit` notifications that are older than `before`, newest first (ids are UUIDv7)."""
+    """At most `limit` notifications whose id is smaller than `before`, newest first (ids are UUIDv7)."""
     query = select(notifications).order_by(notifications.c.id.desc()).limit(limit)
     if state is State.FAILED:  # a literal, so that PostgreSQL can use the partial index on FAILED rows
         query = query.where(text("state = 'FAILED'"))
@@ -271,7 +271,7 @@ def _message(row: Row) -> Message:
         kind=Kind(row.kind),
         customer_id=row.customer_id,
         message_id=row.message_id,
-        amount=written(row.amount_minor, row.currency),
+        amount=format_amount(row.amount_minor, row.currency),
         reason=row.reason,
         created_at=row.created_at,
         attempts=row.attempts,

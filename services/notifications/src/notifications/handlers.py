@@ -42,9 +42,9 @@ async def announce_refund(tx: Transaction, events: Batch[PaymentRefunded]) -> No
     await _announce(tx, (_about(e, Kind.REFUNDED, e.data.amount, None) for e in events))
 
 
-async def claim_messages(tx: Transaction, most: int, lease_seconds: float) -> list[Message]:
-    """Claim up to `most` due messages. No other job gets them before the lease ends."""
-    return await db.claim_due(tx.connection, lease=lease_seconds, most=most)
+async def claim_messages(tx: Transaction, limit: int, lease_seconds: float) -> list[Message]:
+    """Claim up to `limit` due messages. No other job gets them before the lease ends."""
+    return await db.claim_due(tx.connection, lease=lease_seconds, limit=limit)
 
 
 async def record_delivery(tx: Transaction, ended: Sequence[tuple[Message, Outcome]]) -> None:
@@ -94,7 +94,9 @@ async def count_failed(connection: Connection) -> int:
 async def list_notifications(
     connection: Connection, *, order_id: UUID | None, state: State | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """At most `limit` notifications, newest first: all, those of one order, or those in one state."""
+    """At most `limit` notifications, newest first. `order_id` and `state` select some of them, `before` those with a
+    smaller id.
+    """
     return await db.page(connection, order_id=order_id, state=state, before=before, limit=limit)
 
 

@@ -25,7 +25,7 @@ PAUSES = Backoff(first=2.0, longest=600.0)
 def jobs(channel: Channel) -> Jobs:
     """The jobs of this service. `channel` sends the messages."""
     return {
-        "deliver": Job(partial(deliver, channel), interval=2.0, batch_limit=handlers.MESSAGES_AT_ONCE),
+        "deliver": Job(partial(deliver, channel), interval=2.0, full_batch=handlers.MESSAGES_AT_ONCE),
         "measure-letters": measuring(delivery_queue()),
         "count-failed": Job(count_failed, interval=15.0),
     }
@@ -39,7 +39,7 @@ def delivery_queue() -> IntentQueue[Message, Outcome]:
         record=handlers.record_delivery,
         postpone=handlers.postpone_messages,
         oldest_seconds=handlers.oldest_message_seconds,
-        most=handlers.MESSAGES_AT_ONCE,
+        max_claimed=handlers.MESSAGES_AT_ONCE,
         concurrency=1,
         lease_seconds=domain.LEASE_SECONDS,
         call_seconds=domain.SENDING_SECONDS,

@@ -32,7 +32,7 @@ class Settings(ServiceSettings):
     def _check_smtp_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None or not url.get_secret_value():
             return None
-        if not _is_relay_url(url.get_secret_value()):
+        if not _is_smtp_url(url.get_secret_value()):
             raise ValueError(
                 "SMTP_URL must look like smtp://user:password@host:port or smtps://user:password@host:port,"
                 " with %2F, %3F and %23 for /, ? and # in the password"
@@ -81,19 +81,19 @@ def _names_one_address(text: str) -> bool:
         text.encode()
     except ADDRESS_ERRORS:
         return False
-    # A relay that offers SMTPUTF8 takes letters that are not ASCII.
+    # A mail server that offers SMTPUTF8 accepts characters that are not ASCII.
     wrong = [defect for defect in header.defects if not isinstance(defect, NonASCIILocalPartDefect)]
     return len(header.addresses) == 1 and not wrong and len(text.splitlines()) == 1
 
 
-def _is_relay_url(url: str) -> bool:
-    """Whether this is the URL of a relay and nothing else.
+def _is_smtp_url(url: str) -> bool:
+    """Whether this is the URL of a mail server and nothing else.
 
     A password with `/`, `?` or `#` in it would otherwise be read as port and path.
     """
     try:
         parts = urlsplit(url)
-        has_relay = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        has_server = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return has_relay and parts.path in ("", "/") and not parts.query and not parts.fragment
+    return has_server and parts.path in ("", "/") and not parts.query and not parts.fragment

@@ -23,11 +23,11 @@ from chassis.web import (
     ProblemType,
     RequestBody,
     RetryRoute,
+    claim_or_replay,
     context_of,
     key_of_caller,
     problem_answers,
     remember,
-    replay,
 )
 from orders import db, domain, handlers
 from orders.domain import OrderState
@@ -56,7 +56,7 @@ CustomerId = Annotated[str, Field(min_length=1, max_length=64, examples=["c-ada"
 Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), Plain]
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of entries in a page.")]
 
-MOST_LINES_READ = 10 * domain.MAX_LINES
+MAX_LINES_READ = 10 * domain.MAX_LINES
 """A longer list is refused as `invalid-request`: the validation stops after this number of lines. A shorter list that
 breaks the domain's limit is refused as `too-many-lines`."""
 
@@ -79,7 +79,7 @@ class OrderRequest(RequestBody):
     customer_id: CustomerId
     lines: Annotated[
         list[RequestedLine],
-        Field(max_length=MOST_LINES_READ, json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES}),
+        Field(max_length=MAX_LINES_READ, json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES}),
     ]
     currency: Currency
     payment_token: Annotated[
@@ -95,7 +95,7 @@ class OrderRequest(RequestBody):
     ] = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """The values that must be equal in a repeated request. They include the token: `replay` stores a hash."""
+        """The values that must be equal in a repeated request. They include the token. Only their hash is stored."""
         return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
 
 
@@ -211,7 +211,7 @@ async def place_order(
     # No request is authenticated yet. The service assumes that the customer in the body is the caller.
     key = key_of_caller(idempotency_key, order.customer_id)
     async with database.transaction() as tx:
-        if first := await replay(tx, key, order.fingerprint()):
+        if first := await claim_or_replay(tx, key, order.fingerprint()):
             return first
         placed = await handlers.place_order(tx, command)
         body = _accepted(placed).model_dump(mode="json")

@@ -190,7 +190,7 @@ _INSERT_MISSING = text("""
     RETURNING id, version, customer_id, total_minor, currency, traceparent, ended_at
 """)
 
-_PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :at_most) AS pending")
+_PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :limit) AS pending")
 
 
 async def prices_of(connection: Connection, skus: Collection[str]) -> PriceList:
@@ -278,9 +278,9 @@ async def end_overdue_orders(connection: Connection, limit: int, final: FinalSta
     return [_ended(row) for row in rows]
 
 
-async def pending_orders(connection: Connection, at_most: int) -> int:
-    """The number of PENDING orders. Counting stops at `at_most`."""
-    return int(await connection.value(_PENDING, {"at_most": at_most}))
+async def pending_orders(connection: Connection, limit: int) -> int:
+    """The number of PENDING orders. Counting stops at `limit`."""
+    return int(await connection.value(_PENDING, {"limit": limit}))
 
 
 async def order_of(connection: Connection, order_id: UUID) -> Row | None:

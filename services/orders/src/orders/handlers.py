@@ -24,7 +24,7 @@ from orders.events import (
     StockRejected,
 )
 
-MOST_CANCELLED_AT_ONCE = 500
+MAX_CANCELLED_AT_ONCE = 500
 """Maximum number of overdue orders that one transaction cancels."""
 log = structlog.get_logger("orders")
 
@@ -50,7 +50,10 @@ class OrderReceipt:
 
 
 async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
-    """Price the order by this service's own price list, write it as PENDING, and publish `OrderPlaced`."""
+    """Price the order by this service's own price list, write it as PENDING, and publish `OrderPlaced`.
+
+    Raises PriceListMissing, UnknownSku, CurrencyNotOffered, TotalTooLarge.
+    """
     price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
     if not price_list.prices and not await db.has_prices(tx.connection):
         raise domain.PriceListMissing
@@ -91,8 +94,9 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
-    """Confirm orders whose payment was captured. A cancelled order stays cancelled, and its payment is refunded.
+    """Confirm orders whose payment was captured. An order that has ended is not changed.
 
+    If it was cancelled, payments refunds the payment. An order that is not in the database is inserted as CANCELLED.
     Raises CaptureMismatch if the captured amount is not the order's total.
     """
     captures = {event.data.order_id: event for event in events}
@@ -115,13 +119,16 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
 
 
 async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
-    """Reject orders for which inventory has too little stock."""
+    """Reject orders for which inventory has too little stock. An order that has ended is not changed."""
     causes = {event.data.order_id: event.cause for event in events}
     await _reject(tx, causes, RejectionReason.OUT_OF_STOCK)
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
-    """Reject orders whose payment was declined. The processor's reason makes no difference."""
+    """Reject orders whose payment was declined, for any reason. An order that has ended is not changed.
+
+    An order that is not in the database is inserted as CANCELLED.
+    """
     causes = {event.data.order_id: event.cause for event in events}
     ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
     await _cancel_missing_orders(tx, events, ended)
@@ -144,14 +151,14 @@ async def cancel_order(tx: Transaction, order_id: UUID) -> None:
 
 
 async def cancel_overdue_orders(tx: Transaction) -> int:
-    """Cancel at most `MOST_CANCELLED_AT_ONCE` orders that are PENDING past their deadline. Returns how many."""
+    """Cancel at most `MAX_CANCELLED_AT_ONCE` orders that are PENDING past their deadline. Returns how many."""
     cancellation = _cancellation(CancellationReason.DEADLINE)
-    ended = await db.end_overdue_orders(tx.connection, MOST_CANCELLED_AT_ONCE, cancellation)
+    ended = await db.end_overdue_orders(tx.connection, MAX_CANCELLED_AT_ONCE, cancellation)
     _publish_cancelled(tx, ended, CancellationReason.DEADLINE)
     return len(ended)
 
 
-async def list_product(tx: Transaction, events: Batch[ProductListed]) -> None:
+async def add_listed_product(tx: Transaction, events: Batch[ProductListed]) -> None:
     """Add listed products to the price list."""
     await db.upsert_prices(tx.connection, [event.data for event in events])
 
@@ -164,9 +171,9 @@ async def update_price(tx: Transaction, events: Batch[ProductPriced]) -> None:
 async def _cancel_missing_orders(
     tx: Transaction, events: Batch[PaymentCaptured] | Batch[PaymentDeclined], ended: Sequence[db.EndedOrder]
 ) -> None:
-    """Insert each order that a payment event names and the database does not have, and publish `OrderCancelled`.
+    """Insert, as CANCELLED, each order that a payment event names and that is not in the database.
 
-    The state of such an order is CANCELLED.
+    It publishes `OrderCancelled` for each of them.
 
     After a restore from a backup an order may be missing although its events were published. Its stock is reserved, and
     its card may be charged. The event makes the other services release the stock and refund the money.

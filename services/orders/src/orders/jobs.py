@@ -13,6 +13,6 @@ async def cancel_overdue_orders(database: Database) -> int:
 
 JOBS: Jobs = {
     "cancel-overdue-orders": Job(
-        cancel_overdue_orders, interval=1.0, batch_limit=handlers.MOST_CANCELLED_AT_ONCE
+        cancel_overdue_orders, interval=1.0, full_batch=handlers.MAX_CANCELLED_AT_ONCE
     )
 }

@@ -21,7 +21,7 @@ def create_service(settings: Settings | None = None) -> Service:
         problems=api.PROBLEMS,
         subscriptions=SUBSCRIPTIONS,
         jobs=JOBS,
-        load_shedding=LoadShedding(partial(db.pending_orders, at_most=limit), limit, paths={"/orders"}),
+        load_shedding=LoadShedding(partial(db.pending_orders, limit=limit), limit, paths={"/orders"}),
     )
 
 

@@ -6,7 +6,7 @@ from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, Produ
 
 SUBSCRIPTIONS = Subscriptions(
     {
-        ProductListed: handlers.list_product,
+        ProductListed: handlers.add_listed_product,
         ProductPriced: handlers.update_price,
         StockRejected: handlers.reject_unstocked_order,
         PaymentCaptured: handlers.confirm_order,

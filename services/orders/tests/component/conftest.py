@@ -42,7 +42,7 @@ class Floor:
             for sku, amount in prices.items()
         ]
         async with self.database.transaction() as tx:
-            await handlers.list_product(tx, [received(product) for product in products])
+            await handlers.add_listed_product(tx, [received(product) for product in products])
 
     async def place(self, *, seconds: float = 60, customer_id: str = "c-ada") -> UUID:
         """Place an order of two mugs that must end within `seconds`."""

@@ -84,7 +84,7 @@ async def test_the_job_says_how_much_it_swept_so_that_a_backlog_is_swept_at_once
 async def test_a_sweep_takes_the_longest_overdue_first_and_no_more_than_its_limit(
     floor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "MOST_CANCELLED_AT_ONCE", 1)
+    monkeypatch.setattr(handlers, "MAX_CANCELLED_AT_ONCE", 1)
     second, first = await floor.place(seconds=-10), await floor.place(seconds=-20)
     assert [event.order_id for event in await floor.sweep()] == [first]
     assert [event.order_id for event in await floor.sweep()] == [second]

@@ -177,7 +177,7 @@ async def open_payments(connection: Connection, events: Sequence[tuple[UUID, Env
             "currencies": [event.data.total.currency for _, event in events],
             "tokens": [event.data.payment_token.get_secret_value() for _, event in events],
             "seconds_allowed": [event.data.seconds_allowed for _, event in events],
-            "causes": [_written(event.cause) for _, event in events],
+            "causes": [_json_of(event.cause) for _, event in events],
         },
     )
     return sum(row.state == State.DUE for row in rows)
@@ -203,7 +203,7 @@ async def note_stock(connection: Connection, events: Sequence[tuple[UUID, Envelo
         {
             "order_ids": [event.data.order_id for _, event in events],
             "payment_ids": [payment_id for payment_id, _ in events],
-            "causes": [_written(event.cause) for _, event in events],
+            "causes": [_json_of(event.cause) for _, event in events],
         },
     )
     return sum(row.state == State.DUE for row in rows)
@@ -237,7 +237,7 @@ async def cancel_payments(
             "order_ids": [event.data.order_id for _, event in events],
             "payment_ids": [payment_id for payment_id, _ in events],
             "customer_ids": [event.data.customer_id for _, event in events],
-            "causes": [_written(event.cause) for _, event in events],
+            "causes": [_json_of(event.cause) for _, event in events],
         },
     )
     return [order_id for order_id, state in rows if state == State.CAPTURED]
@@ -261,7 +261,7 @@ async def add_refunds(connection: Connection, order_ids: Sequence[UUID], refund_
 
 _CLAIM_CHARGES = text(f"""
     WITH due AS (
-        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
+        SELECT order_id FROM payments WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     UPDATE payments p
     SET state = {_next(Fact.CLAIMED)}, attempts = attempts + 1,
@@ -273,15 +273,15 @@ _CLAIM_CHARGES = text(f"""
 """)
 
 
-async def claim_charges(connection: Connection, most: int, lease_seconds: float) -> list[Charge]:
-    """Claim up to `most` payments whose `due_at` has passed. No other process gets them before the lease ends."""
-    rows = await connection.rows(_CLAIM_CHARGES, {"most": most, "lease_seconds": lease_seconds})
+async def claim_charges(connection: Connection, limit: int, lease_seconds: float) -> list[Charge]:
+    """Claim up to `limit` payments whose `due_at` has passed. No other process gets them before the lease ends."""
+    rows = await connection.rows(_CLAIM_CHARGES, {"limit": limit, "lease_seconds": lease_seconds})
     return [Charge(*row) for row in rows]
 
 
 _CLAIM_REFUNDS = text("""
     WITH due AS (
-        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
+        SELECT refund_id FROM refunds WHERE due_at <= now() ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     UPDATE refunds r
     SET attempts = r.attempts + 1, due_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
@@ -292,9 +292,9 @@ _CLAIM_REFUNDS = text("""
 """)
 
 
-async def claim_refunds(connection: Connection, most: int, lease_seconds: float) -> list[Refund]:
-    """Claim up to `most` due refunds, like `claim_charges`."""
-    rows = await connection.rows(_CLAIM_REFUNDS, {"most": most, "lease_seconds": lease_seconds})
+async def claim_refunds(connection: Connection, limit: int, lease_seconds: float) -> list[Refund]:
+    """Claim up to `limit` due refunds, like `claim_charges`."""
+    rows = await connection.rows(_CLAIM_REFUNDS, {"limit": limit, "lease_seconds": lease_seconds})
     return [Refund(*row) for row in rows]
 
 
@@ -413,15 +413,15 @@ _VOID_ABANDONED = text(f"""
     WHERE order_id IN (
         SELECT order_id FROM payments
         WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
-        ORDER BY deadline_at LIMIT :most FOR UPDATE SKIP LOCKED
+        ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     RETURNING order_id
 """)
 
 
-async def void_abandoned_payments(connection: Connection, seconds: float, most: int) -> int:
-    """Void up to `most` OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
-    return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "most": most}))
+async def void_abandoned_payments(connection: Connection, seconds: float, limit: int) -> int:
+    """Void up to `limit` OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
+    return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "limit": limit}))
 
 
 _FIND = text("""
@@ -453,19 +453,19 @@ def _settled(row: Row) -> Settled:
         version=row.version,
         reason=row.reason and Reason(row.reason),
         at=row.settled_at,
-        cause=_read(row.cause),
+        cause=_cause_of(row.cause),
         cancelled=row.cancelled,
         refund_id=row.refund_id,
     )
 
 
-def _written(cause: Cause) -> str:
+def _json_of(cause: Cause) -> str:
     event_id = str(cause.event_id) if cause.event_id else None
     return json.dumps(
         {"event_id": event_id, "correlation_id": cause.correlation_id, "traceparent": cause.traceparent}
     )
 
 
-def _read(cause: Mapping[str, Any]) -> Cause:
+def _cause_of(cause: Mapping[str, Any]) -> Cause:
     event_id = cause["event_id"]
     return Cause(UUID(event_id) if event_id else None, cause["correlation_id"], cause["traceparent"])

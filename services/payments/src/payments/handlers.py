@@ -30,7 +30,7 @@ from payments.events import (
     StockReserved,
 )
 
-MOST_VOIDED_AT_ONCE = 500
+MAX_VOIDED_AT_ONCE = 500
 """Maximum number of abandoned payments that one transaction voids."""
 
 
@@ -60,14 +60,14 @@ async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None
     await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
 
 
-async def claim_charges(tx: Transaction, most: int, lease_seconds: float) -> list[Charge]:
-    """Claim up to `most` due payments, to be charged after the commit. The lease ends by itself."""
-    return await db.claim_charges(tx.connection, most, lease_seconds)
+async def claim_charges(tx: Transaction, limit: int, lease_seconds: float) -> list[Charge]:
+    """Claim up to `limit` due payments, to be charged after the commit. The lease ends by itself."""
+    return await db.claim_charges(tx.connection, limit, lease_seconds)
 
 
-async def claim_refunds(tx: Transaction, most: int, lease_seconds: float) -> list[Refund]:
-    """Claim up to `most` due refunds, like `claim_charges`."""
-    return await db.claim_refunds(tx.connection, most, lease_seconds)
+async def claim_refunds(tx: Transaction, limit: int, lease_seconds: float) -> list[Refund]:
+    """Claim up to `limit` due refunds, like `claim_charges`."""
+    return await db.claim_refunds(tx.connection, limit, lease_seconds)
 
 
 async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charged | Declined]]) -> None:
@@ -110,7 +110,7 @@ async def oldest_refund_seconds(connection: Connection) -> float:
 
 async def void_abandoned_payments(tx: Transaction, seconds: float) -> int:
     """Void OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
-    return await db.void_abandoned_payments(tx.connection, seconds, MOST_VOIDED_AT_ONCE)
+    return await db.void_abandoned_payments(tx.connection, seconds, MAX_VOIDED_AT_ONCE)
 
 
 async def read_payment(connection: Connection, order_id: UUID) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -24,26 +23,29 @@ Outcome = TypeVar("Outcome")
 
 
 def jobs(
-    processor: Processor, *, concurrency: int = 64, lease_seconds: float = 10, forget_seconds: float = 3600
+    processor: Processor, *, concurrency: int = 64, lease_seconds: float = 10, abandoned_seconds: float = 3600
 ) -> Jobs:
-    """The jobs. The job of charges and the job of refunds make at most `concurrency` calls at once, each."""
+    """The jobs. The job of charges makes at most `concurrency` calls at once, and so does the job of refunds.
+
+    `abandoned_seconds` is the time after an order's deadline at which its payment is voided if no stock was reserved.
+    """
     charges = charge_queue(concurrency, lease_seconds)
     refunds = refund_queue(concurrency, lease_seconds)
     return {
         "charge-due-payments": Job(
             partial(charge_due_payments, processor=processor, queue=charges),
             interval=1.0,
-            batch_limit=inf,  # never run again at once: the queue itself repeats until no payment is due
+            full_batch=None,  # the queue itself repeats until no payment is due
             wake_event=charges.more_due,
         ),
         "refund-due-payments": Job(
             partial(refund_due_payments, processor=processor, queue=refunds),
             interval=2.0,
-            batch_limit=inf,
+            full_batch=None,
             wake_event=refunds.more_due,
         ),
-        "expire-unpaid-payments": Job(
-            partial(void_abandoned_payments, seconds=forget_seconds), interval=60.0
+        "void-abandoned-payments": Job(
+            partial(void_abandoned_payments, seconds=abandoned_seconds), interval=60.0
         ),
         "measure-charges": measuring(charges),
         "measure-refunds": measuring(refunds),
@@ -75,9 +77,11 @@ def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, 
 
 
 def _pace(concurrency: int, lease_seconds: float) -> dict[str, Any]:
-    """Arguments of a queue: the most intents that are claimed at once, and the seconds of a lease and of a call."""
+    """Arguments of a queue: how many intents it claims and calls at once, the seconds of a lease and of a call, and the
+    pauses after calls that failed.
+    """
     return {
-        "most": concurrency,
+        "max_claimed": concurrency,
         "concurrency": concurrency,
         "lease_seconds": lease_seconds,
         "call_seconds": lease_seconds * CALL_SHARE,

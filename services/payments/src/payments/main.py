@@ -29,7 +29,7 @@ def create_service(settings: Settings | None = None) -> Service:
             processor,
             concurrency=settings.payments_concurrency,
             lease_seconds=settings.payments_lease_seconds,
-            forget_seconds=settings.payments_forget_seconds,
+            abandoned_seconds=settings.payments_abandoned_seconds,
         ),
         resources=[processor],
     )

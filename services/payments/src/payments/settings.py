@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
     payments_lease_seconds: float = Field(
         default=10, gt=0, description="time after which another process may claim a claimed payment or refund"
     )
-    payments_forget_seconds: float = Field(
+    payments_abandoned_seconds: float = Field(
         default=3600,
         ge=0,
         description="time after the order's deadline at which a payment without reserved stock is voided",

@@ -250,8 +250,8 @@ def test_the_p99_leaves_out_the_times_in_which_a_part_was_kept_from_its_work() -
 def test_only_restarts_of_tasks_are_counted() -> None:
     lines = [
         '{"event": "task.failed", "task": "consumer"}',
-        '{"event": "task.waiting", "task": "consumer"}',
-        '{"event": "task.waiting", "task": "relay"}',
+        '{"event": "task.restarting", "task": "consumer"}',
+        '{"event": "task.restarting", "task": "relay"}',
         '{"event": "consumer.waiting", "events": 3}',
         "Traceback: task.failed",
         "[1]",

@@ -25,7 +25,6 @@ from shop_observe.topics import Topic
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
-limit_the_library()
 # Errors are reported as one sentence of a UserError. Without this handler the client would log its own lines around it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
@@ -138,7 +137,11 @@ def text(raw: bytes | None) -> str:
 
 @asynccontextmanager
 async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable."""
+    """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable.
+
+    From the first reader on, the client library of this process inflates no batch beyond a limit.
+    """
+    limit_the_library()
     places = await partitions_of(target, topics)
     consumer = AIOKafkaConsumer(
         **target.kafka.client,

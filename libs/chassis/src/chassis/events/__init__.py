@@ -20,7 +20,7 @@ from chassis.events.envelope import (
     encode,
 )
 from chassis.events.model import ConsumedEvent, ConsumedPart, PublishedEvent, new_id, read_data
-from chassis.events.money import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money, written
+from chassis.events.money import CURRENCIES, MAX_AMOUNT_MINOR, Currency, Money, format_amount
 
 __all__ = [
     "CURRENCIES",
@@ -40,7 +40,7 @@ __all__ = [
     "decode",
     "describe",
     "encode",
+    "format_amount",
     "new_id",
     "read_data",
-    "written",
 ]

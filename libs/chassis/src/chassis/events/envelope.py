@@ -34,8 +34,9 @@ The pattern excludes NUL. Lone surrogates need no check: text that was decoded f
 """
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""The earliest time of an event. No event of this system is older, so an older time is wrong."""
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-"""Times that an event may have. Near the ends of Python's range a time cannot be converted into every time zone."""
+"""Each time of an event is before this one. At the end of that year a time cannot be converted into every time zone."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -184,7 +185,7 @@ def decode(message: RawMessage) -> Envelope[bytes]:
 
 
 def describe(error: ValidationError) -> str:
-    """The faults of a message, without its values, which may be secret."""
+    """At most MAX_FAULTS faults of a message, without its values, which may be secret."""
     faults = error.errors(include_input=False)[:MAX_FAULTS]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)
 

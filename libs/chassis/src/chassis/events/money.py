@@ -1,7 +1,7 @@
 """Money: amounts in minor units of a currency. Codes and minor units are those of ISO 4217.
 
 The list comes from the package `iso4217`, which publishes a release for each amendment of the standard. Entries of
-the list without minor units (gold, test codes) are no currencies here.
+the list without minor units (gold, test codes) are not currencies here.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ CURRENCIES: Mapping[str, int] = MappingProxyType(
 """Active code → the number of digits of its minor units."""
 
 WITHDRAWN: Mapping[str, int] = MappingProxyType({})
-"""Codes that left the list since the first release of the shop, with their minor units.
+"""The same for codes that left the list since the first release of the shop.
 
 Orders and events in such a currency exist and stay readable. No request may name one any more.
 """
@@ -27,7 +27,7 @@ MAX_AMOUNT_MINOR = 10**18
 """The largest amount of an event. The columns are bigint, which can hold nine times as much."""
 
 
-def active(code: str) -> str:
+def check_active(code: str) -> str:
     """Return the code. Raises PydanticCustomError `unknown_currency` unless the code is active."""
     if code not in CURRENCIES:
         raise PydanticCustomError("unknown_currency", "Not an active currency code of ISO 4217")
@@ -35,17 +35,17 @@ def active(code: str) -> str:
 
 
 def _known(code: str) -> str:
-    return code if code in WITHDRAWN else active(code)
+    return code if code in WITHDRAWN else check_active(code)
 
 
 _SCHEMA = WithJsonSchema(
     {"type": "string", "pattern": "^[A-Z]{3}$", "description": "Code of ISO 4217", "examples": ["EUR"]}
 )
-Currency = Annotated[str, AfterValidator(active), _SCHEMA]
+Currency = Annotated[str, AfterValidator(check_active), _SCHEMA]
 """A currency that a request names."""
 
 
-def written(amount_minor: int, currency: str) -> str:
+def format_amount(amount_minor: int, currency: str) -> str:
     """An amount for people: `12.99 EUR`, `1299 JPY`, `1.299 KWD`. With an unknown code it is the minor units."""
     digits = CURRENCIES.get(currency, WITHDRAWN.get(currency, 0))
     if digits == 0:

@@ -6,20 +6,21 @@ handlers, and writes the events that they publish to the outbox. An event whose 
 dropped. An event of an ignored type gets no row. One call of a handler has each key at most once. A `WholeBatch`
 handler gets all its events of the transaction in one call, and a key may occur several times.
 
-Rows are kept for INBOX_RETENTION (23 days). This must be longer than a topic can deliver an event (14 days by Kafka's
-defaults) and the producer's outbox can send it again (OUTBOX_RETENTION, 8 days), added together.
+Rows are kept for INBOX_RETENTION (23 days). This must be longer than the sum of two times: a topic can deliver an event
+for 14 days (Kafka's defaults), and the outbox of the publishing service can send it again for 8 days
+(OUTBOX_RETENTION).
 
 If the transaction fails, it is rolled back, and the error decides:
 
 - A dependency is unavailable, or lacks a table, a column or a privilege (`errors.is_unavailable`): the whole batch is
   tried again, without limit. No event becomes a dead letter.
 - Any other error: the batch is divided into eight parts, each a transaction of its own. A part that fails is divided
-  again, and in a small part each event is handled alone. Alone, an event is tried up to `max_attempts` (4) times. The
-  tries of a batch and of its parts are not counted. After a failed try:
+  again. A batch or part with at most eight keys is not divided: each of its events is handled alone. Only a failure of
+  an event alone counts as a try of this event. An event has `max_attempts` (4) tries. After a failed try:
 
   1. The partition is not read for 2 s at most. Its later messages of other keys wait, too. Other partitions continue.
   2. The messages from the failed one on are read again. Those that were handled already are dropped as duplicates.
-  3. Events of the failed key are handled alone at once, and the others as a batch.
+  3. Events of the failed key are handled alone, one by one. The other events are handled together.
 
   After the last try the event becomes a HELD dead letter, and its partition continues. Later events of its key are
   stored as WAITING, until an operator redrives or discards them.

@@ -26,9 +26,9 @@ Failure = tuple[InboxEvent, Exception]
 
 @dataclass(slots=True)
 class _Run:
-    """Failures of one event type in a row, with the same error."""
+    """Failures of one event type in a row, with errors of the same kind (see `_kind_of`)."""
 
-    way: tuple[str, str]
+    kind: tuple[str, str]
     keys: set[tuple[str, str]] = field(default_factory=set)
     is_open: bool = False
 
@@ -65,10 +65,10 @@ class Breaker:
 
     def _count(self, event: InboxEvent, error: Exception) -> None:
         event_type = event.envelope.type
-        way = _way_of(error)
+        kind = _kind_of(error)
         run = self._runs.get(event_type)
-        if run is None or (run.way != way and not run.is_open):
-            run = self._runs[event_type] = _Run(way)
+        if run is None or (run.kind != kind and not run.is_open):
+            run = self._runs[event_type] = _Run(kind)
         if run.is_open:
             return
         run.keys.add(event.key)
@@ -91,7 +91,7 @@ def _blames_a_value(error: Exception) -> bool:
     return isinstance(error, ValueError | ArithmeticError)
 
 
-def _way_of(error: Exception) -> tuple[str, str]:
+def _kind_of(error: Exception) -> tuple[str, str]:
     """The class of the error, with its SQLSTATE or with its text without numbers, ids and quoted names."""
     sqlstate = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
     return type(error).__qualname__, sqlstate or _DETAILS.sub("_", str(error))

@@ -2,7 +2,8 @@
 
 | state     | meaning                                                                                   |
 |-----------|-------------------------------------------------------------------------------------------|
-| HELD      | its handler failed, or its data does not fit the model; later events of its key wait       |
+| HELD      | its handler failed, or its data is too large or does not fit the model; later events of    |
+|           | its key wait                                                                               |
 | WAITING   | it waits for a HELD dead letter of its key                                                 |
 | PARKED    | it is not an event that the service reads, so no event waits for it                        |
 | REDRIVEN  | an operator had it handled again, with success                                             |
@@ -28,7 +29,8 @@ from chassis.postgres import Connection, Row, Statements
 MAX_ERROR_LENGTH = 4_000
 
 MAX_COPY_LENGTH = 16_000
-"""The maximum number of characters of a copy on the dead-letters topic. The relay sends thousands of rows at once."""
+"""The maximum number of characters of a copy on the dead-letters topic. It is small, because the relay has up to 2,000
+rows in memory."""
 
 MAX_COPIED_ERROR_LENGTH = 500
 """The maximum number of characters of the error in a copy without headers and value. JSON may write one character as
@@ -50,7 +52,11 @@ class DeadLetter(NamedTuple):
 
 
 def ordering_key(message: RawMessage) -> str:
-    """The key whose later events wait, or an empty text."""
+    """The key of a message: its header `ce_subject`, else its Kafka key, else an empty text.
+
+    If the message becomes a HELD dead letter, later events with this key wait. The text is one that PostgreSQL can
+    store, of at most MAX_NAME_LENGTH characters.
+    """
     return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:MAX_NAME_LENGTH]
 
 
@@ -87,11 +93,13 @@ async def enqueue_behind(tx: Transaction, group: str, messages: Sequence[RawMess
 
 
 async def lock_key(tx: Transaction, topic: str, key: str) -> None:
-    """Lock a key: the release of the key and the storing of a WAITING event of it exclude each other."""
+    """Lock a key until the transaction ends. The release of a key and the storing of a WAITING event of it exclude each
+    other.
+    """
     await tx.connection.execute(statements.named("lock_key"), {"name": f"{topic}/{key}"})
 
 
-async def count_open(connection: Connection) -> None:
+async def measure(connection: Connection) -> None:
     """Set the metric of open dead letters, for each group that has had one."""
     for group, letters in await connection.rows(statements.named("count_open_letters")):
         metrics.DEAD_LETTERS_OPEN.labels(group).set(letters)

@@ -1,4 +1,4 @@
-"""The inbox handles each event once, in the order of its key. If no event fails, a batch is one transaction.
+"""The inbox handles each event once, in the order of its key. If no message fails, a batch is one transaction.
 
 The transaction has the inbox rows, the handlers' state changes and the outbox rows. A duplicate finds its inbox row and
 is dropped. If two replicas get the same event during a rebalance, the second one finds the inbox row of the first.
@@ -19,7 +19,7 @@ from chassis.inbox import dead_letters
 from chassis.inbox.breaker import Breaker, Failure
 from chassis.inbox.dead_letters import DeadLetter
 from chassis.inbox.outcomes import Claim, PartlyTaken
-from chassis.inbox.reading import read, sort
+from chassis.inbox.reading import classify, read
 from chassis.inbox.rounds import InboxEvent, by_key, calls_of
 from chassis.inbox.subscriptions import Subscriptions
 from chassis.inbox.tries import Tries
@@ -31,17 +31,17 @@ log = structlog.get_logger()
 
 Identity = tuple[str, UUID]
 PARTS = 8
-"""A batch that failed is divided into this number of parts, again and again, until a part has at most this number of
-keys. Then its events are handled one by one."""
+"""A batch that failed is divided into this number of parts, and a part that fails is divided again. A batch or part with
+at most this number of keys is not divided: its events are handled one by one."""
 
 
 class Inbox:
     """One consumer group's inbox.
 
-    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. A failure of
-    several events together does not count as a try, and the count is lost when the process ends. Between two tries
-    `process` returns, so that other partitions do not wait. With `retries_at_once` the tries follow each other in one
-    call; it is for callers that cannot deliver a message again. If events of `breaker_keys` different keys fail one
+    An event that fails is tried alone up to `max_attempts` times before it is dead-lettered. A failure of several
+    events together does not count as a try, and the count is lost when the process ends. Between two tries `process`
+    returns, so that other partitions do not wait. With `retries_at_once` the tries follow each other in one call. It is
+    for callers that cannot deliver a message again, such as tests. If events of `breaker_keys` different keys fail one
     after another with the same error, failed events of this type wait and are not dead-lettered (`Breaker`).
     """
 
@@ -67,11 +67,12 @@ class Inbox:
 
         Raises:
             PartlyTaken: some messages must be delivered again. Their events failed and will be tried again, or the
-                breaker is open for them, or not even a dead letter could be stored.
+                breaker is open for them, or not even a dead letter could be stored, or an earlier event of their key
+                is one of these.
             Exception: an error that `is_unavailable` recognises, if a dependency is unavailable. Deliver the same batch
                 again: no message is lost, and messages that were taken are duplicates.
         """
-        batch = sort(messages, self.subscriptions)
+        batch = classify(messages, self.subscriptions)
         # An event that has failed could make the whole batch fail again, so it is handled alone.
         alone = [event for event in batch.events if self._tries.has_failed(event.key)]
         together = [event for event in batch.events if not self._tries.has_failed(event.key)]
@@ -92,8 +93,8 @@ class Inbox:
     async def redrive(self, tx: Transaction, message: RawMessage, spans: list[MessageSpan]) -> None:
         """Handle a dead letter's message again, in the caller's transaction, although a dead letter blocks its key.
 
-        A duplicate and an ignored type have no effect. The caller ends `spans` when the transaction has ended. Raises
-        Undecodable or the handler's error if the message fails again.
+        A duplicate and an ignored type have no effect. The span of the event is added to `spans`. The caller ends
+        `spans` when the transaction has ended. Raises Undecodable or the handler's error if the message fails again.
         """
         event = read(message, self.subscriptions)
         if event is None:
@@ -113,9 +114,9 @@ class Inbox:
             async with self.database.transaction() as tx:
                 claims = await self._claim(tx, list(once.values()))
                 new = [event for event in once.values() if claims[event.identity] is Claim.NEW]
-                behind = [event for event in once.values() if claims[event.identity] is Claim.BEHIND]
+                waiting = [event for event in once.values() if claims[event.identity] is Claim.WAITING]
                 await self._dispatch(tx, new, spans)
-                await dead_letters.enqueue_behind(tx, self.group, [event.message for event in behind])
+                await dead_letters.enqueue_behind(tx, self.group, [event.message for event in waiting])
                 stored = await dead_letters.store(tx, self.group, dead)
         for event in events:
             metrics.EVENTS_CONSUMED.labels(event.envelope.type, claims[event.identity]).inc()
@@ -157,10 +158,10 @@ class Inbox:
             "keys": [event.envelope.subject for event in events],
         }
         claims = dict.fromkeys((event.identity for event in events), Claim.DUPLICATE)
-        for source, event_id, is_behind in await tx.connection.rows(
+        for source, event_id, must_wait in await tx.connection.rows(
             dead_letters.statements.named("claim_events"), batch
         ):
-            claims[source, event_id] = Claim.BEHIND if is_behind else Claim.NEW
+            claims[source, event_id] = Claim.WAITING if must_wait else Claim.NEW
         return claims
 
     async def _dispatch(

@@ -27,6 +27,6 @@ class Claim(StrEnum):
 
     NEW = "handled"
     """The event was inserted, and is handled in the same transaction."""
-    BEHIND = "held"
-    """It waits behind an open dead letter of its key: it is stored as WAITING and gets no inbox row."""
+    WAITING = "waiting"
+    """The key has an open dead letter: the event is stored as WAITING and gets no inbox row."""
     DUPLICATE = "duplicate"

@@ -45,8 +45,10 @@ def read(message: RawMessage, subscriptions: Subscriptions) -> InboxEvent | None
     return InboxEvent(message, cast(Any, envelope)._replace(data=data), subscription)
 
 
-def sort(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> ClassifiedBatch:
-    """Read a batch and divide it. An unreadable message does not stop the others."""
+def classify(messages: Sequence[RawMessage], subscriptions: Subscriptions) -> ClassifiedBatch:
+    """Read a batch and divide it by what the inbox does with each message. An unreadable message does not stop the
+    others.
+    """
     batch = ClassifiedBatch([], [], [])
     held_keys: set[tuple[str, str]] = set()
     for message in messages:
@@ -71,5 +73,5 @@ def _letter_of(message: RawMessage, error: Exception) -> DeadLetter:
     """The dead letter of a message that cannot be read, for any error."""
     reason = error.reason if isinstance(error, Undecodable) else "unreadable"
     text = str(error) if isinstance(error, Undecodable) else repr(error)
-    log.warning("dead_letter.stored", reason=reason, topic=message.topic, position=message.position)
+    log.warning("dead_letter.unreadable", reason=reason, topic=message.topic, position=message.position)
     return DeadLetter(message, reason, text, holds_key=reason in HOLDING_REASONS)

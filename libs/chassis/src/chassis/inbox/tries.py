@@ -2,16 +2,16 @@
 
 from chassis.inbox.rounds import InboxEvent
 
-MOST_COUNTED = 10_000
-"""The maximum number of events that are counted. An event whose partition has moved to another replica stays counted
-here until newer events replace it."""
+MAX_COUNTED = 10_000
+"""The maximum number of keys whose events are counted. An event whose partition has moved to another replica stays
+counted here until newer events replace it."""
 
 
 class Tries:
-    """The failed tries of each event, until it succeeds or is a dead letter. An event has `most` tries."""
+    """The failed tries of each event, until it succeeds or is a dead letter. An event has `max_tries` tries."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_tries: int) -> None:
+        self._max_tries = max_tries
         self._failed: dict[tuple[str, object], int] = {}
         self._of_key: dict[tuple[str, str], tuple[str, object]] = {}
 
@@ -23,12 +23,12 @@ class Tries:
         """Count one failed try of this event."""
         self._failed[event.identity] = self._failed.get(event.identity, 0) + 1
         self._of_key[event.key] = event.identity
-        if len(self._of_key) > MOST_COUNTED:
+        if len(self._of_key) > MAX_COUNTED:
             self._forget(next(iter(self._of_key)))
 
     def are_left(self, event: InboxEvent) -> bool:
         """Whether a failed event may be tried again."""
-        return self._failed.get(event.identity, 0) < self._most
+        return self._failed.get(event.identity, 0) < self._max_tries
 
     def end(self, event: InboxEvent) -> None:
         """Forget the tries of this event: it was handled, or is a dead letter."""

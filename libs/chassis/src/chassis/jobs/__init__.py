@@ -6,24 +6,24 @@ runs all jobs of its service, so a job locks the rows that it works on.
 An `IntentQueue` processes a service's table of intents: calls of an outside system that must still be made. It uses
 functions of the service for the SQL. `process_due` claims the intents that are due, with a lease. It makes the calls
 without an open transaction, and records the results. If a call raises an error, such as `TryLater`, its intent is due
-again after a pause. At the end of the process the results that have arrived are recorded, and the other claimed intents
-become due at once.
+again after a pause. If the process ends meanwhile, the results that have arrived are recorded, and the other claimed
+intents become due at once.
 
 `prune` is the chassis' own job. It deletes sent outbox rows that are older than OUTBOX_RETENTION. It deletes inbox
 rows, idempotency keys and ended dead letters that are older than INBOX_RETENTION.
 """
 
-from chassis.jobs.intents import Intent, IntentQueue, PostponedIntent, TryLater, Worked, measuring
+from chassis.jobs.intents import Intent, IntentCounts, IntentQueue, PostponedIntent, TryLater, measuring
 from chassis.jobs.job import Job, Jobs, run_job
 
 __all__ = [
     "Intent",
+    "IntentCounts",
     "IntentQueue",
     "Job",
     "Jobs",
     "PostponedIntent",
     "TryLater",
-    "Worked",
     "measuring",
     "run_job",
 ]

@@ -1,7 +1,7 @@
 """Durable intents: each row names one call of an outside system that must still be made (docs/decisions/0006).
 
 A handler writes the intent. This module claims it with a lease, makes the call without an open transaction, and records
-the result. An intent whose call failed is postponed. The other intents are recorded, and their calls are not repeated.
+the result. An intent whose call failed is postponed. A call whose result is recorded is not repeated.
 
 The service supplies the SQL for its table. The chassis supplies the loop, the pauses and the metric.
 """
@@ -53,7 +53,7 @@ class PostponedIntent(NamedTuple, Generic[Item]):
     error: str
 
 
-class Worked(NamedTuple):
+class IntentCounts(NamedTuple):
     """The number of claimed intents, and the number of those that are done and recorded."""
 
     claimed: int
@@ -72,13 +72,14 @@ class _Answer(NamedTuple, Generic[Item, Outcome]):
 class IntentQueue(Generic[Item, Outcome]):
     """A service's table of intents of one kind.
 
-    `claim(tx, most, lease_seconds)` claims `most` due intents or fewer; no other process gets them before the lease
+    `claim(tx, limit, lease_seconds)` claims at most `limit` due intents; no other process gets them before the lease
     ends. `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which
     an intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
 
-    `most` is also the maximum number of intents that are claimed and not done; `concurrency` is the maximum number of
-    calls at the same time. A call must end within `call_seconds` after the claim. `call_seconds` must be less than
-    `lease_seconds`. If `repeats` is true, the queue claims again until no intent is due. Otherwise it claims once.
+    `max_claimed` is the maximum number of intents that are claimed and not done; `concurrency` is the maximum number of
+    calls at the same time. A call that has not ended `call_seconds` after the claim is cancelled, and its intent is
+    postponed. `call_seconds` must be less than `lease_seconds`. If `repeats` is true, the queue claims again until no
+    intent is due. Otherwise it claims once, and records all results together when the last call has ended.
 
     `more_due` is set when a transaction has written new intents. Give it to the job as its `wake_event`. Then new
     intents are claimed at once, also while calls of the run before are still in flight.
@@ -89,7 +90,7 @@ class IntentQueue(Generic[Item, Outcome]):
     record: Callable[[Transaction, Sequence[tuple[Item, Outcome]]], Awaitable[None]]
     postpone: Callable[[Transaction, Sequence[PostponedIntent[Item]]], Awaitable[None]]
     oldest_seconds: Callable[[Connection], Awaitable[float]]
-    most: int
+    max_claimed: int
     concurrency: int
     lease_seconds: float
     call_seconds: float
@@ -97,11 +98,14 @@ class IntentQueue(Generic[Item, Outcome]):
     repeats: bool = True
     more_due: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def process_due(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> Worked:
+    async def process_due(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> IntentCounts:
         """Claim due intents, call `call` for each outside of any transaction, and record the results.
 
-        A slow call delays no other one: each round records the results that have arrived, and claims as many new
-        intents. After a crash between call and record the lease ends, and the call is repeated.
+        If `repeats` is true, a slow call delays no other one: each round records the results that have arrived, and
+        claims as many new intents. After a crash between call and record the lease ends, and the call is repeated.
+
+        While the database is unavailable, results are kept and recorded later. A result that cannot be recorded for
+        another reason postpones its intent. Raises the error of `claim`.
         """
         return await _Run(self, database, call).process_due()
 
@@ -124,7 +128,7 @@ class _Run(Generic[Item, Outcome]):
         self._claimed = 0
         self._done = 0
 
-    async def process_due(self) -> Worked:
+    async def process_due(self) -> IntentCounts:
         try:
             while True:
                 claimed = await self._record_and_claim()
@@ -132,11 +136,11 @@ class _Run(Generic[Item, Outcome]):
                 deadline = asyncio.get_running_loop().time() + self._queue.call_seconds
                 self._calling |= {asyncio.ensure_future(self._carry_out(item, deadline)) for item in claimed}
                 if not self._calling:
-                    return Worked(self._claimed, self._done)
+                    return IntentCounts(self._claimed, self._done)
                 await self._wait_for_answers()
         finally:
             if self._calling or self._answers:
-                await self._give_back()
+                await self._end_early()
 
     async def _carry_out(self, item: Item, deadline: float) -> _Answer[Item, Outcome]:
         pause = self._queue.pauses.pause(item.attempts)
@@ -144,7 +148,7 @@ class _Run(Generic[Item, Outcome]):
         try:
             async with limit, self._turns:
                 return _Answer(item, await self._call(item), None)
-        except asyncio.CancelledError:  # by the end of the process: another process may continue at once
+        except asyncio.CancelledError:  # by `_end_early`: another process may continue at once
             return _Answer(item, None, PostponedIntent(item, 0.0, "cut-off"))
         except Exception as error:
             if limit.expired():
@@ -182,23 +186,27 @@ class _Run(Generic[Item, Outcome]):
 
     async def _record_and_claim(self) -> Sequence[Item]:
         """Record the results and claim, in one transaction. If that fails, each result has a transaction of its own."""
-        most = self._queue.most - len(self._calling) if self._queue.repeats or not self._claimed else 0
+        may_claim = self._queue.repeats or not self._claimed
+        limit = self._queue.max_claimed - len(self._calling) if may_claim else 0
         self._queue.more_due.clear()  # before the claim: an intent that is written after it sets the event again
         try:
-            return await self._until_recorded(self._answers, most)
+            return await self._until_recorded(self._answers, limit)
         except Exception as error:
             if not self._answers or is_unavailable(error):
                 raise
             log.warning("intents.batch_failed", queue=self._queue.name, error=repr(error))
         await self._record_each()
-        return await self._until_recorded([], most)
+        return await self._until_recorded([], limit)
 
-    async def _until_recorded(self, answers: Sequence[_Answer[Item, Outcome]], most: int) -> Sequence[Item]:
-        """Retry until the database is available. Meanwhile the results of calls are kept in memory."""
+    async def _until_recorded(self, answers: Sequence[_Answer[Item, Outcome]], limit: int) -> Sequence[Item]:
+        """Record `answers` and claim. While the database is unavailable, keep the answers and try again.
+
+        Without answers it does not try again, and raises the error.
+        """
         failures = 0
         while True:
             try:
-                return await self._transaction(answers, most)
+                return await self._transaction(answers, limit)
             except Exception as error:
                 if not answers or not is_unavailable(error):
                     raise
@@ -209,8 +217,8 @@ class _Run(Generic[Item, Outcome]):
                 )
             await asyncio.sleep(pause)
 
-    async def _transaction(self, answers: Sequence[_Answer[Item, Outcome]], most: int) -> Sequence[Item]:
-        if not answers and not most:
+    async def _transaction(self, answers: Sequence[_Answer[Item, Outcome]], limit: int) -> Sequence[Item]:
+        if not answers and not limit:
             return []
         outcomes = [(item, outcome) for item, outcome, _ in answers if outcome is not None]
         postponed = [answer.postponed for answer in answers if answer.postponed is not None]
@@ -220,8 +228,8 @@ class _Run(Generic[Item, Outcome]):
                 await self._queue.record(tx, outcomes)
             if postponed:
                 await self._queue.postpone(tx, postponed)
-            if most:
-                claimed = await self._queue.claim(tx, most, self._queue.lease_seconds)
+            if limit:
+                claimed = await self._queue.claim(tx, limit, self._queue.lease_seconds)
         self._done += len(outcomes)
         recorded = {id(answer) for answer in answers}
         self._answers = [answer for answer in self._answers if id(answer) not in recorded]
@@ -245,8 +253,10 @@ class _Run(Generic[Item, Outcome]):
         except Exception as second:
             log.error("intent.not_postponed", queue=self._queue.name, exc_info=second)
 
-    async def _give_back(self) -> None:
-        """At the end of the process, record the results that exist, and make the other intents due at once."""
+    async def _end_early(self) -> None:
+        """At the end of the process, or after an error: record the results that exist, and make the other claimed
+        intents due at once.
+        """
         for task in self._calling:
             task.cancel()
         self._answers += await asyncio.gather(*self._calling)

@@ -13,16 +13,16 @@ from chassis.outbox import Database
 class Job:
     """`run(database)` does a piece of work and returns how many items it did.
 
-    If a run did `batch_limit` items or more, the job runs again at once, because there may be more. If
-    it did fewer, the next run is after `interval` seconds, or when a transaction with `tx.wake(name)` commits. With a
-    `batch_limit` of `inf` the job never runs again at once.
+    If a run did `full_batch` items or more, the job runs again at once, because there may be more. If it did fewer, or
+    `full_batch` is None, the next run is after `interval` seconds, or when a transaction with `tx.wake(name)` commits
+    in this process (`wake_event`).
 
     Several replicas may run it at the same time, so it must lock the rows that it works on.
     """
 
     run: Callable[[Database], Awaitable[int]]
     interval: float
-    batch_limit: float = 1
+    full_batch: int | None = 1
     wake_event: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -36,5 +36,5 @@ async def run_job(name: str, job: Job, database: Database) -> None:
         job.wake_event.clear()
         done = await job.run(database)
         metrics.JOB_ITEMS_DONE.labels(name).inc(done)
-        if done < job.batch_limit:
+        if job.full_batch is None or done < job.full_batch:
             await wait_for_event(job.wake_event, job.interval)

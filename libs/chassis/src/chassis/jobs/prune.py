@@ -17,9 +17,10 @@ _statements = Statements(__package__)
 
 
 async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
-    """Delete a batch of sent or ended rows that are older than their retention. Returns the number of rows.
+    """Delete a batch of rows of each table that were sent or ended longer ago than their retention.
 
-    Replicas that prune at the same time skip each other's rows.
+    Returns the number of deleted rows, without the entries of GIVEN_UP rows, which are deleted as well. Replicas that
+    prune at the same time skip each other's rows in the large tables.
     """
     async with database.transaction() as tx:
         limits = {"outbox": outbox, "inbox": inbox, "batch": BATCH}

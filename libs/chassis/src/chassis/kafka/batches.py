@@ -12,11 +12,11 @@ from aiokafka.errors import IllegalStateError
 
 from chassis.events import RawMessage
 from chassis.inbox import Subscriptions
-from chassis.kafka.held_partitions import HeldPartitions
+from chassis.kafka.paused_partitions import PausedPartitions
 
 Record: TypeAlias = "ConsumerRecord[Any, Any]"
 
-MAX_BATCH_BYTES = 4 * 1024 * 1024
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 """A batch ends with the record that reaches this size. A batch is one transaction, which has it in memory."""
 
 SLICE = 16
@@ -39,7 +39,7 @@ class _Gathered:
 
     @property
     def is_full(self) -> bool:
-        return len(self.records) >= self.limit or self.size >= MAX_BATCH_BYTES
+        return len(self.records) >= self.limit or self.size >= MAX_TRANSACTION_BYTES
 
     def add(self, records: Sequence[Record]) -> Sequence[Record]:
         """Add records until the batch is full. Returns the rest."""
@@ -60,7 +60,7 @@ class _Gathered:
 
 
 class BatchFetcher:
-    """Fetches batches of at most `limit` records and about MAX_BATCH_BYTES.
+    """Fetches batches of at most `limit` records and about MAX_TRANSACTION_BYTES.
 
     A partition that gave more than half of a full batch comes last in the next one, so that the others need not wait
     until it is read.
@@ -85,13 +85,13 @@ class BatchFetcher:
         self._limit = limit
         self._poll_ms = poll_ms
         self._defer_seconds = defer_seconds
-        self._held = HeldPartitions(client, retry_seconds)
+        self._paused = PausedPartitions(client, retry_seconds)
         self._busiest: TopicPartition | None = None
 
     async def next_batch(self) -> list[Record]:
-        """The next records, or none if none arrived within `poll_ms` milliseconds or before a held partition is due."""
-        self._held.resume_due()
-        poll_ms = min(self._poll_ms, self._held.ms_to_next_resume())
+        """The next records. The list is empty if none arrived within `poll_ms` milliseconds or before a pause ended."""
+        self._paused.resume_due()
+        poll_ms = min(self._poll_ms, self._paused.ms_to_next_resume())
         batch = _Gathered(self._limit)
         if self._busiest is not None:
             others = [at for at in self._client.assignment() if at != self._busiest]
@@ -117,13 +117,13 @@ class BatchFetcher:
                 self._client.seek(TopicPartition(record.topic, record.partition), record.offset)
 
     def pause_partitions(self, left: Sequence[Record]) -> None:
-        """Pause the partitions of these records, and no others. After a pause the records are fetched again."""
+        """Pause the partitions of these records, and no others. After the pause the records are fetched again."""
         self.rewind(left)
-        self._held.hold({TopicPartition(record.topic, record.partition) for record in left})
+        self._paused.pause({TopicPartition(record.topic, record.partition) for record in left})
 
-    def resume_partitions(self, taken: Sequence[Record]) -> None:
-        """All records of a batch were taken, so their partitions are no longer held."""
-        self._held.release(TopicPartition(record.topic, record.partition) for record in taken)
+    def reset_pauses(self, taken: Sequence[Record]) -> None:
+        """Forget the pauses of the partitions of these records, because all records of the batch were taken."""
+        self._paused.forget(TopicPartition(record.topic, record.partition) for record in taken)
 
     async def _fill(self, batch: _Gathered, timeout_ms: int, *partitions: TopicPartition) -> None:
         """Add the records that have arrived on these partitions, or on all. Wait for the first one."""

@@ -27,10 +27,10 @@ ANSWER_LATE_MS = 10_000
 """The client waits for an answer for the session timeout plus this time. Then it closes the connection."""
 
 FETCH_MAX_BYTES = 8 * 1024 * 1024
-"""The maximum bytes of one response. Reading it needs two or three times as much memory."""
+"""The maximum number of bytes of one response. Reading it needs two or three times as much memory."""
 
 PARTITION_FETCH_MAX_BYTES = 1024 * 1024
-"""The most bytes of one partition in a response."""
+"""The maximum number of bytes of one partition in a response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ class Assignment:
     is_assigned: bool = False
     """Whether the consumer is a member of the group and knows its partitions. A member may have no partition."""
     partitions: frozenset[int] = frozenset()
-    """The partition numbers, without the topic: one number can stand for partitions of several topics."""
+    """The partition numbers of the last assignment, without the topic: one number can stand for partitions of several
+    topics. They stay while the group divides its partitions again."""
     status: TaskStatus = field(default_factory=TaskStatus)
 
 
@@ -151,8 +152,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
         A static member (`group_instance_id`) does not leave the group.
 
-        Raises what `check_topics` raises, KafkaRefused with the right that its user lacks, KafkaError or Unavailable if
-        the broker is unavailable, and ConsumerStalled if a step takes too long. The supervisor then calls it again.
+        Raises the error of `check_topics`, and KafkaRefused with the right that the user lacks. Raises KafkaError or
+        Unavailable if the broker is unavailable, ConsumerStalled if a step takes too long, and an error of the inbox
+        that is not about a dependency. In each case the supervisor calls it again.
         """
         self._watchdog = Watchdog()
         async with self._watchdog.guarding():
@@ -237,7 +239,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             OUTAGES.failed(dependency_of(error), "consumer", error)
             return pause
         else:
-            fetcher.resume_partitions(records)
+            fetcher.reset_pauses(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0

@@ -53,7 +53,7 @@ class OffsetCommitter:
             self._taken[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
     def forget(self) -> None:
-        """Forget partitions that another replica has now."""
+        """Forget all offsets that are not committed, because the partitions were revoked."""
         self._taken.clear()
 
     async def commit_regularly(self) -> None:
@@ -63,7 +63,10 @@ class OffsetCommitter:
             await self.commit()
 
     async def commit(self) -> CommitResult:
-        """Commit the offsets of taken records. Offsets that could not be committed are kept for the next commit."""
+        """Commit the offsets of taken records. Offsets that could not be committed are kept for the next commit.
+
+        If the partitions have moved, their offsets are forgotten: another replica commits for them.
+        """
         offsets = dict(self._taken)
         if not offsets:
             return CommitResult.COMMITTED

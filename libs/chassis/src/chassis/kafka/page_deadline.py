@@ -19,7 +19,9 @@ class PageDeadline:
 
     @asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
-        """The block in which one topic is sent. Raises TimeoutError in the block at the deadline."""
+        """Limit the time of the block in which one topic is sent. At the deadline the block is cancelled, and
+        TimeoutError is raised.
+        """
         async with asyncio.timeout(self._seconds) as limit:
             self._running.add(limit)
             try:
@@ -28,7 +30,7 @@ class PageDeadline:
                 self._running.discard(limit)
 
     def one_is_sent(self) -> None:
-        """One topic has acknowledged all of its rows."""
+        """Note that one topic has acknowledged all of its rows. The others have `late_seconds` from now on."""
         latest = asyncio.get_running_loop().time() + self._late_seconds
         for limit in self._running:
             if not limit.expired() and (limit.when() or latest) >= latest:

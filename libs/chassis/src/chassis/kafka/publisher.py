@@ -32,7 +32,7 @@ from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.observability import metrics, tracing
 from chassis.observability.outages import OUTAGES
 from chassis.observability.tracing import MessageIds, MessageSpan
-from chassis.outbox import Fence, OutboxRow, RowsNotSent, Setback, Unsent, key_hash
+from chassis.outbox import Fence, OutboxRow, RowsNotSent, Unsent, UnsentReason, key_hash
 
 log = structlog.get_logger()
 
@@ -66,7 +66,7 @@ class KafkaPublisher:
     """Sends outbox rows to Kafka. It connects when it is first used, and again after an error.
 
     `source` is the service's CloudEvents source, such as `/orders`; `kafka` is `ServiceSettings.kafka`. `hooks` are
-    called when a producer is created and stopped. They get a function that returns whether it may send (`fence`).
+    called when a producer is created and stopped. `fence` is open while this process may send.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class KafkaPublisher:
         cancellation, rows that were not handed to the client are not sent.
 
         Raises:
-            RowsNotSent: it names the rows that were not acknowledged in time. Some of them may be in Kafka.
+            RowsNotSent: it names the rows that were not acknowledged. Some of them may be in Kafka.
             KafkaUnavailable: Kafka is unavailable, or this process may not send.
         """
         try:
@@ -155,17 +155,16 @@ class KafkaPublisher:
         return self._producer
 
     async def _send(self, rows: Sequence[OutboxRow]) -> list[Unsent]:
-        """Returns the rows that were not sent."""
+        """Returns the rows that were not acknowledged."""
         producer = await self._connected()
         of_topic: defaultdict[str, list[OutboxRow]] = defaultdict(list)
         for row in rows:
             of_topic[row.topic].append(row)
         unsent = await self._send_topics(producer, list(of_topic.values()))
-        if not unsent:
-            return []
-        if any(each.setback is Setback.TOPIC for each in unsent):
+        reasons = {each.reason for each in unsent}
+        if UnsentReason.TOPIC_UNAVAILABLE in reasons:
             await _check_that_kafka_answers(producer)
-        if any(each.setback in (Setback.TOPIC, Setback.BESIDE_REFUSED) for each in unsent):
+        if reasons & {UnsentReason.TOPIC_UNAVAILABLE, UnsentReason.BATCH_REFUSED}:
             # The broker's state of a partition's sequence numbers is not known any more.
             await self.close()
         return unsent
@@ -185,7 +184,7 @@ class KafkaPublisher:
     async def _send_topic(
         self, producer: AIOKafkaProducer, rows: Sequence[OutboxRow], deadline: PageDeadline
     ) -> list[Unsent]:
-        """Send rows of one topic. Returns those that were not sent."""
+        """Send rows of one topic. Returns those that were not acknowledged."""
         handed: list[OutboxRow] = []
         deliveries: list[asyncio.Future[Any]] = []
         refused: list[Unsent] = []
@@ -197,12 +196,12 @@ class KafkaPublisher:
                 results = await asyncio.gather(*deliveries, return_exceptions=True)
         except TOPIC_ERRORS as error:
             text = refusals.shown(error, self._kafka, "Write")
-            return [Unsent(row, Setback.TOPIC, text) for row in rows]
+            return [Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, text) for row in rows]
         except TimeoutError:
             results = [_result_so_far(delivery) for delivery in deliveries]
             decided = {row.event_id for row in handed} | {each.row.event_id for each in refused}
             late = [row for row in rows if row.event_id not in decided]
-            refused += [Unsent(row, Setback.TOPIC, "not taken in time") for row in late]
+            refused += [Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, "not taken in time") for row in late]
         failed = [
             _failed(row, result, self._kafka)
             for row, result in zip(handed, results, strict=True)
@@ -224,13 +223,13 @@ class KafkaPublisher:
         keys: set[str] = set()
         for row in rows:
             if keys and row.key in keys:
-                refused.append(Unsent(row, Setback.BEHIND, "an earlier row of its key was refused"))
+                refused.append(Unsent(row, UnsentReason.EARLIER_ROW, "an earlier row of its key was refused"))
                 continue
             try:
                 deliveries.append(await self._hand_over_one(producer, row))
             except UNSENDABLE_ERRORS as error:
                 keys.add(row.key)
-                refused.append(Unsent(row, Setback.REFUSED, repr(error)))
+                refused.append(Unsent(row, UnsentReason.REFUSED, repr(error)))
             except Exception as error:
                 if not isinstance(error, (KafkaError, OSError)):  # a bug: an operator can set the row aside
                     log.error("relay.row_failed", event_id=str(row.event_id), error=repr(error))
@@ -280,11 +279,11 @@ def _result_so_far(delivery: asyncio.Future[Any]) -> object:
 
 
 def _failed(row: OutboxRow, error: BaseException, kafka: Mapping[str, Any]) -> Unsent:
-    """Raises an error that says nothing about the row."""
+    """The row as not acknowledged, because of `error`. Raises `error` if it is not about the row or its topic."""
     if isinstance(error, (*TOPIC_ERRORS, TimeoutError)):
-        return Unsent(row, Setback.TOPIC, refusals.shown(error, kafka, "Write"))
+        return Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, refusals.shown(error, kafka, "Write"))
     if isinstance(error, BrokerResponseError) and not isinstance(error, PRODUCER_ERRORS):
-        return Unsent(row, Setback.BESIDE_REFUSED, repr(error))
+        return Unsent(row, UnsentReason.BATCH_REFUSED, repr(error))
     raise error
 
 

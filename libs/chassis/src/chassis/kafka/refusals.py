@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from chassis.errors import KafkaRefused, KafkaUnavailable
 
 LOGIN_SECONDS = 3.0
-"""Time limit of the login that tells a refused login from a broker that is away."""
+"""Time limit of a login, which is made to learn whether the broker refuses the login or is unavailable."""
 
 RIGHTS = "Users and rights follow from contracts/topics.yaml."
 BAD_LOGIN = (AuthenticationFailedError, SaslAuthenticationFailed)

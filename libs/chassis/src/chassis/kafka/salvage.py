@@ -87,7 +87,7 @@ class Batch(NamedTuple):
         """The last offset that the next record may have."""
         return next_offset if self.is_dense else self.last_offset
 
-    def behind(self, place: "Place") -> "Batch":
+    def rest_from(self, place: "Place") -> "Batch":
         """The batch without the records before `place`."""
         return self._replace(
             record_count=self.record_count - place.before,

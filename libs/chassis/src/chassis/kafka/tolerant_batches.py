@@ -27,8 +27,8 @@ from chassis.kafka.salvage import (
 MAX_RECORDS = 500
 """The maximum number of records that are read of one response. Then the consumer reads other partitions."""
 
-MAX_INFLATED_BYTES = 2 * 1024 * 1024
-"""After so many inflated bytes of one response the consumer reads other partitions."""
+MAX_INFLATED_BYTES_PER_RESPONSE = 2 * 1024 * 1024
+"""After this number of inflated bytes of one response the consumer reads other partitions."""
 
 MAX_LOST_OFFSETS = 1 << 20
 """The maximum number of offsets of an unreadable batch. A larger number in its header is not believed."""
@@ -71,7 +71,7 @@ class TolerantRecords:
         self.expected_offset = 0
         """The offset of the next record: at first the requested offset, then the one after the last batch."""
         self.records_left = MAX_RECORDS
-        self.bytes_left = MAX_INFLATED_BYTES
+        self.bytes_left = MAX_INFLATED_BYTES_PER_RESPONSE
         self.last_stop = LastStop()
 
     def size_in_bytes(self) -> int:
@@ -79,7 +79,10 @@ class TolerantRecords:
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether there are more bytes that count as a batch. A broker may cut the last batch, not the first one."""
+        """Whether there is a next batch, and the limits of the response are not reached.
+
+        A broker may cut the last batch of a response, and not the first one. A batch that was cut is not read.
+        """
         if self._position == 0:
             return bool(self._data)
         is_used_up = self.records_left <= 0 or self.bytes_left <= 0
@@ -241,12 +244,12 @@ class TolerantBatch:
                 yield cut_to_size(_copy(record)) if may_be_too_large else record
         except Exception:
             start = self._place
-            for number, (salvaged, end) in enumerate(salvage(parts.behind(start)), 1):
+            for number, (salvaged, end) in enumerate(salvage(parts.rest_from(start)), 1):
                 self._place = Place(start.before + number, start.position + end, salvaged.offset + 1)
                 yield cut_to_size(salvaged)
 
     def _counted(self, parts: Batch) -> Iterator[Any]:
-        """aiokafka's records. Raises before one is read whose headers are too many, and behind one out of place."""
+        """aiokafka's records. Raises before it reads a record with too many headers, and at an offset out of place."""
         records = iter(self._batch)
         while True:
             at = self._place

@@ -22,7 +22,8 @@ log = structlog.get_logger()
 CURE = "The inbox must remember longer: set INBOX_RETENTION to more, or retention.ms or segment.ms to less."
 
 DELETION_DELAY = timedelta(minutes=10)
-"""Brokers look every 5 minutes for segments that have expired (log.retention.check.interval.ms)."""
+"""Brokers look every 5 minutes for segments that have expired (log.retention.check.interval.ms); the rest is a margin.
+"""
 
 CHECK_SECONDS = 600.0
 

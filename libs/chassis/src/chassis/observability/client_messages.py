@@ -1,5 +1,6 @@
-"""Log messages of client libraries. Each is delayed for 10 s. Then at most one of each kind is logged per minute, and
-none during an outage.
+"""Log messages of client libraries. Each is delayed for 10 s. Then at most one of each kind is logged per minute.
+
+None is logged during an outage of the library's dependency, and for 30 s after it.
 
 Messages are of one kind if they differ in their arguments alone. aiokafka writes 60 lines a second while its broker is
 unavailable. `outages` logs the outage, so these lines add nothing.

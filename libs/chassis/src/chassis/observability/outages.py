@@ -55,7 +55,8 @@ class Outages:
     def failed(self, dependency: str, task: str, error: BaseException) -> None:
         """Note that `task` could not do its work, because `dependency` is unavailable.
 
-        If the dependency is `unknown`, each failure has a line of its own.
+        `task` tries again by itself. If the dependency is `unknown`, each failure has a log line of its own
+        (`task.tries_again`).
         """
         if dependency == UNKNOWN:
             log.warning("task.tries_again", task=task, error=_shown(error))

@@ -3,7 +3,7 @@
 OpenTelemetry's instrumentations are not used for messages: they continue the current span, but an event is sent after
 its request has ended. So this module creates the spans of messages. The outbox row has the writer's
 `traceparent`. The relay's publish span continues it, and the consumer's process span continues the publish span. With
-`SHOP_TRACE_MODE=links` each hop starts a trace of its own and links back.
+`SHOP_TRACE_MODE=links` the process span starts a trace of its own, and has a link to the publish span.
 """
 
 import os
@@ -37,7 +37,7 @@ class MessageSpan(Protocol):
         """The span's ids."""
 
     def set_status(self, status: Status, /) -> None:
-        """Say that the message failed."""
+        """Set the status of the span. The chassis sets one only if the message failed."""
 
     def end(self) -> None:
         """End the span now and have it sent."""
@@ -83,7 +83,9 @@ _start_child: StartSpan = _start_sdk_span
 
 
 def configure_tracing(service: str) -> Pipeline | None:
-    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT. Without an endpoint no span is recorded, and None is returned.
+    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    Without an endpoint, or with OTEL_SDK_DISABLED, no span is recorded, and None is returned.
 
     The SDK reads sampling, batching and headers from the specification's own OTEL_* variables. The span of a message
     is recorded if its parent is, because half of an order's trace is of no use.

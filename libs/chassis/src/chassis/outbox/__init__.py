@@ -24,24 +24,24 @@ Share: the table has 12 shards by key. Shard n belongs to the partitions n, n + 
 reads. A relay may send the rows of a shard only while it holds the lease on it (6 s, renewed every 2 s or sooner). A
 process that consumes the shard's partitions gets the lease. Shards whose partitions no process consumes are divided
 evenly (docs/decisions/0014). A relay stops sending one second before its leases end, by its own clock (`Fence`). If a
-record still arrives late, the next owner of the shard has sent it, too: a duplicate. The late relay cannot change a
-saved position, because the UPDATE names the owner.
+record reaches the transport after its lease has ended, the next owner of the shard has sent the row, too, and readers
+drop the duplicate. A relay that has lost a lease cannot change the position of the shard: the UPDATE of a position has
+the condition that this relay is the owner.
 
 Set aside: if the transport is unavailable, the relay saves its positions, releases its leases, and starts again after a
-pause. If a row cannot be sent, it is set aside, and the relay
-continues with other rows (docs/decisions/0021). A second task tries rows that were set aside, with connections of its
-own, so the relay does not wait for it.
+pause. If a row cannot be sent, it is set aside, and the relay continues with other rows (docs/decisions/0021). A second
+task tries rows that were set aside, with connections of its own, so the relay does not wait for it.
 
 - DELAYED: the topic cannot be written, or the broker refused the batch that the row was in. All later rows of the topic
-  are DELAYED, too. They are tried again without an operator. After a refused batch rows are tried one by one.
+  are DELAYED, too. They are tried again without an operator: at first one row, and after each success twice as many.
 - REFUSED: the broker will never accept the row. Later rows of its key are DELAYED until an operator decides: the row is
-  tried again, or it is never sent (GIVEN_UP).
+  tried again, or the relays leave it out (GIVEN_UP).
 """
 
 from chassis.outbox.fence import Fence
 from chassis.outbox.relay import Relay
 from chassis.outbox.rows import MAX_EVENT_LENGTH, OutboxRow, new_row
-from chassis.outbox.set_aside import RowsNotSent, Setback, Unsent
+from chassis.outbox.set_aside import RowsNotSent, Unsent, UnsentReason
 from chassis.outbox.sharding import CHANNEL, SHARDS, key_hash, shard_of, shards_of_partitions
 from chassis.outbox.transactions import Database, Transaction
 
@@ -54,9 +54,9 @@ __all__ = [
     "OutboxRow",
     "Relay",
     "RowsNotSent",
-    "Setback",
     "Transaction",
     "Unsent",
+    "UnsentReason",
     "key_hash",
     "new_row",
     "shard_of",

@@ -25,9 +25,10 @@ class LeasedSending:
         self._send = send
 
     async def send(self, connection: Driver, rows: Page) -> list[Unsent]:
-        """Send rows, and renew the leases on `connection` meanwhile. Returns the rows that were not sent.
+        """Send rows, and renew the leases on `connection` meanwhile. Returns the rows that were not acknowledged.
 
-        Raises LeaseLost if another relay has acquired a shard. Then no more rows are sent.
+        Raises LeaseLost if another relay has acquired a shard, or the leases could not be renewed in time. Then no more
+        rows are sent.
         """
         if not rows:
             return []

@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
 MARGIN_SECONDS = 1.0
-"""The fence closes this long before the leases end, so that records in flight reach the broker while they are valid."""
+"""The fence closes this long before the leases end, so that records in flight reach the broker while the leases are
+still valid."""
 
 _statements = Statements(__package__)
 
@@ -54,9 +55,10 @@ class ShardLeases:
         self.owner = uuid4()
         self.positions: dict[int, RelayPosition] = {}
         self.in_use = asyncio.Lock()
-        """While it is locked, rows of these shards are being sent, and no shard is released."""
+        """`Retries` holds it while it tries rows, and the relay while it changes its shards. So no shard is released
+        during a try. The relay sends its pages without it."""
         self.up_to_date = asyncio.Event()
-        """Cleared while a renewal waits for `in_use`: then no more rows may be tried before the renewal."""
+        """Cleared while a renewal is postponed because of `in_use`. Then `Retries` begins no try before the renewal."""
         self.up_to_date.set()
         self.fence = fence or Fence()
         self.fence.close()

@@ -33,7 +33,7 @@ from chassis.outbox.rows import OutboxRow
 from chassis.outbox.set_aside import SetAside
 from chassis.outbox.sharding import CHANNEL, SHARDS
 from chassis.postgres import Driver, Statements, connect, raising_database_silent
-from chassis.supervisor import cancelled, supervise
+from chassis.supervisor import cancel_and_wait, supervise
 
 log = structlog.get_logger()
 
@@ -54,10 +54,11 @@ _statements = Statements(__package__)
 class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
+    `url` is postgresql://user:password@host:port/database. `server_settings` are set on the relay's connections to it.
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows that no wake-up has announced. It reads `page` rows at a time. `fence` is open while
-    this relay may send. Pass the same object to the transport. `retry` sends the rows that were set aside; with a
-    connection of its own to the broker it never delays the rows that `send` sends.
+    leases and looks for rows that no wake-up has announced. It reads at most `page` rows at a time. `fence` is open
+    while this relay may send: give the same `Fence` to the transport. `send` sends new rows. `retry` sends the rows
+    that were set aside. If `retry` has a connection of its own to the broker, it never delays `send`.
     """
 
     def __init__(
@@ -92,7 +93,8 @@ class Relay:
     def wake(self, shards: Collection[int]) -> None:
         """Look for rows at once if one of these shards is this relay's, instead of at the next poll.
 
-        An empty argument means that another relay has released leases: look for free shards, too.
+        An empty argument means: look for free shards and for rows at once, because another relay has released leases,
+        or an operator has changed rows.
         """
         if not shards:
             self._renew_at = 0.0
@@ -127,7 +129,7 @@ class Relay:
         try:
             yield
         finally:
-            await cancelled(task)
+            await cancel_and_wait(task)
 
     def _on_notification(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         self.wake([int(shard) for shard in str(payload).split()])
@@ -163,7 +165,7 @@ class Relay:
     async def relay_once(self, connection: Driver) -> bool:
         """Send at most one page for each group of shards with the same position. Returns whether there may be more.
 
-        Rows whose transaction commits during this call are not included; their commit wakes the relay again.
+        A row whose transaction commits during this call may be left for the next call: its commit wakes the relay.
         """
         may_be_more = False
         for position in set(self.leases.positions.values()):
@@ -177,8 +179,8 @@ class Relay:
         if not records and position.window_end is None:
             return False
         rows = {id: OutboxRow(*row) for id, _, *row in records}
-        free, behind = self._set_aside.divide(rows)
-        unsent = [*behind, *await self._sending.send(connection, free)]
+        free, waiting = self._set_aside.divide(rows)
+        unsent = [*waiting, *await self._sending.send(connection, free)]
         if unsent:
             async with self._set_aside.changing:
                 await self._set_aside.put(connection, self.leases.owner, rows, unsent)

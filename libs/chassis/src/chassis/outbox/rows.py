@@ -35,7 +35,10 @@ class OutboxRow(NamedTuple):
 
 
 def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
-    """The row of an event that is published because of `cause`. Raises ValueError if event or subject are too large."""
+    """The row of an event that is published because of `cause`.
+
+    Raises ValueError if the data has more than MAX_EVENT_LENGTH characters, or the subject more than MAX_NAME_LENGTH.
+    """
     data = event.model_dump_json()
     if len(data) > MAX_EVENT_LENGTH:
         raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")

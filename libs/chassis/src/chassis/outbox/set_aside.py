@@ -5,7 +5,7 @@
 | DELAYED  | it is tried again: its topic cannot be written now (missing, forbidden, no leader), the broker  |
 |          | refused the batch that it was in, or it waits for an earlier row                                |
 | REFUSED  | the broker will never accept it as it is: an operator decides that it is sent again, or never   |
-| GIVEN_UP | an operator decided that it is never sent                                                       |
+| GIVEN_UP | an operator decided that it is not sent: the relays leave it out                                |
 
 The row stays in `outbox`. An entry in the table `outbox_set_aside` has its id and its state. When the row is sent, the
 entry is deleted.
@@ -38,29 +38,32 @@ MAX_ERROR_LENGTH = 1_000
 _statements = Statements(__package__)
 
 
-class Setback(StrEnum):
+class UnsentReason(StrEnum):
     """The reason why a row was not acknowledged."""
 
     REFUSED = "refused"
     """The broker will never accept the row."""
-    BESIDE_REFUSED = "beside refused"
+    BATCH_REFUSED = "batch refused"
     """The broker refused the batch that the row was in. It is not known which row of the batch is the cause."""
-    TOPIC = "topic"
-    """Its topic cannot be written now."""
-    BEHIND = "behind"
-    """An earlier row of its topic or key was not sent."""
+    TOPIC_UNAVAILABLE = "topic unavailable"
+    """The row's topic cannot be written now."""
+    EARLIER_ROW = "earlier row"
+    """An earlier row of the same topic or key was not sent."""
 
 
 class Unsent(NamedTuple):
-    """A row that was not acknowledged, with the reason. It was not sent, or it is not known."""
+    """A row that was not acknowledged, with the reason. It was not sent, or it is not known whether it was sent."""
 
     row: OutboxRow
-    setback: Setback
+    reason: UnsentReason
     error: str
 
 
 class RowsNotSent(Exception):
-    """These rows were not acknowledged: they were not sent, or it is not known. All other rows were acknowledged."""
+    """The rows in `unsent` were not acknowledged. All other rows of the call were acknowledged.
+
+    A row of `unsent` was not sent, or it is not known whether it was sent.
+    """
 
     def __init__(self, unsent: Sequence[Unsent]) -> None:
         super().__init__(f"{len(unsent)} rows were not sent: {unsent[0].error}")
@@ -81,10 +84,10 @@ class _Tries:
 
 
 class SetAside:
-    """The rows of one relay's shards that are set aside. At most `page` rows are tried together.
+    """The rows of one relay's shards that are set aside. At most `page` rows of a topic are tried together.
 
-    The relay sets rows aside while `Retries` tries others. Each of them changes the table and calls `load` under the
-    lock `changing`, so that an older state never replaces a newer one.
+    The relay sets rows aside while `Retries` tries others. Both change the table and call `load` under the lock
+    `changing`, so that an older state never replaces a newer one.
     """
 
     def __init__(self, page: int) -> None:
@@ -106,13 +109,13 @@ class SetAside:
         if not self:
             return rows, []
         free: dict[int, OutboxRow] = {}
-        behind: list[Unsent] = []
+        waiting: list[Unsent] = []
         for id, row in rows.items():
             if row.topic in self._topics or (row.topic, row.key) in self._keys:
-                behind.append(Unsent(row, Setback.BEHIND, "earlier rows of its topic or key were not sent"))
+                waiting.append(Unsent(row, UnsentReason.EARLIER_ROW, "earlier rows of its topic or key were not sent"))
             else:
                 free[id] = row
-        return free, behind
+        return free, waiting
 
     async def load(self, connection: Driver, shards: Collection[int]) -> None:
         """Read which topics and keys of these shards have rows that are set aside."""
@@ -139,13 +142,13 @@ class SetAside:
             [each.row.shard for each in unsent],
             [each.row.topic for each in unsent],
             [each.row.key for each in unsent],
-            ["REFUSED" if each.setback is Setback.REFUSED else "DELAYED" for each in unsent],
+            ["REFUSED" if each.reason is UnsentReason.REFUSED else "DELAYED" for each in unsent],
             [each.error[:MAX_ERROR_LENGTH] for each in unsent],
         )
         for each in unsent:
-            if each.setback is Setback.REFUSED:
+            if each.reason is UnsentReason.REFUSED:
                 _log_refused(each)
-        topics = {each.row.topic: each.error for each in unsent if each.setback is Setback.TOPIC}
+        topics = {each.row.topic: each.error for each in unsent if each.reason is UnsentReason.TOPIC_UNAVAILABLE}
         for topic, error in topics.items():
             log.warning("relay.topic_delayed", topic=topic, error=error)
 
@@ -155,25 +158,33 @@ class SetAside:
         return [topic for topic, tries in self._tries.items() if tries.not_before <= now]
 
     def seconds_to_next_try(self) -> float:
-        """The seconds until rows are due, or 0."""
+        """The seconds until rows are due, or 0. Infinity if no topic has DELAYED rows."""
         next_try = min((tries.not_before for tries in self._tries.values()), default=math.inf)
         return max(0.0, next_try - time.monotonic())
 
     async def next_rows(self, connection: Driver, shards: Collection[int], topic: str) -> Page:
-        """The oldest DELAYED rows of a topic that do not wait for a REFUSED row, by their ids."""
+        """The rows of a topic that are tried next, by their ids: its oldest DELAYED rows that wait for no REFUSED row.
+
+        At first this is one row. After each try without a failure it is twice as many, up to `page`. After a failure it
+        is one row again.
+        """
         limit = self._tries.get(topic, _Tries()).limit
         records = await connection.fetch(_statements.raw("next_delayed"), list(shards), topic, limit)
         return {id: OutboxRow(*row) for id, *row in records}
 
     async def record(self, connection: Driver, topic: str, rows: Page, unsent: Sequence[Unsent]) -> None:
-        """Record the result of a topic's rows that were tried, and decide on the next try."""
+        """Record the result of a try of a topic's rows, and decide on the next try. `unsent` are those of `rows` that
+        were not acknowledged.
+
+        A row that was refused becomes REFUSED. So does a row whose batch was refused, if it was tried alone.
+        """
         left = {each.row.event_id for each in unsent}
         sent = [id for id, row in rows.items() if row.event_id not in left]
         await connection.execute(_statements.raw("delete_sent"), sent)
         ids = {row.event_id: id for id, row in rows.items()}
         for each in unsent:
-            is_alone = len(rows) == 1 and each.setback is Setback.BESIDE_REFUSED
-            if each.setback is Setback.REFUSED or is_alone:
+            is_alone = len(rows) == 1 and each.reason is UnsentReason.BATCH_REFUSED
+            if each.reason is UnsentReason.REFUSED or is_alone:
                 await connection.execute(
                     _statements.raw("mark_refused"), ids[each.row.event_id], each.error[:MAX_ERROR_LENGTH]
                 )
@@ -188,7 +199,7 @@ class SetAside:
             tries.limit = min(2 * tries.limit, self._page)
             return
         tries.limit = 1
-        if any(each.setback is Setback.TOPIC for each in unsent):
+        if any(each.reason is UnsentReason.TOPIC_UNAVAILABLE for each in unsent):
             tries.failures += 1
             tries.not_before = time.monotonic() + TRIES.pause(tries.failures)
 

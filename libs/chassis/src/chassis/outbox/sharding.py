@@ -13,7 +13,10 @@ also relays it (docs/decisions/0014).
 """
 
 CHANNEL = "chassis_outbox"
-"""The NOTIFY channel. Its payload is the numbers of the shards with new rows. An empty one means: leases are free."""
+"""The NOTIFY channel. A payload is the numbers of the shards with new rows.
+
+An empty payload means: look for shards and rows at once, because leases are free, or an operator has changed rows.
+"""
 
 
 def shard_of(key: str) -> int:

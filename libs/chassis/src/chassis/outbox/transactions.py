@@ -36,7 +36,8 @@ class Transaction:
     def publish(self, event: PublishedEvent, *, cause: Cause) -> UUID:
         """Publish an event if and when this transaction commits. Returns the event's id.
 
-        The last statement of the transaction writes the row. Raises ValueError if the event is too large for Kafka.
+        The last statement of the transaction writes the row. Raises ValueError if the event or its subject is too large
+        (see `rows.row_of`).
         """
         row = outbox_rows.row_of(event, cause)
         self.rows.append(row)
@@ -49,7 +50,8 @@ class Transaction:
     def wake(self, job: str) -> None:
         """Run this process's job with this name after the commit, without waiting for its interval.
 
-        A process that does not run jobs ignores it. Another process runs the job at its interval.
+        A process that does not run jobs ignores it. Another process runs the job at its interval. A name that no job
+        has is logged as an error (`job.unknown`).
         """
         self.wakes.add(job)
 
@@ -84,8 +86,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits on leaving the block, and rolls back on an error.
 
-        Its last statement writes the rows of the published events. Raises DatabaseUnavailable as `reading` does.
-        If the server does not answer the commit, the outcome is not known.
+        Its last statement writes the rows of the published events. Raises DatabaseUnavailable as `reading` does. If the
+        server does not answer the commit, it raises DatabaseSilent, and the outcome is not known.
         """
         async with self._pool.acquire() as driver:
             tx = Transaction(Connection(driver))

@@ -27,12 +27,12 @@ TABLES = (
 )
 
 
-def execute(release: str) -> None:
-    """Run the statements of `sql/migrations_<release>.sql`. A semicolon at the end of a line ends a statement.
+def execute(migration: str) -> None:
+    """Run the statements of `sql/migrations_<migration>.sql`. A semicolon at the end of a line ends a statement.
 
-    `release` is the number of a migration of the chassis, such as `0002`, or `0002_down` to undo it.
+    `migration` is the number of a migration of the chassis, such as `0002`, or `0002_down` to undo it.
     """
-    for statement in _statements.raw(f"migrations_{release}").split(";\n"):
+    for statement in _statements.raw(f"migrations_{migration}").split(";\n"):
         op.execute(statement)
 
 

@@ -40,7 +40,7 @@ class UnknownTuning(ValueError):
 
 
 class Tuning:
-    """The files of this package that are in use: all except those in `off`, which are separated by commas."""
+    """The files of this package that are in use: all except the files that `off` names. Commas separate the names."""
 
     def __init__(self, off: str = "") -> None:
         """Raises UnknownTuning for a name that is neither `all` nor a file of this package."""

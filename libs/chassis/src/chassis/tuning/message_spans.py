@@ -26,15 +26,18 @@ _SCOPE = InstrumentationScope("chassis")
 _IDS = RandomIdGenerator()
 
 
-class WholeSpan(ReadableSpan):
-    """The span of a message. When it ends, it is given to `processor`."""
+class PreparedSpan(ReadableSpan):
+    """The span of a message. Everything except its end and its status is known at its start.
+
+    When it ends, it is given to `processor`.
+    """
 
     def __init__(self, processor: Any, **about: Any) -> None:
         super().__init__(**about)
         self._processor = processor
 
     def set_status(self, status: Status, /) -> None:
-        """Say that the message failed."""
+        """Set the status of the span. The chassis sets one only if the message failed."""
         self._status = status
 
     def end(self) -> None:
@@ -43,7 +46,7 @@ class WholeSpan(ReadableSpan):
         self._processor.on_end(self)
 
 
-def whole_spans(pipeline: Pipeline) -> StartSpan:
+def prepared_spans(pipeline: Pipeline) -> StartSpan:
     """A replacement for the SDK's way to start a message's span."""
 
     def start(
@@ -52,7 +55,7 @@ def whole_spans(pipeline: Pipeline) -> StartSpan:
         context = SpanContext(
             parent.trace_id, _IDS.generate_span_id(), is_remote=False, trace_flags=parent.trace_flags
         )
-        return WholeSpan(
+        return PreparedSpan(
             pipeline.processor,
             name=name,
             context=context,

@@ -2,12 +2,11 @@
 
 Kind: guard. Sets limits that uvicorn does not have.
 What it does: a subclass of uvicorn's HttpToolsProtocol answers 408 to a request whose headers are not there in time,
-and 431 to headers that are too large. It closes connections that send nothing, that do not finish
-a body although the answer was sent, or that do not read their answer. A request that arrives in one piece starts no
-timer of its own. Each connection starts one.
+and 431 to headers that are too large. It closes connections that send nothing, that do not finish a body although the
+answer was sent, or that do not read their answer. A request that arrives in one piece starts no timer of its own. Each
+connection starts one.
 Why: uvicorn has a deadline for idle connections only.
-Without it: a client that sends a byte now and then, or does not read, keeps its connection for ever. While an answer is
-in progress the load shedding counts it, too.
+Without it: a client that sends a byte now and then, or does not read, keeps its connection for ever.
 Can be removed when: uvicorn has such settings (github.com/encode/uvicorn, "header read timeout"). Observed with
 uvicorn 0.54.
 """
@@ -24,11 +23,12 @@ from chassis.web.problems import HEADERS_TOO_LARGE, TOO_SLOW, problem_response
 HEADER_SECONDS = 10.0
 """Seconds from the first byte, or from the connection, to the end of the headers."""
 MAX_HEADER_BYTES = 32 * 1024
-"""The most bytes of the request line and all headers together."""
+"""The maximum number of bytes of the request line and all headers together."""
 MAX_PIPELINED = 16
-"""The most requests of a connection that wait for the answer to an earlier one."""
+"""The maximum number of requests of a connection that wait for the answer to an earlier one."""
 MAX_FRAMING_BYTES = 512 * 1024
-"""The most bytes of a body that are not data: lengths and extensions of chunks, and trailers, which are dropped."""
+"""The maximum number of bytes of a body that are not data: lengths and extensions of chunks, and trailers, which are
+dropped."""
 REST_SECONDS = 20.0
 """Seconds from the headers to the end of the body. The app's limit is shorter (`body_seconds`)."""
 WRITE_SECONDS = 20.0

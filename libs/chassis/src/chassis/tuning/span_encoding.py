@@ -17,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.trace import ReadableSpan
 
-from chassis.tuning.message_spans import WholeSpan
+from chassis.tuning.message_spans import PreparedSpan
 
 
 def encode_by_copies() -> None:
@@ -31,8 +31,8 @@ def encode(spans: Sequence[ReadableSpan]) -> Any:
     The first span of each name (the example) is encoded first. The examples have the same resource and scope, so they
     are the first spans of the request.
     """
-    messages = [span for span in spans if isinstance(span, WholeSpan)]
-    others = [span for span in spans if not isinstance(span, WholeSpan)]
+    messages = [span for span in spans if isinstance(span, PreparedSpan)]
+    others = [span for span in spans if not isinstance(span, PreparedSpan)]
     examples = {span.name: span for span in messages}
     request = encode_spans([*examples.values(), *others])
     if messages:

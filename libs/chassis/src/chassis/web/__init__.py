@@ -2,8 +2,9 @@
 
 - `ProblemType`, `Problem`, `problem_answers`: errors are problem details (RFC 9457). A service maps its domain errors
   to `ProblemType`s. `problem_answers` lists them in its OpenAPI document.
-- `IdempotencyKey`, `replay`, `remember`: a client may repeat a POST. `replay` inserts the request's key, or
-  returns the answer that `remember` stored for it. Another request with the key waits until this transaction ends.
+- `IdempotencyKey`, `claim_or_replay`, `remember`: a client may repeat a POST. `claim_or_replay` inserts the request's
+  key, or returns the answer that `remember` stored for it. Another request with the key waits until this transaction
+  ends.
 - `PageCursors`: encodes the position of the next page of a listing as a cursor, and decodes it.
 - `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. See below.
 - `RetryRoute`: the class of every route of the APIs. It handles a request once more if a migration made a prepared
@@ -28,12 +29,13 @@ Idempotency-Key is refused as well. Requests of other methods and paths are not 
 - While the database is unavailable, the last count stays. If it is at the limit, the answer is 429 and not 503.
 
 A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
-process answers 503. The management port has connections of its own, and refuses nothing for load.
+process answers 503. The management port has connections and a limit of its own (HTTP_MANAGEMENT_MAX_CONNECTIONS, 100),
+and no load shedding.
 """
 
 from chassis.web.body import RequestBody
 from chassis.web.context import Db, ServiceContext, context_of
-from chassis.web.idempotency import IdempotencyKey, key_of_caller, remember, replay
+from chassis.web.idempotency import IdempotencyKey, claim_or_replay, key_of_caller, remember
 from chassis.web.load_shedding import LoadShedding
 from chassis.web.pages import PageCursor, PageCursors, PositionText
 from chassis.web.problems import Problem, ProblemType, problem_answers
@@ -55,9 +57,9 @@ __all__ = [
     "RetryRoute",
     "ServiceContext",
     "Storable",
+    "claim_or_replay",
     "context_of",
     "key_of_caller",
     "problem_answers",
     "remember",
-    "replay",
 ]

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 
-from chassis.inbox import redrive as letters
-from chassis.inbox.redrive import UnknownDeadLetter
+from chassis.inbox import operate
+from chassis.inbox.operate import UnknownDeadLetter
 from chassis.outbox.republish import republish_all
 from chassis.web.context import Db, context_of
 from chassis.web.problems import Problem, ProblemType
@@ -54,11 +54,11 @@ State = Annotated[str, Query(max_length=32), Storable]
 class Selection(Selected):
     """A selection of dead letters: one id, or all open ones of a key (on one topic or on all)."""
 
-    def checked(self) -> letters.Selection:
+    def checked(self) -> operate.Selection:
         """Raises Problem 422 `empty-selection` if it has neither an id nor a key."""
         if self.id is None and self.key is None:
             raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
-        return letters.Selection(self.id, self.topic, self.key)
+        return operate.Selection(self.id, self.topic, self.key)
 
 
 class Outcome(BaseModel):
@@ -75,14 +75,14 @@ async def list_dead_letters(
 ) -> list[DeadLetter]:
     """List dead letters. `state` is open, all, or the name of a state."""
     async with db.reading() as connection:
-        return [DeadLetter(**row) for row in await letters.letters(connection, state, key, limit)]
+        return [DeadLetter(**row) for row in await operate.list_letters(connection, state, key, limit)]
 
 
 @router.get("/dead-letters/{letter_id}", summary="Read one dead letter with its data")
 async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], db: Db) -> DeadLetterDetail:
     """A dead letter with its headers and data."""
     async with db.reading() as connection:
-        row = await letters.letter(connection, letter_id)
+        row = await operate.show_letter(connection, letter_id)
     value = row["value"].decode(errors="replace") if row["value"] is not None else None
     return DeadLetterDetail(**{**row, "value": value})
 
@@ -94,8 +94,8 @@ async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     A dead letter that fails again stops the later ones of its key, and no others. With an id, the earlier dead letters
     of its key are handled first.
     """
-    outcome = await letters.redrive(db, context_of(request).inbox, selection.checked())
-    return Outcome(ended=outcome.ended, still_open=outcome.still_open, error=outcome.error)
+    result = await operate.redrive(db, context_of(request).inbox, selection.checked())
+    return Outcome(ended=result.ended, still_open=result.still_open, error=result.error)
 
 
 @router.post("/dead-letters/discard", summary="Discard dead letters")
@@ -105,8 +105,8 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
     A discarded event has no effect when it is delivered again.
     """
-    outcome = await letters.discard(db, selection.checked())
-    return Outcome(ended=outcome.ended, still_open=outcome.still_open)
+    result = await operate.discard(db, selection.checked())
+    return Outcome(ended=result.ended, still_open=result.still_open)
 
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")

@@ -10,10 +10,10 @@ MAX_ERRORS = 20
 
 
 class RequestBody(BaseModel):
-    """A body, or an object in it. A body with more than `MAX_ERRORS` errors is one error, which says how many.
+    """A body, or an object in it. More than `MAX_ERRORS` errors are reported as one error, which has their number.
 
-    Most of the cost of a body with thousands of errors is to describe them. Give each list a `max_length`:
-    validation stops there.
+    Most of the cost of a body with thousands of errors is to describe them. Give each list a `max_length`: validation
+    stops there.
     """
 
     model_config = ConfigDict(extra="forbid")

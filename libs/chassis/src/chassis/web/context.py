@@ -23,7 +23,7 @@ class Phase(StrEnum):
 
 @dataclass(slots=True)
 class Process:
-    """This process. `chassis.server` sets its phase. A service that is not served by it, as in a test, is serving."""
+    """The phase of this process. `chassis.server` sets it. Without that server, as in a test, it is SERVING."""
 
     phase: Phase = Phase.SERVING
 

@@ -13,10 +13,10 @@ from chassis.errors import DATABASE, UNAVAILABLE_ERRORS, dependency_of, is_unava
 from chassis.observability.outages import OUTAGES
 from chassis.web.body import MAX_ERRORS
 from chassis.web.problems import (
+    DATABASE_UNAVAILABLE,
     DEPENDENCY_UNAVAILABLE,
     INVALID,
     MALFORMED,
-    UNAVAILABLE,
     UNEXPECTED,
     Problem,
     ProblemType,
@@ -83,7 +83,7 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
     if is_unavailable(error):
         dependency = dependency_of(error)
         OUTAGES.failed(dependency, "requests", error)
-        kind = UNAVAILABLE if dependency == DATABASE else DEPENDENCY_UNAVAILABLE
+        kind = DATABASE_UNAVAILABLE if dependency == DATABASE else DEPENDENCY_UNAVAILABLE
         detail = (
             "The request had no effect, or its effect is not known: repeat it, with the same Idempotency-Key."
         )

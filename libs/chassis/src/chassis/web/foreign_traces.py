@@ -13,13 +13,17 @@ from chassis.observability.tracing import span_context
 
 TRACE_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
 DECODED_HEADERS = frozenset({b"host", b"user-agent"})
-"""The tracing decodes them, and raises an error for bytes that are neither UTF-8 nor an escape."""
+"""OpenTelemetry decodes the values of these headers as UTF-8, else with `unicode_escape`. It raises an error if both
+fail."""
 CALLER = "chassis.caller_traceparent"
 """The key of the client's traceparent in an ASGI scope."""
 
 
 class ForeignTraces:
-    """Removes the trace headers of a request, and keeps the client's traceparent for the link."""
+    """Removes the trace headers of a request, and keeps the client's traceparent for the link.
+
+    In DECODED_HEADERS it replaces bytes that are not ASCII by question marks.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

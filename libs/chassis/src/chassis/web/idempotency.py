@@ -47,7 +47,7 @@ def key_of_caller(key: str | None, caller: str) -> str | None:
 _statements = Statements(__package__)
 
 
-async def replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
+async def claim_or_replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
     """Return the answer that is stored for a key. If there is none, claim the key for this transaction and return None.
 
     Of two requests with one key at the same time, the second waits here until the first has committed, and then gets
@@ -72,7 +72,7 @@ async def replay(tx: Transaction, key: str | None, request: object) -> JSONRespo
 async def remember(
     tx: Transaction, key: str | None, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
 ) -> None:
-    """Store the answer for a key that `replay` claimed."""
+    """Store the answer for a key that `claim_or_replay` claimed. Without a key it does nothing."""
     if key is not None:
         answer = {
             "key": key,

@@ -43,7 +43,7 @@ class LoadShedding:
         return method == "POST" and path in self.paths
 
     def refuses(self, method: str, path: str) -> bool:
-        """Whether a request must be refused now. Counts the refusals."""
+        """Whether a request must be refused now. Counts the refusals, and asks `sample` for a new count."""
         if not self.may_refuse(method, path):
             return False
         self.asked.set()
@@ -53,7 +53,10 @@ class LoadShedding:
         return is_refused
 
     async def sample(self, database: Database) -> None:
-        """Count the waiting work while requests come, until cancelled."""
+        """Count the waiting work, at most every SAMPLE_SECONDS, until cancelled.
+
+        It is counted only after `refuses` has asked for it, or while the last count is at the limit.
+        """
         while True:
             if self.waiting < self.limit:  # at the limit only a sample can end the refusals
                 await self.asked.wait()

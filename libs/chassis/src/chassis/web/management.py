@@ -13,7 +13,7 @@ from chassis.web.error_handlers import install_error_handlers
 
 ROUTERS: tuple[APIRouter, ...] = (probes.router, admin.router, admin_outbox.router)
 UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False)
-"""FastAPI can trace by itself. `FastAPIInstrumentor` does it, and once around each request is enough."""
+"""FastAPI's own telemetry is off, because `FastAPIInstrumentor` traces each request already."""
 
 
 def build_management_app(context: ServiceContext) -> FastAPI:

@@ -30,7 +30,7 @@ class Cursors:
     """Encodes and decodes cursors. Each replica of a service decodes those of the others."""
 
     def encode(self, position: list[Any]) -> str:
-        """A cursor for the row after which the next page begins. `position` is JSON."""
+        """A cursor for the row after which the next page begins. `position` is a list of JSON values."""
         content = json.dumps(position, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(_checksum(content) + content).rstrip(b"=").decode()
 

@@ -67,7 +67,7 @@ async def metrics(request: Request) -> Response:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             async with context_of(request).background_database.reading() as connection:
-                await dead_letters.count_open(connection)
+                await dead_letters.measure(connection)
                 await operate.measure(connection)
     except Exception as error:
         if not is_unavailable(error):

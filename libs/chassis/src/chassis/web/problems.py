@@ -28,7 +28,7 @@ class Problem(HTTPException):
         self.type = ProblemType(status, slug, title)
 
 
-UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is unavailable", RETRY_LATER)
+DATABASE_UNAVAILABLE = ProblemType(503, "database-unavailable", "The database is unavailable", RETRY_LATER)
 DEPENDENCY_UNAVAILABLE = ProblemType(
     503, "dependency-unavailable", "A dependency is unavailable", RETRY_LATER
 )
@@ -55,7 +55,10 @@ class ProblemView(BaseModel):
 
 
 def problem_answers(**slugs: str) -> dict[int | str, dict[str, Any]]:
-    """The problem answers of an operation, for its OpenAPI document: `_404="unknown-order"`, by their slugs."""
+    """The problem answers of an operation, for its OpenAPI document: `problem_answers(_404="unknown-order")`.
+
+    A keyword is the HTTP status after an underscore. Its value names the slugs of the problems with this status.
+    """
     content = {"application/problem+json": {"schema": ProblemView.model_json_schema()}}
     return {
         int(status.removeprefix("_")): {"description": described, "content": content}

@@ -90,22 +90,22 @@ async def carry_over(
     *,
     lost: Collection[str],
     after: UUID | str | None,
-    most: int,
+    limit: int,
 ) -> Carried:
     """Copy facts of the ACTIVE generation whose events the topics no longer have into a BUILDING generation.
 
-    It reads up to `most` rows of the ACTIVE generation, in the order of their keys, beginning after the key `after`.
+    It reads up to `limit` rows of the ACTIVE generation, in the order of their keys, beginning after the key `after`.
     `lost` are the topics whose first records were deleted. Columns of these topics are joined. A column of another
     topic is copied if the new generation has no event of that topic for the row.
     """
     await _block_writers(connection, table)
     values = {"generation": generation, "lost": list(lost), "after": after}
-    (found,) = await connection.rows(_carrying_over(table, after is None, most), values)
+    (found,) = await connection.rows(_carrying_over(table, after is None, limit), values)
     return Carried(found.last, found.kept)
 
 
 @cache
-def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
+def _carrying_over(table: Table, from_the_start: bool, limit: int) -> TextClause:
     # The limit is a literal, so that PostgreSQL plans for few rows and does not read a whole generation.
     key = _key(table)
     columns = [column.name for column in table.columns if column.name not in ("generation", key)]
@@ -115,7 +115,7 @@ def _carrying_over(table: Table, from_the_start: bool, most: int) -> TextClause:
         WITH old AS (
             SELECT {key}, {", ".join(columns)} FROM {table.name}
             WHERE generation = (SELECT generation FROM projection_state WHERE state = 'ACTIVE') {condition}
-            ORDER BY {key} LIMIT {most}
+            ORDER BY {key} LIMIT {limit}
         ), kept AS (
             INSERT INTO {table.name} AS f (generation, {key}, {", ".join(columns)})
             SELECT CAST(:generation AS integer), old.{key}, {", ".join(f"old.{column}" for column in columns)}

@@ -23,14 +23,14 @@ async def leftover_generations(connection: Connection) -> list[int]:
 
 
 async def remove_leftovers(
-    connection: Connection, table: Table, generation: int, after: Key | None, most: int
+    connection: Connection, table: Table, generation: int, after: Key | None, limit: int
 ) -> Key | None:
-    """Delete the next `most` rows of a generation behind the key `after`. Returns the last key; None if there was none.
+    """Delete the next `limit` rows of a generation after the key `after`. Returns the last key; None without a row.
 
-    It begins behind `after`, so that it does not read the index entries of deleted rows again.
+    It begins after `after`, so that it does not read the index entries of deleted rows again.
     """
     values = {"generation": generation, **dict(zip(_key(table), after or (), strict=False))}
-    row = await connection.row(_removing(table, after is None, most), values)
+    row = await connection.row(_removing(table, after is None, limit), values)
     return None if row is None else [row[column] for column in _key(table)]
 
 
@@ -40,14 +40,14 @@ async def end_removal(connection: Connection) -> None:
 
 
 @cache
-def _removing(table: Table, from_the_start: bool, most: int) -> TextClause:
+def _removing(table: Table, from_the_start: bool, limit: int) -> TextClause:
     columns = _key(table)
     key = ", ".join(columns)
     behind = "" if from_the_start else f"AND ({key}) > ({', '.join(f':{column}' for column in columns)})"
     return text(
         f"""
         WITH page AS (
-            SELECT {key} FROM {table.name} WHERE generation = :generation {behind} ORDER BY {key} LIMIT {most}
+            SELECT {key} FROM {table.name} WHERE generation = :generation {behind} ORDER BY {key} LIMIT {limit}
         ), gone AS (
             DELETE FROM {table.name} AS t USING page
             WHERE t.generation = :generation AND {" AND ".join(f"t.{column} = page.{column}" for column in columns)}

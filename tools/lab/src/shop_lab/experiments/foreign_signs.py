@@ -21,7 +21,7 @@ from shop_stack.kafka_access import KafkaAccess
 from shop_stack.parts import POSTGRES
 from shop_stack.ports import SERVICES
 
-RESTARTS = ("task.failed", "task.waiting")
+RESTARTS = ("task.failed", "task.restarting")
 """The events that the chassis' supervisor logs when it restarts a task."""
 GHOST_SECONDS = 180.0
 """Seconds that the shop may take to return the stock and money of an order that the service orders does not know."""

@@ -1,6 +1,7 @@
--- A batch of each table. Rows that another replica is deleting are skipped. Outbox rows are deleted if they were sent:
--- their transaction is visible in the position of their shard, and they are not set aside. Only the oldest outbox rows
--- are read, so the statement costs the same however many rows are retained.
+-- A batch of each table. Rows that another replica is deleting are skipped. Outbox rows are deleted if they were sent or
+-- given up: their transaction is visible in the position of their shard, and they are not set aside as DELAYED or
+-- REFUSED. Only the oldest outbox rows are read, so the statement costs the same however many rows are retained. The two
+-- small tables, of rows that were given up and of relays that ended, have no limit.
 WITH of_outbox AS (
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT o.id

@@ -1,5 +1,6 @@
--- The chassis' own tables, as of its first release. A semicolon at the end of a line divides them.
--- Append-only. xid is the writer's transaction: the relay asks which of them it had not seen yet.
+-- The chassis' own tables, as of its first release. A semicolon at the end of a line ends a statement.
+-- Sending does not change a row of the outbox. xid is the writer's transaction: the relay sends the rows whose xid is not
+-- visible in its snapshot.
 CREATE TABLE outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -17,8 +18,8 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_unseen ON outbox (shard, xid);
 
--- snapshot: every row visible in it was sent. Where a window is being paged, upper is the window's other end and
--- after_id the last row sent of it.
+-- snapshot: every row that is visible in it was sent. While a window is sent in pages, upper is the second snapshot of
+-- the window, and after_id is the last row of it that was sent.
 CREATE TABLE relay_cursor (
     shard smallint PRIMARY KEY,
     snapshot pg_snapshot NOT NULL,

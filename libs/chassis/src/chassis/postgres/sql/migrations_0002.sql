@@ -1,5 +1,5 @@
--- A shard for each of a topic's twelve partitions, and which of them a relay's process consumes.
--- A key's shard changes: what is still to be sent from the old one could be overtaken.
+-- A shard for each of a topic's twelve partitions. A relay reports which of them its process consumes.
+-- Keys move to other shards. An unsent row of the old shard could be sent after a newer row of the same key.
 DO $$ BEGIN IF EXISTS (
     SELECT FROM outbox JOIN relay_cursor USING (shard) WHERE NOT pg_visible_in_snapshot(xid, snapshot)
 ) THEN RAISE EXCEPTION

@@ -18,7 +18,7 @@ from chassis.errors import Unavailable
 from chassis.events import Cause
 from chassis.kafka import KafkaPublisher, publisher
 from chassis.kafka.producer_hooks import ProducerHooks, leave_as_is
-from chassis.outbox import Database, Fence, OutboxRow, Relay, RowsNotSent, Setback
+from chassis.outbox import Database, Fence, OutboxRow, Relay, RowsNotSent, UnsentReason
 from chassis.outbox.rows import new_row
 from chassis.tuning import planner
 from chassis.tuning.fence_requests import fence_requests
@@ -91,7 +91,7 @@ async def test_a_missing_topic_delays_its_own_rows_and_no_others(
     with pytest.raises(RowsNotSent) as caught:
         await to_kafka.send([copies[0], _row(topic, "a", "1"), copies[1], _row(topic, "a", "2")])
     assert [each.row for each in caught.value.unsent] == copies
-    assert {each.setback for each in caught.value.unsent} == {Setback.TOPIC}
+    assert {each.reason for each in caught.value.unsent} == {UnsentReason.TOPIC_UNAVAILABLE}
     assert await _values(kafka, topic) == ["1", "2"]
 
 
@@ -104,7 +104,8 @@ async def test_a_topic_that_is_deleted_meanwhile_delays_its_own_rows_and_no_othe
     await kafka_admin.delete_topics([deleted])
     with pytest.raises(RowsNotSent) as caught:
         await to_kafka.send([_row(deleted, "a", "2"), _row(topic, "a", "2")])
-    assert [(each.row.topic, each.setback) for each in caught.value.unsent] == [(deleted, Setback.TOPIC)]
+    found = [(each.row.topic, each.reason) for each in caught.value.unsent]
+    assert found == [(deleted, UnsentReason.TOPIC_UNAVAILABLE)]
     assert await _values(kafka, topic) == ["1", "2"]
     await to_kafka.close()
 
@@ -138,7 +139,8 @@ async def test_a_page_does_not_wait_for_a_topic_that_acknowledges_nothing(
     with pytest.raises(RowsNotSent) as caught:
         await to_kafka.send([_row(stuck, "a", "copy"), _row(topic, "a", "event")])
     await to_kafka.close()
-    assert [(each.row.topic, each.setback) for each in caught.value.unsent] == [(stuck, Setback.TOPIC)]
+    found = [(each.row.topic, each.reason) for each in caught.value.unsent]
+    assert found == [(stuck, UnsentReason.TOPIC_UNAVAILABLE)]
     assert await _values(kafka, topic) == ["event"]
 
 
@@ -149,7 +151,7 @@ async def test_a_row_that_the_client_refuses_is_named_and_holds_its_key(
     big = _row(topic, "a", "x" * 2_000_000)
     with pytest.raises(RowsNotSent) as caught:
         await to_kafka.send([big, _row(topic, "a", "behind"), _row(topic, "b", "other")])
-    assert [each.setback for each in caught.value.unsent] == [Setback.REFUSED, Setback.BEHIND]
+    assert [each.reason for each in caught.value.unsent] == [UnsentReason.REFUSED, UnsentReason.EARLIER_ROW]
     assert caught.value.unsent[0].row is big
     assert await _values(kafka, topic) == ["other"]
 

@@ -24,8 +24,12 @@ class Selection:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """The number of dead letters that were redriven or discarded, the number still open, and the errors as a text."""
+class SelectionResult:
+    """The result of `redrive` or `discard` for a selection.
+
+    `ended` is the number of dead letters that were redriven or discarded, `still_open` the number of those that are
+    still open, and `error` the errors as a text.
+    """
 
     ended: int = 0
     still_open: int = 0
@@ -39,13 +43,13 @@ class UnknownDeadLetter(Exception):
         super().__init__(f"No dead letter has the id {id}.")
 
 
-async def letters(connection: Connection, state: str, key: str | None, limit: int) -> list[Row]:
+async def list_letters(connection: Connection, state: str, key: str | None, limit: int) -> list[Row]:
     """List dead letters without headers and value, oldest first. `state` is `open`, `all`, or the name of a state."""
     which = {"state": state, "key": key, "limit": limit}
     return await connection.rows(statements.named("list_letters"), which)
 
 
-async def letter(connection: Connection, id: int) -> Row:
+async def show_letter(connection: Connection, id: int) -> Row:
     """A dead letter with headers and value. Raises UnknownDeadLetter."""
     row = await connection.row(statements.named("show_letter"), {"id": id})
     if row is None:
@@ -53,7 +57,7 @@ async def letter(connection: Connection, id: int) -> Row:
     return row
 
 
-async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Outcome:
+async def redrive(database: Database, inbox: Inbox, selection: Selection) -> SelectionResult:
     """Handle dead letters again, each in a transaction of its own, and those of one key in their order.
 
     If the selection is an id, the dead letters for which this one waits are handled first. After a HELD or WAITING one
@@ -64,26 +68,26 @@ async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Out
     Raises UnknownDeadLetter. Raises the error of an unavailable dependency if two keys in a row fail with it, or if the
     last key fails with it and no dead letter was redriven.
     """
-    outcome = Outcome()
+    result = SelectionResult()
     errors: list[str] = []
     away: Exception | None = None
     for topic, key, _ in await _selected_keys(database, selection):
         try:
-            outcome.ended += await _redrive_key(database, inbox, selection.id, topic, key, errors)
+            result.ended += await _redrive_key(database, inbox, selection.id, topic, key, errors)
             away = None
         except Exception as error:
             if away is not None or not is_unavailable(error):
                 raise
             away = error
             errors.append(repr(error))
-    if away is not None and outcome.ended == 0:
+    if away is not None and result.ended == 0:
         raise away
-    outcome.still_open = await _count_open(database, selection)
-    outcome.error = "; ".join(errors[:MAX_ERRORS])[:MAX_ERROR_LENGTH] or None
-    return outcome
+    result.still_open = await _count_open(database, selection)
+    result.error = "; ".join(errors[:MAX_ERRORS])[:MAX_ERROR_LENGTH] or None
+    return result
 
 
-async def discard(database: Database, selection: Selection) -> Outcome:
+async def discard(database: Database, selection: Selection) -> SelectionResult:
     """Discard all open dead letters of the selection. An id selects only this one.
 
     A discarded event has no effect when it is delivered again. Raises UnknownDeadLetter.
@@ -92,7 +96,7 @@ async def discard(database: Database, selection: Selection) -> Outcome:
         for topic, key, _ in await _selected_keys(database, selection):
             await lock_key(tx, topic, key)
         ended = await tx.connection.value(statements.named("discard_letters"), asdict(selection))
-    return Outcome(ended=ended, still_open=await _count_open(database, selection))
+    return SelectionResult(ended=ended, still_open=await _count_open(database, selection))
 
 
 async def _redrive_key(
