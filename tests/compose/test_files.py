@@ -137,6 +137,21 @@ def compose_faults(document: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+TWO_PORTS = re.compile(
+    r"127\.0\.0\.1:\$\{SHOP_PORTS:-190\}0(\d):8000 127\.0\.0\.1:\$\{SHOP_PORTS:-190\}2\1:9000"
+)
+
+
+def port_faults(service: Mapping[str, Any], dockerfile: str) -> list[str]:
+    """What is wrong with the two ports of a service: 0N for customers, 2N for operators, both on this machine."""
+    says = [
+        (TWO_PORTS.fullmatch(" ".join(service.get("ports", []))), "it does not publish 0N and 2N"),
+        ("HTTP_MANAGEMENT_PORT=9000" in dockerfile, "its management port is not 9000"),
+        ("int(os.environ['HTTP_MANAGEMENT_PORT'])" in dockerfile, "its health check asks another port"),
+    ]
+    return [fault for is_well, fault in says if not is_well]
+
+
 def has_health_check(service: Mapping[str, Any]) -> bool:
     if "healthcheck" in service:
         return "test" in service["healthcheck"]
@@ -158,6 +173,44 @@ def test_every_service_has_a_dockerfile_and_they_differ_in_one_line() -> None:
 
 def test_docker_compose_yml_keeps_the_rules() -> None:
     assert compose_faults(composed()) == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_its_management_port_apart(name: str) -> None:
+    dockerfile = (ROOT / "services" / name / "Dockerfile").read_text()
+    assert port_faults(composed()["services"][name], dockerfile) == []
+
+
+def test_prometheus_reads_the_management_ports() -> None:
+    read = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())
+    (job,) = read["scrape_configs"]
+    assert sorted(job["static_configs"][0]["targets"]) == [f"{name}:9000" for name in SERVICES]
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [
+        ["127.0.0.1:${SHOP_PORTS:-190}01:8000"],
+        ["127.0.0.1:${SHOP_PORTS:-190}01:8000", "127.0.0.1:${SHOP_PORTS:-190}22:9000"],
+        ["127.0.0.1:${SHOP_PORTS:-190}01:8000", "${SHOP_PORTS:-190}21:9000"],
+        ["127.0.0.1:${SHOP_PORTS:-190}01:9000", "127.0.0.1:${SHOP_PORTS:-190}21:8000"],
+    ],
+)
+def test_other_ports_of_a_service_are_seen(ports: list[str]) -> None:
+    dockerfile = (ROOT / "services/orders/Dockerfile").read_text()
+    assert port_faults({"ports": ports}, dockerfile) == ["it does not publish 0N and 2N"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("HTTP_MANAGEMENT_PORT=9000", "HTTP_MANAGEMENT_PORT=8000", "its management port is not 9000"),
+        ("environ['HTTP_MANAGEMENT_PORT']", "environ['HTTP_PORT']", "its health check asks another port"),
+    ],
+)
+def test_a_dockerfile_with_another_management_port_is_seen(old: str, new: str, fault: str) -> None:
+    dockerfile = (ROOT / "services/orders/Dockerfile").read_text()
+    assert port_faults(composed()["services"]["orders"], dockerfile.replace(old, new)) == [fault]
 
 
 def test_docker_compose_yml_runs_every_service_and_migrates_it_before() -> None:

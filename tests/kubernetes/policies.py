@@ -8,15 +8,17 @@ from typing import Any
 
 import jsonschema
 
+from tests.kubernetes.management import management
 from tests.kubernetes.rendered import (
-    ROLES,
     SERVICES,
     Object,
     containers,
+    is_service,
     labels_of,
     name_of,
     of_kind,
     pod_of,
+    role_of,
     selects,
     workloads,
 )
@@ -253,19 +255,11 @@ def _references(part: Any) -> Iterator[tuple[str, str]]:
             yield from _references(value)
 
 
-def role_of(workload: Object) -> str:
-    return labels_of(workload).get("app.kubernetes.io/component", "")
-
-
-def is_service(workload: Object) -> bool:
-    """Whether it is one of the services, in one of its two roles."""
-    return labels_of(workload).get("app.kubernetes.io/name") in SERVICES and role_of(workload) in ROLES
-
-
 POLICIES = (
     schemas,
     restricted,
     probes,
+    management,
     limits,
     labels,
     images,

@@ -103,3 +103,12 @@ class Place:
     labels: Mapping[str, str]
     namespace: Mapping[str, str]
     """The labels of its namespace."""
+
+
+def role_of(workload: Object) -> str:
+    return labels_of(workload).get("app.kubernetes.io/component", "")
+
+
+def is_service(workload: Object) -> bool:
+    """Whether it is one of the services, in one of its two roles."""
+    return labels_of(workload).get("app.kubernetes.io/name") in SERVICES and role_of(workload) in ROLES

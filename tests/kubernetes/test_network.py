@@ -24,6 +24,7 @@ from tests.kubernetes.rendered import (
     ROOT,
     Object,
     Place,
+    find,
     labels_of,
     of_kind,
     rendered,
@@ -32,7 +33,7 @@ from tests.kubernetes.rendered import (
 )
 
 HOME = {"kubernetes.io/metadata.name": "shopfloor"}
-PORTS = (53, 443, 4318, 5432, 6443, 8000, 9090, 9092, 9093, 9094)
+PORTS = (53, 443, 4318, 5432, 6443, 8000, 9000, 9090, 9092, 9093, 9094)
 OUTSIDE = {
     "dns": Place("dns", {"k8s-app": "kube-dns"}, {"kubernetes.io/metadata.name": "kube-system"}),
     "keda": Place("keda", {}, {"kubernetes.io/metadata.name": "keda"}),
@@ -172,7 +173,7 @@ def saga(objects: Sequence[Object]) -> set[Edge]:
     if "Gateway" in kinds:
         edges.add(("gateway", "orders-api", 8000))
     if "PodMonitor" in kinds:
-        edges |= {("prometheus", process, 8000) for process in processes}
+        edges |= {("prometheus", process, 9000) for process in processes}
     return edges | operators_own(pods, kinds)
 
 
@@ -269,6 +270,13 @@ def test_a_policy_too_many_is_caught() -> None:
     opened = matrix(objects) - saga(objects)
     assert ("orders-worker", "payments-db", 5432) in opened
     assert ("stranger", "payments-api", 8000) in opened
+
+
+def test_a_gateway_that_may_reach_the_management_port_is_caught() -> None:
+    objects = rendered("prod")
+    rule = find(objects, "NetworkPolicy", "gateway-to-orders")["spec"]["ingress"][0]
+    rule["ports"].append({"protocol": "TCP", "port": 9000})
+    assert matrix(objects) - saga(objects) == {("gateway", "orders-api", 9000)}
 
 
 @pytest.mark.parametrize("name", ["default-deny", "data-of-payments", "workers-to-broker"])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pytest
 
 from tests.kubernetes import policies
+from tests.kubernetes.management import management
 from tests.kubernetes.rendered import OVERLAYS, Object, find, of_kind, pod_of, rendered
 
 Policy = Callable[[Sequence[Object]], Iterable[str]]
@@ -37,6 +38,12 @@ def container(objects: Sequence[Object], name: str = "orders-worker") -> Object:
 
 def api(objects: Sequence[Object]) -> Object:
     return container(objects, "orders-api")
+
+
+def backend(objects: Sequence[Object]) -> Object:
+    """The Service to which the gateway sends."""
+    first: Object = find(objects, "HTTPRoute", "orders")["spec"]["rules"][0]["backendRefs"][0]
+    return first
 
 
 def drop_budgets(objects: list[Object]) -> None:
@@ -73,6 +80,20 @@ PLANTED: list[tuple[Policy, Callable[[list[Object]], object]]] = [
     (policies.probes, lambda o: container(o).pop("startupProbe")),
     (policies.probes, lambda o: container(o)["livenessProbe"]["httpGet"].update(path="/readyz")),
     (policies.probes, lambda o: container(o)["readinessProbe"]["httpGet"].update(path="/livez")),
+    (management, lambda o: container(o)["livenessProbe"]["httpGet"].update(port="http")),
+    (management, lambda o: api(o)["readinessProbe"]["httpGet"].update(port=8000)),
+    (management, lambda o: container(o)["ports"].append({"name": "http", "containerPort": 8000})),
+    (management, lambda o: api(o)["ports"][1].update(containerPort=8000)),
+    (
+        management,
+        lambda o: find(o, "PodMonitor", "services")["spec"]["podMetricsEndpoints"][0].update(port="http"),
+    ),
+    (
+        management,
+        lambda o: find(o, "Service", "orders-api")["spec"]["ports"].append({"name": "more", "port": 9000}),
+    ),
+    (management, lambda o: backend(o).update(name="orders-management", port=9000)),
+    (management, lambda o: backend(o).update(port=9000)),
     (policies.limits, lambda o: container(o)["resources"]["limits"].pop("memory")),
     (policies.limits, lambda o: pod_of(deployment(o))["initContainers"][0].pop("resources")),
     (policies.labels, lambda o: deployment(o)["metadata"]["labels"].pop("app.kubernetes.io/part-of")),

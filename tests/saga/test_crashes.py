@@ -68,7 +68,8 @@ async def test_without_its_database_orders_says_when_to_come_back(floor: Any) ->
             "urn:shopfloor:problem:database-unavailable",
         )
         assert int(answer.headers["retry-after"]) >= 1
-        assert (await http.get("/livez")).status_code == 200
+        livez = f"{floor.target.management_urls['orders']}/livez"
+        assert (await http.get(livez)).status_code == 200
         await embedded.start(floor.stack, "postgres")
         for service in SERVICES:
             await parts.ready(floor.stack, service)

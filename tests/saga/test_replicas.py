@@ -19,7 +19,7 @@ ORDERS = 60
 
 async def test_replicas_that_come_go_and_crash_cost_no_order(floor: Any) -> None:
     churn, served = Churn(crash_share=0.3), asyncio.Event()
-    second = [Replica(floor.stack, name, free_port()) for name in ("inventory", "payments")]
+    second = [Replica(floor.stack, name, free_port(), free_port()) for name in ("inventory", "payments")]
 
     async def serve() -> Any:
         placed = [*await floor.serve(floor.run(ORDERS))]
@@ -41,13 +41,14 @@ async def test_replicas_that_come_go_and_crash_cost_no_order(floor: Any) -> None
 
 
 async def test_a_service_that_is_asked_to_end_fails_no_request_and_repeats_little(floor: Any) -> None:
-    second = Replica(floor.stack, "orders", free_port())
+    second = Replica(floor.stack, "orders", free_port(), free_port())
     async with AsyncExitStack() as ending:
         ending.push_async_callback(second.stop)
         await second.start()
         doors = {"orders": (floor.stack.ports.service("orders"), second.port)}
+        management = {"orders": (floor.stack.ports.management("orders"), second.management_port)}
         async with shutdown.visited(floor.target, doors) as crowd:
-            seen = await shutdown.end(floor.stack, "orders", doors)
+            seen = await shutdown.end(floor.stack, "orders", management)
     assert sum(client.answers for client in crowd) > 0
     # A connection that no process had taken yet is reset by the kernel when the door closes, and its customer tries the
     # next one. libs/chassis/tests/test_accept_queue.py tests that accepted ones are answered.

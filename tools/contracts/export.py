@@ -1,5 +1,7 @@
 """Writes the files of contracts/ that are derived from the code: one OpenAPI and one AsyncAPI file per service.
 
+The management port has the same API in every service, so there is one file of it: openapi/management.yaml.
+
 Run it where the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`. With --check
 it writes nothing: it names the files that differ, and the exit code is 1 if there are any.
 """
@@ -24,12 +26,23 @@ def services() -> list[str]:
 
 
 def openapi(service: str) -> Document:
-    """The OpenAPI document of the service's app. To build the app, no connection is opened."""
+    """The OpenAPI document of the service's public port."""
+    document: Document = build(service).app.openapi()
+    return document
+
+
+def management(service: str) -> Document:
+    """The OpenAPI document of the service's management port."""
+    document: Document = build(service).management.openapi()
+    return document
+
+
+def build(service: str) -> Any:
+    """The service, as it is built by its main module. To build it, no connection is opened."""
     os.environ.setdefault("DATABASE_URL", f"postgresql://{service}@localhost/{service}")
     os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
-    document: Document = importlib.import_module(f"{service}.main").create_service().app.openapi()
-    return document
+    return importlib.import_module(f"{service}.main").create_service()
 
 
 def subscriptions(service: str) -> frozenset[str]:
@@ -89,6 +102,7 @@ def exports(only: Iterable[str] = ()) -> dict[Path, str]:
     texts = {}
     for service in list(only) or services():
         texts[CONTRACTS / "openapi" / f"{service}.yaml"] = _text(openapi(service))
+        texts[CONTRACTS / "openapi" / "management.yaml"] = _text(management(service))
         texts[CONTRACTS / "asyncapi" / f"{service}.yaml"] = _text(
             asyncapi(service, topics, subscriptions(service))
         )

@@ -10,7 +10,6 @@ from uuid import UUID
 import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -19,9 +18,8 @@ from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database, Transaction
 from chassis.settings import ServiceSettings
 from chassis.tuning import planner
-from chassis.web import ServiceContext, admin, admin_outbox
-from chassis.web.context import set_context
-from chassis.web.error_handlers import install_error_handlers
+from chassis.web import ServiceContext
+from chassis.web.management import build_management_app
 from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
@@ -138,14 +136,10 @@ def subscriptions(effects: Effects) -> Subscriptions:
 @pytest.fixture
 async def operator(db: Database, inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client on the admin API of a service that has `db` and `inbox`."""
-    app = FastAPI()
-    app.include_router(admin.router)
-    app.include_router(admin_outbox.router)
     settings = ServiceSettings(
         service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers="127.0.0.1:1"
     )
-    set_context(app, ServiceContext(settings, db, db, inbox))
-    install_error_handlers(app, admin.PROBLEMS)
+    app = build_management_app(ServiceContext(settings, db, db, inbox))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
         yield http
 

@@ -13,11 +13,11 @@ from chassis.tuning.request_deadlines import MAX_HEADER_BYTES, MAX_PIPELINED
 from libs.chassis.tests.raw_http import ORDER, Served, served, take
 from testkit import eventually
 
-GET = b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"
+GET = b"GET /quick HTTP/1.1\r\nHost: t\r\n\r\n"
 CLOSE = GET.replace(b"Host", b"Connection: close\r\nHost")
 WAIT = b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n"
 COUNT = b"POST /count HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"
-TOO_LARGE = b"GET /livez HTTP/1.1\r\nX-A: " + b"a" * MAX_HEADER_BYTES + b"\r\n\r\n"
+TOO_LARGE = b"GET /quick HTTP/1.1\r\nX-A: " + b"a" * MAX_HEADER_BYTES + b"\r\n\r\n"
 SIXTY_KB = b"GET /large?kilobytes=60 HTTP/1.1\r\nHost: t\r\n\r\n"
 """Its answer is more than the kernel takes for a client that does not read, and less than pauses the writing."""
 MEGABYTE = SIXTY_KB.replace(b"60", b"1024")
@@ -37,6 +37,9 @@ class Handlers:
     async def wait(self) -> None:
         await self.may_end.wait()
 
+    async def quick(self) -> None:
+        pass
+
     async def count(self) -> None:
         self.counted += 1
 
@@ -55,6 +58,7 @@ class Handlers:
         router = APIRouter()
         router.post("/things", status_code=202)(take)
         router.get("/wait")(self.wait)
+        router.get("/quick")(self.quick)
         router.post("/count")(self.count)
         router.post("/headers")(self.headers)
         router.get("/large")(self.large)
@@ -127,7 +131,7 @@ async def test_a_client_may_send_some_requests_before_it_reads_an_answer(
     assert handlers.counted == MAX_PIPELINED - 1
 
 
-@pytest.mark.parametrize("wrong", [TOO_LARGE, b"\0", b"GET /livez HTTP/1.1\r\nContent-Length: -1\r\n\r\n"])
+@pytest.mark.parametrize("wrong", [TOO_LARGE, b"\0", b"GET /quick HTTP/1.1\r\nContent-Length: -1\r\n\r\n"])
 async def test_a_wrong_request_is_not_answered_before_an_earlier_one(
     service: Served, handlers: Handlers, wrong: bytes
 ) -> None:

@@ -18,7 +18,7 @@ from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
 from chassis.web.body_limit import BodyLimit
-from testkit import client, eventually
+from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
 
 
@@ -87,8 +87,13 @@ def service_on(url: str) -> Service:
 
 
 @pytest.fixture
-async def http(project: TestDatabase) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(service_on(project.url)) as opened:
+def service(project: TestDatabase) -> Service:
+    return service_on(project.url)
+
+
+@pytest.fixture
+async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(service) as opened:
         yield opened
 
 
@@ -182,12 +187,13 @@ async def test_a_table_that_is_missing_is_a_503_that_tells_nothing(http: httpx.A
 
 
 async def test_without_its_database_a_service_answers_503_and_when_to_come_back() -> None:
-    async with client(service_on("postgresql://things:x@127.0.0.1:1/things")) as http:
+    service = service_on("postgresql://things:x@127.0.0.1:1/things")
+    async with client(service) as http, management_client(service) as operator:
         answer = await http.post("/things", json={"name": "a", "number": 1})
         await problem(answer, 503, "database-unavailable")
         assert int(answer.headers["retry-after"]) >= 1
-        assert (await http.get("/livez")).status_code == 200
-        assert (await http.get("/readyz")).status_code == 503
+        assert (await operator.get("/livez")).status_code == 200
+        assert (await operator.get("/readyz")).status_code == 503
 
 
 async def test_a_database_that_is_away_is_answered_and_not_raised_to_the_server() -> None:
@@ -255,6 +261,7 @@ async def test_a_cursor_that_was_tampered_with_is_refused(
     await problem(await http.get("/pages", params={"cursor": tamper(cursor)}), 400, "invalid-cursor")
 
 
-async def test_a_service_that_is_ready_says_so_and_counts(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/readyz")).json()["status"] == "ready"
-    assert "chassis_events_consumed_total" in (await http.get("/metrics")).text
+async def test_a_service_that_is_ready_says_so_and_counts(http: httpx.AsyncClient, service: Service) -> None:
+    async with management_client(service) as operator:
+        assert (await operator.get("/readyz")).json()["status"] == "ready"
+        assert "chassis_events_consumed_total" in (await operator.get("/metrics")).text

@@ -11,7 +11,7 @@ from chassis.inbox import Subscriptions
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from libs.chassis.tests.silent_peers import silent_proxy, with_short_deadlines
-from testkit import client, eventually
+from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
 
 
@@ -37,7 +37,8 @@ def service_in(role: str, url: str, subscriptions: Subscriptions, **more: Any) -
 async def test_without_kafka_a_process_that_answers_requests_is_ready_and_a_worker_is_not(
     project: TestDatabase, subscriptions: Subscriptions, role: str, status: int, word: str, tasks: set[str]
 ) -> None:
-    async with client(service_in(role, project.url, subscriptions)) as http:
+    service = service_in(role, project.url, subscriptions)
+    async with client(service), management_client(service) as http:
 
         async def shown() -> dict[str, Any]:
             answer = await http.get("/readyz")
@@ -56,9 +57,8 @@ async def test_without_kafka_a_process_that_answers_requests_is_ready_and_a_work
 
 async def test_without_its_database_no_role_is_ready(subscriptions: Subscriptions) -> None:
     for role in ("api", "all", "worker"):
-        async with client(
-            service_in(role, "postgresql://things:x@127.0.0.1:1/things", subscriptions)
-        ) as http:
+        service = service_in(role, "postgresql://things:x@127.0.0.1:1/things", subscriptions)
+        async with client(service), management_client(service) as http:
             answer = await http.get("/readyz")
             assert answer.status_code == 503
             assert answer.json()["checks"]["database"].startswith("away")
@@ -71,7 +71,7 @@ async def test_silent_connections_of_requests_are_noticed_and_replaced_by_the_pr
     monkeypatch.setattr("chassis.web.probes.ANSWER_SECONDS", 0.3)
     async with silent_proxy(project.url) as (proxy, url):
         service = service_in("api", url, subscriptions)
-        async with client(service) as http:
+        async with client(service), management_client(service) as http:
             database = service.context.database
             together = asyncio.Barrier(2)
 

@@ -105,7 +105,7 @@ async def test_many_refusals_on_one_connection_do_not_count_as_one_large_request
 async def test_headers_that_are_too_large_are_answered_431(short: Served, ends: bytes) -> None:
     client = await short.connect()
     header = b"X-A: " + b"a" * request_deadlines.MAX_HEADER_BYTES
-    await client.send(b"GET /livez HTTP/1.1\r\nHost: t\r\n" + header + ends)
+    await client.send(b"GET /things HTTP/1.1\r\nHost: t\r\n" + header + ends)
     status, body = await client.answer()
     assert (status, slug(body)) == (431, "headers-too-large")
 

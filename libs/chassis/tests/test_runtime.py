@@ -21,7 +21,7 @@ from chassis.outbox import CHANNEL, Database, shard_of
 from chassis.postgres import Connection
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from testkit import client, eventually
+from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
 
 
@@ -91,7 +91,7 @@ async def test_requests_that_use_all_their_connections_delay_nothing_else(
         return 0
 
     service = build_service(settings, router=APIRouter(), jobs={"works": Job(works, interval=0.01)})
-    async with client(service) as http, AsyncExitStack() as rush:
+    async with client(service), management_client(service) as http, AsyncExitStack() as rush:
         for _ in range(settings.database_pool_size):
             await rush.enter_async_context(service.context.database.reading())
         worked.clear()

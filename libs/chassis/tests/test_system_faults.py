@@ -20,10 +20,10 @@ from chassis.errors import Unavailable, is_unavailable
 from chassis.events import RawMessage, new_id
 from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database
-from chassis.service import build_service
+from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.web import Db, RetryRoute
-from testkit import client
+from testkit import client, management_client
 from testkit.databases import TestDatabase
 
 Message = Callable[..., RawMessage]
@@ -148,8 +148,8 @@ async def refused(db: Db, sqlstate: str) -> None:
 
 
 @pytest.fixture
-async def http(project: TestDatabase) -> AsyncIterator[httpx.AsyncClient]:
-    service = build_service(
+def service(project: TestDatabase) -> Service:
+    return build_service(
         ServiceSettings(
             service_name="things",
             database_url=SecretStr(project.url),
@@ -158,7 +158,18 @@ async def http(project: TestDatabase) -> AsyncIterator[httpx.AsyncClient]:
         ),
         router=router,
     )
+
+
+@pytest.fixture
+async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with client(service) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def managing(http: httpx.AsyncClient, service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """On the management port of the service that runs."""
+    async with management_client(service) as opened:
         yield opened
 
 
@@ -187,10 +198,10 @@ async def test_a_fault_of_the_system_is_answered_with_503_and_when_to_come_back(
 
 @pytest.mark.parametrize("verb", ["send-again", "give-up"])
 async def test_an_operator_is_answered_after_the_table_of_set_aside_rows_was_changed(
-    http: httpx.AsyncClient, owner: Database, verb: str
+    managing: httpx.AsyncClient, owner: Database, verb: str
 ) -> None:
     async def status() -> int:
-        return (await http.post(f"/admin/outbox/{verb}", json={"id": 1})).status_code
+        return (await managing.post(f"/admin/outbox/{verb}", json={"id": 1})).status_code
 
     before = [await status() for _ in range(4)]
     async with owner.reading() as connection:
@@ -219,8 +230,7 @@ async def test_an_operator_is_told_when_to_come_back_while_the_database_is_away(
         ),
         router=router,
     )
-    transport = httpx.ASGITransport(service.asgi, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://things") as operator:
+    async with management_client(service) as operator:
         answer = await operator.post(path, json={"id": 1})
     assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1")
     assert answer.json()["type"] == "urn:shopfloor:problem:database-unavailable"

@@ -24,7 +24,7 @@ async def no_new_rows(shop: Shop, service: str, table: str) -> AsyncIterator[Non
 
 async def letters_of(shop: Shop, service: str) -> list[dict[str, Any]]:
     """The open dead letters of a service."""
-    found: list[dict[str, Any]] = await shop.get(service, "/admin/dead-letters")
+    found: list[dict[str, Any]] = (await shop.manage(service, "GET", "/admin/dead-letters")).json()
     return found
 
 
@@ -32,7 +32,7 @@ async def discard_all(shop: Shop) -> None:
     """Give up every open dead letter, so that the next drill begins without one."""
     for service in SERVICES:
         for letter in await letters_of(shop, service):
-            await shop.ask(service, "POST", "/admin/dead-letters/discard", json={"id": letter["id"]})
+            await shop.manage(service, "POST", "/admin/dead-letters/discard", json={"id": letter["id"]})
 
 
 def product(sku: str) -> dict[str, object]:

@@ -207,10 +207,15 @@ class Shop:
     async def get(self, part: str, path: str) -> Any:
         return (await self.ask(part, "GET", path)).json()
 
+    async def manage(self, service: str, method: str, path: str, **request: Any) -> httpx.Response:
+        """Ask a service on its management port."""
+        async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
+            return await http.request(method, self.stack.management_url(service) + path, **request)
+
     async def readyz(self, service: str, query: str = "") -> tuple[int | None, dict[str, Any]]:
         """Status and body of `/readyz`; None while nothing answers."""
         try:
-            answer = await self.ask(service, "GET", f"/readyz{query}")
+            answer = await self.manage(service, "GET", f"/readyz{query}")
         except httpx.TransportError:
             return None, {}
         return answer.status_code, answer.json()
@@ -227,7 +232,7 @@ class Shop:
 
     async def metric(self, service: str, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels; 0 without one."""
-        text = (await self.ask(service, "GET", "/metrics")).text
+        text = (await self.manage(service, "GET", "/metrics")).text
         return sum(
             sample.value
             for family in text_string_to_metric_families(text)

@@ -198,7 +198,7 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
     runbook.says("The outage is over when each service has logged `outage.ended`")
     for service in SERVICES:
         await shop.logs(service, "outage.ended", after=began[service], seconds=60)
-    (ready,) = await runbook.run("curl -s 'localhost:18001/readyz?require=all'")
+    (ready,) = await runbook.run("curl -s 'localhost:18021/readyz?require=all'")
     assert ready.json["status"] == "ready"
     await shop.restart("analytics")
     await shop.is_ready()

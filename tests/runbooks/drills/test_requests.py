@@ -64,7 +64,7 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
     look, restart = runbook.blocks
     port = shop.stack.ports.service("orders")
     slow = asyncio.create_task(answer_to(port, b"POST /orders HTTP/1.1\r\nHost: shop\r\n"))
-    large = b"GET /livez HTTP/1.1\r\nHost: shop\r\nx-large: " + b"a" * 40_000 + b"\r\n\r\n"
+    large = b"GET /prices HTTP/1.1\r\nHost: shop\r\nx-large: " + b"a" * 40_000 + b"\r\n\r\n"
     runbook.says("| 431 | headers too large | 32 KiB |")
     assert_said(await answer_to(port, large), [" 431 ", "headers-too-large"])
     runbook.says("| 413 | body too large | `MAX_BODY_BYTES` |")
@@ -75,7 +75,7 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
     runbook.says("| plain 503 | too many connections to this process | `HTTP_MAX_CONNECTIONS` (2,000) |")
     await shop.restart("orders", HTTP_MAX_CONNECTIONS="3")
     idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-    refused = await shop.ask("orders", "GET", "/livez")
+    refused = await shop.ask("orders", "GET", "/prices")
     assert (refused.status_code, refused.text) == (503, "Service Unavailable")
     connections, limit = await runbook.run(look)
     runbook.says("The first command shows connections per client address.")
@@ -86,7 +86,7 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
         await writer.wait_closed()
 
     await runbook.run_one(restart)
-    (over,) = await runbook.run("curl -s -o /dev/null -w '%{http_code}\\n' localhost:18001/livez")
+    (over,) = await runbook.run("curl -s -o /dev/null -w '%{http_code}\\n' localhost:18001/prices")
     assert over.text == "200\n"
 
 

@@ -47,7 +47,7 @@ async def test_partitions_wait_and_a_message_is_skipped(runbook: Runbook, shop: 
 
         await soon(are_dead_letters, 60)
     for order in orders:
-        await shop.ask("inventory", "POST", "/admin/dead-letters/redrive", json={"key": order})
+        await shop.manage("inventory", "POST", "/admin/dead-letters/redrive", json={"key": order})
     for order in orders:
         await shop.ends(order, "CONFIRMED")
     await shop.restart("inventory")
@@ -101,7 +101,7 @@ async def rows_aside(shop: Shop, is_meant: Callable[[dict[str, Any]], bool]) -> 
     """Wait for a row of inventory that stands aside."""
 
     async def stands_aside() -> dict[str, Any]:
-        rows: list[dict[str, Any]] = await shop.get("inventory", "/admin/outbox/set-aside")
+        rows: list[dict[str, Any]] = (await shop.manage("inventory", "GET", "/admin/outbox/set-aside")).json()
         found = [row for row in rows if is_meant(row)]
         assert found
         return found[0]
@@ -174,7 +174,7 @@ async def an_event_of_an_order_is_given_up(runbook: Runbook, shop: Shop, give_up
     runbook.says("Its readers never get it, and the later events of its key are sent.")
 
     async def nothing_stands_aside() -> None:
-        assert await shop.get("inventory", "/admin/outbox/set-aside") == []
+        assert (await shop.manage("inventory", "GET", "/admin/outbox/set-aside")).json() == []
 
     await soon(nothing_stands_aside, 40)
     runbook.says("`shop check` reports a given-up event as not sent (invariant 6)")

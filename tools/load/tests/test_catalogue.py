@@ -32,7 +32,9 @@ class Shop:
         return app
 
     def target(self, state: Path) -> Target:
-        return Target("test", {"orders": self.url, "inventory": self.url}, "", "", {}, state, state, state)
+        return Target(
+            "test", {"orders": self.url, "inventory": self.url}, {}, "", "", {}, state, state, state
+        )
 
     async def _list(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -37,7 +37,7 @@ async def shop_of(handle: Callable[[web.Request], Any], tmp_path: Path) -> Async
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     urls = dict.fromkeys(SERVICES, url)
     try:
-        yield Target("test", urls, url, "", {}, tmp_path, tmp_path, tmp_path)
+        yield Target("test", urls, {}, url, "", {}, tmp_path, tmp_path, tmp_path)
     finally:
         await runner.cleanup()
 

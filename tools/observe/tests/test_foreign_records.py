@@ -241,7 +241,7 @@ async def test_a_batch_that_inflates_without_end_is_read_over(kafka: str, tmp_pa
         for codec in CODECS:
             await send_raw(kafka, topic.name, bomb_of(codec))
         await producer.send_and_wait(topic.name, b"2", b"last")
-    log = await read_log(Target("test", {}, "", kafka, {}, tmp_path, CONTRACTS, tmp_path), [topic])
+    log = await read_log(Target("test", {}, {}, "", kafka, {}, tmp_path, CONTRACTS, tmp_path), [topic])
     first, *bombs, last = log.entries
     assert (first.key, last.key) == ("first", "last")
     assert ["cannot be decompressed" in entry.fault for entry in bombs] == [True] * len(CODECS)
@@ -250,7 +250,7 @@ async def test_a_batch_that_inflates_without_end_is_read_over(kafka: str, tmp_pa
 async def test_what_the_client_library_cannot_read_is_read_over(kafka: str, tmp_path: Path) -> None:
     """A header name that is not UTF-8 stands between two records."""
     topic = await own_topic(kafka)
-    target = Target("test", {}, "", kafka, {}, tmp_path, CONTRACTS, tmp_path)
+    target = Target("test", {}, {}, "", kafka, {}, tmp_path, CONTRACTS, tmp_path)
     since = datetime.now(UTC)
     name = with_checksum(batch_of((b"k", b"v", [("zz", b"")])).replace(b"zz", b"\xff\xff"))
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:

@@ -26,7 +26,7 @@ ORDERS = [topic for topic in declared_topics(CONTRACTS) if topic.name == "orders
 
 
 def target_at(kafka: str, folder: Path) -> Target:
-    return Target("test", {}, "", kafka, {}, folder, CONTRACTS, folder)
+    return Target("test", {}, {}, "", kafka, {}, folder, CONTRACTS, folder)
 
 
 async def send(kafka: str, key: str, *values: bytes, topic: str = "orders.order.v1") -> None:

@@ -41,7 +41,7 @@ async def test_a_wait_for_rest_ends_although_a_server_is_silent(
     silent: str, kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quiet, "LOOK_SECONDS", 2.0)
-    target = Target("test", {}, "", kafka, {"orders": silent}, tmp_path, CONTRACTS, tmp_path)
+    target = Target("test", {}, {}, "", kafka, {"orders": silent}, tmp_path, CONTRACTS, tmp_path)
     async with asyncio.timeout(FAR_TOO_LONG):
         unrest = await wait_for_rest(target, declared_topics(CONTRACTS), 0.1)
     assert unrest == ["a database or Kafka does not answer (TimeoutError)"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +11,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-import uvicorn
 
+from chassis.server import management_server_of
 from inventory.main import create_service
 from inventory.settings import Settings
 from shop.commands import dead_letters, outbox
-from shop_stack.ports import SERVICES, free_base
+from shop_stack.ports import SERVICES, free_base, free_port
 from shop_stack.target import Target
 from testkit.databases import MakeDatabase, TestDatabase
 
@@ -37,12 +38,23 @@ def base() -> int:
 
 @pytest.fixture
 async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase, str]]:
-    """inventory's API in a thread, and its database."""
+    """inventory's management port in a thread, and its database."""
     made = await database("inventory")
-    port = free_base() + 2
-    settings = Settings(database_url=made.url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    server = uvicorn.Server(uvicorn.Config(create_service(settings).asgi, port=port, log_config=None))
-    thread = threading.Thread(target=server.run)
+    port = free_port()
+    settings = Settings(
+        database_url=made.url,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        role="api",
+        http_management_port=port,
+    )
+    service = create_service(settings)
+    server = management_server_of(service)
+
+    async def serve() -> None:
+        async with service.runtime.running():
+            await server.serve()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()
     yield made, f"http://127.0.0.1:{port}"
     server.should_exit = True
@@ -51,9 +63,9 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
 
 @pytest.fixture
 def target(inventory: tuple[TestDatabase, str]) -> Target:
-    """A shop of which inventory alone answers."""
-    urls = dict.fromkeys(SERVICES, "http://127.0.0.1:1") | {"inventory": inventory[1]}
-    return Target("test", urls, "", "", {}, Path(), Path(), Path())
+    """A shop of which inventory's management port alone answers."""
+    nowhere = dict.fromkeys(SERVICES, "http://127.0.0.1:1")
+    return Target("test", nowhere, nowhere | {"inventory": inventory[1]}, "", "", {}, Path(), Path(), Path())
 
 
 @pytest.fixture

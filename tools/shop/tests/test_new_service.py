@@ -19,7 +19,14 @@ from shop_stack.ports import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 LAST = SERVICES[-1]
-WORDS = {"name": "specimen", "NAME": "SPECIMEN", "last": LAST, "LAST": LAST.upper(), "port": "06"}
+WORDS = {
+    "name": "specimen",
+    "NAME": "SPECIMEN",
+    "last": LAST,
+    "LAST": LAST.upper(),
+    "port": "06",
+    "management": "26",
+}
 MODULES = {
     "main",
     "settings",
@@ -78,7 +85,10 @@ def test_each_place_is_found_and_names_the_new_service() -> None:
 def test_the_new_service_gets_the_next_port_and_database() -> None:
     texts = edited(ROOT, places(), WORDS)
     services = yaml.safe_load(texts[ROOT / "docker-compose.yml"])["services"]
-    assert services["specimen"]["ports"] == ["127.0.0.1:${SHOP_PORTS:-190}06:8000"]
+    assert services["specimen"]["ports"] == [
+        "127.0.0.1:${SHOP_PORTS:-190}06:8000",
+        "127.0.0.1:${SHOP_PORTS:-190}26:9000",
+    ]
     assert services["specimen"]["environment"]["DATABASE_URL"].endswith("@postgres:5432/specimen")
     topics = yaml.safe_load(texts[ROOT / "contracts/topics.yaml"])["topics"]
     assert topics[0]["readers"][-1] == "specimen"
@@ -93,7 +103,7 @@ def test_a_second_new_service_stands_behind_the_first(tmp_path: Path) -> None:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(text)
-    words = {"name": "sequel", "NAME": "SEQUEL", "last": "specimen", "LAST": "SPECIMEN", "port": "07"}
+    words = WORDS | {"name": "sequel", "NAME": "SEQUEL", "last": "specimen", "LAST": "SPECIMEN", "port": "07"}
     texts = edited(tmp_path, places(), words)
     services = list(yaml.safe_load(texts[tmp_path / "docker-compose.yml"])["services"])
     assert services.index("sequel") == services.index("specimen") + 1

@@ -36,7 +36,7 @@ class Orders:
 
     def target(self, state: Path) -> Target:
         return Target(
-            "test", dict.fromkeys(("orders", "inventory"), self.url), "", "", {}, state, state, state
+            "test", dict.fromkeys(("orders", "inventory"), self.url), {}, "", "", {}, state, state, state
         )
 
 

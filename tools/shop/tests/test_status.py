@@ -38,7 +38,7 @@ async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
 ) -> None:
     for offset, state in enumerate(("HELD", "WAITING", "PARKED", "DISCARDED")):
         await write_letter(offset, "o-1", state)
-    letters = await open_letters(target.service_urls)
+    letters = await open_letters(target.management_urls)
     kept = letters["inventory"]
     assert kept is not None
     assert [letter.state for letter in kept] == ["HELD", "WAITING", "PARKED"]
@@ -54,9 +54,9 @@ async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
 async def test_a_dead_letter_changes_the_exit_code_and_less_than_a_part_that_is_not_ready(
     target: Target, write_letter: Any
 ) -> None:
-    assert exit_code([READY], await open_letters(target.service_urls)) == 0
+    assert exit_code([READY], await open_letters(target.management_urls)) == 0
     await write_letter(1, "o-1", "HELD")
-    letters = await open_letters(target.service_urls)
+    letters = await open_letters(target.management_urls)
     assert exit_code([READY], letters) == 4
     assert exit_code([READY, replace(READY, ready=False)], letters) == 3
 
@@ -67,7 +67,7 @@ async def test_the_command_tells_people_of_the_dead_letters_under_the_table(
     await write_letter(1, "o-1", "HELD")
 
     async def look(_: Any) -> Any:
-        return [READY], await open_letters(target.service_urls)
+        return [READY], await open_letters(target.management_urls)
 
     monkeypatch.setattr(status, "look", look)
     result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env={"SHOP_TARGET": "embedded"})

@@ -11,7 +11,7 @@ from shop_stack import admin
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
-TARGET = Target("test", {"orders": "http://127.0.0.1:1"}, "", "", {}, Path(), Path(), Path())
+TARGET = Target("test", {}, {"orders": "http://127.0.0.1:1"}, "", "", {}, Path(), Path(), Path())
 # Of the API server of a cluster, while a pod is away.
 STATUS = {"kind": "Status", "status": "Failure", "message": "no endpoints available", "code": 503}
 

@@ -15,7 +15,9 @@ from shop_stack.process import Daemon
 from shop_stack.target import TargetMissing
 
 values = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
-names = st.sampled_from(["pid", "started", "boot", "base", "service_urls", "processor_url", "kafka", "spans"])
+names = st.sampled_from(
+    ["pid", "started", "boot", "base", "service_urls", "management_urls", "processor_url", "kafka", "spans"]
+)
 contents = st.binary(max_size=30) | (values | st.dictionaries(names, values)).map(
     lambda value: json.dumps(value).encode()
 )

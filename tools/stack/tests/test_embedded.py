@@ -38,7 +38,7 @@ async def test_a_stack_starts_is_found_again_loses_a_part_gets_it_back_and_stops
 
     # The target leads to what was started.
     assert found == target.embedded(stack.state)
-    assert await parts.http_status(stack.ports.service("inventory"), "/livez") == 200
+    assert await parts.http_status(stack.ports.management("inventory"), "/livez") == 200
     owner = await asyncpg.connect(found.database_urls["inventory"])
     assert await owner.fetchval("SELECT count(*) FROM products") == 0
     await owner.close()

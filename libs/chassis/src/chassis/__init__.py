@@ -10,7 +10,7 @@ The `main.py` of a service passes its routes, subscriptions and jobs to `build_s
 | `inbox`         | handles each event once, in the order of its key; dead letters                 |
 | `kafka`         | the consumer, the publisher, the check of topics                               |
 | `jobs`          | work at a fixed interval, or after a transaction that calls `tx.wake`          |
-| `web`           | problem details, idempotency keys, pages, load shedding, probes, the admin API |
+| `web`           | problem details, idempotency keys, pages, load shedding; probes, the admin API |
 | `observability` | traces, logs, metrics                                                          |
 | `tuning`        | changes for speed, and guards against faults of libraries                      |
 
@@ -20,7 +20,7 @@ These modules join the packages:
 |--------------|-------------------------------------------------------------------------------------|
 | `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
 | `runtime`    | starts the consumer, the relay and the jobs of a process, and stops them at its end |
-| `server`     | `serve`: answers HTTP until SIGTERM, then shuts the process down                    |
+| `server`     | `serve`: answers HTTP on two ports until SIGTERM, then shuts the process down       |
 | `supervisor` | starts a background task again after an error                                       |
 | `settings`   | the environment variables of every service                                          |
 | `errors`     | which errors mean that a dependency is unavailable                                  |
@@ -28,23 +28,25 @@ These modules join the packages:
 
 Shutdown. On SIGTERM a process ends in this order:
 
-1. HTTP: the server accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
+1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6.
+2. HTTP: the public port accepts no new connections. It serves the accept queue, waits 0.5 s for connections without a
    request, and then up to 4 s for requests in progress. Then these are cancelled. Consumer, relay and jobs run
    meanwhile.
-2. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group.
-3. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
+3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group.
+4. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
    longer than its 4 s is cancelled, too: its batch is rolled back, and Kafka delivers it again. It still tries to
    commit the offsets of earlier batches and to leave its group. The relay has 1 s to save its positions and release its
    leases. A queue of intents records the results that have arrived, and makes its other claimed intents due at once.
    A task that has not ended after 1 s is cancelled again. An intent that is not recorded by then is due when its lease
    ends.
-4. Clients are closed: those of outside systems, then the two publishers (one for pages of the relay, one for rows that
+5. Clients are closed: those of outside systems, then the two publishers (one for pages of the relay, one for rows that
    were set aside). A publisher does not send the records in its buffer (`tuning.stop_without_flush`). Records that it
    has sent already may be in Kafka. Then the connections to the database are closed.
-5. The last spans are sent, within 2 s.
+   The last spans are sent, within 2 s.
+6. Management: its port accepts no new connections, and has 1 s for requests in progress.
 
-Outbox rows that are not sent yet are sent by the relay of another process, or of the next start. `/readyz` does not
-change during the shutdown. On Kubernetes an API pod pauses before SIGTERM, so that proxies stop sending.
+Outbox rows that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes
+an API pod pauses before SIGTERM, so that proxies stop sending.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 

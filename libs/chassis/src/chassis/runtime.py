@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
-from fastapi import FastAPI
 
 from chassis.jobs import Jobs
 from chassis.kafka import Consumer
@@ -70,7 +69,7 @@ class Runtime:
     """The status of each task that `/readyz` shows, by the task's name."""
 
     @asynccontextmanager
-    async def running(self, app: FastAPI) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Run all tasks while the block runs, and stop them after it.
 
         The consumer has up to DRAIN_SECONDS to finish its batch, commit its offsets and leave its group. Then all tasks

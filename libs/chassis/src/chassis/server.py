@@ -1,8 +1,13 @@
-"""Serving: one service on its port until SIGTERM, and a graceful shutdown."""
+"""Serving: one service on its two ports until SIGTERM, and a graceful shutdown.
 
+The public port has the routes of the service. The management port has probes, metrics and the admin API. Both are
+served by one event loop, with limits of their own. A process with the role `worker` has the management port alone.
+"""
+
+import asyncio
 import resource
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Literal
 
 import uvicorn
@@ -11,22 +16,60 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from chassis.runtime import DRAIN_SECONDS
 from chassis.service import Service
 from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines
+from chassis.web.context import Phase
 
 OTHER_FILES = 512
 """File descriptors for everything except HTTP connections, such as databases and brokers."""
+MANAGEMENT_DRAIN_SECONDS = 1.0
+"""Time limit for requests in progress on the management port, after all other parts have ended."""
 
 
 def serve(create_service: Callable[[], Service]) -> None:
-    """Run a service until SIGTERM, then shut it down. `chassis/__init__.py` has the order and the time limits.
-
-    Requests in progress have up to DRAIN_SECONDS. Then the lifespan of the app ends: see `Runtime.running`.
-    """
+    """Run a service until SIGTERM, then shut it down. `chassis/__init__.py` has the order and the time limits."""
     service = create_service()
-    allow_connections(service.settings.http_max_connections)
+    settings = service.settings
+    allow_connections(settings.http_max_connections + settings.http_management_max_connections)
     if service.tuning.has("garbage_collector"):
         garbage_collector.collect_seldom()
-    with suppress(KeyboardInterrupt):
-        server_of(service).run()
+    management = management_server_of(service)
+    with (
+        suppress(KeyboardInterrupt),
+        asyncio.Runner(loop_factory=management.config.get_loop_factory()) as runner,
+    ):
+        runner.run(serve_until_signal(service, management))
+
+
+async def serve_until_signal(service: Service, management: uvicorn.Server) -> None:
+    """Each part ends in the reverse of the order in which it started."""
+    process = service.context.process
+    process.phase = Phase.STARTING
+    with management.capture_signals():
+        async with AsyncExitStack() as parts:
+            ended = await parts.enter_async_context(accepting(management))
+            await parts.enter_async_context(service.runtime.running())
+            if service.settings.role != "worker":
+                await parts.enter_async_context(accepting(server_of(service)))
+            process.phase = Phase.SERVING
+            await ended
+            process.phase = Phase.ENDING
+
+
+@asynccontextmanager
+async def accepting(server: uvicorn.Server) -> AsyncIterator[asyncio.Task[None]]:
+    """Accept connections while the block runs, then answer the requests in progress, within the server's time limit.
+
+    Gives a task that ends when the server has got a signal. Raises SystemExit if the port is in use.
+    """
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    loop = asyncio.create_task(server.main_loop())
+    try:
+        yield loop
+    finally:
+        server.should_exit = True
+        await loop
+        await server.shutdown()
 
 
 def allow_connections(number: int) -> None:
@@ -40,12 +83,13 @@ def allow_connections(number: int) -> None:
 
 
 def server_of(service: Service) -> uvicorn.Server:
-    """The HTTP server of a service, not started yet."""
+    """The HTTP server of a service's public port, not started yet."""
     config = uvicorn.Config(
         service.asgi,
         service.settings.http_host,
         service.settings.http_port,
         ws="none",
+        lifespan="off",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(DRAIN_SECONDS),
@@ -57,11 +101,32 @@ def server_of(service: Service) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def management_server_of(service: Service) -> uvicorn.Server:
+    """The HTTP server of a service's management port, not started yet. It refuses no request for load."""
+    config = uvicorn.Config(
+        service.management_asgi,
+        service.settings.http_management_host,
+        service.settings.http_management_port,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=int(MANAGEMENT_DRAIN_SECONDS),
+        limit_concurrency=service.settings.http_management_max_connections,
+        http=_guarded(None, service) or "auto",
+    )
+    return uvicorn.Server(config)
+
+
 def _parser_of(service: Service) -> type[HttpToolsProtocol] | Literal["auto"]:
-    """The parser of requests: uvicorn's own, with the changes of `chassis.tuning` that are in use."""
+    """The parser of public requests: uvicorn's own, with the changes of `chassis.tuning` that are in use."""
     parser = None
     if service.load_shedding is not None and service.tuning.has("fast_refusals"):
         parser = fast_refusals.protocol_for(service.load_shedding)
+    return _guarded(parser, service) or "auto"
+
+
+def _guarded(parser: type[HttpToolsProtocol] | None, service: Service) -> type[HttpToolsProtocol] | None:
     if service.tuning.has("request_deadlines"):
-        parser = request_deadlines.guarded(parser or HttpToolsProtocol)
-    return parser or "auto"
+        return request_deadlines.guarded(parser or HttpToolsProtocol)
+    return parser

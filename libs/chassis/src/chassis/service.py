@@ -1,8 +1,10 @@
 """One service in one process: HTTP, consumer, relay and jobs, built from the parts that its `main.py` names.
 
 service = build_service(settings, router=api.router, subscriptions=SUBSCRIPTIONS, …)
-service.app     the FastAPI app, whose lifespan runs consumer, relay and jobs
-service.asgi    the app as it is served: inside load shedding and the limit of bodies
+service.app         the public FastAPI app
+service.asgi        the app as it is served: inside load shedding and the limit of bodies
+service.management  the FastAPI app of the management port: probes, metrics, the admin API
+service.runtime     consumer, relay and jobs
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.telemetry import TelemetryConfig
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.types import ASGIApp
 
@@ -42,12 +43,13 @@ from chassis.tuning import (
     stop_without_flush,
     tolerant_records,
 )
-from chassis.web import LoadShedding, ProblemType, ServiceContext, admin, admin_outbox, probes
+from chassis.web import LoadShedding, ProblemType, ServiceContext, probes
 from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
 from chassis.web.foreign_traces import ForeignTraces, link_to_caller
 from chassis.web.load_shedding import LoadSheddingMiddleware
+from chassis.web.management import UNTRACED, build_management_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Service:
     load_shedding: LoadShedding | None
     app: FastAPI
     asgi: ASGIApp
+    """The public app as it is served. A process with the role `worker` does not serve it."""
+    management: FastAPI
+    management_asgi: ASGIApp
+    """The management app as it is served, on its own port: without load shedding."""
 
 
 def build_service(
@@ -101,9 +107,21 @@ def build_service(
         databases=(context.database, context.background_database),
         statuses=statuses,
     )
-    app = _build_app(settings, context, runtime, router, problems or {})
-    asgi = _behind_limits(app, settings, load_shedding)
-    return Service(settings, tuning, context, runtime, load_shedding, app, asgi)
+    app = _build_app(context, router, problems or {})
+    management = build_management_app(context)
+    _trace(app)
+    _trace(management, untraced_paths=probes.PATHS)
+    return Service(
+        settings,
+        tuning,
+        context,
+        runtime,
+        load_shedding,
+        app=app,
+        asgi=_behind_limits(app, settings, load_shedding),
+        management=management,
+        management_asgi=_behind_limits(management, settings, None),
+    )
 
 
 def _build_publisher(settings: ServiceSettings, tuning: Tuning, fence: Fence) -> KafkaPublisher:
@@ -223,30 +241,22 @@ def _retention(
 
 
 def _build_app(
-    settings: ServiceSettings,
-    context: ServiceContext,
-    runtime: Runtime,
-    router: APIRouter,
-    problems: Mapping[type[Exception], ProblemType],
+    context: ServiceContext, router: APIRouter, problems: Mapping[type[Exception], ProblemType]
 ) -> FastAPI:
-    # FastAPI can trace by itself. The instrumentor does it, and once around each request is enough.
-    untraced = TelemetryConfig(tracing=False, metrics=False, logs=False)
-    app = FastAPI(title=settings.service_name, lifespan=runtime.running, version="1", telemetry=untraced)
+    app = FastAPI(title=context.settings.service_name, version="1", telemetry=UNTRACED)
     set_context(app, context)
-    # The service's own routes come first: routes are tried in their order.
-    if settings.role != "worker":
-        app.include_router(router)
-    app.include_router(probes.router)
-    app.include_router(admin.router)
-    app.include_router(admin_outbox.router)
-    install_error_handlers(app, {**admin.PROBLEMS, **problems})
+    app.include_router(router)
+    install_error_handlers(app, problems)
+    return app
+
+
+def _trace(app: FastAPI, untraced_paths: Sequence[str] = ()) -> None:
     FastAPIInstrumentor.instrument_app(
         app,
-        excluded_urls=",".join(probes.PATHS),
+        excluded_urls=",".join(untraced_paths),
         exclude_spans=["receive", "send"],
         server_request_hook=link_to_caller,
     )
-    return app
 
 
 def _behind_limits(app: FastAPI, settings: ServiceSettings, load_shedding: LoadShedding | None) -> ASGIApp:

@@ -34,6 +34,8 @@ class ServiceSettings(BaseSettings):
     role: Literal["all", "api", "worker"] = Field("all", validation_alias="SHOP_ROLE")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
+    http_management_host: str = Field("127.0.0.1", description="address of probes, metrics and the admin API")
+    http_management_port: int = Field(9000, description="port of probes, metrics and the admin API")
     log_level: str = "info"
     database_pool_size: int = Field(
         8,
@@ -49,6 +51,7 @@ class ServiceSettings(BaseSettings):
     http_max_connections: int = Field(
         2_000, ge=1, description="with this number of open connections, requests are answered 503"
     )
+    http_management_max_connections: int = Field(100, ge=1, description="the same, of the management port")
     tuning_off: str = Field("", description="files of chassis.tuning that are off, by commas, or all")
     batch_size: int = Field(
         500, ge=1, description="maximum number of messages in one transaction of the consumer"

@@ -10,7 +10,7 @@ from testkit.hostile import (
     many_requests,
     send_hostile_request,
 )
-from testkit.http import client, listening
+from testkit.http import client, listening, management_client
 from testkit.sql import differences, statements
 from testkit.waiting import eventually
 
@@ -24,6 +24,7 @@ __all__ = [
     "eventually",
     "hostile_requests",
     "listening",
+    "management_client",
     "many_requests",
     "published",
     "received",

@@ -66,16 +66,8 @@ HEADER_VALUES: st.SearchStrategy[bytes] = st.lists(
 ).map(bytes) | st.sampled_from([b"\xff\\x", b"\xff\\N{", b"\xff\\ud800", b"\xc3\xa9", b"[", b"\xff" * 300])
 """Values of headers with all bytes that an HTTP server takes."""
 
-_SELECTION = {"id": 1, "topic": "orders.order.v1", "key": "a"}
-ADMIN_BODIES: Mapping[str, Any] = {
-    "POST /admin/dead-letters/redrive": _SELECTION,
-    "POST /admin/dead-letters/discard": _SELECTION,
-    "POST /admin/outbox/send-again": _SELECTION,
-    "POST /admin/outbox/give-up": _SELECTION,
-}
-"""Good bodies of the admin API, which every service has."""
-ADMIN_VALUES: Mapping[str, str] = {"letter_id": "1", "limit": "5", "key": "a", "state": "open"}
-"""Good values of the parameters of the admin API and of listings."""
+LISTING_VALUES: Mapping[str, str] = {"limit": "5", "key": "a", "state": "open"}
+"""Good values of the parameters of listings."""
 
 many_requests = settings(
     max_examples=400,
@@ -159,11 +151,10 @@ async def send_hostile_request(
 ) -> httpx.Response:
     """Send one hostile request, drawn from `data`, to an operation of the service's own document.
 
-    `bodies` and `values` are those of `hostile_requests`, without the ones of the admin API.
+    `bodies` and `values` are those of `hostile_requests`; values of listings need not be given.
     """
     document = (await service.get("/openapi.json")).json()
-    requests = hostile_requests(document, {**ADMIN_BODIES, **bodies}, {**ADMIN_VALUES, **values})
-    return await service.send(data.draw(requests))
+    return await service.send(data.draw(hostile_requests(document, bodies, {**LISTING_VALUES, **values})))
 
 
 def assert_no_fault_of_the_service(answer: httpx.Response) -> None:

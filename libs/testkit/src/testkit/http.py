@@ -7,17 +7,31 @@ from contextlib import asynccontextmanager
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
 from chassis.service import Service
 
 
 @asynccontextmanager
 async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client on a service, in this process, with its tasks running. Unexpected errors are answered 500."""
-    async with service.runtime.running(service.app):
-        transport = httpx.ASGITransport(service.asgi, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
-            yield http
+    """An HTTP client on a service's public port, in this process, with its tasks running.
+
+    Unexpected errors are answered 500.
+    """
+    async with service.runtime.running(), _client_of(service.asgi) as http:
+        yield http
+
+
+@asynccontextmanager
+async def management_client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client on a service's management port, in this process. It starts no tasks: `client` does."""
+    async with _client_of(service.management_asgi) as http:
+        yield http
+
+
+def _client_of(app: ASGIApp) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://service")
 
 
 async def listening(server: uvicorn.Server) -> int:

@@ -16,7 +16,8 @@ from analytics.main import create_service
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import ConsumedEvent, new_id
 from chassis.outbox import Database, Transaction
-from testkit import client, received
+from chassis.service import Service
+from testkit import client, management_client, received
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -163,10 +164,23 @@ async def ledger(url: str) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-async def http(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """The service's API, in a process that answers HTTP only."""
+def service(url: str, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The service, in a process that answers HTTP only."""
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("SHOP_ROLE", "api")
-    async with client(create_service()) as asking:
+    return create_service()
+
+
+@pytest.fixture
+async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's public port."""
+    async with client(service) as asking:
+        yield asking
+
+
+@pytest.fixture
+async def operator(http: httpx.AsyncClient, service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """The service's management port, while the service runs."""
+    async with management_client(service) as asking:
         yield asking

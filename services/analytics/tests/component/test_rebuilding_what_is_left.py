@@ -284,7 +284,7 @@ async def test_a_live_event_that_the_columns_cannot_hold_is_a_dead_letter_at_onc
 
 
 async def test_what_was_discarded_does_not_come_back(
-    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient
+    ledger: Any, story: Any, kafka: str, operator: httpx.AsyncClient
 ) -> None:
     """It failed while it was consumed, and an operator gave it up."""
     placed, *_, confirmed, _, _ = story.order("confirmed")
@@ -297,7 +297,7 @@ async def test_what_was_discarded_does_not_come_back(
     waiting = await rebuilt(ledger, kafka)
     states = {key: row["order_state"] for key, row in (await ledger.orders(waiting.generation)).items()}
     assert states[next(k for k in states if str(k) == placed[1])] == "PENDING"
-    assert (await http.post("/admin/dead-letters/discard", json={"key": placed[1]})).json()["ended"] == 1
+    assert (await operator.post("/admin/dead-letters/discard", json={"key": placed[1]})).json()["ended"] == 1
     discarded = await rebuilt(ledger, kafka)
     (row,) = (await rows_of(ledger, discarded.generation, {placed[1]}))[0].values()
     assert (row["order_state"], row["confirmed_at"]) == ("PENDING", None)
@@ -481,7 +481,7 @@ def on_another_topic(sent: RawMessage) -> RawMessage:
 @pytest.mark.parametrize("is_discarded", [False, True])
 @pytest.mark.parametrize("retell", [without_a_key, with_another_value, on_another_topic])
 async def test_a_dead_letter_leaves_out_no_record_but_its_own(
-    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient, retell: Retold, is_discarded: bool
+    ledger: Any, story: Any, kafka: str, operator: httpx.AsyncClient, retell: Retold, is_discarded: bool
 ) -> None:
     """A producer repeats a handled event in a form that is no event, under the same id."""
     inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
@@ -493,7 +493,7 @@ async def test_a_dead_letter_leaves_out_no_record_but_its_own(
     await inbox.process([wrong])
     assert len(await ledger.all("SELECT id FROM dead_letters")) == 1
     if is_discarded:
-        assert (await http.post("/admin/dead-letters/discard", json={"key": order_of(saga[0])})).json()[
+        assert (await operator.post("/admin/dead-letters/discard", json={"key": order_of(saga[0])})).json()[
             "ended"
         ] == 1
     await publish(kafka, [*saga, wrong])
@@ -502,7 +502,7 @@ async def test_a_dead_letter_leaves_out_no_record_but_its_own(
 
 
 async def test_an_event_that_was_redriven_is_in_a_rebuild_although_a_second_letter_of_it_was_discarded(
-    ledger: Any, story: Any, kafka: str, http: httpx.AsyncClient
+    ledger: Any, story: Any, kafka: str, operator: httpx.AsyncClient
 ) -> None:
     """A republication sent it again while its first letter held its key."""
     inbox = Inbox(ledger.database, "analytics", SUBSCRIPTIONS)
@@ -511,8 +511,8 @@ async def test_an_event_that_was_redriven_is_in_a_rebuild_although_a_second_lett
     await broken.process([placed])
     await inbox.process([placed._replace(position=(0, 1))])
     first, second = await ledger.all("SELECT id FROM dead_letters ORDER BY id")
-    assert (await http.post("/admin/dead-letters/redrive", json={"id": first["id"]})).status_code == 200
-    assert (await http.post("/admin/dead-letters/discard", json={"id": second["id"]})).status_code == 200
+    assert (await operator.post("/admin/dead-letters/redrive", json={"id": first["id"]})).status_code == 200
+    assert (await operator.post("/admin/dead-letters/discard", json={"id": second["id"]})).status_code == 200
     for sent in later:
         await inbox.process([sent])
     expected = await ledger.orders(1)

@@ -13,6 +13,8 @@ from shop_stack.process import Daemon
 
 PORTS_ABOVE = 94
 """The ports of replicas are higher than all ports of the stack."""
+MANAGEMENT_ABOVE = 50
+"""The distance between the two ports of a replica."""
 PATIENCE = 60.0
 SETTLING = 12.0
 """Seconds until a consumer group has divided its partitions again: more than the session timeout (10 s)."""
@@ -25,6 +27,8 @@ class Replica:
     stack: Stack
     service: str
     port: int
+    management_port: int
+    """The port of its probes, metrics and admin API."""
 
     @property
     def name(self) -> str:
@@ -38,13 +42,17 @@ class Replica:
 
     async def start(self) -> None:
         """Start it and return when it is ready and has joined its group. Raises UserError after PATIENCE seconds."""
-        environment = {**parts.service_environment(self.stack, self.service), "HTTP_PORT": str(self.port)}
+        environment = {
+            **parts.service_environment(self.stack, self.service),
+            "HTTP_PORT": str(self.port),
+            "HTTP_MANAGEMENT_PORT": str(self.management_port),
+        }
         # The stack's own process has this name in the group. A second member of that name would replace it.
         del environment["KAFKA_GROUP_INSTANCE_ID"]
         argv = [str(venvs.service(self.service).python), "-m", f"{self.service}.main"]
         self.daemon.start(argv, env=environment, cwd=self.stack.state)
         deadline = time.monotonic() + PATIENCE
-        while await parts.http_status(self.port, "/readyz?require=all") != 200:
+        while await parts.http_status(self.management_port, "/readyz?require=all") != 200:
             if time.monotonic() > deadline:
                 raise UserError(f"A replica on port {self.port} was not ready after {PATIENCE:.0f} s.")
             await asyncio.sleep(0.2)
@@ -62,4 +70,7 @@ def beside(stack: Stack, count: int) -> list[Replica]:
     """`count` more processes of each service. None of them is started."""
     first = stack.ports.base + PORTS_ABOVE
     names = [name for _ in range(count) for name in stack.services]
-    return [Replica(stack, name, first + place) for place, name in enumerate(names)]
+    return [
+        Replica(stack, name, first + place, first + place + MANAGEMENT_ABOVE)
+        for place, name in enumerate(names)
+    ]

@@ -248,7 +248,7 @@ async def test_an_unreadable_agent_is_sent_as_its_bytes() -> None:
         sent.append(request)
         return httpx.Response(200)
 
-    target = SimpleNamespace(service_urls=dict.fromkeys(SERVICES, "http://service"))
+    target = SimpleNamespace(management_urls=dict.fromkeys(SERVICES, "http://service"))
     tally = Tally()
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
         world = SimpleNamespace(http=http, testbed=SimpleNamespace(target=target))

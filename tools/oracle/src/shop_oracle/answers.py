@@ -48,7 +48,7 @@ async def read_reports(client: httpx.AsyncClient, target: Target) -> dict[str, A
 async def started_at(client: httpx.AsyncClient, target: Target) -> dict[str, datetime]:
     """Service → the start time of its process (UTC). A service whose metrics lack it is left out."""
     started = {}
-    for service, url in target.service_urls.items():
+    for service, url in target.management_urls.items():
         if found := STARTED.search((await get(client, f"{url}/metrics")).text):
             started[service] = datetime.fromtimestamp(float(found[1]), UTC) + START_IS_TOLD_WITHIN
     return started

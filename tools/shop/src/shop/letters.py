@@ -42,13 +42,13 @@ Letters = Mapping[str, Sequence[OpenLetter] | None]
 """Service → its open dead letters, oldest first; None if the service did not answer."""
 
 
-async def open_letters(service_urls: Mapping[str, str], key: str | None = None) -> Letters:
+async def open_letters(management_urls: Mapping[str, str], key: str | None = None) -> Letters:
     """The open dead letters of each service, at most MOST of each. `key` limits them to one order or product."""
     async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
         found = await asyncio.gather(
-            *(_letters_of(client, service, url, key) for service, url in service_urls.items())
+            *(_letters_of(client, service, url, key) for service, url in management_urls.items())
         )
-    return dict(zip(service_urls, found, strict=True))
+    return dict(zip(management_urls, found, strict=True))
 
 
 async def _letters_of(

@@ -200,7 +200,7 @@ class Story:
 
     async def _ask_for_letters(self) -> list[OpenLetter]:
         """Ask every service for the order's open dead letters, and print the new ones. Returns all of them."""
-        answers = await open_letters(self.target.service_urls, self.order_id)
+        answers = await open_letters(self.target.management_urls, self.order_id)
         found = [letter for letters in answers.values() for letter in letters or ()]
         for letter in found:
             if (letter.service, letter.id) not in self._told:

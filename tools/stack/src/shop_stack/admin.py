@@ -21,7 +21,7 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
     Raises UserError if there is no such service, if it does not answer, or if it refuses; then with its reason.
     """
     require_service(service)
-    url = f"{target.service_urls[service]}/admin{path}"
+    url = f"{target.management_urls[service]}/admin{path}"
     try:
         answer = httpx.request(method, url, timeout=TIMEOUT_SECONDS, trust_env=False, **request)
     except UnicodeEncodeError:

@@ -56,6 +56,8 @@ def ports(stack: Stack) -> None:
         require_free(name, wanted[name])
         if name == KAFKA:
             require_free("Kafka's controller", stack.ports.kafka_controller)
+        if name in stack.services:
+            require_free(f"the management port of {name}", stack.ports.management(name))
 
 
 def needed_programs() -> dict[str, Path]:

@@ -16,7 +16,7 @@ from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.target import Target, TargetMissing
 
-HTTP_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9092, 5432
+HTTP_PORT, MANAGEMENT_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9000, 9092, 5432
 """The ports inside of the containers. Docker publishes each at a port of this machine."""
 START = "Start one with `docker compose up --build --wait`."
 
@@ -48,6 +48,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         yield Target(
             name="compose",
             service_urls={name: f"http://{HOST}:{ports[name][HTTP_PORT]}" for name in SERVICES},
+            management_urls={name: f"http://{HOST}:{ports[name][MANAGEMENT_PORT]}" for name in SERVICES},
             processor_url=f"http://{HOST}:{ports['processor'][HTTP_PORT]}",
             kafka=f"{HOST}:{ports['kafka'][KAFKA_PORT]}",
             database_urls={

@@ -66,6 +66,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         yield Target(
             name="k8s",
             service_urls={name: f"{services}/{name}-api:http/proxy" for name in SERVICES},
+            management_urls={name: f"{services}/{name}-management:management/proxy" for name in SERVICES},
             processor_url=f"{services}/card-processor:http/proxy",
             kafka=f"{HOST}:{kafka.port}",
             database_urls={

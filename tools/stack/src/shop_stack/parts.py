@@ -67,6 +67,10 @@ class Stack:
         """The HTTP address of a part."""
         return f"http://{HOST}:{_http_port(self.ports, name)}"
 
+    def management_url(self, service: str) -> str:
+        """The HTTP address of a service's probes, metrics and admin API."""
+        return f"http://{HOST}:{self.ports.management(service)}"
+
 
 def _http_port(ports: Ports, name: str) -> int:
     return ports.all()[name]
@@ -133,6 +137,7 @@ async def start_processor(stack: Stack) -> None:
 async def start_service(stack: Stack, name: str) -> None:
     """Start one service whose database is migrated, and return when it is ready."""
     require_free(name, stack.ports.service(name))
+    require_free(f"the management port of {name}", stack.ports.management(name))
     argv = [str(venvs.service(name).python), "-m", f"{name}.main"]
     stack.daemon(name).start(argv, env=service_environment(stack, name), cwd=stack.state)
     await ready(stack, name)
@@ -177,6 +182,8 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),
+        "HTTP_MANAGEMENT_HOST": HOST,
+        "HTTP_MANAGEMENT_PORT": str(stack.ports.management(name)),
         "OTEL_SERVICE_NAME": name,
         "OTEL_EXPORTER_OTLP_ENDPOINT": stack.url(SPANS),
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -204,11 +211,16 @@ async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> No
 
 async def is_ready(stack: Stack, name: str) -> bool:
     """Whether the part can do its work now."""
-    ports = stack.ports.all()
-    path = {SPANS: "/livez", PROCESSOR: "/readyz"}.get(name, "/readyz?require=all")
-    if name in (POSTGRES, KAFKA):
-        return await answers(ports[name])
-    return await http_status(ports[name], path) == 200
+    port = stack.ports.all()[name]
+    match name:
+        case "postgres" | "kafka":
+            return await answers(port)
+        case "spans":
+            return await http_status(port, "/livez") == 200
+        case "processor":
+            return await http_status(port, "/readyz") == 200
+        case _:
+            return await http_status(stack.ports.management(name), "/readyz?require=all") == 200
 
 
 async def http_status(port: int, path: str) -> int | None:

@@ -21,12 +21,17 @@ DEFAULT_BASE = 18000
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of one stack. Each is `base` plus the number below."""
+    """The ports of one stack. Each is `base` plus the number below. A service has two: 01 and 21, 02 and 22, …"""
 
     base: int
 
     def service(self, name: str) -> int:
+        """The public port of a service."""
         return self.base + 1 + SERVICES.index(name)
+
+    def management(self, name: str) -> int:
+        """The port of a service's probes, metrics and admin API."""
+        return self.base + 21 + SERVICES.index(name)
 
     @property
     def processor(self) -> int:
@@ -49,7 +54,7 @@ class Ports:
         return self.base + 93
 
     def all(self) -> dict[str, int]:
-        """Name of a process → its port."""
+        """Name of a process → its port. `<service>-management` is the second port of a service."""
         return {
             "postgres": self.postgres,
             "kafka": self.kafka,
@@ -57,6 +62,7 @@ class Ports:
             "spans": self.spans,
             "processor": self.processor,
             **{name: self.service(name) for name in SERVICES},
+            **{f"{name}-management": self.management(name) for name in SERVICES},
         }
 
 

@@ -21,6 +21,7 @@ def write_facts(stack: Stack) -> None:
     facts = {
         "base": stack.ports.base,
         "service_urls": {name: stack.url(name) for name in stack.services},
+        "management_urls": {name: stack.management_url(name) for name in stack.services},
         "processor_url": stack.url(PROCESSOR),
         "kafka": stack.broker.bootstrap,
         "database_urls": {

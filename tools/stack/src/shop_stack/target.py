@@ -24,6 +24,8 @@ class Target:
     """The name of the target in reports, such as ``embedded``."""
     service_urls: Mapping[str, str]
     """HTTP address per service, without a slash at the end."""
+    management_urls: Mapping[str, str]
+    """HTTP address per service of its probes, metrics and admin API, without a slash at the end."""
     processor_url: str
     """HTTP address of the card processor."""
     kafka: str
@@ -49,6 +51,7 @@ def embedded(state: Path) -> Target:
         return Target(
             name="embedded",
             service_urls=dict(facts["service_urls"]),
+            management_urls=dict(facts["management_urls"]),
             processor_url=facts["processor_url"],
             kafka=facts["kafka"],
             database_urls=dict(facts["database_urls"]),

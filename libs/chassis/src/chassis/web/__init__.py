@@ -12,7 +12,8 @@
   for text in it.
 - `Db`: the database of an endpoint, as a FastAPI dependency.
 
-Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox.
+Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox. They
+are an app of their own (`management`), on a port of its own.
 
 Load shedding. A service opts in. It passes the exact paths (`/orders` does not include `/orders/{id}/cancel`), a limit,
 and a function that counts the waiting work in its database: for example its PENDING orders, of all replicas together.
@@ -26,7 +27,7 @@ Idempotency-Key is refused as well. Requests of other methods and paths are not 
 - While the database is unavailable, the last count stays. If it is at the limit, the answer is 429 and not 503.
 
 A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
-process answers 503.
+process answers 503. The management port has connections of its own, and refuses nothing for load.
 """
 
 from chassis.web.body import RequestBody

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, cast
 
 from fastapi import Depends, FastAPI, Request
@@ -10,6 +11,21 @@ from chassis.inbox import Inbox
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database
 from chassis.settings import ServiceSettings
+
+
+class Phase(StrEnum):
+    """The phase of a process, in the words of `/readyz`."""
+
+    STARTING = "is starting"
+    SERVING = "ok"
+    ENDING = "is shutting down"
+
+
+@dataclass(slots=True)
+class Process:
+    """This process. `chassis.server` sets its phase. A service that is not served by it, as in a test, is serving."""
+
+    phase: Phase = Phase.SERVING
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,7 @@ class ServiceContext:
     inbox: Inbox
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     """The tasks whose status `/readyz` shows."""
+    process: Process = field(default_factory=Process)
 
 
 def set_context(app: FastAPI, context: ServiceContext) -> None:

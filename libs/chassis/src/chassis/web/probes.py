@@ -1,4 +1,4 @@
-"""Probes: `/livez` (the event loop runs), `/readyz` (what this process can do now), `/metrics`.
+"""Probes: `/livez` (the event loop runs), `/readyz` (what this process can do now), `/metrics`. On the management port.
 
 Consumer lag is not a probe, because a restart does not help a consumer that lags.
 """
@@ -20,10 +20,11 @@ PATHS = ("livez", "readyz", "metrics")
 ANSWER_SECONDS = 2.0
 REQUESTS = "database"
 BACKGROUND = "database_background"
+PROCESS = "process"
 REQUIRED: Mapping[str, frozenset[str]] = {
-    "api": frozenset({REQUESTS}),
-    "all": frozenset({REQUESTS}),
-    "worker": frozenset({BACKGROUND, "consumer", "relay"}),
+    "api": frozenset({PROCESS, REQUESTS}),
+    "all": frozenset({PROCESS, REQUESTS}),
+    "worker": frozenset({PROCESS, BACKGROUND, "consumer", "relay"}),
 }
 """Role → the checks that must succeed (docs/decisions/0023)."""
 
@@ -40,13 +41,14 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, require: Literal["role", "all"] = "role") -> Response:
     """200 `ready` or `degraded`, or 503 `not ready`, with every check and the time of each task's last change.
 
+    From SIGTERM on it is 503: the check `process` is `is shutting down`, while requests in progress are answered.
     `degraded`: a check failed that this process's role does not require. With `?require=all` that is 503, too.
     """
     context = context_of(request)
     requests, background = await asyncio.gather(
         _database_check(context.database), _database_check(context.background_database)
     )
-    checks = {REQUESTS: requests, BACKGROUND: background}
+    checks: dict[str, str] = {PROCESS: context.process.phase, REQUESTS: requests, BACKGROUND: background}
     checks |= {name: status.text for name, status in context.tasks.items()}
     failed = {name for name, check in checks.items() if check != "ok"}
     required = checks.keys() if require == "all" else REQUIRED[context.settings.role]

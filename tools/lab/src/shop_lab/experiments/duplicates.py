@@ -11,11 +11,11 @@ LINE = re.compile(r'^chassis_events_consumed_total\{.*outcome="duplicate".*\} ([
 STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 
 Counts = Mapping[tuple[int, float], int]
-"""(port, start time of the process) → duplicates since that start."""
+"""(management port, start time of the process) → duplicates since that start."""
 
 
 async def read(ports: Sequence[int]) -> Counts:
-    """The counts of each process of a service."""
+    """The counts of each process that has one of these management ports."""
     counts = {}
     async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
         for port in ports:

@@ -49,7 +49,7 @@ async def beginning(testbed: Testbed) -> Beginning:
 
 
 def _ports(testbed: Testbed) -> list[int]:
-    return [testbed.stack.ports.service(name) for name in SERVICES]
+    return [testbed.stack.ports.management(name) for name in SERVICES]
 
 
 # --- Processes and logs ---------------------------------------------------------------------------

@@ -64,12 +64,15 @@ async def run(experiment: Experiment, rounds: int) -> Outcome:
     experiment.log("starting a second replica of every service")
     async with testbed.running_replicas(2) as more:
         replicas = {one.service: (testbed.stack.ports.service(one.service), one.port) for one in more}
+        management = {
+            one.service: (testbed.stack.ports.management(one.service), one.management_port) for one in more
+        }
         async with visited(testbed.target, replicas) as crowd:
             for turn in range(rounds):
                 for place, service in enumerate(replicas):
                     experiment.log(f"SIGTERM to {service}")
                     experiment.report_progress((turn + place / len(replicas)) / rounds)
-                    endings.append(await end(testbed.stack, service, replicas))
+                    endings.append(await end(testbed.stack, service, management))
         _, verdict = await experiment.judge()
     return verdict_on(endings, crowd, verdict)
 
@@ -107,18 +110,21 @@ def _wishes(seed: int) -> list[Plan]:
     return [plan for plan in plans if plan.cancel_after is None and {sku for sku, _ in plan.lines} <= on_sale]
 
 
-async def end(stack: Stack, service: str, replicas: ReplicaPorts) -> Ending:
-    """Send SIGTERM to a service's first process, and start a new one. Returns the results."""
-    before = {name: await duplicates.read(ports) for name, ports in replicas.items()}
+async def end(stack: Stack, service: str, management: ReplicaPorts) -> Ending:
+    """Send SIGTERM to a service's first process, and start a new one. Returns the results.
+
+    `management` has the management ports, from which the redelivered events are read.
+    """
+    before = {name: await duplicates.read(ports) for name, ports in management.items()}
     began = time.monotonic()
     await stack.daemon(service).stop(signal.SIGTERM, PATIENCE)
     seconds = time.monotonic() - began
     await asyncio.sleep(SETTLING)
     await embedded.start(stack, service)
     await asyncio.sleep(SETTLING)
-    after = {name: await duplicates.read(ports) for name, ports in replicas.items()}
+    after = {name: await duplicates.read(ports) for name, ports in management.items()}
     return Ending(
-        service, seconds, {name: duplicates.between(before[name], after[name]) for name in replicas}
+        service, seconds, {name: duplicates.between(before[name], after[name]) for name in management}
     )
 
 

@@ -88,7 +88,7 @@ async def _chassis(name: str, url: str, bootstrap: str) -> AsyncIterator[Databas
         router=APIRouter(),
         subscriptions=Subscriptions({Seen: note}),
     )
-    async with service.runtime.running(service.app):
+    async with service.runtime.running():
         while service.context.tasks["consumer"].text != "ok":  # noqa: ASYNC110  as a probe asks
             await asyncio.sleep(0.1)
         yield service.context.database

@@ -43,7 +43,9 @@ async def look(stack: Stack) -> tuple[list[Status], Letters]:
     """Every process, and the open dead letters of each service that runs."""
     found = await embedded.status(stack)
     running = {part.name for part in found if part.running}
-    return found, await open_letters({name: stack.url(name) for name in stack.services if name in running})
+    return found, await open_letters(
+        {name: stack.management_url(name) for name in stack.services if name in running}
+    )
 
 
 def exit_code(found: Sequence[Status], letters: Letters) -> int:

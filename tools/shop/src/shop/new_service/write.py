@@ -33,7 +33,10 @@ class Written:
 
     name: str
     port: str
-    """The two last digits of its port: 06 is 18006 in the embedded stack and 19006 in Docker Compose."""
+    """The two last digits of its public port: 06 is 18006 in the embedded stack and 19006 in Docker Compose.
+
+    Those of its management port are 20 more.
+    """
     new: Sequence[str]
     changed: Sequence[str]
 
@@ -50,7 +53,14 @@ def new_service(name: str) -> Written:
     names.require_good(name, root)
     port = f"{len(SERVICES) + 1:02}"
     last = SERVICES[-1]
-    words = {"name": name, "NAME": name.upper(), "last": last, "LAST": last.upper(), "port": port}
+    words = {
+        "name": name,
+        "NAME": name.upper(),
+        "last": last,
+        "LAST": last.upper(),
+        "port": port,
+        "management": str(20 + int(port)),
+    }
     edits = places.edited(root, places.places(), words)
     changing = [*(str(path.relative_to(root)) for path in edits), *GENERATED]
     _require_clean(root, changing)

@@ -35,6 +35,8 @@ class Request:
     body: bytes | None = None
     method: str = "POST"
     agent: str = "foreign"
+    is_of_operator: bool = False
+    """Whether it is sent to the management port."""
 
 
 def order(**more: Any) -> dict[str, Any]:
@@ -61,10 +63,14 @@ MANY_WRONG_LINES = Request(
 )
 LARGE_BODY = placing(customer_id="c" * TOO_LARGE)
 DEEP_JSON = Request("/orders", b"[" * DEPTH + b"]" * DEPTH)
-NUL_KEY_SOUGHT = Request("/admin/dead-letters?key=%00", method="GET")
-NUL_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\0"}).encode())
-UNREADABLE_AGENT = Request("/admin/dead-letters", method="GET", agent="\xff\\x")
-SURROGATE_KEY_REDRIVEN = Request("/admin/dead-letters/redrive", json.dumps({"key": "\ud800"}).encode())
+NUL_KEY_SOUGHT = Request("/admin/dead-letters?key=%00", method="GET", is_of_operator=True)
+NUL_KEY_REDRIVEN = Request(
+    "/admin/dead-letters/redrive", json.dumps({"key": "\0"}).encode(), is_of_operator=True
+)
+UNREADABLE_AGENT = Request("/admin/dead-letters", method="GET", agent="\xff\\x", is_of_operator=True)
+SURROGATE_KEY_REDRIVEN = Request(
+    "/admin/dead-letters/redrive", json.dumps({"key": "\ud800"}).encode(), is_of_operator=True
+)
 
 
 def sent_to(services: Collection[str], request: Request, right: Collection[int]) -> Give:
@@ -134,7 +140,9 @@ async def _place(world: World, key: str, scenario: str, **more: Any) -> Answer:
 
 async def _ask(world: World, service: str, request: Request, headers: dict[str, str]) -> Answer:
     """Send a request. Returns the answer, or the error that came instead of one."""
-    url = world.testbed.target.service_urls[service] + request.path
+    target = world.testbed.target
+    urls = target.management_urls if request.is_of_operator else target.service_urls
+    url = urls[service] + request.path
     sent = httpx.Headers({"User-Agent": request.agent} | JSON | headers, encoding="latin-1")
     try:
         return await world.http.request(request.method, url, content=request.body, headers=sent)

@@ -1,4 +1,4 @@
-"""Connections that send half a request and nothing more. Each service always has a given number of them."""
+"""Connections that send half a request and nothing more. Each port of a service always has a given number of them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ CONNECTIONS = 50
 TIMED_OUT = "408"
 HUNG_UP = "closed without an answer"
 LINE = b"POST /admin/dead-letters/redrive HTTP/1.1\r\nHost: shop\r\n"
-"""Each service has this path, so it waits for the rest of the request."""
+"""Both ports of a service read the whole request before they look at its path."""
 HALF_HEAD = LINE + b"Content-Le"
 HALF_BODY = LINE + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 
 
 @dataclass
 class SilentCrowd:
-    """Keeps up to `connections` connections to each service open. Connections that the service closes are replaced."""
+    """Keeps up to `connections` connections to each port of each service open.
+
+    Connections that the service closes are replaced.
+    """
 
     connections: int = CONNECTIONS
     _waiting: dict[int, set[asyncio.Task[None]]] = field(default_factory=dict)
 
     async def give(self, world: World, tally: Tally) -> None:
-        """Fill up the connections to each service. Half of them send half a head, the others half a body."""
+        """Fill up the connections to each port. Half of them send half a head, the others half a body."""
         for service in SERVICES:
             await self.fill(world.testbed.stack.ports.service(service), tally)
+            await self.fill(world.testbed.stack.ports.management(service), tally)
 
     async def fill(self, port: int, tally: Tally) -> None:
         """Fill up the connections to one port."""

@@ -1,0 +1,34 @@
+"""The management app: probes, metrics and the admin API. It is served on a port of its own (docs/decisions/0032).
+
+The public app has none of its routes. So a proxy, a firewall or a NetworkPolicy that opens the public port opens no
+route of an operator, also not one that a later release adds here.
+"""
+
+from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
+
+from chassis.web import admin, admin_outbox, probes
+from chassis.web.context import ServiceContext, set_context
+from chassis.web.error_handlers import install_error_handlers
+
+ROUTERS: tuple[APIRouter, ...] = (probes.router, admin.router, admin_outbox.router)
+UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False)
+"""FastAPI can trace by itself. `FastAPIInstrumentor` does it, and once around each request is enough."""
+
+
+def build_management_app(context: ServiceContext) -> FastAPI:
+    """The management app of a process. Its OpenAPI document is the same in every service."""
+    app = FastAPI(
+        title="management",
+        version="1",
+        telemetry=UNTRACED,
+        openapi_url="/admin/openapi.json",
+        docs_url="/admin/docs",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    set_context(app, context)
+    for router in ROUTERS:
+        app.include_router(router)
+    install_error_handlers(app, admin.PROBLEMS)
+    return app
