@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, remember, replay
+from chassis.web import PUBLIC, Db, GuardedRoute, IdempotencyKey, PageCursors, ProblemType, remember, replay
 from chassis.web.body_limit import BodyLimit
 from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
@@ -33,7 +33,7 @@ class Thing(BaseModel):
     number: int
 
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
 
 
 @router.post("/things")

@@ -19,7 +19,7 @@ from chassis.server import management_server_of, serve_until_signal
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.tuning import request_deadlines
-from chassis.web import LoadShedding
+from chassis.web import PUBLIC, GuardedRoute, LoadShedding
 from libs.chassis.tests.raw_http import NOWHERE, Client, none_waiting
 from testkit import eventually, listening
 from testkit.databases import TestDatabase
@@ -38,7 +38,7 @@ class Slow:
 
     @property
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
         router.get("/slow")(self.get)
         return router
 

@@ -26,6 +26,7 @@ from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.status import status
 from shop.commands.stop import stop
+from shop.commands.token import token
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
@@ -49,7 +50,7 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, watch, trace, demo, check, dead-letters and bench use "
+            help="The running shop that catalogue, order, token, watch, trace, demo, check, dead-letters and bench use "
             "(or SHOP_TARGET)."
         ),
     ] = None,
@@ -69,6 +70,7 @@ COMMANDS = (
     demo,
     catalogue,
     order,
+    token,
     watch,
     trace,
     check,

@@ -12,16 +12,24 @@ from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 from shop_stack.postgres import SUPERUSER, Roles
 
+ISSUER_CLIENTS = ("storefront", "clerk", "operator")
+"""The clients of the issuer, each with a secret."""
+
 
 @dataclass(frozen=True)
 class Passwords:
-    """Role name → password."""
+    """Role name → password; `client-` and the name of a client of the issuer → its secret."""
 
     by_role: dict[str, str]
 
     @property
     def superuser(self) -> str:
         return self.by_role[SUPERUSER]
+
+    @property
+    def client_secrets(self) -> dict[str, str]:
+        """The secrets of the issuer's clients: client → secret."""
+        return {name: self.by_role[f"client-{name}"] for name in ISSUER_CLIENTS}
 
     def roles(self, service: str) -> Roles:
         return Roles(service, self.by_role[service], self.by_role[f"{service}_owner"])
@@ -32,7 +40,11 @@ def load_or_make(file: Path) -> Passwords:
 
     Only the owner may read the file. Raises UserError if it cannot be read or parsed.
     """
-    wanted = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
+    wanted = [
+        SUPERUSER,
+        *(role for name in SERVICES for role in (name, f"{name}_owner")),
+        *(f"client-{name}" for name in ISSUER_CLIENTS),
+    ]
     known = _read(file) if file.exists() else {}
     complete = {role: known.get(role) or secrets.token_urlsafe(24) for role in wanted}
     if complete != known:

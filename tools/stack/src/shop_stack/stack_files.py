@@ -11,18 +11,20 @@ from pathlib import Path
 
 from shop_stack import paths, postgres_programs
 from shop_stack.errors import UserError
-from shop_stack.parts import PROCESSOR, Stack
+from shop_stack.parts import KEYS_FILE, PROCESSOR, Stack
 from shop_stack.passwords import write_private
 
 
 def write_facts(stack: Stack) -> None:
-    """Write the file that `shop_stack.target.embedded` reads. It is private, because it has the owners' passwords."""
+    """Write the file that `shop_stack.target.embedded` reads. It is private, because it has passwords."""
     owners = {name: stack.passwords.roles(name) for name in stack.services}
     facts = {
         "base": stack.ports.base,
         "service_urls": {name: stack.url(name) for name in stack.services},
         "management_urls": {name: stack.management_url(name) for name in stack.services},
         "processor_url": stack.url(PROCESSOR),
+        "issuer_url": stack.issuer.url,
+        "client_secrets": stack.issuer.secrets,
         "kafka": stack.broker.bootstrap,
         "database_urls": {
             name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
@@ -52,7 +54,8 @@ def wipe(stack: Stack) -> None:
     postgres_programs.forget(stack.state)
     for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
-    for file in (*stack.state.glob("ledger.sqlite3*"), stack.state / "passwords.json"):
+    secrets = (stack.state / "passwords.json", stack.state / KEYS_FILE)
+    for file in (*stack.state.glob("ledger.sqlite3*"), *secrets):
         file.unlink(missing_ok=True)
 
 

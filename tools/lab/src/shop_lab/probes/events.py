@@ -9,6 +9,8 @@ from chassis.settings import ServiceSettings
 
 TYPE = "bench.thing-happened.v1"
 PADDING = "x" * 120
+NO_ISSUER = "http://127.0.0.1:9"
+"""No probe sends HTTP requests, so no issuer is needed."""
 
 
 class Happened(PublishedEvent, type=TYPE, topic="", key="thing"):
@@ -41,5 +43,6 @@ def settings(name: str, database: str, bootstrap: str) -> ServiceSettings:
         service_name=name,
         database_url=SecretStr(database),
         kafka_bootstrap_servers=bootstrap,
+        oidc_issuer=NO_ISSUER,
         log_level="warning",
     )
