@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from shop_stack import embedded, parts
+from shop_stack.logins import Login
 from shop_stack.ports import SERVICES
 from testkit import eventually
 

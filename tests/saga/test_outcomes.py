@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from shop_load.plans import Scenario
+from shop_stack.logins import OPERATOR, Login
 from testkit import eventually
 
 ENDINGS = {
