@@ -21,6 +21,20 @@ stringData:
 YAML
 }
 
+cat <<YAML
+apiVersion: v1
+kind: Secret
+metadata:
+  name: issuer-clients
+  namespace: shopfloor
+  labels: {app.kubernetes.io/part-of: shopfloor}
+stringData:
+  ISSUER_STOREFRONT_SECRET: $(head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')
+  ISSUER_CLERK_SECRET: $(head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')
+  ISSUER_OPERATOR_SECRET: $(head -c 24 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')
+---
+YAML
+
 for project in "$(dirname "$0")"/../../services/*/pyproject.toml; do
     service=$(basename "$(dirname "$project")")
     secret "$service-database" "$service"

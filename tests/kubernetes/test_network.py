@@ -166,6 +166,8 @@ def saga(objects: Sequence[Object]) -> set[Edge]:
         edges.add((f"{service}-{role}", data, 5432))
     if "card-processor" in there:
         edges.add(("payments-worker", "card-processor", 8000))
+    if "issuer" in there:
+        edges |= {(process, "issuer", 8000) for process in processes}
     for collector in {"spans", "otel-collector"} & there.keys():
         edges |= {(process, collector, 4318) for process in processes}
     if "otel-collector" in there:
