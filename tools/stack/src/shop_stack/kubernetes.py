@@ -1,7 +1,8 @@
 """A shop on the Kubernetes cluster that KUBECONFIG names. It is reached with kubectl alone.
 
 Ports of the Services are forwarded. HTTP does not go through the API server, which would take the token out of each
-request. So the requests to a service go to one of its pods, until this pod ends. The module knows only the names of deploy/k8s/overlays/local.
+request. So the requests to a service go to one of its pods, until this pod ends. The module knows only the names of
+deploy/k8s/overlays/local.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A route that checks the caller's token and role before it reads the request's body."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request, Response, params
@@ -84,7 +84,7 @@ def require_role(caller: Caller, access: Access) -> None:
         raise TokenRefused(ROLE_MISSING, f"This needs the role {wanted}.", scope=" ".join(access.roles))
 
 
-def require_declared_access(routes: Iterable[BaseRoute]) -> None:
+def require_declared_access(routes: Sequence[BaseRoute]) -> None:
     """Raises UndeclaredAccess for a route of the API that is no GuardedRoute."""
     for context in iter_route_contexts(routes):
         route = context.original_route

@@ -7,7 +7,7 @@ most `CACHED_TOKENS` of them. They are forgotten when the issuer's keys change.
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -137,7 +137,7 @@ def _read(token: str) -> jws.CompactSignature:
     return signed
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
