@@ -22,7 +22,7 @@ from chassis.web import PUBLIC, Calling, GuardedRoute, Role, allow
 from chassis.web.token_problems import TokenRefused
 from chassis.web.tokens import CACHED_TOKENS, TokenVerifier
 from testkit import client, token, verifier_of
-from testkit.tokens import key_set, signing_key
+from testkit.tokens import ISSUER, key_set, signing_key
 
 NOWHERE = "postgresql://things:x@127.0.0.1:1/things"
 
@@ -199,7 +199,7 @@ async def test_clocks_may_differ_by_some_seconds() -> None:
 async def test_a_token_that_was_verified_is_refused_after_its_end() -> None:
     now = time.time()
     known = (await verifier_of("things")).keys
-    verifier = TokenVerifier(known, "http://issuer.test", "things", now=lambda: now)
+    verifier = TokenVerifier(known, ISSUER, "things", now=lambda: now)
     text = token("things", exp=int(now) + 10)
     await verifier.verify(text)
     now += 60

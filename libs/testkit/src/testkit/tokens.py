@@ -14,8 +14,8 @@ from chassis.service import Service
 from chassis.web.issuer_keys import ALGORITHM, CURVE, IssuerKeys
 from chassis.web.tokens import TokenVerifier
 
-ISSUER = "http://issuer.test"
-"""The issuer of all tokens of tests. The plugin sets it as OIDC_ISSUER."""
+ISSUER = "http://127.0.0.1:1"
+"""The issuer of all tokens of tests, which does not answer. The plugin sets it as OIDC_ISSUER."""
 EVERY_ROLE = ("customer", "clerk", "operator")
 CUSTOMER = "c-ada"
 """The subject of a token, unless a test names another."""

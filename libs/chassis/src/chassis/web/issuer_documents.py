@@ -12,6 +12,7 @@ from typing import Any
 from urllib import request
 from urllib.parse import urlsplit
 
+from chassis.web.daemon_thread import in_daemon_thread
 from chassis.web.issuer_keys import FetchKeys
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -36,11 +37,15 @@ def fetch_keys_of(issuer: str, cafile: Path | None = None) -> FetchKeys:
     """
     get = partial(_get, _opener(issuer, cafile))
 
-    async def fetch() -> Mapping[str, Any]:
-        discovery = await asyncio.to_thread(get, issuer.rstrip("/") + DISCOVERY)
+    def get_both() -> Mapping[str, Any]:
+        discovery = get(issuer.rstrip("/") + DISCOVERY)
         if discovery.get("issuer") != issuer:
             raise WrongDocument(f"the discovery document is not of {issuer}")
-        return await asyncio.to_thread(get, _keys_url(discovery.get("jwks_uri"), issuer))
+        return get(_keys_url(discovery.get("jwks_uri"), issuer))
+
+    async def fetch() -> Mapping[str, Any]:
+        async with asyncio.timeout(3 * FETCH_SECONDS):  # the lookup of a name has no deadline of its own
+            return await in_daemon_thread(get_both)
 
     return fetch
 
