@@ -21,7 +21,7 @@ from chassis.settings import ServiceSettings
 from chassis.tuning import request_deadlines
 from chassis.web import PUBLIC, GuardedRoute, LoadShedding
 from libs.chassis.tests.raw_http import NOWHERE, Client, none_waiting
-from testkit import eventually, listening
+from testkit import eventually, listening, login, trust_test_keys
 from testkit.databases import TestDatabase
 
 
