@@ -34,13 +34,23 @@ class TokenRequest:
     form: Mapping[str, str]
 
 
-_kept: dict[tuple[str, str], tuple[str, float]] = {}
-"""(issuer, who) → a token, and the time at which it is renewed."""
+_kept: dict[tuple[str, ...], tuple[str, float]] = {}
+"""(issuer's address, secret, who) → a token, and the time at which it is renewed. A new shop on the same ports has new
+secrets."""
+
+
+def client_of(who: str) -> str:
+    """The client that asks for the tokens of `who`."""
+    return who if who in (CLERK, OPERATOR) else STOREFRONT
+
+
+def _place(issuer: Issuer, who: str) -> tuple[str, ...]:
+    return issuer.url, issuer.secrets.get(client_of(who), ""), who
 
 
 def request_of(issuer: Issuer, who: str) -> TokenRequest:
     """The request for a token. `who` is `clerk`, `operator`, or else the id of a customer."""
-    client = who if who in (CLERK, OPERATOR) else STOREFRONT
+    client = client_of(who)
     form = {"grant_type": "client_credentials", "audience": " ".join(SERVICES)}
     if client == STOREFRONT:
         form["subject"] = who
@@ -49,14 +59,14 @@ def request_of(issuer: Issuer, who: str) -> TokenRequest:
 
 def kept(issuer: Issuer, who: str) -> str | None:
     """A token that was got before and lasts, or None."""
-    text, until = _kept.get((issuer.url, who), ("", 0.0))
+    text, until = _kept.get(_place(issuer, who), ("", 0.0))
     return text if time.time() < until else None
 
 
 def keep(issuer: Issuer, who: str, answer: Mapping[str, Any]) -> str:
     """Keep the token in an answer of the issuer. Returns the token. Raises KeyError or ValueError if it has none."""
     text = str(answer["access_token"])
-    _kept[issuer.url, who] = (text, time.time() + float(answer["expires_in"]) - RENEWED_BEFORE_SECONDS)
+    _kept[_place(issuer, who)] = (text, time.time() + float(answer["expires_in"]) - RENEWED_BEFORE_SECONDS)
     return text
 
 
