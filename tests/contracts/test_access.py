@@ -9,8 +9,10 @@ import yaml
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from chassis.web import PUBLIC, GuardedRoute, RetryRoute, Role, allow
+from chassis.web import GuardedRoute
+from chassis.web.access import PUBLIC, Role, allow
 from chassis.web.guarded_route import UndeclaredAccess, require_declared_access
+from chassis.web.retry_route import RetryRoute
 from shop_stack import paths
 
 SERVICES = sorted(path.parent.name for path in (paths.repository() / "services").glob("*/pyproject.toml"))

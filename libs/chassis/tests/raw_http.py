@@ -14,7 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from chassis.server import server_of
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from chassis.web import PUBLIC, GuardedRoute, LoadShedding
+from chassis.web import GuardedRoute, LoadShedding
+from chassis.web.access import PUBLIC
 from testkit import listening
 
 NOWHERE = "postgresql://things:x@127.0.0.1:1/things"

@@ -8,8 +8,10 @@ from pydantic import SecretStr, ValidationError
 
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import PUBLIC, GuardedRoute, RetryRoute, Role, allow
+from chassis.web import GuardedRoute
+from chassis.web.access import PUBLIC, Role, allow
 from chassis.web.guarded_route import UndeclaredAccess
+from chassis.web.retry_route import RetryRoute
 from testkit import client, management_client
 
 

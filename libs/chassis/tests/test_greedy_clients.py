@@ -10,7 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.tuning import request_deadlines
 from chassis.tuning.request_deadlines import MAX_HEADER_BYTES, MAX_PIPELINED
-from chassis.web import PUBLIC, GuardedRoute
+from chassis.web import GuardedRoute
+from chassis.web.access import PUBLIC
 from libs.chassis.tests.raw_http import ORDER, Served, served, take
 from testkit import eventually
 

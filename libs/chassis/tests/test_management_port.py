@@ -19,7 +19,8 @@ from chassis.server import management_server_of, serve_until_signal
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.tuning import request_deadlines
-from chassis.web import PUBLIC, GuardedRoute, LoadShedding
+from chassis.web import GuardedRoute, LoadShedding
+from chassis.web.access import PUBLIC
 from libs.chassis.tests.raw_http import NOWHERE, Client, none_waiting
 from testkit import eventually, listening, login, trust_test_keys
 from testkit.databases import TestDatabase

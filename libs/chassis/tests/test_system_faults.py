@@ -22,7 +22,8 @@ from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import PUBLIC, Db, GuardedRoute
+from chassis.web import Db, GuardedRoute
+from chassis.web.access import PUBLIC
 from testkit import client, management_client
 from testkit.databases import TestDatabase
 

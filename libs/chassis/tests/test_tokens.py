@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import PUBLIC, Calling, GuardedRoute, Role, allow
+from chassis.web import GuardedRoute
+from chassis.web.access import PUBLIC, Calling, Role, allow
 from chassis.web.token_problems import TokenRefused
 from chassis.web.tokens import CACHED_TOKENS, TokenVerifier
 from testkit import client, token, verifier_of

@@ -48,12 +48,11 @@ from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
 from chassis.web.foreign_traces import ForeignTraces, link_to_caller
-from chassis.web.guarded_route import require_declared_access
-from chassis.web.issuer_documents import fetch_keys_of
 from chassis.web.issuer_keys import ISSUER, IssuerKeys
 from chassis.web.load_shedding import LoadSheddingMiddleware
 from chassis.web.management import UNTRACED, build_management_app
-from chassis.web.security_scheme import describe_security
+from chassis.web.security_scheme import install_security
+from chassis.web.token_settings import token_verifier_of
 from chassis.web.tokens import TokenVerifier
 
 
@@ -98,11 +97,8 @@ def build_service(
     relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
-    tokens = _build_tokens(settings)
-    statuses = {
-        **_shown_tasks(settings.role, relay, assignment if has_consumer else None),
-        ISSUER: tokens.keys.status,
-    }
+    tokens = token_verifier_of(settings)
+    statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None, tokens.keys)
     context = _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses)
     consumer = None
     tasks = _tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
@@ -190,19 +186,11 @@ def _build_context(
     return ServiceContext(settings, requests_database, background_database, inbox, tokens, statuses)
 
 
-def _build_tokens(settings: ServiceSettings) -> TokenVerifier:
-    """The verifier of tokens for this service. Its audience is the name of the service."""
-    keys = IssuerKeys(
-        fetch_keys_of(settings.oidc_issuer, settings.oidc_cafile),
-        settings.oidc_refresh_seconds,
-        settings.oidc_keys_valid_seconds,
-    )
-    return TokenVerifier(keys, settings.oidc_issuer, settings.service_name)
-
-
-def _shown_tasks(role: str, relay: Relay, assignment: Assignment | None) -> Mapping[str, TaskStatus]:
+def _shown_tasks(
+    role: str, relay: Relay, assignment: Assignment | None, keys: IssuerKeys
+) -> Mapping[str, TaskStatus]:
     """The status of each task that `/readyz` shows, by its name."""
-    statuses: dict[str, TaskStatus] = {}
+    statuses = {ISSUER: keys.status}
     if role != "api":
         statuses["relay"] = relay.status
     if assignment is not None:
@@ -266,8 +254,7 @@ def _build_app(
     app = FastAPI(title=context.settings.service_name, version="1", telemetry=UNTRACED)
     set_context(app, context)
     app.include_router(router)
-    require_declared_access(app.routes)
-    describe_security(app)
+    install_security(app)
     install_error_handlers(app, problems)
     return app
 

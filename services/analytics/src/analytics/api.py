@@ -16,17 +16,8 @@ from analytics.domain import (
     RebuildAlreadyRunning,
     UnknownRebuild,
 )
-from chassis.web import (
-    Db,
-    GuardedRoute,
-    IdempotencyKey,
-    ProblemType,
-    Role,
-    allow,
-    problem_answers,
-    remember,
-    replay,
-)
+from chassis.web import Db, GuardedRoute, IdempotencyKey, ProblemType, problem_answers, remember, replay
+from chassis.web.access import Role, allow
 
 router = APIRouter(route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)])
 GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]

@@ -20,12 +20,11 @@ from chassis.web import (
     PositionText,
     ProblemType,
     RequestBody,
-    Role,
-    allow,
     problem_answers,
     remember,
     replay,
 )
+from chassis.web.access import Role, allow
 from inventory import domain, handlers
 from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
 

@@ -8,16 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chassis.web import (
-    Db,
-    GuardedRoute,
-    PageCursor,
-    PageCursors,
-    ProblemType,
-    Role,
-    allow,
-    problem_answers,
-)
+from chassis.web import Db, GuardedRoute, PageCursor, PageCursors, ProblemType, problem_answers
+from chassis.web.access import Role, allow
 from notifications import handlers
 from notifications.domain import Kind, NotFailed, State, UnknownNotification
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
 from chassis.events import Currency, Money
 from chassis.postgres import Row
 from chassis.web import (
-    Calling,
     Db,
     GuardedRoute,
     IdempotencyKey,
@@ -24,13 +23,12 @@ from chassis.web import (
     Problem,
     ProblemType,
     RequestBody,
-    Role,
-    allow,
     context_of,
     problem_answers,
     remember,
     replay,
 )
+from chassis.web.access import Calling, Role, allow
 from orders import db, domain, handlers
 from orders.domain import OrderState
 from orders.settings import Settings

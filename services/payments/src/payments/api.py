@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from chassis.events import Money
-from chassis.web import Db, GuardedRoute, ProblemType, Role, allow, problem_answers
+from chassis.web import Db, GuardedRoute, ProblemType, problem_answers
+from chassis.web.access import Role, allow
 from payments import handlers
 from payments.domain import Reason, RefundState, State, UnknownPayment
 

@@ -219,6 +219,7 @@ def _request(dice: random.Random, key: str, deadline: int, tokens: Mapping[str, 
 
 
 def _tokens(file: str) -> dict[str, str]:
+    """The tokens in a file. They are no arguments, because other users can see the arguments of a process."""
     found: dict[str, str] = json.loads(Path(file).read_text())
     return found
 
@@ -249,12 +250,7 @@ def main() -> None:
     parser.add_argument(
         "--deadline", type=int, default=DEADLINE_SECONDS, help="deadline of each order, seconds"
     )
-    parser.add_argument(
-        "--tokens",
-        type=_tokens,
-        required=True,
-        help="a JSON file with the token of each customer; a file, because arguments are visible to other users",
-    )
+    parser.add_argument("--tokens", type=_tokens, required=True, help="a JSON file: customer → token")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file for the result")
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}

@@ -6,12 +6,11 @@
   returns the answer that `remember` stored for it. Another request with the key waits until this transaction ends.
 - `PageCursors`: encodes the position of the next page of a listing as a cursor, and decodes it.
 - `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. See below.
-- `RetryRoute`: the base of `GuardedRoute`. It handles a request once more if a migration made a prepared
-  statement invalid.
 - `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain` the rule
   for text in it.
-- `GuardedRoute`, `allow`, `PUBLIC`, `Calling`: each route declares the roles that may call it. The class of every route
-  of the APIs checks the caller's token. `Calling` is the caller, as a FastAPI dependency.
+- `GuardedRoute`: the class of every route of the APIs. It checks the caller's token and role. A route declares its
+  roles with the names of `chassis.web.access`: `allow`, `Role`, `PUBLIC`, `Calling` (the caller, as a dependency).
+  `GuardedRoute` also handles a request once more if a migration made a prepared statement invalid.
 - `Db`: the database of an endpoint, as a FastAPI dependency.
 
 Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox. They
@@ -32,7 +31,6 @@ A separate protection holds for every service and request: while HTTP_MAX_CONNEC
 process answers 503. The management port has connections of its own, and refuses nothing for load.
 """
 
-from chassis.web.access import PUBLIC, Caller, Calling, Role, allow
 from chassis.web.body import RequestBody
 from chassis.web.context import Db, ServiceContext, context_of
 from chassis.web.guarded_route import GuardedRoute
@@ -40,13 +38,9 @@ from chassis.web.idempotency import IdempotencyKey, remember, replay
 from chassis.web.load_shedding import LoadShedding
 from chassis.web.pages import PageCursor, PageCursors, PositionText
 from chassis.web.problems import Problem, ProblemType, problem_answers
-from chassis.web.retry_route import RetryRoute
 from chassis.web.text import Plain, PlainSecret, Storable
 
 __all__ = [
-    "PUBLIC",
-    "Caller",
-    "Calling",
     "Db",
     "GuardedRoute",
     "IdempotencyKey",
@@ -59,11 +53,8 @@ __all__ = [
     "Problem",
     "ProblemType",
     "RequestBody",
-    "RetryRoute",
-    "Role",
     "ServiceContext",
     "Storable",
-    "allow",
     "context_of",
     "problem_answers",
     "remember",

@@ -1,11 +1,14 @@
-"""The security scheme in an app's OpenAPI document. With it the page `/docs` can send a token."""
+"""The security of an app: each route has declared its access, and the OpenAPI document has the security scheme.
+
+With the scheme the page `/docs` can send a token.
+"""
 
 from functools import wraps
 from typing import Any
 
 from fastapi import FastAPI
 
-from chassis.web.guarded_route import SCHEME
+from chassis.web.guarded_route import SCHEME, require_declared_access
 
 DESCRIPTION = (
     "A token of the issuer whose audience is this service (`shop token WHO` prints one)."
@@ -13,8 +16,9 @@ DESCRIPTION = (
 )
 
 
-def describe_security(app: FastAPI) -> None:
-    """Add the scheme to the app's OpenAPI document."""
+def install_security(app: FastAPI) -> None:
+    """Add the scheme to the OpenAPI document of an app that has all its routes. Raises UndeclaredAccess."""
+    require_declared_access(app.routes)
     generate = app.openapi
 
     @wraps(generate)
