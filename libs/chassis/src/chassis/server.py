@@ -40,7 +40,11 @@ def serve(create_service: Callable[[], Service]) -> None:
 
 
 async def serve_until_signal(service: Service, management: uvicorn.Server) -> None:
-    """Each part ends in the reverse of the order in which it started."""
+    """Run a service until `management`, the server of its management port, has got a signal. Then shut it down.
+
+    Each part ends in the reverse of the order in which it started. So the management port is open during all of it.
+    Raises SystemExit if a port is in use.
+    """
     process = service.context.process
     process.phase = Phase.STARTING
     with management.capture_signals():

@@ -68,5 +68,6 @@ def addresses(target: Target) -> Table:
     table.add_row("processor", f"{target.processor_url}/docs")
     table.add_row("issuer", f"{target.issuer.url} (`shop token` prints a token)")
     table.add_row("kafka", target.kafka)
+    table.add_row("management", f"see management_urls in {target.state / 'stack.json'}")
     table.add_row("databases", f"see database_urls in {target.state / 'stack.json'}")
     return table
