@@ -1,6 +1,6 @@
 """Bearer tokens: JWTs that the issuer signed for this service.
 
-Verifying a signature costs about 0.2 ms of CPU. So the callers of verified tokens are kept until the tokens expire, at
+Verifying a signature costs 0.1 to 0.2 ms of CPU. So the callers of verified tokens are kept until the tokens expire, at
 most `CACHED_TOKENS` of them. They are forgotten when the issuer's keys change.
 """
 
