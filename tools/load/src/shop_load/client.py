@@ -100,8 +100,8 @@ class ShopClient:
         token = logins.kept(self._issuer, who)
         if token is None:
             asked = logins.request_of(self._issuer, who)
-            login = aiohttp.BasicAuth(asked.client, asked.secret)
-            answer = await self._ask("POST", asked.url, data=asked.form, auth=login)
+            login = {"Authorization": aiohttp.encode_basic_auth(asked.client, asked.secret)}
+            answer = await self._ask("POST", asked.url, data=asked.form, headers=login)
             if answer.status >= 500:
                 raise aiohttp.ClientError(f"the issuer answers {answer.status}")
             if answer.status != 200:
