@@ -29,6 +29,7 @@ async def client(
 @asynccontextmanager
 async def management_client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an operator on a service's management port, in this process. Only `client` starts tasks."""
+    await trust_test_keys(service)
     async with _client_of(service, service.management_asgi, "operator", ["operator"]) as http:
         yield http
 
