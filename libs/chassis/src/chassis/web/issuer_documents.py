@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib import request
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from chassis.web.daemon_thread import in_daemon_thread
@@ -81,6 +82,9 @@ def _get(opener: request.OpenerDirector, url: str) -> Mapping[str, Any]:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{url} was not there after {FETCH_SECONDS:g} s")
         document = json.loads(b"".join(parts))
+    except HTTPError as error:
+        error.close()  # it is the answer, with its connection
+        raise
     except (http.client.HTTPException, RecursionError) as error:
         raise WrongDocument(f"{url} is no JSON: {type(error).__name__}") from error
     if not isinstance(document, dict):
