@@ -1,4 +1,4 @@
-"""Who may call a route: the roles, and the declaration that each route makes.
+"""Roles of callers, and the declaration of roles that each route makes.
 
     @router.post("/orders", dependencies=[allow(Role.CUSTOMER)])
 

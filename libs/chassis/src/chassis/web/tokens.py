@@ -32,7 +32,7 @@ from chassis.web.token_problems import (
 MAX_TOKEN_LENGTH = 8_192
 MAX_SUBJECT_LENGTH = 64
 LEEWAY_SECONDS = 30
-"""How far the issuer's clock and this one may differ."""
+"""The largest difference between the issuer's clock and this one."""
 CACHED_TOKENS = 4_096
 CURE = "Get a new token from the issuer."
 
