@@ -16,9 +16,10 @@ from analytics.domain import (
     RebuildAlreadyRunning,
     UnknownRebuild,
 )
-from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, problem_answers, remember, replay
+from chassis.web import Db, GuardedRoute, IdempotencyKey, ProblemType, problem_answers, remember, replay
+from chassis.web.access import Role, allow
 
-router = APIRouter(route_class=RetryRoute)
+router = APIRouter(route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)])
 GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 PROBLEMS: dict[type[Exception], ProblemType] = {
     RebuildAlreadyRunning: ProblemType(409, "rebuild-already-running", "A rebuild is running"),

@@ -1,7 +1,8 @@
 """A shop on the Kubernetes cluster that KUBECONFIG names. It is reached with kubectl alone.
 
-HTTP goes through the API server to the Services, so each request goes to any ready pod. Kafka and PostgreSQL are
-reached by port forwarding. The module knows only the names of deploy/k8s/overlays/local.
+Ports of the Services are forwarded. HTTP does not go through the API server, which would take the token out of each
+request. So the requests to a service go to one of its pods, until this pod ends. The module knows only the names of
+deploy/k8s/overlays/local.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from urllib.parse import quote
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
+from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.rights import ORACLE
-from shop_stack.target import Target, TargetMissing
+from shop_stack.target import Issuer, Target, TargetMissing
 
 KAFKA_PORT = 19192
 """The port that the broker advertises to clients outside of the cluster."""
@@ -57,6 +59,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     """
     secrets = _secrets()
     owners = _owners(secrets)
+    clients = _client_secrets(secrets)
     # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
     kafka = _oracle_login(secrets, state)
@@ -71,10 +74,16 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         spans = state / "spans"
         tunnels.enter_context(mirrored_spans(spans, partial(_copy_spans, spans)))
         services = f"http://{HOST}:{proxy.port}/api/v1/namespaces/{namespace()}/services"
+
+        def forwarded(service: str, port: int) -> str:
+            """The address of a service at this machine. The API server would take the token out of a request."""
+            arguments = ["port-forward", f"--address={HOST}", f"service/{service}", f":{port}"]
+            return f"http://{HOST}:{tunnels.enter_context(_Tunnel(arguments)).port}"
+
         yield Target(
             name="k8s",
-            service_urls={name: f"{services}/{name}-api:http/proxy" for name in SERVICES},
-            management_urls={name: f"{services}/{name}-management:management/proxy" for name in SERVICES},
+            service_urls={name: forwarded(f"{name}-api", 8000) for name in SERVICES},
+            management_urls={name: forwarded(f"{name}-management", 9000) for name in SERVICES},
             processor_url=f"{services}/card-processor:http/proxy",
             kafka=kafka,
             database_urls={
@@ -84,6 +93,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             spans=spans,
             contracts=contracts,
             state=state,
+            issuer=Issuer(forwarded("issuer", 8000), clients),
         )
 
 
@@ -120,6 +130,12 @@ def _oracle_login(secrets: Secrets, state: Path) -> KafkaAccess:
     cafile = state / "kafka-ca.crt"
     cafile.write_text(_secret(secrets, CA_SECRET)["ca.crt"])
     return KafkaAccess(f"{HOST}:{KAFKA_PORT}", ORACLE, password, cafile=cafile)
+
+
+def _client_secrets(secrets: Secrets) -> dict[str, str]:
+    """Client of the issuer → its secret."""
+    found = _secret(secrets, "issuer-clients")
+    return {name: found[f"ISSUER_{name.upper()}_SECRET"] for name in ISSUER_CLIENTS}
 
 
 def _secret(secrets: Secrets, name: str) -> Mapping[str, str]:
