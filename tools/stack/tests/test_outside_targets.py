@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shop_stack import compose, door, kubernetes
+from shop_stack import compose, kubernetes, tcp_proxy
 from shop_stack.kafka_access import SCRAM, KafkaAccess
 from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.ports import SERVICES
@@ -118,13 +118,13 @@ def test_the_oracle_logs_in_to_a_shop_on_a_cluster(tmp_path: Path, monkeypatch: 
         assert target.issuer.secrets == {name: f"of-{name}" for name in ISSUER_CLIENTS}
 
 
-def test_http_to_a_cluster_goes_through_its_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_to_a_cluster_goes_through_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster(tmp_path, monkeypatch)
     with kubernetes.connect(tmp_path / "state", tmp_path) as target:
         urls = [*target.service_urls.values(), *target.management_urls.values()]
         others = [target.processor_url, target.issuer.url]
         assert target.database_urls["orders"].endswith("@127.0.0.1:25432/orders")
-    ways = door.ways(SERVICES)
+    ways = tcp_proxy.ways(SERVICES)
     names = [
         *((f"{name}-api", 8000) for name in SERVICES),
         *((f"{name}-management", 9000) for name in SERVICES),
@@ -139,7 +139,7 @@ def test_a_kubectl_that_does_not_listen_is_named(tmp_path: Path, monkeypatch: py
     program = tmp_path / "bin" / "kubectl"
     program.write_text(program.read_text().replace("for ports in", "echo no such pod; exit 1; for ports in"))
     with (
-        pytest.raises(TargetMissing, match="deployment/door does not listen: no such pod"),
+        pytest.raises(TargetMissing, match="deployment/tcp-proxy does not listen: no such pod"),
         kubernetes.connect(tmp_path / "state", tmp_path),
     ):
         pass

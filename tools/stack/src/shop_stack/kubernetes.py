@@ -1,7 +1,7 @@
 """A shop on the Kubernetes cluster that KUBECONFIG names. It is reached with kubectl alone.
 
-Ports of PostgreSQL and Kafka are forwarded, and those of the pod `door`, which passes HTTP on to the Services. The
-module knows only the names of deploy/k8s/overlays/local.
+Ports of PostgreSQL and Kafka are forwarded, and those of the pod `tcp-proxy`, which passes HTTP on to the
+Services. The module knows only the names of deploy/k8s/overlays/local.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
-from shop_stack import door
+from shop_stack import tcp_proxy
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
@@ -30,7 +30,7 @@ from shop_stack.target import Issuer, Target, TargetMissing
 
 KAFKA_PORT = 19192
 """The port that the broker advertises to clients outside of the cluster."""
-WAYS = door.ways(SERVICES)
+WAYS = tcp_proxy.ways(SERVICES)
 CA_SECRET = "shopfloor-cluster-ca-cert"
 """The Secret with the certificate of the CA that signs the broker's. Strimzi gives it this name."""
 Secrets: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -61,7 +61,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
     kafka = _oracle_login(secrets, state)
     with ExitStack() as forwards:
-        http = forwards.enter_context(PortForward(_kubectl(), "deployment/door", dict.fromkeys(WAYS, 0)))
+        http = forwards.enter_context(PortForward(_kubectl(), "deployment/tcp-proxy", dict.fromkeys(WAYS, 0)))
         postgres = forwards.enter_context(PortForward(_kubectl(), "service/postgres", {5432: 0}))
         forwards.enter_context(PortForward(_kubectl(), "statefulset/kafka", {9094: KAFKA_PORT}))
         urls = {address: f"http://{HOST}:{http.ports[port]}" for port, address in WAYS.items()}

@@ -1,4 +1,4 @@
-"""The door passes each connection on, in both directions, and ends it when the other side ends."""
+"""The proxy passes each connection on, in both directions, and ends it when the other side ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
-from shop_stack import door
+from shop_stack import tcp_proxy
 from shop_stack.ports import SERVICES, free_port
 
 LOOPBACK = "127.0.0.1"
@@ -37,11 +37,11 @@ async def listening(answer: Answer) -> tuple[asyncio.Server, int]:
 
 @pytest.fixture
 async def through() -> AsyncIterator[Connect]:
-    """await through(port): a connection to this port that goes through a door."""
+    """await through(port): a connection to this port that goes through a proxy."""
     servers: list[asyncio.Server] = []
 
     async def connect(port: int) -> Streams:
-        server, own = await listening(partial(door.pass_on, (LOOPBACK, port)))
+        server, own = await listening(partial(tcp_proxy.pass_on, (LOOPBACK, port)))
         servers.append(server)
         return await asyncio.open_connection(LOOPBACK, own)
 
@@ -83,6 +83,6 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 
 
 def test_each_address_has_a_port_of_its_own_beside_that_of_the_probes() -> None:
-    ways = door.ways(SERVICES)
+    ways = tcp_proxy.ways(SERVICES)
     assert len(set(ways.values())) == len(ways) == 2 * len(SERVICES) + 2
-    assert door.PROBES_PORT not in ways
+    assert tcp_proxy.PROBES_PORT not in ways

@@ -1,12 +1,12 @@
-"""The way of `shop` into a cluster: takes connections in a pod of its own, and passes them on to Services.
+"""The way of `shop` into a cluster: takes TCP connections in a pod of its own, and passes them on to Services.
 
-`kubectl port-forward` leads to one pod, and a connection ends with that pod. A connection through the door goes to the
+`kubectl port-forward` leads to one pod, and a connection ends with that pod. A connection through the proxy goes to a
 Service, so to a pod that is ready. The API server is no such way, because it takes the token out of each request.
 
 It listens on the loopback of its pod. `kubectl port-forward` arrives there, and no other pod does. Only the port of the
 probes is open to others.
 
-    python -m shop_stack.door
+    python -m shop_stack.tcp_proxy
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Address = tuple[str, int]
 
 
 def ways(services: Sequence[str]) -> dict[int, Address]:
-    """Port of the door → the address to which it leads."""
+    """Port of the proxy → the address to which it leads."""
     public = {8001 + number: (f"{name}-api", 8000) for number, name in enumerate(services)}
     management = {9001 + number: (f"{name}-management", 9000) for number, name in enumerate(services)}
     return {**public, **management, 8910: ("card-processor", 8000), 8912: ("issuer", 8000)}
