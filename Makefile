@@ -18,13 +18,13 @@ DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor stack observe oracle load lab shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load lab shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
-IMAGES := $(SERVICE_NAMES) processor topics
+IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor shop-stack shop-observe shop-oracle shop-load shop-lab
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-lab
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
@@ -123,7 +123,7 @@ contracts: $(READY) ## Write the OpenAPI and AsyncAPI files anew from the code
 
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)
-	@for project in $(dir $(SERVICES)) tools/processor/; do \
+	@for project in $(dir $(SERVICES)) tools/processor/ tools/issuer/; do \
 		(cd $$project && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt) || exit 1; \
 	done
 	@$(LOCK) $(ARGS) requirements-uv.in --output-file requirements-uv.txt

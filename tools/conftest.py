@@ -7,7 +7,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from shop_stack.ports import free_base
+from shop_stack import logins
+from shop_stack.ports import SERVICES, free_base
+from shop_stack.target import NO_ISSUER, Issuer
+from testkit import token
+
+
+@pytest.fixture(autouse=True)
+def tokens_without_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the tools tokens of the test kit for a target that has no issuer, such as a fake of a service."""
+    kept = logins.kept
+
+    def kept_or_made(issuer: Issuer, who: str) -> str | None:
+        if issuer != NO_ISSUER:
+            return kept(issuer, who)
+        role = who if who in (logins.CLERK, logins.OPERATOR) else "customer"
+        return token("", who, [role], aud=list(SERVICES))
+
+    monkeypatch.setattr(logins, "kept", kept_or_made)
 
 
 @pytest.fixture

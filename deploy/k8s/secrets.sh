@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints the Secrets that an overlay needs, with random passwords. Run it once:
-#   deploy/k8s/secrets.sh | kubectl create -f -          overlays `operators` and `prod`: two database roles per service
+#   deploy/k8s/secrets.sh | kubectl create -f -          overlays `operators` and `prod`: two database roles per service,
+#                                                        and the clients of the issuer
 #   deploy/k8s/secrets.sh local | kubectl create -f -    overlay `local`: also the superuser of PostgreSQL, Kafka's users, and
 #                                                        the certificates that Strimzi makes in the other overlays
 # `kubectl create` refuses a second run: other passwords than those that the databases know would stop the services.
@@ -35,6 +36,13 @@ login() { # NAME USER
     head_of "$1" kubernetes.io/basic-auth
     echo "  username: $2"
     echo "  password: $(password)"
+}
+
+clients() { # NAME CLIENT...
+    head_of "$1" Opaque
+    for client in "${@:2}"; do
+        echo "  ISSUER_${client^^}_SECRET: $(password)"
+    done
 }
 
 file() { # NAME KEY FILE
@@ -86,6 +94,7 @@ for service in "${services[@]}"; do
     login "$service-database" "$service"
     login "$service-database-owner" "${service}_owner"
 done
+clients issuer-clients storefront clerk operator
 if [[ $overlay == local ]]; then
     login postgres-superuser postgres
     # Strimzi, too, names the Secret of a Kafka user as the user. `topics` creates the users and their rights.

@@ -17,6 +17,8 @@ REASONS = {
     "libs/chassis/src/chassis/server.py: server.lifespan": "uvicorn's `startup` expects its caller to set it",
     "libs/chassis/src/chassis/server.py: server.should_exit": "uvicorn documents it as the way to end a server",
     "libs/chassis/src/chassis/web/context.py: app.state.context": "Starlette keeps `state` for what its users set",
+    "libs/chassis/src/chassis/web/guarded_route.py: request.state.caller": "as above",
+    "libs/chassis/src/chassis/web/security_scheme.py: app.openapi": "FastAPI documents it as the way to extend it",
 }
 """What may be assigned outside of tuning, and why."""
 

@@ -166,6 +166,12 @@ def saga(objects: Sequence[Object]) -> set[Edge]:
         edges.add((f"{service}-{role}", data, 5432))
     if "card-processor" in there:
         edges.add(("payments-worker", "card-processor", 8000))
+    if "issuer" in there:
+        edges |= {(process, "issuer", 8000) for process in processes}
+    if "tcp-proxy" in there:
+        edges |= {("tcp-proxy", name, 8000) for name in ("issuer", "card-processor")}
+        edges |= {("tcp-proxy", f"{service}-api", 8000) for service in services()}
+        edges |= {("tcp-proxy", process, 9000) for process in processes}
     for collector in {"spans", "otel-collector"} & there.keys():
         edges |= {(process, collector, 4318) for process in processes}
     if "otel-collector" in there:
@@ -198,19 +204,21 @@ def test_the_edges_of_the_saga_are_open_and_no_others(overlay: str) -> None:
     assert matrix(objects) == saga(objects)
 
 
-def test_payments_reaches_the_world_and_nothing_inside_in_prod() -> None:
-    blocks = [
-        peer["ipBlock"]
+def test_only_the_card_processor_and_the_issuer_are_out_in_the_world_in_prod() -> None:
+    """Payments reaches the world for the one, every process of a service for the other, and nothing inside."""
+    blocks = {
+        policy["metadata"]["name"]: peer["ipBlock"]
         for policy in of_kind(rendered("prod"), "NetworkPolicy")
         for rule in policy["spec"].get("egress", [])
         for peer in rule.get("to", [])
         if "ipBlock" in peer
-    ]
-    assert len(blocks) == 1
-    assert world_is_open(blocks[0], "203.0.113.7")
-    assert not any(
-        world_is_open(blocks[0], inside) for inside in ("10.0.0.1", "172.20.0.1", "169.254.169.254")
-    )
+    }
+    assert set(blocks) == {"payments-to-card-processor", "services-to-issuer"}
+    for block in blocks.values():
+        assert world_is_open(block, "203.0.113.7")
+        assert not any(
+            world_is_open(block, inside) for inside in ("10.0.0.1", "172.20.0.1", "169.254.169.254")
+        )
 
 
 def world_is_open(block: Mapping[str, Any], address: str) -> bool:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from shop_stack import embedded, parts
+from shop_stack.logins import Login
 from shop_stack.ports import SERVICES
 from testkit import eventually
 
@@ -37,7 +38,9 @@ async def test_without_kafka_orders_are_taken_and_wait_in_the_outbox(floor: Any)
     run = floor.run(5)
     await floor.serve(floor.run(5))  # the products are known
     await embedded.kill(floor.stack, "kafka")
-    async with httpx.AsyncClient(base_url=floor.target.service_urls["orders"], trust_env=False) as http:
+    url = floor.target.service_urls["orders"]
+    login = Login(floor.target.issuer, run.plans[0].customer_id)
+    async with httpx.AsyncClient(base_url=url, trust_env=False, auth=login) as http:
         body = {**run.plans[0].body, "lines": [{"sku": "MUG", "quantity": 1}], "payment_token": "tok_ok"}
         answer = await http.post("/orders", json=body, headers={"Idempotency-Key": run.name})
         assert answer.status_code == 202
@@ -55,7 +58,9 @@ async def test_without_kafka_orders_are_taken_and_wait_in_the_outbox(floor: Any)
 async def test_without_its_database_orders_says_when_to_come_back(floor: Any) -> None:
     await floor.serve(floor.run(5))
     await embedded.stop(floor.stack, "postgres")
-    async with httpx.AsyncClient(base_url=floor.target.service_urls["orders"], trust_env=False) as http:
+    url = floor.target.service_urls["orders"]
+    login = Login(floor.target.issuer, "c-1")
+    async with httpx.AsyncClient(base_url=url, trust_env=False, auth=login) as http:
         body = {
             "customer_id": "c-1",
             "lines": [{"sku": "MUG", "quantity": 1}],

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from shop_load.plans import Scenario
+from shop_stack.logins import OPERATOR, Login
 from testkit import eventually
 
 ENDINGS = {
@@ -33,7 +34,8 @@ async def test_the_rebuilt_projections_are_those_that_were_there(floor: Any) -> 
     await floor.serve(floor.run(20))
     before = (await floor.assert_that_the_oracle_holds()).reports
     analytics = floor.target.service_urls["analytics"]
-    async with httpx.AsyncClient(base_url=analytics, trust_env=False) as http:
+    login = Login(floor.target.issuer, OPERATOR)
+    async with httpx.AsyncClient(base_url=analytics, trust_env=False, auth=login) as http:
         answer = await http.post("/rebuilds")
         assert answer.status_code == 202
 

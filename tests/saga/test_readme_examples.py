@@ -26,6 +26,7 @@ CURL = re.compile(r"\bcurl ")
 FORETOLD = re.compile(r"# .*?\b([45]\d\d)\b")
 """A comment beside a command that names the error which is a good answer too."""
 SECONDS = 60
+LOGIN = '-H "Authorization: Bearer $(.venv/bin/shop token operator)"'
 CURLRC = (
     'silent\nshow-error\nnoproxy = "*"\nmax-time = 20\nwrite-out = "%{stderr}\\nanswer %{http_code}\\n"\n'
 )
@@ -106,10 +107,11 @@ async def test_the_oracle_holds_after_the_examples(floor: Any) -> None:
 @pytest.mark.parametrize(
     ("script", "fault"),
     [
-        ("curl localhost:18001/orders/none", "422: curl"),
-        ("curl localhost:18002/products/none   # 409 if it is none", "404: curl"),
+        (f"curl localhost:18001/orders/none {LOGIN}", "422: curl"),
+        ("curl localhost:18001/orders/none", "401: curl"),
+        (f"curl localhost:18002/products/none {LOGIN}   # 409 if it is none", "404: curl"),
         ("order=$(false)\ncurl localhost:18001/prices", "0: curl"),
-        ("curl localhost:18001/prices\nfalse", "the script ended with 1"),
+        (f"curl localhost:18001/prices {LOGIN}\nfalse", "the script ended with 1"),
     ],
 )
 async def test_an_example_that_does_not_work_is_seen(
@@ -120,5 +122,5 @@ async def test_an_example_that_does_not_work_is_seen(
 
 
 async def test_an_error_that_a_comment_foretells_is_a_good_answer(floor: Any, tmp_path: Path) -> None:
-    script = "curl localhost:18002/products/none   # 404: there is none"
+    script = f"curl localhost:18002/products/none {LOGIN}   # 404: there is none"
     assert faults_of(script, await run(floor, script, tmp_path)) == []

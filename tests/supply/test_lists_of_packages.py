@@ -17,6 +17,7 @@ NO_NETWORK = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://1
 LOCKS = {
     **{path.parent.name: path for path in ROOT.glob("services/*/requirements.txt")},
     "processor": ROOT / "tools/processor/requirements.txt",
+    "issuer": ROOT / "tools/issuer/requirements.txt",
     "topics": ROOT / "tools/stack/image-requirements.txt",
 }
 """Image of ours → the lock that it is made of."""

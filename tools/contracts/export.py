@@ -41,6 +41,7 @@ def build(service: str) -> Any:
     """The service, as it is built by its main module. To build it, no connection is opened."""
     os.environ.setdefault("DATABASE_URL", f"postgresql://{service}@localhost/{service}")
     os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    os.environ.setdefault("OIDC_ISSUER", "http://localhost:18012")
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
     return importlib.import_module(f"{service}.main").create_service()
 

@@ -21,6 +21,7 @@ from chassis.tuning import planner
 from chassis.web import ServiceContext
 from chassis.web.management import build_management_app
 from shop_stack.kafka_access import KafkaAccess
+from testkit import login, verifier_of
 from testkit.databases import MakeDatabase, TestDatabase
 
 PROJECT = Path(__file__).parent / "project"
@@ -140,8 +141,10 @@ async def operator(db: Database, inbox: Inbox) -> AsyncIterator[httpx.AsyncClien
     settings = ServiceSettings(
         service_name="things", database_url=SecretStr(""), kafka_bootstrap_servers="127.0.0.1:1"
     )
-    app = build_management_app(ServiceContext(settings, db, db, inbox))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://things") as http:
+    app = build_management_app(ServiceContext(settings, db, db, inbox, await verifier_of("things")))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://things", headers=login("things")
+    ) as http:
         yield http
 
 

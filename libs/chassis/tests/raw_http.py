@@ -14,13 +14,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from chassis.server import server_of
 from chassis.service import build_service
 from chassis.settings import ServiceSettings
-from chassis.web import LoadShedding
+from chassis.web import GuardedRoute, LoadShedding
+from chassis.web.access import PUBLIC
 from testkit import listening
 
 NOWHERE = "postgresql://things:x@127.0.0.1:1/things"
 ORDER = b"POST /things HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}"
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
 
 
 @router.post("/things", status_code=202)

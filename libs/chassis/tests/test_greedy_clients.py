@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.tuning import request_deadlines
 from chassis.tuning.request_deadlines import MAX_HEADER_BYTES, MAX_PIPELINED
+from chassis.web import GuardedRoute
+from chassis.web.access import PUBLIC
 from libs.chassis.tests.raw_http import ORDER, Served, served, take
 from testkit import eventually
 
@@ -55,7 +57,7 @@ class Handlers:
 
     @property
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
         router.post("/things", status_code=202)(take)
         router.get("/wait")(self.wait)
         router.get("/quick")(self.quick)

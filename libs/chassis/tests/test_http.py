@@ -16,7 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import Db, IdempotencyKey, PageCursors, ProblemType, claim_or_replay, remember
+from chassis.web import Db, GuardedRoute, IdempotencyKey, PageCursors, ProblemType, claim_or_replay, remember
+from chassis.web.access import PUBLIC
 from chassis.web.body_limit import BodyLimit
 from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
@@ -33,7 +34,7 @@ class Thing(BaseModel):
     number: int
 
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
 
 
 @router.post("/things")

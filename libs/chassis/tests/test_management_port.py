@@ -19,9 +19,10 @@ from chassis.server import management_server_of, serve_until_signal
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.tuning import request_deadlines
-from chassis.web import LoadShedding
+from chassis.web import GuardedRoute, LoadShedding
+from chassis.web.access import PUBLIC
 from libs.chassis.tests.raw_http import NOWHERE, Client, none_waiting
-from testkit import eventually, listening
+from testkit import eventually, listening, login, trust_test_keys
 from testkit.databases import TestDatabase
 
 
@@ -38,7 +39,7 @@ class Slow:
 
     @property
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
         router.get("/slow")(self.get)
         return router
 
@@ -70,6 +71,7 @@ def service_on(url: str, router: APIRouter | None = None, **more: Any) -> Servic
 @asynccontextmanager
 async def served(service: Service) -> AsyncIterator[uvicorn.Server]:
     """The service as `serve` runs it, from the moment when it is on its ports. Yields the server of management."""
+    await trust_test_keys(service)
     management = management_server_of(service)
     serving = asyncio.create_task(serve_until_signal(service, management))
 
@@ -93,7 +95,8 @@ async def get(service: Service, path: str, *, is_public: bool = False) -> httpx.
     """Ask one of the ports on a new connection. Raises AssertionError if it does not answer."""
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         try:
-            return await http.get(f"http://127.0.0.1:{port_of(service, is_public=is_public)}{path}")
+            url = f"http://127.0.0.1:{port_of(service, is_public=is_public)}{path}"
+            return await http.get(url, headers=login("things"))
         except httpx.TransportError as error:
             raise AssertionError(repr(error)) from error
 

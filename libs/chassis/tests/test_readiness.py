@@ -45,7 +45,8 @@ async def test_without_kafka_a_process_that_answers_requests_is_ready_and_a_work
             body: dict[str, Any] = answer.json()
             assert (answer.status_code, body["status"]) == (status, word)
             assert body["checks"]["database"] == body["checks"]["database_background"] == "ok"
-            assert set(body["since"]) == tasks
+            assert set(body["since"]) == tasks | {"issuer"}
+            assert body["checks"]["issuer"] == "ok"
             if tasks:
                 assert body["checks"]["consumer"].startswith("waits for kafka")
             return body

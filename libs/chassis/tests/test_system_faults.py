@@ -22,7 +22,8 @@ from chassis.inbox import Inbox, Subscriptions
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import Db, RetryRoute
+from chassis.web import Db, GuardedRoute
+from chassis.web.access import PUBLIC
 from testkit import client, management_client
 from testkit.databases import TestDatabase
 
@@ -129,7 +130,7 @@ async def test_an_event_waits_while_a_column_is_missing_and_is_handled_afterward
     assert await letters(db) == 0
 
 
-router = APIRouter(route_class=RetryRoute)
+router = APIRouter(route_class=GuardedRoute, dependencies=[PUBLIC])
 
 
 @router.post("/things")

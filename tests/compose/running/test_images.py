@@ -13,7 +13,7 @@ from shop_stack.ports import SERVICES
 from .conftest import Containers
 
 MOST_ABOVE_BASE = 80 * 10**6
-OWN_IMAGES = (*SERVICES, "processor", "spans")
+OWN_IMAGES = (*SERVICES, "processor", "issuer", "spans")
 # Printed by the container itself: who it is, what it may do, and what it can write.
 LOOK = """
 import json, os, pathlib

@@ -8,6 +8,7 @@ from shop_load.plans import Scenario
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import compose
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.ports import SERVICES
 from testkit import eventually
 
@@ -18,7 +19,9 @@ REST_SECONDS = 300.0
 
 async def test_an_order_is_confirmed(containers: Containers) -> None:
     (placed,) = await place(containers, 1, Scenario.CONFIRMED)
-    async with httpx.AsyncClient(base_url=containers.target.service_urls["orders"]) as client:
+    target = containers.target
+    login = Login(target.issuer, OPERATOR)
+    async with httpx.AsyncClient(base_url=target.service_urls["orders"], auth=login) as client:
 
         async def confirmed() -> None:
             order = (await client.get(f"/orders/{placed.order_id}")).json()

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, topics_of
 from shop_stack import embedded, parts, paths, topics, venvs
 from shop_stack.kafka_access import KafkaAccess
+from shop_stack.logins import CLERK, OPERATOR, Login
 from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB
@@ -29,11 +30,23 @@ from testkit import eventually
 from tests.runbooks.pages import ROOT, alert_rules
 
 SKU = "MUG"
+CUSTOMER = "c-drill"
 OUR_PORTS = re.compile(r":18(\d{3})\b")
 EXPRESSION = re.compile(r"(chassis_\w+)(\{[^}]*\})?")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 COMMAND_SECONDS = 150.0
 T = TypeVar("T")
+
+
+def _caller_of(part: str, method: str, path: str) -> str:
+    """Who may send this request; empty for a part that asks for no token."""
+    if part not in SERVICES:
+        return ""
+    if part == "orders" and method == "POST":
+        return CUSTOMER
+    if part == "inventory" and method != "GET" and not path.endswith("/republish"):
+        return CLERK
+    return OPERATOR
 
 
 @dataclass(frozen=True)
@@ -176,7 +189,7 @@ class Shop:
     ) -> httpx.Response:
         """Place an order of one unit. Returns the answer, also a refusal."""
         body: dict[str, Any] = {
-            "customer_id": "c-drill",
+            "customer_id": CUSTOMER,
             "lines": [{"sku": SKU, "quantity": 1}],
             "currency": "EUR",
             "payment_token": token,
@@ -208,7 +221,9 @@ class Shop:
 
     async def ask(self, part: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask a part over HTTP."""
-        async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
+        who = _caller_of(part, method, path)
+        login = Login(self.target.issuer, who) if who else None
+        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
             return await http.request(method, self.stack.url(part) + path, **request)
 
     async def get(self, part: str, path: str) -> Any:
@@ -216,7 +231,8 @@ class Shop:
 
     async def manage(self, service: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask a service on its management port."""
-        async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
+        login = Login(self.target.issuer, OPERATOR) if path.startswith("/admin") else None
+        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
             return await http.request(method, self.stack.management_url(service) + path, **request)
 
     async def readyz(self, service: str, query: str = "") -> tuple[int | None, dict[str, Any]]:

@@ -86,7 +86,10 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
         await writer.wait_closed()
 
     await runbook.run_one(restart)
-    (over,) = await runbook.run("curl -s -o /dev/null -w '%{http_code}\\n' localhost:18001/prices")
+    (over,) = await runbook.run(
+        "curl -s -o /dev/null -w '%{http_code}\\n' localhost:18001/prices"
+        ' -H "Authorization: Bearer $(.venv/bin/shop token operator)"'
+    )
     assert over.text == "200\n"
 
 

@@ -19,6 +19,7 @@ from shop.commands import dead_letters, outbox
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.ports import SERVICES, free_base, free_port
 from shop_stack.target import Target
+from testkit import trust_test_keys
 from testkit.databases import MakeDatabase, TestDatabase
 
 LETTER = """
@@ -52,6 +53,7 @@ async def inventory(database: MakeDatabase) -> AsyncIterator[tuple[TestDatabase,
     server = management_server_of(service)
 
     async def serve() -> None:
+        await trust_test_keys(service)
         async with service.runtime.running():
             await server.serve()
 

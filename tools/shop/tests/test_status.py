@@ -18,6 +18,7 @@ from shop.commands.status import exit_code, facts, table
 from shop.letters import open_letters, warning
 from shop_stack import embedded
 from shop_stack.embedded import Status
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.parts import INFRASTRUCTURE
 from shop_stack.process import Resources
 from shop_stack.target import Target
@@ -26,11 +27,17 @@ from shop_stack.target import Target
 async def test_the_status_of_a_stopped_stack_says_so_for_people_and_machines(tmp_path: Path) -> None:
     found = await embedded.status(embedded.stack(tmp_path, 28000))
     assert json.loads(json.dumps(facts(found, {})))["ready"] is False
-    assert [part["state"] for part in facts(found, {})["parts"]] == ["stopped"] * 9
+    assert [part["state"] for part in facts(found, {})["parts"]] == ["stopped"] * 10
     assert table(found).row_count == len(INFRASTRUCTURE) + 5
 
 
 READY = Status("orders", True, True, 18001, 1, 1.0, None)
+
+
+async def test_the_status_of_a_stack_that_was_never_started_leaves_no_file(tmp_path: Path) -> None:
+    _, letters = await status.look(embedded.stack(tmp_path, 28000))
+    assert letters == {}
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
@@ -38,7 +45,7 @@ async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
 ) -> None:
     for offset, state in enumerate(("HELD", "WAITING", "PARKED", "DISCARDED")):
         await write_letter(offset, "o-1", state)
-    letters = await open_letters(target.management_urls)
+    letters = await open_letters(target.management_urls, Login(target.issuer, OPERATOR))
     kept = letters["inventory"]
     assert kept is not None
     assert [letter.state for letter in kept] == ["HELD", "WAITING", "PARKED"]
@@ -54,9 +61,9 @@ async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
 async def test_a_dead_letter_changes_the_exit_code_and_less_than_a_part_that_is_not_ready(
     target: Target, write_letter: Any
 ) -> None:
-    assert exit_code([READY], await open_letters(target.management_urls)) == 0
+    assert exit_code([READY], await open_letters(target.management_urls, Login(target.issuer, OPERATOR))) == 0
     await write_letter(1, "o-1", "HELD")
-    letters = await open_letters(target.management_urls)
+    letters = await open_letters(target.management_urls, Login(target.issuer, OPERATOR))
     assert exit_code([READY], letters) == 4
     assert exit_code([READY, replace(READY, ready=False)], letters) == 3
 
@@ -67,7 +74,7 @@ async def test_the_command_tells_people_of_the_dead_letters_under_the_table(
     await write_letter(1, "o-1", "HELD")
 
     async def look(_: Any) -> Any:
-        return [READY], await open_letters(target.management_urls)
+        return [READY], await open_letters(target.management_urls, Login(target.issuer, OPERATOR))
 
     monkeypatch.setattr(status, "look", look)
     result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env={"SHOP_TARGET": "embedded"})

@@ -48,8 +48,12 @@ from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
 from chassis.web.foreign_traces import ForeignTraces, link_to_caller
+from chassis.web.issuer_keys import ISSUER, IssuerKeys
 from chassis.web.load_shedding import LoadSheddingMiddleware
 from chassis.web.management import UNTRACED, build_management_app
+from chassis.web.security_scheme import install_security
+from chassis.web.token_settings import token_verifier_of
+from chassis.web.tokens import TokenVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,12 @@ def build_service(
     relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
     wakeups = Wakeups(relay, all_jobs)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
-    statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None)
-    context = _build_context(settings, tuning, subscriptions, wakeups, statuses)
+    tokens = token_verifier_of(settings)
+    statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None, tokens.keys)
+    context = _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses)
     consumer = None
     tasks = _tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
+    tasks[ISSUER] = tokens.keys.run
     if has_consumer:
         consumer = _build_consumer(settings, tuning, context.inbox, assignment)
         tasks["retention"] = partial(watch_retention, *_retention(settings, subscriptions))
@@ -156,6 +162,7 @@ def _build_context(
     tuning: Tuning,
     subscriptions: Subscriptions,
     wakeups: Wakeups,
+    tokens: TokenVerifier,
     statuses: Mapping[str, TaskStatus],
 ) -> ServiceContext:
     def connect(statement_seconds: float) -> Database:
@@ -175,14 +182,15 @@ def _build_context(
         max_attempts=settings.max_attempts,
         breaker_keys=settings.breaker_keys,
     )
-    return ServiceContext(
-        settings, connect(settings.request_statement_seconds), background_database, inbox, statuses
-    )
+    requests_database = connect(settings.request_statement_seconds)
+    return ServiceContext(settings, requests_database, background_database, inbox, tokens, statuses)
 
 
-def _shown_tasks(role: str, relay: Relay, assignment: Assignment | None) -> Mapping[str, TaskStatus]:
+def _shown_tasks(
+    role: str, relay: Relay, assignment: Assignment | None, keys: IssuerKeys
+) -> Mapping[str, TaskStatus]:
     """The status of each task that `/readyz` shows, by its name."""
-    statuses: dict[str, TaskStatus] = {}
+    statuses = {ISSUER: keys.status}
     if role != "api":
         statuses["relay"] = relay.status
     if assignment is not None:
@@ -246,6 +254,7 @@ def _build_app(
     app = FastAPI(title=context.settings.service_name, version="1", telemetry=UNTRACED)
     set_context(app, context)
     app.include_router(router)
+    install_security(app)
     install_error_handlers(app, problems)
     return app
 

@@ -31,6 +31,16 @@ class ServiceSettings(BaseSettings):
     kafka_ssl_cafile: Path | None = Field(
         None, description="file with the CA certificate of the brokers; unset: the CAs of the system"
     )
+    oidc_issuer: str = Field(
+        description="URL of the OpenID Connect issuer whose tokens are accepted; the value of `iss` in them"
+    )
+    oidc_cafile: Path | None = Field(
+        None, description="file with the CA certificate of the issuer; unset: the CAs of the system"
+    )
+    oidc_refresh_seconds: float = Field(300, gt=0, description="how often the issuer's keys are fetched")
+    oidc_keys_valid_seconds: float = Field(
+        3600, gt=0, description="how long the issuer's last keys are used while it does not answer"
+    )
     role: Literal["all", "api", "worker"] = Field("all", validation_alias="SHOP_ROLE")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -91,6 +101,13 @@ class ServiceSettings(BaseSettings):
             raise ValueError("DATABASE_URL must look like postgresql://role:password@host:port/database")
         return url
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _names_an_issuer(cls, url: str) -> str:
+        if not _is_issuer_url(url):
+            raise ValueError("OIDC_ISSUER must look like https://issuer.example or http://host:port")
+        return url
+
     @model_validator(mode="after")
     def _sasl_needs_a_login(self) -> Self:
         has_login = self.kafka_sasl_username and self.kafka_sasl_password
@@ -115,6 +132,17 @@ class ServiceSettings(BaseSettings):
             access["sasl_plain_username"] = self.kafka_sasl_username
             access["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()
         return access
+
+
+def _is_issuer_url(url: str) -> bool:
+    """Whether it is an address as OpenID Connect wants it: without user, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_printable = url.isascii() and url.isprintable() and " " not in url
+    return has_host and is_printable and "@" not in parts.netloc and not parts.query and not parts.fragment
 
 
 def _is_database_url(url: str) -> bool:

@@ -12,6 +12,7 @@ from testkit.hostile import (
 )
 from testkit.http import client, listening, management_client
 from testkit.sql import differences, statements
+from testkit.tokens import login, token, trust_test_keys, verifier_of
 from testkit.waiting import eventually
 
 __all__ = [
@@ -24,10 +25,14 @@ __all__ = [
     "eventually",
     "hostile_requests",
     "listening",
+    "login",
     "management_client",
     "many_requests",
     "published",
     "received",
     "send_hostile_request",
     "statements",
+    "token",
+    "trust_test_keys",
+    "verifier_of",
 ]

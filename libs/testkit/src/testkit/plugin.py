@@ -20,6 +20,7 @@ The two servers are one of these:
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -33,6 +34,12 @@ from shop_stack.postgres import Server
 from shop_stack.rights import LAB
 from testkit.databases import MakeDatabase, TestDatabase, clone
 from testkit.servers import Servers, chosen_servers
+from testkit.tokens import ISSUER
+
+
+def pytest_configure() -> None:
+    """Name the issuer of the tests' tokens to every service that a test builds."""
+    os.environ.setdefault("OIDC_ISSUER", ISSUER)
 
 
 @pytest.fixture(autouse=True)

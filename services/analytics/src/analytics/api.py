@@ -16,9 +16,18 @@ from analytics.domain import (
     RebuildAlreadyRunning,
     UnknownRebuild,
 )
-from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, claim_or_replay, problem_answers, remember
+from chassis.web import (
+    Db,
+    GuardedRoute,
+    IdempotencyKey,
+    ProblemType,
+    claim_or_replay,
+    problem_answers,
+    remember,
+)
+from chassis.web.access import Role, allow
 
-router = APIRouter(route_class=RetryRoute)
+router = APIRouter(route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)])
 GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 PROBLEMS: dict[type[Exception], ProblemType] = {
     RebuildAlreadyRunning: ProblemType(409, "rebuild-already-running", "A rebuild is running"),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, StrictInt
 
 from chassis.web import (
     Db,
+    GuardedRoute,
     IdempotencyKey,
     PageCursor,
     PageCursors,
@@ -22,11 +23,11 @@ from chassis.web import (
     PositionText,
     ProblemType,
     RequestBody,
-    RetryRoute,
     claim_or_replay,
     problem_answers,
     remember,
 )
+from chassis.web.access import Role, allow
 from inventory import domain, handlers
 from inventory.domain import LARGEST_INITIAL_STOCK, LARGEST_PRICE_MINOR, LARGEST_REPLENISHMENT, State
 
@@ -40,7 +41,7 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.UnknownRepublication: ProblemType(404, "unknown-republication", "Unknown republication"),
 }
 
-router = APIRouter(route_class=RetryRoute)
+router = APIRouter(route_class=GuardedRoute)
 
 
 # --- Shapes ---------------------------------------------------------------------------------------
@@ -164,6 +165,7 @@ class Republication(BaseModel):
         _409="product-already-listed",
         _422="invalid-sku, invalid-price, invalid-quantity, invalid-request, idempotency-key-reused",
     ),
+    dependencies=[allow(Role.CLERK)],
 )
 async def list_product(
     new: NewProduct, database: Db, response: Response, idempotency_key: IdempotencyKey = None
@@ -192,6 +194,7 @@ async def list_product(
     summary="Give a product a new price",
     tags=["products"],
     responses=problem_answers(_404="unknown-product", _422="invalid-sku, invalid-price, invalid-request"),
+    dependencies=[allow(Role.CLERK)],
 )
 async def price_product(sku: SkuInPath, price: Price, database: Db) -> Product:
     """Set a new price. Publishes `inventory.product-priced.v1` with the product's next version."""
@@ -211,6 +214,7 @@ async def price_product(sku: SkuInPath, price: Price, database: Db) -> Product:
         _404="unknown-product",
         _422="invalid-sku, invalid-quantity, invalid-request, idempotency-key-reused",
     ),
+    dependencies=[allow(Role.CLERK)],
 )
 async def replenish_product(
     sku: SkuInPath, replenishment: Replenishment, database: Db, idempotency_key: IdempotencyKey = None
@@ -231,6 +235,7 @@ async def replenish_product(
     summary="List all products, page by page",
     tags=["products"],
     responses=problem_answers(_400="invalid-cursor", _422="invalid-request"),
+    dependencies=[allow(Role.CLERK, Role.OPERATOR)],
 )
 async def read_products(
     database: Db,
@@ -251,6 +256,7 @@ async def read_products(
     summary="Read one product and its stock",
     tags=["products"],
     responses=problem_answers(_404="unknown-product", _422="invalid-sku"),
+    dependencies=[allow(Role.CLERK, Role.OPERATOR)],
 )
 async def read_product(sku: SkuInPath, database: Db) -> Product:
     """The product with its present price and stock."""
@@ -267,6 +273,7 @@ async def read_product(sku: SkuInPath, database: Db) -> Product:
     response_model=Republication,
     summary="Publish the whole catalogue again",
     tags=["products"],
+    dependencies=[allow(Role.OPERATOR)],
 )
 async def republish_catalogue(database: Db) -> JSONResponse:
     """Publish the present state of each product again, with its present version.
@@ -286,6 +293,7 @@ async def republish_catalogue(database: Db) -> JSONResponse:
     summary="Read the progress of a republication",
     tags=["products"],
     responses=problem_answers(_404="unknown-republication", _422="invalid-request"),
+    dependencies=[allow(Role.OPERATOR)],
 )
 async def read_republication(republication_id: UUID, database: Db) -> Republication:
     """The progress of a republication."""
@@ -301,6 +309,7 @@ async def read_republication(republication_id: UUID, database: Db) -> Republicat
     summary="Read the reservation of an order",
     tags=["reservations"],
     responses=problem_answers(_404="unknown-reservation", _422="invalid-request"),
+    dependencies=[allow(Role.CLERK, Role.OPERATOR)],
 )
 async def read_reservation(order_id: UUID, database: Db) -> Reservation:
     """The reservation of an order, in any state."""

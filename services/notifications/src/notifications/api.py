@@ -8,11 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from chassis.web import Db, PageCursor, PageCursors, ProblemType, RetryRoute, problem_answers
+from chassis.web import Db, GuardedRoute, PageCursor, PageCursors, ProblemType, problem_answers
+from chassis.web.access import Role, allow
 from notifications import handlers
 from notifications.domain import Kind, NotFailed, State, UnknownNotification
 
-router = APIRouter(tags=["notifications"], route_class=RetryRoute)
+router = APIRouter(tags=["notifications"], route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)])
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     UnknownNotification: ProblemType(404, "unknown-notification", "There is no such notification"),
     NotFailed: ProblemType(409, "not-failed", "The notification has not failed"),

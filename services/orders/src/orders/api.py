@@ -13,6 +13,7 @@ from chassis.events import Currency, Money
 from chassis.postgres import Row
 from chassis.web import (
     Db,
+    GuardedRoute,
     IdempotencyKey,
     PageCursor,
     PageCursors,
@@ -22,18 +23,17 @@ from chassis.web import (
     Problem,
     ProblemType,
     RequestBody,
-    RetryRoute,
     claim_or_replay,
     context_of,
-    key_of_caller,
     problem_answers,
     remember,
 )
+from chassis.web.access import Calling, Role, allow
 from orders import db, domain, handlers
 from orders.domain import OrderState
 from orders.settings import Settings
 
-router = APIRouter(route_class=RetryRoute)
+router = APIRouter(route_class=GuardedRoute)
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.EmptyOrder: ProblemType(422, "empty-order", "The order is empty"),
@@ -76,7 +76,10 @@ class RequestedLine(BaseModel):
 class OrderRequest(RequestBody):
     """An order as the customer sends it."""
 
-    customer_id: CustomerId
+    customer_id: Annotated[
+        CustomerId | None,
+        Field(description="May be left out. It is the subject of the token, and must be equal to it."),
+    ] = None
     lines: Annotated[
         list[RequestedLine],
         Field(max_length=MAX_LINES_READ, json_schema_extra={"minItems": 1, "maxItems": domain.MAX_LINES}),
@@ -94,9 +97,10 @@ class OrderRequest(RequestBody):
         ),
     ] = None
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self, customer_id: str) -> dict[str, Any]:
         """The values that must be equal in a repeated request. They include the token. Only their hash is stored."""
-        return self.model_dump(mode="json") | {"payment_token": self.payment_token.get_secret_value()}
+        token = self.payment_token.get_secret_value()
+        return self.model_dump(mode="json") | {"customer_id": customer_id, "payment_token": token}
 
 
 class AcceptedOrder(BaseModel):
@@ -188,35 +192,39 @@ PLACED: dict[int | str, dict[str, Any]] = {
     responses=PLACED
     | problem_answers(
         _400="malformed-json",
+        _403="role-missing, other-customer",
         _413="body-too-large",
         _429="overloaded",
         _422="empty-order, too-many-lines, invalid-quantity, duplicate-sku, unknown-sku, "
         "currency-not-offered, total-too-large, idempotency-key-reused, invalid-request",
         _503="price-list-missing, database-unavailable",
     ),
+    dependencies=[allow(Role.CUSTOMER)],
 )
 async def place_order(
     order: OrderRequest,
     database: Db,
+    caller: Calling,
     default_time_limit: Annotated[timedelta, Depends(read_default_time_limit)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Accept an order at the prices of `GET /prices`. It is PENDING until it is CONFIRMED, REJECTED or CANCELLED.
+    """Accept an order of the caller, at the prices of `GET /prices`.
 
-    With an `Idempotency-Key` the request can be repeated: it gets the first answer, and there is one order.
-    The key belongs to the customer. Two customers may use the same key.
+    It is PENDING until it is CONFIRMED, REJECTED or CANCELLED. With an `Idempotency-Key` the request can be repeated:
+    it gets the first answer, and there is one order. The key belongs to the customer. Two customers may use the same
+    key.
     """
-    command = _command(order, default_time_limit)
+    if order.customer_id not in (None, caller.subject):
+        raise Problem(403, "other-customer", "The order names another customer", "Leave customer_id out.")
+    command = _command(order, caller.subject, default_time_limit)
     domain.check_items(command.items)
-    # No request is authenticated yet. The service assumes that the customer in the body is the caller.
-    key = key_of_caller(idempotency_key, order.customer_id)
     async with database.transaction() as tx:
-        if first := await claim_or_replay(tx, key, order.fingerprint()):
+        if first := await claim_or_replay(tx, idempotency_key, order.fingerprint(caller.subject)):
             return first
         placed = await handlers.place_order(tx, command)
         body = _accepted(placed).model_dump(mode="json")
         headers = {"Location": f"/orders/{placed.order_id}"}
-        await remember(tx, key, 202, body, headers)
+        await remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
 
 
@@ -224,33 +232,45 @@ async def place_order(
     "/orders/{order_id}",
     summary="Read an order and its history",
     responses=problem_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
+    dependencies=[allow(Role.CUSTOMER, Role.OPERATOR)],
 )
-async def read_order(order_id: UUID, database: Db) -> OrderView:
-    """The order with its present state, its lines and its history."""
+async def read_order(order_id: UUID, database: Db, caller: Calling) -> OrderView:
+    """An order with its present state, its lines and its history. A customer reads only the customer's own orders."""
     async with database.reading() as connection:
         row = await db.order_of(connection, order_id)
-    if row is None:
+    may_read_all = Role.OPERATOR in caller.roles
+    if row is None or not (may_read_all or row.customer_id == caller.subject):
         raise domain.UnknownOrder(str(order_id))
     return _view(row)
 
 
 @router.get(
     "/orders",
-    summary="List a customer's orders",
-    responses=problem_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
+    summary="List the caller's orders",
+    responses=problem_answers(
+        _400="invalid-cursor", _404="unknown-customer", _422="invalid-request", _503="database-unavailable"
+    ),
+    dependencies=[allow(Role.CUSTOMER)],
 )
 async def list_orders(
-    customer_id: CustomerId, database: Db, cursors: PageCursors, limit: Limit = 20, cursor: PageCursor = None
+    database: Db,
+    cursors: PageCursors,
+    caller: Calling,
+    customer_id: CustomerId | None = None,
+    limit: Limit = 20,
+    cursor: PageCursor = None,
 ) -> OrderPage:
-    """A customer's orders, newest first."""
+    """The caller's orders, newest first. `customer_id` may be left out: only the caller's own is known."""
+    if customer_id not in (None, caller.subject):
+        raise Problem(404, "unknown-customer", "There is no such customer")
     before = None
     if cursor is not None:
         _, of_customer, before = cursors.decode(cursor, tuple[Literal["orders"], PositionText, UUID])
-        if of_customer != customer_id:
+        if of_customer != caller.subject:
             raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
     async with database.reading() as connection:
-        rows = await db.orders_of(connection, customer_id, limit + 1, before)
-    page, next_cursor = cursors.cut(rows, limit, lambda row: ["orders", customer_id, str(row.id)])
+        rows = await db.orders_of(connection, caller.subject, limit + 1, before)
+    page, next_cursor = cursors.cut(rows, limit, lambda row: ["orders", caller.subject, str(row.id)])
     return OrderPage(orders=[_summary(row) for row in page], next_cursor=next_cursor)
 
 
@@ -261,18 +281,23 @@ async def list_orders(
     responses=problem_answers(
         _404="unknown-order", _409="order-already-ended", _422="invalid-request", _503="database-unavailable"
     ),
+    dependencies=[allow(Role.CUSTOMER)],
 )
-async def cancel_order(order_id: UUID, database: Db) -> OrderView:
-    """Cancel an order while it is PENDING. Its stock is released, and a charge is refunded. It is safe to repeat."""
+async def cancel_order(order_id: UUID, database: Db, caller: Calling) -> OrderView:
+    """Cancel an order of the caller while it is PENDING. Its stock is released, and a charge is refunded.
+
+    It is safe to repeat.
+    """
     async with database.transaction() as tx:
-        await handlers.cancel_order(tx, order_id)
-    return await read_order(order_id, database)
+        await handlers.cancel_order(tx, order_id, caller.subject)
+    return await read_order(order_id, database, caller)
 
 
 @router.get(
     "/prices",
     summary="Read the price list",
     responses=problem_answers(_400="invalid-cursor", _422="invalid-request", _503="database-unavailable"),
+    dependencies=[allow(Role.CUSTOMER, Role.CLERK, Role.OPERATOR)],
 )
 async def list_prices(
     database: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
@@ -294,10 +319,10 @@ async def list_prices(
     return PricePage(prices=prices, next_cursor=next_cursor)
 
 
-def _command(order: OrderRequest, default_time_limit: timedelta) -> handlers.PlaceOrder:
+def _command(order: OrderRequest, customer_id: str, default_time_limit: timedelta) -> handlers.PlaceOrder:
     seconds = order.deadline_seconds
     return handlers.PlaceOrder(
-        customer_id=order.customer_id,
+        customer_id=customer_id,
         items=[domain.Item(line.sku, line.quantity) for line in order.lines],
         currency=order.currency,
         payment_token=order.payment_token.get_secret_value(),

@@ -134,19 +134,20 @@ async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -
     await _cancel_missing_orders(tx, events, ended)
 
 
-async def cancel_order(tx: Transaction, order_id: UUID) -> None:
+async def cancel_order(tx: Transaction, order_id: UUID, customer_id: str) -> None:
     """Cancel an order for its customer. Safe to repeat.
 
-    Raises UnknownOrder, and OrderAlreadyEnded if the order is CONFIRMED or REJECTED.
+    Raises UnknownOrder, also if the order is another customer's, and OrderAlreadyEnded if it is CONFIRMED or REJECTED.
     """
+    known = await db.order_of(tx.connection, order_id)
+    if known is None or known.customer_id != customer_id:
+        raise domain.UnknownOrder(str(order_id))
     ended = await db.end_orders(tx.connection, [order_id], _cancellation(CancellationReason.CUSTOMER))
     if ended:
         _publish_cancelled(tx, ended, CancellationReason.CUSTOMER)
         return
     found = await db.order_of(tx.connection, order_id)
-    if found is None:
-        raise domain.UnknownOrder(str(order_id))
-    if found.state != OrderState.CANCELLED:
+    if found is not None and found.state != OrderState.CANCELLED:
         domain.check_transition(str(order_id), OrderState(found.state), OrderState.CANCELLED)
 
 

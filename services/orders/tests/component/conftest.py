@@ -82,10 +82,10 @@ class Floor:
             )
             return list(await published(tx))
 
-    async def cancel(self, order_id: UUID) -> list[PublishedEvent]:
+    async def cancel(self, order_id: UUID, *, customer_id: str = "c-ada") -> list[PublishedEvent]:
         """The customer cancels; returns what orders publishes."""
         async with self.database.transaction() as tx:
-            await handlers.cancel_order(tx, order_id)
+            await handlers.cancel_order(tx, order_id, customer_id)
             return list(await published(tx))
 
     async def sweep(self) -> list[PublishedEvent]:
@@ -132,5 +132,5 @@ async def floor(empty_floor: Floor) -> Floor:
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
     """The service's API, in a process that answers HTTP only."""
     settings = Settings(database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    async with client(create_service(settings)) as asking:
+    async with client(create_service(settings), "c-ada", ["customer"]) as asking:
         yield asking

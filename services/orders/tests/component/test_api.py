@@ -14,7 +14,7 @@ from sqlalchemy import text
 from chassis.outbox import Database
 from orders.main import create_service
 from orders.settings import Settings
-from testkit import client, eventually, statements
+from testkit import client, eventually, login, statements
 
 TOKEN = "tok_secret_6f1d"
 
@@ -28,6 +28,11 @@ def order(**changes: Any) -> dict[str, Any]:
         "payment_token": TOKEN,
     }
     return good | changes
+
+
+def login_of(customer_id: str) -> dict[str, str]:
+    """The header with a token of a customer."""
+    return login("orders", customer_id, ["customer"])
 
 
 def lines(*skus: str, quantity: int = 1) -> list[dict[str, Any]]:
@@ -163,12 +168,12 @@ async def test_the_same_idempotency_key_with_another_body_is_refused(
 async def test_two_customers_may_use_one_idempotency_key(floor: Any, http: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     ada, bob = [
-        await http.post("/orders", json=order(customer_id=customer_id), headers=key)
+        await http.post("/orders", json=order(customer_id=customer_id), headers=key | login_of(customer_id))
         for customer_id in ("c-ada", "c-bob")
     ]
     assert (ada.status_code, bob.status_code) == (202, 202)
     assert ada.json()["order_id"] != bob.json()["order_id"]
-    again = await http.post("/orders", json=order(customer_id="c-bob"), headers=key)
+    again = await http.post("/orders", json=order(customer_id="c-bob"), headers=key | login_of("c-bob"))
     assert again.json() == bob.json()
     assert await count_orders(floor.database) == 2
 
@@ -257,7 +262,7 @@ async def test_an_incomplete_order_is_refused_without_showing_its_token(
     floor: Any, http: httpx.AsyncClient
 ) -> None:
     incomplete = order()
-    del incomplete["customer_id"]
+    del incomplete["currency"]
     assert_problem(await http.post("/orders", json=incomplete), 422, "invalid-request")
 
 
@@ -298,8 +303,57 @@ async def test_a_cursor_of_another_customer_is_refused(floor: Any, http: httpx.A
     for _ in range(2):
         await floor.place()
     sealed = (await http.get("/orders", params={"customer_id": "c-ada", "limit": 1})).json()["next_cursor"]
-    answer = await http.get("/orders", params={"customer_id": "c-bob", "cursor": sealed})
+    asked = {"customer_id": "c-bob", "cursor": sealed}
+    answer = await http.get("/orders", params=asked, headers=login_of("c-bob"))
     assert_problem(answer, 400, "invalid-cursor")
+
+
+async def test_an_order_without_a_customer_is_one_of_the_tokens_subject(
+    floor: Any, http: httpx.AsyncClient
+) -> None:
+    body = order()
+    del body["customer_id"]
+    order_id = (await http.post("/orders", json=body, headers=login_of("c-eve"))).json()["order_id"]
+    assert (await floor.row(UUID(order_id))).customer_id == "c-eve"
+
+
+async def test_an_idempotency_key_is_the_same_with_the_customers_name_and_without(
+    floor: Any, http: httpx.AsyncClient
+) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    body = order()
+    first = await http.post("/orders", json=body, headers=key)
+    del body["customer_id"]
+    assert (await http.post("/orders", json=body, headers=key)).json() == first.json()
+
+
+async def test_an_order_for_another_customer_is_refused(floor: Any, http: httpx.AsyncClient) -> None:
+    assert_problem(await http.post("/orders", json=order(customer_id="c-bob")), 403, "other-customer")
+    assert await count_orders(floor.database) == 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/orders/{}"), ("POST", "/orders/{}/cancel")])
+async def test_an_order_of_another_customer_is_not_found_and_stays(
+    floor: Any, http: httpx.AsyncClient, method: str, path: str
+) -> None:
+    order_id = await floor.place(customer_id="c-bob")
+    assert_problem(await http.request(method, path.format(order_id)), 404, "unknown-order")
+    assert (await floor.row(order_id)).state == "PENDING"
+    answer = await http.request(method, path.format(order_id), headers=login_of("c-bob"))
+    assert answer.status_code in (200, 202)
+
+
+async def test_the_orders_of_another_customer_are_not_listed(floor: Any, http: httpx.AsyncClient) -> None:
+    await floor.place(customer_id="c-bob")
+    assert_problem(await http.get("/orders", params={"customer_id": "c-bob"}), 404, "unknown-customer")
+    assert (await http.get("/orders")).json()["orders"] == []
+
+
+async def test_an_operator_reads_every_order_and_cancels_none(floor: Any, http: httpx.AsyncClient) -> None:
+    order_id = await floor.place(customer_id="c-bob")
+    operator = login("orders", "operator", ["operator"])
+    assert (await http.get(f"/orders/{order_id}", headers=operator)).json()["customer_id"] == "c-bob"
+    assert_problem(await http.post(f"/orders/{order_id}/cancel", headers=operator), 403, "role-missing")
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/orders/{}"), ("POST", "/orders/{}/cancel")])
@@ -321,7 +375,7 @@ async def test_cancelling_an_order_that_ended_otherwise_is_a_conflict(
 async def test_a_database_that_is_away_is_a_problem_with_a_time_to_retry() -> None:
     away = "postgresql://orders:orders@127.0.0.1:1/orders"
     settings = Settings(database_url=away, kafka_bootstrap_servers="127.0.0.1:1", role="api")
-    async with client(create_service(settings)) as http:
+    async with client(create_service(settings), roles=["customer"]) as http:
         answer = await http.post("/orders", json=order())
     assert_problem(answer, 503, "database-unavailable")
     assert int(answer.headers["retry-after"]) > 0
@@ -348,7 +402,7 @@ async def test_an_order_costs_three_statements_and_two_more_with_an_idempotency_
     floor: Any, url: str
 ) -> None:
     service = create_service(Settings(database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api"))
-    async with client(service) as http:
+    async with client(service, roles=["customer"]) as http:
         with statements() as plain:
             assert (await http.post("/orders", json=order())).status_code == 202
         with statements() as keyed:
@@ -387,7 +441,7 @@ async def test_with_too_many_pending_new_orders_are_refused_until_some_have_ende
         database_url=url, kafka_bootstrap_servers="127.0.0.1:1", role="api", orders_max_pending=2
     )
     first, _ = await floor.place(), await floor.place()
-    async with client(create_service(settings)) as http:
+    async with client(create_service(settings), roles=["customer"]) as http:
 
         async def refused() -> None:
             assert_problem(await http.post("/orders", json=order(customer_id="")), 429, "overloaded")

@@ -39,7 +39,7 @@ async def test_an_order_ends_by_the_clock_of_the_database(floor: Any, ending: st
                 declined = PaymentDeclined(order_id=order_id, customer_id="c-ada", amount=TOTAL)
                 await handlers.reject_unpaid_order(tx, [received(declined)])
             case "cancelled":
-                await handlers.cancel_order(tx, order_id)
+                await handlers.cancel_order(tx, order_id, "c-ada")
         [event] = [row.data for row in tx.rows]
     assert (await floor.row(order_id)).ended_at == now
     assert now.isoformat().replace("+00:00", "Z") in event

@@ -242,7 +242,7 @@ async def test_nothing_is_published_when_the_transaction_fails(floor: Any) -> No
 
 async def cancel_and_fail(floor: Any, order_id: UUID) -> None:
     async with floor.database.transaction() as tx:
-        await handlers.cancel_order(tx, order_id)
+        await handlers.cancel_order(tx, order_id, "c-ada")
         assert len(await published(tx)) == 1
         raise RuntimeError("planted")
 

@@ -8,11 +8,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from chassis.events import Money
-from chassis.web import Db, ProblemType, RetryRoute, problem_answers
+from chassis.web import Db, GuardedRoute, ProblemType, problem_answers
+from chassis.web.access import Role, allow
 from payments import handlers
 from payments.domain import Reason, RefundState, State, UnknownPayment
 
-router = APIRouter(route_class=RetryRoute)
+router = APIRouter(route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)])
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     UnknownPayment: ProblemType(404, "unknown-payment", "There is no payment of this order")

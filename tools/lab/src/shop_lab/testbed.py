@@ -103,6 +103,10 @@ class Testbed:
             yield connection
 
 
+LONG_TOKENS = {"ISSUER_TOKEN_SECONDS": "43200"}
+"""A setting of the issuer: the load generator gets its tokens once, and a run takes up to some hours."""
+
+
 @asynccontextmanager
 async def fresh_testbed(
     report: embedded.Report,
@@ -112,7 +116,9 @@ async def fresh_testbed(
 ) -> AsyncIterator[Testbed]:
     """A fresh stack in the folder `name`, with its products listed. It is removed at the end of the context."""
     folder = paths.state_folder() / name
-    stack = embedded.stack(folder, base_from_environment() + ports_above, environment=environment)
+    stack = embedded.stack(
+        folder, base_from_environment() + ports_above, environment={**LONG_TOKENS, **environment}
+    )
     await embedded.down(stack, wipe=True)
     try:
         await _remember_commit_times(stack, report)

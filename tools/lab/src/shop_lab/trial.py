@@ -9,13 +9,16 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from shop_lab.cpu import Spent
 from shop_lab.testbed import Testbed
-from shop_load.open_loop import Sent
+from shop_load.open_loop import CUSTOMERS, Sent
 from shop_observe.history import History
+from shop_stack import logins
 from shop_stack.errors import UserError
+from shop_stack.passwords import write_private
 from shop_stack.process import run
 
 PATIENCE = 300.0
@@ -117,7 +120,7 @@ async def send(testbed: Testbed, orders: int, rate: float, *more: str) -> Sent:
     argv = [sys.executable, "-m", "shop_load.open_loop", "--out", str(out)]
     argv += [word for name, value in options.items() for word in (f"--{name}", str(value))]
     argv += [f"--port={port}" for port in testbed.orders_ports]
-    argv += more
+    argv += [f"--tokens={await asyncio.to_thread(_write_tokens, testbed)}", *more]
     code, output = await run(argv, env=os.environ)
     if code != 0:
         raise UserError(f"The benchmark's customers gave up: {output[-400:]}")
@@ -126,6 +129,13 @@ async def send(testbed: Testbed, orders: int, rate: float, *more: str) -> Sent:
         for order_id, key in sent.keys.items():
             history.answered(history.asked("place-order", key=key), 202, order_id)
     return sent
+
+
+def _write_tokens(testbed: Testbed) -> Path:
+    """Write the tokens of all customers into a file that only the owner may read. Returns the file."""
+    file = testbed.stack.state / "tokens.json"
+    write_private(file, {who: logins.token(testbed.target.issuer, who) for who in CUSTOMERS})
+    return file
 
 
 async def _digested(testbed: Testbed, orders: int, began: UUID) -> None:

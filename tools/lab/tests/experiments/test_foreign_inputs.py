@@ -32,6 +32,7 @@ from shop_lab.experiments.foreign_inputs.records import Fault
 from shop_lab.experiments.foreign_inputs.silence import SilentCrowd
 from shop_stack import paths
 from shop_stack.ports import SERVICES
+from shop_stack.target import NO_ISSUER
 from testkit.waiting import eventually
 
 CODECS = [codec for codec in Codec if codec is not Codec.NONE]
@@ -248,12 +249,14 @@ async def test_an_unreadable_agent_is_sent_as_its_bytes() -> None:
         sent.append(request)
         return httpx.Response(200)
 
-    target = SimpleNamespace(management_urls=dict.fromkeys(SERVICES, "http://service"))
+    urls = dict.fromkeys(SERVICES, "http://service")
+    target = SimpleNamespace(management_urls=urls, issuer=NO_ISSUER)
     tally = Tally()
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
         world = SimpleNamespace(http=http, testbed=SimpleNamespace(target=target))
         await requests.to_each(requests.UNREADABLE_AGENT, 200)(world, tally)  # type: ignore[arg-type]
     assert (b"User-Agent", b"\xff\\x") in sent[0].headers.raw
+    assert sent[0].headers["Authorization"].startswith("Bearer ")
     assert tally.answers == {"200": 1}
 
 

@@ -162,5 +162,5 @@ async def test_an_answer_of_the_services_own_trouble_is_a_failure() -> None:
     async with server:
         client = Client([server.sockets[0].getsockname()[1]])
         rounds = iter([True, False])
-        await clients.read_repeatedly(client, "/", lambda: next(rounds), 0)
+        await clients.read_repeatedly(client, "/", lambda: "Bearer a", lambda: next(rounds), 0)
     assert dict(client.failures) == {"503": 1}

@@ -12,6 +12,7 @@ from shop_load.client import LoadFailed, ShopClient
 from shop_load.closed_loop import list_products, wait_until_orderable
 from shop_load.plans import Product
 from shop_observe.history import History
+from shop_stack.logins import CLERK
 from shop_stack.target import Target
 
 PATIENCE = 20.0
@@ -66,7 +67,7 @@ async def ensure_catalogue(target: Target) -> list[Offer]:
 async def offers(shop: ShopClient, products: Sequence[Product]) -> list[Offer]:
     """The products that inventory has, of those given. Raises LoadFailed if inventory refuses a request."""
     answers = await asyncio.gather(
-        *(shop.get(f"{shop.inventory}/products/{product.sku}") for product in products)
+        *(shop.get(f"{shop.inventory}/products/{product.sku}", who=CLERK) for product in products)
     )
     for answer in answers:
         if answer.status not in (200, 404):

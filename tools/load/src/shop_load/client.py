@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from shop_observe.history import History
+from shop_stack import logins
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
@@ -47,6 +48,7 @@ class ShopClient:
     def __init__(
         self, target: Target, history: History, concurrency: int = 16, patience: float = PATIENCE
     ) -> None:
+        self._issuer = target.issuer
         self.orders = target.service_urls["orders"]
         self.inventory = target.service_urls["inventory"]
         self._history = history
@@ -64,25 +66,50 @@ class ShopClient:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
-    async def post(self, url: str, operation: str, body: Any, key: str = "", **facts: Any) -> Answer:
+    async def post(
+        self, url: str, operation: str, body: Any, *, who: str, key: str = "", **facts: Any
+    ) -> Answer:
         """Send a POST until the answer is neither 5xx nor 429. `facts` are written into the history.
 
-        Raises LoadFailed if there is no such answer for `patience` seconds.
+        `who` logs in: the id of a customer, `clerk` or `operator`.
+
+        Raises LoadFailed if there is no such answer for `patience` seconds, or if the issuer refuses.
         """
         headers = {"Idempotency-Key": key} if key else {}
 
         async def attempt() -> Answer:
+            login = await self._login(who)
             number = self._history.asked(operation, key=key, **facts)
-            answer = await self._ask("POST", url, json=body, headers=headers)
+            answer = await self._ask("POST", url, json=body, headers=headers | login)
             order_id = answer.body.get("order_id", "") if answer.status < 300 else ""
             self._history.answered(number, answer.status, order_id)
             return answer
 
         return await self._insist(url, attempt)
 
-    async def get(self, url: str, **query: str) -> Answer:
+    async def get(self, url: str, *, who: str, **query: str) -> Answer:
         """Send a GET until the answer is neither 5xx nor 429. Raises LoadFailed as `post` does."""
-        return await self._insist(url, lambda: self._ask("GET", url, params=query))
+
+        async def attempt() -> Answer:
+            return await self._ask("GET", url, params=query, headers=await self._login(who))
+
+        return await self._insist(url, attempt)
+
+    async def _login(self, who: str) -> dict[str, str]:
+        """The header with a token. Raises LoadFailed if the issuer refuses."""
+        token = logins.kept(self._issuer, who)
+        if token is None:
+            asked = logins.request_of(self._issuer, who)
+            login = {"Authorization": aiohttp.encode_basic_auth(asked.client, asked.secret)}
+            answer = await self._ask("POST", asked.url, data=asked.form, headers=login)
+            if answer.status >= 500:
+                raise aiohttp.ClientError(f"the issuer answers {answer.status}")
+            if answer.status != 200:
+                raise LoadFailed(
+                    f"{asked.url} refused with {answer.status}: {answer.body.get('error_description')}"
+                )
+            token = logins.keep(self._issuer, who, answer.body)
+        return {"Authorization": f"Bearer {token}"}
 
     async def _insist(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
         given_up = time.monotonic() + self._patience

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from shop_load.client import PATIENCE, LoadFailed, ShopClient
 from shop_load.plans import Plan, Product, Run, Scenario
 from shop_observe.history import History
+from shop_stack.logins import CLERK
 from shop_stack.target import Target
 
 
@@ -56,7 +57,9 @@ async def list_products(shop: ShopClient, products: Sequence[Product]) -> None:
             "on_hand": product.on_hand,
         }
         url = f"{shop.inventory}/products"
-        answer = await shop.post(url, "list-product", body, subject=product.sku, quantity=product.on_hand)
+        answer = await shop.post(
+            url, "list-product", body, who=CLERK, subject=product.sku, quantity=product.on_hand
+        )
         # 409: an earlier attempt, whose answer was lost, has listed the product.
         if answer.status not in (201, 409):
             raise LoadFailed(answer.refusal)
@@ -80,7 +83,7 @@ async def orderable(shop: ShopClient) -> set[str]:
     cursor: str | None = ""
     while cursor is not None:
         place = {"cursor": cursor} if cursor else {}
-        page = (await shop.get(f"{shop.orders}/prices", limit="100", **place)).body
+        page = (await shop.get(f"{shop.orders}/prices", who=CLERK, limit="100", **place)).body
         skus.update(price["sku"] for price in page["prices"])
         cursor = page["next_cursor"]
     return skus
@@ -96,6 +99,7 @@ async def place(shop: ShopClient, plan: Plan) -> Placed:
                 url,
                 "place-order",
                 plan.body,
+                who=plan.customer_id,
                 key=plan.key,
                 customer=plan.customer_id,
                 scenario=plan.scenario,
@@ -110,7 +114,12 @@ async def place(shop: ShopClient, plan: Plan) -> Placed:
     if plan.cancel_after is not None:
         await asyncio.sleep(plan.cancel_after)
         cancel = await shop.post(
-            f"{url}/{order_id}/cancel", "cancel-order", None, subject=order_id, scenario=plan.scenario
+            f"{url}/{order_id}/cancel",
+            "cancel-order",
+            None,
+            who=plan.customer_id,
+            subject=order_id,
+            scenario=plan.scenario,
         )
         # 409: the order ended before the cancellation arrived.
         if cancel.status not in (200, 202, 409):

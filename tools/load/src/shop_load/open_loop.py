@@ -4,7 +4,7 @@ It is a process of its own, so that its CPU time can be separated from the shop'
 (429, 503) asks again after `Retry-After`; with `--impatient` the customer gives the order up. With `--patience` a
 request that fails (5xx, no answer, a closed connection) is repeated for so many seconds; then the order is lost.
 
-    python -m shop_load.open_loop --port 18001 --orders 1000 --rate 100 --seed 1 --out sent.json
+    python -m shop_load.open_loop --port 18001 --orders 1000 --rate 100 --seed 1 --tokens tokens.json --out sent.json
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import random
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from heapq import heappop, heappush
@@ -31,6 +31,8 @@ DEADLINE_SECONDS = 3600
 PAUSE_AFTER_FAILURE = 1.0
 LOOK_FOR_SILENCE = 1.0
 """Seconds between two checks for requests without an answer."""
+CUSTOMERS = tuple(f"customer-{number:03d}" for number in range(100))
+"""The customers who order, in turn. Each needs a token."""
 SKUS = tuple(f"BENCH-{number:02d}" for number in range(64))
 """So many that orders of the same moment rarely lock the same product."""
 
@@ -75,6 +77,8 @@ class Customers:
     patience: float = 0.0
     """Seconds after which an order counts as lost; 0: the first request that fails ends the run."""
     deadline: int = DEADLINE_SECONDS
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Customer → token. A customer without one sends none."""
     sent: Sent = field(default_factory=Sent, init=False)
     _free: deque[Window] = field(default_factory=deque, init=False)
     _later: list[tuple[float, Order, Window]] = field(default_factory=list, init=False)
@@ -117,7 +121,7 @@ class Customers:
         for number in range(self.orders):
             moment += dice.expovariate(self.rate) if self.rate else 0.0
             key = f"{self.seed}-{number}"
-            yield Order(moment, key, _request(dice, key, self.deadline))
+            yield Order(moment, key, _request(dice, key, self.deadline, self.tokens))
 
     def _first(self, order: Order) -> None:
         """Send an order that is due on a free connection."""
@@ -195,21 +199,29 @@ class Customers:
         self._free.append(window)
 
 
-def _request(dice: random.Random, key: str, deadline: int) -> bytes:
+def _request(dice: random.Random, key: str, deadline: int, tokens: Mapping[str, str]) -> bytes:
+    customer = dice.choice(CUSTOMERS)
     lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
     order = {
-        "customer_id": f"customer-{dice.randrange(1000):03d}",
+        "customer_id": customer,
         "lines": lines,
         "currency": "EUR",
         "payment_token": "tok_ok",
         "deadline_seconds": deadline,
     }
     body = json.dumps(order, separators=(",", ":")).encode()
+    login = f"Authorization: Bearer {tokens[customer]}\r\n" if customer in tokens else ""
     head = (
-        f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{login}"
         f"Idempotency-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _tokens(file: str) -> dict[str, str]:
+    """The tokens in a file. They are no arguments, because other users can see the arguments of a process."""
+    found: dict[str, str] = json.loads(Path(file).read_text())
+    return found
 
 
 def main() -> None:
@@ -238,6 +250,7 @@ def main() -> None:
     parser.add_argument(
         "--deadline", type=int, default=DEADLINE_SECONDS, help="deadline of each order, seconds"
     )
+    parser.add_argument("--tokens", type=_tokens, required=True, help="a JSON file: customer → token")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file for the result")
     given = parser.parse_args()
     out, options = given.out, {name: value for name, value in vars(given).items() if name != "out"}

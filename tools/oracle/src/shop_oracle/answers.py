@@ -10,6 +10,7 @@ import httpx
 
 from shop_oracle.errors import EvidenceMissing
 from shop_oracle.evidence import Movement
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.target import Target
 
 # The metric is computed from the kernel's boot time, which has whole seconds only: it may be up to 1 s too early.
@@ -40,8 +41,10 @@ async def read_ledger(client: httpx.AsyncClient, target: Target) -> list[Movemen
 async def read_reports(client: httpx.AsyncClient, target: Target) -> dict[str, Any]:
     """Name of a report → the JSON that analytics answers."""
     url = target.service_urls["analytics"]
+    login = Login(target.issuer, OPERATOR)
     return {
-        name: json_of(await get(client, f"{url}/reports/{name}{query}")) for name, query in REPORTS.items()
+        name: json_of(await get(client, f"{url}/reports/{name}{query}", login))
+        for name, query in REPORTS.items()
     }
 
 
@@ -54,10 +57,10 @@ async def started_at(client: httpx.AsyncClient, target: Target) -> dict[str, dat
     return started
 
 
-async def get(client: httpx.AsyncClient, url: str) -> httpx.Response:
-    """Send a GET. Raises EvidenceMissing if it fails, or if the status is an error."""
+async def get(client: httpx.AsyncClient, url: str, login: Login | None = None) -> httpx.Response:
+    """Send a GET, with a token of `login`. Raises EvidenceMissing if it fails, or if the status is an error."""
     try:
-        return (await client.get(url)).raise_for_status()
+        return (await client.get(url, auth=login)).raise_for_status()
     except httpx.HTTPError as error:
         why = str(error) or type(error).__name__
         raise EvidenceMissing(

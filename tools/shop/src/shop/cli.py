@@ -27,6 +27,7 @@ from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.status import status
 from shop.commands.stop import stop
+from shop.commands.token import token
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
@@ -50,8 +51,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, watch, trace, demo, check, dead-letters, outbox, republish "
-            "and bench use (or SHOP_TARGET)."
+            help="The running shop that catalogue, order, token, watch, trace, demo, check, dead-letters, outbox, "
+            "republish and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -70,6 +71,7 @@ COMMANDS = (
     demo,
     catalogue,
     order,
+    token,
     watch,
     trace,
     check,

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from shop_stack.errors import UserError
+
 SECONDS = 5.0
 """Timeout of one request to a service."""
 MOST = 1_000
@@ -42,9 +44,11 @@ Letters = Mapping[str, Sequence[OpenLetter] | None]
 """Service → its open dead letters, oldest first; None if the service did not answer."""
 
 
-async def open_letters(management_urls: Mapping[str, str], key: str | None = None) -> Letters:
+async def open_letters(
+    management_urls: Mapping[str, str], login: httpx.Auth, key: str | None = None
+) -> Letters:
     """The open dead letters of each service, at most MOST of each. `key` limits them to one order or product."""
-    async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, auth=login) as client:
         found = await asyncio.gather(
             *(_letters_of(client, service, url, key) for service, url in management_urls.items())
         )
@@ -58,7 +62,7 @@ async def _letters_of(
     try:
         answer = await client.get(f"{url}/admin/dead-letters", params=asked)
         return [OpenLetter.of(service, body) for body in answer.raise_for_status().json()]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, UserError, ValueError, KeyError, TypeError):
         return None
 
 

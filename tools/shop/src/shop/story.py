@@ -20,6 +20,7 @@ from shop_observe.missing_steps import OrderStep, missing_steps
 from shop_observe.timeline import ENDINGS, Step, detail_of, has_ended, tell, timeline_line
 from shop_observe.topics import declared_topics
 from shop_stack.errors import UserError
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.target import Target
 
 SILENCE = 3.0
@@ -200,7 +201,9 @@ class Story:
 
     async def _ask_for_letters(self) -> list[OpenLetter]:
         """Ask every service for the order's open dead letters, and print the new ones. Returns all of them."""
-        answers = await open_letters(self.target.management_urls, self.order_id)
+        answers = await open_letters(
+            self.target.management_urls, Login(self.target.issuer, OPERATOR), self.order_id
+        )
         found = [letter for letters in answers.values() for letter in letters or ()]
         for letter in found:
             if (letter.service, letter.id) not in self._told:
@@ -214,7 +217,7 @@ async def times_of(target: Target, order_id: str) -> tuple[datetime, datetime]:
     url = f"{target.service_urls['orders']}/orders/{order_id}"
     try:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
-            response = await client.get(url)
+            response = await client.get(url, auth=Login(target.issuer, OPERATOR))
     except httpx.TransportError:
         raise UserError(f"{url} does not answer: is the shop up? See `shop status`.") from None
     if response.status_code == 404:

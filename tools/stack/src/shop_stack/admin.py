@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from shop_stack.errors import UserError
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
 
@@ -23,7 +24,14 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
     require_service(service)
     url = f"{target.management_urls[service]}/admin{path}"
     try:
-        answer = httpx.request(method, url, timeout=TIMEOUT_SECONDS, trust_env=False, **request)
+        answer = httpx.request(
+            method,
+            url,
+            auth=Login(target.issuer, OPERATOR),
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            **request,
+        )
     except UnicodeEncodeError:
         raise UserError(f"{service} was not asked: what you gave is no text in UTF-8.") from None
     except httpx.HTTPError as error:

@@ -13,10 +13,11 @@ from typing import Any
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
+from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.rights import ORACLE
-from shop_stack.target import Target, TargetMissing
+from shop_stack.target import Issuer, Target, TargetMissing
 
 HTTP_PORT, MANAGEMENT_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9000, 9092, 5432
 """The ports inside of the containers. Docker publishes each at a port of this machine."""
@@ -42,7 +43,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         config = json.loads(docker("compose", "config", "--format", "json"))
     except UserError as error:
         raise TargetMissing(f"No container engine answers ({error}). Is it running?") from None
-    missing = [name for name in (*SERVICES, "processor", "kafka", "postgres") if name not in ports]
+    missing = [name for name in (*SERVICES, "processor", "issuer", "kafka", "postgres") if name not in ports]
     if missing:
         raise TargetMissing(f"The shop in containers is not complete: {', '.join(missing)} missing. {START}")
     # The history of an older shop must not be compared with the data of a new one.
@@ -62,6 +63,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             spans=state / "spans",
             contracts=contracts,
             state=state,
+            issuer=_issuer(config, ports["issuer"][HTTP_PORT]),
         )
 
 
@@ -91,6 +93,13 @@ def _oracle_login(config: Mapping[str, Any], port: int, state: Path) -> KafkaAcc
     docker("compose", "cp", f"kafka:{CA_CERTIFICATE}", str(cafile))
     password = config["services"]["topics"]["environment"][f"{ORACLE.upper()}_KAFKA_PASSWORD"]
     return KafkaAccess(f"{HOST}:{port}", ORACLE, password, cafile=cafile)
+
+
+def _issuer(config: Mapping[str, Any], port: int) -> Issuer:
+    """The issuer, as this machine reaches it."""
+    environment: Mapping[str, str] = config["services"]["issuer"]["environment"]
+    secrets = {name: environment[f"ISSUER_{name.upper()}_SECRET"] for name in ISSUER_CLIENTS}
+    return Issuer(f"http://{HOST}:{port}", secrets)
 
 
 def _age_of_data(config: Mapping[str, Any]) -> str:

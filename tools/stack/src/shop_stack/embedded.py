@@ -21,7 +21,7 @@ from pathlib import Path
 
 from shop_stack import checks, kafka, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError
-from shop_stack.parts import EVERYTHING, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
+from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon, Resources
 from shop_stack.target import Target
@@ -94,7 +94,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
 
 
 async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> None:
-    """Stop everything in order: services, then the processor and spans, then Kafka and PostgreSQL.
+    """Stop everything in order: services, then the processor, the issuer and spans, then Kafka and PostgreSQL.
 
     With `wipe` the data is deleted, too: databases, topics, the card ledger, spans, logs, passwords.
     """
@@ -121,6 +121,8 @@ async def start(stack: Stack, name: str) -> None:
             await parts.start_spans(stack)
         case "processor":
             await parts.start_processor(stack)
+        case "issuer":
+            await parts.start_issuer(stack)
         case _:
             await venvs.ensure(venvs.service(name))
             await parts.migrate(stack, name)
@@ -177,7 +179,8 @@ async def _start_all(stack: Stack, report: Report) -> None:
         group.create_task(_bring_up_postgres(stack, report, databases))
         group.create_task(_bring_up_kafka(stack, report, broker))
         group.create_task(_bring_up(stack, SPANS, report))
-        group.create_task(_bring_up_processor(stack, report))
+        group.create_task(_bring_up_program(stack, PROCESSOR, venvs.processor(), report))
+        group.create_task(_bring_up_program(stack, ISSUER, venvs.issuer(), report))
         builders = asyncio.Semaphore(max(2, os.cpu_count() or 2))
         for name in stack.services:
             group.create_task(_bring_up_service(stack, name, report, builders, databases, broker))
@@ -193,10 +196,10 @@ async def _bring_up_kafka(stack: Stack, report: Report, ready: asyncio.Event) ->
     ready.set()
 
 
-async def _bring_up_processor(stack: Stack, report: Report) -> None:
-    report(PROCESSOR, "environment")
-    await venvs.ensure(venvs.processor())
-    await _bring_up(stack, PROCESSOR, report)
+async def _bring_up_program(stack: Stack, name: str, project: venvs.Project, report: Report) -> None:
+    report(name, "environment")
+    await venvs.ensure(project)
+    await _bring_up(stack, name, report)
 
 
 async def _bring_up_service(
@@ -236,7 +239,7 @@ async def _bring_up(
 
 async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
     """Stop the services first, while the parts that they need to finish their work still run."""
-    for together in (SERVICES, (PROCESSOR, SPANS), (KAFKA, POSTGRES)):
+    for together in (SERVICES, (PROCESSOR, ISSUER, SPANS), (KAFKA, POSTGRES)):
         await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
 
 

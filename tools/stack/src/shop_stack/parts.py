@@ -18,12 +18,15 @@ from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
 from shop_stack.process import Daemon, run
+from shop_stack.target import Issuer
 
-POSTGRES, KAFKA, SPANS, PROCESSOR = "postgres", "kafka", "spans", "processor"
-INFRASTRUCTURE = (POSTGRES, KAFKA, SPANS, PROCESSOR)
+POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER = "postgres", "kafka", "spans", "processor", "issuer"
+INFRASTRUCTURE = (POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER)
 EVERYTHING = (*INFRASTRUCTURE, *SERVICES)
 
 NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+KEYS_FILE = "issuer-keys.json"
+"""The file of the issuer's private keys, in the folder of the stack."""
 READY_PATIENCE = 120.0
 """Seconds. On a busy machine a start may take many times as long as usual."""
 
@@ -51,6 +54,11 @@ class Stack:
     @property
     def passwords(self) -> Passwords:
         return passwords.load_or_make(self.state / "passwords.json")
+
+    @property
+    def issuer(self) -> Issuer:
+        """The issuer of tokens, as the tools reach it."""
+        return Issuer(self.url(ISSUER), self.passwords.client_secrets)
 
     @property
     def server(self) -> postgres.Server:
@@ -154,6 +162,23 @@ async def start_processor(stack: Stack) -> None:
     await ready(stack, PROCESSOR)
 
 
+async def start_issuer(stack: Stack) -> None:
+    project = venvs.issuer()
+    require_free("the issuer", stack.ports.issuer)
+    secrets = stack.passwords.client_secrets
+    environment = {
+        **child_environment(stack.environment),
+        "HTTP_HOST": HOST,
+        "HTTP_PORT": str(stack.ports.issuer),
+        "ISSUER_URL": stack.url(ISSUER),
+        "ISSUER_KEYS": str(stack.state / KEYS_FILE),
+        **{f"ISSUER_{name.upper()}_SECRET": secret for name, secret in secrets.items()},
+    }
+    argv = [str(project.python), "-m", "issuer.main"]
+    stack.daemon(ISSUER).start(argv, env=environment, cwd=stack.state)
+    await ready(stack, ISSUER)
+
+
 async def start_service(stack: Stack, name: str) -> None:
     """Start one service whose database is migrated, and return when it is ready."""
     require_free(name, stack.ports.service(name))
@@ -199,6 +224,7 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
         **child_environment(stack.environment),
         "DATABASE_URL": stack.server.url(name, roles.name, roles.password),
         **stack.logins.of(name).environment,
+        "OIDC_ISSUER": stack.url(ISSUER),
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),
@@ -237,7 +263,7 @@ async def is_ready(stack: Stack, name: str) -> bool:
             return await answers(port)
         case "spans":
             return await http_status(port, "/livez") == 200
-        case "processor":
+        case "processor" | "issuer":
             return await http_status(port, "/readyz") == 200
         case _:
             return await http_status(stack.ports.management(name), "/readyz?require=all") == 200

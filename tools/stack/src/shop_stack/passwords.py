@@ -1,4 +1,4 @@
-"""The random passwords of a stack, for PostgreSQL and Kafka. They are kept as long as its data."""
+"""The random passwords of a stack, for PostgreSQL, Kafka and the issuer. They are kept as long as its data."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from shop_stack.rights import LAB, ORACLE, STACK
 KAFKA_PRINCIPALS = (STACK, *SERVICES, ORACLE, LAB)
 """The principals that have a password. Whether a broker knows them depends on the program that creates its users."""
 
+ISSUER_CLIENTS = ("storefront", "clerk", "operator")
+"""The clients of the issuer, each with a secret."""
+
 
 @dataclass(frozen=True)
 class Passwords:
-    """Role name → password, and principal of Kafka → password."""
+    """Database role → password, principal of Kafka → password, and client of the issuer → its secret."""
 
     by_role: dict[str, str]
     by_principal: Mapping[str, str]
+    client_secrets: Mapping[str, str]
 
     @property
     def superuser(self) -> str:
@@ -40,13 +44,16 @@ def load_or_make(file: Path) -> Passwords:
     """
     roles = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
     logins = {principal: f"kafka/{principal}" for principal in KAFKA_PRINCIPALS}
+    clients = {client: f"client-{client}" for client in ISSUER_CLIENTS}
     known = _read(file) if file.exists() else {}
-    complete = {name: known.get(name) or new_password() for name in (*roles, *logins.values())}
+    wanted = (*roles, *logins.values(), *clients.values())
+    complete = {name: known.get(name) or new_password() for name in wanted}
     if complete != known:
         write_private(file, complete)
     return Passwords(
         {role: complete[role] for role in roles},
         {principal: complete[name] for principal, name in logins.items()},
+        {client: complete[name] for client, name in clients.items()},
     )
 
 

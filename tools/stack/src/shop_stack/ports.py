@@ -38,6 +38,10 @@ class Ports:
         return self.base + 10
 
     @property
+    def issuer(self) -> int:
+        return self.base + 12
+
+    @property
     def spans(self) -> int:
         return self.base + 18
 
@@ -61,6 +65,7 @@ class Ports:
             "kafka-controller": self.kafka_controller,
             "spans": self.spans,
             "processor": self.processor,
+            "issuer": self.issuer,
             **{name: self.service(name) for name in SERVICES},
             **{f"{name}-management": self.management(name) for name in SERVICES},
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shop_stack import paths, postgres_programs
 from shop_stack.errors import UserError
-from shop_stack.parts import PROCESSOR, Stack
+from shop_stack.parts import KEYS_FILE, PROCESSOR, Stack
 from shop_stack.passwords import write_private
 from shop_stack.rights import ORACLE
 
@@ -25,6 +25,8 @@ def write_facts(stack: Stack) -> None:
         "service_urls": {name: stack.url(name) for name in stack.services},
         "management_urls": {name: stack.management_url(name) for name in stack.services},
         "processor_url": stack.url(PROCESSOR),
+        "issuer_url": stack.issuer.url,
+        "client_secrets": stack.issuer.secrets,
         "kafka": {"bootstrap": oracle.bootstrap, "username": oracle.username, "password": oracle.password},
         "database_urls": {
             name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
@@ -54,7 +56,7 @@ def wipe(stack: Stack) -> None:
     postgres_programs.forget(stack.state)
     for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
-    secret = [stack.state / name for name in ("passwords.json", "kafka.properties")]
+    secret = [stack.state / name for name in ("passwords.json", "kafka.properties", KEYS_FILE)]
     for file in (*stack.state.glob("ledger.sqlite3*"), *secret):
         file.unlink(missing_ok=True)
 

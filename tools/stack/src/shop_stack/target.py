@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,19 @@ from shop_stack.kafka_access import KafkaAccess
 
 class TargetMissing(Exception):
     """No shop runs where the target was looked for. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """The issuer of tokens, as the tools reach it."""
+
+    url: str
+    """Its HTTP address, without a slash at the end."""
+    secrets: Mapping[str, str] = field(repr=False)
+    """Client → its secret."""
+
+
+NO_ISSUER = Issuer("", {})
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,7 @@ class Target:
     """The repository's ``contracts`` folder."""
     state: Path
     """The folder of the running shop's own files, such as client histories."""
+    issuer: Issuer = NO_ISSUER
 
 
 def embedded(state: Path) -> Target:
@@ -60,6 +74,7 @@ def embedded(state: Path) -> Target:
             spans=Path(facts["spans"]),
             contracts=Path(facts["contracts"]),
             state=state,
+            issuer=Issuer(facts["issuer_url"], dict(facts["client_secrets"])),
         )
     except FileNotFoundError:
         raise TargetMissing(

@@ -22,7 +22,7 @@ NETWORK_SIGNS = ("error sending request", "failed to fetch", "dns error", "conne
 
 @dataclass(frozen=True)
 class Project:
-    """A Python project with its own lock file: a service, or the card processor."""
+    """A Python project with its own lock file: a service, the card processor, or the issuer."""
 
     name: str
     folder: Path
@@ -49,6 +49,10 @@ def service(name: str) -> Project:
 
 def processor() -> Project:
     return Project("processor", repository() / "tools" / "processor")
+
+
+def issuer() -> Project:
+    return Project("issuer", repository() / "tools" / "issuer")
 
 
 def uv() -> Path:

@@ -11,7 +11,9 @@ STALLED_SECONDS = 15.0
 class TaskStatus:
     """The status of a task: `ok`, or the reason why it is not (it has not begun, waits for a dependency, or failed)."""
 
-    def __init__(self) -> None:
+    def __init__(self, stalled_seconds: float = STALLED_SECONDS) -> None:
+        """`stalled_seconds` replaces STALLED_SECONDS for a task whose iterations are longer."""
+        self._stalled_seconds = stalled_seconds
         self._text = "has not begun"
         self._since = datetime.now(UTC)
         self._last_progress_at = 0.0
@@ -31,7 +33,7 @@ class TaskStatus:
     def text(self) -> str:
         """`ok`, or the fault."""
         idle = time.monotonic() - self._last_progress_at
-        if self._text == OK and idle > STALLED_SECONDS:
+        if self._text == OK and idle > self._stalled_seconds:
             return f"no progress for {idle:.0f} s"
         return self._text
 

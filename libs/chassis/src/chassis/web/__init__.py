@@ -7,10 +7,11 @@
   ends.
 - `PageCursors`: encodes the position of the next page of a listing as a cursor, and decodes it.
 - `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. See below.
-- `RetryRoute`: the class of every route of the APIs. It handles a request once more if a migration made a prepared
-  statement invalid.
 - `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain` the rule
   for text in it.
+- `GuardedRoute`: the class of every route of the APIs. It checks the caller's token and role. A route declares its
+  roles with the names of `chassis.web.access`: `allow`, `Role`, `PUBLIC`, `Calling` (the caller, as a dependency).
+  `GuardedRoute` also handles a request once more if a migration made a prepared statement invalid.
 - `Db`: the database of an endpoint, as a FastAPI dependency.
 
 Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox. They
@@ -35,15 +36,16 @@ and no load shedding.
 
 from chassis.web.body import RequestBody
 from chassis.web.context import Db, ServiceContext, context_of
-from chassis.web.idempotency import IdempotencyKey, claim_or_replay, key_of_caller, remember
+from chassis.web.guarded_route import GuardedRoute
+from chassis.web.idempotency import IdempotencyKey, claim_or_replay, remember
 from chassis.web.load_shedding import LoadShedding
 from chassis.web.pages import PageCursor, PageCursors, PositionText
 from chassis.web.problems import Problem, ProblemType, problem_answers
-from chassis.web.retry_route import RetryRoute
 from chassis.web.text import Plain, PlainSecret, Storable
 
 __all__ = [
     "Db",
+    "GuardedRoute",
     "IdempotencyKey",
     "LoadShedding",
     "PageCursor",
@@ -54,12 +56,10 @@ __all__ = [
     "Problem",
     "ProblemType",
     "RequestBody",
-    "RetryRoute",
     "ServiceContext",
     "Storable",
     "claim_or_replay",
     "context_of",
-    "key_of_caller",
     "problem_answers",
     "remember",
 ]

@@ -11,13 +11,16 @@ from pydantic import BaseModel
 from chassis.inbox import operate
 from chassis.inbox.operate import UnknownDeadLetter
 from chassis.outbox.republish import republish_all
+from chassis.web.access import Role, allow
 from chassis.web.context import Db, context_of
+from chassis.web.guarded_route import GuardedRoute
 from chassis.web.problems import Problem, ProblemType
-from chassis.web.retry_route import RetryRoute
 from chassis.web.selected import Key, Selected
 from chassis.web.text import Storable
 
-router = APIRouter(prefix="/admin", tags=["admin"], route_class=RetryRoute)
+router = APIRouter(
+    prefix="/admin", tags=["admin"], route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)]
+)
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
     UnknownDeadLetter: ProblemType(404, "unknown-dead-letter", "No such dead letter")

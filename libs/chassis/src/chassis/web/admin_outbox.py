@@ -8,12 +8,15 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from chassis.outbox import operate
+from chassis.web.access import Role, allow
 from chassis.web.context import Db
+from chassis.web.guarded_route import GuardedRoute
 from chassis.web.problems import Problem
-from chassis.web.retry_route import RetryRoute
 from chassis.web.selected import Selected
 
-router = APIRouter(prefix="/admin/outbox", tags=["admin"], route_class=RetryRoute)
+router = APIRouter(
+    prefix="/admin/outbox", tags=["admin"], route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)]
+)
 
 
 class SetAsideRow(BaseModel):

@@ -11,6 +11,7 @@ from chassis.inbox import Inbox
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database
 from chassis.settings import ServiceSettings
+from chassis.web.tokens import TokenVerifier
 
 
 class Phase(StrEnum):
@@ -38,6 +39,8 @@ class ServiceContext:
     background_database: Database
     """Connections for all other work, so that probes, consumer and jobs do not wait for requests."""
     inbox: Inbox
+    tokens: TokenVerifier
+    """Verifies the tokens of requests."""
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     """The tasks whose status `/readyz` shows."""
     process: Process = field(default_factory=Process)

@@ -19,7 +19,7 @@ from chassis.web.text import Plain
 
 PROMISE = (
     "Repeat a request with the same key, and it has no second effect: you get the first answer again."
-    " A key belongs to its operation and, where the body names a customer, to that customer."
+    " A key belongs to its operation and to its caller: two callers may use the same key."
     " It is kept for 23 days, unless this service's INBOX_RETENTION says otherwise; after that it is a new key."
 )
 _HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, description=PROMISE)
@@ -29,20 +29,16 @@ def _scoped(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-async def _key_of_operation(
-    request: Request, key: Annotated[str | None, _HEADER, Plain] = None
-) -> str | None:
-    return None if key is None else _scoped(f"{request.method} {request.scope['route'].path}", key)
+async def _key_of_caller(request: Request, key: Annotated[str | None, _HEADER, Plain] = None) -> str | None:
+    if key is None:
+        return None
+    # A public route has no caller.
+    caller = request.state.caller.subject if hasattr(request.state, "caller") else ""
+    return _scoped(caller, _scoped(f"{request.method} {request.scope['route'].path}", key))
 
 
-IdempotencyKey = Annotated[str | None, Depends(_key_of_operation)]
-"""The hash of a request's key with its operation, or None without a key."""
-
-
-def key_of_caller(key: str | None, caller: str) -> str | None:
-    """The hash of a key with its caller, so that two callers may use the same key."""
-    return None if key is None else _scoped(caller, key)
-
+IdempotencyKey = Annotated[str | None, Depends(_key_of_caller)]
+"""The hash of a request's key with its operation and its caller, or None without a key."""
 
 _statements = Statements(__package__)
 

@@ -10,6 +10,7 @@ from fastapi.telemetry import TelemetryConfig
 from chassis.web import admin, admin_outbox, probes
 from chassis.web.context import ServiceContext, set_context
 from chassis.web.error_handlers import install_error_handlers
+from chassis.web.security_scheme import install_security
 
 ROUTERS: tuple[APIRouter, ...] = (probes.router, admin.router, admin_outbox.router)
 UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False)
@@ -30,5 +31,6 @@ def build_management_app(context: ServiceContext) -> FastAPI:
     set_context(app, context)
     for router in ROUTERS:
         app.include_router(router)
+    install_security(app)
     install_error_handlers(app, admin.PROBLEMS)
     return app

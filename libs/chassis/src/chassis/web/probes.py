@@ -14,7 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from chassis.errors import is_unavailable
 from chassis.inbox import dead_letters
 from chassis.outbox import Database, operate
+from chassis.web.access import PUBLIC
 from chassis.web.context import context_of
+from chassis.web.guarded_route import GuardedRoute
+from chassis.web.issuer_keys import ISSUER
 
 PATHS = ("livez", "readyz", "metrics")
 ANSWER_SECONDS = 2.0
@@ -22,13 +25,13 @@ REQUESTS = "database"
 BACKGROUND = "database_background"
 PROCESS = "process"
 REQUIRED: Mapping[str, frozenset[str]] = {
-    "api": frozenset({PROCESS, REQUESTS}),
-    "all": frozenset({PROCESS, REQUESTS}),
+    "api": frozenset({PROCESS, REQUESTS, ISSUER}),
+    "all": frozenset({PROCESS, REQUESTS, ISSUER}),
     "worker": frozenset({PROCESS, BACKGROUND, "consumer", "relay"}),
 }
 """Role → the checks that must succeed (docs/decisions/0023)."""
 
-router = APIRouter(tags=["health"], include_in_schema=False)
+router = APIRouter(tags=["health"], include_in_schema=False, route_class=GuardedRoute, dependencies=[PUBLIC])
 
 
 @router.get("/livez")

@@ -18,6 +18,9 @@ from shop_load.window import Answer, answer_in
 from shop_observe.history import History
 from shop_stack.errors import UserError
 
+Login = Callable[[], str]
+"""Gives the value of the header `Authorization`."""
+
 TRIES = 200
 PAUSE = 0.05
 
@@ -65,30 +68,41 @@ async def _exchange(port: int, request: bytes) -> Answer:
     return answer
 
 
-async def read_repeatedly(client: Client, path: str, goes_on: Callable[[], bool], pause: float) -> None:
+async def read_repeatedly(
+    client: Client, path: str, login: Login, goes_on: Callable[[], bool], pause: float
+) -> None:
     """Send GET requests for a path until `goes_on` returns False, with `pause` seconds after each."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
     while goes_on():
-        status, _, _ = await client.ask(request)
+        status, _, _ = await client.ask(f"{head}Authorization: {login()}\r\n\r\n".encode())
         if status != 200:
             client.failures[str(status)] += 1
         await asyncio.sleep(pause)
 
 
-async def buy(client: Client, plans: Iterable[Plan], goes_on: Callable[[], bool], history: History) -> None:
-    """Place one order after another until `goes_on` returns False or all plans are used."""
+async def buy(
+    client: Client,
+    plans: Iterable[Plan],
+    login_of: Callable[[str], str],
+    goes_on: Callable[[], bool],
+    history: History,
+) -> None:
+    """Place one order after another until `goes_on` returns False or all plans are used.
+
+    `login_of(customer)` is the value of the header `Authorization`.
+    """
     for plan in plans:
         if not goes_on():
             return
         number = history.asked("place-order", key=plan.key, customer=plan.customer_id, scenario=plan.scenario)
-        status, _, body = await client.ask(_order(plan))
+        status, _, body = await client.ask(_order(plan, login_of(plan.customer_id)))
         history.answered(number, status, json.loads(body).get("order_id", ""))
 
 
-def _order(plan: Plan) -> bytes:
+def _order(plan: Plan, login: str) -> bytes:
     body = json.dumps(plan.body).encode()
     head = (
         f"POST /orders HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Idempotency-Key: {plan.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: {login}\r\nIdempotency-Key: {plan.key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from shop_lab.experiments import clients, duplicates
 from shop_lab.experiments.clients import Client
@@ -19,7 +20,8 @@ from shop_load.closed_loop import open_shop
 from shop_load.plans import CATALOGUE, Plan, plan_run, run_name
 from shop_observe.history import History
 from shop_oracle.report import Verdict
-from shop_stack import embedded
+from shop_stack import embedded, logins
+from shop_stack.logins import OPERATOR
 from shop_stack.parts import Stack
 from shop_stack.target import Target
 
@@ -82,6 +84,10 @@ async def visited(target: Target, replicas: ReplicaPorts) -> AsyncIterator[Seque
     """Have clients read from each service and place orders until the context ends. Yields the clients."""
     readers = {service: Client(ports) for service, ports in replicas.items()}
     buyers = [Client(replicas["orders"]) for _ in range(BUYERS)]
+
+    def login_of(who: str) -> str:
+        return logins.header(target.issuer, who)["Authorization"]
+
     closing = asyncio.Event()
 
     def goes_on() -> bool:
@@ -92,11 +98,11 @@ async def visited(target: Target, replicas: ReplicaPorts) -> AsyncIterator[Seque
             await open_shop(shop, CATALOGUE)
         async with asyncio.TaskGroup() as group:
             for service, reader in readers.items():
-                group.create_task(
-                    clients.read_repeatedly(reader, SIGHTS.get(service, SIGHT), goes_on, LOOK_PAUSE)
-                )
+                sight = SIGHTS.get(service, SIGHT)
+                login = partial(login_of, OPERATOR)
+                group.create_task(clients.read_repeatedly(reader, sight, login, goes_on, LOOK_PAUSE))
             for number, buyer in enumerate(buyers):
-                group.create_task(clients.buy(buyer, _wishes(number), goes_on, history))
+                group.create_task(clients.buy(buyer, _wishes(number), login_of, goes_on, history))
             try:
                 yield [*readers.values(), *buyers]
             finally:

@@ -12,6 +12,8 @@ from chassis.settings import ServiceSettings
 
 TYPE = "bench.thing-happened.v1"
 PADDING = "x" * 120
+NO_ISSUER = "http://127.0.0.1:9"
+"""No probe sends HTTP requests, so no issuer is needed."""
 
 
 class Happened(PublishedEvent, type=TYPE, topic="", key="thing"):
@@ -51,5 +53,6 @@ def settings(name: str, database: str, kafka: Mapping[str, Any]) -> ServiceSetti
         kafka_sasl_mechanism=kafka["sasl_mechanism"],
         kafka_sasl_username=kafka["sasl_plain_username"],
         kafka_sasl_password=SecretStr(kafka["sasl_plain_password"]),
+        oidc_issuer=NO_ISSUER,
         log_level="warning",
     )

@@ -13,7 +13,7 @@ from shop_stack.errors import UserError
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
+    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor, issuer.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines to print.")] = 50,
 ) -> None:

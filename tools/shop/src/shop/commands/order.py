@@ -141,7 +141,9 @@ async def place_wish(target: Target, wish: Wish) -> str:
     run = run_name(0)
     with History(target.state / "history", run) as history:
         async with ShopClient(target, history, concurrency=1, patience=PATIENCE) as shop:
-            answer = await shop.post(f"{shop.orders}/orders", "place-order", wish.body, key=f"{run}-0")
+            answer = await shop.post(
+                f"{shop.orders}/orders", "place-order", wish.body, who=wish.customer_id, key=f"{run}-0"
+            )
     if answer.status != 202:
         slug = str(answer.body.get("type", "")).rpartition(":")[2]
         raise UserError(" ".join(filter(None, (answer.refusal, CURES.get(slug)))))

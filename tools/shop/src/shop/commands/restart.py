@@ -11,7 +11,7 @@ from shop_stack import embedded, target
 
 
 def restart(
-    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
+    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor, issuer.")],
     kill: Annotated[bool, typer.Option("--kill", help="Kill it with kill -9, as in a crash.")] = False,
 ) -> None:
     """Restart one process and wait until it is ready. A service applies its new migrations first."""

@@ -14,6 +14,7 @@ from rich.table import Table
 from shop.letters import Letters, OpenLetter, open_letters, warning
 from shop_stack import embedded
 from shop_stack.embedded import Status
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.parts import Stack
 
 MEGABYTE = 1_000_000
@@ -43,9 +44,10 @@ async def look(stack: Stack) -> tuple[list[Status], Letters]:
     """Every process, and the open dead letters of each service that runs."""
     found = await embedded.status(stack)
     running = {part.name for part in found if part.running}
-    return found, await open_letters(
-        {name: stack.management_url(name) for name in stack.services if name in running}
-    )
+    urls = {name: stack.management_url(name) for name in stack.services if name in running}
+    if not urls:
+        return found, {}
+    return found, await open_letters(urls, Login(stack.issuer, OPERATOR))
 
 
 def exit_code(found: Sequence[Status], letters: Letters) -> int:

@@ -11,7 +11,7 @@ from shop_stack import embedded
 
 
 def stop(
-    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor.")],
+    service: Annotated[str, typer.Argument(help="A service, or postgres, kafka, spans, processor, issuer.")],
 ) -> None:
     """Stop one process and leave the others running. `shop up` starts it again.
 

@@ -66,6 +66,7 @@ def addresses(target: Target) -> Table:
     for name, url in target.service_urls.items():
         table.add_row(name, f"{url}/docs")
     table.add_row("processor", f"{target.processor_url}/docs")
+    table.add_row("issuer", f"{target.issuer.url} (`shop token` prints a token)")
     table.add_row("kafka", target.kafka.bootstrap)
     table.add_row("management", f"see management_urls in {target.state / 'stack.json'}")
     table.add_row("databases", f"see database_urls in {target.state / 'stack.json'}")

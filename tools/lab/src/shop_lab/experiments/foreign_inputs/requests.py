@@ -12,6 +12,7 @@ import httpx
 
 from shop_lab.experiments.foreign_inputs.input import Give, Tally, World
 from shop_load.open_loop import SKUS
+from shop_stack import logins
 from shop_stack.ports import SERVICES
 
 LATER = (429, 503)
@@ -21,6 +22,8 @@ LARGEST_ANSWER = 64_000
 WRONG_LINES = 31_000
 TOO_LARGE = 100_000
 DEPTH = 30_000
+CUSTOMER = "foreign"
+"""The customer of all orders that name no other."""
 JSON = {"Content-Type": "application/json"}
 
 Answer = httpx.Response | httpx.TransportError
@@ -42,7 +45,7 @@ class Request:
 def order(**more: Any) -> dict[str, Any]:
     """The body of an order that the shop can fulfil."""
     return {
-        "customer_id": "foreign",
+        "customer_id": CUSTOMER,
         "lines": [{"sku": SKUS[0], "quantity": 1}],
         "currency": "EUR",
         "payment_token": "tok_ok",
@@ -129,21 +132,24 @@ def note(tally: Tally, answer: Answer, right: Collection[int]) -> None:
 
 async def _place(world: World, key: str, scenario: str, **more: Any) -> Answer:
     """Place an order, and write the request and the answer into the history."""
-    customer = order(**more)["customer_id"]
+    customer: str = order(**more)["customer_id"]
     number = world.history.asked("place-order", key=key, customer=customer, scenario=scenario)
-    answer = await _ask(world, "orders", placing(**more), {"Idempotency-Key": key})
+    answer = await _ask(world, "orders", placing(**more), {"Idempotency-Key": key}, customer)
     if isinstance(answer, httpx.Response):
         order_id = answer.json()["order_id"] if answer.status_code == 202 else ""
         world.history.answered(number, answer.status_code, order_id)
     return answer
 
 
-async def _ask(world: World, service: str, request: Request, headers: dict[str, str]) -> Answer:
-    """Send a request. Returns the answer, or the error that came instead of one."""
+async def _ask(
+    world: World, service: str, request: Request, headers: dict[str, str], customer: str = CUSTOMER
+) -> Answer:
+    """Send a request with a token. Returns the answer, or the error that came instead of one."""
     target = world.testbed.target
+    login = logins.header(target.issuer, logins.OPERATOR if request.is_of_operator else customer)
     urls = target.management_urls if request.is_of_operator else target.service_urls
     url = urls[service] + request.path
-    sent = httpx.Headers({"User-Agent": request.agent} | JSON | headers, encoding="latin-1")
+    sent = httpx.Headers({"User-Agent": request.agent} | JSON | headers | login, encoding="latin-1")
     try:
         return await world.http.request(request.method, url, content=request.body, headers=sent)
     except httpx.TransportError as error:

@@ -1,0 +1,160 @@
+"""The public keys of the issuer. They are fetched in the background and kept in memory.
+
+- They are fetched every `refresh_seconds`, and when a token has an unknown `kid`: at most every RETRY_SECONDS.
+- So the issuer may change its keys at any time. No service is started again.
+- While the issuer does not answer, the last keys are used for `valid_seconds`. Then requests are answered 503.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from chassis.errors import Unavailable
+from chassis.observability.outages import OUTAGES
+from chassis.observability.status import OK, TaskStatus
+
+ALGORITHM = "ES256"
+CURVE = "P-256"
+RETRY_SECONDS = 5.0
+"""Shortest time between two fetches."""
+MAX_KEYS = 32
+ISSUER = "issuer"
+"""The name of the issuer as a dependency, in logs, answers and `/readyz`."""
+
+FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Gets the issuer's JWK set. Raises OSError, TimeoutError or ValueError if that fails."""
+
+
+class IssuerUnavailable(Unavailable):
+    """The issuer's keys are not known: it has not answered yet, or not for too long."""
+
+    dependency = ISSUER
+
+
+class UnknownKey(LookupError):
+    """The issuer has no key with this kid."""
+
+
+class IssuerKeys:
+    """The issuer's keys by their `kid`. `run` keeps them up to date."""
+
+    def __init__(
+        self,
+        fetch: FetchKeys,
+        refresh_seconds: float,
+        valid_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Without keys until the first fetch. `clock` gives a time in seconds that never runs backwards."""
+        self.fetch = fetch
+        self.status = TaskStatus(stalled_seconds=valid_seconds)
+        self.generation = 0
+        """Grows whenever the keys change."""
+        self._refresh_seconds = refresh_seconds
+        self._valid_seconds = valid_seconds
+        self._clock = clock
+        self._keys: dict[str, ECKey] = {}
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Fetch the keys again and again, until cancelled."""
+        try:
+            while True:
+                await self.refresh()
+                is_current = self._fetched_at is not None and self._fetched_at == self._tried_at
+                is_settled = is_current and not OUTAGES.is_away(ISSUER)
+                await asyncio.sleep(self._refresh_seconds if is_settled else RETRY_SECONDS)
+        finally:
+            if self._fetching is not None:
+                self._fetching.cancel()
+
+    def require_usable(self) -> None:
+        """Raises IssuerUnavailable if there are no keys, or if they are too old."""
+        if self._fetched_at is None or self._clock() - self._fetched_at > self._valid_seconds:
+            raise IssuerUnavailable("the issuer's keys are not known")
+
+    async def key(self, kid: object) -> ECKey:
+        """The key with this `kid`. If it is not known, the keys are fetched again first, unless that was done just now.
+
+        Raises UnknownKey.
+        """
+        if isinstance(kid, str):
+            if kid not in self._keys and self._may_fetch():
+                await self.refresh()
+            if kid in self._keys:
+                return self._keys[kid]
+        raise UnknownKey(kid)
+
+    def _may_fetch(self) -> bool:
+        if self._fetching is not None:
+            return True
+        return self._tried_at is None or self._clock() - self._tried_at >= RETRY_SECONDS
+
+    async def refresh(self) -> None:
+        """Fetch the keys. Callers at the same time wait for the same fetch. If it fails, the last keys stay."""
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+        await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> None:
+        began = self._clock()
+        try:
+            keys = usable_keys(await self.fetch())
+        except (OSError, TimeoutError, ValueError) as error:
+            self._failed(error)
+        else:
+            if _texts(keys) != _texts(self._keys):
+                self._keys = keys
+                self.generation += 1
+            self._fetched_at = began
+            self.status.set(OK)
+            OUTAGES.answered(ISSUER)
+        finally:
+            self._tried_at = began
+            self._fetching = None
+
+    def _failed(self, error: Exception) -> None:
+        OUTAGES.failed(ISSUER, "keys", error)
+        try:
+            self.require_usable()
+        except IssuerUnavailable:
+            self.status.set(f"away: {type(error).__name__}")
+
+
+def usable_keys(document: Mapping[str, Any]) -> dict[str, ECKey]:
+    """The keys of a JWK set that may sign tokens, by `kid`. Other keys are left out.
+
+    Raises ValueError if there is none.
+    """
+    listed = document.get("keys")
+    keys: dict[str, ECKey] = {}
+    for jwk in listed[:MAX_KEYS] if isinstance(listed, list) else ():
+        key = _signing_key(jwk)
+        if key is not None:
+            keys.setdefault(jwk["kid"], key)
+    if not keys:
+        raise ValueError(f"the issuer publishes no key for {ALGORITHM}")
+    return keys
+
+
+def _signing_key(jwk: object) -> ECKey | None:
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str):
+        return None
+    is_for_signatures = jwk.get("use", "sig") == "sig" and jwk.get("alg", ALGORITHM) == ALGORITHM
+    if not is_for_signatures or jwk.get("kty") != "EC" or jwk.get("crv") != CURVE:
+        return None
+    public = {name: jwk[name] for name in ("kty", "crv", "x", "y", "kid") if name in jwk}
+    try:
+        return ECKey.import_key(public)
+    except (JoseError, ValueError, TypeError):
+        return None
+
+
+def _texts(keys: Mapping[str, ECKey]) -> dict[str, Any]:
+    return {kid: key.as_dict(private=False) for kid, key in keys.items()}

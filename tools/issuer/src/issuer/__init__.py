@@ -1,0 +1,1 @@
+"""The OpenID Connect issuer of Shopfloor: signs access tokens, and publishes its keys."""

@@ -1,0 +1,52 @@
+"""The clients: the programs that may ask for tokens, each with a secret and one role.
+
+`storefront` is the shop's web site. It asks for tokens of customers, after it has checked who they are, so it may name
+the subject of a token. A real shop would send its customers to a login page instead.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The roles that the services know."""
+
+    CUSTOMER = "customer"
+    CLERK = "clerk"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A program that may ask for tokens."""
+
+    name: str
+    role: Role
+    names_subject: bool = False
+    """Whether it names the subject of its tokens. Otherwise the subject is the client."""
+
+
+CLIENTS: Mapping[str, Client] = {
+    client.name: client
+    for client in (
+        Client("storefront", Role.CUSTOMER, names_subject=True),
+        Client("clerk", Role.CLERK),
+        Client("operator", Role.OPERATOR),
+    )
+}
+
+
+class WrongClient(Exception):
+    """There is no such client, or its secret is wrong."""
+
+
+def authenticated(name: str, secret: str, secrets: Mapping[str, str]) -> Client:
+    """The client of this name, if its secret is right. Raises WrongClient."""
+    client = CLIENTS.get(name)
+    expected = secrets.get(name, "")
+    is_right = hmac.compare_digest(secret.encode(errors="replace"), expected.encode())
+    if client is None or not expected or not is_right:
+        raise WrongClient(name)
+    return client

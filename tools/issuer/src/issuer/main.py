@@ -1,0 +1,188 @@
+"""The HTTP API and the process: `python -m issuer.main`."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import uuid4
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from issuer.basic_login import basic_login
+from issuer.clients import Client, Role, WrongClient, authenticated
+from issuer.keys import ALGORITHM, SigningKeys
+from issuer.settings import Settings, from_environment
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_SUBJECT_LENGTH = 64
+MAX_AUDIENCES = 30
+NAME = re.compile("[a-z][a-z0-9-]{0,62}")
+DISCOVERY = "/.well-known/openid-configuration"
+NOT_STORED = {"Cache-Control": "no-store"}
+
+
+class Refused(Exception):
+    """A request that gets no token. `code` is one of RFC 6749, 5.2."""
+
+    def __init__(self, code: str, reason: str, status: int = 400) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.status = status
+
+
+class Issuer:
+    """The endpoints of one issuer."""
+
+    def __init__(self, settings: Settings, keys: SigningKeys, now: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._now = now
+
+    async def discover(self, _: Request) -> JSONResponse:
+        """The discovery document (OpenID Connect Discovery 1.0)."""
+        url = self._settings.url
+        return JSONResponse(
+            {
+                "issuer": url,
+                "jwks_uri": f"{url}/keys",
+                "token_endpoint": f"{url}/token",
+                "grant_types_supported": ["client_credentials"],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                "response_types_supported": ["token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [ALGORITHM],
+                "scopes_supported": [role.value for role in Role],
+            }
+        )
+
+    async def publish_keys(self, _: Request) -> JSONResponse:
+        """The public keys as a JWK set (RFC 7517)."""
+        return JSONResponse(self._keys.public())
+
+    async def issue(self, request: Request) -> JSONResponse:
+        """A token for a client (RFC 6749, 4.4), as a JWT access token (RFC 9068)."""
+        form = await _form(request)
+        client = self._client(request, form)
+        if form.get("grant_type") != "client_credentials":
+            raise Refused("unsupported_grant_type", "grant_type must be client_credentials")
+        token = self._keys.sign(self._claims(client, form))
+        body = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": self._settings.token_seconds,
+            "scope": client.role.value,
+        }
+        return JSONResponse(body, headers=NOT_STORED)
+
+    async def rotate(self, request: Request) -> JSONResponse:
+        """A new signing key, for the client `operator`."""
+        client = self._client(request, await _form(request))
+        if client.role is not Role.OPERATOR:
+            raise Refused("unauthorized_client", "only the client operator may change the keys", 403)
+        return JSONResponse({"kid": self._keys.rotate()})
+
+    def _client(self, request: Request, form: Mapping[str, str]) -> Client:
+        login = basic_login(request.headers.get("authorization", ""))
+        name, secret = login or (form.get("client_id", ""), form.get("client_secret", ""))
+        try:
+            return authenticated(name, secret, self._settings.secrets)
+        except WrongClient:
+            raise Refused("invalid_client", "the client or its secret is wrong", 401) from None
+
+    def _claims(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
+        now = int(self._now())
+        return {
+            "iss": self._settings.url,
+            "sub": _subject(client, form),
+            "aud": _audiences(form),
+            "client_id": client.name,
+            "roles": [client.role.value],
+            "iat": now,
+            "nbf": now,
+            "exp": now + self._settings.token_seconds,
+            "jti": str(uuid4()),
+        }
+
+
+async def refuse(_: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that gets no token."""
+    assert isinstance(error, Refused)
+    headers = {**NOT_STORED, **({"WWW-Authenticate": "Basic"} if error.status == 401 else {})}
+    body = {"error": error.code, "error_description": str(error)}
+    return JSONResponse(body, error.status, headers)
+
+
+async def live(_: Request) -> JSONResponse:
+    """200 while the event loop runs."""
+    return JSONResponse({"status": "ok"})
+
+
+def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Starlette:
+    """The issuer. Its keys are read, or made, here. Raises KeysDamaged."""
+    keys = SigningKeys(settings.keys, settings.token_seconds, settings.rotation_seconds, now)
+    issuer = Issuer(settings, keys, now)
+    routes = [
+        Route(DISCOVERY, issuer.discover),
+        Route("/keys", issuer.publish_keys),
+        Route("/token", issuer.issue, methods=["POST"]),
+        Route("/keys/rotate", issuer.rotate, methods=["POST"]),
+        Route("/livez", live),
+        Route("/readyz", live),
+    ]
+    return Starlette(routes=routes, exception_handlers={Refused: refuse})
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form. Raises Refused if the body is too large, or if a field is given twice."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused("invalid_request", "the body is too large", 413)
+    try:
+        fields = parse_qs(body.decode(), strict_parsing=bool(body), max_num_fields=20)
+    except ValueError:
+        raise Refused("invalid_request", "the body is no form") from None
+    if any(len(values) > 1 for values in fields.values()):
+        raise Refused("invalid_request", "a field is given twice")
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _subject(client: Client, form: Mapping[str, str]) -> str:
+    subject = form.get("subject", "")
+    if not client.names_subject:
+        if subject not in ("", client.name):
+            raise Refused("unauthorized_client", f"the client {client.name} names no subject", 403)
+        return client.name
+    if not 0 < len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable() or subject != subject.strip():
+        raise Refused("invalid_request", f"subject must be one line of 1 to {MAX_SUBJECT_LENGTH} characters")
+    return subject
+
+
+def _audiences(form: Mapping[str, str]) -> list[str]:
+    """The services that a token is for: the names in `audience`, separated by spaces."""
+    names = form.get("audience", "").split()
+    if not 0 < len(names) <= MAX_AUDIENCES or not all(NAME.fullmatch(name) for name in names):
+        raise Refused("invalid_target", "audience must name the services that the token is for")
+    return names
+
+
+def main() -> None:
+    settings = from_environment()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=75,
+    )
+
+
+if __name__ == "__main__":
+    main()
