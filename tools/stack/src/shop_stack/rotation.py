@@ -4,7 +4,7 @@ The order of the steps is the same for each login: the new password goes into th
 then into the service's file. A service that logs in between the last two is refused, and tries again. If the command is
 interrupted, `shop up` completes the steps.
 
-docs/how-to/rotate-passwords.md is the page of the operator.
+docs/runbooks/rotate-passwords.md is the page of the operator.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def rotate(
 
     No service restarts, and no order fails. A service reads its password from a
     file at each login. Connections that are open stay open with the old
-    password: docs/how-to/rotate-passwords.md says how to end them after a theft.
+    password: docs/runbooks/rotate-passwords.md says how to end them after a theft.
 
     The passwords of the stack's own two logins stay: `topics` at Kafka, and the
     superuser of PostgreSQL. If the command is interrupted, run `shop up`.
@@ -53,7 +53,7 @@ def rotate(
     if chosen_kind() is not TargetKind.EMBEDDED:
         raise UserError(
             "`shop rotate` is for the embedded stack. For containers and Kubernetes see "
-            "docs/how-to/rotate-passwords.md."
+            "docs/runbooks/rotate-passwords.md."
         )
     stack = embedded.stack()
     target.embedded(stack.state)  # raises TargetMissing if the shop does not run
