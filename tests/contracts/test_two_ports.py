@@ -81,7 +81,7 @@ async def test_the_public_port_answers_404_to_every_route_of_the_management_port
 ) -> None:
     service = service_of(name)
     paths = {path for _, path in requests_of(service.management)}
-    assert paths >= {"/livez", "/readyz", "/metrics", "/admin/republish", "/admin/docs"}
+    assert paths >= {"/livez", "/readyz", "/metrics", "/version", "/admin/republish", "/admin/docs"}
     assert await public_management_routes(service) == set()
 
 

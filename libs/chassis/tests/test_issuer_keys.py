@@ -63,12 +63,18 @@ async def test_unknown_kids_have_the_keys_fetched_once_in_the_interval(issuer: I
     for number in range(50):
         with pytest.raises(UnknownKey):
             await issuer.keys.key(f"stranger-{number}")
-    assert issuer.asked == 1
+    assert issuer.asked == 2
     issuer.now += RETRY_SECONDS
     strangers = (issuer.keys.key(f"stranger-{number}") for number in range(50))
     answers = await asyncio.gather(*strangers, return_exceptions=True)
     assert {type(answer) for answer in answers} == {UnknownKey}
-    assert issuer.asked == 2
+    assert issuer.asked == 3
+
+
+async def test_a_key_that_is_new_right_after_a_regular_fetch_is_found_at_once(issuer: Issuer) -> None:
+    await issuer.keys.refresh()
+    issuer.document = key_set(signing_key("next"), signing_key())
+    assert (await issuer.keys.key("next")).kid == "next"
 
 
 async def test_a_kid_that_is_no_text_is_unknown(issuer: Issuer) -> None:

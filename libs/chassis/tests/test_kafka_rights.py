@@ -1,14 +1,15 @@
 """A service whose Kafka user is refused waits, says which right it lacks, and continues when it has the right."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 from fastapi import APIRouter
 from pydantic import SecretStr
@@ -17,10 +18,12 @@ from sqlalchemy import text
 from chassis.errors import KafkaRefused, is_unavailable
 from chassis.events import Cause, RawMessage
 from chassis.inbox import Subscriptions
-from chassis.kafka import KafkaPublisher
+from chassis.kafka import KafkaPublisher, broker_watch
 from chassis.kafka.refusals import explaining
 from chassis.kafka.topic_retention import check_retention
+from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, RowsNotSent, UnsentReason
+from chassis.outbox import rows as outbox_rows
 from chassis.outbox.rows import new_row
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
@@ -161,6 +164,82 @@ async def test_a_service_with_a_wrong_password_waits_until_the_broker_has_it(
         )
         await wrong.may(READ, DESCRIBE_CONFIGS)
         await becomes(http, 200)
+
+
+class Cut:
+    """A consumer of aiokafka that has lost its connections, as far as the watch uses one."""
+
+    def assignment(self) -> frozenset[Any]:
+        return frozenset()
+
+    async def topics(self) -> None:
+        raise KafkaConnectionError("no connection to a node")
+
+
+@pytest.mark.parametrize(
+    ("password", "told"),
+    [
+        pytest.param("another-secret", "Kafka refuses the login of the Kafka user", id="refused"),
+        pytest.param("", "KafkaConnectionError", id="cut-off"),
+    ],
+)
+async def test_a_consumer_that_cannot_connect_again_says_whether_its_login_is_refused(
+    user: User, monkeypatch: pytest.MonkeyPatch, password: str, told: str
+) -> None:
+    monkeypatch.setattr(broker_watch, "CHECK_SECONDS", 0.05)
+    await user.may(READ, DESCRIBE_CONFIGS)
+    login = replace(user.login, password=password or user.login.password)
+    status = TaskStatus()
+    watching = asyncio.create_task(
+        broker_watch.watch_broker(cast(AIOKafkaConsumer, Cut()), status, login.client)
+    )
+
+    async def says_so() -> None:
+        assert status.text.startswith(f"waits for kafka: {told}")
+
+    await eventually(says_so, SECONDS)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_service_that_may_not_write_one_of_its_topics_stays_ready_and_the_rows_stand_aside(
+    user: User, project: TestDatabase, db: Database, subscriptions: Subscriptions
+) -> None:
+    """Other topics are sent, and another process of the service would lack the same right (ADR 0023)."""
+    names = [f"{user.topic}.first", f"{user.topic}.second"]
+    await topics.declare(user.admin, [Topic(name, 1, {"cleanup.policy": "delete"}) for name in names])
+    reading = [Right(user.name, Resource.TOPIC, user.topic, each) for each in (READ, DESCRIBE_CONFIGS)]
+    reading.append(Right(user.name, Resource.GROUP, user.name, READ))
+    writing = [Right(user.name, Resource.TOPIC, name, WRITE) for name in names]
+    await kafka_users.ensure(user.admin, [user.login], [*reading, writing[0]])
+    service = service_of(user, project, subscriptions)
+    async with client(service), management_client(service) as http:
+        await becomes(http, 200)
+        async with db.transaction() as tx:
+            made = [new_row(name, "a", "x.y.v1", Cause(None, "a", None), "{}") for name in names]
+            await outbox_rows.write(tx.connection, made)
+
+        async def one_stands_aside() -> None:
+            ((topic, state, error),) = await set_aside(http)
+            assert (topic, state) == (names[1], "DELAYED")
+            assert f"the Kafka user {user.name} lacks the right Write on the topic {names[1]}" in error
+
+        await eventually(one_stands_aside, SECONDS)
+        answer = await http.get("/readyz?require=all")
+        assert (answer.status_code, answer.json()["checks"]["relay"]) == (200, "ok")
+        await kafka_users.ensure(user.admin, [user.login], [*reading, *writing])
+
+        async def none_stands_aside() -> None:
+            assert await set_aside(http) == []
+
+        await eventually(none_stands_aside, SECONDS)
+    assert await letters(db) == 0
+
+
+async def set_aside(http: httpx.AsyncClient) -> list[tuple[str, str, str]]:
+    """Topic, state and error of each open row that is set aside."""
+    found = (await http.get("/admin/outbox/set-aside")).json()
+    return [(row["topic"], row["state"], row["error"]) for row in found]
 
 
 async def test_a_missing_right_to_see_a_topics_settings_is_named(user: User) -> None:

@@ -3,13 +3,24 @@
 import asyncio
 import logging
 
+import asyncpg
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import supervisor
 from chassis.backoff import Backoff
-from chassis.errors import DATABASE, KAFKA, UNKNOWN, DatabaseUnavailable, KafkaUnavailable, Unavailable
+from chassis.errors import (
+    DATABASE,
+    KAFKA,
+    UNKNOWN,
+    DatabaseUnavailable,
+    KafkaRefused,
+    KafkaUnavailable,
+    Unavailable,
+    dependency_of,
+)
 from chassis.observability import outages as outages_module
 from chassis.observability.client_messages import ThinningHandler
 from chassis.observability.outages import Outages
@@ -17,6 +28,7 @@ from chassis.observability.status import TaskStatus
 from testkit import eventually
 
 AWAY = KafkaUnavailable("no broker")
+REFUSED = "chassis_refusals_total"
 
 
 class Clock:
@@ -48,6 +60,28 @@ def complain(handler: logging.Handler, number: int, name: str = "aiokafka.client
     for node in range(number):
         record = logging.LogRecord(name, logging.ERROR, "", 0, "Unable to reach node %s", (node,), None)
         handler.handle(record)
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (KafkaRefused("u lacks a right"), 1.0),
+        (asyncpg.InvalidPasswordError(), 1.0),
+        (asyncpg.InvalidAuthorizationSpecificationError(), 1.0),
+        (asyncpg.InsufficientPrivilegeError(), 1.0),
+        (AWAY, 0.0),
+        (DatabaseUnavailable("away"), 0.0),
+        (asyncpg.UndefinedTableError(), 0.0),
+        (asyncpg.UniqueViolationError(), 0.0),
+    ],
+)
+def test_a_refused_password_or_right_is_counted_and_an_absence_is_not(
+    error: Exception, counts: float
+) -> None:
+    labels = {"dependency": dependency_of(error)}
+    before = REGISTRY.get_sample_value(REFUSED, labels) or 0.0
+    Outages(Clock()).failed(dependency_of(error), "consumer", error)
+    assert (REGISTRY.get_sample_value(REFUSED, labels) or 0.0) - before == counts
 
 
 def test_an_outage_of_ten_minutes_has_twelve_lines_whatever_number_of_tasks_it_stops() -> None:

@@ -151,13 +151,16 @@ def test_children_write_their_bytecode_and_see_no_environment_of_ours(
 def test_a_service_is_told_its_own_database_as_the_role_that_changes_rows_only(tmp_path: Path) -> None:
     stack = embedded.stack(tmp_path, 28000)
     environment = parts.service_environment(stack, "payments")
+    stack_files.write_secrets(stack)
+    assert environment["DATABASE_URL"] == "postgresql://payments@127.0.0.1:28032/payments"
     password = stack.passwords.by_role["payments"]
-    assert environment["DATABASE_URL"] == f"postgresql://payments:{password}@127.0.0.1:28032/payments"
+    assert Path(environment["DATABASE_PASSWORD_FILE"]).read_text() == password
     assert environment["PROCESSOR_URL"] == "http://127.0.0.1:28010"
     assert environment["KAFKA_SASL_USERNAME"] == "payments"
-    assert environment["KAFKA_SASL_PASSWORD"] == stack.passwords.by_principal["payments"]
+    kafka_file = Path(environment["KAFKA_SASL_PASSWORD_FILE"])
+    assert kafka_file.read_text() == stack.passwords.by_principal["payments"]
+    assert stat.S_IMODE(kafka_file.stat().st_mode) == 0o600
     assert environment["KAFKA_SECURITY_PROTOCOL"] == "SASL_PLAINTEXT"
     known = [*stack.passwords.by_role.items(), *stack.passwords.by_principal.items()]
-    others = [value for name, value in known if name != "payments"]
-    assert not any(other in value for other in others for value in environment.values())
+    assert not any(password in value for _, password in known for value in environment.values())
     assert "PROCESSOR_URL" not in parts.service_environment(stack, "orders")

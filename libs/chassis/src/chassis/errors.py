@@ -55,6 +55,9 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
 LOST_RACE = "40"
 """First characters of the SQLSTATEs of a serialization failure and of a deadlock."""
 
+REFUSING_SQLSTATES = ("28", "42501")
+"""First characters of the SQLSTATEs of a refused login and of a missing privilege."""
+
 INPUT_SQLSTATES = ("02", "20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
 """First characters of the SQLSTATEs that a statement's values can cause.
 
@@ -78,6 +81,13 @@ def is_unavailable(error: BaseException) -> bool:
     if is_refused_value and not isinstance(error, asyncpg.ClientConfigurationError):
         return False
     return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a dependency has answered, and refuses the login or a right. An operator has to repair it."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(REFUSING_SQLSTATES)
+    return isinstance(error, KafkaRefused)
 
 
 def reason_of(error: BaseException) -> str:

@@ -43,14 +43,14 @@ from chassis.tuning import (
     stop_without_flush,
     tolerant_records,
 )
-from chassis.web import LoadShedding, ProblemType, ServiceContext, probes
+from chassis.web import LoadShedding, ProblemType, ServiceContext
 from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
 from chassis.web.foreign_traces import ForeignTraces, link_to_caller
 from chassis.web.issuer_keys import ISSUER, IssuerKeys
 from chassis.web.load_shedding import LoadSheddingMiddleware
-from chassis.web.management import UNTRACED, build_management_app
+from chassis.web.management import UNTRACED, UNTRACED_PATHS, build_management_app
 from chassis.web.security_scheme import install_security
 from chassis.web.token_settings import token_verifier_of
 from chassis.web.tokens import TokenVerifier
@@ -116,7 +116,7 @@ def build_service(
     app = _build_app(context, router, problems or {})
     management = build_management_app(context)
     _trace(app)
-    _trace(management, untraced_paths=probes.PATHS)
+    _trace(management, untraced_paths=UNTRACED_PATHS)
     return Service(
         settings,
         tuning,
@@ -154,6 +154,7 @@ def _build_relay(
         preferred_shards=lambda: shards_of_partitions(assignment.partitions),
         server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
         fence=fence,
+        password=settings.database_password,
     )
 
 
@@ -165,15 +166,14 @@ def _build_context(
     tokens: TokenVerifier,
     statuses: Mapping[str, TaskStatus],
 ) -> ServiceContext:
-    def connect(statement_seconds: float) -> Database:
-        return Database(
-            settings.database_url.get_secret_value(),
-            settings.database_pool_size,
-            wakeups.on_commit,
-            planner.SERVER_SETTINGS if tuning.has("planner") else {},
-            statement_seconds,
-        )
-
+    connect = partial(
+        Database,
+        settings.database_url.get_secret_value(),
+        settings.database_pool_size,
+        wakeups.on_commit,
+        planner.SERVER_SETTINGS if tuning.has("planner") else {},
+        password=settings.database_password,
+    )
     background_database = connect(settings.background_statement_seconds)
     inbox = Inbox(
         background_database,

@@ -1,13 +1,17 @@
 """Settings of every service, from its environment."""
 
 import ssl
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.passwords import PasswordInFile, read_password
 
 
 class ServiceSettings(BaseSettings):
@@ -20,14 +24,24 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     service_name: str
+    shop_version: str = Field("unknown", description="version of the release, for `/version`")
+    shop_revision: str = Field("unknown", description="commit that the release was built of, for `/version`")
+    shop_image: str = Field("unknown", description="digest of the image, for `/version`")
     database_url: SecretStr = Field(
         description="postgresql://role:password@host:port/database; this role needs no right to change tables"
+    )
+    database_password_file: Path | None = Field(
+        None, description="file with the password for DATABASE_URL; it is read at each login"
     )
     kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
     kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_sasl_password_file: Path | None = Field(
+        None,
+        description="file with the password, instead of KAFKA_SASL_PASSWORD; it is read at each login by SCRAM",
+    )
     kafka_ssl_cafile: Path | None = Field(
         None, description="file with the CA certificate of the brokers; unset: the CAs of the system"
     )
@@ -101,6 +115,16 @@ class ServiceSettings(BaseSettings):
             raise ValueError("DATABASE_URL must look like postgresql://role:password@host:port/database")
         return url
 
+    @field_validator("database_password_file", "kafka_sasl_password_file")
+    @classmethod
+    def _has_a_password(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            try:
+                read_password(file)
+            except OSError as error:
+                raise ValueError(f"no password can be read there ({type(error).__name__})") from None
+        return file
+
     @field_validator("oidc_issuer")
     @classmethod
     def _names_an_issuer(cls, url: str) -> str:
@@ -110,12 +134,24 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _sasl_needs_a_login(self) -> Self:
-        has_login = self.kafka_sasl_username and self.kafka_sasl_password
+        has_file = self.kafka_sasl_password_file is not None
+        has_login = self.kafka_sasl_username and (self.kafka_sasl_password or has_file)
         if self.kafka_security_protocol.startswith("SASL") and not has_login:
             raise ValueError(
-                f"{self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+                f"{self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, "
+                "or KAFKA_SASL_PASSWORD_FILE"
             )
+        if has_file and self.kafka_sasl_password:
+            raise ValueError("set KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and not both")
+        if has_file and self.kafka_sasl_mechanism == "PLAIN":
+            raise ValueError("KAFKA_SASL_PASSWORD_FILE needs a KAFKA_SASL_MECHANISM of SCRAM")
         return self
+
+    @property
+    def database_password(self) -> Callable[[], str] | None:
+        """Reads the password for `database_url` from its file. None if there is no file."""
+        file = self.database_password_file
+        return None if file is None else partial(read_password, file)
 
     @property
     def kafka(self) -> dict[str, Any]:
@@ -130,7 +166,9 @@ class ServiceSettings(BaseSettings):
         if protocol.startswith("SASL"):
             access["sasl_mechanism"] = self.kafka_sasl_mechanism
             access["sasl_plain_username"] = self.kafka_sasl_username
-            access["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()
+            file = self.kafka_sasl_password_file
+            password = self.kafka_sasl_password.get_secret_value()
+            access["sasl_plain_password"] = password if file is None else PasswordInFile(file)
         return access
 
 

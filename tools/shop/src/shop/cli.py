@@ -25,6 +25,7 @@ from shop.commands.logs import logs
 from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
+from shop.commands.rotate import rotate
 from shop.commands.status import status
 from shop.commands.stop import stop
 from shop.commands.token import token
@@ -66,6 +67,7 @@ COMMANDS = (
     down,
     stop,
     restart,
+    rotate,
     status,
     logs,
     demo,

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, kafka, parts, paths, postgres, stack_files, venvs
+from shop_stack import checks, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import SERVICES, Ports, base_from_environment
@@ -81,6 +81,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
         checks.before_start(stack)
         before = {name for name in stack.parts if stack.daemon(name).process() is not None}
         stack_files.write_facts(stack)
+        stack_files.write_secrets(stack)
         try:
             await _start_all(stack, report)
         except BaseException as error:
@@ -125,7 +126,7 @@ async def start(stack: Stack, name: str) -> None:
             await parts.start_issuer(stack)
         case _:
             await venvs.ensure(venvs.service(name))
-            await parts.migrate(stack, name)
+            await migrations.migrate(stack, name)
             await parts.start_service(stack, name)
 
 
@@ -216,7 +217,7 @@ async def _bring_up_service(
     report(name, "waiting for its database")
     await databases.wait()
     report(name, "migrating")
-    await parts.migrate(stack, name)
+    await migrations.migrate(stack, name)
     report(name, "waiting for Kafka")
     await broker.wait()
     await _bring_up(stack, name, report)

@@ -77,6 +77,20 @@ async def ensure(
         ) from error
 
 
+async def set_passwords(admin: KafkaAccess, users: Sequence[KafkaAccess], patience: float = 30.0) -> None:
+    """Let each of `users` log in with its password, and change no right. It returns when the broker accepts them.
+
+    `admin` is the login of a super user. Connections that are open stay open. Raises UserError as `ensure` does.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            await _set_passwords(AdminClient({**admin.librdkafka, "log_level": 0}), users)
+    except (KafkaException, KafkaError, TimeoutError) as error:
+        raise UserError(
+            f"The passwords could not be set on {admin.bootstrap} ({error!r}): see `shop logs kafka`."
+        ) from error
+
+
 async def rights_of(admin: KafkaAccess, principal: str) -> list[str]:
     """The rights that a broker has for one principal, in the library's words. Raises KafkaException."""
     found = await _present(AdminClient({**admin.librdkafka, "log_level": 0}))

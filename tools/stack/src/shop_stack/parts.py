@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncpg
 
-from shop_stack import kafka, kafka_users, passwords, paths, postgres, rights, topics, venvs
+from shop_stack import kafka, kafka_users, passwords, paths, postgres, releases, rights, topics, venvs
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
-from shop_stack.process import Daemon, run
+from shop_stack.process import Daemon
+from shop_stack.secret_files import SecretFiles
 from shop_stack.target import Issuer
 
 POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER = "postgres", "kafka", "spans", "processor", "issuer"
@@ -52,8 +52,16 @@ class Stack:
         return (*INFRASTRUCTURE, *self.services)
 
     @property
+    def passwords_file(self) -> Path:
+        return self.state / "passwords.json"
+
+    @property
     def passwords(self) -> Passwords:
-        return passwords.load_or_make(self.state / "passwords.json")
+        return passwords.load_or_make(self.passwords_file)
+
+    def secret_files(self, service: str) -> SecretFiles:
+        """The files from which a service reads its passwords."""
+        return SecretFiles(self.state / "secrets", service)
 
     @property
     def issuer(self) -> Issuer:
@@ -181,6 +189,7 @@ async def start_issuer(stack: Stack) -> None:
 
 async def start_service(stack: Stack, name: str) -> None:
     """Start one service whose database is migrated, and return when it is ready."""
+    stack.secret_files(name).write(stack.passwords)
     require_free(name, stack.ports.service(name))
     require_free(f"the management port of {name}", stack.ports.management(name))
     argv = [str(venvs.service(name).python), "-m", f"{name}.main"]
@@ -188,42 +197,18 @@ async def start_service(stack: Stack, name: str) -> None:
     await ready(stack, name)
 
 
-async def migrate(stack: Stack, name: str) -> bool:
-    """Apply the service's new migrations, as the owner of its tables. Returns whether there were any.
-
-    Raises UserError if a migration fails. Its output is in a log then.
-    """
-    project = venvs.service(name)
-    stamp = stack.state / "run" / f"{name}.migrated"
-    wanted = _migrations_digest(project)
-    if stamp.exists() and stamp.read_text() == wanted:
-        return False
-    roles = stack.passwords.roles(name)
-    owner_url = stack.server.url(name, roles.owner, roles.owner_password)
-    code, output = await run(
-        [str(project.python), "-m", "alembic", "upgrade", "head"],
-        cwd=project.folder,
-        env={**child_environment(), "MIGRATION_DATABASE_URL": owner_url},
-    )
-    if code != 0:
-        log = stack.daemon(f"{name}-migrations").log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(output)
-        raise UserError(
-            f"The migrations of {name} failed: read {log}, correct services/{name}/migrations, try again."
-        )
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(wanted)
-    return True
-
-
 def service_environment(stack: Stack, name: str) -> dict[str, str]:
-    """The environment of a service: its own database, Kafka, its ports, and the receiver of its spans."""
-    roles = stack.passwords.roles(name)
+    """The environment of a service: its own database, Kafka, its ports, and the receiver of its spans.
+
+    It has no password. The service reads its passwords from `stack.secret_files`.
+    """
+    login = replace(stack.logins.of(name), password="")
     return {
         **child_environment(stack.environment),
-        "DATABASE_URL": stack.server.url(name, roles.name, roles.password),
-        **stack.logins.of(name).environment,
+        **releases.environment_of(venvs.service(name)),
+        "DATABASE_URL": stack.server.url(name, stack.passwords.roles(name).name),
+        **login.environment,
+        **stack.secret_files(name).environment,
         "OIDC_ISSUER": stack.url(ISSUER),
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
         "HTTP_HOST": HOST,
@@ -285,11 +270,3 @@ async def http_status(port: int, path: str) -> int | None:
 def _last_words(daemon: Daemon) -> str:
     lines = [line for line in daemon.tail(5).splitlines() if line.strip()]
     return lines[-1].strip()[-200:] if lines else "its log is empty"
-
-
-def _migrations_digest(project: venvs.Project) -> str:
-    digest = hashlib.sha256()
-    files = [file for library in project.libraries for file in library.glob("src/*/migrations*.py")]
-    for file in sorted([*files, *(project.folder / "migrations").rglob("*.py")]):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +37,18 @@ class Passwords:
         return Roles(service, self.by_role[service], self.by_role[f"{service}_owner"])
 
 
+def name_of_login(principal: str) -> str:
+    """The name of a Kafka principal's password in the file. A role of PostgreSQL may have the same name."""
+    return f"kafka/{principal}"
+
+
 def load_or_make(file: Path) -> Passwords:
     """Read the passwords from `file`. Passwords that are missing are generated and written.
 
     Only the owner may read the file. Raises UserError if it cannot be read or parsed.
     """
     roles = [SUPERUSER, *(role for name in SERVICES for role in (name, f"{name}_owner"))]
-    logins = {principal: f"kafka/{principal}" for principal in KAFKA_PRINCIPALS}
+    logins = {principal: name_of_login(principal) for principal in KAFKA_PRINCIPALS}
     clients = {client: f"client-{client}" for client in ISSUER_CLIENTS}
     known = _read(file) if file.exists() else {}
     wanted = (*roles, *logins.values(), *clients.values())
@@ -55,6 +60,17 @@ def load_or_make(file: Path) -> Passwords:
         {principal: complete[name] for principal, name in logins.items()},
         {client: complete[name] for client, name in clients.items()},
     )
+
+
+def renew(file: Path, names: Collection[str]) -> None:
+    """Write new passwords for these names, which are roles or results of `name_of_login`. All others stay.
+
+    Raises UserError if the file cannot be read, and KeyError if it lacks a name.
+    """
+    known = _read(file)
+    if missing := set(names) - known.keys():
+        raise KeyError(f"{file} has no password of {', '.join(sorted(missing))}")
+    write_private(file, known | {name: new_password() for name in names})
 
 
 def new_password() -> str:

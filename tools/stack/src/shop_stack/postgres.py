@@ -77,10 +77,10 @@ class Server:
     password: str
     superuser: str = SUPERUSER
 
-    def url(self, database: str, role: str, password: str) -> str:
-        return (
-            f"postgresql://{quote(role)}:{quote(password, safe='')}@{self.host}:{self.port}/{quote(database)}"
-        )
+    def url(self, database: str, role: str, password: str = "") -> str:
+        """The address of a database for one role. Without a password, its client has it from elsewhere."""
+        login = f"{quote(role)}:{quote(password, safe='')}" if password else quote(role)
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(database)}"
 
     @asynccontextmanager
     async def connected(

@@ -37,6 +37,12 @@ def write_facts(stack: Stack) -> None:
     write_private(stack.state / "stack.json", facts)
 
 
+def write_secrets(stack: Stack) -> None:
+    """Write the files from which the services read their passwords."""
+    for name in stack.services:
+        stack.secret_files(name).write(stack.passwords)
+
+
 def forget_facts(stack: Stack) -> None:
     """Delete the addresses of a stack that was stopped."""
     (stack.state / "stack.json").unlink(missing_ok=True)
@@ -54,7 +60,7 @@ def recorded_base(state: Path) -> int | None:
 def wipe(stack: Stack) -> None:
     """Delete the data, the logs and the passwords of a stack that does not run."""
     postgres_programs.forget(stack.state)
-    for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
+    for folder in ("postgres", "kafka", "spans", "history", "logs", "run", "secrets"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
     secret = [stack.state / name for name in ("passwords.json", "kafka.properties", KEYS_FILE)]
     for file in (*stack.state.glob("ledger.sqlite3*"), *secret):

@@ -1,11 +1,15 @@
 """Asks at a fixed interval whether Kafka answers, because aiokafka's polls return no error while no broker does."""
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from chassis.errors import KAFKA
+from chassis.kafka.refusals import login_refusal
 from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
 
@@ -13,8 +17,14 @@ CHECK_SECONDS = 4.0
 """Seconds between two requests. It is also the time limit for each answer."""
 
 
-async def watch_broker(client: AIOKafkaConsumer, status: TaskStatus) -> None:
-    """Ask until cancelled. Updates the consumer's status and the outage of Kafka."""
+async def watch_broker(
+    client: AIOKafkaConsumer, status: TaskStatus, kafka: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Ask until cancelled. Updates the consumer's status and the outage of Kafka.
+
+    A client that is connected once keeps trying after its login was refused, and raises nothing. So another login with
+    `kafka`, which is `ServiceSettings.kafka`, tells a refusal from a broker that is away.
+    """
     is_away = False
     while True:
         await asyncio.sleep(CHECK_SECONDS)
@@ -23,8 +33,9 @@ async def watch_broker(client: AIOKafkaConsumer, status: TaskStatus) -> None:
                 await _ask(client)
         except (KafkaError, OSError, TimeoutError) as error:
             is_away = True
-            OUTAGES.failed(KAFKA, "consumer", error)
-            status.set(f"waits for kafka: {type(error).__name__}")
+            refused = await login_refusal(kafka)
+            OUTAGES.failed(KAFKA, "consumer", refused or error)
+            status.set(f"waits for kafka: {refused or type(error).__name__}")
             continue
         OUTAGES.answered(KAFKA)
         if is_away:

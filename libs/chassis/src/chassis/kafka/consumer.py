@@ -180,7 +180,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         try:
             await client.start()
             self._hooks.started(client)
-            beside.append(asyncio.create_task(watch_broker(client, self.assignment.status)))
+            watching = watch_broker(client, self.assignment.status, self._settings.kafka)
+            beside.append(asyncio.create_task(watching))
             while not self.stopping.is_set():
                 await self._take_next_batch(fetcher)
         finally:

@@ -50,6 +50,11 @@ async def unavailable(error: Exception, kafka: Mapping[str, Any], right: str) ->
     return KafkaUnavailable(f"Kafka takes no records: {error!r}")
 
 
+async def login_refusal(kafka: Mapping[str, Any]) -> KafkaRefused | None:
+    """The error of a login that a broker refuses now. None if it accepts the login, or if no broker answers."""
+    return KafkaRefused(_refused_login(kafka)) if await _is_login_refused(kafka) else None
+
+
 def shown(error: Exception, kafka: Mapping[str, Any], right: str) -> str:
     """The text of an error that concerns one topic. A missing right is named, with the user."""
     if isinstance(error, TopicAuthorizationFailedError):
@@ -62,11 +67,15 @@ async def _refusal(error: Exception, kafka: Mapping[str, Any], right: str) -> st
     if isinstance(error, KafkaConnectionError) and await _is_login_refused(kafka):
         error = SaslAuthenticationFailed()
     if isinstance(error, BAD_LOGIN):
-        return (
-            f"Kafka refuses the login of {_user(kafka)}: KAFKA_SASL_PASSWORD is wrong, or there is no such user. "
-            f"{RIGHTS}"
-        )
+        return _refused_login(kafka)
     return _missing(error, kafka, right)
+
+
+def _refused_login(kafka: Mapping[str, Any]) -> str:
+    return (
+        f"Kafka refuses the login of {_user(kafka)}: KAFKA_SASL_PASSWORD is wrong, or there is no such user. "
+        f"{RIGHTS}"
+    )
 
 
 def _missing(error: Exception, kafka: Mapping[str, Any], right: str) -> str:

@@ -6,6 +6,11 @@ EVENTS_CONSUMED = Counter(
     "chassis_events_consumed_total", "Events that the inbox has processed, by outcome", ["type", "outcome"]
 )
 EVENTS_PUBLISHED = Counter("chassis_events_published_total", "Events acknowledged by the broker", ["topic"])
+REFUSALS = Counter(
+    "chassis_refusals_total",
+    "Tries that a dependency refused, because the password is wrong or a right is missing",
+    ["dependency"],
+)
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
 JOB_ITEMS_DONE = Counter("chassis_job_done_total", "Items done by a job", ["job"])
 CONSUMER_STALLS = Counter("chassis_consumer_stalls_total", "Consumers cut off because they made no progress")

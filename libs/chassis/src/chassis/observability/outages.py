@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from chassis.errors import UNKNOWN, KafkaRefused
+from chassis.errors import UNKNOWN, KafkaRefused, is_refusal
+from chassis.observability import metrics
 
 log = structlog.get_logger()
 
@@ -56,8 +57,10 @@ class Outages:
         """Note that `task` could not do its work, because `dependency` is unavailable.
 
         `task` tries again by itself. If the dependency is `unknown`, each failure has a log line of its own
-        (`task.tries_again`).
+        (`task.tries_again`). A refusal of the login or of a right is counted, too: time does not repair it.
         """
+        if is_refusal(error):
+            metrics.REFUSALS.labels(dependency).inc()
         if dependency == UNKNOWN:
             log.warning("task.tries_again", task=task, error=_shown(error))
             return

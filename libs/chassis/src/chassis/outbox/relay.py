@@ -32,7 +32,7 @@ from chassis.outbox.retries import Retries
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.set_aside import SetAside
 from chassis.outbox.sharding import CHANNEL, SHARDS
-from chassis.postgres import Driver, Statements, connect, raising_database_silent
+from chassis.postgres import Driver, Password, Statements, connect, raising_database_silent
 from chassis.supervisor import cancel_and_wait, supervise
 
 log = structlog.get_logger()
@@ -59,6 +59,7 @@ class Relay:
     leases and looks for rows that no wake-up has announced. It reads at most `page` rows at a time. `fence` is open
     while this relay may send: give the same `Fence` to the transport. `send` sends new rows. `retry` sends the rows
     that were set aside. If `retry` has a connection of its own to the broker, it never delays `send`.
+    `password` is read at each login to the database, and counts instead of the one in `url`.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Relay:
         server_settings: Mapping[str, str] | None = None,
         fence: Fence | None = None,
         retry: Send | None = None,
+        password: Password | None = None,
     ) -> None:
         self.leases = ShardLeases(preferred_shards, fence)
         self.status = TaskStatus()
         self._set_aside = SetAside(page)
         self.retries = Retries(self._connect, self.leases, self._set_aside, send if retry is None else retry)
         self._url = url
+        self._password = password
         self._sending = LeasedSending(self.leases, send)
         self._poll_seconds = poll_seconds
         self._page = page
@@ -118,7 +121,7 @@ class Relay:
             connection.terminate()
 
     async def _connect(self) -> Driver:
-        return await connect(self._url, STATEMENT_SECONDS, self._session)
+        return await connect(self._url, STATEMENT_SECONDS, self._session, self._password)
 
     @contextlib.asynccontextmanager
     async def _retrying(self) -> AsyncIterator[None]:

@@ -19,6 +19,7 @@ from chassis.postgres import (
     STATEMENT_SECONDS,
     Connection,
     Driver,
+    Password,
     Pool,
     breaks_connection,
     raising_database_silent,
@@ -68,7 +69,7 @@ class Database:
 
     `url` is postgresql://user:password@host:port/database. `on_commit` is called with each transaction after its
     commit. `server_settings` are set on each connection. A statement takes at most `statement_seconds` plus one
-    second.
+    second. `password` is read at each login, and counts instead of the one in `url`.
     """
 
     def __init__(
@@ -78,9 +79,10 @@ class Database:
         on_commit: CommitListener = ignore_commit,
         server_settings: Mapping[str, str] | None = None,
         statement_seconds: float = STATEMENT_SECONDS,
+        password: Password | None = None,
     ) -> None:
         self._on_commit = on_commit
-        self._pool = Pool(url, pool_size, statement_seconds, server_settings or {})
+        self._pool = Pool(url, pool_size, statement_seconds, server_settings or {}, password)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

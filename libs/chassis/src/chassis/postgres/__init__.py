@@ -2,11 +2,19 @@
 
 - `Connection` runs SQLAlchemy's statements with asyncpg, and returns `Row`s. `Driver` is asyncpg's own connection.
 - `connect` opens a `Driver` with deadlines. `raising_database_silent` raises `DatabaseSilent` when one of them passes.
+- `Password` reads the password of a login. It may change while the process runs.
 - `Pool` has the connections of a process. `breaks_connection` says after which errors a connection is not used again.
 - `Statements` reads the `.sql` files of a Python package.
 """
 
-from chassis.postgres.connection import Connection, Driver, Row, connect, raising_database_silent
+from chassis.postgres.connection import (
+    Connection,
+    Driver,
+    Password,
+    Row,
+    connect,
+    raising_database_silent,
+)
 from chassis.postgres.deadlines import CONNECT_SECONDS, STATEMENT_SECONDS
 from chassis.postgres.pool import Pool, breaks_connection
 from chassis.postgres.statements import Statements
@@ -16,6 +24,7 @@ __all__ = [
     "STATEMENT_SECONDS",
     "Connection",
     "Driver",
+    "Password",
     "Pool",
     "Row",
     "Statements",

@@ -6,7 +6,7 @@ transaction of an event has four or five statements (docs/decisions/0011).
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     Driver: TypeAlias = asyncpg.Connection[Any]
 else:  # asyncpg's class has no type parameters
     Driver = asyncpg.Connection
+
+Password: TypeAlias = Callable[[], str]
+"""Reads the password of a login. It may have another result each time, and raises OSError if there is none."""
+
+CHANGED_SECONDS = 0.5
+"""The pause before a refused login is repeated: its password may be changed at this moment."""
 
 _DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
@@ -79,19 +85,24 @@ async def raising_database_silent(call: Awaitable[T]) -> T:
 
 
 async def connect(
-    url: str, statement_seconds: float = STATEMENT_SECONDS, server_settings: Mapping[str, str] | None = None
+    url: str,
+    statement_seconds: float = STATEMENT_SECONDS,
+    server_settings: Mapping[str, str] | None = None,
+    password: Password | None = None,
 ) -> Driver:
     """Open a connection. Each of its statements ends within `statement_seconds` plus one second.
 
     `url` is postgresql://user:password@host:port/database. `server_settings` are set in addition to the deadlines.
+    `password` gives the password instead of the URL. If it is refused, it is read once more: it may have changed.
     Raises DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and
     PostgresError if it refuses.
     """
     opened: Driver | None = None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            opened = await asyncpg.connect(
+            opened = await _log_in(
                 url,
+                password,
                 record_class=Row,
                 max_cached_statement_lifetime=0,
                 command_timeout=client_deadline(statement_seconds),
@@ -106,6 +117,16 @@ async def connect(
             raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {error!r}") from error
         raise
     return opened
+
+
+async def _log_in(url: str, password: Password | None, **options: Any) -> Driver:
+    try:
+        return await asyncpg.connect(url, password=password, **options)
+    except asyncpg.InvalidPasswordError:
+        if password is None:
+            raise
+    await asyncio.sleep(CHANGED_SECONDS)
+    return await asyncpg.connect(url, password=password, **options)
 
 
 def compiled(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:

@@ -14,7 +14,7 @@ import asyncpg
 
 from chassis.errors import DATABASE, DatabaseSilent, DatabaseUnavailable
 from chassis.observability.outages import OUTAGES
-from chassis.postgres.connection import Driver, connect
+from chassis.postgres.connection import Driver, Password, connect
 from chassis.postgres.deadlines import BUSY_SECONDS, CLOSE_SECONDS, CONNECT_SECONDS
 
 
@@ -26,10 +26,16 @@ class Pool:
     """
 
     def __init__(
-        self, url: str, size: int, statement_seconds: float, server_settings: Mapping[str, str]
+        self,
+        url: str,
+        size: int,
+        statement_seconds: float,
+        server_settings: Mapping[str, str],
+        password: Password | None = None,
     ) -> None:
         self._last_progress_at = 0.0  # when a connection was last acquired, or released without an error
         self._url = url
+        self._password = password
         self._statement_seconds = statement_seconds
         self._server_settings = server_settings
         self._free = asyncio.Semaphore(size)
@@ -91,7 +97,7 @@ class Pool:
         return None
 
     async def _connect(self) -> Driver:
-        return await connect(self._url, self._statement_seconds, self._server_settings)
+        return await connect(self._url, self._statement_seconds, self._server_settings, self._password)
 
     def _give_back(self, driver: Driver) -> None:
         if driver.is_closed():

@@ -1,6 +1,6 @@
 """The public keys of the issuer. They are fetched in the background and kept in memory.
 
-- They are fetched every `refresh_seconds`, and when a token has an unknown `kid`: at most every RETRY_SECONDS.
+- They are fetched every `refresh_seconds`, and when a token has an unknown `kid`: for that at most every RETRY_SECONDS.
 - So the issuer may change its keys at any time. No service is started again.
 - While the issuer does not answer, the last keys are used for `valid_seconds`. Then requests are answered 503.
 """
@@ -20,7 +20,7 @@ from chassis.observability.status import OK, TaskStatus
 ALGORITHM = "ES256"
 CURVE = "P-256"
 RETRY_SECONDS = 5.0
-"""Shortest time between two fetches."""
+"""Shortest time between two fetches for an unknown `kid`, and the pause after a fetch that failed."""
 MAX_KEYS = 32
 ISSUER = "issuer"
 """The name of the issuer as a dependency, in logs, answers and `/readyz`."""
@@ -60,6 +60,7 @@ class IssuerKeys:
         self._keys: dict[str, ECKey] = {}
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
+        self._asked_at: float | None = None  # when an unknown `kid` last had the keys fetched
         self._fetching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -80,12 +81,14 @@ class IssuerKeys:
             raise IssuerUnavailable("the issuer's keys are not known")
 
     async def key(self, kid: object) -> ECKey:
-        """The key with this `kid`. If it is not known, the keys are fetched again first, unless that was done just now.
+        """The key with this `kid`. If it is not known, the keys are fetched again first, unless another unknown `kid` has
+        had them fetched just now.
 
-        Raises UnknownKey.
+        A fetch at its regular time does not count: a new key may sign its first token a moment later. Raises UnknownKey.
         """
         if isinstance(kid, str):
             if kid not in self._keys and self._may_fetch():
+                self._asked_at = self._clock()
                 await self.refresh()
             if kid in self._keys:
                 return self._keys[kid]
@@ -94,7 +97,7 @@ class IssuerKeys:
     def _may_fetch(self) -> bool:
         if self._fetching is not None:
             return True
-        return self._tried_at is None or self._clock() - self._tried_at >= RETRY_SECONDS
+        return self._asked_at is None or self._clock() - self._asked_at >= RETRY_SECONDS
 
     async def refresh(self) -> None:
         """Fetch the keys. Callers at the same time wait for the same fetch. If it fails, the last keys stay."""

@@ -1,4 +1,4 @@
-"""The management app: probes, metrics and the admin API. It is served on a port of its own (docs/decisions/0032).
+"""The management app: probes, metrics, the release and the admin API. It is served on a port of its own (docs/decisions/0032).
 
 The public app has none of its routes. So a proxy, a firewall or a NetworkPolicy that opens the public port opens no
 route of an operator, also not one that a later release adds here.
@@ -7,12 +7,14 @@ route of an operator, also not one that a later release adds here.
 from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from chassis.web import admin, admin_outbox, probes
+from chassis.web import admin, admin_outbox, probes, version
 from chassis.web.context import ServiceContext, set_context
 from chassis.web.error_handlers import install_error_handlers
 from chassis.web.security_scheme import install_security
 
-ROUTERS: tuple[APIRouter, ...] = (probes.router, admin.router, admin_outbox.router)
+ROUTERS: tuple[APIRouter, ...] = (probes.router, version.router, admin.router, admin_outbox.router)
+UNTRACED_PATHS = (*probes.PATHS, version.PATH)
+"""Paths that monitoring asks again and again. Their requests have no spans."""
 UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False)
 """FastAPI's own telemetry is off, because `FastAPIInstrumentor` traces each request already."""
 

@@ -1,0 +1,42 @@
+"""Passwords in files. They are read at each login, so a password can be changed while the process runs.
+
+Docker and Kubernetes give a secret to a container as such a file.
+"""
+
+from pathlib import Path
+from typing import Self
+
+
+class PasswordMissing(OSError):
+    """A file has no password in it."""
+
+
+def read_password(file: Path) -> str:
+    """The first line of a file. Raises OSError if the file cannot be read, and PasswordMissing if the line is empty."""
+    try:
+        password = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError as error:
+        raise PasswordMissing(f"{file} is no text in UTF-8") from error
+    if not password:
+        raise PasswordMissing(f"{file} has no password in its first line")
+    return password
+
+
+class PasswordInFile(str):
+    """A password for aiokafka that is read from its file at each login.
+
+    aiokafka keeps the password of a client as a text, and encodes the text at each login by SCRAM. This text is not the
+    password, and encodes to the password. A login by PLAIN does not encode it.
+    """
+
+    _file: Path
+
+    def __new__(cls, file: Path) -> Self:
+        """A text for the password in `file`. The file is not read yet."""
+        made = super().__new__(cls, f"the password in {file}")
+        made._file = file
+        return made
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """The password as bytes. Raises OSError as `read_password` does."""
+        return read_password(self._file).encode(encoding, errors)

@@ -1,0 +1,47 @@
+"""Applies a service's migrations to its database, as the owner of its tables."""
+
+from __future__ import annotations
+
+import hashlib
+
+from shop_stack import parts, venvs
+from shop_stack.errors import UserError
+from shop_stack.parts import Stack
+from shop_stack.process import run
+
+
+async def migrate(stack: Stack, name: str) -> bool:
+    """Apply the service's new migrations. Returns whether there were any.
+
+    Raises UserError if a migration fails. Its output is in a log then.
+    """
+    project = venvs.service(name)
+    stamp = stack.state / "run" / f"{name}.migrated"
+    wanted = _digest(project)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return False
+    roles = stack.passwords.roles(name)
+    owner_url = stack.server.url(name, roles.owner, roles.owner_password)
+    code, output = await run(
+        [str(project.python), "-m", "alembic", "upgrade", "head"],
+        cwd=project.folder,
+        env={**parts.child_environment(), "MIGRATION_DATABASE_URL": owner_url},
+    )
+    if code != 0:
+        log = stack.daemon(f"{name}-migrations").log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(output)
+        raise UserError(
+            f"The migrations of {name} failed: read {log}, correct services/{name}/migrations, try again."
+        )
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
+    return True
+
+
+def _digest(project: venvs.Project) -> str:
+    digest = hashlib.sha256()
+    files = [file for library in project.libraries for file in library.glob("src/*/migrations*.py")]
+    for file in sorted([*files, *(project.folder / "migrations").rglob("*.py")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
