@@ -24,6 +24,7 @@ from chassis.web.token_problems import (
     NOT_YET_VALID,
     TOO_LARGE,
     UNKNOWN_KEY,
+    UNSIGNED,
     WRONG_ALGORITHM,
     WRONG_SIGNATURE,
     TokenRefused,
@@ -83,6 +84,8 @@ class TokenVerifier:
             raise TokenRefused(TOO_LARGE, f"At most {MAX_TOKEN_LENGTH} characters are read.")
         signed = _read(token)
         header = signed.headers()
+        if header.get("alg") == "none":
+            raise TokenRefused(UNSIGNED, f"Tokens are signed with {ALGORITHM}.")
         if header.get("alg") != ALGORITHM:
             raise TokenRefused(WRONG_ALGORITHM, f"Tokens are signed with {ALGORITHM}.")
         try:
