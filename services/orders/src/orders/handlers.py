@@ -55,12 +55,7 @@ class OrderReceipt:
 
 async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
     """Price the order by this service's own price list, write it as PENDING, and publish `OrderPlaced`."""
-    skus = [item.sku for item in order.items]
-    terms = await db.terms_of(tx.connection, skus, order.customer_id, order.most_pending)
-    if not terms.prices and not await db.has_prices(tx.connection):
-        raise domain.PriceListMissing
-    basket = domain.price_items(order.items, order.currency, terms.prices)
-    domain.check_pending(terms.pending, order.most_pending)
+    basket, now = await _price(tx, order)
     order_id = new_id()
     cause = tx.root_cause(str(order_id))
     placed = OrderPlaced(
@@ -77,8 +72,8 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
         ],
         total=Money.of_row(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
-        placed_at=terms.read_at,
-        deadline_at=terms.read_at + order.time_limit,
+        placed_at=now,
+        deadline_at=now + order.time_limit,
     )
     await db.insert_order(
         tx.connection,
@@ -94,6 +89,17 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
     )
     tx.publish(placed, cause=cause)
     return OrderReceipt(order_id, placed.total, placed.deadline_at)
+
+
+async def _price(tx: Transaction, order: PlaceOrder) -> tuple[domain.Basket, datetime]:
+    """The order at the prices of now, and the database's time. Raises an OrderError if it cannot be accepted."""
+    skus = [item.sku for item in order.items]
+    terms = await db.terms_of(tx.connection, skus, order.customer_id, order.most_pending)
+    if not terms.prices and not await db.has_prices(tx.connection):
+        raise domain.PriceListMissing
+    basket = domain.price_items(order.items, order.currency, terms.prices)
+    domain.check_pending(terms.pending, order.most_pending)
+    return basket, terms.read_at
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
