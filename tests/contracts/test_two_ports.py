@@ -1,7 +1,6 @@
 """The public port of a service has no route of the management port, and the other way round."""
 
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ from chassis.web import probes
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
-
-
-@pytest.fixture
-def service_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Service]:
-    """service_of(name): the service, as its main module builds it. No database and no broker answers it."""
-    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:x@127.0.0.1:1/nothing")
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    return lambda name: import_module(f"{name}.main").create_service()
 
 
 def routes_of(router: Any) -> Iterator[Route]:

@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "docs/glossary",
         "docs/performance",
         "docs/proofs",
+        "docs/security",
         "docs/reference/*",
         "contracts/*",
         "services/*",
@@ -39,6 +40,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Explanation: understand why": (
         "docs/architecture",
+        "docs/threat-model",
         "docs/compared-with",
         "docs/explanation/*",
         "docs/sagas/*",

@@ -171,6 +171,18 @@ async def test_both_ports_say_their_date(project: TestDatabase) -> None:
             assert "date" in (await get(service, "/livez", is_public=is_public)).headers
 
 
+async def test_answers_of_both_ports_are_kept_by_no_cache_and_name_no_server_program(
+    project: TestDatabase,
+) -> None:
+    service = service_on(project.url)
+    async with served(service):
+        for is_public in (True, False):
+            headers = (await get(service, "/livez", is_public=is_public)).headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == "no-store"
+            assert "server" not in headers
+
+
 async def test_a_public_port_that_is_in_use_ends_the_process_in_order(project: TestDatabase) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         service = service_on(project.url, http_port=other.getsockname()[1])

@@ -124,7 +124,7 @@ BAD_TOKENS: dict[str, tuple[Callable[[], str], str]] = {
     "other audience": (lambda: token("orders"), "token-audience"),
     "no audience": (lambda: token("things", aud=None), "token-audience"),
     "wrong issuer": (lambda: token("things", iss="http://stranger.test"), "token-issuer"),
-    "alg none": (unsigned, "token-algorithm"),
+    "alg none": (unsigned, "token-unsigned"),
     "HS256 with the public key": (signed_with_the_public_key, "token-algorithm"),
     "unknown kid": (lambda: token("things", key=signing_key("stranger")), "token-key-unknown"),
     "two issuers' keys mixed": (signed_by_another_issuer, "token-signature"),
@@ -155,6 +155,22 @@ async def test_each_bad_token_is_refused_with_a_problem_of_its_own(
     answer = await http.get("/caller", headers={"Authorization": f"Bearer {make()}"})
     assert 'error="invalid_token"' in refused(answer, 401, slug)
     assert len(answer.content) < 1_000
+
+
+def test_no_two_kinds_of_bad_tokens_share_a_problem_type() -> None:
+    kinds = (
+        "expired",
+        "not yet valid",
+        "other audience",
+        "wrong issuer",
+        "alg none",
+        "HS256 with the public key",
+        "unknown kid",
+        "two issuers' keys mixed",
+        "100 kB",
+    )
+    slugs = [BAD_TOKENS[kind][1] for kind in kinds]
+    assert len({*slugs, "token-missing", "role-missing"}) == len(kinds) + 2
 
 
 async def test_a_request_without_a_token_is_told_to_bring_one(http: httpx.AsyncClient) -> None:

@@ -73,6 +73,16 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
     assert_said(await slow, [" 408 ", "request-timeout"])
 
     runbook.says("| plain 503 | too many connections to this process | `HTTP_MAX_CONNECTIONS` (2,000) |")
+    await shop.restart("orders", HTTP_CALLER_BURST="1", HTTP_CALLER_RATE="0.01")
+    await shop.is_ready()
+    runbook.says("| 429 `too-many-requests` | one caller sends too many requests; other callers are answered |")
+    assert (await shop.place()).status_code == 202
+    limited = await shop.place()
+    assert_said(f" {limited.status_code} {limited.text}", [" 429 ", "too-many-requests"])
+    assert "retry-after" in limited.headers
+    metrics = await shop.manage("orders", "GET", "/metrics")
+    assert_said(metrics.text, ["chassis_requests_limited_total 1.0"])
+
     await shop.restart("orders", HTTP_MAX_CONNECTIONS="3")
     idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
     refused = await shop.ask("orders", "GET", "/prices")

@@ -68,6 +68,11 @@ async def test_a_charge_is_entered_once_however_often_it_is_asked_for(processor:
     assert await entries(processor) == [("charge", 1250)]
 
 
+async def test_the_answer_names_the_charge_that_was_made(processor: httpx.AsyncClient) -> None:
+    body = (await charge(processor, "k1", amount=990)).json()
+    assert (body["amount_minor"], body["currency"], body["reference"]) == (990, "EUR", "order-1")
+
+
 async def test_the_answers_outlive_the_process(tmp_path: Path) -> None:
     async with client_of(tmp_path / "ledger") as first:
         before = await charge(first, "k1")

@@ -21,6 +21,8 @@ from chassis.web.context import Phase
 
 OTHER_FILES = 512
 """File descriptors for everything except HTTP connections, such as databases and brokers."""
+HEADERS = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
+"""Headers of every answer: a browser takes it for nothing but its Content-Type, and no cache keeps it."""
 MANAGEMENT_DRAIN_SECONDS = 1.0
 """Time limit for requests in progress on the management port, after all other parts have ended."""
 
@@ -122,7 +124,16 @@ def management_server_of(service: Service) -> uvicorn.Server:
 
 def _config(app: ASGIApp, **of_port: Any) -> uvicorn.Config:
     """The configuration of a server: what both ports have in common, and the arguments of one port."""
-    return uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False, **of_port)
+    return uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=HEADERS,
+        **of_port,
+    )
 
 
 def _parser_of(service: Service) -> type[HttpToolsProtocol] | Literal["auto"]:

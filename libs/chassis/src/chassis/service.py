@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 
 from chassis.inbox import Inbox, Subscriptions
 from chassis.inbox.subscriptions import NO_SUBSCRIPTIONS
-from chassis.jobs import Job, Jobs, run_job
-from chassis.jobs.prune import INTERVAL_SECONDS, prune
+from chassis.jobs import Jobs, run_job
+from chassis.jobs.prune import prune_job
 from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
 from chassis.kafka.producer_hooks import ProducerHooks
@@ -51,6 +51,7 @@ from chassis.web.foreign_traces import ForeignTraces, link_to_caller
 from chassis.web.issuer_keys import ISSUER, IssuerKeys
 from chassis.web.load_shedding import LoadSheddingMiddleware
 from chassis.web.management import UNTRACED, UNTRACED_PATHS, build_management_app
+from chassis.web.rate_limit import RateLimit
 from chassis.web.security_scheme import install_security
 from chassis.web.token_settings import token_verifier_of
 from chassis.web.tokens import TokenVerifier
@@ -89,7 +90,7 @@ def build_service(
     """
     tuning = Tuning(settings.tuning_off)
     _configure_process(settings, tuning)
-    all_jobs = {**(jobs or {}), "prune": _prune_job(settings)}
+    all_jobs = {**(jobs or {}), "prune": prune_job(settings.outbox_retention, settings.inbox_retention)}
     assignment = Assignment()
     fence = Fence()
     publisher = _build_publisher(settings, tuning, fence)
@@ -182,8 +183,9 @@ def _build_context(
         max_attempts=settings.max_attempts,
         breaker_keys=settings.breaker_keys,
     )
-    requests_database = connect(settings.request_statement_seconds)
-    return ServiceContext(settings, requests_database, background_database, inbox, tokens, statuses)
+    requests = connect(settings.request_statement_seconds)
+    limit = RateLimit(settings.http_caller_rate, settings.http_caller_burst)
+    return ServiceContext(settings, requests, background_database, inbox, tokens, statuses, rate_limit=limit)
 
 
 def _shown_tasks(
@@ -291,10 +293,3 @@ def _configure_tracing(settings: ServiceSettings, tuning: Tuning) -> None:
     tracing.start_message_spans_with(message_spans.prepared_spans(pipeline))
     if tuning.has("span_encoding"):
         span_encoding.encode_by_copies()
-
-
-def _prune_job(settings: ServiceSettings) -> Job:
-    return Job(
-        partial(prune, outbox=settings.outbox_retention, inbox=settings.inbox_retention),
-        interval=INTERVAL_SECONDS,
-    )

@@ -77,6 +77,12 @@ class ServiceSettings(BaseSettings):
         2_000, ge=1, description="with this number of open connections, requests are answered 503"
     )
     http_management_max_connections: int = Field(100, ge=1, description="the same, of the management port")
+    http_caller_rate: float = Field(
+        50, gt=0, description="requests per second that this process answers to one caller, on average"
+    )
+    http_caller_burst: int = Field(
+        500, ge=1, description="requests that a caller may send at once, after a pause"
+    )
     tuning_off: str = Field("", description="files of chassis.tuning that are off, by commas, or all")
     batch_size: int = Field(
         500, ge=1, description="maximum number of messages in one transaction of the consumer"

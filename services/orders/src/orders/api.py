@@ -48,6 +48,9 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
         422, "currency-not-offered", "A product is not sold in this currency"
     ),
     domain.TotalTooLarge: ProblemType(422, "total-too-large", "The total is too large"),
+    domain.TooManyPendingOrders: ProblemType(
+        429, "too-many-pending-orders", "The customer has too many PENDING orders", {"Retry-After": "1"}
+    ),
     domain.UnknownOrder: ProblemType(404, "unknown-order", "There is no such order"),
     domain.OrderAlreadyEnded: ProblemType(409, "order-already-ended", "The order has already ended"),
 }
@@ -173,10 +176,9 @@ class PricePage(BaseModel):
     next_cursor: str | None
 
 
-async def read_default_time_limit(request: Request) -> timedelta:
-    """The time until the deadline of an order whose request has none."""
-    settings = cast(Settings, context_of(request).settings)
-    return timedelta(seconds=settings.orders_deadline_seconds)
+async def read_settings(request: Request) -> Settings:
+    """The settings of the service."""
+    return cast(Settings, context_of(request).settings)
 
 
 PLACED: dict[int | str, dict[str, Any]] = {
@@ -194,7 +196,7 @@ PLACED: dict[int | str, dict[str, Any]] = {
         _400="malformed-json",
         _403="role-missing, other-customer",
         _413="body-too-large",
-        _429="overloaded",
+        _429="overloaded, too-many-pending-orders, too-many-requests",
         _422="empty-order, too-many-lines, invalid-quantity, duplicate-sku, unknown-sku, "
         "currency-not-offered, total-too-large, idempotency-key-reused, invalid-request",
         _503="price-list-missing, database-unavailable",
@@ -205,7 +207,7 @@ async def place_order(
     order: OrderRequest,
     database: Db,
     caller: Calling,
-    default_time_limit: Annotated[timedelta, Depends(read_default_time_limit)],
+    settings: Annotated[Settings, Depends(read_settings)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Accept an order of the caller, at the prices of `GET /prices`.
@@ -216,7 +218,7 @@ async def place_order(
     """
     if order.customer_id not in (None, caller.subject):
         raise Problem(403, "other-customer", "The order names another customer", "Leave customer_id out.")
-    command = _command(order, caller.subject, default_time_limit)
+    command = _command(order, caller.subject, settings)
     domain.check_items(command.items)
     async with database.transaction() as tx:
         if first := await claim_or_replay(tx, idempotency_key, order.fingerprint(caller.subject)):
@@ -319,14 +321,17 @@ async def list_prices(
     return PricePage(prices=prices, next_cursor=next_cursor)
 
 
-def _command(order: OrderRequest, customer_id: str, default_time_limit: timedelta) -> handlers.PlaceOrder:
+def _command(order: OrderRequest, customer_id: str, settings: Settings) -> handlers.PlaceOrder:
     seconds = order.deadline_seconds
+    if seconds is None:
+        seconds = settings.orders_deadline_seconds
     return handlers.PlaceOrder(
         customer_id=customer_id,
         items=[domain.Item(line.sku, line.quantity) for line in order.lines],
         currency=order.currency,
         payment_token=order.payment_token.get_secret_value(),
-        time_limit=default_time_limit if seconds is None else timedelta(seconds=seconds),
+        time_limit=timedelta(seconds=seconds),
+        most_pending=settings.orders_max_pending_per_customer,
     )
 
 

@@ -60,6 +60,7 @@ orders = Table(
 # An order's id is a UUIDv7, so descending ids are newest first.
 Index("orders_by_customer", orders.c.customer_id, orders.c.id)
 Index("orders_pending_deadline", orders.c.deadline_at, postgresql_where=text("state = 'PENDING'"))
+Index("orders_pending_of_customer", orders.c.customer_id, postgresql_where=text("state = 'PENDING'"))
 
 prices = Table(
     "prices",
@@ -73,10 +74,11 @@ prices = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class PriceList:
-    """The prices that an order needs, and the database's time at which they were read."""
+class Terms:
+    """The facts that a new order needs: prices, the number of its customer's PENDING orders, the database's time."""
 
     prices: Mapping[str, Price]
+    pending: int
     read_at: datetime
 
 
@@ -124,12 +126,18 @@ class MissingOrder:
     total: Money
 
 
-# The database's clock gives `placed_at`, and the job compares the deadline with the same clock. The statement for the
-# prices returns the database's time too, which saves a round trip. It returns one row with the time even if no SKU
-# matches.
-_PRICES_OF = text("""
-    SELECT clock.now, sku, price_minor, currency
-    FROM (SELECT now() AS now) AS clock LEFT JOIN prices ON sku = ANY(CAST(:skus AS text[]))
+# The database's clock gives `placed_at`, and the job compares the deadline with the same clock. One statement returns
+# the prices, the time and the number of PENDING orders, which saves round trips. It returns one row with the time even
+# if no SKU matches. The count reads the index `orders_pending_of_customer`, and stops at `at_most`.
+_TERMS_OF = text("""
+    SELECT facts.now, facts.open_orders, sku, price_minor, currency
+    FROM (
+        SELECT now() AS now, (
+            SELECT count(*) FROM (
+                SELECT FROM orders WHERE customer_id = :customer_id AND state = 'PENDING' LIMIT :at_most
+            ) AS counted
+        ) AS open_orders
+    ) AS facts LEFT JOIN prices ON sku = ANY(CAST(:skus AS text[]))
 """)
 
 _HAS_PRICES = text("SELECT EXISTS (SELECT FROM prices)")
@@ -193,11 +201,15 @@ _INSERT_MISSING = text("""
 _PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :limit) AS pending")
 
 
-async def prices_of(connection: Connection, skus: Collection[str]) -> PriceList:
-    """The prices of those `skus` that are in the price list."""
-    rows = await connection.rows(_PRICES_OF, {"skus": list(skus)})
+async def terms_of(connection: Connection, skus: Collection[str], customer_id: str, at_most: int) -> Terms:
+    """The prices of those `skus` that are in the price list, and the customer's PENDING orders.
+
+    Counting stops at `at_most`. PENDING orders of transactions that have not committed yet are not counted.
+    """
+    asked = {"skus": list(skus), "customer_id": customer_id, "at_most": at_most}
+    rows = await connection.rows(_TERMS_OF, asked)
     prices = {row.sku: Price(row.price_minor, row.currency) for row in rows if row.sku is not None}
-    return PriceList(prices, rows[0].now)
+    return Terms(prices, rows[0].open_orders, rows[0].now)
 
 
 async def has_prices(connection: Connection) -> bool:

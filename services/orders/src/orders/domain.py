@@ -101,6 +101,14 @@ class TotalTooLarge(OrderError):
         super().__init__(f"The total of this order is more than {MAX_TOTAL_MINOR} minor units.")
 
 
+class TooManyPendingOrders(OrderError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} orders of this customer are PENDING. Another is accepted after one of them has ended."
+        )
+        self.limit = limit
+
+
 class UnknownOrder(OrderError):
     def __init__(self, order_id: str) -> None:
         super().__init__(f"There is no order {order_id}.")
@@ -191,6 +199,12 @@ def price_items(items: Sequence[Item], currency: str, price_list: Mapping[str, P
     if total_minor > MAX_TOTAL_MINOR:
         raise TotalTooLarge
     return Basket(lines, currency, total_minor)
+
+
+def check_pending(pending: int, limit: int) -> None:
+    """Raise `TooManyPendingOrders` if a customer has `limit` PENDING orders or more."""
+    if pending >= limit:
+        raise TooManyPendingOrders(limit)
 
 
 def check_transition(order_id: str, state: OrderState, to: OrderState) -> None:

@@ -31,13 +31,17 @@ log = structlog.get_logger("orders")
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """An order as the customer asks for it. The payment token is stored only in the outbox row of `OrderPlaced`."""
+    """An order as the customer asks for it. The payment token is stored only in the outbox row of `OrderPlaced`.
+
+    It is refused if the customer has `most_pending` PENDING orders.
+    """
 
     customer_id: str
     items: Sequence[domain.Item]
     currency: str
     payment_token: str
     time_limit: timedelta
+    most_pending: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,9 @@ class OrderReceipt:
 async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
     """Price the order by this service's own price list, write it as PENDING, and publish `OrderPlaced`.
 
-    Raises PriceListMissing, UnknownSku, CurrencyNotOffered, TotalTooLarge.
+    Raises PriceListMissing, UnknownSku, CurrencyNotOffered, TotalTooLarge, or TooManyPendingOrders.
     """
-    price_list = await db.prices_of(tx.connection, [item.sku for item in order.items])
-    if not price_list.prices and not await db.has_prices(tx.connection):
-        raise domain.PriceListMissing
-    basket = domain.price_items(order.items, order.currency, price_list.prices)
+    basket, now = await _price(tx, order)
     order_id = new_id()
     cause = tx.root_cause(str(order_id))
     placed = OrderPlaced(
@@ -74,8 +75,8 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
         ],
         total=Money.of_row(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
-        placed_at=price_list.read_at,
-        deadline_at=price_list.read_at + order.time_limit,
+        placed_at=now,
+        deadline_at=now + order.time_limit,
     )
     await db.insert_order(
         tx.connection,
@@ -91,6 +92,17 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
     )
     tx.publish(placed, cause=cause)
     return OrderReceipt(order_id, placed.total, placed.deadline_at)
+
+
+async def _price(tx: Transaction, order: PlaceOrder) -> tuple[domain.Basket, datetime]:
+    """The order at the prices of now, and the database's time. Raises an OrderError if it cannot be accepted."""
+    skus = [item.sku for item in order.items]
+    terms = await db.terms_of(tx.connection, skus, order.customer_id, order.most_pending)
+    if not terms.prices and not await db.has_prices(tx.connection):
+        raise domain.PriceListMissing
+    basket = domain.price_items(order.items, order.currency, terms.prices)
+    domain.check_pending(terms.pending, order.most_pending)
+    return basket, terms.read_at
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:

@@ -22,6 +22,8 @@ from testkit import client, published, received
 
 TOTAL = Money(amount_minor=2598, currency="EUR")
 """Of an order of two mugs."""
+MOST_PENDING = 1_000
+"""More PENDING orders of a customer than a test has, unless it says otherwise."""
 
 
 @dataclass
@@ -44,10 +46,12 @@ class Floor:
         async with self.database.transaction() as tx:
             await handlers.add_listed_product(tx, [received(product) for product in products])
 
-    async def place(self, *, seconds: float = 60, customer_id: str = "c-ada") -> UUID:
+    async def place(
+        self, *, seconds: float = 60, customer_id: str = "c-ada", most_pending: int = MOST_PENDING
+    ) -> UUID:
         """Place an order of two mugs that must end within `seconds`."""
         order = handlers.PlaceOrder(
-            customer_id, [Item("mug", 2)], "EUR", "tok_ok", timedelta(seconds=seconds)
+            customer_id, [Item("mug", 2)], "EUR", "tok_ok", timedelta(seconds=seconds), most_pending
         )
         async with self.database.transaction() as tx:
             return (await handlers.place_order(tx, order)).order_id

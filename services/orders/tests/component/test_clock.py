@@ -17,7 +17,7 @@ HALF_A_MINUTE = timedelta(seconds=30)
 
 
 async def test_an_order_is_placed_and_due_by_the_clock_of_the_database(floor: Any) -> None:
-    order = handlers.PlaceOrder("c-ada", [Item("mug", 1)], "EUR", "tok_ok", HALF_A_MINUTE)
+    order = handlers.PlaceOrder("c-ada", [Item("mug", 1)], "EUR", "tok_ok", HALF_A_MINUTE, most_pending=1)
     async with floor.database.transaction() as tx:
         now = await tx.connection.value(text("SELECT now()"))
         placed = await handlers.place_order(tx, order)

@@ -14,7 +14,8 @@ from testkit import received, statements
 
 async def price_of(floor: Any, sku: str) -> int:
     async with floor.database.reading() as connection:
-        return (await tables.prices_of(connection, [sku])).prices[sku].amount_minor
+        terms = await tables.terms_of(connection, [sku], "c-ada", at_most=1)
+        return terms.prices[sku].amount_minor
 
 
 async def test_a_newer_price_replaces_an_older_one(floor: Any) -> None:

@@ -1,15 +1,19 @@
 """The client of the card processor, an outside system. No other module calls the processor (docs/decisions/0002).
 
 It uses aiohttp. Each order needs such a call, and httpx needs ten times the CPU for it.
+
+The processor's answers are not trusted. An answer is a result only if it has the amount, the currency and the reference
+that were sent, and an id that is safe as a part of a path. A redirect is not followed: it could name any address.
 """
 
-import json
 from collections.abc import Mapping
+from typing import Annotated, TypeVar
 
 import aiohttp
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from chassis.errors import Unavailable
 from chassis.observability.outages import OUTAGES
@@ -27,10 +31,40 @@ _TRACE_CONTEXT = TraceContextTextMapPropagator()
 class ProcessorUnavailable(Unavailable):
     """The result of a call is not known. The processor may have executed the call. Repeat it with the same key.
 
-    It is also raised for an answer that is no result, such as 400 or 422, although the processor is available then.
+    It is also raised for an answer that is no result, such as 400, 422, or one with another amount, although the
+    processor is available then.
     """
 
     dependency = "card-processor"
+
+
+class _Answer(BaseModel):
+    """The body of an answer. A field with another JSON type is refused, and other fields are ignored."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Made(_Answer):
+    """A charge or a refund that the processor made."""
+
+    charge_id: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    amount_minor: int
+    currency: str
+
+
+class _MadeCharge(_Made):
+    reference: str
+
+
+class _DeclinedCharge(_Answer):
+    reason: str
+
+
+class _Problem(_Answer):
+    type: str
+
+
+AnyAnswer = TypeVar("AnyAnswer", bound=_Answer)
 
 
 class Processor:
@@ -49,6 +83,7 @@ class Processor:
         """Charge a card. Repeated calls charge a payment once. Raises ProcessorUnavailable.
 
         Only the status codes 201 and 402 are results. After any other answer the charge may exist, or be made later.
+        So it is with a 201 that has another amount, currency or reference than the charge.
         """
         body = {
             "token": charge.token,
@@ -60,9 +95,13 @@ class Processor:
             "/charges", "charge card", body, str(charge.payment_id), charge.traceparent
         )
         if status == 201:
-            return Charged(_field(answer, "charge_id"))
+            made = _read(_MadeCharge, answer)
+            sent = (charge.amount_minor, charge.currency, str(charge.order_id))
+            if (made.amount_minor, made.currency, made.reference) != sent:
+                raise ProcessorUnavailable("the card processor's answer is about another charge")
+            return Charged(made.charge_id)
         if status == 402:
-            return Declined(_reason(_field(answer, "reason")))
+            return Declined(_reason(_read(_DeclinedCharge, answer).reason))
         # 400 and 422 are treated as unknown results, too. They show a bug and not a declined card.
         raise _unknown_result(status)
 
@@ -76,7 +115,13 @@ class Processor:
         status, answer = await self._post(
             path, "refund card", body, str(refund.refund_id), refund.traceparent
         )
-        if status == 201 or (status == 409 and _is_problem(answer, ALREADY_REFUNDED)):
+        if status == 201:
+            made = _read(_Made, answer)
+            sent = (refund.charge_id, refund.amount_minor, refund.currency)
+            if (made.charge_id, made.amount_minor, made.currency) != sent:
+                raise ProcessorUnavailable("the card processor's answer is about another refund")
+            return Refunded()
+        if status == 409 and _is_problem(answer, ALREADY_REFUNDED):
             return Refunded()
         raise _unknown_result(status)
 
@@ -96,7 +141,8 @@ class Processor:
         with _TRACER.start_as_current_span(what, context, SpanKind.CLIENT, about) as span:
             _TRACE_CONTEXT.inject(headers)
             try:
-                async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
+                post = self._opened().post
+                async with post(self._url + path, json=body, headers=headers, allow_redirects=False) as answer:
                     content = await _content_of(answer)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 unavailable = ProcessorUnavailable(f"{type(error).__name__} from the card processor")
@@ -135,16 +181,18 @@ def _unknown_result(status: int) -> ProcessorUnavailable:
 
 def _is_problem(answer: bytes, problem: str) -> bool:
     try:
-        return bool(json.loads(answer)["type"] == problem)
-    except (ValueError, KeyError, TypeError):
+        return _Problem.model_validate_json(answer).type == problem
+    except ValidationError:
         return False
 
 
-def _field(answer: bytes, name: str) -> str:
+def _read(kind: type[AnyAnswer], content: bytes) -> AnyAnswer:
     try:
-        return str(json.loads(answer)[name])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ProcessorUnavailable(f"the card processor's answer has no {name}") from error
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON object"
+        # The error itself shows values of the answer.
+        raise ProcessorUnavailable(f"the card processor's answer has no right {wrong}") from None
 
 
 def _reason(text: str) -> Reason:

@@ -15,6 +15,14 @@ from payments.processor import Processor, ProcessorUnavailable
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 CHARGE = Charge(uuid4(), uuid4(), 1250, "EUR", "tok_ok", 1, TRACEPARENT)
 REFUND = Refund(uuid4(), uuid4(), "ch_1", 1250, "EUR", 1, None)
+MADE = {
+    "charge_id": "ch_1",
+    "status": "succeeded",
+    "amount_minor": 1250,
+    "currency": "EUR",
+    "reference": str(CHARGE.order_id),
+}
+"""A right answer to CHARGE. To REFUND it is one, too."""
 
 
 class Other:
@@ -23,7 +31,7 @@ class Other:
     def __init__(self) -> None:
         self.status = 201
         self.is_compressed = False
-        self.body: Any = {"charge_id": "ch_1", "status": "succeeded"}
+        self.body: Any = MADE
         self.asked: list[tuple[str, dict[str, str], Any]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -116,6 +124,86 @@ async def test_an_answer_without_its_fields_settles_nothing(
     other.status, other.body = status, body
     with pytest.raises(ProcessorUnavailable):
         await processor.charge(CHARGE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount_minor": 1249},
+        {"amount_minor": "1250"},
+        {"amount_minor": 1250.5},
+        {"amount_minor": None},
+        {"currency": "USD"},
+        {"currency": None},
+        {"reference": str(uuid4())},
+        {"reference": None},
+    ],
+    ids=str,
+)
+async def test_an_answer_about_another_charge_settles_nothing(
+    other: Other, processor: Processor, wrong: dict[str, object]
+) -> None:
+    other.body = MADE | wrong
+    with pytest.raises(ProcessorUnavailable, match="the card processor's answer"):
+        await processor.charge(CHARGE)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount_minor": 1249}, {"currency": "USD"}, {"charge_id": "ch_2"}, {"charge_id": None}], ids=str
+)
+async def test_an_answer_about_another_refund_settles_nothing(
+    other: Other, processor: Processor, wrong: dict[str, object]
+) -> None:
+    other.body = MADE | wrong
+    with pytest.raises(ProcessorUnavailable, match="the card processor's answer"):
+        await processor.refund(REFUND)
+
+
+@pytest.mark.parametrize(
+    "charge_id", ["", "ch_1/../../keys", "ch_1?all", "..", "ch 1", "ch_1\n", "ch_\x00", "é", "c" * 65, 7, None]
+)
+async def test_an_id_that_could_lead_elsewhere_settles_nothing_and_is_not_shown(
+    other: Other, processor: Processor, charge_id: object
+) -> None:
+    """The id is stored, and becomes a part of the address of a refund."""
+    other.body = MADE | {"charge_id": charge_id}
+    with pytest.raises(ProcessorUnavailable) as refused:
+        await processor.charge(CHARGE)
+    assert str(refused.value) == "the card processor's answer has no right charge_id"
+
+
+async def test_a_redirect_is_not_followed_and_settles_nothing(other: Other, processor: Processor) -> None:
+    """The card token must not go to an address that an answer names."""
+
+    async def redirect(request: web.Request) -> web.Response:
+        elsewhere = str(processor._url)
+        raise web.HTTPTemporaryRedirect(f"{elsewhere}{request.path}")
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", redirect)
+    async with TestServer(app) as server:
+        client = Processor(str(server.make_url("/")), 5, 4)
+        for call in (client.charge(CHARGE), client.refund(REFUND)):
+            with pytest.raises(ProcessorUnavailable, match="307"):
+                await call
+        await client.close()
+    assert other.asked == []
+
+
+@pytest.mark.parametrize("status", [201, 402, 409])
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"charge_id":' * 4_000, b"\xff", b"", b"1" * 60_000])
+async def test_bytes_that_are_no_answer_settle_nothing(status: int, body: bytes) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=status, body=body)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        client = Processor(str(server.make_url("/")), 5, 4)
+        for call in (client.charge(CHARGE), client.refund(REFUND)):
+            with pytest.raises(ProcessorUnavailable):
+                await call
+        await client.close()
 
 
 @pytest.mark.parametrize("status", [0, -1], ids=["hung up", "no answer in time"])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +43,10 @@ def charge(
     answer = stored or _settle_charge(db, key, token, amount_minor, currency, reference)
     if failing:
         return Answer(500, {"status": "answer_lost"})
-    return answer
+    if answer.status != 201:
+        return answer
+    charged = {"amount_minor": amount_minor, "currency": currency, "reference": reference}
+    return replace(answer, body=answer.body | charged)
 
 
 def refund(db: sqlite3.Connection, key: str, charge_id: str, amount_minor: int, currency: str) -> Answer:

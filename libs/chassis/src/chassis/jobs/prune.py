@@ -5,7 +5,9 @@ topic can deliver the event again (see `chassis.kafka.topic_retention`).
 """
 
 from datetime import timedelta
+from functools import partial
 
+from chassis.jobs.job import Job
 from chassis.outbox import Database
 from chassis.postgres import Statements
 
@@ -14,6 +16,11 @@ BATCH = 5_000
 """Rows of each table per transaction. Small batches hold locks for a short time, and autovacuum can follow."""
 
 _statements = Statements(__package__)
+
+
+def prune_job(outbox: timedelta, inbox: timedelta) -> Job:
+    """The job that deletes rows when they are older than these retentions."""
+    return Job(partial(prune, outbox=outbox, inbox=inbox), interval=INTERVAL_SECONDS)
 
 
 async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:

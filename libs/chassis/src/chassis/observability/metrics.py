@@ -12,6 +12,9 @@ REFUSALS = Counter(
     ["dependency"],
 )
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
+REQUESTS_LIMITED = Counter(
+    "chassis_requests_limited_total", "Requests answered 429 because their caller sends too many"
+)
 JOB_ITEMS_DONE = Counter("chassis_job_done_total", "Items done by a job", ["job"])
 CONSUMER_STALLS = Counter("chassis_consumer_stalls_total", "Consumers cut off because they made no progress")
 ITEMS_FAILED = Gauge("chassis_items_failed", "Items that failed for good and need an operator", ["kind"])

@@ -29,6 +29,10 @@ Idempotency-Key is refused as well. Requests of other methods and paths are not 
   POSTs whose bodies arrive at the same time may exceed it.
 - While the database is unavailable, the last count stays. If it is at the limit, the answer is 429 and not 503.
 
+The rate limit holds for every route that needs a token: a caller, who is no operator, may send HTTP_CALLER_BURST (500)
+requests at once and HTTP_CALLER_RATE (50) a second to a process. More are refused with 429 `too-many-requests`, and
+`Retry-After` says when the next one is answered. Other callers are answered meanwhile.
+
 A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
 process answers 503. The management port has connections and a limit of its own (HTTP_MANAGEMENT_MAX_CONNECTIONS, 100),
 and no load shedding.

@@ -11,6 +11,7 @@ from chassis.inbox import Inbox
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database
 from chassis.settings import ServiceSettings
+from chassis.web.rate_limit import RateLimit
 from chassis.web.tokens import TokenVerifier
 
 
@@ -44,6 +45,8 @@ class ServiceContext:
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     """The tasks whose status `/readyz` shows."""
     process: Process = field(default_factory=Process)
+    rate_limit: RateLimit | None = None
+    """Refuses callers that send too many requests; None: no caller is refused."""
 
 
 def set_context(app: FastAPI, context: ServiceContext) -> None:

@@ -19,6 +19,7 @@ SCHEME = "bearer"
 REFUSALS = problem_answers(
     _401="token-missing, token-malformed, token-expired, token-not-yet-valid, or another problem of the token",
     _403="role-missing",
+    _429="too-many-requests",
 )
 
 
@@ -68,8 +69,10 @@ class GuardedRoute(RetryRoute):
             return handle
 
         async def handle_guarded(request: Request) -> Response:
-            token = bearer_token(request.scope["headers"])
-            caller = await context_of(request).tokens.verify(token)
+            context = context_of(request)
+            caller = await context.tokens.verify(bearer_token(request.scope["headers"]))
+            if context.rate_limit is not None:
+                context.rate_limit.take(caller)
             require_role(caller, access)
             request.state.caller = caller
             return await handle(request)

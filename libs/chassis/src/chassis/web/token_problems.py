@@ -12,6 +12,7 @@ NOT_YET_VALID = "token-not-yet-valid"
 ROLE_MISSING = "role-missing"
 TOO_LARGE = "token-too-large"
 UNKNOWN_KEY = "token-key-unknown"
+UNSIGNED = "token-unsigned"
 WRONG_ALGORITHM = "token-algorithm"
 WRONG_SIGNATURE = "token-signature"
 
@@ -25,6 +26,7 @@ TITLES = {
     ROLE_MISSING: "The caller does not have the role",
     TOO_LARGE: "The token is too large",
     UNKNOWN_KEY: "The token's key is not known",
+    UNSIGNED: "The token is not signed",
     WRONG_ALGORITHM: "The token's algorithm is not accepted",
     WRONG_SIGNATURE: "The token's signature is wrong",
 }

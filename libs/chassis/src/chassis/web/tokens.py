@@ -26,6 +26,7 @@ from chassis.web.token_problems import (
     NOT_YET_VALID,
     TOO_LARGE,
     UNKNOWN_KEY,
+    UNSIGNED,
     WRONG_ALGORITHM,
     WRONG_SIGNATURE,
     TokenRefused,
@@ -90,6 +91,8 @@ class TokenVerifier:
         except signatures.NotAToken:
             raise TokenRefused(MALFORMED, "It is no signed JWT without critical extensions.") from None
         header = signed.headers()
+        if header.get("alg") == "none":
+            raise TokenRefused(UNSIGNED, f"Tokens are signed with {ALGORITHM}.")
         if header.get("alg") != ALGORITHM:
             raise TokenRefused(WRONG_ALGORITHM, f"Tokens are signed with {ALGORITHM}.")
         try:
