@@ -57,8 +57,8 @@ class Scim:
         """The routes, with the more special one first."""
         return [
             Route(f"{USERS}/.search", self.search, methods=["POST"]),
-            Route(f"{USERS}/{{id}}", self.read, methods=["GET"]),
-            Route(f"{USERS}/{{id}}", self.erase, methods=["DELETE"]),
+            Route(f"{USERS}/{{id:path}}", self.read, methods=["GET"]),
+            Route(f"{USERS}/{{id:path}}", self.erase, methods=["DELETE"]),
         ]
 
     async def read(self, request: Request) -> Response:
