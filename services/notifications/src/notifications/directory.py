@@ -184,7 +184,8 @@ def _address_in(answer: _Answer) -> str:
     found = _json_of(answer.body)
     entry = found if isinstance(found, dict) else {}
     # A 404 that is no error of SCIM is one of a proxy, or of a wrong address of the directory.
-    if answer.status == 404 and SCIM_ERROR in (entry.get("schemas") or ()):
+    schemas = entry.get("schemas")
+    if answer.status == 404 and isinstance(schemas, list) and SCIM_ERROR in schemas:
         raise UnknownCustomer
     if answer.status != 200 or not entry:
         raise DirectoryUnavailable(f"{DEPENDENCY}-{answer.status}")

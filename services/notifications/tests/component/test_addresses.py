@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
-from chassis.observability.outages import OUTAGES
+from chassis.observability.outages import Outages
 from notifications.channels import LogChannel, SmtpChannel
 from notifications.jobs import deliver
 
@@ -40,16 +40,18 @@ async def test_a_customer_without_an_address_delays_no_other_and_is_not_asked_fo
 
 
 async def test_while_the_directory_is_away_messages_wait_and_then_go(
-    desk: Any, relay: Any, addresses: Any
+    desk: Any, relay: Any, addresses: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    outages = Outages()
+    monkeypatch.setattr("notifications.jobs.OUTAGES", outages)
     await desk.confirm(*(new_id() for _ in range(5)), customer_id="cus_1")
     addresses.silent = frozenset({"cus_1"})
     assert await deliver(smtp(relay, addresses), desk.database) == 0
     rows = await desk.rows()
     assert {(row["state"], row["last_error"]) for row in rows} == {("PENDING", "directory-TimeoutError")}
     assert len(addresses.asked) == 2, "a directory that is silent twice in a row is left alone"
-    assert OUTAGES.is_away("directory")
-    assert not OUTAGES.is_away("smtp")
+    assert outages.is_away("directory")
+    assert not outages.is_away("smtp")
     addresses.silent = frozenset()
     await desk.let_leases_and_pauses_pass()
     assert await deliver(smtp(relay, addresses), desk.database) == 5

@@ -161,7 +161,7 @@ async def test_an_entry_may_have_no_address(fake: FakeDirectory, emails: Any) ->
     ("user", "slug"),
     [
         ((404, b"<html>"), "directory-404"),
-        ((404, {"schemas": None}), "directory-404"),
+        ((404, {"schemas": 5}), "directory-404"),
         ((500, {}), "directory-500"),
         ((503, NOT_FOUND), "directory-503"),
         ((302, {}), "directory-302"),

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import ServiceSettings
 
@@ -13,6 +13,9 @@ class Settings(ServiceSettings):
     service_name: str = "payments"
     processor_url: str = Field(
         default="http://127.0.0.1:18010", description="root of the card processor's API"
+    )
+    processor_api_key: SecretStr = Field(
+        description="the merchant's key at the card processor; payments alone has it"
     )
     processor_timeout_seconds: float = Field(default=5, gt=0, description="time limit of one call")
     payments_concurrency: int = Field(
@@ -26,6 +29,14 @@ class Settings(ServiceSettings):
         ge=0,
         description="time after the order's deadline at which a payment without reserved stock is voided",
     )
+
+    @field_validator("processor_api_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value()
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("PROCESSOR_API_KEY must be one word of ASCII characters")
+        return key
 
     @model_validator(mode="after")
     def _a_lease_outlives_a_request(self) -> Self:

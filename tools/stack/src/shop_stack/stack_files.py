@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shop_stack import paths, postgres_programs
 from shop_stack.errors import UserError
-from shop_stack.parts import KEYS_FILE, PROCESSOR, Stack
+from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE, PROCESSOR, Stack
 from shop_stack.passwords import write_private
 from shop_stack.rights import ORACLE
 
@@ -25,6 +25,7 @@ def write_facts(stack: Stack) -> None:
         "service_urls": {name: stack.url(name) for name in stack.services},
         "management_urls": {name: stack.management_url(name) for name in stack.services},
         "processor_url": stack.url(PROCESSOR),
+        "processor_key": stack.passwords.processor_key,
         "issuer_url": stack.issuer.url,
         "client_secrets": stack.issuer.secrets,
         "kafka": {"bootstrap": oracle.bootstrap, "username": oracle.username, "password": oracle.password},
@@ -57,7 +58,8 @@ def wipe(stack: Stack) -> None:
     for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
         shutil.rmtree(stack.state / folder, ignore_errors=True)
     secret = [stack.state / name for name in ("passwords.json", "kafka.properties", KEYS_FILE)]
-    for file in (*stack.state.glob("ledger.sqlite3*"), *secret):
+    customers = stack.state.glob(f"{CUSTOMERS_FILE}*")
+    for file in (*stack.state.glob("ledger.sqlite3*"), *customers, *secret):
         file.unlink(missing_ok=True)
 
 
