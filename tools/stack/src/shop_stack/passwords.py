@@ -24,8 +24,10 @@ PROCESSOR_KEY = "processor-key"
 
 @dataclass(frozen=True)
 class Passwords:
-    """Database role → password, principal of Kafka → password, client of the issuer → its secret, and the merchant's
-    key at the card processor."""
+    """Database role → password, principal of Kafka → password, and client of the issuer → its secret.
+
+    `processor_key` is the merchant's key at the card processor.
+    """
 
     by_role: dict[str, str]
     by_principal: Mapping[str, str]

@@ -15,6 +15,9 @@ from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE, PROCESSOR, Stack
 from shop_stack.passwords import write_private
 from shop_stack.rights import ORACLE
 
+FOLDERS = ("postgres", "kafka", "spans", "history", "logs", "run")
+FILES = ("ledger.sqlite3*", f"{CUSTOMERS_FILE}*", KEYS_FILE, "passwords.json", "kafka.properties")
+
 
 def write_facts(stack: Stack) -> None:
     """Write the file that `shop_stack.target.embedded` reads. It is private, because it has passwords."""
@@ -55,12 +58,18 @@ def recorded_base(state: Path) -> int | None:
 def wipe(stack: Stack) -> None:
     """Delete the data, the logs and the passwords of a stack that does not run."""
     postgres_programs.forget(stack.state)
-    for folder in ("postgres", "kafka", "spans", "history", "logs", "run"):
+    for folder in FOLDERS:
         shutil.rmtree(stack.state / folder, ignore_errors=True)
-    secret = [stack.state / name for name in ("passwords.json", "kafka.properties", KEYS_FILE)]
-    customers = stack.state.glob(f"{CUSTOMERS_FILE}*")
-    for file in (*stack.state.glob("ledger.sqlite3*"), *customers, *secret):
-        file.unlink(missing_ok=True)
+    for pattern in FILES:
+        for file in stack.state.glob(pattern):
+            file.unlink(missing_ok=True)
+
+
+def data_files(state: Path) -> list[Path]:
+    """The files with the data, the logs and the secrets of a stack. The folder may have other files beside them."""
+    folders = [file for folder in FOLDERS for file in (state / folder).rglob("*")]
+    beside = [file for pattern in FILES for file in state.glob(pattern)]
+    return sorted(file for file in (*folders, *beside) if file.is_file())
 
 
 @contextmanager
