@@ -25,8 +25,13 @@ from aiosmtplib import (
 )
 
 from chassis.jobs import TryLater
-from notifications import directory
-from notifications.directory import DirectoryUnavailable, NoAddress, UnknownCustomer
+from notifications.directory import (
+    DEPENDENCY,
+    Directory,
+    DirectoryUnavailable,
+    NoAddress,
+    UnknownCustomer,
+)
 from notifications.domain import Message
 from notifications.settings import ADDRESS_ERRORS
 
@@ -64,13 +69,6 @@ class Undeliverable(Exception):
 
     The text of the error is a slug without an address.
     """
-
-
-class Addresses(Protocol):
-    """The customers' addresses."""
-
-    async def address_of(self, customer_id: str) -> str:
-        """The address. Raises DirectoryUnavailable, UnknownCustomer, NoAddress."""
 
 
 class Channel(Protocol):
@@ -125,10 +123,10 @@ class SmtpChannel:
 
     name = "smtp"
 
-    def __init__(self, url: str, sender: str, addresses: Addresses, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, sender: str, directory: Directory, timeout: float = 5.0) -> None:
         self._url = urlsplit(url)
         self._sender = sender
-        self._addresses = addresses
+        self._directory = directory
         self._timeout = timeout
 
     @asynccontextmanager
@@ -142,7 +140,7 @@ class SmtpChannel:
                 email = self._email(message, await self._address_of(message))
             except DirectoryUnavailable as error:
                 lost += 1
-                raise _no_answer(lost, str(error), directory.DEPENDENCY) from error
+                raise _no_answer(lost, str(error), DEPENDENCY) from error
             except Undeliverable:
                 lost = 0
                 raise
@@ -189,7 +187,7 @@ class SmtpChannel:
     async def _address_of(self, message: Message) -> Address:
         """The address of the customer. Raises DirectoryUnavailable or Undeliverable."""
         try:
-            return parsed_address(await self._addresses.address_of(message.customer_id))
+            return parsed_address(await self._directory.address_of(message.customer_id))
         except UnknownCustomer as error:
             raise Undeliverable("unknown-customer") from error
         except NoAddress as error:

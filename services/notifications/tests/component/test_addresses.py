@@ -1,18 +1,55 @@
 """A message needs an address: what happens to it, and to the others, without one."""
 
+import base64
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from chassis.events import new_id
 from chassis.observability.outages import Outages
 from notifications.channels import LogChannel, SmtpChannel
+from notifications.directory import Directory
 from notifications.jobs import deliver
+from testkit import eventually
 
 SENDER = "Shopfloor <orders@shopfloor.example>"
+SECRETS = {name: f"{name}-secret" for name in ("storefront", "clerk", "operator", "notifications")}
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+    """The issuer of the box with its directory, a process; the url of its API."""
+    settings = {
+        "HTTP_PORT": str(unused_tcp_port),
+        "ISSUER_KEYS": str(tmp_path / "keys.json"),
+        "ISSUER_CUSTOMERS": str(tmp_path / "customers.sqlite3"),
+        **{f"ISSUER_{name.upper()}_SECRET": secret for name, secret in SECRETS.items()},
+    }
+    process = subprocess.Popen([sys.executable, "-m", "issuer.main"], env=os.environ | settings)
+    yield f"http://127.0.0.1:{unused_tcp_port}"
+    process.terminate()
+    process.wait()
+
+
+async def token_of(http: httpx.AsyncClient, client: str, **form: str) -> str:
+    asked = {"grant_type": "client_credentials", **form}
+    answer = await http.post("/token", data=asked, auth=(client, SECRETS[client]))
+    return str(answer.json()["access_token"])
+
+
+async def pseudonym_of(http: httpx.AsyncClient, login: str) -> str:
+    """The subject of a customer's token, which is `customer_id` in events."""
+    payload = (await token_of(http, "storefront", audience="orders", subject=login)).split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(payload + "=="))["sub"])
 
 
 def smtp(relay: Any, addresses: Any) -> SmtpChannel:
@@ -86,3 +123,35 @@ async def test_the_log_asks_for_no_address(desk: Any, addresses: Any, order: UUI
     await desk.confirm(order, customer_id="cus_1")
     assert await deliver(LogChannel(), desk.database) == 1
     assert addresses.asked == []
+
+
+async def test_a_customer_of_the_issuer_gets_mail_until_the_entry_is_erased(
+    desk: Any, relay: Any, issuer: str
+) -> None:
+    channel = SmtpChannel(
+        relay.url,
+        SENDER,
+        Directory(f"{issuer}/scim/v2", issuer, ("notifications", SECRETS["notifications"]), timeout=30),
+    )
+    async with httpx.AsyncClient(base_url=issuer, trust_env=False) as http:
+
+        async def is_ready() -> None:
+            try:
+                assert (await http.get("/readyz")).status_code == 200
+            except httpx.TransportError as error:
+                raise AssertionError("the issuer does not answer yet") from error
+
+        await eventually(is_ready, deadline=30)
+        grace = await pseudonym_of(http, "grace")
+        await desk.confirm(new_id(), customer_id=grace)
+        assert await deliver(channel, desk.database) == 1
+        assert relay.mailbox.recipients == ["grace@customers.example"]
+
+        operator = {"Authorization": f"Bearer {await token_of(http, 'operator', audience='directory')}"}
+        assert (await http.delete(f"/scim/v2/Users/{grace}", headers=operator)).status_code == 204
+    await desk.confirm(new_id(), customer_id=grace)
+    assert await deliver(channel, desk.database) == 0
+    assert {(row["state"], row["last_error"]) for row in await desk.rows()} == {
+        ("SENT", None),
+        ("FAILED", "unknown-customer"),
+    }

@@ -22,6 +22,7 @@ from chassis.events import new_id
 from chassis.jobs import TryLater
 from notifications import handlers, jobs
 from notifications.channels import Channel, ChannelUnavailable, LogChannel, Send, SmtpChannel
+from notifications.directory import Directory
 from notifications.domain import Accepted, Kind, Message, Rejected, message_id
 from notifications.jobs import count_failed, deliver
 from testkit import statements
@@ -32,10 +33,11 @@ OF_ANOTHER = ["ada(2)", "ada (x)", '"ada"', "(x)ada", " ada", "ada\t", "=?utf-8?
 SENDER = "Shopfloor <orders@shopfloor.example>"
 
 
-class Addresses:
-    """The directory: each customer's address has the customer's id in the place of {}."""
+class Addresses(Directory):
+    """The directory, without its HTTP: each customer's address has the customer's id in the place of {}."""
 
     def __init__(self, template: str = "{}@customers.example") -> None:
+        super().__init__("http://127.0.0.1:1", "http://127.0.0.1:1", ("notifications", "secret"))
         self._template = template
 
     async def address_of(self, customer_id: str) -> str:
