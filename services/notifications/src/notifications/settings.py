@@ -63,7 +63,8 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _mail_needs_addresses(self) -> Self:
-        if self.smtp_url is not None and not (self.directory_url and self.directory_client_secret):
+        sends = self.smtp_url is not None and self.role != "api"
+        if sends and not (self.directory_url and self.directory_client_secret):
             raise ValueError(
                 "SMTP_URL needs DIRECTORY_URL and DIRECTORY_CLIENT_SECRET: the directory has the addresses"
             )

@@ -107,8 +107,10 @@ def test_mail_without_a_directory_of_addresses_is_refused(missing: str) -> None:
         settings(**{"smtp_url": "smtp://relay", missing: ""})
 
 
-def test_the_log_needs_no_directory() -> None:
+def test_without_mail_and_in_a_process_that_sends_none_no_directory_is_needed() -> None:
     assert isinstance(channel_of(settings(directory_url="", directory_client_secret="")), LogChannel)
+    api = settings(smtp_url="smtp://relay", directory_client_secret="", SHOP_ROLE="api")
+    assert api.role == "api"
 
 
 def test_the_secret_of_the_directory_is_not_shown() -> None:
