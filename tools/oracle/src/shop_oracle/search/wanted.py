@@ -7,6 +7,7 @@ import mmap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote, quote_plus
 
 SHORT_BYTES = 6
@@ -26,9 +27,7 @@ class Wanted:
     @property
     def forms(self) -> tuple[bytes, ...]:
         """The text in UTF-8, in JSON, and in a URL; each form once."""
-        in_json = json.dumps(self.text)[1:-1]
-        texts = (self.text, in_json, quote(self.text, safe=""), quote_plus(self.text))
-        return tuple(dict.fromkeys(text.encode() for text in texts))
+        return _forms_of(self.text)
 
     @property
     def is_short(self) -> bool:
@@ -108,6 +107,13 @@ class Tally:
         if found:
             self._hits[wanted.label] += found
             self._where[where] = None
+
+
+@cache
+def _forms_of(text: str) -> tuple[bytes, ...]:
+    in_json = json.dumps(text)[1:-1]
+    texts = (text, in_json, quote(text, safe=""), quote_plus(text))
+    return tuple(dict.fromkeys(each.encode() for each in texts))
 
 
 def _as_values(form: bytes) -> Sequence[bytes]:
