@@ -133,8 +133,11 @@ def _declined_for(db: sqlite3.Connection, key: str, token: str) -> str | None:
 def _is_first_use(db: sqlite3.Connection, key: str, token: str) -> bool:
     """Note the use of a one-time token. Returns whether no charge of another key has used it."""
     fingerprint = hashlib.sha256(token.encode()).hexdigest()
-    db.execute("INSERT OR IGNORE INTO used_tokens (fingerprint, key) VALUES (?, ?)", (fingerprint, key))
-    (user,) = db.execute("SELECT key FROM used_tokens WHERE fingerprint = ?", (fingerprint,)).fetchone()
+    (user,) = db.execute(
+        "INSERT INTO used_tokens (fingerprint, key) VALUES (?, ?)"
+        " ON CONFLICT (fingerprint) DO UPDATE SET key = key RETURNING key",
+        (fingerprint, key),
+    ).fetchone()
     return bool(user == key)
 
 

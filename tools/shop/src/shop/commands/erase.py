@@ -49,7 +49,7 @@ def erase(
 
         shop erase c-ada --backup /backups/2026-11-28 --json | jq .places
 
-        shop erase c-ada --also ada@customers.example      after the entry is gone"""
+        shop erase c-ada --also c-ada@customers.example      after the entry is gone"""
     with connect() as target, Console(stderr=True).status("erasing") as status:
         with CustomersDirectory(target.issuer) as directory:
             found = directory.find(customer)
