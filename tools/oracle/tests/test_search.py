@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import struct
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -20,6 +21,7 @@ from shop_oracle.errors import EvidenceMissing
 from shop_oracle.search import stores
 from shop_oracle.search.everywhere import search
 from shop_oracle.search.files import search_backup, search_spans, search_stack
+from shop_oracle.search.outside import search_outside
 from shop_oracle.search.stores import search_database, search_topics
 from shop_oracle.search.wanted import Place, Wanted
 from shop_stack.errors import UserError
@@ -244,12 +246,101 @@ def test_a_backup_that_does_not_exist_is_named(tmp_path: Path) -> None:
         search_backup(tmp_path / "no-backup", WANTED)
 
 
-@pytest.mark.parametrize("name", ["compose", "k8s"])
-async def test_files_out_of_reach_are_named(
-    name: str, kafka: KafkaAccess, topics: tuple[str, str], tmp_path: Path
+# --- Containers and clusters ---------------------------------------------------------------------
+
+PROGRAM = """#!/bin/bash
+echo "$@" >> {folder}/asked
+case "$*" in
+    *logs*) cat {folder}/log ;;
+    *postgres*tar*) tar -cf - -C {folder}/postgres . ;;
+    *kafka*tar*) tar -cf - -C {folder}/kafka . ;;
+    *issuer*tar*) tar -cf - -C {folder}/issuer . ;;
+    *) exit 9 ;;
+esac
+exit $(cat {folder}/code)
+"""
+"""A docker or a kubectl, whose containers have the files of a folder."""
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the files of a shop in containers. `docker` and `kubectl` on the PATH read them."""
+    for file in ("postgres/18/pg_wal/1", "postgres/18/base/5/1", "kafka/topic-0/0.log", "issuer/customers.sqlite3"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"\0" * 99)
+    (tmp_path / "log").write_text("orders-1  | started\n" * 100_000)
+    (tmp_path / "code").write_text("0")
+    for name in ("docker", "kubectl"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(PROGRAM.format(folder=tmp_path))
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["compose", "k8s"])
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("postgres/18/pg_wal/1", "pg_wal"),
+        ("postgres/18/base/5/1", "files of PostgreSQL"),
+        ("kafka/topic-0/0.log", "files of Kafka"),
+        ("issuer/customers.sqlite3", "files of the issuer"),
+        ("log", "logs"),
+    ],
+)
+def test_a_name_in_a_file_or_a_log_of_a_container_is_found(
+    outside: Path, target: str, file: str, place: str
+) -> None:
+    places = search_outside(target, WANTED)
+    assert {each.name for each in places} == {
+        "logs",
+        "pg_wal",
+        "files of PostgreSQL",
+        "files of Kafka",
+        "files of the issuer",
+    }
+    assert with_hits(places) == {}
+    with (outside / file).open("ab") as stream:
+        stream.write(b" zoe@quill.example ")
+    assert with_hits(search_outside(target, WANTED)) == {place: {"name": 0, "address": 1}}
+
+
+def test_each_container_is_asked_by_its_name(outside: Path) -> None:
+    search_outside("compose", WANTED)
+    search_outside("k8s", WANTED)
+    asked = (outside / "asked").read_text()
+    assert "compose exec --no-TTY postgres tar -cf - -C /var/lib/postgresql ." in asked
+    assert "--namespace shopfloor exec statefulset/kafka -- tar -cf - -C /var/lib/kafka/data ." in asked
+    assert "compose logs --no-color" in asked
+
+
+@pytest.mark.parametrize("code", ["2", "137"])
+def test_a_container_that_cannot_be_read_is_named(outside: Path, code: str) -> None:
+    (outside / "code").write_text(code)
+    with pytest.raises(UserError, match="files of postgres cannot be read"):
+        search_outside("compose", WANTED)
+
+
+def test_a_container_that_does_not_run_is_named(outside: Path) -> None:
+    (outside / "bin" / "docker").write_text("#!/bin/bash\nexit 1\n")
+    with pytest.raises(UserError, match="files of postgres cannot be read"):
+        search_outside("compose", WANTED)
+
+
+def test_files_that_change_while_they_are_read_are_no_fault(outside: Path) -> None:
+    (outside / "code").write_text("1")
+    with pytest.raises(UserError, match="logs cannot be read"):
+        search_outside("compose", WANTED)
+
+
+@pytest.mark.parametrize(("name", "missed"), [("compose", set()), ("k8s", {"logs of containers that ended"})])
+async def test_logs_out_of_reach_are_named(
+    name: str, missed: set[str], outside: Path, kafka: KafkaAccess, topics: tuple[str, str], tmp_path: Path
 ) -> None:
     target = Target(name, {}, {}, "", kafka, {}, tmp_path, tmp_path, tmp_path)
     findings = await search(target, WANTED)
-    assert {"logs", "pg_wal and the files of PostgreSQL", "files of the issuer"} <= findings.not_searched.keys()
+    assert findings.not_searched.keys() == missed
     assert findings.with_hits == []
     assert findings.as_json()["not_searched"] == findings.not_searched

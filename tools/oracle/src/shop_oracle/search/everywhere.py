@@ -8,25 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from shop_oracle.search.files import search_backup, search_spans, search_stack
+from shop_oracle.search.outside import search_outside
 from shop_oracle.search.stores import search_databases, search_topics
 from shop_oracle.search.wanted import Place, Wanted
 from shop_stack.target import Target
 
-NOT_SEARCHED = {
-    "compose": {
-        "logs": "`docker compose logs`",
-        "pg_wal and the files of PostgreSQL": "the volume `postgres`",
-        "files of Kafka": "the volume `kafka`",
-        "files of the issuer": "the volume `issuer`",
-    },
-    "k8s": {
-        "logs": "`kubectl logs`",
-        "pg_wal and the files of PostgreSQL": "the volumes of PostgreSQL",
-        "files of Kafka": "the volumes of Kafka",
-        "files of the issuer": "the volume of `issuer-0`",
-    },
-}
-"""Target → place → where it is. These files are on other machines, or on volumes."""
+NOT_SEARCHED = {"k8s": {"logs of containers that ended": "`kubectl logs --previous`, and where your cluster keeps logs"}}
+"""Target → place → where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +62,7 @@ async def search(
     places.append(search_spans(target.spans, wanted))
     if target.name == "embedded":
         places += search_stack(target.state, wanted)
+    elif target.name in ("compose", "k8s"):
+        places += search_outside(target.name, wanted)
     places += [search_backup(path, wanted) for path in backups]
     return Findings(places, NOT_SEARCHED.get(target.name, {}))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import mmap
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
 
 from shop_oracle.search.wanted import Place, Tally, Wanted
 from shop_stack.errors import UserError
@@ -35,14 +35,11 @@ def search_stack(state: Path, wanted: Sequence[Wanted]) -> list[Place]:
 
     Raises UserError if one may not be read.
     """
-    tallies: dict[str, Tally] = {}
+    files = Files(wanted)
     for file in data_files(state):
-        if file.suffix in OFFSETS:
-            continue
-        name = _place_of(file.relative_to(state))
-        tally = tallies.setdefault(name, Tally(name, "bytes", wanted))
-        _look_through(tally, file, str(file.relative_to(state)))
-    return [tally.place for tally in tallies.values()]
+        with _content_of(file) as content:
+            files.look_through(file.relative_to(state), content)
+    return files.places
 
 
 def search_backup(path: Path, wanted: Sequence[Wanted]) -> Place:
@@ -51,11 +48,32 @@ def search_backup(path: Path, wanted: Sequence[Wanted]) -> Place:
         raise UserError(f"{path} does not exist: name a file or a folder.")
     tally = Tally(f"backup {path}", "bytes", wanted)
     for file in _files_in(path):
-        _look_through(tally, file, str(file))
+        with _content_of(file) as content:
+            tally.look_through(content, str(file), file.suffix in TEXTS)
     return tally.place
 
 
-def _place_of(file: Path) -> str:
+class Files:
+    """Searches files of a shop, and tells which place each belongs to."""
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._wanted = wanted
+        self._tallies: dict[str, Tally] = {}
+
+    def look_through(self, file: PurePath, content: bytes | mmap.mmap) -> None:
+        """Search a file. The first part of its path is the part of the shop, such as `postgres`."""
+        if file.suffix in OFFSETS:
+            return
+        name = _place_of(file)
+        tally = self._tallies.setdefault(name, Tally(name, "bytes", self._wanted))
+        tally.look_through(content, str(file), file.suffix in TEXTS)
+
+    @property
+    def places(self) -> list[Place]:
+        return [tally.place for tally in self._tallies.values()]
+
+
+def _place_of(file: PurePath) -> str:
     match file.parts:
         case ("postgres", *folders) if "pg_wal" in folders:
             return "pg_wal"
@@ -69,25 +87,30 @@ def _place_of(file: Path) -> str:
             return "files of spans"
         case ("history", *_):
             return "histories of clients"
-        case (name, *_) if name.startswith("issuer-"):
+        case (name, *_) if name.startswith("issuer"):
             return "files of the issuer"
         case _:
             return "other files of the stack"
 
 
-def _look_through(tally: Tally, file: Path, where: str) -> None:
+@contextmanager
+def _content_of(file: Path) -> Iterator[bytes | mmap.mmap]:
+    """The content of a file. It is empty if the file was deleted meanwhile: servers do so at any time."""
     try:
-        if file.suffix in TEXTS:
-            tally.look_through(file.read_bytes(), where, is_text=True)
-        elif file.stat().st_size > 0:  # an empty file cannot be mapped
-            with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                tally.look_through(content, where, is_text=False)
-    except FileNotFoundError:  # servers delete files at any time
-        return
+        if file.suffix in TEXTS or file.stat().st_size == 0:  # an empty file cannot be mapped
+            content: bytes | mmap.mmap = file.read_bytes()
+        else:
+            with file.open("rb") as stream:
+                content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        content = b""
     except (OSError, ValueError) as error:
         raise UserError(
             f"{file} cannot be read ({error}): run the command as the user who started the shop."
         ) from None
+    yield content
+    if isinstance(content, mmap.mmap):
+        content.close()
 
 
 def _files_in(path: Path) -> Iterable[Path]:

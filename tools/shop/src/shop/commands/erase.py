@@ -40,8 +40,8 @@ def erase(
     under a pseudonym that no entry explains.
 
     Exit code 0 if there is no hit, 1 if there is one, 3 if there is none and
-    some places were not searched (in containers and clusters). Run it again at
-    any time: without an entry, it searches only.
+    some places were not searched (logs of a cluster). Run it again at any time:
+    without an entry, it searches only.
 
     Examples:
 
