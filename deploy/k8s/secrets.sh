@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints the Secrets that an overlay needs, with random passwords. Run it once:
 #   deploy/k8s/secrets.sh | kubectl create -f -          overlays `operators` and `prod`: two database roles per service,
-#                                                        and the clients of the issuer
+#                                                        the clients of the issuer, and the card processor's key
 #   deploy/k8s/secrets.sh local | kubectl create -f -    overlay `local`: also the superuser of PostgreSQL, Kafka's users, and
 #                                                        the certificates that Strimzi makes in the other overlays
 # `kubectl create` refuses a second run: other passwords than those that the databases know would stop the services.
@@ -94,7 +94,9 @@ for service in "${services[@]}"; do
     login "$service-database" "$service"
     login "$service-database-owner" "${service}_owner"
 done
-clients issuer-clients storefront clerk operator
+clients issuer-clients storefront clerk operator notifications
+head_of card-processor-key Opaque
+echo "  PROCESSOR_API_KEY: $(password)"
 if [[ $overlay == local ]]; then
     login postgres-superuser postgres
     # Strimzi, too, names the Secret of a Kafka user as the user. `topics` creates the users and their rights.

@@ -21,8 +21,8 @@ COMPONENT_TESTS = {
 """Not its test_api.py, which takes longer than these three together and needs nothing that they do not."""
 PARTS = ("libs/chassis", "libs/testkit", "tools/stack", "contracts")
 """What each service and its tests need beside its own folder."""
-MORE_PARTS = {"payments": ("tools/processor",)}
-"""The card processor. The component tests of payments call it."""
+MORE_PARTS = {"payments": ("tools/processor",), "notifications": ("tools/issuer",)}
+"""The card processor and the issuer. The component tests of these services call them."""
 LITTER = shutil.ignore_patterns(
     "__pycache__", ".*cache", ".hypothesis", "*.egg-info", "build", "dist", ".venv"
 )

@@ -229,6 +229,27 @@ def test_passwords_are_those_of_practice_env() -> None:
     assert taken == set(said.items())
 
 
+OUTSIDE_LOGINS = {
+    "PROCESSOR_API_KEY": {"processor", "payments"},
+    "ISSUER_NOTIFICATIONS_SECRET": {"issuer", "notifications"},
+}
+"""Setting with a login to an outside system → the containers that know it."""
+
+
+def known_to(text: str, setting: str) -> set[str]:
+    """The containers that get the value of a setting."""
+    services = yaml.safe_load(text)["services"]
+    return {name for name, one in services.items() if f"${{{setting}:-" in yaml.safe_dump(one)}
+
+
+@pytest.mark.parametrize(("setting", "allowed"), OUTSIDE_LOGINS.items())
+def test_only_the_service_that_calls_an_outside_system_has_its_login(setting: str, allowed: set[str]) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert known_to(text, setting) == allowed
+    planted = text.replace("LOG_LEVEL: ${LOG_LEVEL:-info}", f"LOG_LEVEL: ${{{setting}:-info}}")
+    assert known_to(planted, setting) == allowed | set(SERVICES)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [

@@ -35,6 +35,7 @@ def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fast
     name, which = request.param
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:x@127.0.0.1:1/nothing")
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("PROCESSOR_API_KEY", "no-key")
     built: FastAPI = getattr(import_module(f"{name}.main").create_service(), which)
     return built
 

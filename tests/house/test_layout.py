@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 MODULES = {"main", "settings", "api", "subscriptions", "jobs", "handlers", "db", "events", "domain"}
 # A client of an outside system: docs/decisions/0002.
-TENTH = {"notifications": {"channels"}, "payments": {"processor"}}
+TENTH = {"notifications": {"channels", "directory"}, "payments": {"processor"}}
 FILES = (
     "pyproject.toml",
     "requirements.txt",

@@ -28,7 +28,7 @@ VOLUMES = {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClai
 """What the restricted profile of Pod Security lets pods mount."""
 FROM_OPERATORS = re.compile(r"shopfloor-cluster-ca-cert|keda|oracle|" + "|".join(SERVICES))
 """Secrets that Strimzi makes: the cluster's certificate, and one per user."""
-MADE_BEFORE = re.compile("issuer-clients|(" + "|".join(SERVICES) + ")-database(-owner)?")
+MADE_BEFORE = re.compile("issuer-clients|card-processor-key|(" + "|".join(SERVICES) + ")-database(-owner)?")
 """Secrets that deploy/k8s/secrets.sh makes."""
 MADE_FOR_LOCAL = re.compile("postgres-superuser|kafka-broker-certificate|topics")
 """Secrets that deploy/k8s/secrets.sh makes for the overlay `local`, in addition to those of FROM_OPERATORS."""

@@ -39,7 +39,7 @@ async def test_without_kafka_orders_are_taken_and_wait_in_the_outbox(floor: Any)
     await floor.serve(floor.run(5))  # the products are known
     await embedded.kill(floor.stack, "kafka")
     url = floor.target.service_urls["orders"]
-    login = Login(floor.target.issuer, run.plans[0].customer_id)
+    login = Login(floor.target.issuer, run.plans[0].customer)
     async with httpx.AsyncClient(base_url=url, trust_env=False, auth=login) as http:
         body = {**run.plans[0].body, "lines": [{"sku": "MUG", "quantity": 1}], "payment_token": "tok_ok"}
         answer = await http.post("/orders", json=body, headers={"Idempotency-Key": run.name})
@@ -62,7 +62,6 @@ async def test_without_its_database_orders_says_when_to_come_back(floor: Any) ->
     login = Login(floor.target.issuer, "c-1")
     async with httpx.AsyncClient(base_url=url, trust_env=False, auth=login) as http:
         body = {
-            "customer_id": "c-1",
             "lines": [{"sku": "MUG", "quantity": 1}],
             "currency": "EUR",
             "payment_token": "tok_ok",

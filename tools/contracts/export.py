@@ -42,6 +42,7 @@ def build(service: str) -> Any:
     os.environ.setdefault("DATABASE_URL", f"postgresql://{service}@localhost/{service}")
     os.environ.setdefault("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     os.environ.setdefault("OIDC_ISSUER", "http://localhost:18012")
+    os.environ.setdefault("PROCESSOR_API_KEY", "no-key")
     os.environ.setdefault("OTEL_SDK_DISABLED", "true")
     return importlib.import_module(f"{service}.main").create_service()
 

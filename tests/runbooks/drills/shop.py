@@ -189,7 +189,6 @@ class Shop:
     ) -> httpx.Response:
         """Place an order of one unit. Returns the answer, also a refusal."""
         body: dict[str, Any] = {
-            "customer_id": CUSTOMER,
             "lines": [{"sku": SKU, "quantity": 1}],
             "currency": "EUR",
             "payment_token": token,

@@ -134,7 +134,7 @@ async def test_messages_that_have_failed_are_sent_again(runbook: Runbook, shop: 
         (letter,) = (one for one in failed.json["notifications"] if one["order_id"] == order)
         assert (letter["attempts"], letter["last_error"]) == (1, "smtp-550")
         runbook.says("# order_id, customer_id, last_error")
-        assert letter["customer_id"] == "c-drill"
+        assert letter["customer_id"].startswith("cus_")
 
         mail.refuses = False
         await runbook.run_one(retry)

@@ -1,8 +1,10 @@
 """The issuer: who gets a token, what is in it, and how keys follow each other."""
 
 import json
+import re
 import stat
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,13 @@ from issuer.keys import KeysDamaged
 from issuer.main import create_app
 from issuer.settings import SettingMissing, Settings, from_environment
 
-SECRETS = {"storefront": "s-secret", "clerk": "c-secret", "operator": "o-secret"}
+SECRETS = {
+    "storefront": "s-secret",
+    "clerk": "c-secret",
+    "operator": "o-secret",
+    "notifications": "n-secret",
+}
+PSEUDONYM = re.compile("cus_[0-9a-f]{24}")
 URL = "http://issuer.test"
 
 
@@ -33,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings("127.0.0.1", 0, URL, tmp_path / "keys.json", SECRETS)
+    return Settings("127.0.0.1", 0, URL, tmp_path / "keys.json", tmp_path / "customers.sqlite3", SECRETS)
 
 
 @pytest.fixture
@@ -42,8 +50,15 @@ async def issuer(settings: Settings, clock: Clock) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
-def client_of(settings: Settings, clock: Clock) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(settings, clock)), base_url=URL)
+@asynccontextmanager
+async def client_of(settings: Settings, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(settings, clock)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=URL) as client,
+    ):
+        yield client
 
 
 async def ask(issuer: httpx.AsyncClient, client: str = "storefront", **changes: Any) -> httpx.Response:
@@ -68,7 +83,7 @@ async def test_the_discovery_document_names_the_keys_and_the_token_endpoint(
     assert document["token_endpoint"] == f"{URL}/token"
 
 
-async def test_a_token_names_its_customer_its_role_and_its_audiences(
+async def test_a_token_names_its_customer_by_a_pseudonym_its_role_and_its_audiences(
     issuer: httpx.AsyncClient, clock: Clock
 ) -> None:
     answer = await ask(issuer)
@@ -77,10 +92,11 @@ async def test_a_token_names_its_customer_its_role_and_its_audiences(
     assert answer.headers["cache-control"] == "no-store"
     claims = await claims_of(issuer, body["access_token"])
     assert claims.pop("jti")
+    assert PSEUDONYM.fullmatch(claims.pop("sub"))
+    assert "ada" not in json.dumps(claims)
     now = int(clock.now)
     assert claims == {
         "iss": URL,
-        "sub": "c-ada",
         "aud": ["orders", "payments"],
         "client_id": "storefront",
         "roles": ["customer"],
@@ -88,6 +104,27 @@ async def test_a_token_names_its_customer_its_role_and_its_audiences(
         "nbf": now,
         "exp": now + 3600,
     }
+
+
+async def subject_of(issuer: httpx.AsyncClient, login: str) -> str:
+    answer = await ask(issuer, subject=login)
+    return str((await claims_of(issuer, answer.json()["access_token"]))["sub"])
+
+
+async def test_a_customer_keeps_the_pseudonym_and_another_customer_has_another(
+    issuer: httpx.AsyncClient,
+) -> None:
+    ada = await subject_of(issuer, "c-ada")
+    assert await subject_of(issuer, "c-ada") == ada
+    assert await subject_of(issuer, "c-bob") != ada
+
+
+async def test_tokens_of_notifications_are_for_the_directory_alone(issuer: httpx.AsyncClient) -> None:
+    answer = await ask(issuer, "notifications", audience="directory")
+    claims = await claims_of(issuer, answer.json()["access_token"])
+    assert (claims["sub"], claims["roles"]) == ("notifications", ["addresses"])
+    answer = await ask(issuer, "notifications", audience="directory orders")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
 
 
 @pytest.mark.parametrize("client", ["clerk", "operator"])
@@ -120,6 +157,7 @@ async def test_a_wrong_secret_gets_no_token(issuer: httpx.AsyncClient, name: str
         ("storefront", {"subject": ""}, 400, "invalid_request"),
         ("storefront", {"subject": "a\nb"}, 400, "invalid_request"),
         ("storefront", {"subject": "a" * 65}, 400, "invalid_request"),
+        ("storefront", {"subject": "cus_0123"}, 400, "invalid_request"),
         ("clerk", {"subject": "c-ada"}, 403, "unauthorized_client"),
         ("clerk", {"audience": ""}, 400, "invalid_target"),
         ("clerk", {"audience": "orders http://x"}, 400, "invalid_target"),
@@ -155,7 +193,8 @@ async def test_a_new_key_signs_at_once_and_the_last_one_stays_published_until_it
     kids = [key["kid"] for key in (await issuer.get("/keys")).json()["keys"]]
     assert answer.json()["kid"] == kids[0]
     assert len(kids) == 2
-    assert (await claims_of(issuer, old))["sub"] == (await claims_of(issuer, new))["sub"] == "c-ada"
+    ada = await subject_of(issuer, "c-ada")
+    assert (await claims_of(issuer, old))["sub"] == (await claims_of(issuer, new))["sub"] == ada
     clock.now += 4_000
     await issuer.post("/keys/rotate", auth=("operator", "o-secret"))
     later = [key["kid"] for key in (await issuer.get("/keys")).json()["keys"]]
@@ -186,7 +225,7 @@ async def test_keys_outlive_the_process_in_a_file_that_only_the_owner_reads(
         text = (await ask(first)).json()["access_token"]
     assert stat.S_IMODE(settings.keys.stat().st_mode) == 0o600
     async with client_of(settings, clock) as second:
-        assert (await claims_of(second, text))["sub"] == "c-ada"
+        assert (await claims_of(second, text))["sub"] == await subject_of(second, "c-ada")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[{}]", '[{"key": {}, "made_at": 1}]', "[1]"])
@@ -211,6 +250,7 @@ def test_the_settings_come_from_the_environment() -> None:
     )
     assert (settings.url, settings.port, settings.token_seconds) == (URL, 5, 60)
     assert settings.secrets == SECRETS
+    assert settings.address_domain == "customers.example"
 
 
 async def test_no_secret_is_printed(

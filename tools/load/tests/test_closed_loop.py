@@ -15,7 +15,7 @@ from aiohttp import web
 from shop_load.client import LoadFailed
 from shop_load.closed_loop import Customers, serve_customers
 from shop_load.plans import Run, Scenario, plan_run
-from shop_observe.history import History, Request, read_histories
+from shop_observe.history import History, Request, pseudonym, read_histories
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
@@ -100,7 +100,7 @@ def test_an_order_that_is_to_find_no_stock_asks_for_more_than_there_is() -> None
 
 def test_an_order_that_is_to_time_out_has_a_deadline_before_its_cards_answer() -> None:
     (plan,) = plan_run("run", 1, seed=1, only=Scenario.TIMED_OUT).plans
-    assert plan.body["payment_token"] == "tok_slow"
+    assert plan.body["payment_token"] == f"tok_slow_{plan.key}"
     assert plan.body["deadline_seconds"] == 1
 
 
@@ -130,7 +130,7 @@ async def test_trouble_is_tried_again_with_the_same_key(tmp_path: Path, status: 
     placed = [request for request in requests if request.operation == "place-order"]
     assert [request.status for request in placed] == [status, status, 202]
     assert {request.key for request in placed} == {"run-0"}
-    assert {request.customer for request in placed} == {run.plans[0].customer_id}
+    assert {request.customer for request in placed} == {pseudonym("run", run.plans[0].customer)}
 
 
 async def test_a_refusal_ends_the_run_with_the_problems_own_words(tmp_path: Path) -> None:

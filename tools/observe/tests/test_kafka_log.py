@@ -14,8 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from shop_observe import kafka_log
-from shop_observe.kafka_log import Entry, LogUnreadable, follow, read_log, whole_since
+from shop_observe import tail
+from shop_observe.kafka_log import Entry, follow, read_log, whole_since
+from shop_observe.tail import LogUnreadable
 from shop_observe.topics import Topic, declared_topics
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
@@ -146,8 +147,8 @@ async def test_a_kafka_that_falls_silent_is_said(tmp_path: Path, monkeypatch: py
     async def silent_reader(target: Target, topics: Sequence[str]) -> AsyncIterator[SilentConsumer]:
         yield SilentConsumer()
 
-    monkeypatch.setattr(kafka_log, "reader", silent_reader)
-    monkeypatch.setattr(kafka_log, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(tail, "reader", silent_reader)
+    monkeypatch.setattr(tail, "SILENT_SECONDS", 0.05)
     async with asyncio.timeout(30):
         with pytest.raises(LogUnreadable, match="is silent"):
             await read_log(target_at(KafkaAccess("127.0.0.1:1"), tmp_path), ORDERS)

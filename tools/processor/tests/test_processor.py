@@ -16,18 +16,20 @@ from hypothesis import strategies as st
 from processor.cards import flaky_does_it_first
 from processor.ledger import Ledger
 from processor.main import create_app
-from processor.settings import Settings
+from processor.settings import SettingMissing, Settings, from_environment
 
+API_KEY = "merchants-key"
 ANYTHING = st.text() | st.sampled_from(["\x00", "\ud800", "tok_ok", "EUR"]) | st.integers() | st.none()
 
 
 @asynccontextmanager
 async def client_of(ledger: Path, slow_seconds: float = 0.0) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings("127.0.0.1", 0, str(ledger), slow_seconds))
+    app = create_app(Settings("127.0.0.1", 0, str(ledger), slow_seconds, API_KEY))
     transport = httpx.ASGITransport(app)
+    login = {"Authorization": f"Bearer {API_KEY}"}
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://p") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://p", headers=login) as client,
     ):
         yield client
 
@@ -236,3 +238,75 @@ async def test_one_writer_that_fails_does_not_undo_its_neighbours(tmp_path: Path
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 async def test_it_says_that_it_lives_and_is_ready(processor: httpx.AsyncClient, path: str) -> None:
     assert (await processor.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["tok_ok", "tok_slow", "tok_declined"])
+async def test_a_one_time_token_pays_for_one_charge(processor: httpx.AsyncClient, kind: str) -> None:
+    token = f"{kind}_4f1d"
+    first = await charge(processor, "k1", token)
+    assert first.status_code == (402 if kind == "tok_declined" else 201)
+    for _ in range(2):
+        second = await charge(processor, "k2", token)
+        assert (second.status_code, second.json()["reason"]) == (402, "token_already_used")
+    assert (await charge(processor, "k1", token)).json() == first.json()
+    assert (await charge(processor, "k3", f"{kind}_another")).json().get("reason") != "token_already_used"
+
+
+async def test_two_charges_that_race_for_a_one_time_token_cannot_both_have_it(
+    processor: httpx.AsyncClient,
+) -> None:
+    answers = await asyncio.gather(*(charge(processor, f"k{n}", "tok_ok_4f1d") for n in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [402] * 9
+    assert await entries(processor) == [("charge", 1250)]
+
+
+@pytest.mark.parametrize("does_it_first", [True, False])
+async def test_a_flaky_one_time_token_is_repeated_until_it_has_paid(
+    processor: httpx.AsyncClient, does_it_first: bool
+) -> None:
+    key = key_that(does_it_first)
+    statuses = [(await charge(processor, key, "tok_flaky_4f1d")).status_code for _ in range(3)]
+    assert statuses == [500 if does_it_first else 503] * 2 + [201]
+
+
+async def test_a_test_token_may_be_used_again(processor: httpx.AsyncClient) -> None:
+    assert [(await charge(processor, f"k{n}", "tok_ok")).status_code for n in range(3)] == [201] * 3
+
+
+async def test_a_token_that_only_begins_like_a_kind_is_unknown(processor: httpx.AsyncClient) -> None:
+    answer = await charge(processor, "k1", "tok_okay")
+    assert answer.json()["reason"] == "unknown_token"
+
+
+async def test_a_used_token_is_nowhere_in_the_ledger_file(tmp_path: Path) -> None:
+    async with client_of(tmp_path / "ledger") as client:
+        assert (await charge(client, "k1", "tok_ok_very_secret")).status_code == 201
+    assert all(b"very_secret" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("login", ["", "Bearer ", "Bearer another-key", "Basic merchants-key", "merchants-key"])
+async def test_without_the_api_key_no_money_moves(processor: httpx.AsyncClient, login: str) -> None:
+    charge_id = (await charge(processor, "k1")).json()["charge_id"]
+    processor.headers["Authorization"] = login
+    for refused in (await charge(processor, "k2"), await refund(processor, charge_id, "r1")):
+        assert (refused.status_code, refused.json()["title"]) == (401, "unauthorized")
+        assert refused.headers["www-authenticate"] == "Bearer"
+    assert await entries(processor) == [("charge", 1250)]
+
+
+async def test_the_answer_to_a_wrong_key_comes_before_that_to_a_wrong_body(
+    processor: httpx.AsyncClient,
+) -> None:
+    processor.headers["Authorization"] = "Bearer another-key"
+    assert (await processor.post("/charges", json={})).status_code == 401
+
+
+def test_without_an_api_key_the_processor_does_not_start() -> None:
+    with pytest.raises(SettingMissing, match="PROCESSOR_API_KEY"):
+        from_environment({})
+
+
+def test_the_api_key_is_not_shown() -> None:
+    settings = from_environment({"PROCESSOR_API_KEY": API_KEY, "HTTP_PORT": "5"})
+    assert (settings.port, settings.api_key) == (5, API_KEY)
+    assert API_KEY not in repr(settings)

@@ -64,7 +64,7 @@ async def orders() -> AsyncIterator[Orders]:
 
 def wish(**changed: Any) -> Wish:
     return Wish(
-        **{"lines": (("own", 2),), "customer_id": "c-1", "currency": "USD", "token": "tok_ok"} | changed
+        **{"lines": (("own", 2),), "customer": "c-1", "currency": "USD", "token": "tok_ok"} | changed
     )
 
 
@@ -72,10 +72,10 @@ async def test_an_order_has_the_lines_customer_currency_and_token_of_the_options
     orders: Orders, tmp_path: Path
 ) -> None:
     asked = wish_of(["own:2", "other:1"], "c-grace", "tok_slow", "USD")
+    assert asked.customer == "c-grace"
     assert await place_wish(orders.target(tmp_path), asked) == "o-1"
     assert orders.bodies == [
         {
-            "customer_id": "c-grace",
             "lines": [{"sku": "own", "quantity": 2}, {"sku": "other", "quantity": 1}],
             "currency": "USD",
             "payment_token": "tok_slow",
@@ -90,9 +90,14 @@ async def test_the_oracle_can_read_that_the_order_was_acknowledged(orders: Order
     assert "tok_ok" not in "".join(file.read_text() for file in (tmp_path / "history").iterdir())
 
 
+def test_without_a_token_each_order_has_a_new_one_that_pays_once() -> None:
+    first, second = (wish_of([], None, None, None).token for _ in range(2))
+    assert first.startswith("tok_ok_")
+    assert first != second
+
+
 def test_without_a_line_an_order_is_for_one_piece_of_the_first_product() -> None:
-    assert wish_of([], "c-1", None, None).body == {
-        "customer_id": "c-1",
+    assert wish_of([], "c-1", "tok_ok", None).body == {
         "lines": [{"sku": "mug-blue", "quantity": 1}],
         "currency": "EUR",
         "payment_token": "tok_ok",

@@ -16,6 +16,7 @@ import pytest
 from shop_stack import embedded, parts, passwords, stack_files, target
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
+from shop_stack.ports import SERVICES
 from testkit import eventually
 
 
@@ -164,3 +165,17 @@ def test_a_service_is_told_its_own_database_as_the_role_that_changes_rows_only(t
     known = [*stack.passwords.by_role.items(), *stack.passwords.by_principal.items()]
     assert not any(password in value for _, password in known for value in environment.values())
     assert "PROCESSOR_URL" not in parts.service_environment(stack, "orders")
+
+
+def test_only_the_service_that_calls_an_outside_system_has_its_login(tmp_path: Path) -> None:
+    stack = embedded.stack(tmp_path, 28000)
+    environments = {name: parts.service_environment(stack, name) for name in SERVICES}
+    key = stack.passwords.processor_key
+    secrets = stack.passwords.client_secrets
+    assert environments["payments"]["PROCESSOR_API_KEY"] == key
+    assert environments["notifications"]["DIRECTORY_URL"] == "http://127.0.0.1:28012/scim/v2"
+    assert environments["notifications"]["DIRECTORY_CLIENT_SECRET"] == secrets["notifications"]
+    logins = {key, *secrets.values()}
+    knows = {name: logins & set(environment.values()) for name, environment in environments.items()}
+    assert {name for name, known in knows.items() if known} == {"payments", "notifications"}
+    assert all(len(known) == 1 for known in knows.values() if known)

@@ -75,7 +75,12 @@ def configuration() -> dict[str, object]:
         for name in SERVICES
     }
     topics = {"environment": {"ORACLE_KAFKA_PASSWORD": "of-oracle", "ORDERS_KAFKA_PASSWORD": "of-orders"}}
-    return {"services": {"topics": topics, "issuer": {"environment": CLIENTS}, **migrations}, "volumes": {"postgres": {"name": "postgres"}}}
+    others = {
+        "topics": topics,
+        "issuer": {"environment": CLIENTS},
+        "processor": {"environment": {"PROCESSOR_API_KEY": "of-payments"}},
+    }
+    return {"services": {**others, **migrations}, "volumes": {"postgres": {"name": "postgres"}}}
 
 
 def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +89,7 @@ def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch:
         is_the_oracle(target.kafka, tmp_path)
         assert target.kafka.bootstrap == "127.0.0.1:19092"
         assert target.issuer.url == "http://127.0.0.1:19092"
+        assert target.processor_key == "of-payments"
         assert target.issuer.secrets == {name: f"of-{name}" for name in ISSUER_CLIENTS}
 
 
@@ -93,6 +99,7 @@ def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: str = "")
     values["oracle"] = {"username": "oracle", "password": "of-oracle"}
     values["shopfloor-cluster-ca-cert"] = {"ca.crt": CERTIFICATE}
     values["issuer-clients"] = CLIENTS
+    values["card-processor-key"] = {"PROCESSOR_API_KEY": "of-payments"}
     values.pop(without, None)
     secrets = [
         {
@@ -115,6 +122,7 @@ def test_the_oracle_logs_in_to_a_shop_on_a_cluster(tmp_path: Path, monkeypatch: 
     with kubernetes.connect(tmp_path / "state", tmp_path) as target:
         is_the_oracle(target.kafka, tmp_path / "state")
         assert target.kafka.bootstrap == "127.0.0.1:19192"
+        assert target.processor_key == "of-payments"
         assert target.issuer.secrets == {name: f"of-{name}" for name in ISSUER_CLIENTS}
 
 

@@ -5,6 +5,7 @@ A channel is opened for a batch of messages. `open` yields a function that sends
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Protocol
@@ -24,8 +25,15 @@ from aiosmtplib import (
 )
 
 from chassis.jobs import TryLater
+from notifications.directory import (
+    DEPENDENCY,
+    Directory,
+    DirectoryUnavailable,
+    NoAddress,
+    UnknownCustomer,
+)
 from notifications.domain import Message
-from notifications.settings import ADDRESS_ERRORS, address_of
+from notifications.settings import ADDRESS_ERRORS
 
 log = structlog.get_logger("notifications")
 
@@ -40,7 +48,14 @@ TOO_MANY_RECIPIENTS = 552
 
 
 class ChannelUnavailable(TryLater):
-    """The channel accepts no message now. The text of the error is a slug."""
+    """The channel accepts no message now. The text of the error is a slug.
+
+    `dependency` names the outside system, if it is another one than the channel.
+    """
+
+    def __init__(self, slug: str, dependency: str | None = None) -> None:
+        super().__init__(slug)
+        self.dependency = dependency
 
 
 class NotAccepted(TryLater):
@@ -94,40 +109,50 @@ class LogChannel:
 class SmtpChannel:
     """Sends e-mail through an SMTP server: one connection per batch, STARTTLS if the server offers it.
 
+    The address of each message comes from the directory, and is kept nowhere.
+
     If the server goes silent or closes the connection at a message, the next message gets a new connection: the cause
-    may be one recipient. After the second one in a row the server counts as unavailable.
+    may be one recipient. After the second one in a row the server counts as unavailable. The same holds for the
+    directory.
 
     With a login, smtp:// requires STARTTLS. If the server does not offer it, or its certificate is not valid, the
     server gets neither login nor message. A user name alone is a login too, because it may be a token.
 
     `url` is smtp://user:password@host:port or smtps://…. The default ports are 25 and 465.
-    `address_template` contains `{customer_id}`, because the shop stores no addresses. `timeout` is in seconds.
+    `timeout` is the SMTP server's, in seconds.
     """
 
     name = "smtp"
 
-    def __init__(self, url: str, sender: str, address_template: str, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, sender: str, directory: Directory, timeout: float = 5.0) -> None:
         self._url = urlsplit(url)
         self._sender = sender
-        self._address_template = address_template
+        self._directory = directory
         self._timeout = timeout
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Send]:
         client: SMTP | None = await self._connected()
-        lost = 0  # connections in a row that a message has lost
+        lost = 0  # messages in a row at which the server or the directory gave no answer
 
         async def send(message: Message) -> None:
             nonlocal client, lost
-            email = self._email(message)
+            try:
+                email = self._email(message, await self._address_of(message))
+            except DirectoryUnavailable as error:
+                lost += 1
+                raise _no_answer(lost, str(error), DEPENDENCY) from error
+            except Undeliverable:
+                lost = 0
+                raise
             client = client or await self._connected()
             try:
-                await self._send(client, message, email)
+                await self._send(client, email)
             except LOST as error:
                 client.close()
                 client = None
                 lost += 1
-                raise (NotAccepted if lost < MAX_LOST else ChannelUnavailable)(_slug(error)) from error
+                raise _no_answer(lost, _slug(error)) from error
             except (NotAccepted, Undeliverable):
                 lost = 0
                 raise
@@ -160,24 +185,33 @@ class SmtpChannel:
             timeout=self._timeout,
         )
 
-    async def _send(self, client: SMTP, message: Message, email: EmailMessage) -> None:
+    async def _address_of(self, message: Message) -> Address:
+        """The address of the customer. Raises DirectoryUnavailable or Undeliverable."""
+        try:
+            return parsed_address(await self._directory.address_of(message.customer_id))
+        except UnknownCustomer as error:
+            raise Undeliverable("unknown-customer") from error
+        except NoAddress as error:
+            raise Undeliverable("no-address") from error
+        except ADDRESS_ERRORS:
+            # Its text would be in the log of an unexpected error, with the address.
+            raise Undeliverable("invalid-address") from None
+
+    async def _send(self, client: SMTP, email: EmailMessage) -> None:
         try:
             await client.send_message(email)
         except LOST:
             raise
         except SMTPNotSupported as error:
-            # If it is the sender or the template, the message is sent after the settings are corrected.
-            refused = NotAccepted if message.customer_id.isascii() else Undeliverable
+            # If it is the sender, the message is sent after the settings are corrected.
+            refused = NotAccepted if str(email["To"]).isascii() else Undeliverable
             raise refused("smtputf8-not-supported") from error
         except SMTPException as error:
             raise (Undeliverable if _is_final(error) else NotAccepted)(_slug(error)) from error
 
-    def _email(self, message: Message) -> EmailMessage:
+    def _email(self, message: Message, address: Address) -> EmailMessage:
         email = EmailMessage()
-        try:
-            email["To"] = address_of(self._address_template, message.customer_id)
-        except ADDRESS_ERRORS as error:
-            raise Undeliverable("invalid-address") from error
+        email["To"] = address
         email["From"] = self._sender
         email["Subject"] = message.subject
         email["Message-ID"] = message.message_id
@@ -187,12 +221,30 @@ class SmtpChannel:
         return email
 
 
+def parsed_address(text: str) -> Address:
+    """The address in a text. Raises one of ADDRESS_ERRORS if the text is not an address.
+
+    The text must be the address as it is, because a parser drops quotes and comments: `ada(2)` would be read as `ada`,
+    who is another customer.
+    """
+    address = Address(addr_spec=text)
+    if address.addr_spec != text or not address.domain:
+        raise ValueError("not an address")
+    text.encode()  # raises for a surrogate
+    return address
+
+
 async def _quit(client: SMTP) -> None:
     """Send QUIT, as the protocol requires. Errors are ignored: the connection may be closed already."""
     try:
         await client.quit()
     except (SMTPException, OSError):
         client.close()
+
+
+def _no_answer(lost: int, slug: str, dependency: str | None = None) -> TryLater:
+    """The error for a message at which the server or the directory gave no answer, `lost` times in a row now."""
+    return NotAccepted(slug) if lost < MAX_LOST else ChannelUnavailable(slug, dependency)
 
 
 def _is_final(error: Exception) -> bool:

@@ -109,7 +109,7 @@ def _send_while_available(channel: Channel, opened: AsyncExitStack) -> Callable[
             OUTAGES.answered(channel.name)
         except ChannelUnavailable as error:
             failure = error
-            OUTAGES.failed(channel.name, "deliver", error)
+            OUTAGES.failed(error.dependency or channel.name, "deliver", error)
             raise
 
     return send_one

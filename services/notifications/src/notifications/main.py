@@ -4,6 +4,7 @@ from chassis.server import serve
 from chassis.service import Service, build_service
 from notifications import api
 from notifications.channels import Channel, LogChannel, SmtpChannel
+from notifications.directory import Directory
 from notifications.jobs import jobs
 from notifications.settings import Settings
 from notifications.subscriptions import SUBSCRIPTIONS
@@ -25,8 +26,21 @@ def channel_of(settings: Settings) -> Channel:
     """The channel to customers: e-mail if SMTP_URL is set, otherwise the log."""
     if settings.smtp_url is None:
         return LogChannel()
-    url = settings.smtp_url.get_secret_value()
-    return SmtpChannel(url, settings.notifications_sender, settings.notifications_address_template)
+    return SmtpChannel(
+        settings.smtp_url.get_secret_value(), settings.notifications_sender, directory_of(settings)
+    )
+
+
+def directory_of(settings: Settings) -> Directory:
+    """The client of the customers' directory."""
+    return Directory(
+        settings.directory_url,
+        settings.oidc_issuer,
+        (settings.directory_client_id, settings.directory_client_secret.get_secret_value()),
+        audience=settings.directory_audience,
+        cafile=settings.oidc_cafile,
+        timeout=settings.directory_timeout_seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The settings of the notifications service, in addition to those of every service (see `chassis.settings`)."""
 
 from email.errors import MessageError, NonASCIILocalPartDefect
-from email.headerregistry import Address
 from email.policy import default
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
@@ -24,7 +24,13 @@ class Settings(ServiceSettings):
         None,
         description="smtp://user:password@host:port or smtps://…; if it is unset, messages go to the log",
     )
-    notifications_address_template: str = "{customer_id}@customers.example"
+    directory_url: str = Field("", description="base of the SCIM API of the customers' directory")
+    directory_client_id: str = "notifications"
+    directory_client_secret: SecretStr = Field(
+        SecretStr(""), description="of the client whose tokens may read addresses and nothing else"
+    )
+    directory_audience: str = Field("directory", description="audience of these tokens")
+    directory_timeout_seconds: float = Field(3, gt=0, description="time limit of reading one address")
     notifications_sender: str = "Shopfloor <orders@shopfloor.example>"
 
     @field_validator("smtp_url")
@@ -39,17 +45,12 @@ class Settings(ServiceSettings):
             )
         return url
 
-    @field_validator("notifications_address_template")
+    @field_validator("directory_url")
     @classmethod
-    def _check_address_template(cls, template: str) -> str:
-        message = "NOTIFICATIONS_ADDRESS_TEMPLATE must be an address with {customer_id} in it"
-        try:
-            address_of(template, "c-ada")
-        except ADDRESS_ERRORS:
-            raise ValueError(message) from None
-        if "{customer_id}" not in template:
-            raise ValueError(message)
-        return template
+    def _check_directory_url(cls, url: str) -> str:
+        if url and not _is_http_url(url):
+            raise ValueError("DIRECTORY_URL must look like https://issuer.example/scim/v2")
+        return url
 
     @field_validator("notifications_sender")
     @classmethod
@@ -60,19 +61,14 @@ class Settings(ServiceSettings):
             )
         return sender
 
-
-def address_of(template: str, customer_id: str) -> Address:
-    """The address of a customer. Raises one of ADDRESS_ERRORS if the text is not an address.
-
-    The text must be the address as it is, because a parser drops quotes and comments: `ada(2)` would be read as `ada`,
-    who is another customer.
-    """
-    text = template.replace("{customer_id}", customer_id)
-    address = Address(addr_spec=text)
-    if address.addr_spec != text or not address.domain:
-        raise ValueError("not an address")
-    text.encode()  # raises for a surrogate
-    return address
+    @model_validator(mode="after")
+    def _mail_needs_addresses(self) -> Self:
+        sends = self.smtp_url is not None and self.role != "api"
+        if sends and not (self.directory_url and self.directory_client_secret):
+            raise ValueError(
+                "SMTP_URL needs DIRECTORY_URL and DIRECTORY_CLIENT_SECRET: the directory has the addresses"
+            )
+        return self
 
 
 def _names_one_address(text: str) -> bool:
@@ -84,6 +80,16 @@ def _names_one_address(text: str) -> bool:
     # A mail server that offers SMTPUTF8 accepts characters that are not ASCII.
     wrong = [defect for defect in header.defects if not isinstance(defect, NonASCIILocalPartDefect)]
     return len(header.addresses) == 1 and not wrong and len(text.splitlines()) == 1
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    is_printable = url.isascii() and url.isprintable() and " " not in url
+    return has_host and is_printable and "@" not in parts.netloc and not parts.query and not parts.fragment
 
 
 def _is_smtp_url(url: str) -> bool:

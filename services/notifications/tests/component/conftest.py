@@ -17,6 +17,7 @@ from sqlalchemy import text
 from chassis.events import Money, PublishedEvent, new_id
 from chassis.outbox import Database
 from notifications import handlers
+from notifications.directory import DirectoryUnavailable, NoAddress, UnknownCustomer
 from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
 from notifications.main import create_service
 from testkit import client, published, received
@@ -76,6 +77,31 @@ class Desk:
     async def _all(self, query: str) -> list[Any]:
         async with self.database.reading() as connection:
             return await connection.rows(text(query))
+
+
+@dataclass
+class AddressBook:
+    """The directory as a channel sees it: each customer has an address that is formed by `template`.
+
+    `absent` are customers without an entry, `nameless` entries without an address. At `silent` customers it gives no
+    answer.
+    """
+
+    template: str = "{}@customers.example"
+    absent: frozenset[str] = frozenset()
+    nameless: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
+    asked: list[str] = field(default_factory=list)
+
+    async def address_of(self, customer_id: str) -> str:
+        self.asked.append(customer_id)
+        if customer_id in self.silent:
+            raise DirectoryUnavailable("directory-TimeoutError")
+        if customer_id in self.absent:
+            raise UnknownCustomer
+        if customer_id in self.nameless:
+            raise NoAddress
+        return self.template.format(customer_id)
 
 
 @dataclass
@@ -149,6 +175,11 @@ async def desk(url: str) -> AsyncIterator[Desk]:
     desk = Desk(Database(url))
     yield desk
     await desk.database.close()
+
+
+@pytest.fixture
+def addresses() -> AddressBook:
+    return AddressBook()
 
 
 @pytest.fixture

@@ -63,12 +63,11 @@ async def test_an_order_id_that_is_none_is_refused(http: httpx.AsyncClient) -> N
 
 
 async def test_failed_messages_are_listed_and_sent_again_by_request(
-    desk: Any, http: httpx.AsyncClient, relay: Any, order: UUID
+    desk: Any, http: httpx.AsyncClient, relay: Any, addresses: Any, order: UUID
 ) -> None:
     await desk.confirm(order, customer_id="two words")
     await desk.confirm(new_id())
-    template = "{customer_id}@customers.example"
-    await deliver(SmtpChannel(relay.url, "orders@shopfloor.example", template), desk.database)
+    await deliver(SmtpChannel(relay.url, "orders@shopfloor.example", addresses), desk.database)
     listed = (await http.get("/notifications", params={"state": "FAILED"})).json()["notifications"]
     assert [(n["order_id"], n["last_error"]) for n in listed] == [(str(order), "invalid-address")]
 

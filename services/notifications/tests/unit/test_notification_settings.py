@@ -11,9 +11,13 @@ from notifications.settings import Settings
 
 
 def settings(**values: Any) -> Settings:
-    return Settings.model_validate(
-        {"database_url": "postgresql://n:n@db/n", "kafka_bootstrap_servers": "kafka:9092"} | values
-    )
+    right = {
+        "database_url": "postgresql://n:n@db/n",
+        "kafka_bootstrap_servers": "kafka:9092",
+        "directory_url": "http://issuer:8000/scim/v2",
+        "directory_client_secret": "secret",
+    }
+    return Settings.model_validate(right | values)
 
 
 @pytest.mark.parametrize("url", [None, ""])
@@ -78,18 +82,36 @@ def test_a_sender_that_is_not_one_address_is_refused(sender: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "template",
+    "url",
     [
-        "orders@shop.example",
-        "{customer_id}",
-        "{customer_id}@",
-        "@{customer_id}",
-        "{customer_id}@shop example",
-        '"{customer_id}"@shop.example',
-        "{customer_id}(x)@shop.example",
-        "{customer_id}@\udcff.example",
+        "issuer/scim/v2",
+        "ftp://issuer/scim",
+        "http://",
+        "http://user:hunter2@issuer",
+        "http://issuer/?a=b",
+        "http://issuer/#a",
+        "http://is suer",
+        "http://issuer:0",
+        "http://issuer:hunter2",
     ],
 )
-def test_a_template_that_gives_no_address_of_the_customer_is_refused(template: str) -> None:
-    with pytest.raises(ValidationError, match="NOTIFICATIONS_ADDRESS_TEMPLATE"):
-        settings(notifications_address_template=template)
+def test_an_address_of_the_directory_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="DIRECTORY_URL must look like") as refusal:
+        settings(directory_url=url)
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("missing", ["directory_url", "directory_client_secret"])
+def test_mail_without_a_directory_of_addresses_is_refused(missing: str) -> None:
+    with pytest.raises(ValidationError, match="SMTP_URL needs DIRECTORY_URL and DIRECTORY_CLIENT_SECRET"):
+        settings(**{"smtp_url": "smtp://relay", missing: ""})
+
+
+def test_without_mail_and_in_a_process_that_sends_none_no_directory_is_needed() -> None:
+    assert isinstance(channel_of(settings(directory_url="", directory_client_secret="")), LogChannel)
+    api = settings(smtp_url="smtp://relay", directory_client_secret="", SHOP_ROLE="api")
+    assert api.role == "api"
+
+
+def test_the_secret_of_the_directory_is_not_shown() -> None:
+    assert "hunter2" not in repr(settings(directory_client_secret="hunter2"))

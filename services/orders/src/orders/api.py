@@ -55,7 +55,7 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.OrderAlreadyEnded: ProblemType(409, "order-already-ended", "The order has already ended"),
 }
 
-CustomerId = Annotated[str, Field(min_length=1, max_length=64, examples=["c-ada"]), Plain]
+CustomerId = Annotated[str, Field(min_length=1, max_length=64, examples=["cus_5f1d0c2b9a7e4d3c8b6a1f20"]), Plain]
 Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), Plain]
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of entries in a page.")]
 
@@ -81,7 +81,9 @@ class OrderRequest(RequestBody):
 
     customer_id: Annotated[
         CustomerId | None,
-        Field(description="May be left out. It is the subject of the token, and must be equal to it."),
+        Field(
+            description="May be left out. It is the subject of the token, a pseudonym, and must be equal to it."
+        ),
     ] = None
     lines: Annotated[
         list[RequestedLine],
@@ -90,7 +92,7 @@ class OrderRequest(RequestBody):
     currency: Currency
     payment_token: Annotated[
         SecretStr,
-        Field(min_length=1, max_length=200, description="From the card processor.", examples=["tok_ok"]),
+        Field(min_length=1, max_length=200, description="One-time reference from the card processor.", examples=["tok_ok"]),
         PlainSecret,
     ]
     deadline_seconds: Annotated[

@@ -17,6 +17,7 @@ def create_service(settings: Settings | None = None) -> Service:
     settings = settings or Settings()
     processor = Processor(
         settings.processor_url,
+        settings.processor_api_key.get_secret_value(),
         settings.processor_timeout_seconds,
         connections=JOBS_THAT_CALL * settings.payments_concurrency,
     )

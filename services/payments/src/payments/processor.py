@@ -68,13 +68,14 @@ AnyAnswer = TypeVar("AnyAnswer", bound=_Answer)
 
 
 class Processor:
-    """A client of the processor's HTTP API at `url`.
+    """A client of the processor's HTTP API at `url`. Each call has the API key of the merchant.
 
     A call waits at most `timeout_seconds` for its answer. At most `connections` are open, and they are reused.
     """
 
-    def __init__(self, url: str, timeout_seconds: float, connections: int) -> None:
+    def __init__(self, url: str, api_key: str, timeout_seconds: float, connections: int) -> None:
         self._url = url.rstrip("/")
+        self._login = f"Bearer {api_key}"
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -159,7 +160,7 @@ class Processor:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,
-                headers={"Accept-Encoding": "identity"},
+                headers={"Accept-Encoding": "identity", "Authorization": self._login},
                 auto_decompress=False,
             )
         return self._session

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import ServiceSettings
 
@@ -13,6 +13,10 @@ class Settings(ServiceSettings):
     service_name: str = "payments"
     processor_url: str = Field(
         default="http://127.0.0.1:18010", description="root of the card processor's API"
+    )
+    processor_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="the merchant's key at the card processor, which a process that calls it needs",
     )
     processor_timeout_seconds: float = Field(default=5, gt=0, description="time limit of one call")
     payments_concurrency: int = Field(
@@ -26,6 +30,20 @@ class Settings(ServiceSettings):
         ge=0,
         description="time after the order's deadline at which a payment without reserved stock is voided",
     )
+
+    @field_validator("processor_api_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value()
+        if text and (not text.isascii() or not text.isprintable() or " " in text):
+            raise ValueError("PROCESSOR_API_KEY must be one word of ASCII characters")
+        return key
+
+    @model_validator(mode="after")
+    def _charging_needs_a_key(self) -> Self:
+        if self.role != "api" and not self.processor_api_key:
+            raise ValueError("PROCESSOR_API_KEY is not set: without it the card processor refuses each charge")
+        return self
 
     @model_validator(mode="after")
     def _a_lease_outlives_a_request(self) -> Self:

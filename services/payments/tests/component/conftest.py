@@ -27,6 +27,7 @@ from testkit import client, eventually, received
 
 AMOUNT = Money(amount_minor=1250, currency="EUR")
 FOREVER = 3600.0
+API_KEY = "merchants-key"
 
 
 @dataclass
@@ -181,6 +182,7 @@ def card_processor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "HTTP_PORT": str(port),
         "PROCESSOR_LEDGER": str(tmp_path_factory.mktemp("processor") / "ledger"),
         "PROCESSOR_SLOW_SECONDS": str(FOREVER),
+        "PROCESSOR_API_KEY": API_KEY,
     }
     process = subprocess.Popen([sys.executable, "-m", "processor.main"], env=os.environ | settings)
     yield f"http://127.0.0.1:{port}"
@@ -194,7 +196,7 @@ async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) 
     url = str((await database("payments")).url)
     woken: list[set[str]] = []
     db = Database(url, on_commit=lambda tx: woken.append(tx.wakes))
-    processor = Processor(card_processor, FOREVER, 32)
+    processor = Processor(card_processor, API_KEY, FOREVER, 32)
     async with httpx.AsyncClient(base_url=card_processor, trust_env=False) as cards:
 
         async def is_ready() -> None:
@@ -212,6 +214,11 @@ async def floor(database: Callable[[str], Awaitable[Any]], card_processor: str) 
 @pytest.fixture
 async def http(floor: Floor) -> AsyncIterator[httpx.AsyncClient]:
     """The service's API over the floor's database."""
-    settings = {"database_url": floor.url, "kafka_bootstrap_servers": "127.0.0.1:1", "SHOP_ROLE": "api"}
+    settings = {
+        "database_url": floor.url,
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "processor_api_key": API_KEY,
+        "SHOP_ROLE": "api",
+    }
     async with client(create_service(Settings.model_validate(settings))) as asking:
         yield asking

@@ -86,7 +86,7 @@ async def test_a_charge_whose_answer_was_lost_is_found_out_and_given_back(floor:
 
 async def test_while_the_processor_is_away_a_cancelled_payment_waits_to_be_found_out(floor: Floor) -> None:
     order_id = await floor.due()
-    away = Processor("http://127.0.0.1:1", 1, 4)
+    away = Processor("http://127.0.0.1:1", "key", 1, 4)
     await floor.settle(away)
     await floor.cancel(order_id)
     await floor.time_passes()
@@ -141,7 +141,7 @@ async def test_a_refund_waits_for_a_processor_that_is_away(
     monkeypatch.setattr(jobs, "PAUSES", Backoff(first=120, longest=120))
     order_id = await floor.captured()
     await floor.cancel(order_id)
-    away = Processor("http://127.0.0.1:1", 1, 4)
+    away = Processor("http://127.0.0.1:1", "key", 1, 4)
     assert await floor.refund(away) == 1
     await away.close()
     refund = await floor.refund_of(order_id)

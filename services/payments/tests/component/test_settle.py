@@ -169,7 +169,7 @@ def with_db(floor: Floor, db: Database) -> Floor:
 
 async def test_a_processor_that_is_away_loses_nothing(floor: Floor) -> None:
     order_id = await floor.due()
-    away = Processor("http://127.0.0.1:1", 1, 4)
+    away = Processor("http://127.0.0.1:1", "key", 1, 4)
     for attempts in (1, 2, 3):
         await floor.time_passes()
         assert await floor.settle(away) == 1
@@ -184,7 +184,7 @@ async def test_a_request_that_times_out_is_asked_for_again_and_charged_once(
     floor: Floor, card_processor: str
 ) -> None:
     # Long enough that a busy machine answers the fast one meanwhile; the slow one's first answer never comes.
-    impatient = Processor(card_processor, 2.0, 4)
+    impatient = Processor(card_processor, "merchants-key", 2.0, 4)
     slow, fast = await floor.due("tok_slow"), await floor.due()
     await floor.settle(impatient)
     await impatient.close()
@@ -219,7 +219,7 @@ async def test_a_processor_that_accepts_and_never_answers_is_one_outage_and_no_c
     logged = structlog.testing.LogCapture()
     monkeypatch.setattr(outages, "log", structlog.wrap_logger(None, processors=[logged]))
     mute = await asyncio.start_server(accept, "127.0.0.1", 0)
-    processor = Processor(f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}", 0.2, 4)
+    processor = Processor(f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}", "key", 0.2, 4)
     orders = [await floor.due() for _ in range(5)]
     async with asyncio.timeout(20):
         await floor.settle(processor)

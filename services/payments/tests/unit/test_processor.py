@@ -58,7 +58,7 @@ async def processor(other: Other) -> AsyncIterator[Processor]:
     app = web.Application()
     app.router.add_post("/{path:.*}", other.answer)
     async with TestServer(app) as server:
-        client = Processor(str(server.make_url("/")), 0.5, 4)
+        client = Processor(str(server.make_url("/")), "merchants-key", 0.5, 4)
         yield client
         await client.close()
 
@@ -70,6 +70,7 @@ async def test_a_charge_says_what_for_and_carries_its_key_and_the_orders_trace(
     [(path, headers, body)] = other.asked
     assert path == "/charges"
     assert headers["idempotency-key"] == str(CHARGE.payment_id)
+    assert headers["authorization"] == "Bearer merchants-key"
     assert headers["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
     assert body == {
         "token": "tok_ok",
@@ -84,6 +85,7 @@ async def test_a_refund_goes_to_its_charge_with_a_key_of_its_own(other: Other, p
     [(path, headers, body)] = other.asked
     assert path == "/charges/ch_1/refunds"
     assert headers["idempotency-key"] == str(REFUND.refund_id)
+    assert headers["authorization"] == "Bearer merchants-key"
     assert body == {"amount_minor": 1250, "currency": "EUR"}
 
 
@@ -227,7 +229,7 @@ async def test_an_answer_without_an_end_settles_nothing_and_is_not_collected(sta
     app = web.Application()
     app.router.add_post("/{path:.*}", answer)
     async with TestServer(app) as server:
-        client = Processor(str(server.make_url("/")), 3_600, 4)
+        client = Processor(str(server.make_url("/")), "merchants-key", 3_600, 4)
         async with asyncio.timeout(30):
             with pytest.raises(ProcessorUnavailable, match="ClientPayloadError"):
                 await client.charge(CHARGE)
@@ -246,7 +248,7 @@ async def test_an_answer_is_asked_for_and_taken_without_compression(
 
 
 async def test_a_processor_that_is_away_settles_nothing() -> None:
-    away = Processor("http://127.0.0.1:1", 0.5, 4)
+    away = Processor("http://127.0.0.1:1", "key", 0.5, 4)
     with pytest.raises(ProcessorUnavailable):
         await away.charge(CHARGE)
     await away.close()

@@ -1,7 +1,7 @@
 """The clients: the programs that may ask for tokens, each with a secret and one role.
 
 `storefront` is the shop's web site. It asks for tokens of customers, after it has checked who they are, so it may name
-the subject of a token. A real shop would send its customers to a login page instead.
+the customer of a token. A real shop would send its customers to a login page instead.
 """
 
 import hmac
@@ -11,11 +11,12 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The roles that the services know."""
+    """The roles in tokens. ADDRESSES counts in the directory alone, the first two in the services alone."""
 
     CUSTOMER = "customer"
     CLERK = "clerk"
     OPERATOR = "operator"
+    ADDRESSES = "addresses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +25,19 @@ class Client:
 
     name: str
     role: Role
-    names_subject: bool = False
-    """Whether it names the subject of its tokens. Otherwise the subject is the client."""
+    names_customer: bool = False
+    """Whether it names the customer whose tokens it gets. Otherwise the subject of its tokens is the client."""
+    audiences: frozenset[str] | None = None
+    """The audiences that its tokens may have. None: any."""
 
 
 CLIENTS: Mapping[str, Client] = {
     client.name: client
     for client in (
-        Client("storefront", Role.CUSTOMER, names_subject=True),
+        Client("storefront", Role.CUSTOMER, names_customer=True),
         Client("clerk", Role.CLERK),
         Client("operator", Role.OPERATOR),
+        Client("notifications", Role.ADDRESSES, audiences=frozenset({"directory"})),
     )
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, KeySet
 
 ALGORITHM = "ES256"
 CURVE = "P-256"
@@ -60,6 +60,14 @@ class SigningKeys:
         key = self._keys[0][0]
         header = {"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}
         return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+
+    def verify(self, text: str) -> dict[str, Any]:
+        """The claims of a token that one of the keys has signed. Its times are not checked.
+
+        Raises JoseError or ValueError.
+        """
+        keys = KeySet([key for key, _ in self._keys])
+        return dict(jwt.decode(text, keys, algorithms=[ALGORITHM]).claims)
 
     def public(self) -> dict[str, Any]:
         """The public keys as a JWK set."""

@@ -1,8 +1,10 @@
 """The HTTP API and the process: `python -m issuer.main`."""
 
 import re
+import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
@@ -14,11 +16,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from issuer.basic_login import basic_login
+from issuer.bodies import TooLarge, body_of
 from issuer.clients import Client, Role, WrongClient, authenticated
+from issuer.directory import PREFIX, Directory
 from issuer.keys import ALGORITHM, SigningKeys
+from issuer.scim import Scim, ScimRefused, refuse_scim
 from issuer.settings import Settings, from_environment
 
-MAX_BODY_BYTES = 16 * 1024
 MAX_SUBJECT_LENGTH = 64
 MAX_AUDIENCES = 30
 NAME = re.compile("[a-z][a-z0-9-]{0,62}")
@@ -38,9 +42,16 @@ class Refused(Exception):
 class Issuer:
     """The endpoints of one issuer."""
 
-    def __init__(self, settings: Settings, keys: SigningKeys, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: SigningKeys,
+        directory: Directory,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._keys = keys
+        self._directory = directory
         self._now = now
 
     async def discover(self, _: Request) -> JSONResponse:
@@ -95,11 +106,12 @@ class Issuer:
             raise Refused("invalid_client", "the client or its secret is wrong", 401) from None
 
     def _claims(self, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
+        audiences = _audiences(client, form)
         now = int(self._now())
         return {
             "iss": self._settings.url,
-            "sub": _subject(client, form),
-            "aud": _audiences(form),
+            "sub": self._subject(client, form),
+            "aud": audiences,
             "client_id": client.name,
             "roles": [client.role.value],
             "iat": now,
@@ -107,6 +119,14 @@ class Issuer:
             "exp": now + self._settings.token_seconds,
             "jti": str(uuid4()),
         }
+
+    def _subject(self, client: Client, form: Mapping[str, str]) -> str:
+        """The pseudonym of the customer whom `subject` names, or the client itself."""
+        if client.names_customer:
+            return self._directory.pseudonym_of(_login_name(form))
+        if form.get("subject", "") not in ("", client.name):
+            raise Refused("unauthorized_client", f"the client {client.name} names no customer", 403)
+        return client.name
 
 
 async def refuse(_: Request, error: Exception) -> JSONResponse:
@@ -117,35 +137,51 @@ async def refuse(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, error.status, headers)
 
 
+async def unwritable(_: Request, error: Exception) -> JSONResponse:
+    """The answer while the file of the directory cannot be written or read, for example on a full disk."""
+    body = {"error": "temporarily_unavailable", "error_description": "the directory cannot be written"}
+    return JSONResponse(body, 503, NOT_STORED)
+
+
 async def live(_: Request) -> JSONResponse:
     """200 while the event loop runs."""
     return JSONResponse({"status": "ok"})
 
 
 def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Starlette:
-    """The issuer. Its keys are read, or made, here. Raises KeysDamaged."""
+    """The issuer. Its keys and its directory are read, or made, here. Raises KeysDamaged, DirectoryDamaged."""
     keys = SigningKeys(settings.keys, settings.token_seconds, settings.rotation_seconds, now)
-    issuer = Issuer(settings, keys, now)
+    directory = Directory(settings.customers, settings.address_domain, now)
+    issuer = Issuer(settings, keys, directory, now)
     routes = [
         Route(DISCOVERY, issuer.discover),
         Route("/keys", issuer.publish_keys),
         Route("/token", issuer.issue, methods=["POST"]),
         Route("/keys/rotate", issuer.rotate, methods=["POST"]),
+        *Scim(directory, keys, settings.url, now).routes,
         Route("/livez", live),
         Route("/readyz", live),
     ]
-    return Starlette(routes=routes, exception_handlers={Refused: refuse})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        directory.close()
+
+    return Starlette(
+        routes=routes,
+        exception_handlers={Refused: refuse, ScimRefused: refuse_scim, sqlite3.Error: unwritable},
+        lifespan=lifespan,
+    )
 
 
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form. Raises Refused if the body is too large, or if a field is given twice."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise Refused("invalid_request", "the body is too large", 413)
     try:
+        body = await body_of(request)
         fields = parse_qs(body.decode(), strict_parsing=bool(body), max_num_fields=20)
+    except TooLarge as error:
+        raise Refused("invalid_request", str(error), 413) from None
     except ValueError:
         raise Refused("invalid_request", "the body is no form") from None
     if any(len(values) > 1 for values in fields.values()):
@@ -153,22 +189,22 @@ async def _form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def _subject(client: Client, form: Mapping[str, str]) -> str:
-    subject = form.get("subject", "")
-    if not client.names_subject:
-        if subject not in ("", client.name):
-            raise Refused("unauthorized_client", f"the client {client.name} names no subject", 403)
-        return client.name
-    if not 0 < len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable() or subject != subject.strip():
+def _login_name(form: Mapping[str, str]) -> str:
+    login = form.get("subject", "")
+    if not 0 < len(login) <= MAX_SUBJECT_LENGTH or not login.isprintable() or login != login.strip():
         raise Refused("invalid_request", f"subject must be one line of 1 to {MAX_SUBJECT_LENGTH} characters")
-    return subject
+    if login.startswith(PREFIX):
+        raise Refused("invalid_request", f"subject is a login name, and none begins with {PREFIX}")
+    return login
 
 
-def _audiences(form: Mapping[str, str]) -> list[str]:
+def _audiences(client: Client, form: Mapping[str, str]) -> list[str]:
     """The services that a token is for: the names in `audience`, separated by spaces."""
     names = form.get("audience", "").split()
     if not 0 < len(names) <= MAX_AUDIENCES or not all(NAME.fullmatch(name) for name in names):
         raise Refused("invalid_target", "audience must name the services that the token is for")
+    if client.audiences is not None and not client.audiences.issuperset(names):
+        raise Refused("invalid_target", f"tokens of the client {client.name} are not for these services")
     return names
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from issuer.clients import CLIENTS
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -14,10 +16,14 @@ class Settings:
     """The issuer's own address, as it is in tokens (`iss`) and as the services reach it."""
     keys: Path
     """The file of the private keys."""
+    customers: Path
+    """The file of the customers' directory."""
     secrets: Mapping[str, str] = field(repr=False)
     """Client → its secret."""
     token_seconds: int = 3600
     rotation_seconds: int = 86_400
+    address_domain: str = "customers.example"
+    """Completes a login name that is no e-mail address."""
 
 
 class SettingMissing(ValueError):
@@ -33,12 +39,11 @@ def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
         port=port,
         url=variables.get("ISSUER_URL", f"http://{host}:{port}"),
         keys=Path(variables.get("ISSUER_KEYS", "issuer-keys.json")),
-        secrets={
-            name: _required(variables, f"ISSUER_{name.upper()}_SECRET")
-            for name in ("storefront", "clerk", "operator")
-        },
+        customers=Path(variables.get("ISSUER_CUSTOMERS", "issuer-customers.sqlite3")),
+        secrets={name: _required(variables, f"ISSUER_{name.upper()}_SECRET") for name in CLIENTS},
         token_seconds=int(variables.get("ISSUER_TOKEN_SECONDS", "3600")),
         rotation_seconds=int(variables.get("ISSUER_ROTATION_SECONDS", "86400")),
+        address_domain=variables.get("ISSUER_ADDRESS_DOMAIN", "customers.example"),
     )
 
 

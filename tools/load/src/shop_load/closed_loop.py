@@ -99,9 +99,9 @@ async def place(shop: ShopClient, plan: Plan) -> Placed:
                 url,
                 "place-order",
                 plan.body,
-                who=plan.customer_id,
+                who=plan.customer,
                 key=plan.key,
-                customer=plan.customer_id,
+                customer=plan.customer,
                 scenario=plan.scenario,
             )
             for _ in range(copies)
@@ -117,7 +117,7 @@ async def place(shop: ShopClient, plan: Plan) -> Placed:
             f"{url}/{order_id}/cancel",
             "cancel-order",
             None,
-            who=plan.customer_id,
+            who=plan.customer,
             subject=order_id,
             scenario=plan.scenario,
         )

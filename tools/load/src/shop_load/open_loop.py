@@ -203,10 +203,9 @@ def _request(dice: random.Random, key: str, deadline: int, tokens: Mapping[str, 
     customer = dice.choice(CUSTOMERS)
     lines = [{"sku": sku, "quantity": dice.randint(1, 3)} for sku in dice.sample(SKUS, 2)]
     order = {
-        "customer_id": customer,
         "lines": lines,
         "currency": "EUR",
-        "payment_token": "tok_ok",
+        "payment_token": f"tok_ok_{key}",
         "deadline_seconds": deadline,
     }
     body = json.dumps(order, separators=(",", ":")).encode()

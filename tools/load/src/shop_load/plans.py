@@ -41,6 +41,7 @@ TOKENS = {
     Scenario.CANCELLED: "tok_slow",
     Scenario.TIMED_OUT: "tok_slow",
 }
+"""The kind of card of a scenario. The others pay with `tok_ok`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Plan:
 
     scenario: Scenario
     key: str
-    customer_id: str
+    customer: str
+    """The customer's login name."""
     lines: tuple[tuple[str, int], ...]
     """(SKU, quantity) each."""
     cancel_after: float | None = None
@@ -84,10 +86,9 @@ class Plan:
     def body(self) -> dict[str, Any]:
         """The body of `POST /orders`."""
         body: dict[str, Any] = {
-            "customer_id": self.customer_id,
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in self.lines],
             "currency": CURRENCY,
-            "payment_token": TOKENS.get(self.scenario, "tok_ok"),
+            "payment_token": f"{TOKENS.get(self.scenario, 'tok_ok')}_{self.key}",  # one token pays for one order
         }
         if self.scenario is Scenario.TIMED_OUT:
             body["deadline_seconds"] = 1  # The processor's slow answer takes longer.

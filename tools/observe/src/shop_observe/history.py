@@ -6,6 +6,7 @@ the client is killed in between, the request has no answer in the file: it may h
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ class Request:
     """The order in the answer to ``place-order``."""
     answered_at: float | None = None
     customer: str = ""
-    """The customer of ``place-order``. The idempotency key belongs to this customer."""
+    """The pseudonym of the customer of ``place-order``. The idempotency key belongs to this customer."""
 
 
 class History:
@@ -60,13 +61,16 @@ class History:
         scenario: str = "",
         quantity: int = 0,
     ) -> int:
-        """Note that a request is about to be sent. Returns its number, for `answered`."""
+        """Note that a request is about to be sent. Returns its number, for `answered`.
+
+        `customer` is a login name. The file has a pseudonym of it.
+        """
         number = next(self._numbers)
         self._write(
             number=number,
             asked=operation,
             key=key,
-            customer=customer,
+            customer=pseudonym(self.run, customer) if customer else "",
             subject=subject,
             scenario=scenario,
             quantity=quantity,
@@ -93,6 +97,11 @@ class History:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = (self._folder / f"{self.run}.jsonl").open("a", buffering=1)
         self._file.write(json.dumps({"at": round(time.time(), 6), **line}, separators=(",", ":")) + "\n")
+
+
+def pseudonym(run: str, customer: str) -> str:
+    """A customer of a run, without the login name: two customers of the run have different ones."""
+    return hashlib.blake2b(customer.encode(), key=run.encode()[:64], digest_size=8).hexdigest()
 
 
 def read_histories(folder: Path) -> list[Request]:

@@ -1,42 +1,24 @@
-"""Reads the Kafka log without a consumer group, so that no service is affected."""
+"""The messages of the Kafka log, as entries: all at once, or one batch after the other."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from sys import intern
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
-from shop_observe import raw_batches
 from shop_observe.contract import Contract, is_moment
-from shop_observe.limited_codecs import limit_the_library
+from shop_observe.tail import Tail, reader, whole
 from shop_observe.topics import Topic
-from shop_stack.errors import UserError
 from shop_stack.target import Target
-
-# Errors are reported as one sentence of a UserError. Without this handler the client would log its own lines around it.
-logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 LATEST_MS = 253_402_300_799_000
 """The last second of the year 9999, in milliseconds since the epoch."""
-
-SILENT_SECONDS = 30.0
-"""Seconds without a message, although the topics have more, after which the log counts as unreadable."""
-
-
-class LogUnreadable(UserError):
-    """The log cannot be read. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,76 +117,19 @@ def text(raw: bytes | None) -> str:
     return raw.decode(errors="replace") if raw else ""
 
 
-@asynccontextmanager
-async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable.
-
-    From the first reader on, the client library of this process inflates no batch beyond a limit.
-    """
-    limit_the_library()
-    places = await partitions_of(target, topics)
-    consumer = AIOKafkaConsumer(
-        **target.kafka.client,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 << 20,
-        max_poll_records=10_000,
-    )
-    try:
-        await consumer.start()
-        consumer.assign(places)
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
-async def partitions_of(target: Target, topics: Sequence[str]) -> list[TopicPartition]:
-    """Every partition that the topics have now. Raises LogUnreadable if Kafka is unavailable or lacks a topic."""
-    admin = AIOKafkaAdminClient(**target.kafka.client)
-    try:
-        await admin.start()
-        described = await admin.describe_topics(list(topics))
-    except (KafkaError, OSError) as error:
-        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
-    finally:
-        await admin.close()
-    if missing := [topic["topic"] for topic in described if topic["error_code"]]:
-        raise LogUnreadable(
-            f"Kafka lacks {', '.join(missing)}: `shop down` and `shop up` declare all topics again."
-        )
-    return [TopicPartition(t["topic"], p["partition"]) for t in described for p in t["partitions"]]
-
-
 async def read_log(target: Target, topics: Sequence[Topic]) -> Log:
     """All messages that the topics hold now, from their first offset.
 
     Raises LogUnreadable if Kafka is unavailable or silent.
     """
-    try:
-        return await _read_to_the_ends(target, topics)
-    except (KafkaError, OSError) as error:
-        raise LogUnreadable(f"Kafka at {target.kafka} does not answer ({error}): is the shop up?") from None
-
-
-async def _read_to_the_ends(target: Target, topics: Sequence[Topic]) -> Log:
-    async with reader(target, [topic.name for topic in topics]) as consumer:
-        places = list(consumer.assignment())
-        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
-        beginnings: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
-        tail = Tail(target, consumer, Contract(target.contracts, topics), beginnings)
-        entries: list[Entry] = []
-        heard_at = time.monotonic()
-        while any(tail.positions[place] < ends[place] for place in places):
-            before = dict(tail.positions)
-            entries += await tail.take(timeout_ms=500)
-            if tail.positions != before:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > SILENT_SECONDS:
-                raise LogUnreadable(f"Kafka at {target.kafka} is silent: is the shop up?")
+    contract = Contract(target.contracts, topics)
+    entries: list[Entry] = []
+    async with whole(target, [topic.name for topic in topics]) as tail:
+        async for records in tail.to_the_ends():
+            entries += [to_entry(record, contract) for record in records]
     entries.sort(key=lambda entry: (entry.topic, entry.partition, entry.offset))
-    gone = whole_since(entries, beginnings, datetime.now(UTC))
-    return Log(entries, gone, Counter(place.topic for place in places))
+    gone = whole_since(entries, tail.starts, datetime.now(UTC))
+    return Log(entries, gone, Counter(place.topic for place in tail.starts))
 
 
 def whole_since(
@@ -240,64 +165,7 @@ async def follow(
         ends = await consumer.end_offsets(places)
         found = await consumer.offsets_for_times({place: int(since.timestamp() * 1000) for place in places})
         starts = {place: start.offset if (start := found.get(place)) else ends[place] for place in places}
-        tail = Tail(target, consumer, Contract(target.contracts, topics), starts)
+        tail = Tail(target, consumer, starts)
+        contract = Contract(target.contracts, topics)
         while True:
-            yield await tail.take(timeout_ms=200)
-
-
-class Tail:
-    """Reads records one after the other, including those that the client library cannot parse."""
-
-    def __init__(
-        self,
-        target: Target,
-        consumer: AIOKafkaConsumer,
-        contract: Contract,
-        starts: Mapping[TopicPartition, int],
-    ) -> None:
-        self._target = target
-        self._consumer = consumer
-        self._contract = contract
-        self.positions = dict(starts)
-        """Partition → the offset of the next record."""
-        self._go_to_positions()
-
-    async def take(self, timeout_ms: int) -> list[Entry]:
-        """The next records, at most a few thousand; [] if none arrives within the timeout.
-
-        Raises LogUnreadable if Kafka is unavailable.
-        """
-        try:
-            batches = await self._consumer.getmany(timeout_ms=timeout_ms)
-            records = [record for batch in batches.values() for record in batch]
-            for place in self.positions:
-                self.positions[place] = await self._consumer.position(place)
-        except Exception:  # each codec, and each fault of a batch, has an exception of its own
-            records = await self._read_by_hand()
-        return [to_entry(record, self._contract) for record in records]
-
-    async def _read_by_hand(self) -> list[Any]:
-        """One fetch of each partition. The library may have dropped records that it read before the error."""
-        records: list[Any] = []
-        client = AIOKafkaClient(**self._target.kafka.client)
-        try:
-            await client.bootstrap()
-            await client.set_topics({place.topic for place in self.positions})
-            ends = await self._consumer.end_offsets(list(self.positions))
-            for place in self.positions:
-                if self.positions[place] < ends[place]:
-                    found, behind = await raw_batches.fetch(client, place, self.positions[place])
-                    records += found
-                    self.positions[place] = behind
-        except (KafkaError, OSError) as error:
-            raise LogUnreadable(
-                f"Kafka at {self._target.kafka} does not answer ({error}): is the shop up?"
-            ) from None
-        finally:
-            await client.close()
-        self._go_to_positions()
-        return records
-
-    def _go_to_positions(self) -> None:
-        for place, offset in self.positions.items():
-            self._consumer.seek(place, offset)
+            yield [to_entry(record, contract) for record in await tail.take(timeout_ms=200)]

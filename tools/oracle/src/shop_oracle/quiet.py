@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shop_observe.kafka_log import LogUnreadable, reader
+from shop_observe.tail import LogUnreadable, reader
 from shop_observe.topics import Topic
 from shop_oracle.errors import said_by
 from shop_stack.target import Target

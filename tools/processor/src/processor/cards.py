@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+KINDS = ("tok_ok", "tok_declined", "tok_slow", "tok_flaky")
+"""The kinds of cards. A bare kind is a test token, which may be used again. `KIND_…` pays for one charge."""
 FLAKY_ATTEMPTS = 2
-"""How many times `tok_flaky` fails for one key before it works."""
+"""How many times a `tok_flaky` fails for one key before it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,12 @@ class Refused(Exception):
 def charge(
     db: sqlite3.Connection, key: str, token: str, amount_minor: int, currency: str, reference: str
 ) -> Answer:
-    """Charge a card: 201 succeeded, 402 declined; the first attempts with `tok_flaky` get 500 or 503 (see README).
+    """Charge a card: 201 succeeded, 402 declined; the first attempts with a `tok_flaky` get 500 or 503 (see README).
 
     Raises Refused 409 if the key was used for another request.
     """
     attempt, stored = _attempt(db, key, "charge", token, amount_minor, currency, reference)
-    failing = token == "tok_flaky" and attempt <= FLAKY_ATTEMPTS
+    failing = kind_of(token) == "tok_flaky" and attempt <= FLAKY_ATTEMPTS
     if failing and not flaky_does_it_first(key):
         return Answer(503, {"status": "unavailable"})
     answer = stored or _settle_charge(db, key, token, amount_minor, currency, reference)
@@ -101,20 +103,45 @@ def _totals(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return totals
 
 
+def kind_of(token: str) -> str | None:
+    """The kind of the card of a token; None if the processor has given no such token."""
+    return next((kind for kind in KINDS if token == kind or token.startswith(f"{kind}_")), None)
+
+
 def flaky_does_it_first(key: str) -> bool:
-    """Whether the failing attempts of `tok_flaky` with this key make the charge (500), or do nothing (503)."""
+    """Whether the failing attempts of a `tok_flaky` with this key make the charge (500), or do nothing (503)."""
     return hashlib.sha256(key.encode()).digest()[0] % 2 == 1
 
 
 def _settle_charge(
     db: sqlite3.Connection, key: str, token: str, amount_minor: int, currency: str, reference: str
 ) -> Answer:
-    if token not in ("tok_ok", "tok_slow", "tok_flaky"):
-        reason = "declined" if token == "tok_declined" else "unknown_token"
+    if (reason := _declined_for(db, key, token)) is not None:
         return _store(db, key, Answer(402, {"status": "declined", "reason": reason}))
     charge_id = _named("ch", key)
     _enter(db, "charge", charge_id, reference, amount_minor, currency)
     return _store(db, key, Answer(201, {"charge_id": charge_id, "status": "succeeded"}))
+
+
+def _declined_for(db: sqlite3.Connection, key: str, token: str) -> str | None:
+    """Why a card is declined; None if it is charged. A one-time token is used up now, whatever the answer is."""
+    kind = kind_of(token)
+    if kind is None:
+        return "unknown_token"
+    if token != kind and not _is_first_use(db, key, token):
+        return "token_already_used"
+    return "declined" if kind == "tok_declined" else None
+
+
+def _is_first_use(db: sqlite3.Connection, key: str, token: str) -> bool:
+    """Note the use of a one-time token. Returns whether no charge of another key has used it."""
+    fingerprint = hashlib.sha256(token.encode()).hexdigest()
+    (user,) = db.execute(
+        "INSERT INTO used_tokens (fingerprint, key) VALUES (?, ?)"
+        " ON CONFLICT (fingerprint) DO UPDATE SET key = key RETURNING key",
+        (fingerprint, key),
+    ).fetchone()
+    return bool(user == key)
 
 
 def _attempt(db: sqlite3.Connection, key: str, *request: str | int) -> tuple[int, Answer | None]:

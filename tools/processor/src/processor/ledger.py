@@ -1,4 +1,4 @@
-"""The ledger file: charges, refunds, and the answer of every idempotency key."""
+"""The ledger file: charges, refunds, the answer of every idempotency key, and the one-time tokens that were used."""
 
 import asyncio
 import sqlite3
@@ -15,6 +15,10 @@ CREATE TABLE IF NOT EXISTS requests (
     attempts    INTEGER NOT NULL,
     status      INTEGER,
     body        TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS used_tokens (
+    fingerprint TEXT PRIMARY KEY,
+    key         TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entries (
     entry_id     INTEGER PRIMARY KEY AUTOINCREMENT,

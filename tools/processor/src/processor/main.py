@@ -2,12 +2,13 @@
 
 import asyncio
 import functools
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, Header, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -21,6 +22,10 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 LARGEST = 2**63 - 1
 """The largest integer that SQLite holds."""
 Minor = Annotated[int, Field(ge=0, le=LARGEST)]
+
+
+class WrongKey(Exception):
+    """The request has not the API key of the merchant."""
 
 
 class ChargeRequest(BaseModel):
@@ -46,9 +51,22 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Sandbox card processor", version="0.1.0", lifespan=lifespan)
     app.add_exception_handler(cards.Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.include_router(_charges(ledger, settings.slow_seconds))
+    app.add_exception_handler(WrongKey, _unauthorized)
+    app.include_router(_charges(ledger, settings.slow_seconds), dependencies=[_key_required(settings.api_key)])
     app.include_router(_reading(ledger))
     return app
+
+
+def _key_required(api_key: str) -> Any:
+    """A dependency of routes that raises WrongKey without `Authorization: Bearer` and the API key."""
+    expected = f"Bearer {api_key}".encode()
+
+    async def check(request: Request) -> None:
+        given = request.headers.get("authorization", "").encode(errors="replace")
+        if not hmac.compare_digest(given, expected):
+            raise WrongKey
+
+    return Depends(check)
 
 
 def _charges(ledger: Ledger, slow_seconds: float) -> APIRouter:
@@ -67,7 +85,8 @@ def _charges(ledger: Ledger, slow_seconds: float) -> APIRouter:
                 reference=body.reference,
             )
         )
-        if body.token == "tok_slow" and not answer.replayed:
+        is_slow = cards.kind_of(body.token) == "tok_slow" and answer.status == 201
+        if is_slow and not answer.replayed:
             # The charge is in the ledger already: a client that gives up now must ask again with the same key.
             await asyncio.sleep(slow_seconds)
         return JSONResponse(answer.body, answer.status)
@@ -114,6 +133,12 @@ def _reading(ledger: Ledger) -> APIRouter:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, cards.Refused)
     return _problem(error.status, error.slug, str(error))
+
+
+async def _unauthorized(_: Request, __: Exception) -> JSONResponse:
+    answer = _problem(401, "unauthorized", "a charge or a refund needs the API key of the merchant")
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

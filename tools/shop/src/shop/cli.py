@@ -21,6 +21,7 @@ from shop.commands.dead_letters import republish
 from shop.commands.demo import demo
 from shop.commands.doctor import doctor
 from shop.commands.down import down
+from shop.commands.erase import erase
 from shop.commands.logs import logs
 from shop.commands.order import order
 from shop.commands.restart import restart
@@ -52,8 +53,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, token, watch, trace, demo, check, dead-letters, outbox, "
-            "republish and bench use (or SHOP_TARGET)."
+            help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, dead-letters, "
+            "outbox, republish and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -77,6 +78,7 @@ COMMANDS = (
     watch,
     trace,
     check,
+    erase,
     republish,
     doctor,
     bench,

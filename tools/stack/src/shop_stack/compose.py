@@ -64,6 +64,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             contracts=contracts,
             state=state,
             issuer=_issuer(config, ports["issuer"][HTTP_PORT]),
+            processor_key=config["services"]["processor"]["environment"]["PROCESSOR_API_KEY"],
         )
 
 

@@ -57,6 +57,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     secrets = _secrets()
     owners = _owners(secrets)
     clients = _client_secrets(secrets)
+    processor_key = _secret(secrets, "card-processor-key")["PROCESSOR_API_KEY"]
     # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
     kafka = _oracle_login(secrets, state)
@@ -82,6 +83,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             contracts=contracts,
             state=state,
             issuer=Issuer(urls["issuer", 8000], clients),
+            processor_key=processor_key,
         )
 
 

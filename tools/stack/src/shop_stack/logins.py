@@ -6,7 +6,7 @@ A token is kept in this process until shortly before it expires.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,13 @@ def _place(issuer: Issuer, who: str) -> tuple[str, ...]:
     return issuer.url, issuer.secrets.get(client_of(who), ""), who
 
 
-def request_of(issuer: Issuer, who: str) -> TokenRequest:
-    """The request for a token. `who` is `clerk`, `operator`, or else the id of a customer."""
+def request_of(issuer: Issuer, who: str, audience: str = " ".join(SERVICES)) -> TokenRequest:
+    """The request for a token. `who` is `clerk`, `operator`, or else the login name of a customer.
+
+    `audience` names the services that the token is for, separated by spaces.
+    """
     client = client_of(who)
-    form = {"grant_type": "client_credentials", "audience": " ".join(SERVICES)}
+    form = {"grant_type": "client_credentials", "audience": audience}
     if client == STOREFRONT:
         form["subject"] = who
     return TokenRequest(f"{issuer.url}/token", client, issuer.secrets[client], form)
@@ -76,17 +79,28 @@ def forget(issuer: Issuer, who: str) -> None:
 
 
 def token(issuer: Issuer, who: str) -> str:
-    """A token. Raises UserError if the issuer does not answer, or refuses."""
+    """A token for the services. Raises UserError if the issuer does not answer, or refuses."""
     if (text := kept(issuer, who)) is not None:
         return text
-    asked = request_of(issuer, who)
+    return _asked_for(issuer, who, request_of(issuer, who), lambda body: keep(issuer, who, body))
+
+
+def new_token(issuer: Issuer, who: str, audience: str) -> str:
+    """A token for another audience than the services, which is not kept. Raises UserError as `token` does."""
+    asked = request_of(issuer, who, audience)
+    return _asked_for(issuer, who, asked, lambda body: str(body["access_token"]))
+
+
+def _asked_for(
+    issuer: Issuer, who: str, asked: TokenRequest, token_in: Callable[[Mapping[str, Any]], str]
+) -> str:
     login = (asked.client, asked.secret)
     try:
         answer = httpx.post(asked.url, data=asked.form, auth=login, timeout=TIMEOUT_SECONDS, trust_env=False)
         body = answer.json()
         if answer.is_error:
             raise UserError(f"The issuer gives no token for {who!r}: {body.get('error_description', body)}")
-        return keep(issuer, who, body)
+        return token_in(body)
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"The issuer at {issuer.url} gives no token ({type(error).__name__}): see `shop status`, "

@@ -27,6 +27,8 @@ EVERYTHING = (*INFRASTRUCTURE, *SERVICES)
 NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 KEYS_FILE = "issuer-keys.json"
 """The file of the issuer's private keys, in the folder of the stack."""
+CUSTOMERS_FILE = "issuer-customers.sqlite3"
+"""The file of the customers' directory, in the folder of the stack."""
 READY_PATIENCE = 120.0
 """Seconds. On a busy machine a start may take many times as long as usual."""
 
@@ -164,6 +166,7 @@ async def start_processor(stack: Stack) -> None:
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.processor),
         "PROCESSOR_LEDGER": str(stack.state / "ledger.sqlite3"),
+        "PROCESSOR_API_KEY": stack.passwords.processor_key,
     }
     argv = [str(project.python), "-m", "processor.main"]
     stack.daemon(PROCESSOR).start(argv, env=environment, cwd=stack.state)
@@ -180,6 +183,7 @@ async def start_issuer(stack: Stack) -> None:
         "HTTP_PORT": str(stack.ports.issuer),
         "ISSUER_URL": stack.url(ISSUER),
         "ISSUER_KEYS": str(stack.state / KEYS_FILE),
+        "ISSUER_CUSTOMERS": str(stack.state / CUSTOMERS_FILE),
         **{f"ISSUER_{name.upper()}_SECRET": secret for name, secret in secrets.items()},
     }
     argv = [str(project.python), "-m", "issuer.main"]
@@ -218,8 +222,25 @@ def service_environment(stack: Stack, name: str) -> dict[str, str]:
         "OTEL_SERVICE_NAME": name,
         "OTEL_EXPORTER_OTLP_ENDPOINT": stack.url(SPANS),
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        **({"PROCESSOR_URL": stack.url(PROCESSOR)} if name == "payments" else {}),
+        **_outside_systems(stack, name),
     }
+
+
+def _outside_systems(stack: Stack, name: str) -> dict[str, str]:
+    """The address of the outside system that a service calls, and the service's login there."""
+    match name:
+        case "payments":
+            return {
+                "PROCESSOR_URL": stack.url(PROCESSOR),
+                "PROCESSOR_API_KEY": stack.passwords.processor_key,
+            }
+        case "notifications":
+            return {
+                "DIRECTORY_URL": f"{stack.url(ISSUER)}/scim/v2",
+                "DIRECTORY_CLIENT_SECRET": stack.passwords.client_secrets[name],
+            }
+        case _:
+            return {}
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

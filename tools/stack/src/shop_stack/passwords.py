@@ -1,4 +1,4 @@
-"""The random passwords of a stack, for PostgreSQL, Kafka and the issuer. They are kept as long as its data."""
+"""The random passwords of a stack, for PostgreSQL, Kafka, the issuer and the card processor. They are kept as long as its data."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from shop_stack.rights import LAB, ORACLE, STACK
 KAFKA_PRINCIPALS = (STACK, *SERVICES, ORACLE, LAB)
 """The principals that have a password. Whether a broker knows them depends on the program that creates its users."""
 
-ISSUER_CLIENTS = ("storefront", "clerk", "operator")
+ISSUER_CLIENTS = ("storefront", "clerk", "operator", "notifications")
 """The clients of the issuer, each with a secret."""
+PROCESSOR_KEY = "processor-key"
 
 
 @dataclass(frozen=True)
 class Passwords:
-    """Database role → password, principal of Kafka → password, and client of the issuer → its secret."""
+    """Database role → password, principal of Kafka → password, and client of the issuer → its secret.
+
+    `processor_key` is the merchant's key at the card processor.
+    """
 
     by_role: dict[str, str]
     by_principal: Mapping[str, str]
     client_secrets: Mapping[str, str]
+    processor_key: str
 
     @property
     def superuser(self) -> str:
@@ -51,7 +56,7 @@ def load_or_make(file: Path) -> Passwords:
     logins = {principal: name_of_login(principal) for principal in KAFKA_PRINCIPALS}
     clients = {client: f"client-{client}" for client in ISSUER_CLIENTS}
     known = _read(file) if file.exists() else {}
-    wanted = (*roles, *logins.values(), *clients.values())
+    wanted = (*roles, *logins.values(), *clients.values(), PROCESSOR_KEY)
     complete = {name: known.get(name) or new_password() for name in wanted}
     if complete != known:
         write_private(file, complete)
@@ -59,6 +64,7 @@ def load_or_make(file: Path) -> Passwords:
         {role: complete[role] for role in roles},
         {principal: complete[name] for principal, name in logins.items()},
         {client: complete[name] for client, name in clients.items()},
+        complete[PROCESSOR_KEY],
     )
 
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from shop_stack import paths, postgres_programs
 from shop_stack.errors import UserError
-from shop_stack.parts import KEYS_FILE, PROCESSOR, Stack
+from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE, PROCESSOR, Stack
 from shop_stack.passwords import write_private
 from shop_stack.rights import ORACLE
+
+FOLDERS = ("postgres", "kafka", "spans", "history", "logs", "run", "secrets")
+FILES = ("ledger.sqlite3*", f"{CUSTOMERS_FILE}*", KEYS_FILE, "passwords.json", "kafka.properties")
 
 
 def write_facts(stack: Stack) -> None:
@@ -25,6 +28,7 @@ def write_facts(stack: Stack) -> None:
         "service_urls": {name: stack.url(name) for name in stack.services},
         "management_urls": {name: stack.management_url(name) for name in stack.services},
         "processor_url": stack.url(PROCESSOR),
+        "processor_key": stack.passwords.processor_key,
         "issuer_url": stack.issuer.url,
         "client_secrets": stack.issuer.secrets,
         "kafka": {"bootstrap": oracle.bootstrap, "username": oracle.username, "password": oracle.password},
@@ -60,11 +64,18 @@ def recorded_base(state: Path) -> int | None:
 def wipe(stack: Stack) -> None:
     """Delete the data, the logs and the passwords of a stack that does not run."""
     postgres_programs.forget(stack.state)
-    for folder in ("postgres", "kafka", "spans", "history", "logs", "run", "secrets"):
+    for folder in FOLDERS:
         shutil.rmtree(stack.state / folder, ignore_errors=True)
-    secret = [stack.state / name for name in ("passwords.json", "kafka.properties", KEYS_FILE)]
-    for file in (*stack.state.glob("ledger.sqlite3*"), *secret):
-        file.unlink(missing_ok=True)
+    for pattern in FILES:
+        for file in stack.state.glob(pattern):
+            file.unlink(missing_ok=True)
+
+
+def data_files(state: Path) -> list[Path]:
+    """The files with the data, the logs and the secrets of a stack. The folder may have other files beside them."""
+    folders = [file for folder in FOLDERS for file in (state / folder).rglob("*")]
+    beside = [file for pattern in FILES for file in state.glob(pattern)]
+    return sorted(file for file in (*folders, *beside) if file.is_file())
 
 
 @contextmanager

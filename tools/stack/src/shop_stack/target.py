@@ -54,6 +54,8 @@ class Target:
     state: Path
     """The folder of the running shop's own files, such as client histories."""
     issuer: Issuer = NO_ISSUER
+    processor_key: str = field(default="", repr=False)
+    """The merchant's key at the card processor, which payments has."""
 
 
 def embedded(state: Path) -> Target:
@@ -75,6 +77,7 @@ def embedded(state: Path) -> Target:
             contracts=Path(facts["contracts"]),
             state=state,
             issuer=Issuer(facts["issuer_url"], dict(facts["client_secrets"])),
+            processor_key=facts["processor_key"],
         )
     except FileNotFoundError:
         raise TargetMissing(

@@ -94,8 +94,8 @@ async def buy(
     for plan in plans:
         if not goes_on():
             return
-        number = history.asked("place-order", key=plan.key, customer=plan.customer_id, scenario=plan.scenario)
-        status, _, body = await client.ask(_order(plan, login_of(plan.customer_id)))
+        number = history.asked("place-order", key=plan.key, customer=plan.customer, scenario=plan.scenario)
+        status, _, body = await client.ask(_order(plan, login_of(plan.customer)))
         history.answered(number, status, json.loads(body).get("order_id", ""))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class Wish:
 
     lines: tuple[tuple[str, int], ...]
     """(SKU, quantity) each."""
-    customer_id: str
+    customer: str
+    """The customer's login name."""
     currency: str
     token: str
 
@@ -46,7 +48,6 @@ class Wish:
     def body(self) -> dict[str, Any]:
         """The body of `POST /orders`."""
         return {
-            "customer_id": self.customer_id,
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in self.lines],
             "currency": self.currency,
             "payment_token": self.token,
@@ -57,10 +58,10 @@ def order(
     line: Annotated[
         list[str] | None, typer.Option(metavar="SKU:QUANTITY", help="A product; repeat it for more.")
     ] = None,
-    customer: Annotated[str | None, typer.Option(help="The customer's id.", show_default="c-ada")] = None,
+    customer: Annotated[str | None, typer.Option(help="The customer's login name.", show_default="c-ada")] = None,
     token: Annotated[
         str | None,
-        typer.Option(help="tok_ok, tok_declined, tok_flaky or tok_slow.", show_default="tok_ok"),
+        typer.Option(help="tok_ok, tok_declined, tok_flaky or tok_slow.", show_default="a new tok_ok_…"),
     ] = None,
     currency: Annotated[
         str | None, typer.Option(help="The currency of the prices.", show_default=CURRENCY)
@@ -108,9 +109,9 @@ def wish_of(lines: Sequence[str], customer: str | None, token: str | None, curre
     """The order that the options describe. Without a line it has one piece of the catalogue's first product."""
     return Wish(
         lines=tuple(line_of(text) for text in lines) or ((CATALOGUE[0].sku, 1),),
-        customer_id=given("--customer", customer, "c-ada"),
+        customer=given("--customer", customer, "c-ada"),
         currency=given("--currency", currency, CURRENCY),
-        token=given("--token", token, "tok_ok"),
+        token=given("--token", token, f"tok_ok_{secrets.token_hex(12)}"),
     )
 
 
@@ -142,7 +143,7 @@ async def place_wish(target: Target, wish: Wish) -> str:
     with History(target.state / "history", run) as history:
         async with ShopClient(target, history, concurrency=1, patience=PATIENCE) as shop:
             answer = await shop.post(
-                f"{shop.orders}/orders", "place-order", wish.body, who=wish.customer_id, key=f"{run}-0"
+                f"{shop.orders}/orders", "place-order", wish.body, who=wish.customer, key=f"{run}-0"
             )
     if answer.status != 202:
         slug = str(answer.body.get("type", "")).rpartition(":")[2]

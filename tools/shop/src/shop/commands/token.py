@@ -8,15 +8,20 @@ import typer
 
 from shop_stack import logins
 from shop_stack.connect import connect
+from shop_stack.parts import PROCESSOR
 
 
 def token(
-    who: Annotated[str, typer.Argument(help="The id of a customer such as c-ada, or clerk, or operator.")],
+    who: Annotated[
+        str,
+        typer.Argument(help="The login name of a customer such as c-ada, or clerk, operator or processor."),
+    ],
 ) -> None:
     """Print a token with which WHO can call the services. It lasts for an hour.
 
     A customer places, reads and cancels the customer's own orders. The clerk changes products, prices and stock.
-    The operator reads everything else, and calls the admin API.
+    The operator reads everything else, and calls the admin API. The token of processor is the key with which
+    payments charges cards. It does not expire.
 
     Examples:
 
@@ -26,4 +31,4 @@ def token(
 
         curl -s localhost:18021/admin/dead-letters -H "Authorization: Bearer $(shop token operator)" """
     with connect() as target:
-        typer.echo(logins.token(target.issuer, who))
+        typer.echo(target.processor_key if who == PROCESSOR else logins.token(target.issuer, who))
