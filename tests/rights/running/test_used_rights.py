@@ -71,8 +71,7 @@ async def test_each_granted_right_is_used(audited: tuple[Stack, Target, Path]) -
     await make_dead_letters(stack, target)
     await gather(target, 120.0, lambda step: None)
 
-    with log.open() as lines:
-        used = used_rights(lines)
+    used = used_rights(log.read_text(errors="replace").splitlines())
     granted = rights.all_rights(topics.entries(paths.contracts()))
     assert unused_rights(granted, used) == []
     assert [right for right in NEEDED_UNUSED if right in used] == [], "it is used: its reason is not needed"
