@@ -75,6 +75,10 @@ test-chassis: $(READY) ## The tests of libs/chassis: a few minutes
 test-alone: $(READY) ## Each service, built and tested where nothing of another one is: about 2 minutes
 	@SHOP_ALONE=1 $(VENV)/bin/python -m pytest tests/alone $(ARGS)
 
+.PHONY: test-rights
+test-rights: $(READY) ## A shop that uses each of its rights in Kafka: an unused right fails it (a minute)
+	@SHOP_RIGHTS_TESTS=1 $(VENV)/bin/python -m pytest tests/rights $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import sys
 import uuid
@@ -142,7 +143,7 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     """
     require_free("Kafka", broker.port)
     require_free("Kafka's controller", broker.controller_port)
-    program = [str(java()), *SMALL_JVM]
+    program = [str(java()), *SMALL_JVM, *more_options()]
     jars = await classpath(cache)
     properties = _write_properties(broker)
     if not (broker.data / "meta.properties").exists():
@@ -178,6 +179,11 @@ async def stop(daemon: Daemon, cache: Path) -> None:
             if not killed:
                 _keep(recorded, cache)
         recorded.unlink()
+
+
+def more_options() -> list[str]:
+    """Options of the JVM in SHOP_KAFKA_OPTIONS, such as properties of its log. A path in them begins in the data folder."""
+    return shlex.split(os.environ.get("SHOP_KAFKA_OPTIONS", ""))
 
 
 def _keep(recorded: Path, cache: Path) -> None:

@@ -14,8 +14,8 @@
   `GuardedRoute` also handles a request once more if a migration made a prepared statement invalid.
 - `Db`: the database of an endpoint, as a FastAPI dependency.
 
-Every service also has probes (`/livez`, `/readyz`, `/metrics`), and an admin API for dead letters and the outbox. They
-are an app of their own (`management`), on a port of its own.
+Every service also has probes (`/livez`, `/readyz`, `/metrics`), its release (`/version`), and an admin API for dead
+letters and the outbox. They are an app of their own (`management`), on a port of its own.
 
 Load shedding. A service opts in. It passes the exact paths (`/orders` does not include `/orders/{id}/cancel`), a limit,
 and a function that counts the waiting work in its database: for example its PENDING orders, of all replicas together.

@@ -102,7 +102,8 @@ class IssuerKeys:
         """
         if isinstance(kid, str):
             if kid not in self._keys and self._may_fetch():
-                self._asked_at = self._clock()
+                if self._fetching is None:
+                    self._asked_at = self._clock()
                 await self.refresh()
             if kid in self._keys:
                 return self._keys[kid]
