@@ -168,6 +168,10 @@ def saga(objects: Sequence[Object]) -> set[Edge]:
         edges.add(("payments-worker", "card-processor", 8000))
     if "issuer" in there:
         edges |= {(process, "issuer", 8000) for process in processes}
+    if "tcp-proxy" in there:
+        edges |= {("tcp-proxy", name, 8000) for name in ("issuer", "card-processor")}
+        edges |= {("tcp-proxy", f"{service}-api", 8000) for service in services()}
+        edges |= {("tcp-proxy", process, 9000) for process in processes}
     for collector in {"spans", "otel-collector"} & there.keys():
         edges |= {(process, collector, 4318) for process in processes}
     if "otel-collector" in there:

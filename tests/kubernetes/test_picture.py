@@ -7,11 +7,10 @@ from tests.kubernetes.rendered import ROLES, ROOT, Object, rendered
 from tests.kubernetes.test_network import OUTSIDE, matrix, services
 
 PAGE = ROOT / "deploy" / "k8s" / "README.md"
-NAMES = {"card-processor": "processor", "declare-topics": "topics"}
+NAMES = {"card-processor": "processor", "declare-topics": "topics", "tcp-proxy": "proxy"}
 """Pods whose names are no ids of Mermaid."""
-FROM_OUTSIDE = {("customer", "service"), ("service", "api")}
-"""Arrows of the picture that come from outside of the namespace: the policies of `local` let customers in by the API
-server, and no pod."""
+FROM_OUTSIDE = {("shop", "proxy")}
+"""Arrows of the picture that come from outside of the namespace: a forwarded port is no connection between pods."""
 
 Connection = tuple[str, str]
 

@@ -42,8 +42,9 @@ async def test_a_service_that_is_down_is_seen_and_started(runbook: Runbook, shop
     assert await shop.state_of(overdue) == "CANCELLED"
     runbook.says("# if it runs: which check fails, and what consumer and relay do, since when")
     _, _, ready = await runbook.run(look)
-    assert ready.json["checks"].keys() == {"database", "database_background", "consumer", "relay"}
-    assert ready.json["since"].keys() == {"consumer", "relay"}
+    tasks = {"issuer", "consumer", "relay"}
+    assert ready.json["checks"].keys() == {"process", "database", "database_background"} | tasks
+    assert ready.json["since"].keys() == tasks
 
 
 async def test_a_wrong_setting_is_named_by_its_variable(shop: Shop) -> None:
@@ -191,7 +192,7 @@ async def test_kafka_is_away_and_then_loses_its_data(runbook: Runbook, shop: Sho
     assert "outage.began" in outages.text
     runbook.says("# `degraded`: which task waits, and since when")
     assert ready.json["status"] == "degraded"
-    assert ready.json["since"].keys() == {"consumer", "relay"}
+    assert ready.json["since"].keys() == {"issuer", "consumer", "relay"}
 
     runbook.says("Services need no restart.")
     await runbook.run_one(restart)

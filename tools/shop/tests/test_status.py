@@ -34,6 +34,12 @@ async def test_the_status_of_a_stopped_stack_says_so_for_people_and_machines(tmp
 READY = Status("orders", True, True, 18001, 1, 1.0, None)
 
 
+async def test_the_status_of_a_stack_that_was_never_started_leaves_no_file(tmp_path: Path) -> None:
+    _, letters = await status.look(embedded.stack(tmp_path, 28000))
+    assert letters == {}
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_open_dead_letters_are_counted_for_each_service_since_the_oldest(
     target: Target, write_letter: Any
 ) -> None:

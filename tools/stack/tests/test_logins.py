@@ -120,6 +120,19 @@ def test_a_client_with_a_login_sends_the_token(fake: FakeIssuer) -> None:
     assert seen == ["Bearer t"]
 
 
+def test_a_client_whose_token_is_refused_gets_a_new_one_once(fake: FakeIssuer) -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        fake.answer = (200, b'{"access_token": "new", "expires_in": 3600}')
+        return httpx.Response(401)
+
+    with httpx.Client(transport=httpx.MockTransport(answer), auth=Login(fake.issuer, "clerk")) as client:
+        assert client.get("http://orders/orders").status_code == 401
+    assert seen == ["Bearer t", "Bearer new"]
+
+
 def test_a_new_shop_on_the_same_ports_has_tokens_of_its_own(fake: FakeIssuer) -> None:
     logins.token(fake.issuer, "c-ada")
     logins.token(Issuer(fake.issuer.url, {**SECRETS, "storefront": "another"}), "c-ada")

@@ -1,4 +1,4 @@
-"""A shop in containers or on a cluster is read with the login of the oracle, over TLS."""
+"""A shop in containers or on a cluster: its addresses, the login of the oracle over TLS, and the issuer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shop_stack import compose, kubernetes
+from shop_stack import compose, kubernetes, tcp_proxy
 from shop_stack.kafka_access import SCRAM, KafkaAccess
+from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.ports import SERVICES
 from shop_stack.target import TargetMissing
 
@@ -19,11 +20,20 @@ KUBECTL = """#!/bin/bash
 case "$*" in
     *"get secrets"*) cat {secrets} ;;
     *"get namespace"*) printf 0123456789 ;;
-    *proxy*|*port-forward*) echo "Forwarding from 127.0.0.1:19192"; exec sleep 600 ;;
+    *port-forward*)
+        for ports in "$@"; do
+            there=${{ports##*:}}
+            case $ports in
+                :*) echo "Forwarding from 127.0.0.1:$((there + 20000)) -> $there" ;;
+                *:*) echo "Forwarding from 127.0.0.1:${{ports%%:*}} -> $there" ;;
+            esac
+        done
+        exec sleep 600 ;;
     *) exit 1 ;;
 esac
 """
-"""A kubectl whose cluster has a shop. A forwarded port is announced and leads nowhere."""
+"""A kubectl whose cluster has a shop. Forwarded ports are announced and lead nowhere."""
+CLIENTS = {f"ISSUER_{name.upper()}_SECRET": f"of-{name}" for name in ISSUER_CLIENTS}
 
 
 def is_the_oracle(login: KafkaAccess, state: Path) -> None:
@@ -42,7 +52,7 @@ def fake_docker(*arguments: str) -> str:
         case ("compose", "ps", *_):
             return "\n".join(
                 json.dumps({"Service": name, "State": "running", "Publishers": published(name)})
-                for name in (*SERVICES, "processor", "kafka", "postgres")
+                for name in (*SERVICES, "processor", "issuer", "kafka", "postgres")
             )
         case ("compose", "config", *_):
             return json.dumps(configuration())
@@ -65,7 +75,7 @@ def configuration() -> dict[str, object]:
         for name in SERVICES
     }
     topics = {"environment": {"ORACLE_KAFKA_PASSWORD": "of-oracle", "ORDERS_KAFKA_PASSWORD": "of-orders"}}
-    return {"services": {"topics": topics, **migrations}, "volumes": {"postgres": {"name": "postgres"}}}
+    return {"services": {"topics": topics, "issuer": {"environment": CLIENTS}, **migrations}, "volumes": {"postgres": {"name": "postgres"}}}
 
 
 def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +83,8 @@ def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch:
     with compose.connect(tmp_path, tmp_path) as target:
         is_the_oracle(target.kafka, tmp_path)
         assert target.kafka.bootstrap == "127.0.0.1:19092"
+        assert target.issuer.url == "http://127.0.0.1:19092"
+        assert target.issuer.secrets == {name: f"of-{name}" for name in ISSUER_CLIENTS}
 
 
 def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: str = "") -> None:
@@ -80,6 +92,7 @@ def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: str = "")
     values = {f"{name}-database-owner": {"username": name, "password": "x"} for name in SERVICES}
     values["oracle"] = {"username": "oracle", "password": "of-oracle"}
     values["shopfloor-cluster-ca-cert"] = {"ca.crt": CERTIFICATE}
+    values["issuer-clients"] = CLIENTS
     values.pop(without, None)
     secrets = [
         {
@@ -102,9 +115,37 @@ def test_the_oracle_logs_in_to_a_shop_on_a_cluster(tmp_path: Path, monkeypatch: 
     with kubernetes.connect(tmp_path / "state", tmp_path) as target:
         is_the_oracle(target.kafka, tmp_path / "state")
         assert target.kafka.bootstrap == "127.0.0.1:19192"
+        assert target.issuer.secrets == {name: f"of-{name}" for name in ISSUER_CLIENTS}
 
 
-@pytest.mark.parametrize("missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner"])
+def test_http_to_a_cluster_goes_through_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster(tmp_path, monkeypatch)
+    with kubernetes.connect(tmp_path / "state", tmp_path) as target:
+        urls = [*target.service_urls.values(), *target.management_urls.values()]
+        others = [target.processor_url, target.issuer.url]
+        assert target.database_urls["orders"].endswith("@127.0.0.1:25432/orders")
+    ways = tcp_proxy.ways(SERVICES)
+    names = [
+        *((f"{name}-api", 8000) for name in SERVICES),
+        *((f"{name}-management", 9000) for name in SERVICES),
+        ("card-processor", 8000),
+        ("issuer", 8000),
+    ]
+    assert [ways[int(url.rpartition(":")[2]) - 20_000] for url in (*urls, *others)] == names
+
+
+def test_a_kubectl_that_does_not_listen_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster(tmp_path, monkeypatch)
+    program = tmp_path / "bin" / "kubectl"
+    program.write_text(program.read_text().replace("for ports in", "echo no such pod; exit 1; for ports in"))
+    with (
+        pytest.raises(TargetMissing, match="deployment/tcp-proxy does not listen: no such pod"),
+        kubernetes.connect(tmp_path / "state", tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner", "issuer-clients"])
 def test_a_secret_that_a_cluster_lacks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:

@@ -1,8 +1,7 @@
 """A shop on the Kubernetes cluster that KUBECONFIG names. It is reached with kubectl alone.
 
-Ports of the Services are forwarded. HTTP does not go through the API server, which would take the token out of each
-request. So the requests to a service go to one of its pods, until this pod ends. The module knows only the names of
-deploy/k8s/overlays/local.
+Ports of PostgreSQL and Kafka are forwarded, and those of the pod `tcp-proxy`, which passes HTTP on to the
+Services. The module knows only the names of deploy/k8s/overlays/local.
 """
 
 from __future__ import annotations
@@ -10,34 +9,32 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 from urllib.parse import quote
 
+from shop_stack import tcp_proxy
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.outside import mirrored_spans, output_of, program
 from shop_stack.passwords import ISSUER_CLIENTS
+from shop_stack.port_forward import PortForward
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.rights import ORACLE
 from shop_stack.target import Issuer, Target, TargetMissing
 
 KAFKA_PORT = 19192
 """The port that the broker advertises to clients outside of the cluster."""
-PATIENCE = 20.0
-"""The longest time, in seconds, until kubectl listens."""
+WAYS = tcp_proxy.ways(SERVICES)
 CA_SECRET = "shopfloor-cluster-ca-cert"
 """The Secret with the certificate of the CA that signs the broker's. Strimzi gives it this name."""
 Secrets: TypeAlias = Mapping[str, Mapping[str, str]]
 """Name of a Secret → key → value."""
-PORT = re.compile(rf"{re.escape(HOST)}:(\d+)")
 
 
 def namespace() -> str:
@@ -63,37 +60,28 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
     kafka = _oracle_login(secrets, state)
-    with ExitStack() as tunnels:
-        proxy = tunnels.enter_context(_Tunnel(["proxy", "--port=0"]))
-        postgres = tunnels.enter_context(
-            _Tunnel(["port-forward", f"--address={HOST}", "service/postgres", ":5432"])
-        )
-        tunnels.enter_context(
-            _Tunnel(["port-forward", f"--address={HOST}", "statefulset/kafka", f"{KAFKA_PORT}:9094"])
-        )
+    with ExitStack() as forwards:
+        http = forwards.enter_context(PortForward(_kubectl(), "deployment/tcp-proxy", dict.fromkeys(WAYS, 0)))
+        postgres = forwards.enter_context(PortForward(_kubectl(), "service/postgres", {5432: 0}))
+        forwards.enter_context(PortForward(_kubectl(), "statefulset/kafka", {9094: KAFKA_PORT}))
+        urls = {address: f"http://{HOST}:{http.ports[port]}" for port, address in WAYS.items()}
+        database = f"{HOST}:{postgres.ports[5432]}"
         spans = state / "spans"
-        tunnels.enter_context(mirrored_spans(spans, partial(_copy_spans, spans)))
-        services = f"http://{HOST}:{proxy.port}/api/v1/namespaces/{namespace()}/services"
-
-        def forwarded(service: str, port: int) -> str:
-            """The address of a service at this machine. The API server would take the token out of a request."""
-            arguments = ["port-forward", f"--address={HOST}", f"service/{service}", f":{port}"]
-            return f"http://{HOST}:{tunnels.enter_context(_Tunnel(arguments)).port}"
-
+        forwards.enter_context(mirrored_spans(spans, partial(_copy_spans, spans)))
         yield Target(
             name="k8s",
-            service_urls={name: forwarded(f"{name}-api", 8000) for name in SERVICES},
-            management_urls={name: forwarded(f"{name}-management", 9000) for name in SERVICES},
-            processor_url=f"{services}/card-processor:http/proxy",
+            service_urls={name: urls[f"{name}-api", 8000] for name in SERVICES},
+            management_urls={name: urls[f"{name}-management", 9000] for name in SERVICES},
+            processor_url=urls["card-processor", 8000],
             kafka=kafka,
             database_urls={
-                name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{HOST}:{postgres.port}/{name}"
+                name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{database}/{name}"
                 for name, (role, password) in owners.items()
             },
             spans=spans,
             contracts=contracts,
             state=state,
-            issuer=Issuer(forwarded("issuer", 8000), clients),
+            issuer=Issuer(urls["issuer", 8000], clients),
         )
 
 
@@ -148,84 +136,11 @@ def _secret(secrets: Secrets, name: str) -> Mapping[str, str]:
     return secrets[name]
 
 
-class _Tunnel:
-    """A kubectl process that listens on this machine. If it ends, it is started again on the same port."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._arguments = list(arguments)
-        self._closing = threading.Event()
-        self._process: subprocess.Popen[str] | None = None
-        self.port = 0
-
-    def __enter__(self) -> _Tunnel:
-        self._process = self._start()
-        self.port = self._listening(self._process)
-        local = f"{self.port}:"
-        # kubectl has chosen the port. A restarted kubectl must use the same one.
-        self._arguments = [
-            re.sub(r"^:", local, argument).replace("--port=0", f"--port={self.port}")
-            for argument in self._arguments
-        ]
-        self._keeper = threading.Thread(target=self._keep_open, daemon=True)
-        self._keeper.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        if self._process is not None:
-            self._process.terminate()
-        self._keeper.join()
-
-    def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*_kubectl(), *self._arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def _listening(self, process: subprocess.Popen[str]) -> int:
-        """The port, parsed from the first line of kubectl."""
-        given_up = threading.Timer(PATIENCE, process.kill)
-        given_up.start()
-        try:
-            assert process.stdout is not None
-            first = process.stdout.readline()
-        finally:
-            given_up.cancel()
-        found = PORT.search(first)
-        if found is None:
-            with process:
-                process.terminate()
-            raise TargetMissing(
-                f"kubectl {' '.join(self._arguments[:2])} does not listen: {first.strip() or 'it printed nothing'}"
-            )
-        return int(found[1])
-
-    def _keep_open(self) -> None:
-        while True:
-            assert self._process is not None
-            # At its exit the context closes the pipe and waits for the process.
-            with self._process as process:
-                _drain(process.stdout)
-            if self._closing.wait(0.5):
-                return
-            self._process = self._start()
-            if self._closing.is_set():
-                self._process.terminate()
-
-
 def _copy_spans(folder: Path) -> None:
     read = [*_kubectl(), "exec", "statefulset/spans", "--", "tar", "--create", "--directory", "/spans", "."]
     with subprocess.Popen(read, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as sent:
         unpack = ["tar", "--extract", "--no-same-owner", "--directory", str(folder)]
         subprocess.run(unpack, stdin=sent.stdout, stderr=subprocess.DEVNULL, check=False)
-
-
-def _drain(stream: IO[str] | None) -> None:
-    """Read to the end: a full pipe would block kubectl."""
-    for _ in stream or ():
-        pass
 
 
 def wait_until_ready(seconds: float) -> float:

@@ -70,6 +70,11 @@ def keep(issuer: Issuer, who: str, answer: Mapping[str, Any]) -> str:
     return text
 
 
+def forget(issuer: Issuer, who: str) -> None:
+    """Forget a token that was refused, so that the next one is got from the issuer."""
+    _kept.pop(_place(issuer, who), None)
+
+
 def token(issuer: Issuer, who: str) -> str:
     """A token. Raises UserError if the issuer does not answer, or refuses."""
     if (text := kept(issuer, who)) is not None:
@@ -95,7 +100,10 @@ def header(issuer: Issuer, who: str) -> dict[str, str]:
 
 
 class Login(httpx.Auth):
-    """Logs each request of an httpx client in. The token is got with the first request."""
+    """Logs each request of an httpx client in. The token is got with the first request.
+
+    A request that is answered 401 is sent once more with a new token: the issuer may have new keys.
+    """
 
     def __init__(self, issuer: Issuer, who: str) -> None:
         """`who` as in `request_of`."""
@@ -105,4 +113,8 @@ class Login(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the token. Raises UserError as `token` does."""
         request.headers["Authorization"] = f"Bearer {token(self._issuer, self._who)}"
-        yield request
+        answer = yield request
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            forget(self._issuer, self._who)
+            request.headers["Authorization"] = f"Bearer {token(self._issuer, self._who)}"
+            yield request

@@ -45,6 +45,8 @@ async def look(stack: Stack) -> tuple[list[Status], Letters]:
     found = await embedded.status(stack)
     running = {part.name for part in found if part.running}
     urls = {name: stack.management_url(name) for name in stack.services if name in running}
+    if not urls:
+        return found, {}
     return found, await open_letters(urls, Login(stack.issuer, OPERATOR))
 
 
