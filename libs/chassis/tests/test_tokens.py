@@ -4,6 +4,8 @@ import asyncio
 import base64
 import hmac
 import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -134,6 +136,10 @@ BAD_TOKENS: dict[str, tuple[Callable[[], str], str]] = {
     "no subject": (lambda: token("things", sub=None), "token-malformed"),
     "a subject with a NUL": (lambda: token("things", sub="a\x00"), "token-malformed"),
     "roles that are a text": (roles_as_text, "token-malformed"),
+    "a critical extension": (
+        lambda: f"{part({'alg': 'ES256', 'kid': 'test-key', 'crit': ['b64'], 'b64': False})}.e30.AAAA",
+        "token-malformed",
+    ),
     "claims that are a list": (
         lambda: f"{token('things').split('.')[0]}.{part([1])}.AAAA",
         "token-signature",
@@ -222,6 +228,12 @@ async def test_a_token_that_was_verified_is_refused_when_the_issuer_has_withdraw
     with pytest.raises(TokenRefused) as refusal:
         await verifier.verify(text)
     assert refusal.value.type.slug == "token-key-unknown"
+
+
+def test_a_process_without_tokens_does_not_load_the_library_of_signatures() -> None:
+    code = "import sys, chassis.service; print({'cryptography', 'joserfc'} & sys.modules.keys())"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded == "set()\n"
 
 
 async def test_the_memory_of_verified_tokens_is_bounded() -> None:

@@ -6,12 +6,11 @@
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 from chassis.errors import Unavailable
 from chassis.observability.outages import OUTAGES
@@ -22,6 +21,8 @@ CURVE = "P-256"
 RETRY_SECONDS = 5.0
 """Shortest time between two fetches."""
 MAX_KEYS = 32
+COORDINATE = re.compile("[A-Za-z0-9_-]{43}")
+"""A coordinate of a point of P-256: 32 bytes in base64url."""
 ISSUER = "issuer"
 """The name of the issuer as a dependency, in logs, answers and `/readyz`."""
 
@@ -37,6 +38,19 @@ class IssuerUnavailable(Unavailable):
 
 class UnknownKey(LookupError):
     """The issuer has no key with this kid."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key of the issuer. Its point is not known to lie on the curve."""
+
+    kid: str
+    x: str
+    y: str
+
+    def as_jwk(self) -> dict[str, str]:
+        """The key as a JWK (RFC 7517)."""
+        return {"kty": "EC", "crv": CURVE, "x": self.x, "y": self.y, "kid": self.kid}
 
 
 class IssuerKeys:
@@ -57,7 +71,7 @@ class IssuerKeys:
         self._refresh_seconds = refresh_seconds
         self._valid_seconds = valid_seconds
         self._clock = clock
-        self._keys: dict[str, ECKey] = {}
+        self._keys: dict[str, PublicKey] = {}
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -79,7 +93,7 @@ class IssuerKeys:
         if self._fetched_at is None or self._clock() - self._fetched_at > self._valid_seconds:
             raise IssuerUnavailable("the issuer's keys are not known")
 
-    async def key(self, kid: object) -> ECKey:
+    async def key(self, kid: object) -> PublicKey:
         """The key with this `kid`. If it is not known, the keys are fetched again first, unless that was done just now.
 
         Raises UnknownKey.
@@ -109,7 +123,7 @@ class IssuerKeys:
         except (OSError, TimeoutError, ValueError) as error:
             self._failed(error)
         else:
-            if _texts(keys) != _texts(self._keys):
+            if keys != self._keys:
                 self._keys = keys
                 self.generation += 1
             self._fetched_at = began
@@ -127,13 +141,13 @@ class IssuerKeys:
             self.status.set(f"away: {type(error).__name__}")
 
 
-def usable_keys(document: Mapping[str, Any]) -> dict[str, ECKey]:
+def usable_keys(document: Mapping[str, Any]) -> dict[str, PublicKey]:
     """The keys of a JWK set that may sign tokens, by `kid`. Other keys are left out.
 
     Raises ValueError if there is none.
     """
     listed = document.get("keys")
-    keys: dict[str, ECKey] = {}
+    keys: dict[str, PublicKey] = {}
     for jwk in listed[:MAX_KEYS] if isinstance(listed, list) else ():
         key = _signing_key(jwk)
         if key is not None:
@@ -143,18 +157,18 @@ def usable_keys(document: Mapping[str, Any]) -> dict[str, ECKey]:
     return keys
 
 
-def _signing_key(jwk: object) -> ECKey | None:
+def _signing_key(jwk: object) -> PublicKey | None:
     if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str):
         return None
     is_for_signatures = jwk.get("use", "sig") == "sig" and jwk.get("alg", ALGORITHM) == ALGORITHM
     if not is_for_signatures or jwk.get("kty") != "EC" or jwk.get("crv") != CURVE:
         return None
-    public = {name: jwk[name] for name in ("kty", "crv", "x", "y", "kid") if name in jwk}
-    try:
-        return ECKey.import_key(public)
-    except (JoseError, ValueError, TypeError):
+    x = jwk.get("x")
+    y = jwk.get("y")
+    if not _is_coordinate(x) or not _is_coordinate(y):
         return None
+    return PublicKey(jwk["kid"], x, y)
 
 
-def _texts(keys: Mapping[str, ECKey]) -> dict[str, Any]:
-    return {kid: key.as_dict(private=False) for kid, key in keys.items()}
+def _is_coordinate(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and COORDINATE.fullmatch(value) is not None

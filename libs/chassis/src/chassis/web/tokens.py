@@ -7,13 +7,15 @@ most `CACHED_TOKENS` of them. They are forgotten when the issuer's keys change.
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from types import ModuleType
 from typing import Any, TypeGuard
 
-from joserfc import jws
-from joserfc.errors import JoseError
 from pydantic_core import PydanticCustomError
 
 from chassis.web.access import Caller
+from chassis.web.daemon_thread import in_daemon_thread
 from chassis.web.issuer_keys import ALGORITHM, IssuerKeys, UnknownKey
 from chassis.web.text import plain
 from chassis.web.token_problems import (
@@ -48,6 +50,7 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._now = now
+        self._signatures: ModuleType | None = None
         self._verified: dict[str, tuple[Caller, float]] = {}
         self._generation = 0
 
@@ -81,7 +84,11 @@ class TokenVerifier:
         """The claims of a token whose signature is right."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenRefused(TOO_LARGE, f"At most {MAX_TOKEN_LENGTH} characters are read.")
-        signed = _read(token)
+        signatures = await self._loaded_signatures()
+        try:
+            signed = signatures.read(token)
+        except signatures.NotAToken:
+            raise TokenRefused(MALFORMED, "It is no signed JWT without critical extensions.") from None
         header = signed.headers()
         if header.get("alg") != ALGORITHM:
             raise TokenRefused(WRONG_ALGORITHM, f"Tokens are signed with {ALGORITHM}.")
@@ -89,11 +96,7 @@ class TokenVerifier:
             key = await self.keys.key(header.get("kid"))
         except UnknownKey:
             raise TokenRefused(UNKNOWN_KEY, f"The issuer publishes no key with this kid. {CURE}") from None
-        try:
-            is_right = jws.validate_compact(signed, key, algorithms=[ALGORITHM])
-        except (JoseError, ValueError):
-            is_right = False
-        if not is_right:
+        if not signatures.is_signed_by(signed, key):
             raise TokenRefused(WRONG_SIGNATURE, CURE)
         try:
             claims = json.loads(signed.payload)
@@ -102,6 +105,12 @@ class TokenVerifier:
         if not isinstance(claims, dict):
             raise TokenRefused(MALFORMED, "Its claims are no JSON object.")
         return claims
+
+    async def _loaded_signatures(self) -> ModuleType:
+        """The module `signatures`, which the first token of a process has imported in a thread."""
+        if self._signatures is None:
+            self._signatures = await in_daemon_thread(partial(import_module, "chassis.web.signatures"))
+        return self._signatures
 
     def _checked(self, claims: Mapping[str, Any]) -> Caller:
         """The caller in the claims of a token whose signature is right. The claims have a right `exp` then."""
@@ -123,18 +132,6 @@ class TokenVerifier:
         if now < not_before - LEEWAY_SECONDS:
             raise TokenRefused(NOT_YET_VALID, "Compare the clocks of the issuer and of this service.")
         return _caller(claims)
-
-
-def _read(token: str) -> jws.CompactSignature:
-    """The parts of a token. Its signature may be wrong."""
-    try:
-        signed = jws.extract_compact(token.encode())
-        is_readable = isinstance(signed.headers(), dict) and "crit" not in signed.headers()
-    except (JoseError, ValueError, TypeError, RecursionError):
-        is_readable = False
-    if not is_readable:
-        raise TokenRefused(MALFORMED, "It is no signed JWT without critical extensions.")
-    return signed
 
 
 def _is_time(value: object) -> TypeGuard[float]:

@@ -91,6 +91,6 @@ def _jars() -> str:
 
 
 def _environments() -> str:
-    projects = [venvs.processor(), *map(venvs.service, SERVICES)]
+    projects = [venvs.processor(), venvs.issuer(), *map(venvs.service, SERVICES)]
     stale = [project.name for project in projects if not venvs.is_current(project)]
     return f"`shop up` will build {', '.join(stale)}" if stale else "all built"
