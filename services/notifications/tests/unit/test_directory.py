@@ -206,7 +206,7 @@ async def test_the_secret_goes_to_no_address_of_another_scheme(fake: FakeDirecto
 
 
 async def test_a_directory_that_is_silent_is_given_up_after_its_deadline(fake: FakeDirectory) -> None:
-    client = client_of(fake, timeout=0.3)
+    client = client_of(fake, timeout=1.5)
     await client.address_of("cus_1")
     fake.is_silent = True
     with pytest.raises(DirectoryUnavailable, match="^directory-TimeoutError$"):
