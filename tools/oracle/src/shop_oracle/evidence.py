@@ -199,6 +199,15 @@ class Evidence:
         refused = self._refused()
         return [entry for entry in self.log.events if place_of(entry) not in refused]
 
+    def foreign_handled_by(self, group: str) -> list[Entry]:
+        """The foreign records that a group handled.
+
+        A service does not read every field. It handles a record whose fault is in a field that it does not read.
+        """
+        events = {(entry.source, entry.id) for entry in self.log.events}
+        handled = self._handled().get(group, set()) - events
+        return [entry for entry in self.log.entries if entry.fault and (entry.source, entry.id) in handled]
+
     def foreign(self) -> list[Foreign]:
         """The records of the log that are not events of the shop, each with the reason."""
         refused = self._refused()
@@ -230,19 +239,21 @@ class Evidence:
         if not letters:
             return {}
         written = {row.event_id for row in self.outbox}
-        discarded = {(letter.group, letter.event_id) for letter in self.dead_letters if letter.is_discarded}
-        taken = {
-            (source, event_id)
-            for group, events in self.inbox.items()
-            for source, event_id in events
-            if (group, event_id) not in discarded
-        }
+        taken = set().union(*self._handled().values())
         return {
             place: f"{letter.group} refused it ({letter.reason})"
             for entry in self.log.events
             if (letter := letters.get(place := place_of(entry)))
             and entry.id not in written
             and (entry.source, entry.id) not in taken
+        }
+
+    def _handled(self) -> dict[str, set[tuple[str, str]]]:
+        """Group → (source, event id) of each event that it handled. A discarded event was not handled."""
+        discarded = {(letter.group, letter.event_id) for letter in self.dead_letters if letter.is_discarded}
+        return {
+            group: {(source, event_id) for source, event_id in events if (group, event_id) not in discarded}
+            for group, events in self.inbox.items()
         }
 
     def order_of(self, movement: Movement) -> str:
