@@ -17,8 +17,8 @@ from shop_observe.contract import Contract
 from shop_observe.history import read_history
 from shop_observe.kafka_log import Entry, to_entry
 from shop_observe.raw_batches import RawRecord
-from shop_oracle import invariants
-from shop_oracle.evidence import DeadLetter, Evidence, Movement, Order, Written
+from shop_oracle import invariants, replay
+from shop_oracle.evidence import DeadLetter, Evidence, Movement, Order, Payment, Written
 from shop_oracle.report import judge, print_verdict
 from shop_oracle.sampling import choose_orders
 
@@ -184,6 +184,36 @@ def test_an_event_of_a_service_is_no_foreign_record_although_it_is_a_dead_letter
     assert list(judge(clean).foreign) == []
 
 
+def test_an_order_of_a_foreign_record_that_analytics_handled_is_part_of_its_projection(
+    clean: Evidence,
+) -> None:
+    placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")
+    entry = arrived(clean, json.dumps(placed.data | {"order_id": STRANGER}).encode())
+    entry = clean.log.entries[-1] = replace(entry, key=STRANGER, fault="its ce_correlationid is too long")
+    put_aside(clean, entry)
+    clean.dead_letters = [letter for letter in clean.dead_letters if letter.group != "analytics"]
+    clean.inbox["analytics"].add((entry.source, entry.id))
+    expected = replay.replay([*clean.events(), entry])
+    assert {violation.subject for violation in violated(clean)[9]} >= {f"order {STRANGER} in analytics"}
+    clean.facts[STRANGER] = expected[STRANGER]
+    clean.reports = replay.reports(expected.values(), replay.product_names(clean.events()))
+    assert violated(clean) == {}
+
+
+def test_a_foreign_record_that_analytics_handled_and_the_oracle_cannot_read_leaves_the_projections_unjudged(
+    clean: Evidence,
+) -> None:
+    placed = next(entry for entry in clean.log.entries if entry.type == "orders.order-placed.v1")
+    entry = arrived(clean, json.dumps(placed.data | {"lines": 5, "total": 7}).encode())
+    assert entry.fault
+    put_aside(clean, entry)
+    clean.inbox["analytics"].add((entry.source, entry.id))
+    judgement = invariants.projections_follow_the_log(clean)
+    assert judgement.unjudged == (
+        "analytics handled foreign records that the oracle cannot read, such as orders.order.v1[0]@5000"
+    )
+
+
 # --- Orders that orders does not know -------------------------------------------------------------
 
 
@@ -232,6 +262,20 @@ def test_an_unknown_order_whose_money_was_kept_is_caught(lost: Evidence) -> None
     assert 3 in violated(lost)
 
 
+@pytest.mark.parametrize(("state", "holds"), [("AWAITING", True), ("DUE", False), ("CAPTURING", False)])
+def test_a_payment_without_an_order_is_no_lock_until_it_can_be_charged(
+    clean: Evidence, state: str, holds: bool
+) -> None:
+    clean.payments[STRANGER] = Payment(STRANGER, STRANGER, state, 0, "")
+    assert (invariants.nothing_stays_locked(clean).violations == []) == holds
+
+
+def test_an_awaiting_payment_of_an_order_that_has_ended_is_a_lock(clean: Evidence) -> None:
+    (known, *_) = (order for order in clean.orders.values() if order.reason == "deadline")
+    clean.payments[known.id] = replace(clean.payments[known.id], state="AWAITING")
+    assert len(invariants.nothing_stays_locked(clean).violations) == 1
+
+
 def test_an_unknown_order_that_was_confirmed_is_caught(lost: Evidence) -> None:
     lost.log.entries = [
         replace(e, type="orders.order-confirmed.v1") if e.type == "orders.order-cancelled.v1" else e
@@ -268,6 +312,7 @@ header = st.none() | st.binary(max_size=20) | st.sampled_from([b"/inventory", b"
     ),
     is_whole=st.booleans(),
     is_put_aside=st.booleans(),
+    is_handled=st.booleans(),
 )
 def test_no_record_ends_a_judgement(
     clean: Evidence,
@@ -276,6 +321,7 @@ def test_no_record_ends_a_judgement(
     fields: dict[str, Any],
     is_whole: bool,
     is_put_aside: bool,
+    is_handled: bool,
 ) -> None:
     before = list(clean.log.entries)
     clean.dead_letters = []
@@ -283,15 +329,18 @@ def test_no_record_ends_a_judgement(
     entry = arrived(clean, json.dumps(placed.data | fields).encode() if is_whole else value, **changed)
     if is_put_aside:
         put_aside(clean, entry)
+    if is_handled:
+        clean.inbox["analytics"].add((entry.source, entry.id))
     try:
         verdict = judge(clean)
         assert "\x1b" not in printed(clean)
         json.dumps(verdict.as_json())
-        if is_put_aside:
+        if is_put_aside and not is_handled:
             assert verdict.holds, verdict.as_json()
             assert [record.place[2] for record in verdict.foreign] == [5_000]
     finally:
         clean.log.entries = before
+        clean.inbox["analytics"].discard((entry.source, entry.id))
 
 
 @given(st.text(max_size=80), st.integers(0, 1))

@@ -82,6 +82,7 @@ payments = Table(
     CheckConstraint("(charge_id IS NOT NULL) = (state IN ('CAPTURED', 'REFUNDED'))", name="payments_charge"),
     Index("payments_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index("payments_opened", "deadline_at", postgresql_where=text("state = 'OPENED'")),
+    Index("payments_awaiting", "opened_at", postgresql_where=text("state = 'AWAITING'")),
 )
 
 refunds = Table(
@@ -412,15 +413,19 @@ _VOID_ABANDONED = text(f"""
     SET state = {_next(Fact.ABANDONED)}, token = NULL
     WHERE order_id IN (
         SELECT order_id FROM payments
-        WHERE state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8))
-        ORDER BY deadline_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        WHERE (state = 'OPENED' AND deadline_at < now() - make_interval(secs => CAST(:seconds AS float8)))
+           OR (state = 'AWAITING' AND opened_at < now() - make_interval(secs => CAST(:seconds AS float8)))
+        ORDER BY opened_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     RETURNING order_id
 """)
 
 
 async def void_abandoned_payments(connection: Connection, seconds: float, limit: int) -> int:
-    """Void up to `limit` OPENED payments whose order's deadline passed `seconds` ago or earlier. Returns how many."""
+    """Void up to `limit` payments that are OPENED `seconds` after their order's deadline, or AWAITING for so long.
+
+    Returns how many.
+    """
     return len(await connection.rows(_VOID_ABANDONED, {"seconds": seconds, "limit": limit}))
 
 

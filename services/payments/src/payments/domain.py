@@ -40,7 +40,7 @@ class Fact(StrEnum):
     CHARGED = "CHARGED"
     DECLINED = "DECLINED"
     REFUNDED = "REFUNDED"
-    ABANDONED = "ABANDONED"  # the order's deadline passed long ago, and no stock was reserved
+    ABANDONED = "ABANDONED"  # one of order placed and stock reserved did not arrive, long after its time
 
 
 FIRST: Mapping[Fact, State] = {
@@ -69,7 +69,7 @@ TRANSITIONS: Mapping[Fact, Mapping[State, State]] = {
     Fact.CHARGED: {State.CAPTURING: State.CAPTURED, State.CANCELLING: State.CAPTURED},
     Fact.DECLINED: {State.CAPTURING: State.DECLINED, State.CANCELLING: State.DECLINED},
     Fact.REFUNDED: {State.CAPTURED: State.REFUNDED},
-    Fact.ABANDONED: {State.OPENED: State.VOIDED},
+    Fact.ABANDONED: {State.AWAITING: State.VOIDED, State.OPENED: State.VOIDED},
 }
 """Fact → state → next state. A fact that is not listed for a state arrived late or again, and changes nothing."""
 

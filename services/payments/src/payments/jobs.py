@@ -28,6 +28,7 @@ def jobs(
     """The jobs. The job of charges makes at most `concurrency` calls at once, and so does the job of refunds.
 
     `abandoned_seconds` is the time after an order's deadline at which its payment is voided if no stock was reserved.
+    It is also the time after which a payment is voided whose order has not arrived.
     """
     charges = charge_queue(concurrency, lease_seconds)
     refunds = refund_queue(concurrency, lease_seconds)
@@ -104,7 +105,9 @@ async def refund_due_payments(
 
 
 async def void_abandoned_payments(database: Database, *, seconds: float) -> int:
-    """Void payments without reserved stock whose order's deadline passed `seconds` ago or earlier. Returns how many."""
+    """Void payments without reserved stock `seconds` after their order's deadline, and payments that have waited for an
+    order for `seconds`. Returns how many.
+    """
     async with database.transaction() as tx:
         return await handlers.void_abandoned_payments(tx, seconds)
 

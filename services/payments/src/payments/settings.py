@@ -28,7 +28,8 @@ class Settings(ServiceSettings):
     payments_abandoned_seconds: float = Field(
         default=3600,
         ge=0,
-        description="time after the order's deadline at which a payment without reserved stock is voided",
+        description="time after the order's deadline at which a payment without reserved stock is voided; also the "
+        "time after which a payment without an order is voided",
     )
 
     @field_validator("processor_api_key")

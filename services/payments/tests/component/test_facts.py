@@ -153,6 +153,22 @@ async def test_the_clock_of_orders_decides_nothing_here(floor: Floor, skew: time
     assert (await floor.state(early), await floor.state(late)) == ("OPENED", "VOIDED")
 
 
+async def test_a_payment_whose_order_never_arrives_is_voided_after_an_hour(floor: Floor) -> None:
+    waiting = new_id()
+    await floor.reserve(waiting)
+    for age, voided in ((3_599, 0), (3_601, 1)):
+        async with floor.db.transaction() as tx:
+            await tx.connection.rows(
+                text("UPDATE payments SET opened_at = now() - make_interval(secs => :age) RETURNING 1"),
+                {"age": age},
+            )
+            assert await handlers.void_abandoned_payments(tx, 3_600) == voided
+    assert await floor.state(waiting) == "VOIDED"
+    await floor.place(waiting)
+    assert await floor.settle() == 0
+    assert await floor.state(waiting) == "VOIDED"
+
+
 async def test_a_payment_that_was_never_due_forgets_its_card_token_after_the_orders_deadline(
     floor: Floor,
 ) -> None:

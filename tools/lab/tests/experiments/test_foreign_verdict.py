@@ -173,7 +173,11 @@ def test_an_oracle_that_names_no_foreign_record_or_finds_something_is_seen(green
         "foreign records that `shop check` names: 0, must be ≥ 1 "
     ]
     green.rulings[4].judgement.violations.append(Violation("a key", "2 after 1", "1 after 2"))
-    assert foreign.verdict_on(FINE, green).ruling == "short"
+    outcome = foreign.verdict_on(FINE, green)
+    assert (outcome.ruling, outcome.reasons) == (
+        "short",
+        ["invariants that `shop check` found violated: 1, must be ≤ 0 "],
+    )
 
 
 VACUOUS: dict[str, tuple[Seen, str]] = {

@@ -197,12 +197,17 @@ def _musts(seen: Seen, verdict: Verdict | None) -> list[Value]:
         ),
         at_most("the same, of the service that grew most", growth, ONE_GROWTH_PERCENT, "% more"),
         at_most("`shop check` ended without a verdict", bool(seen.check_error), 0),
+        at_most("invariants that `shop check` found violated", _violated(verdict), 0),
         at_least(
             "foreign records that `shop check` names",
             len(named_by(verdict) & _letter_places(seen)),
             min(NAMED, len(_letter_places(seen))),
         ),
     ]
+
+
+def _violated(verdict: Verdict | None) -> int:
+    return 0 if verdict is None else sum(not ruling.holds for ruling in verdict.rulings)
 
 
 def _ratio(meanwhile: float, before: float) -> float:
