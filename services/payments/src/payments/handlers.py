@@ -109,7 +109,10 @@ async def oldest_refund_seconds(connection: Connection) -> float:
 
 
 async def void_abandoned_payments(tx: Transaction, seconds: float) -> int:
-    """Void payments that are OPENED `seconds` after their order's deadline, or AWAITING for so long. Returns how many."""
+    """Void payments that are OPENED `seconds` after their order's deadline, or AWAITING for so long.
+
+    Returns how many.
+    """
     return await db.void_abandoned_payments(tx.connection, seconds, MAX_VOIDED_AT_ONCE)
 
 

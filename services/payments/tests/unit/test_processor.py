@@ -184,7 +184,7 @@ async def test_a_redirect_is_not_followed_and_settles_nothing(other: Other, proc
     app = web.Application()
     app.router.add_post("/{path:.*}", redirect)
     async with TestServer(app) as server:
-        client = Processor(str(server.make_url("/")), 5, 4)
+        client = Processor(str(server.make_url("/")), "key", 5, 4)
         for call in (client.charge(CHARGE), client.refund(REFUND)):
             with pytest.raises(ProcessorUnavailable, match="307"):
                 await call
@@ -201,7 +201,7 @@ async def test_bytes_that_are_no_answer_settle_nothing(status: int, body: bytes)
     app = web.Application()
     app.router.add_post("/{path:.*}", answer)
     async with TestServer(app) as server:
-        client = Processor(str(server.make_url("/")), 5, 4)
+        client = Processor(str(server.make_url("/")), "key", 5, 4)
         for call in (client.charge(CHARGE), client.refund(REFUND)):
             with pytest.raises(ProcessorUnavailable):
                 await call

@@ -38,8 +38,8 @@ def nothing_stays_locked(evidence: Evidence) -> Judgement:
         owner = evidence.orders.get(payment.order_id)
         alive = owner is not None and owner.state == "PENDING"
         done = payment.state not in UNFINISHED_PAYMENTS
-        is_without_order = owner is None and payment.state == "AWAITING"
-        judgement.expect(done or alive or is_without_order, f"order {payment.order_id}", "a finished payment", payment.state)
+        allowed = alive or (owner is None and payment.state == "AWAITING")
+        judgement.expect(done or allowed, f"order {payment.order_id}", "a finished payment", payment.state)
     for refund in evidence.refunds:
         done = refund.state == "REFUNDED"
         judgement.expect(done, f"order {refund.order_id}", "the refund made", refund.state)

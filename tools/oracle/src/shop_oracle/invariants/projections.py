@@ -10,7 +10,6 @@ from shop_oracle import replay
 from shop_oracle.evidence import Evidence
 from shop_oracle.invariants.judgement import Judgement
 
-
 SHOWN = 3
 """The most records that the reason of a missing judgement names."""
 
@@ -31,7 +30,9 @@ def projections_follow_the_log(evidence: Evidence) -> Judgement:
         if not foreign:
             raise
         places = ", ".join(entry.place for entry in foreign[:SHOWN])
-        judgement.unjudged = f"analytics handled foreign records that the oracle cannot read, such as {places}"
+        judgement.unjudged = (
+            f"analytics handled foreign records that the oracle cannot read, such as {places}"
+        )
         return judgement
     _compare_facts(judgement, rebuilt, evidence.facts)
     answers = replay.comparable(evidence.reports)
