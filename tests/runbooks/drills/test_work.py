@@ -129,7 +129,9 @@ async def test_messages_that_have_failed_are_sent_again(runbook: Runbook, shop: 
             assert await shop.alert("ShopfloorMessagesFailed") > 0
 
         await soon(has_failed, 40)
-        runbook.says("It tries such a message once.", "| `smtp-550` and other 5xx, for one customer |")
+        runbook.says(
+            "It does not try a FAILED message again.", "| `smtp-550` and other 5xx, for one customer |"
+        )
         failed, _ = await runbook.run(look)
         (letter,) = (one for one in failed.json["notifications"] if one["order_id"] == order)
         assert (letter["attempts"], letter["last_error"]) == (1, "smtp-550")
