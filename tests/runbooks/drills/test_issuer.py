@@ -11,8 +11,9 @@ from tests.runbooks.drills.shop import Shop, assert_said, soon
 
 async def prices(shop: Shop, token: str) -> httpx.Response:
     """Read the prices of orders with this token."""
-    async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
-        return await http.get(f"{shop.stack.url('orders')}/prices", headers={"Authorization": f"Bearer {token}"})
+    login = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(trust_env=False, timeout=15, headers=login) as http:
+        return await http.get(f"{shop.stack.url('orders')}/prices")
 
 
 @pytest.mark.runbook("issuer-down")
@@ -78,6 +79,7 @@ async def test_the_issuer_is_away_and_then_loses_its_keys(runbook: Runbook, shop
     runbook.says("From then on an old token is answered 401 `token-key-unknown`")
     old = await prices(shop, given)
     assert (old.status_code, old.json()["type"].rpartition(":")[2]) == (401, "token-key-unknown")
+    runbook.says("`curl -s 'localhost:18021/readyz?require=all'` answers `ready`.")
     (over,) = await runbook.run("curl -s 'localhost:18021/readyz?require=all'")
     assert over.json["status"] == "ready"
     assert all((await shop.check()).values())
