@@ -1,4 +1,4 @@
-"""The rights that a whole shop uses are recorded only by `make test-rights`, because a shop of its own takes a minute."""
+"""The rights that a shop uses are recorded only by `make test-rights`, because a shop of its own takes a minute."""
 
 import os
 

@@ -27,7 +27,7 @@ from tests.rights.used_rights import NEEDED_UNUSED, unused_rights, used_rights
 
 LOGGER = "org.slf4j:slf4j-simple:1.7.36"
 """It writes the log. Kafka's own jars have none that does; it has the version of their slf4j-api."""
-LOGGER_HASH = "HASH"
+LOGGER_HASH = "2f39bed943d624dfa8f4102d0571283a10870b6aa36f197a8a506f147010c10f"
 PROPERTIES = {
     "defaultLogLevel": "off",
     "log.kafka.authorizer.logger": "trace",

@@ -47,8 +47,12 @@ class Customers:
 
     async def _order(self, key: str) -> None:
         """Repeat a request with the same key until it is accepted, as a customer does."""
-        body = {"lines": [{"sku": SKU, "quantity": 1}], "currency": "EUR", "payment_token": "tok_ok"}
-        body["deadline_seconds"] = 600
+        body: dict[str, object] = {
+            "lines": [{"sku": SKU, "quantity": 1}],
+            "currency": "EUR",
+            "payment_token": "tok_ok",
+            "deadline_seconds": 600,
+        }
         login = Login(self.shop.target.issuer, f"c-{key}")
         async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
             while True:

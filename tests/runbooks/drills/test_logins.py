@@ -78,7 +78,9 @@ async def test_rights_and_passwords_are_taken_away_under_load_and_given_back(
 ) -> None:
     look, give_back = runbook.blocks
     began = len(shop.log("inventory"))
-    runbook.says("The service waits and tries again.", "No event becomes a dead letter, and no order is lost.")
+    runbook.says(
+        "The service waits and tries again.", "No event becomes a dead letter, and no order is lost."
+    )
     async with customers_order(shop) as customers:
         await customers.place(3)
 
@@ -100,7 +102,9 @@ async def test_rights_and_passwords_are_taken_away_under_load_and_given_back(
 
         runbook.says("| rows of this topic are `DELAYED`, and the right is in their `error`;")
         await take_rights(shop, "orders", Operation.WRITE, ["orders.order.v1"])
-        await rows_stand_aside(shop, "the Kafka user orders lacks the right Write on the topic orders.order.v1")
+        await rows_stand_aside(
+            shop, "the Kafka user orders lacks the right Write on the topic orders.order.v1"
+        )
         await customers.place(3)
         runbook.says("| `ready`: the rows of other topics are sent |")
         assert (await shop.readyz("orders", "?require=all"))[0] == 200

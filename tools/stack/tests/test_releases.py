@@ -26,9 +26,7 @@ def project(folder: Path, manifest: str) -> Project:
 
 def git(folder: Path, *arguments: str) -> str:
     login = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    done = subprocess.run(
-        ["git", *login, *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["git", *login, *arguments], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -43,7 +41,9 @@ def test_a_version_that_is_not_written_down_is_unknown(tmp_path: Path, manifest:
     assert releases.version_of(project(tmp_path, manifest)) == "unknown"
 
 
-def test_the_revision_is_the_commit_and_tells_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_revision_is_the_commit_and_tells_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(releases, "repository", lambda: tmp_path)
     git(tmp_path, "init", "--quiet")
     file = tmp_path / "file"

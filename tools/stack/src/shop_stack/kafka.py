@@ -182,7 +182,7 @@ async def stop(daemon: Daemon, cache: Path) -> None:
 
 
 def more_options() -> list[str]:
-    """Options of the JVM in SHOP_KAFKA_OPTIONS, such as properties of its log. A path in them begins in the data folder."""
+    """The options of the JVM in SHOP_KAFKA_OPTIONS. A relative path in them begins in the data folder."""
     return shlex.split(os.environ.get("SHOP_KAFKA_OPTIONS", ""))
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import asyncpg
 
 from shop_stack import kafka, kafka_users, passwords, paths, postgres, releases, rights, topics, venvs
-from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free

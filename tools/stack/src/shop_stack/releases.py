@@ -32,7 +32,9 @@ def revision() -> str:
     """The commit of this clone, with `-dirty` if a file differs from it. `unknown` without git, or without a commit."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", NO_TAG]
     try:
-        asked = subprocess.run(command, cwd=repository(), capture_output=True, text=True, check=False, timeout=10)
+        asked = subprocess.run(
+            command, cwd=repository(), capture_output=True, text=True, check=False, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return UNKNOWN
     return asked.stdout.strip() if asked.returncode == 0 else UNKNOWN

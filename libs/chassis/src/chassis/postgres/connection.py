@@ -120,13 +120,15 @@ async def connect(
 
 
 async def _log_in(url: str, password: Password | None, **options: Any) -> Driver:
+    opened: Driver
     try:
-        return await asyncpg.connect(url, password=password, **options)
+        opened = await asyncpg.connect(url, password=password, **options)
     except asyncpg.InvalidPasswordError:
         if password is None:
             raise
-    await asyncio.sleep(CHANGED_SECONDS)
-    return await asyncpg.connect(url, password=password, **options)
+        await asyncio.sleep(CHANGED_SECONDS)
+        opened = await asyncpg.connect(url, password=password, **options)
+    return opened
 
 
 def compiled(statement: ClauseElement, values: Mapping[str, Any]) -> tuple[str, list[Any]]:

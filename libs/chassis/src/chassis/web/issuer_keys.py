@@ -95,10 +95,9 @@ class IssuerKeys:
             raise IssuerUnavailable("the issuer's keys are not known")
 
     async def key(self, kid: object) -> PublicKey:
-        """The key with this `kid`. If it is not known, the keys are fetched again first, unless another unknown `kid` has
-        had them fetched just now.
+        """The key with this `kid`. If it is not known, the keys are fetched again first, at most every RETRY_SECONDS.
 
-        A fetch at its regular time does not count: a new key may sign its first token a moment later. Raises UnknownKey.
+        A fetch at its regular time does not count: a new key may sign a token right after it. Raises UnknownKey.
         """
         if isinstance(kid, str):
             if kid not in self._keys and self._may_fetch():
