@@ -75,7 +75,8 @@ def configuration() -> dict[str, object]:
         for name in SERVICES
     }
     topics = {"environment": {"ORACLE_KAFKA_PASSWORD": "of-oracle", "ORDERS_KAFKA_PASSWORD": "of-orders"}}
-    return {"services": {"topics": topics, "issuer": {"environment": CLIENTS}, **migrations}, "volumes": {"postgres": {"name": "postgres"}}}
+    services = {"topics": topics, "issuer": {"environment": CLIENTS}, **migrations}
+    return {"services": services, "volumes": {"postgres": {"name": "postgres"}}}
 
 
 def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +146,9 @@ def test_a_kubectl_that_does_not_listen_is_named(tmp_path: Path, monkeypatch: py
         pass
 
 
-@pytest.mark.parametrize("missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner", "issuer-clients"])
+@pytest.mark.parametrize(
+    "missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner", "issuer-clients"]
+)
 def test_a_secret_that_a_cluster_lacks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:

@@ -48,7 +48,7 @@ class PublicKey:
     x: str
     y: str
 
-    def as_jwk(self) -> dict[str, str]:
+    def as_jwk(self) -> dict[str, Any]:
         """The key as a JWK (RFC 7517)."""
         return {"kty": "EC", "crv": CURVE, "x": self.x, "y": self.y, "kid": self.kid}
 
