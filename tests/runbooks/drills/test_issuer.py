@@ -12,7 +12,9 @@ from tests.runbooks.drills.shop import Shop, assert_said, soon
 async def prices(shop: Shop, token: str) -> httpx.Response:
     """Read the prices of orders with this token."""
     async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
-        return await http.get(f"{shop.stack.url('orders')}/prices", headers={"Authorization": f"Bearer {token}"})
+        return await http.get(
+            f"{shop.stack.url('orders')}/prices", headers={"Authorization": f"Bearer {token}"}
+        )
 
 
 @pytest.mark.runbook("issuer-down")

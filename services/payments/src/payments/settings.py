@@ -42,7 +42,9 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _charging_needs_a_key(self) -> Self:
         if self.role != "api" and not self.processor_api_key:
-            raise ValueError("PROCESSOR_API_KEY is not set: without it the card processor refuses each charge")
+            raise ValueError(
+                "PROCESSOR_API_KEY is not set: without it the card processor refuses each charge"
+            )
         return self
 
     @model_validator(mode="after")
