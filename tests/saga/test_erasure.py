@@ -108,7 +108,7 @@ async def test_an_erased_customer_is_nowhere_and_the_shop_goes_on(floor: Any, tm
     assert hits(found) == {}
     assert (code, found["erased"], found["not_searched"]) == (0, pseudonym, {}), errors
     searched = {place["place"]: place["searched"] for place in found["places"]}
-    assert PLACES <= searched.keys()
+    assert searched.keys() >= PLACES
     assert searched["topic orders.order.v1"] > 0
     assert searched["database orders: public.orders"] > 0
     assert searched["pg_wal"] > 0
@@ -145,10 +145,13 @@ async def test_a_name_that_a_client_has_written_where_it_does_not_belong_is_foun
     code, found, errors = await erase(floor, CARELESS)
     (floor.stack.state / "logs" / "planted.log").unlink()
     assert code == 1
-    assert hits(found).items() >= {
-        "database orders: public.idempotency_keys": {"name": 1, "address": 0},
-        "log planted": {"name": 1, "address": 1},
-    }.items()
+    assert (
+        hits(found).items()
+        >= {
+            "database orders: public.idempotency_keys": {"name": 1, "address": 0},
+            "log planted": {"name": 1, "address": 1},
+        }.items()
+    )
     assert "pg_wal" in hits(found)
     assert "files of the issuer" not in hits(found)
     assert "There are hits in:" in errors

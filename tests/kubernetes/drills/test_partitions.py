@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shop_observe.kafka_log import reader
+from shop_observe.tail import reader
 from shop_observe.topics import declared_topics
 from shop_stack.target import Target
 from testkit import eventually

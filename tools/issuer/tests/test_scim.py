@@ -42,9 +42,7 @@ async def issuer(tmp_path: Path, clock: Clock) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-async def token_of(
-    issuer: httpx.AsyncClient, client: str, audience: str = "directory", **more: str
-) -> str:
+async def token_of(issuer: httpx.AsyncClient, client: str, audience: str = "directory", **more: str) -> str:
     form = {"grant_type": "client_credentials", "audience": audience, **more}
     answer = await issuer.post("/token", data=form, auth=(client, SECRETS[client]))
     return str(answer.json()["access_token"])
@@ -84,9 +82,7 @@ async def test_an_operator_finds_a_customer_by_the_login_name(
     assert (none.json()["totalResults"], none.json()["Resources"]) == (0, [])
 
 
-async def test_notifications_reads_an_address_and_nothing_else(
-    issuer: httpx.AsyncClient, grace: str
-) -> None:
+async def test_notifications_reads_an_address_and_nothing_else(issuer: httpx.AsyncClient, grace: str) -> None:
     login = await login_of(issuer, "notifications")
     answer = await issuer.get(f"{USERS}/{grace}", headers=login)
     assert answer.status_code == 200
@@ -158,9 +154,7 @@ async def test_an_expired_token_reads_nothing(issuer: httpx.AsyncClient, clock: 
 async def test_a_token_of_another_issuer_reads_nothing(
     issuer: httpx.AsyncClient, tmp_path: Path, clock: Clock, grace: str
 ) -> None:
-    other = create_app(
-        Settings("", 0, URL, tmp_path / "others.json", tmp_path / "others", SECRETS), clock
-    )
+    other = create_app(Settings("", 0, URL, tmp_path / "others.json", tmp_path / "others", SECRETS), clock)
     async with (
         other.router.lifespan_context(other),
         httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url=URL) as client,

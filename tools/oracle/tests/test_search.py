@@ -265,7 +265,12 @@ exit $(cat {folder}/code)
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with the files of a shop in containers. `docker` and `kubectl` on the PATH read them."""
-    for file in ("postgres/18/pg_wal/1", "postgres/18/base/5/1", "kafka/topic-0/0.log", "issuer/customers.sqlite3"):
+    for file in (
+        "postgres/18/pg_wal/1",
+        "postgres/18/base/5/1",
+        "kafka/topic-0/0.log",
+        "issuer/customers.sqlite3",
+    ):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes(b"\0" * 99)
     (tmp_path / "log").write_text("orders-1  | started\n" * 100_000)

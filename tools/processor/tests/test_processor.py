@@ -284,7 +284,9 @@ async def test_a_used_token_is_nowhere_in_the_ledger_file(tmp_path: Path) -> Non
     assert all(b"very_secret" not in file.read_bytes() for file in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("login", ["", "Bearer ", "Bearer another-key", "Basic merchants-key", "merchants-key"])
+@pytest.mark.parametrize(
+    "login", ["", "Bearer ", "Bearer another-key", "Basic merchants-key", "merchants-key"]
+)
 async def test_without_the_api_key_no_money_moves(processor: httpx.AsyncClient, login: str) -> None:
     charge_id = (await charge(processor, "k1")).json()["charge_id"]
     processor.headers["Authorization"] = login

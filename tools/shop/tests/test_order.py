@@ -63,9 +63,7 @@ async def orders() -> AsyncIterator[Orders]:
 
 
 def wish(**changed: Any) -> Wish:
-    return Wish(
-        **{"lines": (("own", 2),), "customer": "c-1", "currency": "USD", "token": "tok_ok"} | changed
-    )
+    return Wish(**{"lines": (("own", 2),), "customer": "c-1", "currency": "USD", "token": "tok_ok"} | changed)
 
 
 async def test_an_order_has_the_lines_customer_currency_and_token_of_the_options(

@@ -153,7 +153,9 @@ def test_a_kubectl_that_does_not_listen_is_named(tmp_path: Path, monkeypatch: py
         pass
 
 
-@pytest.mark.parametrize("missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner", "issuer-clients"])
+@pytest.mark.parametrize(
+    "missing", ["oracle", "shopfloor-cluster-ca-cert", "orders-database-owner", "issuer-clients"]
+)
 def test_a_secret_that_a_cluster_lacks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:

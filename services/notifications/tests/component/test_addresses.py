@@ -56,9 +56,7 @@ def smtp(relay: Any, addresses: Any) -> SmtpChannel:
     return SmtpChannel(relay.url, SENDER, addresses)
 
 
-@pytest.mark.parametrize(
-    ("missing", "reason"), [("absent", "unknown-customer"), ("nameless", "no-address")]
-)
+@pytest.mark.parametrize(("missing", "reason"), [("absent", "unknown-customer"), ("nameless", "no-address")])
 async def test_a_customer_without_an_address_delays_no_other_and_is_not_asked_for_again(
     desk: Any, relay: Any, addresses: Any, missing: str, reason: str
 ) -> None:

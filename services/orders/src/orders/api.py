@@ -55,7 +55,9 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     domain.OrderAlreadyEnded: ProblemType(409, "order-already-ended", "The order has already ended"),
 }
 
-CustomerId = Annotated[str, Field(min_length=1, max_length=64, examples=["cus_5f1d0c2b9a7e4d3c8b6a1f20"]), Plain]
+CustomerId = Annotated[
+    str, Field(min_length=1, max_length=64, examples=["cus_5f1d0c2b9a7e4d3c8b6a1f20"]), Plain
+]
 Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["MUG-RED"]), Plain]
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of entries in a page.")]
 
@@ -92,7 +94,7 @@ class OrderRequest(RequestBody):
     currency: Currency
     payment_token: Annotated[
         SecretStr,
-        Field(min_length=1, max_length=200, description="One-time reference from the card processor.", examples=["tok_ok"]),
+        Field(min_length=1, max_length=200, description="One-time reference to a card.", examples=["tok_ok"]),
         PlainSecret,
     ]
     deadline_seconds: Annotated[

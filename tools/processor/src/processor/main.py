@@ -52,7 +52,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(cards.Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(WrongKey, _unauthorized)
-    app.include_router(_charges(ledger, settings.slow_seconds), dependencies=[_key_required(settings.api_key)])
+    app.include_router(
+        _charges(ledger, settings.slow_seconds), dependencies=[_key_required(settings.api_key)]
+    )
     app.include_router(_reading(ledger))
     return app
 

@@ -1,4 +1,4 @@
-"""The random passwords of a stack, for PostgreSQL, Kafka, the issuer and the card processor. They are kept as long as its data."""
+"""The random passwords of a stack: PostgreSQL, Kafka, issuer, card processor. They are kept as long as its data."""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from shop_oracle.search.stores import search_databases, search_topics
 from shop_oracle.search.wanted import Place, Wanted
 from shop_stack.target import Target
 
-NOT_SEARCHED = {"k8s": {"logs of containers that ended": "`kubectl logs --previous`, and where your cluster keeps logs"}}
+NOT_SEARCHED = {
+    "k8s": {"logs of containers that ended": "`kubectl logs --previous`, and where your cluster keeps logs"}
+}
 """Target → place → where it is."""
 
 

@@ -58,7 +58,9 @@ def order(
     line: Annotated[
         list[str] | None, typer.Option(metavar="SKU:QUANTITY", help="A product; repeat it for more.")
     ] = None,
-    customer: Annotated[str | None, typer.Option(help="The customer's login name.", show_default="c-ada")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="The customer's login name.", show_default="c-ada")
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(help="tok_ok, tok_declined, tok_flaky or tok_slow.", show_default="a new tok_ok_…"),
