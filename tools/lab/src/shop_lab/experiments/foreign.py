@@ -170,6 +170,7 @@ def verdict_on(seen: Seen, verdict: Verdict | None) -> Outcome:
 def _musts(seen: Seen, verdict: Verdict | None) -> list[Value]:
     tallies = seen.tallies.values()
     before, meanwhile = seen.reference.p99(), seen.ordinary.p99(seen.windows)
+    slower = meanwhile / before if before else 0.0
     odd_ends = sum(
         seen.after.ends.get(id) != state for tally in tallies for id, state in tally.orders.items()
     )
@@ -177,9 +178,7 @@ def _musts(seen: Seen, verdict: Verdict | None) -> list[Value]:
     return [
         at_most("ordinary orders that did not end as they must", seen.ordinary.faults.total(), 0),
         at_most("the same, without the generator", seen.reference.faults.total(), 0),
-        at_most(
-            "p99 of request to end, of that without the generator", _ratio(meanwhile, before), SLOWER, "×"
-        ),
+        at_most("p99 of request to end, of that without the generator", slower, SLOWER, "×"),
         at_most("consumers started again", sum(tasks["consumer"] for tasks in seen.restarts.values()), 0),
         at_most("services that ended", len(seen.ended), 0),
         at_most("foreign records that a reader has not passed", len(seen.after.behind), 0),
@@ -208,10 +207,6 @@ def _musts(seen: Seen, verdict: Verdict | None) -> list[Value]:
 
 def _violated(verdict: Verdict | None) -> int:
     return 0 if verdict is None else sum(not ruling.holds for ruling in verdict.rulings)
-
-
-def _ratio(meanwhile: float, before: float) -> float:
-    return meanwhile / before if before else 0.0
 
 
 def without_letter(seen: Seen) -> set[str]:
