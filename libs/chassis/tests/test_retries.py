@@ -8,7 +8,7 @@ import pytest
 
 from chassis.backoff import Backoff
 from chassis.events import Cause
-from chassis.outbox import Database, OutboxRow, Relay, RowsNotSent, UnsentReason, Unsent, rows, set_aside
+from chassis.outbox import Database, OutboxRow, Relay, RowsNotSent, Unsent, UnsentReason, rows, set_aside
 from chassis.outbox.relay import SESSION
 from chassis.postgres import Driver
 from chassis.tuning import planner
@@ -21,7 +21,9 @@ class Broker(list[OutboxRow]):
 
     async def __call__(self, page: Sequence[OutboxRow]) -> None:
         self += [row for row in page if row.topic != "closed"]
-        unsent = [Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, "no leader") for row in page if row.topic == "closed"]
+        unsent = [
+            Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, "no leader") for row in page if row.topic == "closed"
+        ]
         if unsent:
             raise RowsNotSent(unsent)
 

@@ -16,7 +16,15 @@ from analytics.domain import (
     RebuildAlreadyRunning,
     UnknownRebuild,
 )
-from chassis.web import Db, IdempotencyKey, ProblemType, RetryRoute, claim_or_replay, problem_answers, remember
+from chassis.web import (
+    Db,
+    IdempotencyKey,
+    ProblemType,
+    RetryRoute,
+    claim_or_replay,
+    problem_answers,
+    remember,
+)
 
 router = APIRouter(route_class=RetryRoute)
 GenerationNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]

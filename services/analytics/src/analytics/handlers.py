@@ -79,7 +79,12 @@ async def rebuild_facts(
 
 
 async def carry_over(
-    tx: Transaction, table: Table, generation: int, lost: Collection[str], after: UUID | str | None, limit: int
+    tx: Transaction,
+    table: Table,
+    generation: int,
+    lost: Collection[str],
+    after: UUID | str | None,
+    limit: int,
 ) -> Carried:
     """Copy facts whose events are no longer in the topics, from the ACTIVE generation into the generation `generation`.
 

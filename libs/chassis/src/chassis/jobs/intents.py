@@ -98,7 +98,9 @@ class IntentQueue(Generic[Item, Outcome]):
     repeats: bool = True
     more_due: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def process_due(self, database: Database, call: Callable[[Item], Awaitable[Outcome]]) -> IntentCounts:
+    async def process_due(
+        self, database: Database, call: Callable[[Item], Awaitable[Outcome]]
+    ) -> IntentCounts:
         """Claim due intents, call `call` for each outside of any transaction, and record the results.
 
         If `repeats` is true, a slow call delays no other one: each round records the results that have arrived, and

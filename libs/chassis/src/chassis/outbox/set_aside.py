@@ -112,7 +112,9 @@ class SetAside:
         waiting: list[Unsent] = []
         for id, row in rows.items():
             if row.topic in self._topics or (row.topic, row.key) in self._keys:
-                waiting.append(Unsent(row, UnsentReason.EARLIER_ROW, "earlier rows of its topic or key were not sent"))
+                waiting.append(
+                    Unsent(row, UnsentReason.EARLIER_ROW, "earlier rows of its topic or key were not sent")
+                )
             else:
                 free[id] = row
         return free, waiting
@@ -148,7 +150,9 @@ class SetAside:
         for each in unsent:
             if each.reason is UnsentReason.REFUSED:
                 _log_refused(each)
-        topics = {each.row.topic: each.error for each in unsent if each.reason is UnsentReason.TOPIC_UNAVAILABLE}
+        topics = {
+            each.row.topic: each.error for each in unsent if each.reason is UnsentReason.TOPIC_UNAVAILABLE
+        }
         for topic, error in topics.items():
             log.warning("relay.topic_delayed", topic=topic, error=error)
 
