@@ -31,8 +31,8 @@ log = structlog.get_logger()
 
 Identity = tuple[str, UUID]
 PARTS = 8
-"""A batch that failed is divided into this number of parts, and a part that fails is divided again. A batch or part with
-at most this number of keys is not divided: its events are handled one by one."""
+"""A batch that failed is divided into this number of parts, and a part that fails is divided again. A batch or part
+with at most this number of keys is not divided: its events are handled one by one."""
 
 
 class Inbox:
