@@ -57,7 +57,7 @@ def test_a_service_that_reads_its_own_topic_has_each_right_once() -> None:
 def test_the_oracle_reads_every_topic_and_writes_none() -> None:
     found = rights.rights_of(rights.ORACLE, TOPICS)
     assert topics_with(READ, found) == {topic["name"] for topic in TOPICS}
-    assert {right.operation for right in found} <= {READ, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS}
+    assert {right.operation for right in found} == {READ, Operation.DESCRIBE}
     assert {(right.name, right.operation) for right in found if right.resource is Resource.GROUP} == {
         ("b", Operation.DESCRIBE)
     }

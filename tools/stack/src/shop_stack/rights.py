@@ -123,9 +123,7 @@ def oracle_rights(topics: Topics) -> list[Right]:
     """The oracle reads every declared topic without a group, and sees the offsets of every group."""
     rights: list[Right] = []
     for topic in topics:
-        rights += _on_topic(
-            ORACLE, topic["name"], Operation.READ, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS
-        )
+        rights += _on_topic(ORACLE, topic["name"], Operation.READ, Operation.DESCRIBE)
     for group in readers_of(topics):
         rights += _on_group(ORACLE, group, Operation.DESCRIBE)
     return rights
