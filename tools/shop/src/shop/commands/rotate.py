@@ -15,7 +15,6 @@ from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.rights import ORACLE
 
-
 PAGE = "docs/runbooks/rotate-passwords.md"
 
 
