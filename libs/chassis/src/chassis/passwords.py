@@ -29,14 +29,15 @@ class PasswordInFile(str):
     password, and encodes to the password. A login by PLAIN does not encode it.
     """
 
-    _file: Path
+    file: Path
+    """The file of the password."""
 
     def __new__(cls, file: Path) -> Self:
         """A text for the password in `file`. The file is not read yet."""
         made = super().__new__(cls, f"the password in {file}")
-        made._file = file
+        made.file = file
         return made
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         """The password as bytes. Raises OSError as `read_password` does."""
-        return read_password(self._file).encode(encoding, errors)
+        return read_password(self.file).encode(encoding, errors)

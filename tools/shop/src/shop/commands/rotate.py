@@ -15,6 +15,8 @@ from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.rights import ORACLE
 
+PAGE = "docs/runbooks/rotate-passwords.md"
+
 
 class Secret(StrEnum):
     """The secrets that the command replaces."""
@@ -51,10 +53,7 @@ def rotate(
 
         shop rotate keys"""
     if chosen_kind() is not TargetKind.EMBEDDED:
-        raise UserError(
-            "`shop rotate` is for the embedded stack. For containers and Kubernetes see "
-            "docs/runbooks/rotate-passwords.md."
-        )
+        raise UserError(f"`shop rotate` is for the embedded stack: {PAGE} has the way of the others.")
     stack = embedded.stack()
     target.embedded(stack.state)  # raises TargetMissing if the shop does not run
     services = stack.services if service is None else (service,)
