@@ -45,7 +45,9 @@ def test_no_body_takes_members_that_the_api_does_not_name(path: Any) -> None:
 def test_a_body_with_a_member_of_any_name_is_seen() -> None:
     closed = {"type": "object", "additionalProperties": False}
     line = {"type": "object", "properties": {"sku": {"type": "string"}}}
-    order = closed | {"properties": {"lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}}}}
+    order = closed | {
+        "properties": {"lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}}}
+    }
     body = {"content": {"application/json": {"schema": {"anyOf": [order, {"type": "null"}]}}}}
     document = {
         "paths": {"/orders": {"post": {"requestBody": body}, "get": {}}},

@@ -75,7 +75,9 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
     runbook.says("| plain 503 | too many connections to this process | `HTTP_MAX_CONNECTIONS` (2,000) |")
     await shop.restart("orders", HTTP_CALLER_BURST="1", HTTP_CALLER_RATE="0.01")
     await shop.is_ready()
-    runbook.says("| 429 `too-many-requests` | one caller sends too many requests; other callers are answered |")
+    runbook.says(
+        "| 429 `too-many-requests` | one caller sends too many requests; other callers are answered |"
+    )
     assert (await shop.place()).status_code == 202
     limited = await shop.place()
     assert_said(f" {limited.status_code} {limited.text}", [" 429 ", "too-many-requests"])

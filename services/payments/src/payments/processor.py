@@ -142,7 +142,9 @@ class Processor:
             _TRACE_CONTEXT.inject(headers)
             try:
                 post = self._opened().post
-                async with post(self._url + path, json=body, headers=headers, allow_redirects=False) as answer:
+                async with post(
+                    self._url + path, json=body, headers=headers, allow_redirects=False
+                ) as answer:
                     content = await _content_of(answer)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 unavailable = ProcessorUnavailable(f"{type(error).__name__} from the card processor")

@@ -149,7 +149,9 @@ async def test_an_answer_about_another_charge_settles_nothing(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"amount_minor": 1249}, {"currency": "USD"}, {"charge_id": "ch_2"}, {"charge_id": None}], ids=str
+    "wrong",
+    [{"amount_minor": 1249}, {"currency": "USD"}, {"charge_id": "ch_2"}, {"charge_id": None}],
+    ids=str,
 )
 async def test_an_answer_about_another_refund_settles_nothing(
     other: Other, processor: Processor, wrong: dict[str, object]
@@ -160,7 +162,8 @@ async def test_an_answer_about_another_refund_settles_nothing(
 
 
 @pytest.mark.parametrize(
-    "charge_id", ["", "ch_1/../../keys", "ch_1?all", "..", "ch 1", "ch_1\n", "ch_\x00", "é", "c" * 65, 7, None]
+    "charge_id",
+    ["", "ch_1/../../keys", "ch_1?all", "..", "ch 1", "ch_1\n", "ch_\x00", "é", "c" * 65, 7, None],
 )
 async def test_an_id_that_could_lead_elsewhere_settles_nothing_and_is_not_shown(
     other: Other, processor: Processor, charge_id: object
