@@ -29,7 +29,7 @@ def guarded(app: FastAPI) -> Iterator[tuple[str, str, Access]]:
         route = context.original_route
         if isinstance(route, GuardedRoute) and not route.access.is_public:
             path = str(context.path).format(**dict.fromkeys(route.param_convertors, "1"))
-            for method in sorted(route.methods):
+            for method in sorted(route.methods or ()):
                 yield method, path, route.access
 
 

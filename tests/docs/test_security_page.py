@@ -26,7 +26,7 @@ TEST = re.compile(r"`([\w/.-]+\.py)::(\w+)`")
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def names_of_tests(path: str) -> frozenset[str]:
     """The names of the test functions of a file; none if there is no such file."""
     file = ROOT / path
     if not file.is_file():
@@ -63,7 +63,7 @@ def row_faults(risk: str, rest: str) -> list[str]:
     if len(named) != 1 or TEST.sub("", cells[2]):
         return [f"a row of {risk} has no test, or more than one"]
     path, name = named[0]
-    return [] if name in tests_in(path) else [f"{risk}: {path} has no test {name}"]
+    return [] if name in names_of_tests(path) else [f"{risk}: {path} has no test {name}"]
 
 
 def faults_of(page: str) -> list[str]:
