@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,16 +26,17 @@ SECRETS = {name: f"{name}-secret" for name in ("storefront", "clerk", "operator"
 
 
 @pytest.fixture
-def issuer(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+def issuer(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> Iterator[str]:
     """The issuer of the box with its directory, a process; the url of its API."""
+    port = unused_tcp_port_factory()
     settings = {
-        "HTTP_PORT": str(unused_tcp_port),
+        "HTTP_PORT": str(port),
         "ISSUER_KEYS": str(tmp_path / "keys.json"),
         "ISSUER_CUSTOMERS": str(tmp_path / "customers.sqlite3"),
         **{f"ISSUER_{name.upper()}_SECRET": secret for name, secret in SECRETS.items()},
     }
     process = subprocess.Popen([sys.executable, "-m", "issuer.main"], env=os.environ | settings)
-    yield f"http://127.0.0.1:{unused_tcp_port}"
+    yield f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait()
 
