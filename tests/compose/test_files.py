@@ -295,3 +295,33 @@ def test_a_fault_in_docker_compose_yml_is_seen(change: dict[str, Any], fault: st
     found = compose_faults(document)
     assert len(found) == 1, found
     assert fault in found[0]
+
+
+def copied(dockerfile: str) -> list[str]:
+    """The paths of the repository that a Dockerfile copies. What it copies from another stage is left out."""
+    copies = [
+        rest.split() for word, rest in instructions(dockerfile) if word == "COPY" and "--from=" not in rest
+    ]
+    return [path.rstrip("/") for words in copies for path in words[:-1]]
+
+
+def shut_out(paths: list[str], dockerignore: str) -> list[str]:
+    """The paths that no line of .dockerignore lets into the build, neither themselves nor a folder that they are in."""
+    rules = [line.removeprefix("!") for line in dockerignore.splitlines() if line.startswith("!")]
+    return [
+        path
+        for path in paths
+        if not any(folder.match(rule) for rule in rules for folder in (Path(path), *Path(path).parents))
+    ]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_every_path_that_an_image_copies_reaches_the_builder(path: Path) -> None:
+    paths = copied(path.read_text().replace("${SERVICE}", path.parent.name))
+    assert paths
+    assert shut_out(paths, (ROOT / ".dockerignore").read_text()) == []
+
+
+def test_a_path_that_does_not_reach_the_builder_is_seen() -> None:
+    dockerfile = "COPY tools/stack/new.py \\\n     tools/issuer/src/ /app/\nCOPY --from=code /app /app\n"
+    assert shut_out(copied(dockerfile), "*\n!tools/issuer/src\n") == ["tools/stack/new.py"]

@@ -71,7 +71,7 @@ def test_the_script_makes_every_secret_that_is_expected_and_no_two_alike(overlay
     made = printed_secrets(*filter(None, [overlay]))
     assert list(policies.schemas(made)) == []
     names = {f"{service}-database{owner}" for service in SERVICES for owner in ("", "-owner")}
-    names |= {"issuer-clients"}
+    names |= {"issuer-clients", "card-processor-key"}
     if overlay == "local":
         names |= {"postgres-superuser", "shopfloor-cluster-ca-cert", "kafka-broker-certificate"}
         names |= {*SERVICES, "oracle", "keda", "topics"}

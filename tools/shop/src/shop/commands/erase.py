@@ -62,6 +62,11 @@ def erase(
         typer.echo(json.dumps({"erased": erased, **findings.as_json()}, indent=2))
     else:
         show(erased, wanted, findings, Console(highlight=False))
+    end(findings)
+
+
+def end(findings: Findings) -> None:
+    """End the command with the exit code of its findings. A hit is a UserError that names the places."""
     if findings.with_hits:
         names = ", ".join(place.name for place in findings.with_hits)
         raise UserError(f"There are hits in: {names}. Remove them, then run the command again.")
