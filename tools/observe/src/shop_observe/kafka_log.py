@@ -137,10 +137,7 @@ def text(raw: bytes | None) -> str:
 
 @asynccontextmanager
 async def reader(target: Target, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable.
-
-    From the first reader on, the client library of this process inflates no batch beyond a limit.
-    """
+    """A consumer without a group, at the beginning of every partition of the topics. Raises LogUnreadable."""
     limit_the_library()
     places = await partitions_of(target, topics)
     consumer = AIOKafkaConsumer(
