@@ -65,14 +65,7 @@ async def place_order(tx: Transaction, order: PlaceOrder) -> OrderReceipt:
         order_id=order_id,
         version=1,
         customer_id=order.customer_id,
-        lines=[
-            OrderLine(
-                sku=line.sku,
-                quantity=line.quantity,
-                unit_price=Money.of_row(line.unit_price_minor, basket.currency),
-            )
-            for line in basket.lines
-        ],
+        lines=_order_lines(basket),
         total=Money.of_row(basket.total_minor, basket.currency),
         payment_token=order.payment_token,
         placed_at=now,
@@ -103,6 +96,17 @@ async def _price(tx: Transaction, order: PlaceOrder) -> tuple[domain.Basket, dat
     basket = domain.price_items(order.items, order.currency, terms.prices)
     domain.check_pending(terms.pending, order.most_pending)
     return basket, terms.read_at
+
+
+def _order_lines(basket: domain.Basket) -> list[OrderLine]:
+    return [
+        OrderLine(
+            sku=line.sku,
+            quantity=line.quantity,
+            unit_price=Money.of_row(line.unit_price_minor, basket.currency),
+        )
+        for line in basket.lines
+    ]
 
 
 async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None:
