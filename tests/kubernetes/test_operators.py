@@ -71,11 +71,17 @@ def test_the_script_makes_every_secret_that_is_expected_and_no_two_alike(overlay
     made = printed_secrets(*filter(None, [overlay]))
     assert list(policies.schemas(made)) == []
     names = {f"{service}-database{owner}" for service in SERVICES for owner in ("", "-owner")}
+    names |= {"issuer-clients"}
     if overlay == "local":
         names |= {"postgres-superuser", "shopfloor-cluster-ca-cert", "kafka-broker-certificate"}
         names |= {*SERVICES, "oracle", "keda", "topics"}
     assert {one["metadata"]["name"] for one in made} == names
-    passwords = [one["stringData"]["password"] for one in made if "password" in one["stringData"]]
+    passwords = [
+        value
+        for one in made
+        for key, value in one["stringData"].items()
+        if key == "password" or key.endswith("_SECRET")
+    ]
     assert len(passwords) >= 2 * len(SERVICES)
     assert len(set(passwords)) == len(passwords)
     assert all(re.fullmatch("[A-Za-z0-9]{20,}", password) for password in passwords)

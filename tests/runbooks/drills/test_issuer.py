@@ -79,6 +79,7 @@ async def test_the_issuer_is_away_and_then_loses_its_keys(runbook: Runbook, shop
     runbook.says("From then on an old token is answered 401 `token-key-unknown`")
     old = await prices(shop, given)
     assert (old.status_code, old.json()["type"].rpartition(":")[2]) == (401, "token-key-unknown")
+    runbook.says("`curl -s 'localhost:18021/readyz?require=all'` answers `ready`.")
     (over,) = await runbook.run("curl -s 'localhost:18021/readyz?require=all'")
     assert over.json["status"] == "ready"
     assert all((await shop.check()).values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
+from contextlib import suppress
 from typing import TypeAlias
 
 import pytest
@@ -21,7 +21,7 @@ Answer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Await
 async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A service that answers when the request is complete: the request in capital letters."""
     writer.write((await reader.read()).upper())
-    writer.close()
+    await end(writer)
 
 
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,15 +39,27 @@ async def listening(answer: Answer) -> tuple[asyncio.Server, int]:
 async def through() -> AsyncIterator[Connect]:
     """await through(port): a connection to this port that goes through a proxy."""
     servers: list[asyncio.Server] = []
+    passed_on: list[asyncio.Task[None]] = []
 
     async def connect(port: int) -> Streams:
-        server, own = await listening(partial(tcp_proxy.pass_on, (LOOPBACK, port)))
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            passed_on.append(asyncio.create_task(tcp_proxy.pass_on((LOOPBACK, port), reader, writer)))
+
+        server, own = await listening(pass_on)
         servers.append(server)
         return await asyncio.open_connection(LOOPBACK, own)
 
     yield connect
+    await asyncio.gather(*passed_on)
     for server in servers:
         server.close()
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, also one that is broken."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def test_bytes_go_in_both_directions_and_one_may_end_before_the_other(through: Connect) -> None:
@@ -57,7 +69,7 @@ async def test_bytes_go_in_both_directions_and_one_may_end_before_the_other(thro
         writer.write(b"order " * 50_000)
         writer.write_eof()
         assert await reader.read() == b"ORDER " * 50_000
-    writer.close()
+    await end(writer)
 
 
 async def test_a_service_that_hangs_up_ends_the_connection(through: Connect) -> None:
@@ -65,13 +77,13 @@ async def test_a_service_that_hangs_up_ends_the_connection(through: Connect) -> 
     reader, writer = await through(port)
     async with server:
         assert await ended(reader)
-    writer.close()
+    await end(writer)
 
 
 async def test_a_service_that_is_away_ends_the_connection(through: Connect) -> None:
     reader, writer = await through(free_port())
     assert await ended(reader)
-    writer.close()
+    await end(writer)
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:

@@ -178,6 +178,7 @@ def main() -> None:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        loop="asyncio",
         access_log=False,
         log_level="warning",
         timeout_keep_alive=75,

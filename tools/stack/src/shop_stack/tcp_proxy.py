@@ -55,6 +55,8 @@ async def pass_on(address: Address, reader: asyncio.StreamReader, writer: asynci
     await asyncio.gather(_copy(reader, requests), _copy(answers, writer))
     for side in (writer, requests):
         side.close()
+        with suppress(OSError):
+            await side.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
