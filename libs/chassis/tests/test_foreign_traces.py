@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chassis.observability.tracing import current_traceparent
-from chassis.web.foreign_traces import ForeignTraces, link_to_caller
+from chassis.web.foreign_traces import ForeignTraces, describe_request
 from testkit.hostile import HEADER_VALUES
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -35,7 +35,7 @@ def spans() -> Iterator[tuple[httpx.AsyncClient, InMemorySpanExporter]]:
     FastAPIInstrumentor.instrument_app(
         app,
         tracer_provider=provider,
-        server_request_hook=link_to_caller,
+        server_request_hook=describe_request,
         exclude_spans=["receive", "send"],
     )
     transport = httpx.ASGITransport(ForeignTraces(app))
@@ -55,6 +55,17 @@ async def test_a_request_has_a_trace_of_its_own_that_links_to_the_clients(
     (span,) = exporter.get_finished_spans()
     assert span.parent is None
     assert [f"{link.context.trace_id:032x}" for link in span.links] == [TRACE_ID]
+
+
+async def test_a_span_has_the_path_of_a_request_and_not_its_query(
+    spans: tuple[httpx.AsyncClient, InMemorySpanExporter],
+) -> None:
+    http, exporter = spans
+    await http.get("/here", params={"customer_id": "ada"})
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes is not None
+    assert span.attributes["http.url"] == "http://things/here"
+    assert "ada" not in str(dict(span.attributes))
 
 
 @pytest.mark.parametrize("wrong", ["", "00", "00-0-0-00", "ü", "00-" + "f" * 400])

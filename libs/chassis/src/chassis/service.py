@@ -47,7 +47,7 @@ from chassis.web import LoadShedding, ProblemType, ServiceContext
 from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
-from chassis.web.foreign_traces import ForeignTraces, link_to_caller
+from chassis.web.foreign_traces import ForeignTraces, describe_request
 from chassis.web.issuer_keys import ISSUER, IssuerKeys
 from chassis.web.load_shedding import LoadSheddingMiddleware
 from chassis.web.management import UNTRACED, UNTRACED_PATHS, build_management_app
@@ -266,7 +266,7 @@ def _trace(app: FastAPI, untraced_paths: Sequence[str] = ()) -> None:
         app,
         excluded_urls=",".join(untraced_paths),
         exclude_spans=["receive", "send"],
-        server_request_hook=link_to_caller,
+        server_request_hook=describe_request,
     )
 
 

@@ -1,4 +1,4 @@
-"""A request starts a new trace. Its span has a link to the trace of the client.
+"""A request starts a new trace. Its span has a link to the trace of the client, and no query of the URL.
 
 If a request continued the client's trace, the client could choose the trace of an order, decide whether its spans are
 recorded, and mix the traces of other customers (docs/decisions/0024).
@@ -6,6 +6,7 @@ recorded, and mix the traces of other customers (docs/decisions/0024).
 
 from typing import Any
 
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,6 +16,8 @@ TRACE_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
 DECODED_HEADERS = frozenset({b"host", b"user-agent"})
 """OpenTelemetry decodes the values of these headers as UTF-8, else with `unicode_escape`. It raises an error if both
 fail."""
+URL_ATTRIBUTES = frozenset({"http.url", "url.full"})
+"""Attributes with the URL of a request. A client can write names and secrets into the query, and spans are kept."""
 CALLER = "chassis.caller_traceparent"
 """The key of the client's traceparent in an ASGI scope."""
 
@@ -46,6 +49,14 @@ def _readable(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     if name not in DECODED_HEADERS:
         return name, value
     return name, value.decode("ascii", "replace").encode("ascii", "replace")
+
+
+def describe_request(span: Span, scope: dict[str, Any]) -> None:
+    """Link a request's span to the client's span, and remove the query from the span's attributes."""
+    link_to_caller(span, scope)
+    if scope.get("query_string") and isinstance(span, ReadableSpan):
+        for name in URL_ATTRIBUTES & (span.attributes or {}).keys():
+            span.set_attribute(name, str((span.attributes or {})[name]).partition("?")[0])
 
 
 def link_to_caller(span: Span, scope: dict[str, Any]) -> None:
