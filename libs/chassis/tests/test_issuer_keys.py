@@ -49,6 +49,20 @@ async def test_before_the_issuer_has_answered_there_are_no_keys(issuer: Issuer) 
     assert issuer.keys.status.text == "ok"
 
 
+async def test_the_first_requests_of_a_process_wait_for_one_fetch_of_the_keys(issuer: Issuer) -> None:
+    await asyncio.gather(*(issuer.keys.first_fetch() for _ in range(5)))
+    issuer.keys.require_usable()
+    await issuer.keys.first_fetch()
+    assert issuer.asked == 1
+
+
+async def test_a_first_fetch_that_failed_lets_no_later_request_wait(issuer: Issuer) -> None:
+    issuer.error = ConnectionRefusedError()
+    await issuer.keys.first_fetch()
+    await issuer.keys.first_fetch()
+    assert issuer.asked == 1
+
+
 async def test_an_unknown_kid_has_the_keys_fetched_again_and_finds_the_new_one(issuer: Issuer) -> None:
     await issuer.keys.refresh()
     issuer.now += RETRY_SECONDS

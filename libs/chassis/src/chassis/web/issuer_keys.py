@@ -94,6 +94,14 @@ class IssuerKeys:
         if self._fetched_at is None or self._clock() - self._fetched_at > self._valid_seconds:
             raise IssuerUnavailable("the issuer's keys are not known")
 
+    async def first_fetch(self) -> None:
+        """Return when the first fetch has ended, also if it failed. Later calls return at once.
+
+        A new process has opened its port before it has the keys. Its first requests wait for them.
+        """
+        if self._tried_at is None:
+            await self.refresh()
+
     async def key(self, kid: object) -> PublicKey:
         """The key with this `kid`. If it is not known, the keys are fetched again first, at most every RETRY_SECONDS.
 

@@ -64,6 +64,7 @@ class TokenVerifier:
             TokenRefused: 401, with a problem type for each reason.
             IssuerUnavailable: there are no keys of the issuer, or they are too old.
         """
+        await self.keys.first_fetch()
         self.keys.require_usable()
         if self._generation != self.keys.generation:
             self._generation = self.keys.generation
