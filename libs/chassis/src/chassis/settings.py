@@ -134,7 +134,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("oidc_issuer")
     @classmethod
     def _names_an_issuer(cls, url: str) -> str:
-        if not _is_issuer_url(url):
+        if not is_http_url(url):
             raise ValueError("OIDC_ISSUER must look like https://issuer.example or http://host:port")
         return url
 
@@ -178,8 +178,8 @@ class ServiceSettings(BaseSettings):
         return access
 
 
-def _is_issuer_url(url: str) -> bool:
-    """Whether it is an address as OpenID Connect wants it: without user, query and fragment."""
+def is_http_url(url: str) -> bool:
+    """Whether it is the address of an HTTP server, as OpenID Connect wants it: without user, query and fragment."""
     try:
         parts = urlsplit(url)
         has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

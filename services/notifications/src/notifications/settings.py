@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, is_http_url
 
 ADDRESS_ERRORS = (MessageError, ValueError, IndexError)
 """Errors of the library for a text that is no address. A UnicodeError is a ValueError."""
@@ -48,7 +48,7 @@ class Settings(ServiceSettings):
     @field_validator("directory_url")
     @classmethod
     def _check_directory_url(cls, url: str) -> str:
-        if url and not _is_http_url(url):
+        if url and not is_http_url(url):
             raise ValueError("DIRECTORY_URL must look like https://issuer.example/scim/v2")
         return url
 
@@ -80,16 +80,6 @@ def _names_one_address(text: str) -> bool:
     # A mail server that offers SMTPUTF8 accepts characters that are not ASCII.
     wrong = [defect for defect in header.defects if not isinstance(defect, NonASCIILocalPartDefect)]
     return len(header.addresses) == 1 and not wrong and len(text.splitlines()) == 1
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    is_printable = url.isascii() and url.isprintable() and " " not in url
-    return has_host and is_printable and "@" not in parts.netloc and not parts.query and not parts.fragment
 
 
 def _is_smtp_url(url: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -24,7 +25,8 @@ from shop_oracle.evidence import (
 from shop_stack.target import Target
 
 READ_SECONDS = 120.0
-"""How long a database may take over one table. A server that is silent for longer is given up."""
+"""How long a database may take over one table, or over the next rows of one. A server that is silent for longer is
+given up."""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -34,7 +36,12 @@ async def dump_databases(target: Target, evidence: Evidence) -> None:
     await asyncio.gather(*(dump(service, url, evidence) for service, url in target.database_urls.items()))
 
 
-async def dump(service: str, url: str, evidence: Evidence) -> None:
+@asynccontextmanager
+async def snapshot(service: str, url: str) -> AsyncIterator[Connection]:
+    """A connection in a transaction that sees one moment of a database. It cannot write.
+
+    Raises EvidenceMissing if the database does not answer or cannot be read, also in the context.
+    """
     try:
         connection: Connection = await asyncpg.connect(url, timeout=10, command_timeout=READ_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
@@ -43,15 +50,21 @@ async def dump(service: str, url: str, evidence: Evidence) -> None:
         ) from None
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await dump_chassis(service, connection, evidence)
-            if own := DUMPS.get(service):
-                await own(connection, evidence)
+            yield connection
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise EvidenceMissing(
             f"The database of {service} cannot be read ({said_by(error)}): see `shop status` and `shop logs postgres`."
         ) from None
     finally:
         connection.terminate()
+
+
+async def dump(service: str, url: str, evidence: Evidence) -> None:
+    """Read a database in one snapshot. Raises EvidenceMissing."""
+    async with snapshot(service, url) as connection:
+        await dump_chassis(service, connection, evidence)
+        if own := DUMPS.get(service):
+            await own(connection, evidence)
 
 
 async def dump_chassis(service: str, connection: Connection, evidence: Evidence) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, TypeAlias
-
-import asyncpg
+from typing import Any
 
 from shop_observe.tail import whole
 from shop_observe.topics import all_topics
-from shop_oracle.errors import EvidenceMissing, said_by
+from shop_oracle.databases import Connection, snapshot
 from shop_oracle.search.wanted import Place, Tally, Wanted
 from shop_stack.target import Target
 
-READ_SECONDS = 120.0
-"""How long a database may take over the next rows of a table."""
 AT_ONCE = 1_000
 BETWEEN = b"\x1f"
 """A byte between two values, which is part of no word."""
@@ -27,8 +23,6 @@ COLUMNS = """
     WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
     ORDER BY 1, 2, a.attnum
 """
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def search_topics(target: Target, wanted: Sequence[Wanted]) -> list[Place]:
@@ -62,24 +56,11 @@ async def search_databases(target: Target, wanted: Sequence[Wanted]) -> list[Pla
 
 async def search_database(service: str, url: str, wanted: Sequence[Wanted]) -> list[Place]:
     """One place per table, all of the same moment. Raises EvidenceMissing if the database cannot be read."""
-    try:
-        connection: Connection = await asyncpg.connect(url, timeout=10, command_timeout=READ_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise EvidenceMissing(
-            f"The database of {service} does not answer ({said_by(error)}). Is the shop up? See `shop status`."
-        ) from None
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return [
-                await _search_table(connection, service, table, columns, wanted)
-                for table, columns in (await _tables(connection)).items()
-            ]
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise EvidenceMissing(
-            f"The database of {service} cannot be read ({said_by(error)}): see `shop status` and `shop logs postgres`."
-        ) from None
-    finally:
-        connection.terminate()
+    async with snapshot(service, url) as connection:
+        return [
+            await _search_table(connection, service, table, columns, wanted)
+            for table, columns in (await _tables(connection)).items()
+        ]
 
 
 async def _tables(connection: Connection) -> dict[str, list[str]]:
