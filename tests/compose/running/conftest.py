@@ -78,6 +78,9 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         # A shop that somebody uses is left alone: this one has a name and ports of its own.
         environment.setenv("COMPOSE_PROJECT_NAME", PROJECT)
         environment.setenv("SHOP_PORTS", free_prefix())
+        environment.delenv(
+            "OIDC_ISSUER"
+        )  # the test kit's issuer, which does not answer; this shop has its own
         compose.docker("compose", "down", "--volumes", "--remove-orphans")
         try:
             up("--build")
