@@ -121,7 +121,7 @@ class Issuer:
         }
 
     def _subject(self, client: Client, form: Mapping[str, str]) -> str:
-        """The pseudonym of the customer whom `subject` names, or the client itself."""
+        """The subject of a token: the pseudonym of the customer with the login name `subject`, or the client's name."""
         if client.names_customer:
             return self._directory.pseudonym_of(_login_name(form))
         if form.get("subject", "") not in ("", client.name):

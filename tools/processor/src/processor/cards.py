@@ -124,7 +124,7 @@ def _settle_charge(
 
 
 def _declined_for(db: sqlite3.Connection, key: str, token: str) -> str | None:
-    """Why a card is declined; None if it is charged. A one-time token is used up now, whatever the answer is."""
+    """The reason for which a card is declined, or None if it is charged. Both use up a one-time token."""
     kind = kind_of(token)
     if kind is None:
         return "unknown_token"

@@ -54,9 +54,11 @@ def _readable(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 def describe_request(span: Span, scope: dict[str, Any]) -> None:
     """Link a request's span to the client's span, and remove the query from the span's attributes."""
     link_to_caller(span, scope)
-    if scope.get("query_string") and isinstance(span, ReadableSpan):
-        for name in URL_ATTRIBUTES & (span.attributes or {}).keys():
-            span.set_attribute(name, str((span.attributes or {})[name]).partition("?")[0])
+    if not scope.get("query_string") or not isinstance(span, ReadableSpan):
+        return
+    for name, value in dict(span.attributes or {}).items():
+        if name in URL_ATTRIBUTES:
+            span.set_attribute(name, str(value).partition("?")[0])
 
 
 def link_to_caller(span: Span, scope: dict[str, Any]) -> None:
