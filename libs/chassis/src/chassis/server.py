@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.runtime import DRAIN_SECONDS
 from chassis.service import Service
-from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines
+from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines, seldom_ticks
 from chassis.web.context import Phase
 
 OTHER_FILES = 512
@@ -100,9 +100,8 @@ def server_of(service: Service) -> uvicorn.Server:
         limit_concurrency=settings.http_max_connections,
         http=_parser_of(service),
     )
-    if service.tuning.has("accept_queue"):
-        return accept_queue.DrainingServer(config)
-    return uvicorn.Server(config)
+    draining = service.tuning.has("accept_queue")
+    return _server_class(accept_queue.DrainingServer if draining else uvicorn.Server, service)(config)
 
 
 def management_server_of(service: Service) -> uvicorn.Server:
@@ -119,7 +118,11 @@ def management_server_of(service: Service) -> uvicorn.Server:
         limit_concurrency=settings.http_management_max_connections,
         http=_guarded(None, service) or "auto",
     )
-    return uvicorn.Server(config)
+    return _server_class(uvicorn.Server, service)(config)
+
+
+def _server_class(plain: type[uvicorn.Server], service: Service) -> type[uvicorn.Server]:
+    return seldom_ticks.ticking_seldom(plain) if service.tuning.has("seldom_ticks") else plain
 
 
 def _config(app: ASGIApp, **of_port: Any) -> uvicorn.Config:
