@@ -7,7 +7,7 @@ import pytest
 
 from testkit.contracts import TOPICS
 from testkit.expectations import faults_of_files
-from testkit.expectations.files import CONSUMERS, canonical
+from testkit.expectations.files import CONSUMERS, EVENTS, HTTP, PactFile, canonical
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
@@ -28,6 +28,21 @@ def unread_topics(folder: Path) -> list[str]:
     return missing
 
 
+VERIFIED_BY = {EVENTS: "event_readers", HTTP: "http_clients"}
+"""Kind of an interaction → the function by which a provider's test finds the files with such interactions."""
+
+
+def unverified(file: PactFile, root: Path = ROOT) -> list[str]:
+    """The kinds of interactions of a file that no test of its provider verifies."""
+    folders = [root / place / file.provider / "tests" for place in ("services", "tools")]
+    tests = [path.read_text() for folder in folders for path in folder.rglob("test_*.py")]
+    return [
+        f"no test of {file.provider} calls {function}({file.provider!r}), so {file.name} is verified by none"
+        for kind, function in VERIFIED_BY.items()
+        if file.of_kind(kind) and not any(f'{function}("{file.provider}")' in test for test in tests)
+    ]
+
+
 def test_each_file_is_of_a_known_consumer_for_a_known_provider() -> None:
     assert list(faults_of_files(PARTIES)) == []
 
@@ -39,6 +54,17 @@ def test_each_declared_reader_of_a_topic_has_written_down_what_it_reads() -> Non
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name} of {path.stem}")
 def test_each_file_has_the_one_form_of_its_text(path: Path) -> None:
     assert path.read_text() == canonical(json.loads(path.read_text())), "run `make contracts`"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name} of {path.stem}")
+def test_each_file_is_verified_by_its_provider(path: Path) -> None:
+    assert unverified(PactFile.read(path)) == []
+
+
+def test_a_file_that_no_provider_verifies_is_seen(tmp_path: Path) -> None:
+    file = PactFile("orders", "inventory", ({"type": EVENTS}, {"type": HTTP}))
+    assert unverified(file) == []
+    assert len(unverified(file, tmp_path)) == 2
 
 
 def test_an_unknown_provider_and_a_file_in_a_wrong_place_are_one_sentence_each(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ URL = "http://issuer.test"
 SECRETS = {name: f"{name}-secret" for name in ("storefront", "clerk", "operator", "notifications")}
 ENTRY = """
     INSERT OR REPLACE INTO customers (pseudonym, login, email, created_at)
-    VALUES (?, 'grace', ?, '2026-03-02T09:00:00Z')
+    VALUES (?, ?, ?, '2026-03-02T09:00:00Z')
 """
 
 
@@ -26,7 +26,7 @@ def states_in(customers: Path) -> Mapping[str, State]:
     async def a_customer_is_in_the_directory(asked: Mapping[str, Any]) -> None:
         connection = sqlite3.connect(customers)
         with connection:
-            connection.execute(ENTRY, (asked["pseudonym"], asked["address"]))
+            connection.execute(ENTRY, (asked["pseudonym"], asked["login"], asked["address"]))
         connection.close()
 
     return {"a customer is in the directory": a_customer_is_in_the_directory}

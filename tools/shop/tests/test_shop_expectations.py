@@ -267,4 +267,4 @@ async def test_the_file_says_what_is_read_of_analytics(tmp_path: Path, run: Run)
 
 
 def test_no_file_is_left_of_a_provider_that_is_not_read() -> None:
-    assert_no_other_files("shop", SERVICES)
+    assert_no_other_files("shop", {*SERVICES, "issuer", "processor"})

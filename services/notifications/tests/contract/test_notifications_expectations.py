@@ -64,7 +64,8 @@ def expect_addresses(pact: Pact) -> None:
         read.with_query_parameter("attributes", "emails")
         read.with_header("Authorization", matching(f"Bearer {CLIENT[0]}", "^Bearer .+$"))
         if customer == "cus_1":
-            read.given("a customer is in the directory", {"pseudonym": customer, "address": ADDRESS})
+            entry = {"pseudonym": customer, "login": "grace", "address": ADDRESS}
+            read.given("a customer is in the directory", entry)
             read.will_respond_with(200).with_body({"emails": each({"value": text(ADDRESS)})}, MEDIA_TYPE)
         else:
             read.will_respond_with(404).with_body({"schemas": [SCIM_ERROR]}, MEDIA_TYPE)

@@ -38,7 +38,7 @@ class UnknownValue(NamedTuple):
 
 @dataclass(frozen=True)
 class ExpectedEvents:
-    """What a consumer reads of the events that it handles.
+    """The expectations of a consumer of the events that it handles.
 
     `pending` maps types of events to the reason for which their provider need not send them yet: they are reported,
     and fail no test of the provider.

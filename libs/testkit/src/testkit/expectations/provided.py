@@ -47,10 +47,12 @@ async def assert_events_as_expected(
                 f"{provider} publishes no such event. It publishes {', '.join(sorted(variants))}. The way out: "
                 f"publish it, or have {consumer} mark it as pending or stop reading it."
             )
+    pending: list[str] = []
     rounds = max((len(variants[interaction["description"]]) for interaction in asked), default=0)
     for number in range(max(1, rounds)):
         messages = {type_: given[number % len(given)] for type_, given in variants.items() if given}
-        await asserted(file, asked, Provider(_no_api, messages=messages))
+        pending += await unfulfilled(file, asked, Provider(_no_api, messages=messages))
+    report(pending)
 
 
 def assert_key_is_subject(message: SentMessage) -> None:
@@ -100,14 +102,19 @@ async def assert_app_as_expected(
     Raises AssertionError with a sentence for each finding.
     """
     file = PactFile.read(folder / consumer / f"{name}.json")
-    await asserted(file, file.of_kind(HTTP), provider)
+    report(await unfulfilled(file, file.of_kind(HTTP), provider))
 
 
-async def asserted(file: PactFile, asked: Sequence[Interaction], provider: Provider) -> None:
-    """A provider is as these interactions of a file ask for.
+def report(pending: Sequence[str]) -> None:
+    """Have pytest report the test as one that fails in an expected way (xfail), if something is pending."""
+    if pending:
+        pytest.xfail("pending: " + "\n".join(dict.fromkeys(pending)))
 
-    Raises AssertionError with a sentence for each finding. Has pytest report the test as failed in an expected way
-    (xfail) if all findings are about interactions that are pending.
+
+async def unfulfilled(file: PactFile, asked: Sequence[Interaction], provider: Provider) -> list[str]:
+    """Compare a provider with interactions of a file. Returns a sentence for each finding about a pending one.
+
+    Raises AssertionError with a sentence for each other finding.
     """
     assert_states_known(file, asked, provider.states)
     with TemporaryDirectory() as folder:
@@ -120,8 +127,7 @@ async def asserted(file: PactFile, asked: Sequence[Interaction], provider: Provi
     if not result["result"] and not findings:
         findings = [f"{file.name} could not be verified: {result.get('output')}"]
     assert findings == [], "\n".join([f"{len(findings)} findings about {file.name}:", *findings])
-    if pending := sentences_of(result["pendingErrors"], file):
-        pytest.xfail("pending: " + "\n".join(pending))
+    return sentences_of(result["pendingErrors"], file)
 
 
 def assert_states_known(file: PactFile, asked: Sequence[Interaction], states: Collection[str]) -> None:
