@@ -22,9 +22,9 @@ def sentences_of(findings: list[Mapping[str, Any]], file: PactFile) -> list[str]
 
 
 def _interaction_in(text: str, file: PactFile) -> str:
-    """The description of the interaction in the verifier's own name for it."""
+    """The description of the interaction, with which the verifier's own name for it ends."""
     descriptions = [str(interaction["description"]) for interaction in file.interactions]
-    found = [description for description in descriptions if description in text]
+    found = [description for description in descriptions if text.endswith(description)]
     return max(found, key=len, default=text)
 
 
