@@ -74,7 +74,12 @@ def test_an_unknown_provider_and_a_file_in_a_wrong_place_are_one_sentence_each(t
         "interactions": [],
         "metadata": {"pactSpecification": {"version": "4.0"}},
     }
-    for place in ("orders/inventory.json", "orders/warehouse.json", "strangers/inventory.json", "inventory.json"):
+    for place in (
+        "orders/inventory.json",
+        "orders/warehouse.json",
+        "strangers/inventory.json",
+        "inventory.json",
+    ):
         (tmp_path / place).parent.mkdir(exist_ok=True)
         (tmp_path / place).write_text(json.dumps(good))
     found = list(faults_of_files(PARTIES, tmp_path))

@@ -81,7 +81,11 @@ def test_a_field_of_which_no_example_can_be_made_is_named() -> None:
 
 def test_the_key_and_the_headers_are_written_down(written: Path) -> None:
     metadata = interaction_in(written)["metadata"]
-    assert metadata["key"] == metadata["ce_subject"] == interaction_in(written)["contents"]["content"]["parcel_id"]
+    assert (
+        metadata["key"]
+        == metadata["ce_subject"]
+        == interaction_in(written)["contents"]["content"]["parcel_id"]
+    )
     assert (metadata["ce_type"], metadata["ce_source"], metadata["topic"]) == (TYPE, "/parcels", TOPIC)
     assert {"traceparent", "content-type", "ce_id", "ce_time"} <= set(metadata)
 
@@ -103,16 +107,22 @@ def test_a_field_that_is_expected_and_not_needed_is_named(monkeypatch: pytest.Mo
     needed = fields_of(ParcelSent)
     more = needed._replace(required={**needed.required, "weight": integer()})
     monkeypatch.setattr("testkit.expectations.consumed.fields_of", lambda _: more)
-    with pytest.raises(AssertionError, match=f"reader expects the field weight of {TYPE}, and reads the event"):
+    with pytest.raises(
+        AssertionError, match=f"reader expects the field weight of {TYPE}, and reads the event"
+    ):
         READER.assert_read_and_needed(ParcelSent)
 
 
-def test_a_file_that_is_missing_or_old_is_told_with_the_rule_and_the_cure(tmp_path: Path, written: Path) -> None:
+def test_a_file_that_is_missing_or_old_is_told_with_the_rule_and_the_cure(
+    tmp_path: Path, written: Path
+) -> None:
     keep(READER.pact("parcels"), tmp_path)
     written.write_text(written.read_text().replace("sent_at", "left_at"))
     with pytest.raises(AssertionError) as old:
         keep(READER.pact("parcels"), tmp_path)
-    assert "contracts/consumers/reader/parcels.json differs from what the code of reader reads" in str(old.value)
+    assert "contracts/consumers/reader/parcels.json differs from what the code of reader reads" in str(
+        old.value
+    )
     assert "run `make contracts`" in str(old.value)
     assert '+          "sent_at"' in str(old.value)
     written.unlink()
@@ -139,5 +149,7 @@ def test_a_reader_that_refuses_an_unknown_value_is_told_the_way_out() -> None:
     reader = ExpectedEvents("reader", Subscriptions({Rejected: ignore}))
     [value] = reader.unknown_values
     assert value == UnknownValue("orders.order-rejected.v1", ("reason",))
-    with pytest.raises(AssertionError, match=r"reader refuses orders\.order-rejected\.v1 reason with a value"):
+    with pytest.raises(
+        AssertionError, match=r"reader refuses orders\.order-rejected\.v1 reason with a value"
+    ):
         reader.assert_reads_unknown(value)

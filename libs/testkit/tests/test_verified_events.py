@@ -110,7 +110,9 @@ async def test_a_field_of_a_part_that_is_renamed_is_told(tmp_path: Path) -> None
         sent_at: datetime
 
     write(tmp_path, ReadParcelSent)
-    told = await findings(tmp_path, Other(**SENT.model_dump(exclude={"pieces"}), pieces=[Renamed(article="mug")]))
+    told = await findings(
+        tmp_path, Other(**SENT.model_dump(exclude={"pieces"}), pieces=[Renamed(article="mug")])
+    )
     assert "sku` of" in told
     assert "parcels does not send it" in told
 
@@ -158,7 +160,9 @@ async def test_a_key_that_is_no_id_is_told(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_not_the_subject_is_told() -> None:
-    message = SentMessage(SENT, TOPIC, b"other", SENT.model_dump_json().encode(), [("ce_subject", str(ID).encode())])
+    message = SentMessage(
+        SENT, TOPIC, b"other", SENT.model_dump_json().encode(), [("ce_subject", str(ID).encode())]
+    )
     with pytest.raises(AssertionError, match="bad-key"):
         assert_key_is_subject(message)
 
@@ -189,5 +193,7 @@ async def test_an_event_that_is_not_published_is_told(tmp_path: Path) -> None:
         parcel_id: UUID
 
     write(tmp_path, ReadParcelSent)
-    with pytest.raises(WrongExpectation, match=f"reads the event {TYPE} of parcels .* publishes no such event"):
+    with pytest.raises(
+        WrongExpectation, match=f"reads the event {TYPE} of parcels .* publishes no such event"
+    ):
         await assert_events_as_expected("parcels", "reader", [Other(parcel_id=ID)], tmp_path)

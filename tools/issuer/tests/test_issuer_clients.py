@@ -49,4 +49,6 @@ async def test_the_api_answers_as_a_client_has_written_down(consumer: str, tmp_p
         return f"Bearer {answer.json()['access_token']}"
 
     async with app.router.lifespan_context(app):
-        await assert_app_as_expected("issuer", consumer, Provider(app, states_in(customers), authorize=authorize))
+        await assert_app_as_expected(
+            "issuer", consumer, Provider(app, states_in(customers), authorize=authorize)
+        )

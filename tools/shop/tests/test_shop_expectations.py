@@ -104,7 +104,9 @@ def expect_management(pact: Pact) -> None:
     ):
         ended = asked(pact, f"a dead letter to {verb}", "POST", f"/admin/dead-letters/{verb}", OPERATOR)
         ended.given(*letter).with_body({"id": 7, "key": None}).will_respond_with(200).with_body(outcome)
-    rows = asked(pact, "a list of rows that are set aside", "GET", "/admin/outbox/set-aside", OPERATOR, state="open")
+    rows = asked(
+        pact, "a list of rows that are set aside", "GET", "/admin/outbox/set-aside", OPERATOR, state="open"
+    )
     rows.given(*row).will_respond_with(200).with_body(each(LISTED_ROW))
     for verb in ("send-again", "give-up"):
         decided = asked(pact, f"a refused row to {verb}", "POST", f"/admin/outbox/{verb}", OPERATOR)
@@ -163,7 +165,9 @@ def expect_orders(pact: Pact) -> None:
     order = ("an order is pending", {"order_id": ORDER, "customer_id": CUSTOMER})
     placed = asked(pact, "an order to place", "POST", "/orders", CUSTOMER)
     placed.given(*prices).with_header("Idempotency-Key", text("plan-1"))
-    placed.with_body({"lines": [{"sku": "mug", "quantity": 2}], "currency": "EUR", "payment_token": "tok_ok_plan-1"})
+    placed.with_body(
+        {"lines": [{"sku": "mug", "quantity": 2}], "currency": "EUR", "payment_token": "tok_ok_plan-1"}
+    )
     placed.will_respond_with(202).with_body({"order_id": unique_id(ORDER)})
     cancelled = asked(pact, "an order to cancel", "POST", f"/orders/{ORDER}/cancel", CUSTOMER)
     cancelled.given(*order).will_respond_with(202)
@@ -197,7 +201,10 @@ async def test_the_file_says_what_is_read_of_orders(tmp_path: Path, run: Run) ->
 def expect_inventory(pact: Pact) -> None:
     """The catalogue: list a product, list it again, read it."""
     listed = ("the product is listed", {"sku": "mug", "on_hand": 5})
-    for what, product, status in (("a new product", LAMP, 201), ("a product that is listed already", MUG, 409)):
+    for what, product, status in (
+        ("a new product", LAMP, 201),
+        ("a product that is listed already", MUG, 409),
+    ):
         new = asked(pact, what, "POST", "/products", CLERK)
         price = {"amount_minor": product.price_minor, "currency": product.currency}
         new.with_body({"sku": product.sku, "name": product.name, "price": price, "on_hand": product.on_hand})

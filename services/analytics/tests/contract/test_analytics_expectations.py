@@ -2,8 +2,8 @@
 
 import pytest
 
-from chassis.events import ConsumedEvent
 from analytics.subscriptions import SUBSCRIPTIONS
+from chassis.events import ConsumedEvent
 from testkit.expectations import ExpectedEvents, UnknownValue, assert_no_other_files
 
 EXPECTED = ExpectedEvents("analytics", SUBSCRIPTIONS)

@@ -40,7 +40,9 @@ def states_on(floor: Any) -> Mapping[str, State]:
         wanted = UUID(asked["order_id"])
         placed = await floor.place(customer_id=asked["customer_id"], seconds=600)
         await _execute(floor.database, "DELETE FROM orders WHERE id = :wanted", wanted=wanted)
-        await _execute(floor.database, "UPDATE orders SET id = :wanted WHERE id = :id", wanted=wanted, id=placed)
+        await _execute(
+            floor.database, "UPDATE orders SET id = :wanted WHERE id = :id", wanted=wanted, id=placed
+        )
 
     return {
         "the products have prices": the_products_have_prices,

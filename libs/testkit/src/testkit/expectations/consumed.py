@@ -108,7 +108,9 @@ class ExpectedEvents:
                 f"The model {model.__name__} wants more than its types say: give the field an example."
             ) from error
         for path in paths_of(interaction["contents"]["content"]):
-            self._assert_needed(without_field(interaction, path), f"the field {'.'.join(map(str, path))}", model)
+            self._assert_needed(
+                without_field(interaction, path), f"the field {'.'.join(map(str, path))}", model
+            )
         for header in (*NEEDED_HEADERS, "key"):
             self._assert_needed(without_header(interaction, header), header, model)
 

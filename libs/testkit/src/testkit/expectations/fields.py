@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from testkit.expectations.matchers import Matcher, each, integer, matching, moment, number, text, truth, unique_id
+from testkit.expectations.matchers import (
+    Matcher,
+    each,
+    integer,
+    matching,
+    moment,
+    number,
+    text,
+    truth,
+    unique_id,
+)
 
 Schema = Mapping[str, Any]
 

@@ -124,7 +124,9 @@ def keep(pact: Pact, folder: Path = CONSUMERS) -> None:
 
 
 def _difference(before: str, now: str) -> str:
-    lines = list(difflib.unified_diff(before.splitlines(), now.splitlines(), "file", "code", n=1, lineterm=""))
+    lines = list(
+        difflib.unified_diff(before.splitlines(), now.splitlines(), "file", "code", n=1, lineterm="")
+    )
     more = len(lines) - SHOWN_LINES
     return "\n".join([*lines[:SHOWN_LINES], *([f"… and {more} more lines"] if more > 0 else [])])
 

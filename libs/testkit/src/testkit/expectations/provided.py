@@ -91,7 +91,9 @@ async def assert_api_as_expected(
         return login(name, who, [role])["Authorization"]
 
     async with client(service):
-        await assert_app_as_expected(name, consumer, Provider(both_ports, states, authorize=authorize), folder)
+        await assert_app_as_expected(
+            name, consumer, Provider(both_ports, states, authorize=authorize), folder
+        )
 
 
 async def assert_app_as_expected(

@@ -84,8 +84,9 @@ class Provider:
         return JSONResponse({})
 
     def _failed(self, why: str) -> Response:
+        # The verifier repeats a request that is answered with 5xx, with growing pauses.
         self.errors.append(why)
-        return JSONResponse({"error": why}, 500)
+        return JSONResponse({"error": why}, 400)
 
     async def _authorized(self, scope: Scope) -> Scope:
         headers = [

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer
 
 from chassis.events import Cause, PublishedEvent, new_id
 from chassis.kafka import publisher
-from chassis.kafka.publisher import KafkaPublisher
 from chassis.kafka.producer_hooks import ProducerHooks
+from chassis.kafka.publisher import KafkaPublisher
 from chassis.outbox.rows import row_of
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
