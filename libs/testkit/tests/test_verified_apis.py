@@ -95,7 +95,9 @@ async def test_another_status_is_told(tmp_path: Path, parcels: Parcels) -> None:
 
     write(tmp_path, pact_of())
     provider = Provider(parcels.app, {"there is a parcel": forget})
-    with pytest.raises(AssertionError, match="client expects the status 200 of 'a parcel', and parcels answers 404"):
+    with pytest.raises(
+        AssertionError, match="client expects the status 200 of 'a parcel', and parcels answers 404"
+    ):
         await assert_app_as_expected("parcels", "client", provider, tmp_path)
 
 

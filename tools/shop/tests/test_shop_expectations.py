@@ -108,10 +108,10 @@ def expect_management(pact: Pact) -> None:
         pact, "a list of rows that are set aside", "GET", "/admin/outbox/set-aside", OPERATOR, state="open"
     )
     rows.given(*row).will_respond_with(200).with_body(each(LISTED_ROW))
-    for verb in ("send-again", "give-up"):
+    for verb, status in (("send-again", 202), ("give-up", 200)):
         decided = asked(pact, f"a refused row to {verb}", "POST", f"/admin/outbox/{verb}", OPERATOR)
         decided.given(*row).with_body({"id": 8, "key": None, "topic": None})
-        decided.will_respond_with(202).with_body({"rows": integer(1)})
+        decided.will_respond_with(status).with_body({"rows": integer(1)})
     again = asked(pact, "the outbox to be sent again", "POST", "/admin/republish", OPERATOR)
     again.will_respond_with(202).with_body({"events": integer(1)})
 

@@ -64,7 +64,7 @@ def expect_addresses(pact: Pact) -> None:
         read.with_query_parameter("attributes", "emails")
         read.with_header("Authorization", matching(f"Bearer {CLIENT[0]}", "^Bearer .+$"))
         if customer == "cus_1":
-            entry = {"pseudonym": customer, "login": "grace", "address": ADDRESS}
+            entry: dict[str, object] = {"pseudonym": customer, "login": "grace", "address": ADDRESS}
             read.given("a customer is in the directory", entry)
             read.will_respond_with(200).with_body({"emails": each({"value": text(ADDRESS)})}, MEDIA_TYPE)
         else:
