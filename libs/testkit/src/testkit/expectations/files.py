@@ -1,4 +1,4 @@
-"""The files in contracts/consumers: their text, who wrote them, and for whom."""
+"""The files in contracts/consumers: their text, their consumers and their providers."""
 
 from __future__ import annotations
 
