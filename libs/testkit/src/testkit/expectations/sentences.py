@@ -66,6 +66,6 @@ def _joined(path: str, name: str = "") -> str:
 
 def _way_out(file: PactFile) -> str:
     return (
-        f"The way out: keep it until {file.consumer} no longer reads it ({file.name} says so), "
+        f"The way out: send it until {file.consumer} no longer reads it ({file.name} says so), "
         f"or offer the new form beside the old one ({RULES})."
     )
