@@ -54,7 +54,7 @@ def _of_text(text: str) -> str:
         zone = time["zone"]
         return f"time {'without a zone' if zone is None else 'Z' if zone == 'Z' else 'with an offset'}"
     if CODE.fullmatch(text):
-        return "code"
+        return f"code {text}"  # of a currency: readers take those that are in use, and there are not many
     return f"{'word' if WORD.fullmatch(text) else 'text'} {length}"
 
 
