@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_contracts.expectations import (
-    CONSUMERS,
-    OUTSIDE_SYSTEMS,
-    Expectations,
-    parse,
-    path_of,
-    require_provider,
-)
+from shop_contracts.expectations import Expectation, expectations_in
 from shop_contracts.releases import git
 from shop_contracts.releases.model import Release
 from shop_contracts.releases.release import all_of, services
 from shop_stack.errors import UserError
 
+CONSUMERS = "contracts/consumers"
+OUTSIDE_SYSTEMS = ("processor", "issuer")
+"""Providers that are no services: the systems outside of the shop that services call."""
 THIS_CLONE = "this clone"
 """The version of a tool, which is not released."""
 
@@ -42,7 +39,7 @@ class Pair:
 
     consumer: Party
     provider: Party
-    expectations: Expectations
+    expectations: tuple[Expectation, ...]
     text: bytes
     """The expectation file."""
     since: Mapping[str, str]
@@ -55,6 +52,37 @@ class Unwritten:
 
     consumer: Party
     provider: Party
+
+
+def path_of(consumer: str, provider: str) -> str:
+    """The expectation file of a pair, from the root of the clone."""
+    return f"{CONSUMERS}/{consumer}/{provider}.json"
+
+
+def require_provider(provider: str, file: str, known: Iterable[str]) -> None:
+    """Raise UserError if a file expects something of a provider that does not exist."""
+    names = sorted(known)
+    if provider not in names:
+        raise UserError(
+            f"{file} expects something of {provider!r}, and there is no such provider: it is one of "
+            f"{', '.join(names)}. Rename the file, or delete it."
+        )
+
+
+def parse(text: bytes, file: str, consumer: str, provider: str) -> tuple[Expectation, ...]:
+    """The expectations in the text of a file. Raises UserError if it is damaged, or is that of another pair."""
+    try:
+        pact = json.loads(text)
+        names = (pact["consumer"]["name"], pact["provider"]["name"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{file} is no Pact file: do not edit it, run the contract tests of {consumer}."
+        ) from None
+    if names != (consumer, provider):
+        raise UserError(
+            f"{file} is that of {names[0]} and {names[1]}: do not rename it, run the contract tests of {consumer}."
+        )
+    return tuple(expectations_in(pact, file, consumer, provider))
 
 
 def pairs_of(root: Path, asked: Release, others: Sequence[Release]) -> list[Pair | Unwritten]:
@@ -108,17 +136,17 @@ def _of_a_tool(root: Path, consumer: str, provider: Party) -> Pair | None:
     return Pair(Party(consumer, None), provider, expectations, text, {})
 
 
-def _since(root: Path, release: Release, provider: str, expectations: Expectations) -> dict[str, str]:
+def _since(root: Path, release: Release, provider: str, expectations: Sequence[Expectation]) -> dict[str, str]:
     """Description of each interaction → since which release the consumer has it, without a break."""
     path = path_of(release.service, provider)
     earlier = [one for one in all_of(root, release.service) if one.date <= release.date and one != release]
     texts = git.contents(root, [f"{one.commit}:{path}" for one in earlier]) if earlier else []
-    since = dict.fromkeys((one.description for one in expectations.interactions), _label(release))
+    since = dict.fromkeys((one.description for one in expectations), _label(release))
     unbroken = set(since)
     for one, text in reversed(list(zip(earlier, texts, strict=True))):
         if text is None:
             break
-        had = {each.description for each in parse(text, path, release.service, provider).interactions}
+        had = {each.description for each in parse(text, path, release.service, provider)}
         unbroken &= had
         since |= dict.fromkeys(unbroken, _label(one))
     return since

@@ -48,10 +48,6 @@ def _last(folder: Path, form: str) -> int:
 
 
 def frozen_files(root: Path) -> set[Path]:
-    """Every file with a released text."""
-    return {
-        file
-        for folder in (root / "contracts").rglob("released")
-        for file in folder.iterdir()
-        if folder.is_dir() and file.is_file()
-    }
+    """Every file of the released texts of the clone."""
+    folders = (root / "contracts").rglob("released")
+    return {file for folder in folders for file in folder.rglob("*") if file.is_file()}
