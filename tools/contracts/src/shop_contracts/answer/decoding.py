@@ -21,7 +21,13 @@ from shop_stack.errors import UserError
 FORM = "messages-1"
 """The form of the kept outcomes. It changes where the same message could have another outcome."""
 FIELD = re.compile(r"^([A-Za-z0-9_.]+): ")
-FIELDS_OF_REASONS = {"unknown-type": "ce_type", "bad-subject": "ce_subject", "bad-key": "key"}
+FIELDS_OF_REASONS = {
+    "unknown-type": "ce_type",
+    "bad-subject": "ce_subject",
+    "bad-key": "key",
+    "no-headers": "ce_type",
+    "no-data": "",
+}
 
 
 @dataclass(frozen=True, slots=True)

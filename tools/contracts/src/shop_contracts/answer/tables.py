@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
@@ -15,17 +15,14 @@ from shop_stack.target import Target
 READ_SECONDS = 60.0
 
 UNSENT = """
-    SELECT o.id, o.event_id::text, o.topic, o.key, o.type, o.time, o.correlation_id, o.causation_id::text,
-           o.traceparent, o.data
-    FROM outbox AS o
-    WHERE o.topic = ANY($1::text[]) AND (
-        EXISTS (SELECT FROM outbox_set_aside AS s WHERE s.id = o.id AND s.state <> 'GIVEN_UP')
-        OR o.id IN (
-            SELECT u.id FROM relay_cursor AS c JOIN outbox AS u USING (shard)
-            WHERE u.xid >= pg_snapshot_xmin(c.snapshot) AND NOT pg_visible_in_snapshot(u.xid, c.snapshot)
-        )
+    WITH unsent AS (
+        SELECT o.id FROM relay_cursor AS c JOIN outbox AS o USING (shard)
+        WHERE o.xid >= pg_snapshot_xmin(c.snapshot) AND NOT pg_visible_in_snapshot(o.xid, c.snapshot)
+        UNION
+        SELECT id FROM outbox_set_aside WHERE state <> 'GIVEN_UP'
     )
-    ORDER BY o.id
+    SELECT id, event_id::text, topic, key, type, time, correlation_id, causation_id::text, traceparent, data
+    FROM unsent JOIN outbox USING (id) WHERE topic = ANY($1::text[])
 """
 """The rows that the relay still sends: those that it has not come to, and those that it has set aside."""
 LETTERS = """
@@ -36,7 +33,7 @@ LETTERS = """
 
 async def add_outbox(groups: Groups, target: Target, owner: str, topics: Sequence[str]) -> None:
     """Add the events on these topics that the outbox of `owner` has not sent yet. Raises UserError."""
-    for row in await _rows(target, owner, UNSENT, list(topics)):
+    async for row in _rows(target, owner, UNSENT, list(topics)):
         headers = headers_of(owner, row)
         place = f"row {row['id']} of the outbox of {owner}"
         sent_ms = int(row["time"].timestamp() * 1000)
@@ -67,7 +64,7 @@ def headers_of(owner: str, row: Any) -> Headers:
 
 async def add_letters(groups: Groups, target: Target, service: str) -> None:
     """Add the open dead letters of a service: an operator may redrive them with the release. Raises UserError."""
-    for row in await _rows(target, service, LETTERS):
+    async for row in _rows(target, service, LETTERS):
         headers = tuple((name, value.encode()) for name, value in json.loads(row["headers"]).items())
         place = f"dead letter {row['id']}, {row['topic']}[{row['partition']}]@{row['offset']}"
         sent_ms = int(row["created_at"].timestamp() * 1000)
@@ -78,14 +75,16 @@ async def add_letters(groups: Groups, target: Target, service: str) -> None:
         groups.add("dead letters", message)
 
 
-async def _rows(target: Target, service: str, query: str, *values: Any) -> list[Any]:
-    """The rows of a query on the database of a service."""
+async def _rows(target: Target, service: str, query: str, *values: Any) -> AsyncIterator[Any]:
+    """The rows of a query on the database of a service, a few at a time."""
     try:
         connection = await asyncpg.connect(
             target.database_urls[service], timeout=10, command_timeout=READ_SECONDS
         )
         try:
-            return list(await connection.fetch(query, *values))
+            async with connection.transaction(readonly=True):
+                async for row in connection.cursor(query, *values, prefetch=1_000):
+                    yield row
         finally:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
