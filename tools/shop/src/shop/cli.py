@@ -57,7 +57,7 @@ def choose(
         TargetKind | None,
         typer.Option(
             help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, dead-letters, "
-            "outbox, republish and bench use (or SHOP_TARGET)."
+            "outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
