@@ -11,6 +11,7 @@ import pytest
 
 from shop_contracts.answer.resolving import Unresolved, resolve
 from shop_contracts.answer.running import Running, running
+from shop_contracts.releases.checkout import checkout
 from shop_contracts.releases.model import Release
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target
@@ -80,7 +81,7 @@ def test_a_later_commit_with_the_same_code_is_the_release(clone: Clone) -> None:
     assert resolve(clone.root, Running("shelf", "0.1.0", commit)) == release
 
 
-def test_a_commit_with_other_code_is_a_release_of_this_answer_only(clone: Clone) -> None:
+async def test_a_commit_with_other_code_is_a_release_of_this_answer_only(clone: Clone) -> None:
     clone.release("shelf")
     clone.write("services/shelf/src/shelf/__init__.py", "NEW = True\n")
     commit = clone.commit()
@@ -88,6 +89,8 @@ def test_a_commit_with_other_code_is_a_release_of_this_answer_only(clone: Clone)
     assert isinstance(found, Release)
     assert found.version == f"0.1.0+{commit[:12]}"
     assert found.trees.service == clone.git("rev-parse", "HEAD:services/shelf")
+    folder = await checkout(found, clone.root)
+    assert (folder / "services/shelf/src/shelf/__init__.py").read_text() == "NEW = True\n"
     assert list((clone.root / "releases/shelf").iterdir()) == [clone.root / "releases/shelf/0.1.0.toml"]
 
 

@@ -78,7 +78,7 @@ async def run_decoder(root: Path, release: Release, messages: Sequence[Message])
     python = await python_of(release, folder)
     child = await asyncio.create_subprocess_exec(
         *(str(python), decoder.__file__, release.service),
-        cwd=folder / "services" / release.service,
+        cwd=folder,
         env={**environment(), "OTEL_SDK_DISABLED": "true"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

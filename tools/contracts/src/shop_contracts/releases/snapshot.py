@@ -172,7 +172,8 @@ def compare(root: Path, releases: Sequence[Release]) -> None:
 def told_by(release: Release) -> Snapshot:
     """The part of a release's file that its commit decides."""
     return Snapshot(
-        version=release.version,
+        # After a plus sign is the commit of code that is no release (answer/resolving.py).
+        version=release.version.partition("+")[0],
         trees=release.trees,
         lock=release.lock,
         migrations=release.migrations,
