@@ -17,7 +17,8 @@ from shop_contracts.answer.rows import (
     rows_of_pair,
 )
 from shop_contracts.answer.running import running
-from shop_contracts.answer.stored import Group, Groups, add_log, listed_of
+from shop_contracts.answer.scanned import add_log
+from shop_contracts.answer.stored import Group, Groups, listed_of
 from shop_contracts.answer.tables import add_letters, add_outbox
 from shop_contracts.answer.verifying import Compare, run_tests, verify
 from shop_contracts.releases.model import Release
@@ -86,7 +87,8 @@ async def stored(root: Path, release: Release, target: Target) -> list[Group]:
     declared = topics.entries(root / "contracts")
     read = [str(topic["name"]) for topic in declared if set(topic["events"]) & set(release.reads)]
     groups = Groups(listed_of(root / "contracts", declared))
-    await add_log(groups, target, read)
+    compacted = {str(topic["name"]) for topic in declared if topic["cleanup_policy"] == "compact"}
+    await add_log(groups, target, read, compacted)
     for owner, owned in _owned(declared, read).items():
         if owner in target.database_urls:
             await add_outbox(groups, target, owner, owned)

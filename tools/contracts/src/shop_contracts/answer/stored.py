@@ -16,8 +16,6 @@ import orjson
 
 from shop_contracts.answer.shapes import listed_names, shape_of
 from shop_observe.kafka_log import LATEST_MS
-from shop_observe.tail import whole
-from shop_stack.target import Target
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -39,7 +37,7 @@ class Message:
     @property
     def type(self) -> str:
         """The event type of the header; empty if there is none."""
-        return dict(self.headers).get("ce_type", b"").decode(errors="replace")
+        return type_of(self.headers)
 
     @property
     def at(self) -> datetime:
@@ -57,6 +55,8 @@ class Group:
     first: Message
     """The one that is read."""
     count: int = 0
+    last: dict[int, int] = field(default_factory=dict)
+    """Partition → the offset of the last message."""
 
 
 @dataclass
@@ -68,28 +68,53 @@ class Groups:
 
     def add(self, source: str, message: Message) -> None:
         """Count a message. It is kept if it is the first one of its shape."""
-        names = ",".join(sorted(name for name, _ in message.headers))
-        shape = f"{names} {self._shape_of(message)}"
-        key = (source, message.topic, message.type, shape)
-        group = self._by_shape.get(key)
+        shape = self.shape_of(message.topic, message.headers, message.key, message.value)
+        group = self.group(source, message.topic, message.type, shape)
         if group is None:
-            group = self._by_shape[key] = Group(source, shape, message)
+            group = Group(source, shape, message)
+            self.put(group)
         group.count += 1
+        group.last[message.partition] = message.offset
+
+    def add_record(self, record: Any) -> None:
+        """Count a record of aiokafka. Most records have a known shape, so no message is made of them."""
+        headers = tuple((name, value) for name, value in record.headers if value is not None)
+        shape = self.shape_of(record.topic, headers, record.key, record.value)
+        type_ = type_of(headers)
+        group = self.group(record.topic, record.topic, type_, shape)
+        if group is None:
+            group = Group(record.topic, shape, message_of(record))
+            self.put(group)
+        group.count += 1
+        group.last[record.partition] = record.offset
+
+    def group(self, source: str, topic: str, type_: str, shape: str) -> Group | None:
+        """The group of these messages; None if there is none yet."""
+        return self._by_shape.get((source, topic, type_, shape))
+
+    def put(self, group: Group) -> None:
+        """Add a group."""
+        self._by_shape[(group.source, group.first.topic, group.first.type, group.shape)] = group
 
     def all(self) -> list[Group]:
         """Every group, in the order of the first messages."""
         return list(self._by_shape.values())
 
-    def _shape_of(self, message: Message) -> str:
-        if message.value is None:
+    def shape_of(self, topic: str, headers: Headers, key: bytes | None, value: bytes | None) -> str:
+        """The shape of a message: names of its headers, and the shape of its data."""
+        names = ",".join(sorted(name for name, _ in headers))
+        return f"{names} {self._data_shape(topic, headers, key, value)}"
+
+    def _data_shape(self, topic: str, headers: Headers, key: bytes | None, value: bytes | None) -> str:
+        if value is None:
             return "no value"
-        if dict(message.headers).get("ce_subject") != message.key:
+        if dict(headers).get("ce_subject") != key:
             return "another key than its subject"
         try:
-            data = orjson.loads(message.value)
+            data = orjson.loads(value)
         except ValueError:
             return "no JSON"
-        return repr(shape_of(data, self.listed.get(message.topic, frozenset())))
+        return repr(shape_of(data, self.listed.get(topic, frozenset())))
 
 
 def listed_of(contracts: Path, topics: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
@@ -105,16 +130,9 @@ def listed_of(contracts: Path, topics: Iterable[Mapping[str, Any]]) -> dict[str,
     return found
 
 
-async def add_log(groups: Groups, target: Target, topics: Sequence[str]) -> None:
-    """Add every message that the topics have. Raises UserError if Kafka is unavailable or silent."""
-    if not topics:
-        return
-    async with whole(target, topics) as tail:
-        async for records in tail.to_the_ends():
-            for record in records:
-                # A record that no client can parse is no event for any release. `shop check` lists it.
-                if not getattr(record, "fault", ""):
-                    groups.add(record.topic, message_of(record))
+def type_of(headers: Headers) -> str:
+    """The event type in the headers of a message; empty if there is none."""
+    return dict(headers).get("ce_type", b"").decode(errors="replace")
 
 
 def message_of(record: Any) -> Message:
