@@ -14,6 +14,8 @@ WAY_OUT = " The way out: "
 """It divides each sentence of the tests."""
 CONSUMER = re.compile(r"\[(.+)\]$")
 FIELD = re.compile(r"`([^`]+)`")
+ERRORS_NAME = re.compile(r"^(?:[\w.]+: )+")
+"""The beginning of a message of pytest: the class of the error, or `pending`."""
 XFAIL = "pytest.xfail"
 MOST_SHOWN = 300
 
@@ -72,7 +74,8 @@ def _findings(
     told = [line.strip() for line in message.splitlines() if WAY_OUT in line]
     for sentence in told or [_short(message)]:
         reason, _, way_out = sentence.partition(WAY_OUT)
-        reason = reason.removeprefix("AssertionError: ").removeprefix("pending: ")
+        if way_out:
+            reason = ERRORS_NAME.sub("", reason)
         described = [
             one.description
             for one in expectations
