@@ -57,6 +57,15 @@ def test_since_is_the_first_release_that_has_read_it_without_a_break(clone: Clon
     }
 
 
+def test_a_release_after_the_one_that_runs_does_not_count(clone: Clone) -> None:
+    desk = clone.release("desk")
+    clone.write(PACT, pact("desk", "shelf", [LENT], pages=[]))
+    clone.release("desk", "0.2.0")
+    [pair] = pairs_of(clone.root, clone.release("shelf"), [desk])
+    assert isinstance(pair, Pair)
+    assert pair.since == {LENT: "0.1.0 (2026-11-29)"}
+
+
 def test_a_tool_that_calls_an_api_is_a_consumer_of_this_clone(clone: Clone) -> None:
     text = {
         "consumer": {"name": "shop"},

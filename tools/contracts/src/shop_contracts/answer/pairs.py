@@ -10,7 +10,7 @@ from pathlib import Path
 from shop_contracts.expectations import Expectation, expectations_in
 from shop_contracts.releases import git
 from shop_contracts.releases.model import Release
-from shop_contracts.releases.release import all_of, services
+from shop_contracts.releases.release import all_of, ordinal, services
 from shop_stack.errors import UserError
 
 CONSUMERS = "contracts/consumers"
@@ -139,7 +139,10 @@ def _of_a_tool(root: Path, consumer: str, provider: Party) -> Pair | None:
 def _since(root: Path, release: Release, provider: str, expectations: Sequence[Expectation]) -> dict[str, str]:
     """Description of each interaction → since which release the consumer has it, without a break."""
     path = path_of(release.service, provider)
-    earlier = [one for one in all_of(root, release.service) if one.date <= release.date and one != release]
+    number = ordinal(release.version.partition("+")[0])
+    earlier = [
+        one for one in all_of(root, release.service) if ordinal(one.version) <= number and one != release
+    ]
     texts = git.contents(root, [f"{one.commit}:{path}" for one in earlier]) if earlier else []
     since = dict.fromkeys((one.description for one in expectations), _label(release))
     unbroken = set(since)
