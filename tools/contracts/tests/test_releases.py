@@ -204,7 +204,9 @@ def test_two_heads_of_migrations_are_refused(clone: Clone) -> None:
         make(clone.root, "shelf", TODAY, freeze)
 
 
-def test_a_clone_that_lacks_the_commit_still_reads_the_file(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_clone_that_lacks_the_commit_still_reads_the_file(
+    clone: Clone, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     made = clone.release("shelf")
     clone.commit()
     shallow = shallow_clone(clone, tmp_path_factory)

@@ -69,7 +69,10 @@ async def test_a_row_that_is_set_aside_is_still_sent_and_a_given_up_one_is_not(
     refused = await connection.fetchval(ROW, TOPIC, "refused", "{}")
     given_up = await connection.fetchval(ROW, TOPIC, "given-up", "{}")
     await connection.execute("UPDATE relay_cursor SET snapshot = pg_current_snapshot()")
-    aside = "INSERT INTO outbox_set_aside (id, shard, topic, key, state, error, ended_at) VALUES ($1, 0, $2, 'k', $3, '', $4)"
+    aside = """
+        INSERT INTO outbox_set_aside (id, shard, topic, key, state, error, ended_at)
+        VALUES ($1, 0, $2, 'k', $3, '', $4)
+    """
     await connection.execute(aside, refused, TOPIC, "REFUSED", None)
     ended = await connection.fetchval("SELECT now()")
     await connection.execute(aside, given_up, TOPIC, "GIVEN_UP", ended)

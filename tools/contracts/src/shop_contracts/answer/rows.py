@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from shop_contracts.answer.decoding import Outcome
 from shop_contracts.answer.findings import Finding
 from shop_contracts.answer.matrix import Row, Verdict
-from shop_contracts.answer.pairs import Pair, Unwritten
+from shop_contracts.answer.pairs import Pair, Unwritten, path_of
 from shop_contracts.answer.resolving import Unresolved
 from shop_contracts.answer.stored import Group
 
@@ -33,6 +33,7 @@ def row_of_unwritten(service: str, found: Unwritten) -> Row:
     consumer = f"{found.consumer.name} {found.consumer.version}"
     is_consumer = found.consumer.name == service
     other = found.provider if is_consumer else found.consumer
+    file = path_of(found.consumer.name, found.provider.name)
     return Row(
         counterpart=other.name,
         version=other.version,
@@ -41,7 +42,7 @@ def row_of_unwritten(service: str, found: Unwritten) -> Row:
         verdict=Verdict.NO,
         since="-",
         reason=f"{consumer} reads events of {found.provider.name}, and has not written down what it reads of them.",
-        way_out=f"release {found.consumer.name} with contracts/consumers/{found.consumer.name}/{found.provider.name}.json",
+        way_out=f"release {found.consumer.name} with {file}, which its contract tests write",
     )
 
 

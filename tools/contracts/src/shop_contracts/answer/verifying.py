@@ -1,4 +1,4 @@
-"""A pair is verified: the provider's own tests compare its release with what the consumer's release has written down."""
+"""A pair is verified: the provider's own tests compare its release with the expectations of the consumer's release."""
 
 from __future__ import annotations
 
