@@ -20,7 +20,7 @@ from shop_contracts.answer.verifying import verify
 from shop_contracts.releases.make import make
 from shop_contracts.releases.model import Release
 from shop_stack import venvs
-from tools.contracts.tests.mini_clone import TODAY, Clone, freeze
+from tools.contracts.tests.mini_clone import TODAY, Clone
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIRMED = "orders.order-confirmed.v1"
@@ -66,7 +66,7 @@ def release_of(clone: Clone, service: str, version: str) -> Release:
     changelog = manifest.with_name("CHANGELOG.md")
     changelog.write_text(f"{changelog.read_text()}\n## {version}\n\n- A change.\n")
     clone.commit()
-    return make(clone.root, service, TODAY, freeze)[0]
+    return make(clone.root, service, TODAY)[0]
 
 
 def findings_of(clone: Clone, orders: Release, notifications: Release) -> tuple[Finding, ...]:
