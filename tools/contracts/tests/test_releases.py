@@ -166,6 +166,33 @@ def test_a_file_that_was_edited_differs_from_its_commit(clone: Clone, part: str,
         all_of(clone.root, "shelf")
 
 
+@pytest.mark.parametrize(
+    ("service", "old", "new", "name"),
+    [
+        ("shelf", f'"{LENT}" = 1', f'"{LENT}" = 2', LENT),
+        ("shelf", "openapi = 1", "openapi = 2", "openapi"),
+        ("desk", f'"{LENT}" = 1', f'"{LENT}" = 2', LENT),
+        ("desk", f'"{LENT}" = 1', f'"{LENT}" = 0', LENT),
+    ],
+)
+def test_an_edited_number_is_that_of_another_text(
+    clone: Clone, service: str, old: str, new: str, name: str
+) -> None:
+    clone.release(service)
+    file = file_of(clone.root, service, "0.1.0")
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(UserError, match=f"was edited, or a released text was: {name} has another text"):
+        read(clone.root, service, "0.1.0")
+
+
+def test_an_edited_released_text_is_found(clone: Clone) -> None:
+    clone.release("shelf")
+    clone.write("contracts/events/shelf.book-lent/released/v1.1.schema.json", "{}")
+    with pytest.raises(UserError, match="Restore both with `git checkout --"):
+        read(clone.root, "shelf", "0.1.0")
+
+
 def test_an_expectation_of_another_text_is_an_edit(clone: Clone) -> None:
     made = clone.release("desk")
     file = file_of(clone.root, "desk", "0.1.0")
