@@ -42,7 +42,10 @@ SCHEMA = {
         "book_id": {"type": "string", "format": "uuid"},
         "reason": {"enum": ["loan", "gift"]},
         "fee": {"$ref": "#/$defs/money"},
-        "pages": {"type": "array", "items": {"type": "object", "properties": {"number": {"type": "integer"}}}},
+        "pages": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"number": {"type": "integer"}}},
+        },
     },
     "$defs": {"money": {"type": "object", "properties": {"amount_minor": {}, "currency": {}}}},
 }
@@ -98,7 +101,9 @@ class Clone:
 
     def set_version(self, service: str, version: str) -> None:
         """Write a version into the manifest and the changelog, without a commit."""
-        self.write(f"services/{service}/pyproject.toml", f'[project]\nname = "{service}"\nversion = "{version}"\n')
+        self.write(
+            f"services/{service}/pyproject.toml", f'[project]\nname = "{service}"\nversion = "{version}"\n'
+        )
         self.write(f"services/{service}/CHANGELOG.md", f"# Changelog\n\n## {version}\n\n- A change.\n")
 
     def release(self, service: str, version: str = "0.1.0") -> Release:
@@ -116,9 +121,12 @@ def filled(root: Path) -> Clone:
     for service in ("shelf", "desk"):
         made.set_version(service, "0.1.0")
         made.write(f"services/{service}/requirements.txt", "# locked\n")
-        made.write(f"services/{service}/migrations/versions/0001_a.py", 'revision = "0001"\ndown_revision = None\n')
         made.write(
-            f"services/{service}/migrations/versions/0002_b.py", 'revision: str = "0002"\ndown_revision = "0001"\n'
+            f"services/{service}/migrations/versions/0001_a.py", 'revision = "0001"\ndown_revision = None\n'
+        )
+        made.write(
+            f"services/{service}/migrations/versions/0002_b.py",
+            'revision: str = "0002"\ndown_revision = "0001"\n',
         )
         made.write(f"services/{service}/src/{service}/__init__.py", "")
     made.write(".gitignore", ".shop/\n")

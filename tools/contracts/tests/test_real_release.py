@@ -62,7 +62,9 @@ def release_of(clone: Clone, service: str, version: str) -> Release:
     """A release of the present files under this version."""
     manifest = clone.root / "services" / service / "pyproject.toml"
     lines = manifest.read_text().splitlines(keepends=True)
-    manifest.write_text("".join(f'version = "{version}"\n' if x.startswith("version = ") else x for x in lines))
+    manifest.write_text(
+        "".join(f'version = "{version}"\n' if x.startswith("version = ") else x for x in lines)
+    )
     changelog = manifest.with_name("CHANGELOG.md")
     changelog.write_text(f"{changelog.read_text()}\n## {version}\n\n- A change.\n")
     clone.commit()
@@ -100,7 +102,9 @@ def test_a_release_is_compatible_with_what_a_reader_has_written_down(
 def test_the_code_of_a_release_reads_stored_messages_and_names_the_wrong_field(
     copy: Clone, orders: Release
 ) -> None:
-    data = json.loads((ROOT / "contracts/events/payments.payment-captured/examples/confirmed-order.json").read_text())
+    data = json.loads(
+        (ROOT / "contracts/events/payments.payment-captured/examples/confirmed-order.json").read_text()
+    )
     without = {name: value for name, value in data.items() if name != "amount"}
     with working_in(copy.root):
         outcomes = asyncio.run(run_decoder(copy.root, orders, [message(data), message(without)]))
@@ -145,7 +149,5 @@ def rename_total_of_confirmed(root: Path) -> None:
     text = tests.read_text()
     old = "events.OrderConfirmed(**ORDER, confirmed_at=NOW)"
     assert old in text
-    new = (
-        'events.OrderConfirmed(**{("amount" if n == "total" else n): v for n, v in ORDER.items()}, confirmed_at=NOW)'
-    )
+    new = 'events.OrderConfirmed(**{("amount" if n == "total" else n): v for n, v in ORDER.items()}, confirmed_at=NOW)'
     tests.write_text(text.replace(old, new))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tools.contracts.tests.mini_clone import LENT, SCHEMA, TODAY, Clone
 from shop_contracts.releases.make import make
 from shop_contracts.releases.model import Release
 from shop_contracts.releases.release import all_of, file_of, read, write
 from shop_contracts.releases.snapshot import Snapshot
 from shop_contracts.releases.texts import FrozenTexts, freeze_texts
 from shop_stack.errors import UserError
+from tools.contracts.tests.mini_clone import LENT, SCHEMA, TODAY, Clone
 
 PACT = "contracts/consumers/desk/shelf.json"
 
@@ -115,7 +115,9 @@ def test_an_unknown_version_is_named_with_the_known_ones(clone: Clone) -> None:
         read(clone.root, "shelf", "0.9.0")
 
 
-@pytest.mark.parametrize("version", ["", "0.1", "v0.1.0", "01.1.0", "0.1.0rc1", "../../etc/passwd", "0.1.0\n"])
+@pytest.mark.parametrize(
+    "version", ["", "0.1", "v0.1.0", "01.1.0", "0.1.0rc1", "../../etc/passwd", "0.1.0\n"]
+)
 def test_a_version_that_is_none_is_refused(clone: Clone, version: str) -> None:
     with pytest.raises(UserError, match="is no version of a release: write three numbers"):
         read(clone.root, "shelf", version)
@@ -205,7 +207,9 @@ def test_a_copy_under_another_number_is_refused(clone: Clone) -> None:
     clone.release("shelf")
     copy = file_of(clone.root, "shelf", "0.2.0")
     copy.write_text(file_of(clone.root, "shelf", "0.1.0").read_text())
-    with pytest.raises(UserError, match=r"says that it is shelf 0\.1\.0: two releases cannot have one number"):
+    with pytest.raises(
+        UserError, match=r"says that it is shelf 0\.1\.0: two releases cannot have one number"
+    ):
         read(clone.root, "shelf", "0.2.0")
 
 
@@ -240,7 +244,8 @@ def test_a_changelog_without_the_version_is_refused(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["services/shelf/new.py", "libs/chassis/chassis.py", "contracts/topics.yaml", "contracts/new.json"]
+    "path",
+    ["services/shelf/new.py", "libs/chassis/chassis.py", "contracts/topics.yaml", "contracts/new.json"],
 )
 def test_an_uncommitted_file_of_the_release_is_refused(clone: Clone, path: str) -> None:
     clone.write(path, "# changed\n")

@@ -127,6 +127,4 @@ async def _refused_already(
 def note_of(group: Group, outcome: Outcome) -> str:
     """A sentence about messages that no release reads."""
     detail = outcome.detail if outcome else ""
-    return (
-        f"{group.first.place} ({group.count:,} of this shape) cannot be read by the present release either: {detail}."
-    )
+    return f"{group.first.place} ({group.count:,} of this shape) cannot be read by the present release either: {detail}."

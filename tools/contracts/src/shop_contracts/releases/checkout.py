@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import io
-import os
 import shutil
 import tarfile
 from collections.abc import Sequence
@@ -84,7 +83,7 @@ def is_intact(folder: Path, expected: Sequence[git.Blob]) -> bool:
 def _hash_of(file: Path, blob: git.Blob) -> str:
     """The name that git would give the file's content; empty if it cannot be read."""
     try:
-        content = os.readlink(file).encode() if blob.mode == SYMLINK else file.read_bytes()
+        content = str(file.readlink()).encode() if blob.mode == SYMLINK else file.read_bytes()
     except OSError:
         return ""
     return git.blob_hash(content, len(blob.hash))

@@ -17,7 +17,9 @@ def wrong_numbers(root: Path, release: Release) -> list[str]:
 
     A number of an event that is read may be that of an older text: its owner may not have released the latest one.
     """
-    texts = {type_: (_event(type_), _released_event(type_, number)) for type_, number in release.publishes.items()}
+    texts = {
+        type_: (_event(type_), _released_event(type_, number)) for type_, number in release.publishes.items()
+    }
     if release.api.openapi:
         name = release.service
         texts["openapi"] = (f"{APIS}/{name}.yaml", f"{APIS}/released/{name}.{release.api.openapi}.yaml")
@@ -35,7 +37,11 @@ def wrong_numbers(root: Path, release: Release) -> list[str]:
 
 def _is(file: Path, expected: str | None) -> bool:
     """Whether a file has the content of this name in git."""
-    return expected is not None and file.is_file() and git.blob_hash(file.read_bytes(), len(expected)) == expected
+    return (
+        expected is not None
+        and file.is_file()
+        and git.blob_hash(file.read_bytes(), len(expected)) == expected
+    )
 
 
 def _event(type_: str) -> str:

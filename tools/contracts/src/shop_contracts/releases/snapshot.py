@@ -62,7 +62,9 @@ def snapshot(root: Path, commit: str, service: str) -> Snapshot | None:
         version=_version(texts[manifest], manifest),
         trees=Trees(*(str(tree) for tree in trees)),
         lock=Lock(hashlib.sha256(texts[lock]).hexdigest()),
-        migrations=Migrations(_head_of({p: t for p, t in texts.items() if p.startswith(migrations)}, service)),
+        migrations=Migrations(
+            _head_of({p: t for p, t in texts.items() if p.startswith(migrations)}, service)
+        ),
         publishes=_published(texts[TOPICS], service),
         reads=_handled(texts[asyncapi], asyncapi),
         expectations={
