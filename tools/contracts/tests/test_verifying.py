@@ -15,7 +15,7 @@ FINDING = Finding(
 )
 
 
-class Tests:
+class ProviderTests:
     """In the place of the provider's tests: they count their runs."""
 
     def __init__(self, report: Report) -> None:
@@ -38,7 +38,7 @@ def pair_of(clone: Clone) -> Pair:
 
 
 async def test_a_pair_that_was_verified_is_not_verified_again(clone: Clone) -> None:
-    tests = Tests(Report((FINDING,), frozenset({"desk"})))
+    tests = ProviderTests(Report((FINDING,), frozenset({"desk"})))
     pair = pair_of(clone)
     first = await verify(clone.root, [pair], silent, tests)
     second = await verify(clone.root, [pair], silent, tests)
@@ -47,7 +47,7 @@ async def test_a_pair_that_was_verified_is_not_verified_again(clone: Clone) -> N
 
 
 async def test_other_expectations_are_verified_anew(clone: Clone) -> None:
-    tests = Tests(Report((), frozenset({"desk"})))
+    tests = ProviderTests(Report((), frozenset({"desk"})))
     pair = pair_of(clone)
     await verify(clone.root, [pair], silent, tests)
     clone.write("contracts/consumers/desk/shelf.json", pact("desk", "shelf", pages=[]))
@@ -58,7 +58,7 @@ async def test_other_expectations_are_verified_anew(clone: Clone) -> None:
 
 
 async def test_other_code_of_the_provider_is_verified_anew(clone: Clone) -> None:
-    tests = Tests(Report((), frozenset({"desk"})))
+    tests = ProviderTests(Report((), frozenset({"desk"})))
     desk = clone.release("desk")
     for version in ("0.1.0", "0.2.0"):
         clone.write("services/shelf/src/shelf/__init__.py", f"VERSION = '{version}'\n")
@@ -69,7 +69,7 @@ async def test_other_code_of_the_provider_is_verified_anew(clone: Clone) -> None
 
 
 async def test_a_damaged_outcome_is_verified_anew(clone: Clone) -> None:
-    tests = Tests(Report((), frozenset({"desk"})))
+    tests = ProviderTests(Report((), frozenset({"desk"})))
     pair = pair_of(clone)
     await verify(clone.root, [pair], silent, tests)
     [kept] = (clone.root / ".shop/verified").iterdir()
@@ -79,7 +79,7 @@ async def test_a_damaged_outcome_is_verified_anew(clone: Clone) -> None:
 
 
 async def test_a_provider_without_such_tests_is_a_finding_and_not_unknown(clone: Clone) -> None:
-    found = await verify(clone.root, [pair_of(clone)], silent, Tests(Report((), frozenset())))
+    found = await verify(clone.root, [pair_of(clone)], silent, ProviderTests(Report((), frozenset())))
     [finding] = found[0]
     assert finding.reason == "shelf 0.1.0 has no test that compares it with what desk reads."
     assert not finding.pending
