@@ -71,12 +71,13 @@ def check(contracts: Contracts) -> list[Verdict]:
 def _verdict(contracts: Contracts, name: str) -> Verdict:
     released = contracts.released(name)
     first: dict[str, int] = {}
-    findings = []
-    for text in released:
-        for change in _against(contracts, text):
-            # The first released text that is broken at a place counts: the later ones repeat it.
-            if first.setdefault(change.place, text.number) == text.number:
-                findings.append(_finding(contracts, text, change))
+    # The first released text that is broken at a place counts: the later ones repeat it.
+    findings = [
+        _finding(contracts, text, change)
+        for text in released
+        for change in _against(contracts, text)
+        if first.setdefault(change.place, text.number) == text.number
+    ]
     return Verdict(name, len(released), (*findings, *_optional(contracts, name)))
 
 
