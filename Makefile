@@ -96,12 +96,13 @@ test-tutorials: $(READY) ## The tutorials, each carried out in a clone of its ow
 	@SHOP_TUTORIALS=1 $(VENV)/bin/python -m pytest tests/tutorials $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## Style, types, who may import whom, and holes in the workflows
+lint: $(READY) ## Style, types, who may import whom, holes in the workflows, and breaks of released contracts
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --config .importlinter
 	@$(VENV)/bin/zizmor --offline --quiet --pedantic --strict-collection .
+	@$(VENV)/bin/shop contracts check >.shop/contracts.txt || { cat .shop/contracts.txt; exit 1; }
 
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
