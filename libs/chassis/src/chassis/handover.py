@@ -74,7 +74,7 @@ def _take(path: Path) -> Taken:
         counts: dict[str, int] = json.loads(message)
         if sum(counts.values()) != len(received):
             raise ValueError(f"{len(received)} sockets came, and {counts} were announced")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         connection.close()
         raise HandoverFailed(f"{path} gives no listening sockets: {error}") from error
     left = iter(received)

@@ -92,10 +92,8 @@ def _jars() -> str:
 
 def _releases(stack: Stack) -> str:
     """The releases that were deployed. Raises UserError if the code of one is gone."""
-    releases = deployments.deployed(stack).values()
-    for release in releases:
-        release.project  # noqa: B018  raises UserError
-    return ", ".join(release.name for release in releases) or "every service runs the clone"
+    projects = [release.project for release in deployments.deployed(stack).values()]
+    return ", ".join(project.name for project in projects) or "every service runs the clone"
 
 
 def _environments(stack: Stack) -> str:
