@@ -93,12 +93,12 @@ class Offer:
         """Whether a process has taken the sockets, and runs now."""
         return bool(self._successors)
 
-    async def serve(self, door: socket.socket) -> None:
-        """Give the sockets to each process that connects to `door`, until this task is cancelled."""
+    async def serve(self, unix_socket: socket.socket) -> None:
+        """Give the sockets to each process that connects to `unix_socket`, until this task is cancelled."""
         loop = asyncio.get_running_loop()
         try:
             while True:
-                connection, _ = await loop.sock_accept(door)
+                connection, _ = await loop.sock_accept(unix_socket)
                 successor = asyncio.create_task(self._give(connection))
                 self._successors.add(successor)
                 successor.add_done_callback(self._successors.discard)
@@ -127,8 +127,8 @@ async def offered(listeners: Listeners, path: Path | None) -> AsyncIterator[Offe
     if path is None:
         yield offer
         return
-    with _listening_at(path) as door:
-        serving = asyncio.create_task(offer.serve(door))
+    with _listening_at(path) as unix_socket:
+        serving = asyncio.create_task(offer.serve(unix_socket))
         try:
             yield offer
         finally:
@@ -138,12 +138,12 @@ async def offered(listeners: Listeners, path: Path | None) -> AsyncIterator[Offe
 @contextmanager
 def _listening_at(path: Path) -> Iterator[socket.socket]:
     path.unlink(missing_ok=True)  # a process that was killed has left it
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.bind(str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unix_socket:
+        unix_socket.bind(str(path))
         try:
             path.chmod(0o600)
-            door.listen()
-            door.setblocking(False)
-            yield door
+            unix_socket.listen()
+            unix_socket.setblocking(False)
+            yield unix_socket
         finally:
             path.unlink(missing_ok=True)
