@@ -17,6 +17,7 @@ from shop_stack.loops import in_own_loop
 from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES, free_base
 from shop_stack.target import Target
+from shop_stack.target import embedded as target_of
 from testkit.release_copies import add_migration, copied_release
 
 ROUNDS = 3
@@ -38,7 +39,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def target(stack: Stack) -> Target:
-    return embedded.target_of(stack.state)
+    return target_of(stack.state)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shop_stack import deployments, embedded, handover, kafka_groups, parts
+from shop_stack import deployments, embedded, handover, kafka_groups, parts, venvs
 from shop_stack.deployments import Deployed, clone
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
@@ -175,7 +175,7 @@ async def test_a_release_for_a_stack_that_does_not_run_is_chosen(
     async def built(_: Any) -> bool:
         return True
 
-    monkeypatch.setattr(deployments.venvs, "ensure", built)
+    monkeypatch.setattr(venvs, "ensure", built)
     stack = embedded.stack(tmp_path / "state", base, services=(NAME,))
     release = copies.enter_context(copied_release(NAME, tmp_path))
     outcome = await deployments.deploy(stack, release)

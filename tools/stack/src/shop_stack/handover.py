@@ -122,8 +122,6 @@ async def _faults(port: int) -> str:
 
 async def _end(stack: Stack, daemon: Daemon, deployment: Deployment) -> None:
     """End a process in order, and have the group divide its partitions at once."""
-    if daemon.process() is None:
-        return
     await daemon.stop(patience=END_SECONDS)
     service = deployment.now.service
     # If the broker does not answer, the partitions wait until the session of this member times out.
