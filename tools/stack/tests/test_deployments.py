@@ -1,4 +1,4 @@
-"""A release of one service replaces the process that runs, on the embedded stack. Load: tests/saga/test_deployments.py."""
+"""A release of one service replaces the process that runs. tests/saga/test_deployments.py does it under load."""
 
 from __future__ import annotations
 
