@@ -69,7 +69,7 @@ class Visits:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             while not await self._exchange(reader, writer):
-                await asyncio.sleep(0.005)
+                pass
         finally:
             writer.close()
 
@@ -214,7 +214,9 @@ async def test_without_a_path_no_process_gets_or_gives_sockets() -> None:
 
 async def test_a_process_that_is_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "nobody"
-    with pytest.raises(HandoverFailed, match=f"{re.escape(str(path))} gives no listening sockets: .*No such file"):
+    with pytest.raises(
+        HandoverFailed, match=f"{re.escape(str(path))} gives no listening sockets: .*No such file"
+    ):
         await take(path)
 
 
