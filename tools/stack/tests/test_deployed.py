@@ -24,7 +24,7 @@ def test_without_a_file_every_service_runs_the_clone(tmp_path: Path) -> None:
 
 
 def test_a_deployment_is_read_as_it_was_written_and_those_of_others_stay(tmp_path: Path) -> None:
-    first = Deployment(clone("payments"), release(tmp_path), slot=2)
+    first = Deployment(clone("payments"), Deployed("payments", "0.1.1", tmp_path, "abc"), slot=2)
     second = Deployment(release(tmp_path), clone("orders"))
     deployed.write(tmp_path, first)
     deployed.write(tmp_path, second)
