@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 from shop_stack import deployments, embedded, handover, kafka_groups, parts, venvs
 from shop_stack.deployments import Deployed, clone
 from shop_stack.errors import UserError
+from shop_stack.loops import in_own_loop
 from shop_stack.parts import Stack
+from shop_stack.ports import free_base
 from testkit import eventually
 from testkit.release_copies import REVISION, add_migration, copied_release, replace_main
 
@@ -32,15 +35,16 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["HTTP_MANAGEMENT_PORT"])), P
 """
 
 
-@pytest.fixture
-async def stack(tmp_path: Path, base: int) -> AsyncIterator[Stack]:
-    """A stack of one service that runs; stopped at the end, whatever the test did."""
-    stack = embedded.stack(tmp_path / "state", base, services=(NAME,))
-    try:
-        await embedded.up(stack)
-        yield stack
-    finally:
-        await embedded.down(stack, wipe=True)
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack of one service that runs. Each test leaves the clone running."""
+    with tempfile.TemporaryDirectory(prefix="shop-deployments-") as folder:
+        stack = embedded.stack(Path(folder) / "state", free_base(), services=(NAME,))
+        try:
+            in_own_loop(embedded.up(stack))
+            yield stack
+        finally:
+            in_own_loop(embedded.down(stack, wipe=True))
 
 
 @pytest.fixture
@@ -64,6 +68,8 @@ async def test_a_release_is_deployed_kept_over_a_restart_and_rolled_back(
     revision = add_migration(release)
     schema = (await version(stack))["schema"]
     first = stack.daemon(NAME).pid
+    with pytest.raises(UserError, match="inventory has no release to go back to"):
+        await deployments.rollback(stack, NAME)
 
     # The release runs, with its migrations, and no process of the one from before is left.
     outcome = await deployments.deploy(stack, release)
@@ -102,6 +108,8 @@ async def test_a_release_is_deployed_kept_over_a_restart_and_rolled_back(
     await embedded.up(stack)
     await deployments.rollback(stack, NAME)
     assert (await version(stack))["version"] == release.version
+    await deployments.rollback(stack, NAME)
+    assert deployments.deployed(stack) == {}
 
 
 def alone(stack: Stack) -> bool:
@@ -132,8 +140,6 @@ async def test_a_release_that_does_not_start_is_not_deployed(
     assert alone(stack)
     assert deployments.deployed(stack) == {}
     assert await parts.is_ready(stack, NAME)
-    with pytest.raises(UserError, match="inventory has no release to go back to"):
-        await deployments.rollback(stack, NAME)
 
     # Without the Unix socket the process is stopped first. If the new one fails, the old release starts again.
     (stack.state / stack.deployment(NAME).handover_socket).unlink()
