@@ -11,19 +11,9 @@ from pathlib import Path
 
 import asyncpg
 
-from shop_stack import (
-    deployed,
-    kafka,
-    kafka_users,
-    passwords,
-    paths,
-    postgres,
-    releases,
-    rights,
-    topics,
-    venvs,
-)
+from shop_stack import kafka, kafka_users, passwords, paths, postgres, releases, rights, topics, venvs
 from shop_stack.deployed import Deployment
+from shop_stack.deployed import read as deployment_of
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
@@ -66,7 +56,7 @@ class Stack:
 
     def deployment(self, service: str) -> Deployment:
         """The release that it runs of a service."""
-        return deployed.read(self.state, service)
+        return deployment_of(self.state, service)
 
     @property
     def passwords_file(self) -> Path:
