@@ -79,6 +79,10 @@ test-alone: $(READY) ## Each service, built and tested where nothing of another 
 test-rights: $(READY) ## A shop that uses each of its rights in Kafka: an unused right fails it (a minute)
 	@SHOP_RIGHTS_TESTS=1 $(VENV)/bin/python -m pytest tests/rights $(ARGS)
 
+.PHONY: test-deployments
+test-deployments: $(READY) ## Each service deployed and rolled back under load, repeatedly: no request fails (minutes)
+	@SHOP_DEPLOYMENT_TESTS=1 $(VENV)/bin/python -m pytest tests/deployments $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \

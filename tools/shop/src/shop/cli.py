@@ -19,6 +19,7 @@ from shop.commands.catalogue import catalogue
 from shop.commands.check import check
 from shop.commands.dead_letters import republish
 from shop.commands.demo import demo
+from shop.commands.deploy import deploy
 from shop.commands.doctor import doctor
 from shop.commands.down import down
 from shop.commands.erase import erase
@@ -26,6 +27,7 @@ from shop.commands.logs import logs
 from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
+from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
 from shop.commands.status import status
 from shop.commands.stop import stop
@@ -53,8 +55,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, dead-letters, "
-            "outbox, republish and bench use (or SHOP_TARGET)."
+            help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, deploy, rollback, "
+            "dead-letters, outbox, republish and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -68,6 +70,8 @@ COMMANDS = (
     down,
     stop,
     restart,
+    deploy,
+    rollback,
     rotate,
     status,
     logs,

@@ -6,16 +6,24 @@ import subprocess
 import tomllib
 from functools import lru_cache
 
+from shop_stack.deployed import UNKNOWN, Deployed
 from shop_stack.paths import repository
 from shop_stack.venvs import Project
 
-UNKNOWN = "unknown"
 NO_TAG = "--exclude=*"
 
 
 def environment_of(project: Project) -> dict[str, str]:
     """The variables with which a service tells its release at `/version`. There is no image here."""
     return {"SHOP_VERSION": version_of(project), "SHOP_REVISION": revision(), "SHOP_IMAGE": UNKNOWN}
+
+
+def environment_of_release(release: Deployed) -> dict[str, str]:
+    """The variables with which a service tells, at `/version`, the release that was deployed."""
+    environment = environment_of(release.project)
+    if release.is_clone:
+        return environment
+    return {**environment, "SHOP_VERSION": release.version, "SHOP_REVISION": release.revision}
 
 
 def version_of(project: Project) -> str:
