@@ -15,6 +15,7 @@ from rich.text import Text
 from shop.commands import dead_letters, images, new, outbox, prove, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
+from shop.commands.can_i_deploy import can_i_deploy
 from shop.commands.catalogue import catalogue
 from shop.commands.check import check
 from shop.commands.dead_letters import republish
@@ -25,6 +26,7 @@ from shop.commands.down import down
 from shop.commands.erase import erase
 from shop.commands.logs import logs
 from shop.commands.order import order
+from shop.commands.release import release
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
@@ -35,6 +37,7 @@ from shop.commands.token import token
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
+from shop.commands.who_reads import who_reads_command
 from shop.output import guard
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
@@ -56,7 +59,7 @@ def choose(
         TargetKind | None,
         typer.Option(
             help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, deploy, rollback, "
-            "dead-letters, outbox, republish and bench use (or SHOP_TARGET)."
+            "canary, dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -87,10 +90,13 @@ COMMANDS = (
     doctor,
     bench,
     audit,
+    release,
+    can_i_deploy,
 )
 for command in COMMANDS:
     app.command()(command)
 app.command("rights")(rights_command)
+app.command("who-reads")(who_reads_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(images.app, name="images")
 app.add_typer(new.app, name="new")

@@ -1,0 +1,9 @@
+"""Releases of services: what one is, how it is made, and its code as a folder.
+
+release.py      a release as a file of releases/: read, list, write
+snapshot.py     what a commit says of a service; a release file is compared with it
+make.py         `shop release`: checks the clone and writes the file
+checkout.py     the code of a release, taken out of git
+environment.py  the Python environment in which the code of a release runs
+git.py          questions to git
+"""
