@@ -74,7 +74,7 @@ def fault(canary: Seen, others: Seen) -> str:
             f"the oracle found {canary.violations} violations on its keys and {others.violations} on the others "
             f"({canary.first_violation})"
         )
-    if canary.failed_share > max(FEW, WORSE * others.failed_share):
+    if canary.tries >= ENOUGH_MESSAGES and canary.failed_share > max(FEW, WORSE * others.failed_share):
         return (
             f"{canary.failed_share:.0%} of its tries to handle a message failed, "
             f"and {others.failed_share:.0%} of those of the running release"

@@ -44,13 +44,8 @@ class Canary:
     async def start(self) -> None:
         """Build its environment, migrate, and start it. Returns when it has its share of the partitions.
 
-        Raises UserError if a canary runs already, if it ends, or if it is not ready in time.
+        Raises UserError if it ends, or if it is not ready in time.
         """
-        if self.daemon.process() is not None:
-            raise UserError(
-                f"A canary of {self.service} runs already: wait until it has ended, or end it with "
-                f"`shop restart {self.service}`."
-            )
         await venvs.ensure(self.release.project)
         await migrations.migrate(self.stack, self.service, self.release.project)
         environment = {

@@ -71,12 +71,13 @@ class Trial:
     async def carry_out(self) -> Outcome:
         """Start the canary, watch it, end it, and deploy the release if it is promoted.
 
-        Raises UserError if the service does not run, if it runs this release already, or if the promoted release
-        cannot be deployed. A canary that does not start is withdrawn.
+        Raises UserError if the service does not run, if it runs this release or a canary already, or if the promoted
+        release cannot be deployed. A canary that does not start is withdrawn.
         """
         before = self._require_running()
         began = time.monotonic()
         canary = Canary(self.stack, self.release)
+        _require_none(canary)
         judgement, mine, theirs = await self._tried(canary)
         if judgement.decision is Decision.PROMOTE:
             self.log(f"deploying {self.release.name}")
@@ -110,6 +111,7 @@ class Trial:
     async def _watched(self, canary: Canary) -> tuple[Judgement, Seen, Seen]:
         name = self.release.name
         watch = Watch(self.target, self.release.service, self.release.version, datetime.now(UTC))
+        watch.partitions |= await canary.partitions()
         async with self._orders():
             given_up = time.monotonic() + self.seconds
             while time.monotonic() < given_up:
@@ -134,6 +136,14 @@ class Trial:
             return
         async with background_orders.running(self.target, self.rate):
             yield
+
+
+def _require_none(canary: Canary) -> None:
+    if canary.daemon.process() is not None:
+        raise UserError(
+            f"A canary of {canary.service} runs already: wait until it has ended, or end it with "
+            f"`shop restart {canary.service}`."
+        )
 
 
 def _withdrawn(release: Deployed, why: str) -> Judgement:
