@@ -134,8 +134,19 @@ class Trial:
         if not self.rate:
             yield
             return
-        async with background_orders.running(self.target, self.rate):
-            yield
+        try:
+            async with background_orders.running(self.target, self.rate):
+                yield
+        except ExceptionGroup as group:
+            # The load and the trial fail together, and one error is reported.
+            raise _first(group) from group
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    found: Exception = group
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _require_none(canary: Canary) -> None:
