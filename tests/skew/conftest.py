@@ -1,4 +1,4 @@
-"""Whole runs with two releases of each service, only by `make skew`, which takes minutes. Their logic is in tools/lab."""
+"""Whole runs with two releases, only by `make skew`, which takes minutes. Their logic is tested in tools/lab."""
 
 import os
 

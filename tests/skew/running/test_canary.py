@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from planted import READER, WRITER, forbid_unknown_properties, replace_in_events
 
 from shop_lab.canary.judgement import Decision
 from shop_lab.canary.run import Outcome, Trial
@@ -16,6 +15,7 @@ from shop_stack.parts import Stack
 from shop_stack.ports import free_base
 from shop_stack.target import embedded as target_of
 from testkit.release_copies import copied_release, replace_main
+from tests.skew.planted import READER, WRITER, forbid_unknown_properties, replace_in_events
 
 SECONDS = 20.0
 RATE = 12.0

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from planted import READER, WRITER, pairs_with_bug
-
 from shop_lab.skew.cells import Question
 from shop_lab.skew.run import prove
+from tests.skew.planted import READER, WRITER, pairs_with_bug
 
 UNCONCERNED = "payments"
 RED = {

@@ -40,7 +40,9 @@ def span(
     return made
 
 
-def one_message(writer: Process, relay: Process, *, failed: bool = False, since_ns: int = 0) -> list[Handling]:
+def one_message(
+    writer: Process, relay: Process, *, failed: bool = False, since_ns: int = 0
+) -> list[Handling]:
     """The handling of the message `m`, which `writer` wrote and `relay` sent."""
     exports = [
         export(READER, span(3, 2, "process", "m", failed)),

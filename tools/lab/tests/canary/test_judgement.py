@@ -15,7 +15,9 @@ OTHERS = Seen(messages=120, ages=(0.5,) * 60)
 def test_a_canary_that_is_no_worse_is_promoted() -> None:
     judgement = decide("orders 0.2.0", GOOD, OTHERS, 60)
     assert judgement.decision is Decision.PROMOTE
-    assert judgement.reason.startswith("orders 0.2.0 is promoted, because it handled 100 messages with 0 dead letters")
+    assert judgement.reason.startswith(
+        "orders 0.2.0 is promoted, because it handled 100 messages with 0 dead letters"
+    )
 
 
 @pytest.mark.parametrize(

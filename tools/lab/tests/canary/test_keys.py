@@ -26,7 +26,11 @@ def entry(event_id: str, key: str) -> Entry:
 
 
 def test_an_order_that_the_canary_touched_is_not_the_others() -> None:
-    tries = [ONE, replace(ONE, event_id="e2", reader=RUNNING), replace(ONE, event_id="e3", order_id="o2", reader=RUNNING)]
+    tries = [
+        ONE,
+        replace(ONE, event_id="e2", reader=RUNNING),
+        replace(ONE, event_id="e3", order_id="o2", reader=RUNNING),
+    ]
     mine, theirs = by_release(tries, "payments", "0.2.0")
     assert mine == Tries(handled=1, failed=0, orders=frozenset({"o1"}))
     assert theirs == Tries(handled=2, failed=0, orders=frozenset({"o2"}))

@@ -45,7 +45,16 @@ def test_the_sentence_counts_the_cells() -> None:
 
 def test_the_table_has_the_counts_the_releases_and_the_reasons() -> None:
     told = printed(report(GREEN, VACUOUS, RED))
-    for part in ("0.1.0", "clone", "others at N−1", "green", "vacuous", "red", "lost: order <b> & more", "Not proved"):
+    for part in (
+        "0.1.0",
+        "clone",
+        "others at N−1",
+        "green",
+        "vacuous",
+        "red",
+        "lost: order <b> & more",
+        "Not proved",
+    ):
         assert part in told
 
 

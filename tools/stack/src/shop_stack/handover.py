@@ -93,7 +93,9 @@ def _environment(stack: Stack, present: Deployment, following: Deployment, port:
 
 async def _until_ready(daemon: Daemon, release: Deployed, port: int, patience: float) -> None:
     late = f"{release.name} was not ready after {patience:.0f} s"
-    goes_on = f"so it is not deployed, and the process from before goes on. See `shop logs {release.service}`."
+    goes_on = (
+        f"so it is not deployed, and the process from before goes on. See `shop logs {release.service}`."
+    )
 
     async def is_ready() -> bool:
         return await parts.http_status(port, "/readyz?require=all") == 200
@@ -102,7 +104,9 @@ async def _until_ready(daemon: Daemon, release: Deployed, port: int, patience: f
         await daemon.until_ready(
             is_ready,
             patience,
-            ended=lambda: f"{release.name} ended right after its start ({parts.last_words(daemon)}), {goes_on}",
+            ended=lambda: (
+                f"{release.name} ended right after its start ({parts.last_words(daemon)}), {goes_on}"
+            ),
             late=late,
         )
     except UserError:

@@ -80,9 +80,7 @@ def fault(canary: Seen, others: Seen) -> str:
             f"and {others.failed_share:.0%} of those of the running release"
         )
     if canary.age > max(others.age + SLOWER_SECONDS, WORSE * others.age) and others.ages:
-        return (
-            f"nine in ten orders on its keys took up to {canary.age:.1f} s, and {others.age:.1f} s on the others"
-        )
+        return f"nine in ten orders on its keys took up to {canary.age:.1f} s, and {others.age:.1f} s on the others"
     return ""
 
 

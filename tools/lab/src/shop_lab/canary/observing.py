@@ -55,7 +55,9 @@ class Watch:
         settled = frozenset(
             order.id
             for order in evidence.orders.values()
-            if order.placed_at >= self.since and order.ended_at and order.ended_at < evidence.taken_at - SETTLED
+            if order.placed_at >= self.since
+            and order.ended_at
+            and order.ended_at < evidence.taken_at - SETTLED
         )
         violations = violations_of(evidence, verdict, settled)
         mine, theirs = await self._tries()
@@ -83,7 +85,9 @@ class Watch:
                 self.target.database_urls[service], timeout=10, command_timeout=30
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-            raise UserError(f"the database of {service} does not answer ({error}): see `shop status`") from None
+            raise UserError(
+                f"the database of {service} does not answer ({error}): see `shop status`"
+            ) from None
         try:
             return list(await connection.fetch(query, *values))
         finally:

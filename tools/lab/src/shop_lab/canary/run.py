@@ -88,7 +88,9 @@ class Trial:
         service = self.release.service
         deployments.require_service(self.stack, service)
         if self.stack.daemon(service).process() is None:
-            raise UserError(f"{service} does not run, so a canary has nothing to be compared with: `shop up`.")
+            raise UserError(
+                f"{service} does not run, so a canary has nothing to be compared with: `shop up`."
+            )
         before = self.stack.deployment(service).now
         if before.version == self.release.version:
             raise UserError(f"{before.name} runs already: name another release.")
@@ -118,7 +120,9 @@ class Trial:
                 await asyncio.sleep(min(LOOK_SECONDS, max(0.1, given_up - time.monotonic())))
                 watch.partitions |= await canary.partitions()
                 mine, theirs = await watch.look()
-                self.log(f"{name} has handled {mine.messages} messages, the running release {theirs.messages}")
+                self.log(
+                    f"{name} has handled {mine.messages} messages, the running release {theirs.messages}"
+                )
                 if canary.daemon.process() is None:
                     return _withdrawn(self.release, "its process ended"), mine, theirs
                 # One sign is enough to end it; the signs that need many orders wait for the end.

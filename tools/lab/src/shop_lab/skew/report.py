@@ -40,7 +40,9 @@ class Report:
         counts = Counter(cell.ruling for cell in self.cells)
         if self.holds:
             return f"Proved: all {len(self.cells)} cells are green, with 0 failed, lost or doubled orders."
-        told = ", ".join(f"{counts[ruling]} {ruling}" for ruling in ("red", "vacuous", "green") if counts[ruling])
+        told = ", ".join(
+            f"{counts[ruling]} {ruling}" for ruling in ("red", "vacuous", "green") if counts[ruling]
+        )
         return f"Not proved: {told or 'no cell was tried'}."
 
     def as_json(self) -> dict[str, Any]:

@@ -113,7 +113,9 @@ class Skew:
         """Return when enough orders were placed since now. A load that fails or is slow does not hold the cell up."""
         wanted = len(placed) + self.pace.orders
         given_up = time.monotonic() + self.pace.patience
-        while len(placed) < wanted and not broken and time.monotonic() < given_up:
+        while len(placed) < wanted and time.monotonic() < given_up:
+            if broken:
+                return
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _schema(self, service: str, question: Question) -> tuple[str, list[str]]:

@@ -22,10 +22,13 @@ from shop_stack.target import embedded as target_of
 
 def canary(
     service: Annotated[str, typer.Argument(help="The service.")],
-    version: Annotated[str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")],
+    version: Annotated[
+        str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")
+    ],
     seconds: Annotated[float, typer.Option(min=5, help="How long the release is watched.")] = 60,
     rate: Annotated[
-        float, typer.Option(min=0, help="Orders per second to place meanwhile, beside those of your customers.")
+        float,
+        typer.Option(min=0, help="Orders per second to place meanwhile, beside those of your customers."),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:

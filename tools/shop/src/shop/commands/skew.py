@@ -28,12 +28,15 @@ from shop_stack.ports import SERVICES
 
 def skew(
     services: Annotated[
-        list[str] | None, typer.Argument(help="The services to prove. All, if none is given.", metavar="[SERVICE]...")
+        list[str] | None,
+        typer.Argument(help="The services to prove. All, if none is given.", metavar="[SERVICE]..."),
     ] = None,
     version: Annotated[
         str, typer.Option(help="N of the one service that is given: a release. Otherwise N is the clone.")
     ] = CLONE,
-    out: Annotated[Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Run the last release and the new code of each service together, under load.
@@ -75,7 +78,9 @@ def _chosen(services: Sequence[str], version: str) -> tuple[str, ...]:
         if name not in SERVICES:
             raise UserError(f"There is no service {name!r}: it is one of {', '.join(SERVICES)}.")
     if version != CLONE and len(services) != 1:
-        raise UserError("--version is the release of one service: name this service, such as `shop skew orders`.")
+        raise UserError(
+            "--version is the release of one service: name this service, such as `shop skew orders`."
+        )
     return tuple(name for name in SERVICES if name in services) or SERVICES
 
 
