@@ -119,13 +119,9 @@ async def test_a_release_that_does_not_start_is_not_deployed(
     replace_main(silent, NEVER_READY)
     before = stack.daemon(NAME).pid
 
-    with pytest.raises(
-        UserError, match=r"ended right after its start \(this release does not start\), so it is"
-    ):
+    with pytest.raises(UserError, match=r"ended right after its start \(this release does not start\), so it is"):
         await deployments.deploy(stack, ends)
-    with pytest.raises(
-        UserError, match=r"was not ready after 1 s \(consumer: waits for kafka\), so it is not"
-    ):
+    with pytest.raises(UserError, match=r"was not ready after 1 s \(consumer: waits for kafka\), so it is not"):
         await deployments.deploy(stack, silent, patience=1)
 
     assert stack.daemon(NAME).pid == before
