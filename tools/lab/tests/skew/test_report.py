@@ -83,7 +83,7 @@ class Rows(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
+            self.rows[-1][-1] += data.strip()
 
 
 def test_the_page_is_one_file_with_a_row_for_each_cell(tmp_path: Path) -> None:
