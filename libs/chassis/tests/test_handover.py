@@ -27,6 +27,7 @@ from testkit.databases import TestDatabase
 
 HANDOVERS = 6
 VISITORS = 8
+FEW = 50
 MANY = 1_000
 PUBLIC_PORT = "public"
 
@@ -68,7 +69,7 @@ class Visits:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             while not await self._exchange(reader, writer):
-                await asyncio.sleep(0.005)
+                pass
         finally:
             writer.close()
 
@@ -121,8 +122,7 @@ class Process:
             async with offered(listeners, self.own):
                 self.serving.set()
                 await self.ending.wait()
-        if taken.connection is not None:
-            taken.connection.close()
+        taken.close()
 
 
 async def replace_again_and_again(folder: Path) -> Visits:
@@ -137,16 +137,23 @@ async def replace_again_and_again(folder: Path) -> Visits:
                 following = Process(port, folder / str(number), process.own)
                 group.create_task(following.run())
                 await following.serving.wait()
+                await more_answers(visits, FEW)  # of both processes
                 process.ending.set()
+                await more_answers(visits, FEW)
                 process = following
-            # Until the last process serves alone, and has answered many requests.
-            await eventually(lambda: has_answered(visits, visits.answered + MANY), 60)
+            await more_answers(visits, MANY)  # of the last process alone
         process.ending.set()
     return visits
 
 
-async def has_answered(visits: Visits, number: int) -> None:
-    assert visits.answered >= number
+async def more_answers(visits: Visits, number: int) -> None:
+    """Wait until so many more requests are answered."""
+    wanted = visits.answered + number
+
+    async def arrived() -> None:
+        assert visits.answered >= wanted
+
+    await eventually(arrived, 60)
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -165,7 +172,7 @@ async def test_requests_fail_if_the_next_process_opens_the_port_itself() -> None
     async with visited(port) as visits:
         for _ in range(2):
             async with accepting(server_on(port)):
-                await eventually(lambda: has_answered(visits, visits.answered + 1))
+                await more_answers(visits, FEW)
     assert visits.failures != []
 
 
@@ -179,8 +186,7 @@ async def test_a_process_knows_its_successor_for_as_long_as_that_runs(tmp_path: 
             [given] = taken.sockets[PUBLIC_PORT]
             assert given.getsockname() == listener.getsockname()
             given.close()
-            assert taken.connection is not None
-            taken.connection.close()
+            taken.close()
 
             async def is_alone() -> None:
                 assert not offer.has_successor
@@ -208,7 +214,9 @@ async def test_without_a_path_no_process_gets_or_gives_sockets() -> None:
 
 async def test_a_process_that_is_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "nobody"
-    with pytest.raises(HandoverFailed, match=f"{re.escape(str(path))} gives no listening sockets: .*No such file"):
+    with pytest.raises(
+        HandoverFailed, match=f"{re.escape(str(path))} gives no listening sockets: .*No such file"
+    ):
         await take(path)
 
 
@@ -229,8 +237,7 @@ def close(taken: Taken) -> None:
     for sockets in taken.sockets.values():
         for each in sockets:
             each.close()
-    if taken.connection is not None:
-        taken.connection.close()
+    taken.close()
 
 
 def named(name: str) -> APIRouter:

@@ -68,7 +68,9 @@ def test_a_damaged_file_is_told_with_the_cure(tmp_path: Path, text: str) -> None
 
 def test_a_release_whose_code_is_gone_says_how_to_go_on(tmp_path: Path) -> None:
     gone = Deployed("orders", "0.1.1", tmp_path / "gone")
-    with pytest.raises(UserError, match=r"orders 0\.1\.1 is gone.*`shop deploy orders 0\.1\.1` brings it back"):
+    with pytest.raises(
+        UserError, match=r"orders 0\.1\.1 is gone.*`shop deploy orders 0\.1\.1` brings it back"
+    ):
         _ = gone.project
 
 

@@ -1,4 +1,4 @@
-"""A release of one service replaces the process that runs, on the embedded stack. Load: tests/saga/test_deployments.py."""
+"""A release of one service replaces the process that runs. tests/saga/test_deployments.py does it under load."""
 
 from __future__ import annotations
 
@@ -119,9 +119,13 @@ async def test_a_release_that_does_not_start_is_not_deployed(
     replace_main(silent, NEVER_READY)
     before = stack.daemon(NAME).pid
 
-    with pytest.raises(UserError, match=r"ended right after its start \(this release does not start\), so it is"):
+    with pytest.raises(
+        UserError, match=r"ended right after its start \(this release does not start\), so it is"
+    ):
         await deployments.deploy(stack, ends)
-    with pytest.raises(UserError, match=r"was not ready after 1 s \(consumer: waits for kafka\), so it is not"):
+    with pytest.raises(
+        UserError, match=r"was not ready after 1 s \(consumer: waits for kafka\), so it is not"
+    ):
         await deployments.deploy(stack, silent, patience=1)
 
     assert stack.daemon(NAME).pid == before

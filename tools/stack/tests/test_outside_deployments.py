@@ -81,7 +81,9 @@ def test_a_release_that_does_not_start_in_a_container_is_replaced_by_the_one_fro
     docker: Docker, release: Deployed, failing: str
 ) -> None:
     docker.failing = failing
-    with pytest.raises(UserError, match=r"orders 0\.1\.1 does not start, so orders from the clone runs again"):
+    with pytest.raises(
+        UserError, match=r"orders 0\.1\.1 does not start, so orders from the clone runs again"
+    ):
         compose_deployments.deploy(release)
     assert docker.commands[-1].endswith("--wait orders")
     assert docker.images[-1]["orders"] == "localhost/shopfloor/orders:dev"
@@ -150,7 +152,9 @@ def test_both_deployments_of_a_service_and_their_migrations_get_the_image(cluste
 
 def test_an_image_that_is_not_rolled_out_is_taken_back(cluster: Cluster) -> None:
     cluster.is_rolled_out = False
-    with pytest.raises(UserError, match=r"orders:0\.1\.1 was not rolled out, so .*orders:0\.1\.0 is set again"):
+    with pytest.raises(
+        UserError, match=r"orders:0\.1\.1 was not rolled out, so .*orders:0\.1\.0 is set again"
+    ):
         kubernetes_deployments.deploy("orders", "0.1.1")
     assert set(cluster.images.values()) == {"registry.example/shop/orders:0.1.0"}
     with pytest.raises(UserError, match="orders has no release to go back to"):

@@ -55,11 +55,16 @@ class Taken:
     connection: socket.socket | None = None
     """The connection to the other process. While it is open, the other process has a successor."""
 
+    def close(self) -> None:
+        """Tell the other process that this one ends. The listening sockets stay open."""
+        if self.connection is not None:
+            self.connection.close()
+
 
 async def take(path: Path | None) -> Taken:
     """Receive the listening sockets of the process that listens on the Unix socket `path`. None: of no process.
 
-    Keep the result until this process ends. Raises HandoverFailed.
+    Close the result when this process ends. Raises HandoverFailed.
     """
     return Taken({}) if path is None else await asyncio.to_thread(_take, path)
 

@@ -65,6 +65,7 @@ async def serve_until_signal(service: Service, management: uvicorn.Server) -> No
     public = None if settings.role == "worker" else server_of(service)
     with management.capture_signals():
         async with AsyncExitStack() as parts:
+            parts.callback(taken.close)
             ended = await parts.enter_async_context(accepting(management))
             await parts.enter_async_context(service.runtime.running())
             if public is not None:

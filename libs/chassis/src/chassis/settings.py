@@ -62,7 +62,8 @@ class ServiceSettings(BaseSettings):
     http_management_port: int = Field(9000, description="port of probes, metrics and the admin API")
     http_handover_socket: Path | None = Field(
         None,
-        description="Unix socket at which a process that replaces this one gets its listening sockets; unset: none does",
+        description="Unix socket at which a process that replaces this one gets its listening sockets; "
+        "unset: no process does",
     )
     http_predecessor_socket: Path | None = Field(
         None,

@@ -66,7 +66,9 @@ def rollback(service: str, report: Report = silent) -> Outcome:
     require_service(service)
     before = record.read(folder(), service).before
     if before is None:
-        raise UserError(f"{service} has no release to go back to: nothing was deployed in these containers yet.")
+        raise UserError(
+            f"{service} has no release to go back to: nothing was deployed in these containers yet."
+        )
     return deploy(before, report)
 
 

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import asyncpg
 
-from shop_stack import deployed, kafka, kafka_users, passwords, paths, postgres, releases, rights, topics, venvs
+from shop_stack import (
+    deployed,
+    kafka,
+    kafka_users,
+    passwords,
+    paths,
+    postgres,
+    releases,
+    rights,
+    topics,
+    venvs,
+)
 from shop_stack.deployed import Deployment
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords

@@ -16,7 +16,14 @@ from shop_stack.passwords import write_private
 from shop_stack.rights import ORACLE
 
 FOLDERS = ("postgres", "kafka", "spans", "history", "logs", "run", "secrets")
-FILES = ("ledger.sqlite3*", f"{CUSTOMERS_FILE}*", KEYS_FILE, "passwords.json", "kafka.properties", deployed.FILE)
+FILES = (
+    "ledger.sqlite3*",
+    f"{CUSTOMERS_FILE}*",
+    KEYS_FILE,
+    "passwords.json",
+    "kafka.properties",
+    deployed.FILE,
+)
 
 
 def write_facts(stack: Stack) -> None:

@@ -21,7 +21,9 @@ from shop_stack.embedded import Report
 
 def deploy(
     service: Annotated[str, typer.Argument(help="The service to replace.")],
-    version: Annotated[str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")],
+    version: Annotated[
+        str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Replace one service by one of its releases, while the shop runs and the other services stay as they are.
