@@ -129,9 +129,13 @@ supply-environment: $(SUPPLY)/.ready
 pictures: $(READY) ## Write the state machines in the READMEs anew from the code
 	@$(VENV)/bin/python tools/docs/state_machines.py
 
+# A consumer's own tests write what it reads of another program.
+EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
+
 .PHONY: contracts
-contracts: $(READY) ## Write the OpenAPI and AsyncAPI files anew from the code
+contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consumer reads of others, anew from the code
 	@$(VENV)/bin/python tools/contracts/export.py
+	@SHOP_WRITE_EXPECTATIONS=1 $(VENV)/bin/python -m pytest --quiet --no-header $(EXPECTATIONS)
 
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)

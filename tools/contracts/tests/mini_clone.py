@@ -11,8 +11,6 @@ from typing import Any
 
 from shop_contracts.releases.make import make
 from shop_contracts.releases.model import Release
-from shop_contracts.releases.snapshot import Snapshot
-from shop_contracts.releases.texts import FrozenTexts, event_number
 
 TODAY = date(2026, 11, 29)
 LENT = "shelf.book-lent.v1"
@@ -44,7 +42,10 @@ SCHEMA = {
         "book_id": {"type": "string", "format": "uuid"},
         "reason": {"enum": ["loan", "gift"]},
         "fee": {"$ref": "#/$defs/money"},
-        "pages": {"type": "array", "items": {"type": "object", "properties": {"number": {"type": "integer"}}}},
+        "pages": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"number": {"type": "integer"}}},
+        },
     },
     "$defs": {"money": {"type": "object", "properties": {"amount_minor": {}, "currency": {}}}},
 }
@@ -100,27 +101,18 @@ class Clone:
 
     def set_version(self, service: str, version: str) -> None:
         """Write a version into the manifest and the changelog, without a commit."""
-        self.write(f"services/{service}/pyproject.toml", f'[project]\nname = "{service}"\nversion = "{version}"\n')
+        self.write(
+            f"services/{service}/pyproject.toml", f'[project]\nname = "{service}"\nversion = "{version}"\n'
+        )
         self.write(f"services/{service}/CHANGELOG.md", f"# Changelog\n\n## {version}\n\n- A change.\n")
 
     def release(self, service: str, version: str = "0.1.0") -> Release:
         """Make a release of the present files, and commit it."""
         self.set_version(service, version)
         self.commit()
-        made, _ = make(self.root, service, TODAY, freeze)
+        made, _ = make(self.root, service, TODAY)
         self.commit()
         return made
-
-
-def freeze(root: Path, said: Snapshot, service: str) -> FrozenTexts:
-    """In the place of the real one: each published event gets its first released text."""
-    for type_ in said.publishes:
-        folder = root / "contracts" / "events" / type_.rpartition(".")[0] / "released"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "v1.1.schema.json").write_text(json.dumps(SCHEMA))
-    return FrozenTexts(
-        dict.fromkeys(sorted(said.publishes), 1), {type_: event_number(root, type_) for type_ in said.reads}, 1
-    )
 
 
 def filled(root: Path) -> Clone:
@@ -129,17 +121,24 @@ def filled(root: Path) -> Clone:
     for service in ("shelf", "desk"):
         made.set_version(service, "0.1.0")
         made.write(f"services/{service}/requirements.txt", "# locked\n")
-        made.write(f"services/{service}/migrations/versions/0001_a.py", 'revision = "0001"\ndown_revision = None\n')
         made.write(
-            f"services/{service}/migrations/versions/0002_b.py", 'revision: str = "0002"\ndown_revision = "0001"\n'
+            f"services/{service}/migrations/versions/0001_a.py", 'revision = "0001"\ndown_revision = None\n'
+        )
+        made.write(
+            f"services/{service}/migrations/versions/0002_b.py",
+            'revision: str = "0002"\ndown_revision = "0001"\n',
         )
         made.write(f"services/{service}/src/{service}/__init__.py", "")
     made.write(".gitignore", ".shop/\n")
     made.write("libs/chassis/chassis.py", "VERSION = 1\n")
     made.write("contracts/topics.yaml", TOPICS)
+    for shared in ("envelope", "dead-letter"):
+        made.write(f"contracts/{shared}.schema.json", "{}")
+    made.write("contracts/openapi/shelf.yaml", "openapi: 3.1.0\n")
     made.write("contracts/asyncapi/shelf.yaml", "asyncapi: 3.0.0\noperations: {}\n")
     made.write("contracts/asyncapi/desk.yaml", RECEIVES)
     made.write("contracts/events/shelf.book-lent/v1.schema.json", json.dumps(SCHEMA))
+    made.write("contracts/events/shelf.book-lent/examples/a.json", '{"book_id": "b-1", "reason": "loan"}')
     made.write("contracts/consumers/desk/shelf.json", pact("desk", "shelf", fee={"currency": "EUR"}))
     made.commit()
     return made

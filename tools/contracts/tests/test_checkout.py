@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tools.contracts.tests.mini_clone import Clone
 from shop_contracts.releases.checkout import checkout
 from shop_stack.errors import UserError
+from tools.contracts.tests.mini_clone import Clone
 
 CODE = "services/shelf/src/shelf/__init__.py"
 

@@ -131,7 +131,9 @@ async def test_a_shape_is_read_once_by_one_release(clone: Clone) -> None:
     release = clone.release("shelf")
     reader = Reader()
     for _ in range(2):
-        outcomes = await read_all(clone.root, release, groups_of(captured({}, 1), captured({"a": 1}, 2)), reader)
+        outcomes = await read_all(
+            clone.root, release, groups_of(captured({}, 1), captured({"a": 1}, 2)), reader
+        )
         assert outcomes == [None, Refusal("unreadable", "no JSON")]
     assert reader.read == [1, 2]
     await read_all(clone.root, release, groups_of(captured({}, 3), captured({"b": 1}, 4)), reader)

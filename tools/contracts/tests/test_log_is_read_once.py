@@ -106,13 +106,17 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
     assert numbers(await groups_of(kafka, tmp_path, [topic])) == [(0, 1)]
 
 
-async def test_a_compacted_topic_is_read_anew_each_time(kafka: KafkaAccess, topic: str, tmp_path: Path) -> None:
+async def test_a_compacted_topic_is_read_anew_each_time(
+    kafka: KafkaAccess, topic: str, tmp_path: Path
+) -> None:
     await send(kafka, topic, b'{"a": 50}')
     for _ in range(2):
         assert numbers(await groups_of(kafka, tmp_path, [topic], [topic])) == [(0, 1)]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"form": 1, "listed": {}, "positions": {}, "groups": [{}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"form": 1, "listed": {}, "positions": {}, "groups": [{}]}']
+)
 async def test_a_damaged_file_is_as_none(kafka: KafkaAccess, topic: str, tmp_path: Path, text: str) -> None:
     await send(kafka, topic, b'{"a": 50}')
     (tmp_path / FILE).write_text(text)

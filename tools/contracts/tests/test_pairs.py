@@ -96,7 +96,9 @@ def test_a_reader_that_has_written_down_nothing_is_found(clone: Clone) -> None:
 def test_a_file_for_an_unknown_provider_is_named(clone: Clone) -> None:
     clone.write("contracts/consumers/desk/lamp.json", pact("desk", "lamp"))
     release = clone.release("desk")
-    with pytest.raises(UserError, match=r"desk/lamp\.json expects something of 'lamp'.*desk, issuer, processor, shelf"):
+    with pytest.raises(
+        UserError, match=r"desk/lamp\.json expects something of 'lamp'.*desk, issuer, processor, shelf"
+    ):
         pairs_of(clone.root, release, [])
 
 

@@ -22,7 +22,9 @@ from shop_stack.target import Target
 from tools.contracts.tests.mini_clone import LENT, TOPIC, Clone
 
 TARGET = Target("embedded", {}, {}, "", KafkaAccess(""), {}, Path(), Path(), Path())
-FINDING = Finding("desk", LENT, "fee", f"desk reads `fee` of '{LENT}', and shelf does not send it.", "", False)
+FINDING = Finding(
+    "desk", LENT, "fee", f"desk reads `fee` of '{LENT}', and shelf does not send it.", "", False
+)
 
 
 def message(place: str, source: str = TOPIC) -> tuple[str, Message]:
@@ -106,7 +108,10 @@ async def test_the_way_out_of_a_consumer_is_to_deploy_its_provider_first(shop: S
     shop.run(shop.clone.release("shelf"))
     shop.findings = (FINDING,)
     answer = await shop.ask(shop.clone.release("desk"))
-    assert "Way out: deploy a release of shelf first that sends it, or let desk do without it." in answer.sentence
+    assert (
+        "Way out: deploy a release of shelf first that sends it, or let desk do without it."
+        in answer.sentence
+    )
     assert [row.direction for row in answer.rows] == ["is read by desk"]
 
 
@@ -119,7 +124,9 @@ async def test_what_is_pending_does_not_block(shop: Shop) -> None:
 
 
 async def test_a_service_that_does_not_answer_is_a_no_with_its_name(shop: Shop) -> None:
-    shop.runs["desk"] = Running("desk", "unknown", "unknown", "http://localhost:1 does not answer (ConnectError)")
+    shop.runs["desk"] = Running(
+        "desk", "unknown", "unknown", "http://localhost:1 does not answer (ConnectError)"
+    )
     answer = await shop.ask(shop.clone.release("shelf"))
     assert not answer.yes
     assert "desk does not say what runs: http://localhost:1 does not answer" in answer.sentence

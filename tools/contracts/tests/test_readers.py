@@ -55,5 +55,7 @@ def test_an_unknown_event_is_named_with_those_that_are_meant(clone: Clone) -> No
 
 
 def test_an_unknown_field_is_named_with_those_that_exist(clone: Clone) -> None:
-    with pytest.raises(UserError, match=r"no field 'total': its fields are book_id, reason, fee, fee\.amount_minor"):
+    with pytest.raises(
+        UserError, match=r"no field 'total': its fields are book_id, reason, fee, fee\.amount_minor"
+    ):
         who_reads(Contracts(clone.root), LENT, "total")

@@ -20,7 +20,7 @@ from shop_contracts.answer.verifying import verify
 from shop_contracts.releases.make import make
 from shop_contracts.releases.model import Release
 from shop_stack import venvs
-from tools.contracts.tests.mini_clone import TODAY, Clone, freeze
+from tools.contracts.tests.mini_clone import TODAY, Clone
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIRMED = "orders.order-confirmed.v1"
@@ -62,11 +62,13 @@ def release_of(clone: Clone, service: str, version: str) -> Release:
     """A release of the present files under this version."""
     manifest = clone.root / "services" / service / "pyproject.toml"
     lines = manifest.read_text().splitlines(keepends=True)
-    manifest.write_text("".join(f'version = "{version}"\n' if x.startswith("version = ") else x for x in lines))
+    manifest.write_text(
+        "".join(f'version = "{version}"\n' if x.startswith("version = ") else x for x in lines)
+    )
     changelog = manifest.with_name("CHANGELOG.md")
     changelog.write_text(f"{changelog.read_text()}\n## {version}\n\n- A change.\n")
     clone.commit()
-    return make(clone.root, service, TODAY, freeze)[0]
+    return make(clone.root, service, TODAY)[0]
 
 
 def findings_of(clone: Clone, orders: Release, notifications: Release) -> tuple[Finding, ...]:
@@ -100,7 +102,9 @@ def test_a_release_is_compatible_with_what_a_reader_has_written_down(
 def test_the_code_of_a_release_reads_stored_messages_and_names_the_wrong_field(
     copy: Clone, orders: Release
 ) -> None:
-    data = json.loads((ROOT / "contracts/events/payments.payment-captured/examples/confirmed-order.json").read_text())
+    data = json.loads(
+        (ROOT / "contracts/events/payments.payment-captured/examples/confirmed-order.json").read_text()
+    )
     without = {name: value for name, value in data.items() if name != "amount"}
     with working_in(copy.root):
         outcomes = asyncio.run(run_decoder(copy.root, orders, [message(data), message(without)]))
@@ -145,7 +149,5 @@ def rename_total_of_confirmed(root: Path) -> None:
     text = tests.read_text()
     old = "events.OrderConfirmed(**ORDER, confirmed_at=NOW)"
     assert old in text
-    new = (
-        'events.OrderConfirmed(**{("amount" if n == "total" else n): v for n, v in ORDER.items()}, confirmed_at=NOW)'
-    )
+    new = 'events.OrderConfirmed(**{("amount" if n == "total" else n): v for n, v in ORDER.items()}, confirmed_at=NOW)'
     tests.write_text(text.replace(old, new))

@@ -51,7 +51,11 @@ async def test_a_service_is_asked_itself() -> None:
     [
         (b"{}", b"404 Not Found", "answers 404"),
         (b"<html>", b"200 OK", "does not answer as a service does"),
-        (b'{"service": "desk", "version": "1", "revision": "a"}', b"200 OK", "does not answer as a service does"),
+        (
+            b'{"service": "desk", "version": "1", "revision": "a"}',
+            b"200 OK",
+            "does not answer as a service does",
+        ),
         (b"[]", b"200 OK", "does not answer as a service does"),
     ],
 )

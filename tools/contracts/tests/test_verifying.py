@@ -10,7 +10,9 @@ from shop_contracts.answer.pairs import Pair, Party, pairs_of
 from shop_contracts.answer.verifying import verify
 from tools.contracts.tests.mini_clone import LENT, Clone, pact
 
-FINDING = Finding("desk", LENT, "fee", "desk reads `fee`, and shelf does not send it.", "keep it", pending=False)
+FINDING = Finding(
+    "desk", LENT, "fee", "desk reads `fee`, and shelf does not send it.", "keep it", pending=False
+)
 
 
 class Tests:

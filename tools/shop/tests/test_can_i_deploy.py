@@ -104,7 +104,10 @@ def test_the_json_has_the_sentence_and_the_rows(asked: list[Answer]) -> None:
         (["can-i-deploy", "orders", "99.0.0"], "orders has no release 99.0.0"),
         (["release", "lamp"], "There is no service 'lamp'"),
         (["who-reads", "order-lost"], "There is no event 'order-lost'"),
-        (["who-reads", "order-placed", "--field", "nothing"], "orders.order-placed.v1 has no field 'nothing'"),
+        (
+            ["who-reads", "order-placed", "--field", "nothing"],
+            "orders.order-placed.v1 has no field 'nothing'",
+        ),
     ],
 )
 def test_what_does_not_exist_is_one_sentence(

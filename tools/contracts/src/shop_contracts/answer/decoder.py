@@ -32,7 +32,9 @@ def main() -> None:
     json.dump(outcomes, sys.stdout)
 
 
-def outcome_of(read: Any, message: Any, subscriptions: Any, refusal: type[Exception]) -> dict[str, str] | None:
+def outcome_of(
+    read: Any, message: Any, subscriptions: Any, refusal: type[Exception]
+) -> dict[str, str] | None:
     """The outcome of one message."""
     try:
         read(message, subscriptions)

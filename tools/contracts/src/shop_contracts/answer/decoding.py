@@ -59,7 +59,9 @@ async def read_all(
 
     Raises UserError if the release's code cannot be had or cannot be run.
     """
-    key = kept.key_of([FORM, release.service, release.trees.service, release.trees.chassis, release.lock.sha256])
+    key = kept.key_of(
+        [FORM, release.service, release.trees.service, release.trees.chassis, release.lock.sha256]
+    )
     known: dict[str, dict[str, str] | None] = kept.load(root, key) or {}
     names = [kept.key_of([group.first.topic, group.first.type, group.shape]) for group in groups]
     new = {name: group for name, group in zip(names, groups, strict=True) if name not in known}

@@ -77,9 +77,7 @@ def _findings(
         if way_out:
             reason = ERRORS_NAME.sub("", reason)
         described = [
-            one.description
-            for one in expectations
-            if one.consumer == consumer and one.description in reason
+            one.description for one in expectations if one.consumer == consumer and one.description in reason
         ]
         field = FIELD.search(reason)
         yield Finding(
@@ -87,7 +85,8 @@ def _findings(
             description=max(described, key=len, default=""),
             field=field[1] if field else "",
             reason=reason if reason.endswith(".") else f"{reason}.",
-            way_out=way_out.rstrip(".") or f"see what {consumer} has written down in contracts/consumers/{consumer}",
+            way_out=way_out.rstrip(".")
+            or f"see what {consumer} has written down in contracts/consumers/{consumer}",
             pending=pending,
         )
 

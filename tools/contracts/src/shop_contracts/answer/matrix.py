@@ -63,7 +63,9 @@ class Answer:
             return f"Yes: {name} can be deployed to {self.target}; {self._checked()}."
         first, *more = self.blocking
         rest = f" {len(more)} more {'row is' if len(more) == 1 else 'rows are'} red." if more else ""
-        return f"No: {name} cannot be deployed to {self.target}. {first.reason} Way out: {first.way_out}.{rest}"
+        return (
+            f"No: {name} cannot be deployed to {self.target}. {first.reason} Way out: {first.way_out}.{rest}"
+        )
 
     def _checked(self) -> str:
         """Over what the answer was given, in a few words."""

@@ -98,7 +98,9 @@ def pairs_of(root: Path, asked: Release, others: Sequence[Release]) -> list[Pair
     for other in others:
         them = Party(other.service, other)
         found += [_released(root, them, me), _released(root, me, them)]
-    found += [_released(root, me, Party(name, None)) for name in OUTSIDE_SYSTEMS if name in asked.expectations]
+    found += [
+        _released(root, me, Party(name, None)) for name in OUTSIDE_SYSTEMS if name in asked.expectations
+    ]
     found += [_of_a_tool(root, name, me) for name in _tools(root)]
     return [pair for pair in found if pair is not None]
 
@@ -136,7 +138,9 @@ def _of_a_tool(root: Path, consumer: str, provider: Party) -> Pair | None:
     return Pair(Party(consumer, None), provider, expectations, text, {})
 
 
-def _since(root: Path, release: Release, provider: str, expectations: Sequence[Expectation]) -> dict[str, str]:
+def _since(
+    root: Path, release: Release, provider: str, expectations: Sequence[Expectation]
+) -> dict[str, str]:
     """Description of each interaction → since which release the consumer has it, without a break."""
     path = path_of(release.service, provider)
     number = ordinal(release.version.partition("+")[0])

@@ -127,6 +127,5 @@ async def _refused_already(
 def note_of(group: Group, outcome: Outcome) -> str:
     """A sentence about messages that no release reads."""
     detail = outcome.detail if outcome else ""
-    return (
-        f"{group.first.place} ({group.count:,} of this shape) cannot be read by the present release either: {detail}."
-    )
+    place = f"{group.first.place} ({group.count:,} of this shape)"
+    return f"{place} cannot be read by the present release either: {detail}."

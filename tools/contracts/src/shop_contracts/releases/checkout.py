@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import io
-import os
 import shutil
 import tarfile
 from collections.abc import Sequence
@@ -41,7 +39,7 @@ async def checkout(release: Release, root: Path | None = None) -> Path:
 
 def _checkout(root: Path, release: Release) -> Path:
     require_commit(root, release)
-    compare(root, [release])
+    compare(root, release)
     home = root / ".shop" / "releases"
     folder = home / release.name
     expected = git.files(root, release.commit, parts_of(root, release))
@@ -85,14 +83,10 @@ def is_intact(folder: Path, expected: Sequence[git.Blob]) -> bool:
 def _hash_of(file: Path, blob: git.Blob) -> str:
     """The name that git would give the file's content; empty if it cannot be read."""
     try:
-        content = os.readlink(file).encode() if blob.mode == SYMLINK else file.read_bytes()
+        content = str(file.readlink()).encode() if blob.mode == SYMLINK else file.read_bytes()
     except OSError:
         return ""
-    # git names objects by SHA-1, or by SHA-256 in a repository of that format.
-    digest = hashlib.sha1(usedforsecurity=False) if len(blob.hash) == 40 else hashlib.sha256()
-    digest.update(b"blob %d\0" % len(content))
-    digest.update(content)
-    return digest.hexdigest()
+    return git.blob_hash(content, len(blob.hash))
 
 
 def _replace(folder: Path, archive: bytes) -> None:

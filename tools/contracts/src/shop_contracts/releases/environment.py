@@ -67,7 +67,9 @@ async def _add_test_packages(project: venvs.Project, pins: str) -> None:
     constraints.write_text(pins)
     command = [str(venvs.uv()), "pip", "install", "--quiet", "--python", str(project.python)]
     command += ["--group", "test", "--constraint", str(constraints)]
-    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
+    }
     # The cache has every package of the locks where `make up` has run, so most machines need no network here.
     for options in (["--offline"], []):
         code, output = await run([*command, *options], env=environment, cwd=project.folder)

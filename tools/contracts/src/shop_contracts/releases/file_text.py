@@ -24,7 +24,9 @@ def parse(text: str) -> Release:
         version=_text(facts["version"], NUMBER),
         date=_date(facts["date"]),
         commit=_text(facts["commit"], HASH),
-        trees=Trees(**{name: _text(facts["trees"][name], HASH) for name in ("service", "chassis", "contracts")}),
+        trees=Trees(
+            **{name: _text(facts["trees"][name], HASH) for name in ("service", "chassis", "contracts")}
+        ),
         lock=Lock(_text(facts["lock"]["sha256"], SHA256)),
         migrations=Migrations(_text(facts["migrations"]["head"])),
         publishes=_numbers(facts["publishes"]),
@@ -66,7 +68,9 @@ def text_of(release: Release) -> str:
         f"version = {_quoted(release.version)}",
         f"date = {release.date.isoformat()}",
         f"commit = {_quoted(release.commit)}",
-        *_table("trees", {name: getattr(release.trees, name) for name in ("service", "chassis", "contracts")}),
+        *_table(
+            "trees", {name: getattr(release.trees, name) for name in ("service", "chassis", "contracts")}
+        ),
         *_table("lock", {"sha256": release.lock.sha256}),
         *_table("migrations", {"head": release.migrations.head}),
         *_table("publishes", release.publishes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Sequence
@@ -97,3 +98,11 @@ def changed(root: Path, folders: Sequence[str]) -> list[tuple[str, str]]:
 def archive(root: Path, commit: str, folders: Sequence[str]) -> bytes:
     """The folders and files of a commit, as a tar archive. Raises UserError if the commit lacks one of them."""
     return ask(root, "archive", "--format=tar", commit, "--", *folders)
+
+
+def blob_hash(content: bytes, length: int = 40) -> str:
+    """The name that git gives a file's content: by SHA-1, or by SHA-256 if names have 64 characters."""
+    digest = hashlib.sha1(usedforsecurity=False) if length == 40 else hashlib.sha256()
+    digest.update(b"blob %d\0" % len(content))
+    digest.update(content)
+    return digest.hexdigest()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shop_contracts.releases.file_text import parse, text_of
 from shop_contracts.releases.model import Api, Lock, Migrations, Release, Trees, ordinal
+from shop_contracts.releases.numbers import wrong_numbers
 from shop_contracts.releases.snapshot import compare
 from shop_stack.errors import UserError
 
@@ -67,16 +68,29 @@ def read(root: Path, service: str, version: str) -> Release:
     says. A clone that lacks the commit cannot be compared; `checkout` refuses it.
     """
     release = read_unchecked(root, service, version)
-    compare(root, [release])
+    check(root, release)
     return release
 
 
 def all_of(root: Path, service: str) -> list[Release]:
     """The releases of a service, oldest first. Raises UserError as `read` does."""
     require_service(root, service)
-    found = [read_unchecked(root, service, version) for version in versions(root, service)]
-    compare(root, found)
-    return found
+    return [read(root, service, version) for version in versions(root, service)]
+
+
+def check(root: Path, release: Release) -> None:
+    """Compare the file of a release with its commit and with the released texts.
+
+    Raises UserError if it says something else. If the clone lacks the commit, nothing is compared.
+    """
+    if not compare(root, release):
+        return
+    if wrong := wrong_numbers(root, release):
+        file = _shown(root, file_of(root, release.service, release.version))
+        raise UserError(
+            f"{file} was edited, or a released text was: {', '.join(wrong)} has another text under its number. "
+            f"Restore both with `git checkout -- {file} contracts`."
+        )
 
 
 def read_unchecked(root: Path, service: str, version: str) -> Release:

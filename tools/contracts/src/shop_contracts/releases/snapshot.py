@@ -62,7 +62,9 @@ def snapshot(root: Path, commit: str, service: str) -> Snapshot | None:
         version=_version(texts[manifest], manifest),
         trees=Trees(*(str(tree) for tree in trees)),
         lock=Lock(hashlib.sha256(texts[lock]).hexdigest()),
-        migrations=Migrations(_head_of({p: t for p, t in texts.items() if p.startswith(migrations)}, service)),
+        migrations=Migrations(
+            _head_of({p: t for p, t in texts.items() if p.startswith(migrations)}, service)
+        ),
         publishes=_published(texts[TOPICS], service),
         reads=_handled(texts[asyncapi], asyncapi),
         expectations={
@@ -148,25 +150,25 @@ def _constants(text: bytes, path: str) -> dict[str, object]:
     return found
 
 
-def compare(root: Path, releases: Sequence[Release]) -> None:
-    """Compare the files of releases with their commits. A commit that the clone lacks is left out.
+def compare(root: Path, release: Release) -> bool:
+    """Compare a release with its commit. Returns False if the clone lacks the commit.
 
-    Raises UserError if a file says something else than its commit.
+    Raises UserError if the release says something else than its commit.
     """
-    for release in releases:
-        found = snapshot(root, release.commit, release.service)
-        if found is None:
-            continue
-        told = told_by(release)
-        differing = [
-            field.name for field in fields(found) if getattr(found, field.name) != getattr(told, field.name)
-        ]
-        if differing:
-            file = f"releases/{release.service}/{release.version}.toml"
-            raise UserError(
-                f"{file} was edited: its {' and '.join(differing)} differ from its commit {release.commit[:12]}. "
-                f"Restore it with `git checkout -- {file}`."
-            )
+    found = snapshot(root, release.commit, release.service)
+    if found is None:
+        return False
+    told = told_by(release)
+    differing = [
+        field.name for field in fields(found) if getattr(found, field.name) != getattr(told, field.name)
+    ]
+    if differing:
+        file = f"releases/{release.service}/{release.version}.toml"
+        raise UserError(
+            f"{file} was edited: its {' and '.join(differing)} differ from its commit {release.commit[:12]}. "
+            f"Restore it with `git checkout -- {file}`."
+        )
+    return True
 
 
 def told_by(release: Release) -> Snapshot:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
+from shop_contracts.contracts import Contracts
+from shop_contracts.releases.freezing import freeze_api, freeze_event, freeze_shared
 from shop_contracts.releases.snapshot import Snapshot
 
 
@@ -18,33 +18,24 @@ class FrozenTexts:
     publishes: Mapping[str, int]
     """Event type → number."""
     reads: Mapping[str, int]
-    """Event type → number. 0 if the owner of the event has not released it yet."""
+    """Event type → number."""
     openapi: int
 
 
 def freeze_texts(root: Path, said: Snapshot, service: str) -> FrozenTexts:
     """Freeze the texts of the service's events and of its API where they differ from the last released ones.
 
-    Returns the numbers of the texts that are current then.
+    An event that the service reads is frozen only if its owner has not released it yet. Returns the numbers of the
+    texts that are current then. Raises UserError if a text is missing or damaged.
     """
-    import_module("shop_contracts.compatibility.freeze").freeze(root, service)
-    return FrozenTexts(
-        publishes={type_: event_number(root, type_) for type_ in sorted(said.publishes)},
-        reads={type_: event_number(root, type_) for type_ in sorted(said.reads)},
-        openapi=_last(root / "contracts" / "openapi" / "released", rf"{re.escape(service)}\.(\d+)\.yaml"),
-    )
-
-
-def event_number(root: Path, type_: str) -> int:
-    """The number of the last released text of an event; 0 if there is none."""
-    name, _, version = type_.rpartition(".")
-    folder = root / "contracts" / "events" / name / "released"
-    return _last(folder, rf"{re.escape(version)}\.(\d+)\.schema\.json")
-
-
-def _last(folder: Path, form: str) -> int:
-    numbers = [int(found[1]) for file in folder.glob("*") if (found := re.fullmatch(form, file.name))]
-    return max(numbers, default=0)
+    contracts = Contracts(root)
+    freeze_shared(contracts)
+    publishes = {type_: freeze_event(contracts, type_) for type_ in sorted(said.publishes)}
+    reads = {}
+    for type_ in sorted(said.reads):
+        released = contracts.released(type_)
+        reads[type_] = released[-1].number if released else freeze_event(contracts, type_)
+    return FrozenTexts(publishes, reads, freeze_api(root, service))
 
 
 def frozen_files(root: Path) -> set[Path]:

@@ -20,7 +20,9 @@ from shop_stack.target import TargetMissing
 
 
 def who_reads_command(
-    event: Annotated[str, typer.Argument(help="An event: order-confirmed, or its whole type.", metavar="EVENT")],
+    event: Annotated[
+        str, typer.Argument(help="An event: order-confirmed, or its whole type.", metavar="EVENT")
+    ],
     field: Annotated[str, typer.Option(help="Only the readers of this field: total, lines[].sku.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
