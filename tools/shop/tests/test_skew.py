@@ -52,6 +52,7 @@ def test_it_proves_all_services_with_the_clone_as_n(asked: list[Any], tmp_path: 
     assert asked[:2] == [SERVICES, (SERVICES, {})]
     assert "Proved: all 1 cells are green" in result.output
     assert "orders" in (tmp_path / "skew.html").read_text()
+    assert "| orders |" in (tmp_path / "skew.md").read_text()
     assert json.loads((tmp_path / "skew.json").read_text())["holds"] is True
 
 

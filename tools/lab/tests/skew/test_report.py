@@ -10,7 +10,7 @@ from rich.console import Console
 
 from shop_lab.skew.cells import Cell, Crossings, Expected, Question
 from shop_lab.skew.page import page_of, write_page
-from shop_lab.skew.report import Report, print_report
+from shop_lab.skew.report import Report, markdown_of, print_report
 
 BOTH = Expected(old_to_new=True, new_to_old=True)
 ONE_WAY = Expected(old_to_new=True, new_to_old=False)
@@ -64,6 +64,13 @@ def test_the_json_has_every_cell() -> None:
     assert [cell["ruling"] for cell in facts["cells"]] == ["green", "red"]
     assert facts["cells"][1]["messages"] == {"old_to_new": 5, "new_to_old": None}
     assert facts["releases"]["analytics"] == {"old": "0.3.0", "new": "0.4.0"}
+
+
+def test_the_markdown_has_a_row_for_each_cell_and_the_sentence() -> None:
+    lines = markdown_of(report(GREEN, RED)).splitlines()
+    assert lines[2] == "| orders | 0.1.0 | clone | others at N−1 | 90 | 7 | 9 | green |"
+    assert lines[3].endswith("| 5 | – | red |")
+    assert lines[-1] == "Not proved: 1 red, 1 green."
 
 
 class Rows(HTMLParser):

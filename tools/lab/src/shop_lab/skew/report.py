@@ -64,6 +64,19 @@ def counts_of(cell: Cell) -> tuple[str, str]:
     )
 
 
+def markdown_of(report: Report) -> str:
+    """The report as a table in Markdown, for a page of the documents."""
+    lines = [
+        "| Service | N−1 | N | Question | Orders | N−1 → N | N → N−1 | Verdict |",
+        "|---|---|---|---|---:|---:|---:|---|",
+    ]
+    for cell in report.cells:
+        old, new = report.releases[cell.service]
+        texts = (cell.service, old, new, cell.question.value, str(cell.orders), *counts_of(cell), cell.ruling)
+        lines.append(f"| {' | '.join(texts)} |")
+    return "\n".join([*lines, "", report.sentence, ""])
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print one row for each cell, then one sentence."""
     table = Table(title="Two releases together", title_justify="left")

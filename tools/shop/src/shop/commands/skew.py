@@ -18,7 +18,7 @@ from shop.steps import Steps
 from shop_lab.skew.cells import Cell
 from shop_lab.skew.page import write_page
 from shop_lab.skew.pairs import pairs
-from shop_lab.skew.report import Report, print_report
+from shop_lab.skew.report import Report, markdown_of, print_report
 from shop_lab.skew.run import count_cells, prove
 from shop_stack.deployments import CLONE
 from shop_stack.errors import UserError
@@ -49,7 +49,8 @@ def skew(
     green, if no message crossed from N−1 to N or from N to N−1.
 
     The exit code is 0 if every cell is green. One service takes up to 5
-    minutes, all of them up to 20. The report is skew.html and skew.json.
+    minutes, all of them up to 20. The report is skew.html, skew.md and
+    skew.json.
 
     Examples:
 
@@ -63,6 +64,7 @@ def skew(
     report = asyncio.run(_proved(chosen, {} if version == CLONE else {chosen[0]: version}))
     folder = out or shop_folder() / "report"
     write_page(report, folder / "skew.html")
+    (folder / "skew.md").write_text(markdown_of(report))
     (folder / "skew.json").write_text(json.dumps(report.as_json(), indent=2) + "\n")
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
