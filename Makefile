@@ -83,6 +83,10 @@ test-rights: $(READY) ## A shop that uses each of its rights in Kafka: an unused
 test-deployments: $(READY) ## Each service deployed and rolled back under load, repeatedly: no request fails (minutes)
 	@SHOP_DEPLOYMENT_TESTS=1 $(VENV)/bin/python -m pytest tests/deployments $(ARGS)
 
+.PHONY: skew
+skew: $(READY) ## A planted skew bug is red in the right cells; canaries that are promoted and withdrawn (about 10 minutes)
+	@SHOP_SKEW_TESTS=1 $(VENV)/bin/python -m pytest tests/skew $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \

@@ -40,3 +40,20 @@ async def test_a_static_member_whose_process_has_ended_is_removed_at_once(kafka:
     assert await kafka_groups.remove_static_member(kafka, group, instance)
     assert await members(kafka, group) == 0
     assert not await kafka_groups.remove_static_member(kafka, group, instance)
+
+
+async def test_the_partitions_of_a_static_member_are_those_that_it_reads(kafka: KafkaAccess) -> None:
+    group = f"things-{uuid4().hex[:8]}"
+    consumer = AIOKafkaConsumer(TOPIC, **kafka.client, group_id=group, group_instance_id=f"{group}-1")
+    await consumer.start()
+    try:
+
+        async def are_known() -> None:
+            reads = {(place.topic, place.partition) for place in consumer.assignment()}
+            assert reads
+            assert await kafka_groups.partitions_of(kafka, group, f"{group}-1") == reads
+
+        await eventually(are_known, 30)
+        assert await kafka_groups.partitions_of(kafka, group, f"{group}-2") == frozenset()
+    finally:
+        await consumer.stop()

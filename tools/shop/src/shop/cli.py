@@ -16,6 +16,7 @@ from shop.commands import contracts, dead_letters, images, new, outbox, prove, t
 from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.can_i_deploy import can_i_deploy
+from shop.commands.canary import canary
 from shop.commands.catalogue import catalogue
 from shop.commands.check import check
 from shop.commands.dead_letters import republish
@@ -31,6 +32,7 @@ from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
+from shop.commands.skew import skew
 from shop.commands.status import status
 from shop.commands.stop import stop
 from shop.commands.token import token
@@ -59,7 +61,7 @@ def choose(
         TargetKind | None,
         typer.Option(
             help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, deploy, rollback, "
-            "can-i-deploy, who-reads, dead-letters, outbox, republish and bench use (or SHOP_TARGET)."
+            "canary, dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -92,6 +94,8 @@ COMMANDS = (
     audit,
     release,
     can_i_deploy,
+    skew,
+    canary,
 )
 for command in COMMANDS:
     app.command()(command)

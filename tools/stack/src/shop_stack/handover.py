@@ -23,6 +23,8 @@ NEXT = "next"
 """The process that starts beside the running one."""
 PREVIOUS = "previous"
 """The process that ends after another one has replaced it."""
+CANARY = "canary"
+"""A process of a release that is on trial beside the running one (shop_lab.canary)."""
 END_SECONDS = 20.0
 """Longer than all time limits of a shutdown together (libs/chassis/src/chassis/__init__.py)."""
 MODULE = Path("libs/chassis/src/chassis/handover.py")
@@ -49,7 +51,7 @@ async def replace_process(
     goes on, and nothing is recorded.
     """
     present = stack.deployment(name)
-    starting = _daemon(stack, name, NEXT)
+    starting = second_daemon(stack, name, NEXT)
     port = free_port()
     try:
         starting.start(
@@ -59,7 +61,7 @@ async def replace_process(
     except BaseException:
         await _end(stack, starting, following)
         raise
-    ending = _daemon(stack, name, PREVIOUS)
+    ending = second_daemon(stack, name, PREVIOUS)
     # From here on the new process is the service: an interruption leaves two processes, and each has its pid file.
     stack.daemon(name).pid_file.replace(ending.pid_file)
     starting.pid_file.replace(stack.daemon(name).pid_file)
@@ -69,12 +71,12 @@ async def replace_process(
 
 
 async def stop_leftovers(stack: Stack, name: str) -> None:
-    """Stop the other processes of a service, which an interrupted deployment has left."""
-    for which in (NEXT, PREVIOUS):
-        await _daemon(stack, name, which).stop(patience=END_SECONDS)
+    """Stop the other processes of a service, which an interrupted deployment or canary has left."""
+    for which in (NEXT, PREVIOUS, CANARY):
+        await second_daemon(stack, name, which).stop(patience=END_SECONDS)
 
 
-def _daemon(stack: Stack, name: str, which: str) -> Daemon:
+def second_daemon(stack: Stack, name: str, which: str) -> Daemon:
     """A second process of a service. Its log is that of the service."""
     return Daemon(f"{name}-{which}", stack.state, log_of=name)
 

@@ -1,7 +1,7 @@
-"""Removes a static member from a consumer group, as its process does not leave the group by itself.
+"""Static members of consumer groups: their partitions, and their removal, as a process does not leave by itself.
 
-The broker would otherwise keep the partitions of a process that has ended until its session times out. aiokafka sends
-an earlier version of the request, which cannot name a static member.
+Without the removal the broker would keep the partitions of a process that has ended until its session times out.
+aiokafka sends an earlier version of the request, which cannot name a static member.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
@@ -75,3 +76,29 @@ async def remove_static_member(
     finally:
         await admin.close()
     return not answer.error_code and all(not error for _, _, error in answer.members)
+
+
+async def partitions_of(
+    access: KafkaAccess, group: str, instance: str, patience: float = 10.0
+) -> frozenset[tuple[str, int]]:
+    """The (topic, partition) pairs that a group has given to one of its static members.
+
+    Empty if it has no such member, if the group is dividing its partitions, or if the broker does not answer within
+    `patience` seconds.
+    """
+    admin = AIOKafkaAdminClient(**access.client)
+    try:
+        async with asyncio.timeout(patience):
+            await admin.start()
+            [answer] = await admin.describe_consumer_groups([group])
+    except (KafkaError, OSError, TimeoutError):
+        return frozenset()
+    finally:
+        await admin.close()
+    [(_, _, _, _, _, members, *_)] = answer.groups
+    for member_id, _, _, _, assignment in members:
+        # The broker names a static member after its instance, and adds a UUID.
+        if member_id.startswith(f"{instance}-") and assignment:
+            given = ConsumerProtocolMemberAssignment.decode(assignment)
+            return frozenset((topic, part) for topic, parts in given.assignment for part in parts)
+    return frozenset()
