@@ -39,7 +39,7 @@ def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
     monkeypatch.setattr(
         canary, "released", lambda service, version: Deployed(service, version, Path("/nowhere"))
     )
-    monkeypatch.setattr(canary.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("shop.commands.canary.signal.signal", lambda *_: None)
     return found
 
 

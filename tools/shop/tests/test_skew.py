@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(skew, "pairs", pairs)
     monkeypatch.setattr(skew, "prove", prove)
-    monkeypatch.setattr(skew.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("shop.commands.skew.signal.signal", lambda *_: None)
     return found
 
 

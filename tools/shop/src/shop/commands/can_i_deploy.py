@@ -40,8 +40,7 @@ def can_i_deploy(
     and in open dead letters.
 
     A pair that was never verified is verified now, by the provider's own tests
-    in its own environment. That takes up to a minute; the outcome is kept.
-
+    in its own environment. That takes minutes at most; the outcome is kept.
     Exit code 0: yes. Exit code 1: no, or it could not be found out.
 
     Examples:
