@@ -13,6 +13,7 @@ from rich.table import Table
 
 from shop.letters import Letters, OpenLetter, open_letters, warning
 from shop_stack import embedded
+from shop_stack.deployed import CLONE
 from shop_stack.embedded import Status
 from shop_stack.logins import OPERATOR, Login
 from shop_stack.parts import Stack
@@ -36,6 +37,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     else:
         console = Console(highlight=False)
         console.print(table(found))
+        for part in found:
+            if part.release not in ("", CLONE):
+                console.print(f"{part.name} runs the release {part.release}.", soft_wrap=True)
         for service, kept in letters.items():
             if kept:
                 console.print(warning(service, kept), style="yellow", soft_wrap=True)
@@ -107,7 +111,6 @@ def table(found: Sequence[Status]) -> Table:
     proportional = sum(part.resources.proportional for part in found if part.resources)
     shown.add_column("part", footer="total")
     shown.add_column("state")
-    shown.add_column("release")
     shown.add_column("pid", justify="right")
     shown.add_column("port", justify="right")
     shown.add_column("up", justify="right")
@@ -125,7 +128,6 @@ def _cells(part: Status) -> list[str]:
     return [
         part.name,
         f"[{colour}]{state(part)}[/]",
-        part.release,
         str(part.pid or ""),
         str(part.port),
         _duration(part.uptime),
