@@ -1,4 +1,4 @@
-"""Writes what follows from contracts/topics.yaml: topics, users with their rights, databases, scaling, policies, images.
+"""Writes what follows from contracts/topics.yaml: topics, users and rights, databases, scaling, policies, image names.
 
 python deploy/k8s/generate.py           write the files anew
 python deploy/k8s/generate.py --check   exit code 1 if a committed file is not what would be written
@@ -112,7 +112,10 @@ def worker_as_user(service: str) -> Object:
                                 {"name": "KAFKA_SECURITY_PROTOCOL", "value": "SASL_SSL"},
                                 {"name": "KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"},
                                 {"name": "KAFKA_SASL_USERNAME", "value": service},
-                                {"name": "KAFKA_SASL_PASSWORD_FILE", "value": "/run/passwords/kafka/password"},
+                                {
+                                    "name": "KAFKA_SASL_PASSWORD_FILE",
+                                    "value": "/run/passwords/kafka/password",
+                                },
                                 {"name": "KAFKA_SSL_CAFILE", "value": "/run/kafka/ca.crt"},
                             ],
                             "volumeMounts": [

@@ -103,7 +103,9 @@ def password_faults(services: Mapping[str, Any]) -> Iterator[str]:
     for missing in sorted(known["topics"] - created):
         yield f"topics lacks the password of {missing.lower()}"
     for name in (*SERVICES, "postgres"):
-        found = {variable for variable in services[name]["environment"] if DATABASE_PASSWORD.fullmatch(variable)}
+        found = {
+            variable for variable in services[name]["environment"] if DATABASE_PASSWORD.fullmatch(variable)
+        }
         if found or "${" in services[name]["environment"].get("DATABASE_URL", ""):
             yield f"{name} has a database password in its environment"
 

@@ -75,7 +75,9 @@ def containers(workload: Object, *, init: bool = True) -> Iterator[Object]:
 
 def mounted_secrets(workload: Object) -> dict[str, str]:
     """Folder of the first container → the Secret that is mounted there, as a whole folder that it can only read."""
-    volumes = {one["name"]: one.get("secret", {}).get("secretName", "") for one in pod_of(workload)["volumes"]}
+    volumes = {
+        one["name"]: one.get("secret", {}).get("secretName", "") for one in pod_of(workload)["volumes"]
+    }
     return {
         one["mountPath"]: volumes[one["name"]]
         for one in pod_of(workload)["containers"][0]["volumeMounts"]

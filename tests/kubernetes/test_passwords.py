@@ -111,7 +111,10 @@ PLANTED: list[tuple[Callable[[list[Object]], object], str]] = [
         "has its password in its environment",
     ),
     (lambda o: volume(o).pop("defaultMode"), "has a password that each user of the pod can read"),
-    (lambda o: api(o)["securityContext"].pop("fsGroup"), "cannot read its passwords as the user of the image"),
+    (
+        lambda o: api(o)["securityContext"].pop("fsGroup"),
+        "cannot read its passwords as the user of the image",
+    ),
 ]
 
 

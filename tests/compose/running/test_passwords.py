@@ -16,7 +16,9 @@ NEW = {"ORDERS_PASSWORD": "another-of-orders", "ORDERS_KAFKA_PASSWORD": "another
 SET_ROLES = ("exec", "--no-TTY", "postgres", "bash", "/docker-entrypoint-initdb.d/20-passwords.sh")
 
 
-ASK_READINESS = "import urllib.request as r; r.urlopen('http://127.0.0.1:9000/readyz?require=all', timeout=10)"
+ASK_READINESS = (
+    "import urllib.request as r; r.urlopen('http://127.0.0.1:9000/readyz?require=all', timeout=10)"
+)
 SECONDS_TO_LOG_IN = 120.0
 
 

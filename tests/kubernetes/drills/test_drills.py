@@ -191,9 +191,7 @@ async def test_a_database_password_is_changed_in_business_without_a_restart(floo
 async def starts_of(floor: Floor, service: str) -> dict[str, int]:
     """Each pod of a service and how often its process was restarted."""
     pods = [pod for role in ("api", "worker") for pod in await floor.pods_of(service, role)]
-    return {
-        pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods
-    }
+    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods}
 
 
 async def change_password(floor: Floor, role: str, password: str) -> None:

@@ -37,7 +37,10 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
 
 
 def password_files(variables: Mapping[str, str]) -> dict[str, str]:
-    """Path of each file, relative to the folder, and the password in it. Raises KeyError(variable) without a password."""
+    """Path of each file, relative to the folder, and the password in it.
+
+    Raises KeyError with the name of a variable that has no password.
+    """
     files = {}
     for variable in sorted(name for name in variables if name.endswith(OWNER)):
         prefix = variable.removesuffix(OWNER)
