@@ -206,7 +206,7 @@ async def change_password(floor: Floor, role: str, password: str) -> None:
             assert (await floor.kubectl("exec", pod, "--", "cat", file)).strip() == password
 
     await eventually(have_arrived, READY)
-    await floor.kubectl("exec", "postgres-0", "--", "bash", "/docker-entrypoint-initdb.d/set-passwords.sh")
+    await floor.kubectl("exec", "postgres-0", "--", "bash", "/docker-entrypoint-initdb.d/set-roles.sh")
 
 
 async def as_superuser(floor: Floor, statement: str) -> None:

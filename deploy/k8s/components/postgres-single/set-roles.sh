@@ -1,6 +1,6 @@
 #!/bin/bash
 # Sets the password of each role to that of its file. It changes nothing at the first start. To rotate passwords:
-#   kubectl --namespace shopfloor exec postgres-0 -- bash /docker-entrypoint-initdb.d/set-passwords.sh
+#   kubectl --namespace shopfloor exec postgres-0 -- bash /docker-entrypoint-initdb.d/set-roles.sh
 set -euo pipefail
 
 for file in /run/passwords/*; do
