@@ -1,4 +1,4 @@
-"""Writes what follows from contracts/topics.yaml: topics, users with their rights, databases, scaling, policies.
+"""Writes what follows from contracts/topics.yaml: topics, users and rights, databases, scaling, policies, image names.
 
 python deploy/k8s/generate.py           write the files anew
 python deploy/k8s/generate.py --check   exit code 1 if a committed file is not what would be written
@@ -85,8 +85,19 @@ def password_of(principal: str) -> Object:
     return {"secretKeyRef": {"name": principal, "key": "password"}}
 
 
+def mount(volume: str, folder: str) -> Object:
+    """A volume at a folder of a container, which can only read it."""
+    return {"name": volume, "mountPath": folder, "readOnly": True}
+
+
+def secret_file(volume: str, secret: str, key: str, mode: int) -> Object:
+    """A volume with one key of a Secret as its only file. The kubelet follows later changes of the Secret."""
+    source = {"secretName": secret, "defaultMode": mode, "items": [{"key": key, "path": key}]}
+    return {"name": volume, "secret": source}
+
+
 def worker_as_user(service: str) -> Object:
-    """The patch that lets a worker log in as its own user."""
+    """The patch that lets a worker log in as its own user. It reads the password at each login."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -101,22 +112,21 @@ def worker_as_user(service: str) -> Object:
                                 {"name": "KAFKA_SECURITY_PROTOCOL", "value": "SASL_SSL"},
                                 {"name": "KAFKA_SASL_MECHANISM", "value": "SCRAM-SHA-512"},
                                 {"name": "KAFKA_SASL_USERNAME", "value": service},
-                                {"name": "KAFKA_SASL_PASSWORD", "valueFrom": password_of(service)},
+                                {
+                                    "name": "KAFKA_SASL_PASSWORD_FILE",
+                                    "value": "/run/passwords/kafka/password",
+                                },
                                 {"name": "KAFKA_SSL_CAFILE", "value": "/run/kafka/ca.crt"},
                             ],
                             "volumeMounts": [
-                                {"name": "kafka-ca", "mountPath": "/run/kafka", "readOnly": True}
+                                mount("kafka-ca", "/run/kafka"),
+                                mount("kafka-password", "/run/passwords/kafka"),
                             ],
                         }
                     ],
                     "volumes": [
-                        {
-                            "name": "kafka-ca",
-                            "secret": {
-                                "secretName": "shopfloor-cluster-ca-cert",
-                                "items": [{"key": "ca.crt", "path": "ca.crt"}],
-                            },
-                        }
+                        secret_file("kafka-ca", "shopfloor-cluster-ca-cert", "ca.crt", 0o444),
+                        secret_file("kafka-password", service, "password", 0o440),
                     ],
                 }
             }
@@ -135,6 +145,27 @@ def job_with_passwords(topics: Topics) -> Object:
         "kind": "Job",
         "metadata": {"name": "declare-topics"},
         "spec": {"template": {"spec": {"containers": [{"name": "declare", "env": passwords}]}}},
+    }
+
+
+# --- Images ---------------------------------------------------------------------------------------
+
+
+def image_in_version(service: str) -> Object:
+    """The replacement that tells both roles of a service the name of their image, for /version."""
+    return {
+        "source": {
+            "kind": "Deployment",
+            "name": f"{service}-api",
+            "fieldPath": "spec.template.spec.containers.[name=api].image",
+        },
+        "targets": [
+            {
+                "select": {"kind": "Deployment", "name": f"{service}-{role}"},
+                "fieldPaths": [f"spec.template.spec.containers.[name={role}].env.[name=SHOP_IMAGE].value"],
+            }
+            for role in ("api", "worker")
+        ],
     }
 
 
@@ -318,8 +349,8 @@ def own_data(service: str) -> list[Object]:
 # --- Files ----------------------------------------------------------------------------------------
 
 
-def files(topics: Topics) -> dict[Path, list[Object]]:
-    """Path → the objects in it."""
+def files(topics: Topics) -> dict[Path, list[Object] | list[list[Object]]]:
+    """Path → the documents in it: an object each, or the one list of a file of replacements."""
     services = rights.services_of(topics)
     components = HERE / "components"
     return {
@@ -334,6 +365,9 @@ def files(topics: Topics) -> dict[Path, list[Object]]:
         components / "keda" / "scaledobjects.yaml": [
             scaled_object(name, topics) for name in rights.readers_of(topics)
         ],
+        HERE / "base" / "images.yaml": [[image_in_version(name) for name in services]],
+        # The names of its images are others, and kustomize reads no file from outside of a folder.
+        HERE / "overlays" / "prod" / "images.yaml": [[image_in_version(name) for name in services]],
         components / "network-policies" / "data.yaml": [
             policy for service in services for policy in own_data(service)
         ],
@@ -347,7 +381,7 @@ class Plain(yaml.SafeDumper):
         return True
 
 
-def text_of(objects: Sequence[Object]) -> str:
+def text_of(objects: Sequence[Object] | Sequence[Sequence[Object]]) -> str:
     return HEADER + yaml.dump_all(objects, Dumper=Plain, sort_keys=False, width=120)
 
 

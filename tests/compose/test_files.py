@@ -11,6 +11,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
+TOOLS = ("issuer", "processor")
+"""Those whose images are built in the same way. They are outside systems in a sandbox."""
 DOCKERFILES = sorted(ROOT.glob("*/*/Dockerfile"))
 MEMORY = 2048
 """MiB that the whole shop may take, without the profile observability."""
@@ -75,12 +77,12 @@ def is_pinned(image: str) -> bool:
     return bool(tag) and tag != "latest" and any(figure.isdigit() for figure in tag)
 
 
-def service_dockerfile(name: str) -> str:
-    """The Dockerfile of a service, without the one line that is its own."""
-    text = (ROOT / "services" / name / "Dockerfile").read_text()
-    own = f"ARG SERVICE={name}\n"
-    assert text.count(own) == 1, f"services/{name}/Dockerfile does not say {own.strip()}"
-    return text.replace(own, "ARG SERVICE=\n")
+def common_dockerfile(folder: str, name: str, argument: str) -> str:
+    """The Dockerfile of a service or a tool, without the one line that is its own."""
+    text = (ROOT / folder / name / "Dockerfile").read_text()
+    own = f"ARG {argument}={name}\n"
+    assert text.count(own) == 1, f"{folder}/{name}/Dockerfile does not say {own.strip()}"
+    return text.replace(own, f"ARG {argument}=\n")
 
 
 def composed() -> dict[str, Any]:
@@ -159,16 +161,26 @@ def has_health_check(service: Mapping[str, Any]) -> bool:
     return file.is_file() and any(word == "HEALTHCHECK" for word, _ in instructions(file.read_text()))
 
 
+def named_project(path: Path) -> str:
+    """The folder of a Dockerfile, as its own lines name it: by an argument where several files are the same."""
+    if path.parent.parent.name == "services":
+        return "services/${SERVICE}"
+    return "tools/${TOOL}" if path.parent.name in TOOLS else str(path.parent.relative_to(ROOT))
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_a_dockerfile_keeps_the_rules(path: Path) -> None:
-    is_service = path.parent.parent.name == "services"
-    project = "services/${SERVICE}" if is_service else str(path.parent.relative_to(ROOT))
-    assert dockerfile_faults(path.read_text(), project) == []
+    assert dockerfile_faults(path.read_text(), named_project(path)) == []
 
 
 def test_every_service_has_a_dockerfile_and_they_differ_in_one_line() -> None:
-    first, *others = [service_dockerfile(name) for name in SERVICES]
+    first, *others = [common_dockerfile("services", name, "SERVICE") for name in SERVICES]
     assert others == [first] * (len(SERVICES) - 1)
+
+
+def test_the_dockerfiles_of_issuer_and_processor_differ_in_one_line() -> None:
+    first, second = [common_dockerfile("tools", name, "TOOL") for name in TOOLS]
+    assert first == second
 
 
 def test_docker_compose_yml_keeps_the_rules() -> None:
@@ -227,6 +239,23 @@ def test_passwords_are_those_of_practice_env() -> None:
     said = dict(line.split("=", 1) for line in practice.splitlines() if line and not line.startswith("#"))
     taken = set(re.findall(r"\$\{(\w+):?-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
     assert taken == set(said.items())
+
+
+def image_faults(document: Mapping[str, Any]) -> list[str]:
+    """Services that do not tell at /version which image they are."""
+    services = document["services"]
+    return [
+        f"{name} does not tell its image"
+        for name in SERVICES
+        if services[name]["environment"].get("SHOP_IMAGE") != services[name]["image"]
+    ]
+
+
+def test_each_service_tells_the_name_of_its_image() -> None:
+    document = composed()
+    assert image_faults(document) == []
+    document["services"]["orders"]["environment"]["SHOP_IMAGE"] = "another"
+    assert image_faults(document) == ["orders does not tell its image"]
 
 
 OUTSIDE_LOGINS = {
@@ -317,7 +346,8 @@ def shut_out(paths: list[str], dockerignore: str) -> list[str]:
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_every_path_that_an_image_copies_reaches_the_builder(path: Path) -> None:
-    paths = copied(path.read_text().replace("${SERVICE}", path.parent.name))
+    text = path.read_text().replace("${SERVICE}", path.parent.name).replace("${TOOL}", path.parent.name)
+    paths = copied(text)
     assert paths
     assert shut_out(paths, (ROOT / ".dockerignore").read_text()) == []
 

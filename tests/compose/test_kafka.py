@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CA_KEY = "kafka-ca-key"
 BROKER_KEY = "kafka-certificate"
 PASSWORD = re.compile(r"\$\{(\w+)_KAFKA_PASSWORD\b")
+DATABASE_PASSWORD = re.compile(r"(?!POSTGRES_)\w+_PASSWORD")
+"""That of the superuser is used when the data volume is new, and is not rotated."""
 Compose = dict[str, Any]
 
 
@@ -80,17 +82,18 @@ def login_faults(name: str, service: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} does not log in by SCRAM"
     if environment.get("KAFKA_SASL_USERNAME") != name:
         yield f"{name} does not log in as itself"
-    if PASSWORD.findall(environment.get("KAFKA_SASL_PASSWORD", "")) != [name.upper()]:
+    if environment.get("KAFKA_SASL_PASSWORD_FILE") != "/run/passwords/kafka":
         yield f"{name} has no password of its own"
+    if f"{name}-passwords:/run/passwords:ro" not in service.get("volumes", []):
+        yield f"{name} does not mount its passwords"
     folder = str(Path(environment.get("KAFKA_SSL_CAFILE", "/-/-")).parent)
     if f"kafka-ca:{folder}:ro" not in service.get("volumes", []):
         yield f"{name} does not mount the CA's certificate"
 
 
 def password_faults(services: Mapping[str, Any]) -> Iterator[str]:
-    """A container knows the password of its own login. The job that creates the users knows all of them."""
-    known = {name: {name.upper()} for name in SERVICES}
-    known["kafka"] = {rights.STACK.upper()}
+    """No service has a password in its environment. The job that creates the users knows all of them."""
+    known = {"kafka": {rights.STACK.upper()}, "passwords": {name.upper() for name in SERVICES}}
     known["topics"] = {name.upper() for name in (rights.STACK, *rights.principals(contract()))}
     for name, service in services.items():
         found = set(PASSWORD.findall(yaml.safe_dump(service)))
@@ -99,15 +102,24 @@ def password_faults(services: Mapping[str, Any]) -> Iterator[str]:
     created = set(PASSWORD.findall(yaml.safe_dump(services["topics"])))
     for missing in sorted(known["topics"] - created):
         yield f"topics lacks the password of {missing.lower()}"
+    for name in (*SERVICES, "postgres"):
+        found = {
+            variable for variable in services[name]["environment"] if DATABASE_PASSWORD.fullmatch(variable)
+        }
+        if found or "${" in services[name]["environment"].get("DATABASE_URL", ""):
+            yield f"{name} has a database password in its environment"
 
 
 def volume_faults(services: Mapping[str, Any]) -> Iterator[str]:
     allowed = {CA_KEY: {"certificates"}, BROKER_KEY: {"certificates", "kafka"}}
+    allowed |= {f"{name}-passwords": {name, "passwords"} for name in (*SERVICES, "postgres")}
     for name, service in services.items():
         for mounted in service.get("volumes", []):
             volume, _, place = mounted.partition(":")
             if name not in allowed.get(volume, {name}):
                 yield f"{name} mounts {volume}"
+            if volume.endswith("-passwords") and name != "passwords" and not place.endswith(":ro"):
+                yield f"{name} can change {volume}"
             if volume.startswith("kafka-c") and name != "certificates" and not place.endswith(":ro"):
                 yield f"{name} can change {volume}"
 
@@ -134,6 +146,11 @@ def broker(document: Compose, **changes: str) -> None:
 
 def mount(document: Compose, name: str, volume: str) -> None:
     document["services"][name].setdefault("volumes", []).append(volume)
+
+
+def unmount(document: Compose, name: str, volume: str) -> None:
+    service = document["services"][name]
+    service["volumes"] = [one for one in service["volumes"] if not one.startswith(f"{volume}:")]
 
 
 def environment(document: Compose, name: str) -> dict[str, str]:
@@ -167,8 +184,16 @@ PLANTED: list[tuple[Callable[[Compose], object], str]] = [
     (lambda d: environment(d, "orders").pop("KAFKA_SECURITY_PROTOCOL"), "orders does not connect by"),
     (lambda d: environment(d, "orders").update(KAFKA_SASL_MECHANISM="PLAIN"), "orders does not log in by"),
     (lambda d: environment(d, "orders").update(KAFKA_SASL_USERNAME="payments"), "does not log in as itself"),
-    (lambda d: environment(d, "orders").update(KAFKA_SASL_PASSWORD="known"), "no password of its own"),
-    (lambda d: d["services"]["orders"].pop("volumes"), "orders does not mount the CA's certificate"),
+    (lambda d: environment(d, "orders").pop("KAFKA_SASL_PASSWORD_FILE"), "no password of its own"),
+    (lambda d: unmount(d, "orders", "kafka-ca"), "orders does not mount the CA's certificate"),
+    (lambda d: unmount(d, "orders", "orders-passwords"), "orders does not mount its passwords"),
+    (lambda d: mount(d, "orders", "payments-passwords:/p:ro"), "orders mounts payments-passwords"),
+    (lambda d: mount(d, "orders", "orders-passwords:/p"), "orders can change orders-passwords"),
+    (
+        lambda d: environment(d, "orders").update(DATABASE_URL="postgresql://orders:${X:-p}@postgres/orders"),
+        "orders has a database password",
+    ),
+    (lambda d: environment(d, "postgres").update(ORDERS_PASSWORD="p"), "postgres has a database password"),
     (
         lambda d: environment(d, "orders").update(X="${PAYMENTS_KAFKA_PASSWORD:-practice}"),
         "orders knows the password of payments",

@@ -210,12 +210,16 @@ def secrets(objects: Sequence[Object]) -> Iterator[str]:
     for one in workloads(objects):
         for container in containers(one):
             for variable in container.get("env", []):
-                if secret.search(variable["name"]) and "value" in variable:
+                if secret.search(variable["name"]) and "value" in variable and not _names_a_file(variable):
                     yield f"{name_of(one)}: {variable['name']} is written down"
         if is_service(one):
             seen = json.dumps(list(containers(one, init=False)))
             if "-database-owner" in seen:
                 yield f"{name_of(one)}: the running process knows the owner's password"
+
+
+def _names_a_file(variable: Object) -> bool:
+    return variable["name"].endswith("_FILE") and variable["value"].startswith("/run/passwords/")
 
 
 def references(objects: Sequence[Object]) -> Iterator[str]:

@@ -73,6 +73,18 @@ def containers(workload: Object, *, init: bool = True) -> Iterator[Object]:
         yield from pod.get("initContainers", [])
 
 
+def mounted_secrets(workload: Object) -> dict[str, str]:
+    """Folder of the first container → the Secret that is mounted there, as a whole folder that it can only read."""
+    volumes = {
+        one["name"]: one.get("secret", {}).get("secretName", "") for one in pod_of(workload)["volumes"]
+    }
+    return {
+        one["mountPath"]: volumes[one["name"]]
+        for one in pod_of(workload)["containers"][0]["volumeMounts"]
+        if volumes.get(one["name"]) and one.get("readOnly") and "subPath" not in one
+    }
+
+
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a label selector matches; an empty one matches everything."""
     wanted = selector.get("matchLabels", {})

@@ -18,6 +18,7 @@ from tests.kubernetes.rendered import (
     containers,
     find,
     labels_of,
+    mounted_secrets,
     name_of,
     of_kind,
     pod_of,
@@ -85,13 +86,15 @@ def worker_faults(service: str, objects: Sequence[Object]) -> Iterator[str]:
         "KAFKA_SECURITY_PROTOCOL": SECURED,
         "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
         "KAFKA_SASL_USERNAME": service,
-        "KAFKA_SASL_PASSWORD": service,
+        "KAFKA_SASL_PASSWORD_FILE": "/run/passwords/kafka/password",
         "KAFKA_SSL_CAFILE": "/run/kafka/ca.crt",
     }
     found = variables(next(containers(worker)))
     for name, value in wanted.items():
         if found.get(name) != value:
             yield f"{service}-worker has {found.get(name)} as {name}"
+    if mounted_secrets(worker).get("/run/passwords/kafka") != service:
+        yield f"{service}-worker does not mount its password"
 
 
 def job_faults(job: Object) -> Iterator[str]:
@@ -223,6 +226,10 @@ def know(container: Object, secret: str) -> None:
     container.setdefault("env", []).append(variable)
 
 
+def find_mount(container: Object, folder: str) -> Object:
+    return next(one for one in container["volumeMounts"] if one["mountPath"] == folder)
+
+
 def listener_of(objects: Sequence[Object]) -> Object:
     first: Object = of_kind(objects, "Kafka")[0]["spec"]["kafka"]["listeners"][0]
     return first
@@ -256,6 +263,16 @@ PLANTED: list[tuple[str, Plant, str]] = [
     ("prod", lambda o: authorization_of(o).update(type="opa"), "no authorizer"),
     ("prod", lambda o: authorization_of(o).update(superUsers=["orders"]), "super user beside"),
     ("prod", lambda o: change(worker_of(o), "KAFKA_SECURITY_PROTOCOL", None), "KAFKA_SECURITY_PROTOCOL"),
+    (
+        "prod",
+        lambda o: change(worker_of(o), "KAFKA_SASL_PASSWORD_FILE", None),
+        "None as KAFKA_SASL_PASSWORD_FILE",
+    ),
+    (
+        "prod",
+        lambda o: worker_of(o)["volumeMounts"].remove(find_mount(worker_of(o), "/run/passwords/kafka")),
+        "does not mount its password",
+    ),
     ("local", lambda o: change(worker_of(o), "KAFKA_SASL_USERNAME", "payments"), "payments as KAFKA_SASL_US"),
     ("local", lambda o: know(worker_of(o), "payments"), "knows the password of payments"),
     ("local", lambda o: know(api_of(o), "orders"), "Deployment orders-api knows the password of orders"),

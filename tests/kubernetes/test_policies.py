@@ -127,6 +127,7 @@ PLANTED: list[tuple[Policy, Callable[[list[Object]], object]]] = [
     ),
     (policies.secrets, lambda o: of_kind(o, "ConfigMap")[0]["data"].update(DATABASE_PASSWORD="x")),
     (policies.secrets, lambda o: container(o)["env"].append({"name": "SMTP_PASSWORD", "value": "x"})),
+    (policies.secrets, lambda o: container(o)["env"].append({"name": "SMTP_PASSWORD_FILE", "value": "x"})),
     (
         policies.secrets,
         lambda o: container(o)["envFrom"].append({"secretRef": {"name": "orders-database-owner"}}),

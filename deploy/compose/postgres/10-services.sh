@@ -1,7 +1,7 @@
 #!/bin/bash
 # A database and two roles for each service, made when the data volume is new: <service>_owner changes tables,
 # <service> only rows, and neither can connect to any other database. deploy/k8s/components/postgres-single/roles.sh does
-# the same: kustomize takes no file from outside its own folder, and the passwords come in other ways.
+# the same: kustomize takes no file from outside its own folder.
 set -euo pipefail
 
 close_shared_databases() {
@@ -31,9 +31,8 @@ SQL
 
 export PGUSER=${POSTGRES_USER:-postgres} PGDATABASE=${POSTGRES_DB:-postgres}
 close_shared_databases
-# A service is one that docker-compose.yml gives two passwords: <SERVICE>_PASSWORD and <SERVICE>_OWNER_PASSWORD.
-for owner_password in $(compgen -e | grep '_OWNER_PASSWORD$'); do
-  service=${owner_password%_OWNER_PASSWORD}
-  password=${service}_PASSWORD
-  make_service "${service,,}" "${!password}" "${!owner_password}"
+# A file per role, with its password. The container `passwords` writes them.
+for file in /run/passwords/*_owner; do
+  service=$(basename "$file" _owner)
+  make_service "$service" "$(cat "/run/passwords/$service")" "$(cat "$file")"
 done

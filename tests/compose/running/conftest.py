@@ -32,9 +32,9 @@ class Containers:
 
     def runtime_url(self, service: str, database: str) -> str:
         """As the service itself connects, from this machine, to a database of choice."""
-        url: str = self.services[service]["environment"]["DATABASE_URL"]
+        password = self.services["passwords"]["environment"][f"{service.upper()}_PASSWORD"]
         port = compose.published_ports()["postgres"][compose.POSTGRES_PORT]
-        return f"{url.rpartition('/')[0].replace('@postgres:5432', f'@127.0.0.1:{port}')}/{database}"
+        return f"postgresql://{service}:{password}@127.0.0.1:{port}/{database}"
 
     def owner_url(self, service: str, database: str) -> str:
         """As the service's migration connects."""

@@ -37,13 +37,13 @@ class Docker:
 
 
 @pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
-    docker = Docker(tmp_path)
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    made = Docker(tmp_path)
     monkeypatch.setenv("SHOP_STATE", str(tmp_path))
     for variable in ("COMPOSE_FILE", "SHOP_VERSION"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(compose_deployments, "docker", docker)
-    return docker
+    monkeypatch.setattr(compose_deployments, "docker", made)
+    return made
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def release(tmp_path: Path) -> Deployed:
     return Deployed("orders", "0.1.1", tmp_path / "code", "abc")
 
 
-def test_a_container_is_replaced_by_one_of_the_releases_image(docker: Docker, release: Deployed) -> None:
+def test_a_container_is_replaced_by_one_of_the_releases_image(engine: Docker, release: Deployed) -> None:
     outcome = compose_deployments.deploy(release)
     assert (outcome.now, outcome.before.is_clone) == (release, True)
     assert "container is stopped" in outcome.gap
-    build, migrate, up = docker.commands
+    build, migrate, up = engine.commands
     assert build == (
         f"build --file {release.folder}/services/orders/Dockerfile --tag localhost/shopfloor/orders:0.1.1 "
         f"--build-arg VERSION=0.1.1 --build-arg REVISION=abc {release.folder}"
@@ -64,29 +64,29 @@ def test_a_container_is_replaced_by_one_of_the_releases_image(docker: Docker, re
     assert migrate.endswith("run --rm --no-deps orders-migrations")
     assert up.endswith("up --detach --no-deps --no-build --wait orders")
     image = "localhost/shopfloor/orders:0.1.1"
-    assert docker.images == [{"orders": image, "orders-migrations": image}] * 2
+    assert engine.images == [{"orders": image, "orders-migrations": image}] * 2
 
 
-def test_a_container_goes_back_to_the_image_from_before(docker: Docker, release: Deployed) -> None:
+def test_a_container_goes_back_to_the_image_from_before(engine: Docker, release: Deployed) -> None:
     with pytest.raises(UserError, match="orders has no release to go back to"):
         compose_deployments.rollback("orders")
     compose_deployments.deploy(release)
     assert compose_deployments.rollback("orders").now.is_clone
-    assert docker.images[-1]["orders"] == "localhost/shopfloor/orders:dev"
+    assert engine.images[-1]["orders"] == "localhost/shopfloor/orders:dev"
     assert compose_deployments.rollback("orders").now == release
 
 
 @pytest.mark.parametrize("failing", ["orders-migrations", "--wait orders"])
 def test_a_release_that_does_not_start_in_a_container_is_replaced_by_the_one_from_before(
-    docker: Docker, release: Deployed, failing: str
+    engine: Docker, release: Deployed, failing: str
 ) -> None:
-    docker.failing = failing
+    engine.failing = failing
     with pytest.raises(
         UserError, match=r"orders 0\.1\.1 does not start, so orders from the clone runs again"
     ):
         compose_deployments.deploy(release)
-    assert docker.commands[-1].endswith("--wait orders")
-    assert docker.images[-1]["orders"] == "localhost/shopfloor/orders:dev"
+    assert engine.commands[-1].endswith("--wait orders")
+    assert engine.images[-1]["orders"] == "localhost/shopfloor/orders:dev"
     with pytest.raises(UserError, match="orders has no release to go back to"):
         compose_deployments.rollback("orders")
 

@@ -12,6 +12,7 @@ postgres.py, kafka.py, classpath.py, topics.py, process.py, venvs.py   how each 
 kafka_access.py, kafka_security.py   a login at the broker; its listeners and its authorizer
 rights.py, kafka_users.py, rights_trials.py   who may do what in Kafka: derived, created, tried
 certificates.py            the CA and the broker's certificate of a shop in containers
+password_files.py          the files with passwords of a shop in containers
 ports.py, paths.py, stack_files.py, passwords.py, checks.py   ports, folders, files and checks of a stack
 otlp_receiver.py           the part `spans`
 admin.py                   the admin API of the services

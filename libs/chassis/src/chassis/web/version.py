@@ -25,8 +25,8 @@ router = APIRouter(tags=["health"], include_in_schema=False, route_class=Guarded
 async def version(request: Request) -> dict[str, object]:
     """200 with the name of the service and its release.
 
-    `revision` is the commit that it was built of, and `image` the digest of its image. `schema` is the last migration
-    of its database. `consumes` has the event types that it handles.
+    `revision` is the commit that it was built of, and `image` the name of its image, as its deployment says it.
+    `schema` is the last migration of its database. `consumes` has the event types that it handles.
     """
     context = context_of(request)
     settings = context.settings

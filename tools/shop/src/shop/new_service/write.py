@@ -25,7 +25,14 @@ MODEL = "inventory"
 """A service with the dependencies that every service has, and no others. Some of its files are copied unchanged."""
 COPIED = ("Dockerfile", "alembic.ini", "migrations/script.py.mako", "requirements.txt")
 CHASSIS_SQL = Path("libs/chassis/src/chassis/postgres/sql")
-GENERATED = ("contracts/asyncapi", "contracts/consumers", "contracts/openapi", "deploy/k8s/components")
+GENERATED = (
+    "contracts/asyncapi",
+    "contracts/consumers",
+    "contracts/openapi",
+    "deploy/k8s/base/images.yaml",
+    "deploy/k8s/components",
+    "deploy/k8s/overlays/prod/images.yaml",
+)
 
 
 @dataclass(frozen=True)
