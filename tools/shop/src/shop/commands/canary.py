@@ -19,7 +19,6 @@ from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.target import embedded as target_of
 
-
 Service = Annotated[str, typer.Argument(help="The service.")]
 Version = Annotated[str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")]
 Seconds = Annotated[float, typer.Option(min=5, help="How long the release is watched.")]

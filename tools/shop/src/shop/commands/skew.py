@@ -25,7 +25,6 @@ from shop_stack.errors import UserError
 from shop_stack.paths import repository, shop_folder
 from shop_stack.ports import SERVICES
 
-
 Services = Annotated[
     list[str] | None,
     typer.Argument(help="The services to prove. All, if none is given.", metavar="[SERVICE]..."),
