@@ -23,7 +23,8 @@ class Tries:
 
 def by_release(handlings: Iterable[Handling], service: str, canary: str) -> tuple[Tries, Tries]:
     """(the work of the canary, the work of all other releases of the service). `canary` is its version."""
-    mine, theirs = [], []
+    mine: list[Handling] = []
+    theirs: list[Handling] = []
     for one in handlings:
         if one.reader.service == service:
             (mine if one.reader.release == canary else theirs).append(one)
