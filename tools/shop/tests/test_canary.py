@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
     monkeypatch.setattr(
         canary, "released", lambda service, version: Deployed(service, version, Path("/nowhere"))
     )
-    monkeypatch.setattr("shop.commands.canary.signal.signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     return found
 
 

@@ -23,9 +23,13 @@ class Tries:
 
 def by_release(handlings: Iterable[Handling], service: str, canary: str) -> tuple[Tries, Tries]:
     """(the work of the canary, the work of all other releases of the service). `canary` is its version."""
-    of_service = [one for one in handlings if one.reader.service == service]
-    of_canary = _tries([one for one in of_service if one.reader.release == canary])
-    of_others = _tries([one for one in of_service if one.reader.release != canary])
+    mine: list[Handling] = []
+    theirs: list[Handling] = []
+    for one in handlings:
+        if one.reader.service == service:
+            (mine if one.reader.release == canary else theirs).append(one)
+    of_canary = _tries(mine)
+    of_others = _tries(theirs)
     return of_canary, Tries(of_others.handled, of_others.failed, of_others.orders - of_canary.orders)
 
 

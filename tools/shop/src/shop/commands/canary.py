@@ -19,18 +19,17 @@ from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.target import embedded as target_of
 
+Service = Annotated[str, typer.Argument(help="The service.")]
+Version = Annotated[str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")]
+Seconds = Annotated[float, typer.Option(min=5, help="How long the release is watched.")]
+Rate = Annotated[
+    float, typer.Option(min=0, help="Orders per second to place meanwhile, beside those of your customers.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
+
 
 def canary(
-    service: Annotated[str, typer.Argument(help="The service.")],
-    version: Annotated[
-        str, typer.Argument(help="One of its releases, or `clone`: the code of this repository.")
-    ],
-    seconds: Annotated[float, typer.Option(min=5, help="How long the release is watched.")] = 60,
-    rate: Annotated[
-        float,
-        typer.Option(min=0, help="Orders per second to place meanwhile, beside those of your customers."),
-    ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    service: Service, version: Version, seconds: Seconds = 60, rate: Rate = 0, as_json: AsJson = False
 ) -> None:
     """Try a release in one more process of a service, then promote or withdraw it.
 
@@ -48,11 +47,7 @@ def canary(
         shop canary notifications 0.2.0
 
         shop canary notifications 0.2.0 --seconds 120 --rate 10 --json"""
-    if chosen_kind() is not TargetKind.EMBEDDED:
-        raise UserError(
-            "A canary runs on the embedded stack alone: leave out --target. On Kubernetes, a second Deployment with "
-            "the image of the release does the same (docs/how-to/canary.md)."
-        )
+    _require_embedded()
     stack = embedded.stack()
     deployments.require_service(stack, service)
     target = target_of(stack.state)
@@ -66,6 +61,14 @@ def canary(
         outcome = asyncio.run(trial.carry_out())
     _tell(outcome, as_json)
     raise typer.Exit(0 if outcome.is_promoted else 1)
+
+
+def _require_embedded() -> None:
+    if chosen_kind() is not TargetKind.EMBEDDED:
+        raise UserError(
+            "A canary runs on the embedded stack alone: leave out --target. On Kubernetes, a second Deployment with "
+            "the image of the release does the same (docs/how-to/canary.md)."
+        )
 
 
 def _tell(outcome: Outcome, as_json: bool) -> None:

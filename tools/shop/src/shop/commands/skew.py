@@ -25,19 +25,19 @@ from shop_stack.errors import UserError
 from shop_stack.paths import repository, shop_folder
 from shop_stack.ports import SERVICES
 
+Services = Annotated[
+    list[str] | None,
+    typer.Argument(help="The services to prove. All, if none is given.", metavar="[SERVICE]..."),
+]
+Version = Annotated[
+    str, typer.Option(help="N of the one service that is given: a release. Otherwise N is the clone.")
+]
+Out = Annotated[Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
 
 def skew(
-    services: Annotated[
-        list[str] | None,
-        typer.Argument(help="The services to prove. All, if none is given.", metavar="[SERVICE]..."),
-    ] = None,
-    version: Annotated[
-        str, typer.Option(help="N of the one service that is given: a release. Otherwise N is the clone.")
-    ] = CLONE,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    services: Services = None, version: Version = CLONE, out: Out = None, as_json: AsJson = False
 ) -> None:
     """Run the last release and the new code of each service together, under load.
 
@@ -62,7 +62,12 @@ def skew(
     chosen = _chosen(services or [], version)
     signal.signal(signal.SIGTERM, end)
     report = asyncio.run(_proved(chosen, {} if version == CLONE else {chosen[0]: version}))
-    folder = out or shop_folder() / "report"
+    _tell(report, out or shop_folder() / "report", as_json)
+    raise typer.Exit(0 if report.holds else 1)
+
+
+def _tell(report: Report, folder: Path, as_json: bool) -> None:
+    """Write the report into a folder, and print it."""
     write_page(report, folder / "skew.html")
     (folder / "skew.md").write_text(markdown_of(report))
     (folder / "skew.json").write_text(json.dumps(report.as_json(), indent=2) + "\n")
@@ -71,7 +76,6 @@ def skew(
     else:
         print_report(report, Console())
         typer.echo(f"More in {folder / 'skew.html'} and {folder / 'skew.json'}.")
-    raise typer.Exit(0 if report.holds else 1)
 
 
 def _chosen(services: Sequence[str], version: str) -> tuple[str, ...]:
