@@ -79,6 +79,14 @@ test-alone: $(READY) ## Each service, built and tested where nothing of another 
 test-rights: $(READY) ## A shop that uses each of its rights in Kafka: an unused right fails it (a minute)
 	@SHOP_RIGHTS_TESTS=1 $(VENV)/bin/python -m pytest tests/rights $(ARGS)
 
+.PHONY: test-deployments
+test-deployments: $(READY) ## Each service deployed and rolled back under load, repeatedly: no request fails (minutes)
+	@SHOP_DEPLOYMENT_TESTS=1 $(VENV)/bin/python -m pytest tests/deployments $(ARGS)
+
+.PHONY: skew
+skew: $(READY) ## A planted skew bug is red in the right cells; canaries that are promoted and withdrawn (about 10 minutes)
+	@SHOP_SKEW_TESTS=1 $(VENV)/bin/python -m pytest tests/skew $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \
@@ -96,12 +104,13 @@ test-tutorials: $(READY) ## The tutorials, each carried out in a clone of its ow
 	@SHOP_TUTORIALS=1 $(VENV)/bin/python -m pytest tests/tutorials $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## Style, types, who may import whom, and holes in the workflows
+lint: $(READY) ## Style, types, who may import whom, holes in the workflows, and breaks of released contracts
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --config .importlinter
 	@$(VENV)/bin/zizmor --offline --quiet --pedantic --strict-collection .
+	@$(VENV)/bin/shop contracts check >.shop/contracts.txt || { cat .shop/contracts.txt; exit 1; }
 
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
@@ -121,9 +130,13 @@ supply-environment: $(SUPPLY)/.ready
 pictures: $(READY) ## Write the state machines in the READMEs anew from the code
 	@$(VENV)/bin/python tools/docs/state_machines.py
 
+# A consumer's own tests write what it reads of another program.
+EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
+
 .PHONY: contracts
-contracts: $(READY) ## Write the OpenAPI and AsyncAPI files anew from the code
+contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consumer reads of others, anew from the code
 	@$(VENV)/bin/python tools/contracts/export.py
+	@SHOP_WRITE_EXPECTATIONS=1 $(VENV)/bin/python -m pytest --quiet --no-header $(EXPECTATIONS)
 
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)

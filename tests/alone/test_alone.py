@@ -16,7 +16,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 COMPONENT_TESTS = {
-    "orders": ("component/test_endings.py", "component/test_migrations.py", "component/test_prices.py")
+    "orders": (
+        "component/test_endings.py",
+        "component/test_migrations.py",
+        "component/test_orders_clients.py",
+        "component/test_prices.py",
+    )
 }
 """Not its test_api.py, which takes longer than these three together and needs nothing that they do not."""
 PARTS = ("libs/chassis", "libs/testkit", "tools/stack", "contracts")

@@ -31,6 +31,11 @@ PLANTED = [
         "import shop_lab.benchmarks.plan",
         "Benchmarks and experiments stand beside each other on the lab",
     ),
+    (
+        "shop_lab/skew/cells.py",
+        "import shop_lab.canary.keys",
+        "Benchmarks and experiments stand beside each other on the lab",
+    ),
     ("testkit/events.py", "import shop_observe.kafka_log", "The tools import one way"),
     ("orders/handlers.py", "import testkit.waiting", "Only tests import the test kit"),
     ("shop_lab/cpu.py", "import chassis.relay", "Of the tools, only probes import the chassis"),

@@ -50,6 +50,25 @@ async def test_a_client_that_is_connected_when_the_server_ends_gets_an_answer() 
     await serving
 
 
+async def test_a_client_that_keeps_its_connection_is_told_that_it_is_closed() -> None:
+    ending = DrainingServer(config())
+    port = await listening(ending)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST)
+    assert b"connection: close" not in (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readexactly(len(b'{"is":"an answer"}'))
+    shutting = asyncio.create_task(ending.shutdown())
+
+    async def shut() -> None:
+        assert not ending.servers[0].is_serving()
+
+    await eventually(shut)
+    writer.write(REQUEST)
+    assert b"connection: close" in (await reader.read()).lower()
+    writer.close()
+    await shutting
+
+
 async def test_a_server_without_a_free_descriptor_ends_in_order_too(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 

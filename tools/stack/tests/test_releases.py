@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shop_stack import releases
+from shop_stack.deployed import Deployed, clone
 from shop_stack.venvs import Project
 
 
@@ -62,3 +63,17 @@ def test_without_a_commit_the_revision_is_unknown(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(releases, "repository", lambda: tmp_path)
     git(tmp_path, "init", "--quiet")
     assert releases.revision() == "unknown"
+
+
+def test_every_span_of_a_process_names_its_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "team=blue,service.version=9")
+    release = Deployed("orders", "0.2.0+ab", tmp_path)
+    attributes = "team=blue,service.version=0.2.0+ab"
+    assert releases.span_attributes(release) == {"OTEL_RESOURCE_ATTRIBUTES": attributes}
+
+
+def test_the_clone_is_told_apart_from_the_release_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_RESOURCE_ATTRIBUTES", raising=False)
+    environment = releases.environment_of_release(clone("orders"))
+    assert environment["OTEL_RESOURCE_ATTRIBUTES"] == "service.version=clone"
+    assert environment["SHOP_VERSION"] != "clone"

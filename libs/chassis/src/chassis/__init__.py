@@ -21,6 +21,7 @@ These modules join the packages:
 | `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
 | `runtime`    | starts the consumer, the relay and the jobs of a process, and stops them at its end |
 | `server`     | `serve`: answers HTTP on two ports until SIGTERM, then shuts the process down       |
+| `handover`   | gives the listening sockets to the process that replaces this one                   |
 | `supervisor` | starts a background task again after an error                                       |
 | `settings`   | the environment variables of every service                                          |
 | `errors`     | which errors mean that a dependency is unavailable                                  |
@@ -28,10 +29,11 @@ These modules join the packages:
 
 Shutdown. On SIGTERM a process ends in this order:
 
-1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6.
+1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. If another process has taken
+   the listening sockets (`handover`), it alone answers at both ports from now on, and this process finishes its work.
 2. HTTP: the public port accepts no new connections. Connections that wait in the accept queue are accepted. A
-   connection without a request has 0.5 s to send one. Then requests in progress have up to 4 s, and are cancelled
-   after that. Consumer, relay and jobs run meanwhile.
+   connection without a request has 0.5 s to send one, and each answer says `Connection: close`. Then requests in
+   progress have up to 4 s, and are cancelled after that. Consumer, relay and jobs run meanwhile.
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
    (KAFKA_GROUP_INSTANCE_ID) stays in its group.
 4. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
@@ -53,7 +55,7 @@ Imports run one way: a module imports only from the lines below its own (`.impor
 
     server
     service
-    runtime, tuning
+    runtime, tuning, handover
     web, kafka, jobs
     inbox
     outbox

@@ -2,21 +2,27 @@
 
 The public port has the routes of the service. The management port has probes, metrics and the admin API. Both are
 served by one event loop, with limits of their own. A process with the role `worker` has the management port alone.
+
+A process that replaces another one takes that one's listening sockets (`chassis.handover`). Its own management port
+tells whether it is ready. From then on it also accepts connections at the management port of the other process.
 """
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from chassis.handover import Listeners, Taken, offered, take
 from chassis.runtime import DRAIN_SECONDS
 from chassis.service import Service
-from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines
+from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines, seldom_ticks
 from chassis.web.context import Phase
 
 OTHER_FILES = 512
@@ -25,6 +31,8 @@ HEADERS = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
 """Headers of every answer: a browser takes it for nothing but its Content-Type, and no cache keeps it."""
 MANAGEMENT_DRAIN_SECONDS = 1.0
 """Time limit for requests in progress on the management port, after all other parts have ended."""
+PUBLIC = "public"
+MANAGEMENT = "management"
 
 
 def serve(create_service: Callable[[], Service]) -> None:
@@ -45,31 +53,45 @@ def serve(create_service: Callable[[], Service]) -> None:
 async def serve_until_signal(service: Service, management: uvicorn.Server) -> None:
     """Run a service until `management`, the server of its management port, has got a signal. Then shut it down.
 
-    Each part ends in the reverse of the order in which it started. So the management port is open during all of it.
-    Raises SystemExit if a port is in use.
+    Each part ends in the reverse of the order in which it started. So the management port is open during all of it. If
+    another process has taken the sockets, it answers at the management port from the signal on.
+
+    Raises SystemExit if a port is in use, and HandoverFailed if the process to replace gives no sockets.
     """
     process = service.context.process
     process.phase = Phase.STARTING
+    settings = service.settings
+    taken = await take(settings.http_predecessor_socket)
+    public = None if settings.role == "worker" else server_of(service)
     with management.capture_signals():
         async with AsyncExitStack() as parts:
+            parts.callback(taken.close)
             ended = await parts.enter_async_context(accepting(management))
             await parts.enter_async_context(service.runtime.running())
-            if service.settings.role != "worker":
-                await parts.enter_async_context(accepting(server_of(service)))
+            if public is not None:
+                await parts.enter_async_context(accepting(public, taken.sockets.get(PUBLIC)))
             process.phase = Phase.SERVING
+            own = _listeners(management, public, taken)
+            await _accept_also(management, taken.sockets.get(MANAGEMENT, ()))
+            offer = await parts.enter_async_context(offered(own, settings.http_handover_socket))
             await ended
             process.phase = Phase.ENDING
+            if offer.has_successor:
+                _stop_accepting(management)
 
 
 @asynccontextmanager
-async def accepting(server: uvicorn.Server) -> AsyncIterator[asyncio.Task[None]]:
+async def accepting(
+    server: uvicorn.Server, sockets: Sequence[socket.socket] | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """Accept connections while the block runs, then answer the requests in progress, within the server's time limit.
 
-    Gives a task that ends when the server has got a signal. Raises SystemExit if the port is in use.
+    `sockets` are listening sockets to use instead of the server's own port. Gives a task that ends when the server has
+    got a signal. Raises SystemExit if the port is in use.
     """
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
-    await server.startup()
+    await server.startup(None if sockets is None else list(sockets))
     loop = asyncio.create_task(server.main_loop())
     try:
         yield loop
@@ -77,6 +99,33 @@ async def accepting(server: uvicorn.Server) -> AsyncIterator[asyncio.Task[None]]
         server.should_exit = True
         await loop
         await server.shutdown()
+
+
+async def _accept_also(server: uvicorn.Server, sockets: Sequence[socket.socket]) -> None:
+    """Have a server that runs accept the connections of more listening sockets."""
+    config = server.config
+    protocol: Any = config.http_protocol_class
+    create_protocol = partial(protocol, config, server.server_state, server.lifespan.state)
+    loop = asyncio.get_running_loop()
+    for listener in sockets:
+        more = await loop.create_server(create_protocol, sock=listener, backlog=config.backlog)
+        server.servers.append(more)
+
+
+def _stop_accepting(server: uvicorn.Server) -> None:
+    """Close this process's descriptors of the listening sockets. Connections stay open."""
+    for listening in server.servers:
+        listening.close()
+
+
+def _listeners(management: uvicorn.Server, public: uvicorn.Server | None, taken: Taken) -> Listeners:
+    """The listening sockets for a successor: those at the known ports, and not an additional management port."""
+    known = {MANAGEMENT: taken.sockets.get(MANAGEMENT) or _sockets_of(management)}
+    return known if public is None else {**known, PUBLIC: _sockets_of(public)}
+
+
+def _sockets_of(server: uvicorn.Server) -> Sequence[Any]:
+    return [listener for listening in server.servers for listener in listening.sockets]
 
 
 def allow_connections(number: int) -> None:
@@ -100,9 +149,8 @@ def server_of(service: Service) -> uvicorn.Server:
         limit_concurrency=settings.http_max_connections,
         http=_parser_of(service),
     )
-    if service.tuning.has("accept_queue"):
-        return accept_queue.DrainingServer(config)
-    return uvicorn.Server(config)
+    draining = service.tuning.has("accept_queue")
+    return _server_class(accept_queue.DrainingServer if draining else uvicorn.Server, service)(config)
 
 
 def management_server_of(service: Service) -> uvicorn.Server:
@@ -119,7 +167,11 @@ def management_server_of(service: Service) -> uvicorn.Server:
         limit_concurrency=settings.http_management_max_connections,
         http=_guarded(None, service) or "auto",
     )
-    return uvicorn.Server(config)
+    return _server_class(uvicorn.Server, service)(config)
+
+
+def _server_class(plain: type[uvicorn.Server], service: Service) -> type[uvicorn.Server]:
+    return seldom_ticks.ticking_seldom(plain) if service.tuning.has("seldom_ticks") else plain
 
 
 def _config(app: ASGIApp, **of_port: Any) -> uvicorn.Config:

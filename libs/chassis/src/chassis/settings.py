@@ -60,6 +60,16 @@ class ServiceSettings(BaseSettings):
     http_port: int = 8000
     http_management_host: str = Field("127.0.0.1", description="address of probes, metrics and the admin API")
     http_management_port: int = Field(9000, description="port of probes, metrics and the admin API")
+    http_handover_socket: Path | None = Field(
+        None,
+        description="Unix socket at which a process that replaces this one gets its listening sockets; "
+        "unset: no process does",
+    )
+    http_predecessor_socket: Path | None = Field(
+        None,
+        description="the same of the process that this one replaces: its sockets are used instead of HTTP_PORT, and "
+        "its management port in addition to HTTP_MANAGEMENT_PORT; unset: this process replaces none",
+    )
     log_level: str = "info"
     database_pool_size: int = Field(
         8,

@@ -38,8 +38,9 @@ from testkit.tokens import ISSUER
 
 
 def pytest_configure() -> None:
-    """Name the issuer of the tests' tokens to every service that a test builds."""
+    """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off."""
     os.environ.setdefault("OIDC_ISSUER", ISSUER)
+    os.environ["PACT_DO_NOT_TRACK"] = "true"
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from chassis.events import ConsumedEvent, Money, PublishedEvent
 from inventory import events
 from inventory.subscriptions import SUBSCRIPTIONS
 from testkit.contracts import CONTRACTS, examples_of, schema_of, validate
+from testkit.expectations import assert_events_as_expected, event_readers
 
 NOW = datetime.now(UTC)
 LINES = (events.StockLine(sku="mug", quantity=2), events.StockLine(sku="cup", quantity=1))
@@ -80,3 +81,8 @@ def test_every_event_of_the_orders_topic_is_handled_or_knowingly_ignored() -> No
 def test_every_event_that_inventory_owns_is_published() -> None:
     types = {f"{path.name}.v1" for path in (CONTRACTS / "events").glob("inventory.*")}
     assert types == {event.event_type for event in PUBLISHED}
+
+
+@pytest.mark.parametrize("consumer", event_readers("inventory"))
+async def test_an_event_has_all_that_its_reader_has_written_down(consumer: str) -> None:
+    await assert_events_as_expected("inventory", consumer, PUBLISHED)

@@ -12,6 +12,7 @@ from notifications import events
 from notifications.domain import Kind
 from notifications.subscriptions import SUBSCRIPTIONS
 from testkit.contracts import TOPICS, examples_of, schema_of, validate
+from testkit.expectations import assert_events_as_expected, event_readers
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 250_000, UTC)
 PUBLISHED = [
@@ -89,3 +90,8 @@ def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> Non
     assert set(SUBSCRIPTIONS.by_type) == {model.event_type for model in CONSUMED}
     assert set(SUBSCRIPTIONS.by_type) | SUBSCRIPTIONS.ignored == on_topics
     assert not set(SUBSCRIPTIONS.by_type) & SUBSCRIPTIONS.ignored
+
+
+@pytest.mark.parametrize("consumer", event_readers("notifications"))
+async def test_an_event_has_all_that_its_reader_has_written_down(consumer: str) -> None:
+    await assert_events_as_expected("notifications", consumer, PUBLISHED)

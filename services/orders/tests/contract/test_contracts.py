@@ -13,6 +13,7 @@ from orders import events
 from orders.domain import CancellationReason, RejectionReason
 from orders.subscriptions import SUBSCRIPTIONS
 from testkit.contracts import TOPICS, examples_of, schema_of, validate
+from testkit.expectations import assert_events_as_expected, event_readers
 
 ORDER: dict[str, Any] = {
     "order_id": UUID("01980000-0000-7000-8000-00000000000a"),
@@ -118,3 +119,8 @@ def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> Non
 def test_orders_is_a_declared_reader_of_every_topic_that_it_consumes() -> None:
     for model in CONSUMED:
         assert "orders" in TOPICS[model.topic]["readers"]
+
+
+@pytest.mark.parametrize("consumer", event_readers("orders"))
+async def test_an_event_has_all_that_its_reader_has_written_down(consumer: str) -> None:
+    await assert_events_as_expected("orders", consumer, PUBLISHED)

@@ -20,6 +20,7 @@ from payments.events import (
 )
 from payments.subscriptions import SUBSCRIPTIONS
 from testkit.contracts import examples_of, folder_of, schema_of, validate
+from testkit.expectations import assert_events_as_expected, event_readers
 
 COMMON: dict[str, Any] = {
     "order_id": uuid4(),
@@ -65,3 +66,8 @@ def test_an_event_that_breaks_its_schema_is_seen(event: PublishedEvent) -> None:
 def test_what_is_subscribed_has_a_model_and_what_is_ignored_has_a_contract() -> None:
     assert set(SUBSCRIPTIONS.by_type) == {model.event_type for model in CONSUMED}
     assert all(folder_of(event_type).is_dir() for event_type in SUBSCRIPTIONS.ignored)
+
+
+@pytest.mark.parametrize("consumer", event_readers("payments"))
+async def test_an_event_has_all_that_its_reader_has_written_down(consumer: str) -> None:
+    await assert_events_as_expected("payments", consumer, PUBLISHED)

@@ -47,10 +47,14 @@ def read_expectations(folder: Path) -> dict[str, list[Expectation]]:
 
 
 def _in_file(file: Path, consumer: str) -> Iterator[Expectation]:
-    pact = read_json(file)
+    return expectations_in(read_json(file), str(file), consumer, file.stem)
+
+
+def expectations_in(pact: Any, file: str, consumer: str, provider: str) -> Iterator[Expectation]:
+    """The expectations in a Pact document. `file` names it in errors. Raises UserError if it is no such document."""
     try:
         for interaction in pact["interactions"]:
-            yield _expectation(interaction, consumer, file.stem)
+            yield _expectation(interaction, consumer, provider)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{file} is no Pact file of version 4 ({error!r}): do not edit it, run the contract tests of {consumer}."

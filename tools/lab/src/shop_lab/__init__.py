@@ -1,4 +1,7 @@
-"""Benchmarks, experiments, and the modules that both use.
+"""Benchmarks, experiments, trials of releases, and the modules that they use.
+
+skew/            two releases of a service together (`shop skew`)
+canary/          a release on trial beside the running one (`shop canary`)
 
 testbed.py       a fresh stack for measurements
 replicas.py      more processes of each service

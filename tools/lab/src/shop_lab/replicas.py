@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from shop_stack import parts, venvs
+from shop_stack import parts
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.process import Daemon
@@ -49,8 +49,8 @@ class Replica:
         }
         # The stack's own process has this name in the group. A second member of that name would replace it.
         del environment["KAFKA_GROUP_INSTANCE_ID"]
-        argv = [str(venvs.service(self.service).python), "-m", f"{self.service}.main"]
-        self.daemon.start(argv, env=environment, cwd=self.stack.state)
+        command = self.stack.deployment(self.service).now.command
+        self.daemon.start(command, env=environment, cwd=self.stack.state)
         deadline = time.monotonic() + PATIENCE
         while await parts.http_status(self.management_port, "/readyz?require=all") != 200:
             if time.monotonic() > deadline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -19,7 +19,8 @@ from shop_load.closed_loop import open_shop
 from shop_load.open_loop import SKUS
 from shop_load.plans import Product
 from shop_observe.history import History
-from shop_stack import embedded, paths
+from shop_stack import deployed, embedded, paths
+from shop_stack.deployed import Deployed, Deployment
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.parts import POSTGRES, Stack, create_users
 from shop_stack.ports import base_from_environment
@@ -113,13 +114,19 @@ async def fresh_testbed(
     name: str = "bench",
     ports_above: int = PORTS_ABOVE,
     environment: Mapping[str, str] = TRACED,
+    releases: Iterable[Deployed] = (),
 ) -> AsyncIterator[Testbed]:
-    """A fresh stack in the folder `name`, with its products listed. It is removed at the end of the context."""
+    """A fresh stack in the folder `name`, with its products listed. It is removed at the end of the context.
+
+    It starts with these releases. A service that has none among them runs the clone.
+    """
     folder = paths.state_folder() / name
     stack = embedded.stack(
         folder, base_from_environment() + ports_above, environment={**LONG_TOKENS, **environment}
     )
     await embedded.down(stack, wipe=True)
+    for release in releases:
+        deployed.write(stack.state, Deployment(release))
     try:
         await _remember_commit_times(stack, report)
         target = await embedded.up(stack, report)

@@ -12,27 +12,34 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import dead_letters, images, new, outbox, prove, test_stack
+from shop.commands import contracts, dead_letters, images, new, outbox, prove, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
+from shop.commands.can_i_deploy import can_i_deploy
+from shop.commands.canary import canary
 from shop.commands.catalogue import catalogue
 from shop.commands.check import check
 from shop.commands.dead_letters import republish
 from shop.commands.demo import demo
+from shop.commands.deploy import deploy
 from shop.commands.doctor import doctor
 from shop.commands.down import down
 from shop.commands.erase import erase
 from shop.commands.logs import logs
 from shop.commands.order import order
+from shop.commands.release import release
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
+from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
+from shop.commands.skew import skew
 from shop.commands.status import status
 from shop.commands.stop import stop
 from shop.commands.token import token
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
+from shop.commands.who_reads import who_reads_command
 from shop.output import guard
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
@@ -53,8 +60,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, dead-letters, "
-            "outbox, republish and bench use (or SHOP_TARGET)."
+            help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, deploy, rollback, "
+            "canary, dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -68,6 +75,8 @@ COMMANDS = (
     down,
     stop,
     restart,
+    deploy,
+    rollback,
     rotate,
     status,
     logs,
@@ -83,10 +92,16 @@ COMMANDS = (
     doctor,
     bench,
     audit,
+    release,
+    can_i_deploy,
+    skew,
+    canary,
 )
 for command in COMMANDS:
     app.command()(command)
 app.command("rights")(rights_command)
+app.command("who-reads")(who_reads_command)
+app.add_typer(contracts.app, name="contracts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(images.app, name="images")
 app.add_typer(new.app, name="new")

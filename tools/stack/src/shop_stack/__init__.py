@@ -4,6 +4,9 @@ target.py                  the addresses of a running shop: HTTP, Kafka, databas
 connect.py                 the target that SHOP_TARGET names: embedded.py, compose.py, kubernetes.py
 outside.py                 functions that compose.py and kubernetes.py share
 embedded.py, parts.py      a whole stack of processes: start, stop, kill, status
+deployments.py, handover.py   a release of one service, deployed while the shop runs; deployed.py records it
+compose_deployments.py, kubernetes_deployments.py   the same in containers and on a cluster
+kafka_groups.py            removes a static member from its consumer group
 servers.py, containers.py  PostgreSQL and Kafka alone, for tests
 postgres.py, kafka.py, classpath.py, topics.py, process.py, venvs.py   how each part is made and run
 kafka_access.py, kafka_security.py   a login at the broker; its listeners and its authorizer

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, kafka, migrations, parts, paths, postgres, stack_files, venvs
+from shop_stack import checks, handover, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import SERVICES, Ports, base_from_environment
@@ -47,6 +47,8 @@ class Status:
     uptime: float | None
     """Seconds."""
     resources: Resources | None
+    release: str = ""
+    """The version of a service that was deployed, or `clone`. Other parts have none."""
 
 
 def stack(
@@ -125,8 +127,10 @@ async def start(stack: Stack, name: str) -> None:
         case "issuer":
             await parts.start_issuer(stack)
         case _:
-            await venvs.ensure(venvs.service(name))
-            await migrations.migrate(stack, name)
+            await handover.stop_leftovers(stack, name)
+            project = stack.deployment(name).now.project
+            await venvs.ensure(project)
+            await migrations.migrate(stack, name, project)
             await parts.start_service(stack, name)
 
 
@@ -170,6 +174,7 @@ def _status(stack: Stack, name: str, ready: bool) -> Status:
         pid=daemon.pid,
         uptime=daemon.uptime(),
         resources=daemon.resources(),
+        release=stack.deployment(name).now.version if name in stack.services else "",
     )
 
 
@@ -212,12 +217,13 @@ async def _bring_up_service(
     broker: asyncio.Event,
 ) -> None:
     report(name, "environment")
+    project = stack.deployment(name).now.project
     async with builders:
-        await venvs.ensure(venvs.service(name))
+        await venvs.ensure(project)
     report(name, "waiting for its database")
     await databases.wait()
     report(name, "migrating")
-    await migrations.migrate(stack, name)
+    await migrations.migrate(stack, name, project)
     report(name, "waiting for Kafka")
     await broker.wait()
     await _bring_up(stack, name, report)
@@ -259,6 +265,7 @@ async def _stop(stack: Stack, name: str) -> None:
         case "kafka":
             await kafka.stop(daemon, paths.cache_folder())
         case _:
+            await handover.stop_leftovers(stack, name)
             await daemon.stop()
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
-from shop_stack import parts, venvs
+from shop_stack import parts, paths, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.process import run
 
 
-async def migrate(stack: Stack, name: str) -> bool:
-    """Apply the service's new migrations. Returns whether there were any.
+async def migrate(stack: Stack, name: str, project: venvs.Project) -> bool:
+    """Apply the new migrations of a service's release. Returns whether there may have been any.
 
-    Raises UserError if a migration fails. Its output is in a log then.
+    If the database has migrations that this release does not know, nothing changes. Raises UserError if a migration
+    fails. Its output is in a log then.
     """
-    project = venvs.service(name)
     stamp = stack.state / "run" / f"{name}.migrated"
     wanted = _digest(project)
     if stamp.exists() and stamp.read_text() == wanted:
@@ -32,11 +32,17 @@ async def migrate(stack: Stack, name: str) -> bool:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(output)
         raise UserError(
-            f"The migrations of {name} failed: read {log}, correct services/{name}/migrations, try again."
+            f"The migrations of {name} failed: read {log}, correct {_shown(project)}/migrations, try again."
         )
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
     return True
+
+
+def _shown(project: venvs.Project) -> str:
+    """The folder of a project, as seen from the repository if it is a part of it."""
+    clone = project.folder.parent.parent == paths.repository()
+    return f"services/{project.name}" if clone else str(project.folder)
 
 
 def _digest(project: venvs.Project) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 import asyncpg
 
 from shop_stack import kafka, kafka_users, passwords, paths, postgres, releases, rights, topics, venvs
+from shop_stack.deployed import Deployment
+from shop_stack.deployed import read as deployment_of
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
@@ -52,6 +54,10 @@ class Stack:
         """The names of its processes."""
         return (*INFRASTRUCTURE, *self.services)
 
+    def deployment(self, service: str) -> Deployment:
+        """The release that it runs of a service."""
+        return deployment_of(self.state, service)
+
     @property
     def passwords_file(self) -> Path:
         return self.state / "passwords.json"
@@ -89,15 +95,11 @@ class Stack:
 
     def url(self, name: str) -> str:
         """The HTTP address of a part."""
-        return f"http://{HOST}:{_http_port(self.ports, name)}"
+        return f"http://{HOST}:{self.ports.all()[name]}"
 
     def management_url(self, service: str) -> str:
         """The HTTP address of a service's probes, metrics and admin API."""
         return f"http://{HOST}:{self.ports.management(service)}"
-
-
-def _http_port(ports: Ports, name: str) -> int:
-    return ports.all()[name]
 
 
 async def start_postgres(stack: Stack) -> None:
@@ -195,25 +197,30 @@ async def start_service(stack: Stack, name: str) -> None:
     stack.secret_files(name).write(stack.passwords)
     require_free(name, stack.ports.service(name))
     require_free(f"the management port of {name}", stack.ports.management(name))
-    argv = [str(venvs.service(name).python), "-m", f"{name}.main"]
-    stack.daemon(name).start(argv, env=service_environment(stack, name), cwd=stack.state)
+    deployment = stack.deployment(name)
+    socket = deployment.handover_socket
+    (stack.state / socket).unlink(missing_ok=True)  # a process that was killed has left it
+    environment = {**service_environment(stack, name, deployment), "HTTP_HANDOVER_SOCKET": socket}
+    stack.daemon(name).start(deployment.now.command, env=environment, cwd=stack.state)
     await ready(stack, name)
 
 
-def service_environment(stack: Stack, name: str) -> dict[str, str]:
+def service_environment(stack: Stack, name: str, deployment: Deployment | None = None) -> dict[str, str]:
     """The environment of a service: its own database, Kafka, its ports, and the receiver of its spans.
 
-    It has no password. The service reads its passwords from `stack.secret_files`.
+    It has no password. The service reads its passwords from `stack.secret_files`. `deployment` is the release that the
+    stack runs, if none is given.
     """
     login = replace(stack.logins.of(name), password="")
+    deployment = deployment or stack.deployment(name)
     return {
         **child_environment(stack.environment),
-        **releases.environment_of(venvs.service(name)),
+        **releases.environment_of_release(deployment.now),
         "DATABASE_URL": stack.server.url(name, stack.passwords.roles(name).name),
         **login.environment,
         **stack.secret_files(name).environment,
         "OIDC_ISSUER": stack.url(ISSUER),
-        "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
+        "KAFKA_GROUP_INSTANCE_ID": f"{name}-{deployment.slot}",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),
         "HTTP_MANAGEMENT_HOST": HOST,
@@ -255,7 +262,7 @@ async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> No
     await daemon.until_ready(
         lambda: is_ready(stack, name),
         patience,
-        ended=lambda: f"{name} ended right after its start ({_last_words(daemon)}): see `shop logs {name}`.",
+        ended=lambda: f"{name} ended right after its start ({last_words(daemon)}): see `shop logs {name}`.",
         late=f"{name} was not ready after {patience:.0f} s: see `shop logs {name}`.",
     )
 
@@ -287,6 +294,7 @@ async def http_status(port: int, path: str) -> int | None:
     return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
 
 
-def _last_words(daemon: Daemon) -> str:
+def last_words(daemon: Daemon) -> str:
+    """The last line of a process's log."""
     lines = [line for line in daemon.tail(5).splitlines() if line.strip()]
     return lines[-1].strip()[-200:] if lines else "its log is empty"

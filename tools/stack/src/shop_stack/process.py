@@ -78,10 +78,12 @@ class Daemon:
 
     name: str
     state: Path
+    log_of: str = ""
+    """The name of the process to whose log it appends its output; its own, if none is given."""
 
     @property
     def log(self) -> Path:
-        return self.state / "logs" / f"{self.name}.log"
+        return self.state / "logs" / f"{self.log_of or self.name}.log"
 
     @property
     def pid_file(self) -> Path:

@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shop_stack import paths, postgres_programs
+from shop_stack import deployed, paths, postgres_programs
 from shop_stack.errors import UserError
 from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE, PROCESSOR, Stack
 from shop_stack.passwords import write_private
 from shop_stack.rights import ORACLE
 
 FOLDERS = ("postgres", "kafka", "spans", "history", "logs", "run", "secrets")
-FILES = ("ledger.sqlite3*", f"{CUSTOMERS_FILE}*", KEYS_FILE, "passwords.json", "kafka.properties")
+FILES = (
+    "ledger.sqlite3*",
+    f"{CUSTOMERS_FILE}*",
+    KEYS_FILE,
+    "passwords.json",
+    "kafka.properties",
+    deployed.FILE,
+)
 
 
 def write_facts(stack: Stack) -> None:

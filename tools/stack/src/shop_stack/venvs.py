@@ -131,7 +131,8 @@ def _environment() -> Mapping[str, str]:
 
 
 def _stamp(project: Project) -> str:
-    digest = hashlib.sha256(f"{sys.version}\n{project.venv}".encode())
+    # Two releases of one number may lie in two folders, and an environment has one of them.
+    digest = hashlib.sha256(f"{sys.version}\n{project.venv}\n{project.folder}".encode())
     manifests = [folder / "pyproject.toml" for folder in (*project.libraries, project.folder)]
     for file in (project.lock, *manifests):
         try:

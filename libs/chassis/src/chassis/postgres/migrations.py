@@ -7,12 +7,15 @@ A release of the chassis that changes its tables adds `sql/migrations_<number>.s
 import asyncio
 import os
 
+import structlog
 from alembic import context, op
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chassis.postgres.statements import Statements
+
+log = structlog.get_logger()
 
 _statements = Statements(__package__)
 
@@ -41,6 +44,9 @@ def run_env(target_metadata: MetaData) -> None:
 
     The database is MIGRATION_DATABASE_URL (a role that may change tables) or else DATABASE_URL. Replicas that start
     together wait for an advisory lock, so that one migrates and the others have nothing to do.
+
+    `alembic upgrade head` of an earlier release changes nothing: migrations only add, so that release works with the
+    later tables, and it does not know how to undo them.
     """
     url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:
@@ -59,7 +65,26 @@ def _run(connection: Connection, target_metadata: MetaData) -> None:
     context.configure(connection=connection, target_metadata=target_metadata, include_name=_is_own)
     with context.begin_transaction():
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('chassis.migrations'))")
-        context.run_migrations()
+        later = _later_migrations()
+        if later and _is_upgrade_to_head():
+            head = context.script.get_current_head()
+            log.warning("migrations.schema_is_later", schema=later, release=head)
+        else:
+            context.run_migrations()
+
+
+def _later_migrations() -> list[str]:
+    """The migrations of the database that this release does not know."""
+    known = {script.revision for script in context.script.walk_revisions()}
+    return [found for found in context.get_context().get_current_heads() if found not in known]
+
+
+def _is_upgrade_to_head() -> bool:
+    """Whether the command has the last migration of this release as its destination."""
+    try:
+        return context.get_revision_argument() == context.script.get_current_head()
+    except KeyError:  # a command without a destination, such as `alembic current`
+        return False
 
 
 def _is_own(name: str | None, kind: str, _: object) -> bool:

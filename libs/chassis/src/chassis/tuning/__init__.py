@@ -18,6 +18,7 @@ SPEED = frozenset(
         "garbage_collector",
         "message_spans",
         "planner",
+        "seldom_ticks",
         "span_encoding",
     }
 )

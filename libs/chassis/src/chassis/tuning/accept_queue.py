@@ -1,11 +1,14 @@
-"""At shutdown the server also answers the connections that wait in the accept queue.
+"""At shutdown the server also answers the connections that wait in the accept queue, and announces each close.
 
 Kind: guard. Works around uvicorn.
 What it does: before uvicorn closes its listening sockets it duplicates their descriptors, accepts every connection that
-is still in the accept queue, and hands it to uvicorn's protocol class with uvicorn's own state.
-Why: closing a listening socket resets the connections in its accept queue.
+is still in the accept queue, and hands it to uvicorn's protocol class with uvicorn's own state. From the beginning of
+the shutdown each answer says `Connection: close`.
+Why: closing a listening socket resets the connections in its accept queue. A client that keeps its connection open may
+send its next request at the moment when the server closes it, unless the last answer has announced the close.
 Without it: requests fail when a service ends. Observed as 3 failed requests of 30,000 when a service ended under load.
-Can be removed when: uvicorn drains the accept queue in `Server.shutdown`. Observed with uvicorn 0.54.
+Can be removed when: uvicorn drains the accept queue in `Server.shutdown`, and announces the close to connections that
+are idle. Observed with uvicorn 0.54.
 """
 
 import asyncio
@@ -20,6 +23,7 @@ import uvicorn
 
 LAST_REQUESTS_SECONDS = 0.5
 """Seconds for a connection without a request to send one."""
+LAST_ANSWER = (b"connection", b"close")
 
 
 class DrainingServer(uvicorn.Server):
@@ -27,6 +31,8 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no new connections, answer those that exist, then end."""
+        state = self.server_state
+        state.default_headers = [*state.default_headers, LAST_ANSWER]
         duplicates = self._duplicate_listeners()
         for server in self.servers:
             server.close()

@@ -12,10 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shop_stack import checks, embedded, kafka, paths, postgres_programs, venvs
+from shop_stack import checks, deployments, embedded, kafka, paths, postgres_programs, venvs
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
-from shop_stack.ports import SERVICES
 
 OLDEST_PYTHON = (3, 11)
 
@@ -32,7 +31,7 @@ class Finding:
 def doctor() -> None:
     """Check this machine, and print how to fix each fault. Exit code 1 if there is one.
 
-    It looks at Python, programs, disk, ports, downloads and environments.
+    It looks at Python, programs, disk, ports, downloads, environments and deployed releases.
     """
     findings = examine(embedded.stack())
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -57,7 +56,8 @@ def examine(stack: Stack) -> list[Finding]:
         _check("disk", lambda: _disk(stack)),
         _check("ports", lambda: _ports(stack)),
         _check("Kafka's jars", _jars),
-        _check("environments", _environments),
+        _check("environments", lambda: _environments(stack)),
+        _check("releases", lambda: _releases(stack)),
     ]
 
 
@@ -90,7 +90,14 @@ def _jars() -> str:
     return f"{len(jars.split(os.pathsep))} jars"
 
 
-def _environments() -> str:
-    projects = [venvs.processor(), venvs.issuer(), *map(venvs.service, SERVICES)]
+def _releases(stack: Stack) -> str:
+    """The releases that were deployed. Raises UserError if the code of one is gone."""
+    projects = [release.project for release in deployments.deployed(stack).values()]
+    return ", ".join(project.name for project in projects) or "every service runs the clone"
+
+
+def _environments(stack: Stack) -> str:
+    services = [stack.deployment(service).now.project for service in stack.services]
+    projects = [venvs.processor(), venvs.issuer(), *services]
     stale = [project.name for project in projects if not venvs.is_current(project)]
     return f"`shop up` will build {', '.join(stale)}" if stale else "all built"

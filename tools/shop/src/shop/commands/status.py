@@ -23,7 +23,9 @@ DEAD_LETTERS = 4
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show every process: state, port, memory, CPU; and which services have open dead letters.
+    """Show every process: state, release, port, memory, CPU; and which services have open dead letters.
+
+    `clone` is the code of this repository; a version was deployed.
 
     Exit code 0 if all are ready, 3 if not, 4 if all are ready but a service
     has dead letters that wait for a decision.
@@ -83,6 +85,7 @@ def _facts_of(part: Status) -> dict[str, Any]:
         "ready": part.ready,
         "pid": part.pid,
         "port": part.port,
+        "release": part.release or None,
         "uptime_seconds": None if part.uptime is None else round(part.uptime, 1),
         "resident_bytes": resources.resident if resources else None,
         "proportional_bytes": resources.proportional if resources else None,
@@ -104,6 +107,7 @@ def table(found: Sequence[Status]) -> Table:
     proportional = sum(part.resources.proportional for part in found if part.resources)
     shown.add_column("part", footer="total")
     shown.add_column("state")
+    shown.add_column("release")
     shown.add_column("pid", justify="right")
     shown.add_column("port", justify="right")
     shown.add_column("up", justify="right")
@@ -121,6 +125,7 @@ def _cells(part: Status) -> list[str]:
     return [
         part.name,
         f"[{colour}]{state(part)}[/]",
+        part.release,
         str(part.pid or ""),
         str(part.port),
         _duration(part.uptime),

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import copier
 
@@ -24,7 +25,7 @@ MODEL = "inventory"
 """A service with the dependencies that every service has, and no others. Some of its files are copied unchanged."""
 COPIED = ("Dockerfile", "alembic.ini", "migrations/script.py.mako", "requirements.txt")
 CHASSIS_SQL = Path("libs/chassis/src/chassis/postgres/sql")
-GENERATED = ("contracts/asyncapi", "contracts/openapi", "deploy/k8s/components")
+GENERATED = ("contracts/asyncapi", "contracts/consumers", "contracts/openapi", "deploy/k8s/components")
 
 
 @dataclass(frozen=True)
@@ -130,19 +131,29 @@ def _require_clean(root: Path, files: Sequence[str]) -> None:
 
 
 def _generate(root: Path, name: str) -> None:
-    """Generate the service's OpenAPI and AsyncAPI files, and the Kubernetes files that follow from topics.yaml."""
-    _run(root, root / "tools/contracts/export.py", name, path=root / "services" / name / "src")
+    """Generate what `make contracts` writes of the service, and the Kubernetes files that follow from topics.yaml."""
+    source = {"PYTHONPATH": str(root / "services" / name / "src")}
+    _run(root, root / "tools/contracts/export.py", name, environment=source)
+    expectations = (
+        root / f"services/{name}/tests/contract/test_{name}_expectations.py",
+        root / "tools/shop/tests/test_shop_expectations.py",
+    )
+    _run(root, "pytest", "--quiet", *expectations, environment=source | {"SHOP_WRITE_EXPECTATIONS": "1"})
     _run(root, root / "deploy/k8s/generate.py")
 
 
-def _run(root: Path, program: str | Path, *arguments: str | Path, path: Path | None = None) -> None:
-    """Run a Python module (by name) or file. `path` is added to the front of the import path. Raises UserError."""
+def _run(
+    root: Path,
+    program: str | Path,
+    *arguments: str | Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Run a Python module (by name) or file, with these variables in addition. Raises UserError."""
     how = [program] if isinstance(program, Path) else ["-m", program]
-    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     done = subprocess.run(
         [sys.executable, *how, *arguments],
         cwd=root,
-        env=environment,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,

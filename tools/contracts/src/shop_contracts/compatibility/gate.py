@@ -1,0 +1,160 @@
+"""Each event of today against all of its released texts: `shop contracts check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from shop_contracts.compatibility.changes import AS_IT_WAS, Change, changes
+from shop_contracts.contracts import ENVELOPE, SHARED, Contracts
+from shop_contracts.texts import Delivery, ReleasedText, Schema
+
+OPTIONAL = "x-optional"
+"""Property → the date from which each message has it. It is in the schema of an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A change that a reader of a released text does not survive, or a rule of contracts/ that is broken.
+
+    `since` is the number of the first released text that it breaks; None if it breaks a rule of today's text.
+    """
+
+    event: str
+    place: str
+    since: int | None
+    consumers: tuple[str, ...]
+    what: str
+    cure: str
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words: place, change, since when, who reads it, and the way out."""
+        subject = f"`{self.place}` of {self.event}" if self.place else self.event
+        since = "" if self.since is None else f", against released text {self.since}"
+        names = ", ".join(self.consumers)
+        readers = f" Readers: {names}." if names else " No consumer reads it."
+        return f"{subject} {self.what}{since}.{readers} Way out: {self.cure}."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found for one event. `compared` is the number of released texts."""
+
+    event: str
+    compared: int
+    findings: tuple[Finding, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for programs."""
+        found = [{**asdict(finding), "sentence": finding.sentence} for finding in self.findings]
+        return {
+            "event": self.event,
+            "compared": self.compared,
+            "holds": not self.findings,
+            "findings": found,
+        }
+
+
+def check(contracts: Contracts) -> list[Verdict]:
+    """The verdict on each event of today, on each that was released, and on the texts that all events share.
+
+    Raises UserError if a file is missing or damaged.
+    """
+    types = list(contracts.events)
+    gone = [type_ for type_ in contracts.released_types() if type_ not in types]
+    return [_verdict(contracts, name) for name in (*types, *gone, *SHARED)]
+
+
+def _verdict(contracts: Contracts, name: str) -> Verdict:
+    released = contracts.released(name)
+    first: dict[str, int] = {}
+    # The first released text that is broken at a place counts: the later ones repeat it.
+    findings = [
+        _finding(contracts, text, change)
+        for text in released
+        for change in _against(contracts, text)
+        if first.setdefault(change.place, text.number) == text.number
+    ]
+    return Verdict(name, len(released), (*findings, *_optional(contracts, name)))
+
+
+def _against(contracts: Contracts, text: ReleasedText) -> Iterator[Change]:
+    """The changes since one released text."""
+    if text.name in SHARED:
+        yield from changes(text.schema, contracts.shared[text.name].schema)
+        return
+    topic = contracts.topic_of(text.name)
+    if topic is None:
+        if contracts.readers_of(text.name):
+            yield Change("", "is on no topic any more", "publish it until no consumer reads it")
+        return
+    yield from changes(text.schema, contracts.events[text.name].schema)
+    if text.delivery is not None:
+        yield from _delivery(text.delivery, topic.delivery)
+
+
+def _delivery(old: Delivery, new: Delivery) -> Iterator[Change]:
+    if old.topic != new.topic:
+        yield Change("", f"moved from the topic {old.topic} to {new.topic}", "make it a v2 on the new topic")
+    if old.key != new.key:
+        yield Change("", f"had the key {old.key} and has {new.key}", "make it a v2 on a topic with that key")
+    if new.partitions < old.partitions:
+        what = f"had {old.partitions} partitions and has {new.partitions}"
+        yield Change("", what, "keep the partitions: Kafka cannot take one away")
+    if old.cleanup_policy != new.cleanup_policy:
+        what = f"had the cleanup policy {old.cleanup_policy} and has {new.cleanup_policy}"
+        yield Change("", what, AS_IT_WAS)
+
+
+def _finding(contracts: Contracts, text: ReleasedText, change: Change) -> Finding:
+    consumers = _consumers(contracts, text.name, change.place)
+    return Finding(text.name, change.place, text.number, consumers, change.what, change.cure)
+
+
+def _consumers(contracts: Contracts, name: str, place: str) -> tuple[str, ...]:
+    """The consumers that read a place. A consumer that has written nothing down may read each place."""
+    if name in SHARED:
+        headers = [one for consumer in contracts.consumers for one in _of_consumer(contracts, consumer)]
+        readers = {one.consumer for one in headers if one.is_event and (not place or place in one.headers)}
+        return tuple(sorted(readers)) if name == ENVELOPE else ()
+    written = {one.consumer: one for one in contracts.expectations_of(name)}
+    return tuple(
+        consumer
+        for consumer in contracts.readers_of(name)
+        if consumer not in written or written[consumer].reads(place)
+    )
+
+
+def _of_consumer(contracts: Contracts, consumer: str) -> Iterator[Any]:
+    for expected in contracts.expectations(consumer).values():
+        yield from expected
+
+
+def _optional(contracts: Contracts, name: str) -> Iterator[Finding]:
+    """The rules of `x-optional` in the text of today."""
+    text = contracts.events.get(name)
+    if text is None:
+        return
+    schema: Schema = text.schema
+    for place, since in schema.get(OPTIONAL, {}).items():
+        if place not in schema.get("properties", {}):
+            yield Finding(name, place, None, (), f"is in `{OPTIONAL}` and is no property", "remove it there")
+        if place in schema.get("required", ()):
+            what = f"is in `{OPTIONAL}` and in `required`"
+            yield Finding(name, place, None, (), what, "remove it from one of them")
+        if not _is_date(since):
+            what = f"has {since!r} in `{OPTIONAL}`, which is no date"
+            yield Finding(
+                name, place, None, (), what, "write the day from which each message has it: 2026-12-01"
+            )
+
+
+def _is_date(text: Any) -> bool:
+    try:
+        date.fromisoformat(text)
+    except (TypeError, ValueError):
+        return False
+    return True

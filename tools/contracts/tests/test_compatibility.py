@@ -1,0 +1,229 @@
+"""`shop contracts check`: each break of a released contract is found, with the consumers that read the place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsoncompat
+import pytest
+import yaml
+
+from shop_contracts.compatibility.changes import changes
+from shop_contracts.compatibility.gate import Finding, check
+from shop_contracts.contracts import Contracts
+from shop_contracts.releases.freezing import freeze_event, freeze_shared
+from shop_stack.paths import repository
+
+CONFIRMED = "orders.order-confirmed.v1"
+DECLINED = "payments.payment-declined.v1"
+REJECTED = "inventory.stock-rejected.v1"
+TYPES = sorted(
+    f"{path.name}.v1" for path in (repository() / "contracts" / "events").iterdir() if path.is_dir()
+)
+Change = Callable[[dict[str, Any]], None]
+
+
+class Clone:
+    """A copy of contracts/ in which the texts of today are released."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        shutil.copytree(repository() / "contracts", root / "contracts")
+        for folder in [*(root / "contracts").rglob("released")]:
+            shutil.rmtree(folder)
+        self.release()
+
+    def release(self) -> None:
+        """Freeze the texts as they are now."""
+        contracts = Contracts(self.root)
+        freeze_shared(contracts)
+        for type_ in contracts.events:
+            freeze_event(contracts, type_)
+
+    def change(self, type_: str, how: Change) -> None:
+        """Change the schema of an event."""
+        file = self.root / "contracts" / "events" / type_.removesuffix(".v1") / "v1.schema.json"
+        schema = json.loads(file.read_text())
+        how(schema)
+        file.write_text(json.dumps(schema, indent=2))
+
+    def change_topic(self, name: str, **values: Any) -> None:
+        """Change the entry of a topic in topics.yaml."""
+        file = self.root / "contracts" / "topics.yaml"
+        document = yaml.safe_load(file.read_text())
+        (topic,) = [topic for topic in document["topics"] if topic["name"] == name]
+        topic.update(values)
+        file.write_text(yaml.safe_dump(document))
+
+    def findings(self) -> list[Finding]:
+        return [finding for verdict in check(Contracts(self.root)) for finding in verdict.findings]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+def only(findings: list[Finding], type_: str, place: str) -> Finding:
+    """The one finding, which must be about this place."""
+    assert [(finding.event, finding.place) for finding in findings] == [(type_, place)]
+    return findings[0]
+
+
+def test_unchanged_contracts_have_no_finding(clone: Clone) -> None:
+    assert clone.findings() == []
+    assert all(verdict.compared == 1 for verdict in check(Contracts(clone.root)))
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_an_optional_property_may_be_added_to_each_event(clone: Clone, type_: str) -> None:
+    def add(schema: dict[str, Any]) -> None:
+        schema["properties"]["extra"] = {"type": "string"}
+        schema["x-optional"] = {"extra": "2026-12-01"}
+
+    clone.change(type_, add)
+    assert clone.findings() == []
+
+
+def test_a_removed_field_is_found_with_its_readers(clone: Clone) -> None:
+    def remove(schema: dict[str, Any]) -> None:
+        del schema["properties"]["total"]
+        schema["required"].remove("total")
+
+    clone.change(CONFIRMED, remove)
+    finding = only(clone.findings(), CONFIRMED, "total")
+    assert finding.what == "was removed"
+    assert finding.since == 1
+    assert finding.consumers == ("notifications",)  # the others read the order's id alone
+    assert "Way out: send a new property beside it" in finding.sentence
+
+
+def test_a_field_that_is_renamed_everywhere_in_one_commit_is_found(clone: Clone) -> None:
+    def rename(schema: dict[str, Any]) -> None:
+        schema["properties"]["amount"] = schema["properties"].pop("total")
+        schema["required"] = ["amount" if name == "total" else name for name in schema["required"]]
+
+    clone.change(CONFIRMED, rename)
+    assert only(clone.findings(), CONFIRMED, "total").what == "was renamed to `amount`"
+
+
+def test_a_field_that_becomes_optional_is_found(clone: Clone) -> None:
+    clone.change(CONFIRMED, lambda schema: schema["required"].remove("total"))
+    assert only(clone.findings(), CONFIRMED, "total").what == "may be absent"
+
+
+def test_another_type_of_a_nested_field_is_found(clone: Clone) -> None:
+    def change(schema: dict[str, Any]) -> None:
+        schema["$defs"]["money"]["properties"]["amount_minor"] = {"type": "string"}
+
+    clone.change(CONFIRMED, change)
+    findings = clone.findings()
+    assert {finding.place for finding in findings} == {"total.amount_minor"}
+    assert "was integer and is string" in {finding.what for finding in findings}
+
+
+def test_a_new_value_of_a_closed_list_is_found(clone: Clone) -> None:
+    def close(schema: dict[str, Any]) -> None:
+        del schema["properties"]["reason"]["x-extensible-enum"]
+
+    clone.change(DECLINED, close)
+    clone.release()
+    clone.change(DECLINED, lambda schema: schema["properties"]["reason"]["enum"].append("stolen"))
+    finding = only(clone.findings(), DECLINED, "reason")
+    assert finding.what == "may have new values: stolen"
+    assert finding.since == 2
+
+
+def test_a_list_that_may_grow_may_grow(clone: Clone) -> None:
+    clone.change(DECLINED, lambda schema: schema["properties"]["reason"]["enum"].append("stolen"))
+    assert clone.findings() == []
+
+
+def test_a_looser_limit_is_found(clone: Clone) -> None:
+    clone.change(CONFIRMED, lambda schema: schema["properties"]["customer_id"].update(maxLength=200))
+    assert only(clone.findings(), CONFIRMED, "customer_id").what == "had maxLength 64 and has 200"
+
+
+def test_a_narrower_limit_is_no_finding(clone: Clone) -> None:
+    clone.change(CONFIRMED, lambda schema: schema["properties"]["customer_id"].update(maxLength=32))
+    assert clone.findings() == []
+
+
+def test_another_format_is_found(clone: Clone) -> None:
+    """jsoncompat ignores `format`, so a rule of our own decides."""
+    clone.change(CONFIRMED, lambda schema: schema["properties"]["customer_id"].update(format="uuid"))
+    assert only(clone.findings(), CONFIRMED, "customer_id").what == "had the format none and has uuid"
+
+
+def test_another_key_is_found(clone: Clone) -> None:
+    clone.change_topic("payments.payment.v1", key="payment_id")
+    findings = clone.findings()
+    assert {finding.what for finding in findings} == {"had the key order_id and has payment_id"}
+    assert {finding.event for finding in findings} == {
+        type_ for type_ in TYPES if type_.startswith("payments.")
+    }
+
+
+def test_fewer_partitions_are_found(clone: Clone) -> None:
+    clone.change_topic("payments.payment.v1", partitions=6)
+    assert {finding.what for finding in clone.findings()} == {"had 12 partitions and has 6"}
+
+
+def test_an_event_that_is_on_no_topic_any_more_is_found_while_it_has_readers(clone: Clone) -> None:
+    topic = Contracts(clone.root).topic_of(DECLINED)
+    assert topic is not None
+    clone.change_topic(topic.name, events=[type_ for type_ in topic.events if type_ != DECLINED])
+    finding = only(clone.findings(), DECLINED, "")
+    assert finding.what == "is on no topic any more"
+    assert "orders" in finding.consumers
+
+
+def test_each_released_text_counts_and_not_only_the_last_one(clone: Clone) -> None:
+    clone.change(CONFIRMED, lambda schema: schema["properties"]["customer_id"].update(maxLength=32))
+    clone.release()
+    clone.change(CONFIRMED, lambda schema: schema["properties"]["customer_id"].update(maxLength=100))
+    finding = only(clone.findings(), CONFIRMED, "customer_id")
+    assert finding.since == 1
+
+
+@pytest.mark.parametrize(
+    ("optional", "what"),
+    [
+        ({"unheard_of": "2026-12-01"}, "is in `x-optional` and is no property"),
+        ({"total": "2026-12-01"}, "is in `x-optional` and in `required`"),
+    ],
+)
+def test_an_optional_property_must_be_one(clone: Clone, optional: dict[str, str], what: str) -> None:
+    clone.change(CONFIRMED, lambda schema: schema.update({"x-optional": optional}))
+    assert [finding.what for finding in clone.findings()] == [what]
+
+
+def test_an_optional_property_has_a_date(clone: Clone) -> None:
+    def add(schema: dict[str, Any]) -> None:
+        schema["properties"]["extra"] = {"type": "string"}
+        schema["x-optional"] = {"extra": "soon"}
+
+    clone.change(CONFIRMED, add)
+    assert "'soon'" in only(clone.findings(), CONFIRMED, "extra").what
+
+
+def test_a_change_without_a_rule_of_ours_is_found_by_jsoncompat() -> None:
+    old = {"type": "array", "uniqueItems": True}
+    (change,) = changes(old, {"type": "array"})
+    assert change.what == "allows messages that its released schema refuses"
+
+
+def test_jsoncompat_still_refuses_a_schema_with_a_name() -> None:
+    """Fails when it does not: then the schemas need not lose their `$id` before they are compared."""
+    named = json.dumps({"$id": "urn:shopfloor:schema:a:v1", "type": "object"})
+    with pytest.raises(ValueError, match="unsupported reference"):
+        jsoncompat.check_compat(named, named, "serializer")
+
+
+def test_jsoncompat_still_ignores_formats() -> None:
+    """Fails when it does not: then our own rule on `format` is needless."""
+    assert jsoncompat.check_compat('{"type": "string", "format": "uuid"}', '{"type": "string"}', "serializer")

@@ -1,0 +1,101 @@
+"""`shop can-i-deploy`: whether one release can be deployed while everything else stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shop_contracts.answer.matrix import Answer, Row, Verdict
+from shop_contracts.answer.question import can_deploy
+from shop_contracts.releases.release import read
+from shop_observe.timeline import shown
+from shop_stack.connect import VARIABLE, TargetKind, connect
+from shop_stack.paths import repository
+
+MOST_SHOWN = 200
+"""The longest text of a message that is shown."""
+COLOURS = {Verdict.YES: "green", Verdict.NO: "bold red", Verdict.PENDING: "yellow"}
+
+
+def can_i_deploy(
+    service: Annotated[str, typer.Argument(help="The service.", metavar="SERVICE")],
+    version: Annotated[str, typer.Argument(help="The release, such as 0.2.0.", metavar="VERSION")],
+    to: Annotated[
+        TargetKind | None, typer.Option(help="The shop to deploy to; without it that of `shop --target`.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whether a release can be deployed while everything else stays as it is.
+
+    Each service is asked which release it runs. A row of the table is one event
+    or request that the release shares with one of them, in one direction. Rows
+    below are messages that are stored: in topics, in outboxes that were not sent,
+    and in open dead letters.
+
+    A pair that was never verified is verified now, by the provider's own tests
+    in its own environment. That takes up to a minute; the outcome is kept.
+
+    Exit code 0: yes. Exit code 1: no, or it could not be found out.
+
+    Examples:
+
+        shop can-i-deploy orders 0.2.0 --to embedded
+
+        shop can-i-deploy orders 0.2.0 --json | jq -r .sentence"""
+    if to is not None:
+        os.environ[VARIABLE] = to
+    root = repository()
+    release = read(root, service, version)
+    console = Console(stderr=True, highlight=False)
+    with connect() as target, console.status("asking what runs") as status:
+
+        def on_step(step: str) -> None:
+            status.update(shown(step, MOST_SHOWN))
+
+        answer = asyncio.run(can_deploy(root, release, target, on_step))
+    if as_json:
+        typer.echo(json.dumps(answer.as_json(), indent=2))
+    else:
+        show(answer, Console(highlight=False))
+    raise typer.Exit(0 if answer.yes else 1)
+
+
+def show(answer: Answer, console: Console) -> None:
+    """Print the matrix, the notes and the sentence."""
+    console.print(table(answer))
+    for row in answer.blocking:
+        sentence = f"{row.reason} Way out: {row.way_out}."
+        console.print(Text(shown(sentence, 2_000), style="red"), soft_wrap=True)
+    for note in answer.notes:
+        console.print(Text(shown(note, 2_000), style="dim"), soft_wrap=True)
+    console.print(Text(shown(answer.sentence, 2_000), style="bold"), soft_wrap=True)
+
+
+def table(answer: Answer) -> Table:
+    """The matrix: one row for each event or request that the release shares with a counterpart."""
+    found = Table(box=None, pad_edge=False, title_justify="left")
+    for heading in ("counterpart", "version", "direction", "event or API", "verdict", "since"):
+        found.add_column(heading, overflow="fold")
+    for row in answer.rows:
+        found.add_row(*cells(row))
+    return found
+
+
+def cells(row: Row) -> list[Text]:
+    """The cells of a row. A foreign message may have brackets and control characters in its type."""
+    field = f" {row.field}" if row.field else ""
+    return [
+        Text(row.counterpart),
+        Text(row.version),
+        Text(row.direction),
+        Text(shown(row.subject, MOST_SHOWN)),
+        Text(shown(f"{row.verdict}{field}", MOST_SHOWN), style=COLOURS[row.verdict]),
+        Text(row.since),
+    ]
