@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from shop_contracts.compatibility.changes import AS_IT_WAS, Change, changes
-from shop_contracts.compatibility.required import OPTIONAL, newly_required
+from shop_contracts.compatibility.required import OPTIONAL, newly_required, promised
 from shop_contracts.contracts import ENVELOPE, SHARED, Contracts
 from shop_contracts.texts import Delivery, ReleasedText, Schema
 
@@ -92,8 +92,11 @@ def _against(contracts: Contracts, text: ReleasedText, today: date) -> Iterator[
             yield Change("", "is on no topic any more", "publish it until no consumer reads it")
         return
     schema = contracts.events[text.name].schema
-    yield from changes(text.schema, schema)
-    yield from newly_required(text, contracts.released(text.name), schema, topic, today)
+    found = changes(text.schema, schema)
+    yield from found
+    renamed = {change.new_name for change in found}
+    required = newly_required(text, contracts.released(text.name), schema, topic, today)
+    yield from (change for change in required if change.place not in renamed)
     if text.delivery is not None:
         yield from _delivery(text.delivery, topic.delivery)
 
@@ -147,16 +150,8 @@ def _optional(contracts: Contracts, name: str) -> Iterator[Finding]:
         if place in schema.get("required", ()):
             what = f"is in `{OPTIONAL}` and in `required`"
             yield Finding(name, place, None, (), what, "remove it from one of them")
-        if not _is_date(since):
+        if promised(schema, place) is None:
             what = f"has {since!r} in `{OPTIONAL}`, which is no date"
             yield Finding(
                 name, place, None, (), what, "write the day from which each message has it: 2026-12-01"
             )
-
-
-def _is_date(text: Any) -> bool:
-    try:
-        date.fromisoformat(text)
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -27,9 +27,12 @@ def newly_required(
     that date are gone on `today`. On a compacted topic they never are.
     """
     for name in sorted(set(schema.get("required", ())) - set(text.schema.get("required", ()))):
-        dates = [date.fromisoformat(one.schema[OPTIONAL][name]) for one in released if _has_date(one, name)]
+        dates = [day for one in released if (day := promised(one.schema, name))]
         if not dates:
-            cure = f"take it out of `required`, and list it in `{OPTIONAL}` with the date from which each message has it"
+            cure = (
+                f"take it out of `required`, and list it in `{OPTIONAL}` with the date from which "
+                "each message has it"
+            )
             yield Change(name, "is required, and released messages lack it", cure)
         elif topic.cleanup_policy == "compact" or topic.retention_ms < 0:
             yield Change(
@@ -40,5 +43,9 @@ def newly_required(
             yield Change(name, what, f"leave it in `{OPTIONAL}` until then")
 
 
-def _has_date(text: ReleasedText, name: str) -> bool:
-    return name in text.schema.get(OPTIONAL, {})
+def promised(schema: Schema, name: str) -> date | None:
+    """The date from which each message has an optional property; None if `x-optional` has no date for it."""
+    try:
+        return date.fromisoformat(schema.get(OPTIONAL, {}).get(name))
+    except (TypeError, ValueError):
+        return None
