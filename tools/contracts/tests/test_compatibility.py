@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ class Clone:
         topic.update(values)
         file.write_text(yaml.safe_dump(document))
 
-    def findings(self) -> list[Finding]:
-        return [finding for verdict in check(Contracts(self.root)) for finding in verdict.findings]
+    def findings(self, today: date | None = None) -> list[Finding]:
+        return [finding for verdict in check(Contracts(self.root), today) for finding in verdict.findings]
 
 
 @pytest.fixture
@@ -87,6 +88,54 @@ def test_an_optional_property_may_be_added_to_each_event(clone: Clone, type_: st
 
     clone.change(type_, add)
     assert clone.findings() == []
+
+
+def require_extra(schema: dict[str, Any]) -> None:
+    """Add a property that each message must have, or make it required."""
+    schema["properties"]["extra"] = {"type": "string"}
+    schema["required"].append("extra")
+    schema.pop("x-optional", None)
+
+
+def release_optional_extra(clone: Clone, type_: str) -> None:
+    """Release a text in which the property is optional, with its date."""
+
+    def add(schema: dict[str, Any]) -> None:
+        schema["properties"]["extra"] = {"type": "string"}
+        schema["x-optional"] = {"extra": "2026-12-01"}
+
+    clone.change(type_, add)
+    clone.release()
+
+
+def test_a_new_property_that_is_required_at_once_is_found(clone: Clone) -> None:
+    clone.change(CONFIRMED, require_extra)
+    finding = only(clone.findings(), CONFIRMED, "extra")
+    assert finding.what == "is required, and released messages lack it"
+    assert "`x-optional`" in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("today", "found"),
+    [
+        (date(2026, 12, 23), ["is required, and messages without it may exist until 2026-12-24"]),
+        (date(2026, 12, 24), []),
+    ],
+)
+def test_a_property_may_be_required_when_no_message_lacks_it(
+    clone: Clone, today: date, found: list[str]
+) -> None:
+    release_optional_extra(clone, CONFIRMED)
+    clone.change(CONFIRMED, require_extra)
+    assert [finding.what for finding in clone.findings(today)] == found
+
+
+def test_on_a_compacted_topic_a_property_stays_optional(clone: Clone) -> None:
+    listed = "inventory.product-listed.v1"
+    release_optional_extra(clone, listed)
+    clone.change(listed, require_extra)
+    finding = only(clone.findings(date(2036, 1, 1)), listed, "extra")
+    assert finding.what == "is required, and its topic keeps messages without it"
 
 
 def test_a_removed_field_is_found_with_its_readers(clone: Clone) -> None:

@@ -34,6 +34,8 @@ class Change:
     place: str
     what: str
     cure: str
+    new_name: str = ""
+    """The place to which it was renamed; empty if it was not."""
 
 
 def changes(old: Schema, new: Schema) -> list[Change]:
@@ -99,7 +101,9 @@ def _changes(old: _Side, new: _Side, at: str) -> Iterator[Change]:
     for name, part in old.properties.items():
         place = f"{at}.{name}" if at else name
         if name not in new.properties:
-            yield Change(place, _removed(name, part, old, new), BESIDE)
+            new_name = _renamed(part, old, new)
+            what = f"was renamed to `{new_name}`" if new_name else "was removed"
+            yield Change(place, what, BESIDE, f"{at}.{new_name}" if at and new_name else new_name)
             continue
         if name in old.required and name not in new.required:
             yield Change(place, "may be absent", f"send it always; {BESIDE}")
@@ -108,10 +112,11 @@ def _changes(old: _Side, new: _Side, at: str) -> Iterator[Change]:
         yield from _changes(old.child(old.part["items"]), new.child(new.part["items"]), f"{at}[]")
 
 
-def _removed(name: str, part: Schema, old: _Side, new: _Side) -> str:
+def _renamed(part: Schema, old: _Side, new: _Side) -> str:
+    """The new name of a property that is gone; empty if no new property has its schema."""
     alike = [other for other in new.properties if other not in old.properties]
     renamed = [other for other in alike if _same(part, new.properties[other])]
-    return f"was renamed to `{renamed[0]}`" if renamed else "was removed"
+    return renamed[0] if renamed else ""
 
 
 def _same(one: Schema, other: Schema) -> bool:

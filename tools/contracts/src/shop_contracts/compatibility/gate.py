@@ -8,11 +8,9 @@ from datetime import date
 from typing import Any
 
 from shop_contracts.compatibility.changes import AS_IT_WAS, Change, changes
+from shop_contracts.compatibility.required import OPTIONAL, newly_required, promised
 from shop_contracts.contracts import ENVELOPE, SHARED, Contracts
 from shop_contracts.texts import Delivery, ReleasedText, Schema
-
-OPTIONAL = "x-optional"
-"""Property → the date from which each message has it. It is in the schema of an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +56,32 @@ class Verdict:
         }
 
 
-def check(contracts: Contracts) -> list[Verdict]:
+def check(contracts: Contracts, today: date | None = None) -> list[Verdict]:
     """The verdict on each event of today, on each that was released, and on the texts that all events share.
 
+    `today` decides whether a property may be required by now; without it the day is that of the clock.
     Raises UserError if a file is missing or damaged.
     """
     types = list(contracts.events)
     gone = [type_ for type_ in contracts.released_types() if type_ not in types]
-    return [_verdict(contracts, name) for name in (*types, *gone, *SHARED)]
+    day = today or date.today()
+    return [_verdict(contracts, name, day) for name in (*types, *gone, *SHARED)]
 
 
-def _verdict(contracts: Contracts, name: str) -> Verdict:
+def _verdict(contracts: Contracts, name: str, today: date) -> Verdict:
     released = contracts.released(name)
     first: dict[str, int] = {}
     # The first released text that is broken at a place counts: the later ones repeat it.
     findings = [
         _finding(contracts, text, change)
         for text in released
-        for change in _against(contracts, text)
+        for change in _against(contracts, text, today)
         if first.setdefault(change.place, text.number) == text.number
     ]
     return Verdict(name, len(released), (*findings, *_optional(contracts, name)))
 
 
-def _against(contracts: Contracts, text: ReleasedText) -> Iterator[Change]:
+def _against(contracts: Contracts, text: ReleasedText, today: date) -> Iterator[Change]:
     """The changes since one released text."""
     if text.name in SHARED:
         yield from changes(text.schema, contracts.shared[text.name].schema)
@@ -91,7 +91,12 @@ def _against(contracts: Contracts, text: ReleasedText) -> Iterator[Change]:
         if contracts.readers_of(text.name):
             yield Change("", "is on no topic any more", "publish it until no consumer reads it")
         return
-    yield from changes(text.schema, contracts.events[text.name].schema)
+    schema = contracts.events[text.name].schema
+    found = changes(text.schema, schema)
+    yield from found
+    renamed = {change.new_name for change in found}
+    required = newly_required(text, contracts.released(text.name), schema, topic, today)
+    yield from (change for change in required if change.place not in renamed)
     if text.delivery is not None:
         yield from _delivery(text.delivery, topic.delivery)
 
@@ -145,16 +150,8 @@ def _optional(contracts: Contracts, name: str) -> Iterator[Finding]:
         if place in schema.get("required", ()):
             what = f"is in `{OPTIONAL}` and in `required`"
             yield Finding(name, place, None, (), what, "remove it from one of them")
-        if not _is_date(since):
+        if promised(schema, place) is None:
             what = f"has {since!r} in `{OPTIONAL}`, which is no date"
             yield Finding(
                 name, place, None, (), what, "write the day from which each message has it: 2026-12-01"
             )
-
-
-def _is_date(text: Any) -> bool:
-    try:
-        date.fromisoformat(text)
-    except (TypeError, ValueError):
-        return False
-    return True
