@@ -219,7 +219,8 @@ def secrets(objects: Sequence[Object]) -> Iterator[str]:
 
 
 def _names_a_file(variable: Object) -> bool:
-    return variable["name"].endswith("_FILE") and variable["value"].startswith("/run/passwords/")
+    name, value = str(variable["name"]), str(variable["value"])
+    return name.endswith("_FILE") and value.startswith("/run/passwords/")
 
 
 def references(objects: Sequence[Object]) -> Iterator[str]:

@@ -95,7 +95,8 @@ def mount(objects: Sequence[Object]) -> Object:
 
 def volume(objects: Sequence[Object]) -> Object:
     found: Object = next(one for one in api(objects)["volumes"] if one["name"] == "database-password")
-    return found["secret"]
+    secret: Object = found["secret"]
+    return secret
 
 
 PLANTED: list[tuple[Callable[[list[Object]], object], str]] = [

@@ -20,7 +20,11 @@ from testkit.expectations import Pact, answering, each, integer, keep, matching,
 SECRETS = {name: f"{name}-secret" for name in ("storefront", "clerk", "operator")}
 MEDIA_TYPE = "application/scim+json"
 GRACE = Customer("cus_1", "grace", ("grace@customers.example",))
-IN_THE_DIRECTORY = {"pseudonym": GRACE.pseudonym, "login": GRACE.login, "address": GRACE.addresses[0]}
+IN_THE_DIRECTORY: dict[str, object] = {
+    "pseudonym": GRACE.pseudonym,
+    "login": GRACE.login,
+    "address": GRACE.addresses[0],
+}
 ENTRY = {
     "id": text(GRACE.pseudonym),
     "userName": text(GRACE.login),
