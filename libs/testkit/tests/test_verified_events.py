@@ -159,6 +159,14 @@ async def test_a_key_that_is_no_id_is_told(tmp_path: Path) -> None:
         await assert_events_as_expected("parcels", "reader", [Rekeyed(**SENT.model_dump())], tmp_path)
 
 
+async def test_events_of_several_topics_are_verified_as_what_they_are(tmp_path: Path) -> None:
+    class Lost(PublishedEvent, type="parcels.parcel-lost.v1", topic="parcels.loss.v1", key="parcel_id"):
+        parcel_id: UUID
+
+    write(tmp_path, ReadParcelSent)
+    await assert_events_as_expected("parcels", "reader", [SENT, Lost(parcel_id=ID), SENT], tmp_path)
+
+
 def test_a_key_that_is_not_the_subject_is_told() -> None:
     message = SentMessage(
         SENT, TOPIC, b"other", SENT.model_dump_json().encode(), [("ce_subject", str(ID).encode())]
