@@ -138,6 +138,19 @@ contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consu
 	@$(VENV)/bin/python tools/contracts/export.py
 	@SHOP_WRITE_EXPECTATIONS=1 $(VENV)/bin/python -m pytest --quiet --no-header $(EXPECTATIONS)
 
+.PHONY: check-apis
+check-apis: $(READY) .shop/oasdiff ## Each HTTP API keeps what its last release has promised, and planted breaks are found (needs go)
+	@$(VENV)/bin/shop contracts apis
+	@SHOP_API_TESTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tests/apis $(ARGS)
+
+.shop/oasdiff: tools/contracts/oasdiff/go.mod tools/contracts/oasdiff/go.sum
+	@command -v go >/dev/null \
+		|| { $(call sorry,go is missing and oasdiff is made with it: install Go 1.26 or later); }
+	@mkdir -p .shop && chmod 700 .shop
+	@(cd tools/contracts/oasdiff && go build -o ../../../.shop/oasdiff github.com/oasdiff/oasdiff) >.shop/setup.log 2>&1 \
+		|| { $(call sorry,oasdiff could not be built$(DOWNLOAD_CURE)); }
+	@touch $@
+
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)
 	@for project in $(dir $(SERVICES)) tools/processor/ tools/issuer/; do \

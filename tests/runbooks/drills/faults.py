@@ -1,15 +1,26 @@
 """How drills make handlers fail, and what they leave behind."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
+from shop_stack import kafka_users, rights, topics
 from shop_stack.ports import SERVICES
+from shop_stack.rights import Operation
 from tests.runbooks.drills.shop import Shop
 
 ORDERS = "orders.order.v1"
 DICE = random.Random(0)
+
+
+async def take_rights(shop: Shop, service: str, operation: Operation, names: Collection[str]) -> None:
+    """Take one operation on these topics from a service."""
+    granted = rights.service_rights(service, topics.entries(shop.target.contracts))
+    kept = [right for right in granted if (right.operation, right.name in names) != (operation, True)]
+    assert len(kept) == len(granted) - len(names)
+    logins = shop.stack.logins
+    await kafka_users.ensure(logins.of(rights.STACK), [logins.of(service)], kept)
 
 
 @asynccontextmanager

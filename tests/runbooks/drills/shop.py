@@ -22,7 +22,7 @@ from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, topics
 from shop_stack import embedded, parts, paths, topics, venvs
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.logins import CLERK, OPERATOR, Login
-from shop_stack.parts import Stack
+from shop_stack.parts import Stack, create_users
 from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB
 from shop_stack.target import Target
@@ -49,6 +49,11 @@ def _caller_of(part: str, method: str, path: str) -> str:
     return OPERATOR
 
 
+def http_client(login: Login | None = None) -> httpx.AsyncClient:
+    """A client of the shop. Its addresses are plain HTTP; to load certificates would cost 30 ms of CPU each time."""
+    return httpx.AsyncClient(trust_env=False, verify=False, timeout=15, auth=login)
+
+
 @dataclass(frozen=True)
 class Output:
     """What a command of a page did."""
@@ -67,7 +72,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Shop:
-    """The shop of the drills of one file."""
+    """The shop of the drills."""
 
     stack: Stack
     target: Target
@@ -110,6 +115,36 @@ class Shop:
             return Output(command, -1, "")
         assert child.returncode is not None
         return Output(command, child.returncode, printed.decode(errors="replace"))
+
+    # --- Between drills ---------------------------------------------------------------------------
+
+    async def sells_a_product(self) -> None:
+        """A drill's customers can order: SKU is on sale, and every part is ready. Idempotent."""
+        await create_users(self.stack, [LAB])
+        await self.is_ready(seconds=90)
+        body = {
+            "sku": SKU,
+            "name": "Mug",
+            "price": {"amount_minor": 1290, "currency": "EUR"},
+            "on_hand": 1_000_000,
+        }
+        await self.ask("inventory", "POST", "/products", json=body)
+
+        async def is_priced() -> None:
+            assert SKU in {price["sku"] for price in (await self.get("orders", "/prices"))["prices"]}
+
+        await soon(is_priced, 30)
+
+    async def is_whole(self) -> None:
+        """Start what a drill has stopped or altered, and hold that it left no fault: `shop status` and `shop check`."""
+        for service in list(self.altered):
+            await self.restart(service)
+        for part in self.stack.parts:
+            await self.start(part)
+        await self.is_ready(seconds=90)
+        for command in ("status", "check"):
+            verdict = await self.bash(f".venv/bin/shop {command}")
+            assert verdict.code == 0, f"the drill left a fault\n{verdict.text}"
 
     # --- Breaking ---------------------------------------------------------------------------------
 
@@ -222,7 +257,7 @@ class Shop:
         """Ask a part over HTTP."""
         who = _caller_of(part, method, path)
         login = Login(self.target.issuer, who) if who else None
-        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
+        async with http_client(login) as http:
             return await http.request(method, self.stack.url(part) + path, **request)
 
     async def get(self, part: str, path: str) -> Any:
@@ -231,7 +266,7 @@ class Shop:
     async def manage(self, service: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask a service on its management port."""
         login = Login(self.target.issuer, OPERATOR) if path.startswith("/admin") else None
-        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
+        async with http_client(login) as http:
             return await http.request(method, self.stack.management_url(service) + path, **request)
 
     async def readyz(self, service: str, query: str = "") -> tuple[int | None, dict[str, Any]]:
@@ -287,11 +322,11 @@ class Shop:
 
         await soon(logged, seconds)
 
-    async def check(self) -> Mapping[int, bool]:
-        """Which invariant holds, by its number, once the shop is at rest."""
+    async def violated(self) -> list[int]:
+        """The numbers of the invariants that do not hold, once the shop is at rest."""
         verdict = (await self.bash(".venv/bin/shop check --json 2>/dev/null")).json
         assert verdict["unrest"] == []
-        return {ruling["number"]: ruling["holds"] for ruling in verdict["invariants"]}
+        return [ruling["number"] for ruling in verdict["invariants"] if not ruling["holds"]]
 
 
 async def soon(check: Callable[[], Awaitable[T]], seconds: float = 10) -> T:
