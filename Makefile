@@ -138,6 +138,10 @@ contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consu
 	@$(VENV)/bin/python tools/contracts/export.py
 	@SHOP_WRITE_EXPECTATIONS=1 $(VENV)/bin/python -m pytest --quiet --no-header $(EXPECTATIONS)
 
+.PHONY: check-migrations
+check-migrations: $(READY) ## The last release of each service can run on the tables of the new migrations (seconds)
+	@$(VENV)/bin/shop contracts migrations
+
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)
 	@for project in $(dir $(SERVICES)) tools/processor/ tools/issuer/; do \
