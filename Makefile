@@ -112,12 +112,22 @@ lint: $(READY) ## Style, types, who may import whom, holes in the workflows, and
 	@$(VENV)/bin/zizmor --offline --quiet --pedantic --strict-collection .
 	@$(VENV)/bin/shop contracts check >.shop/contracts.txt || { cat .shop/contracts.txt; exit 1; }
 
+.PHONY: check-workflows
+check-workflows: ## The workflows are what GitHub can run: actionlint, which needs go
+	@command -v go >/dev/null \
+		|| { $(call sorry,go is missing and actionlint is made with it: install Go 1.25 or later); }
+	@mkdir -p .shop && chmod 700 .shop
+	@(cd .github/actionlint && go build -o ../../.shop/actionlint github.com/rhysd/actionlint/cmd/actionlint) >.shop/setup.log 2>&1 \
+		|| { $(call sorry,actionlint could not be built$(DOWNLOAD_CURE)); }
+	@.shop/actionlint
+
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
 	@$(VENV)/bin/shop bench $(ARGS)
 
 .PHONY: docs
-docs: $(DOCS)/.ready ## The documents as a site with a search, into .shop/site; a broken link fails it
+docs: $(READY) $(DOCS)/.ready ## The documents as a site with a search, into .shop/site; a broken link fails it
+	@$(VENV)/bin/python -m tools.docs.reference
 	@$(DOCS)/bin/python tools/docs/build.py
 
 .PHONY: docs-environment
