@@ -28,9 +28,10 @@ def section(page: str, heading: str) -> str:
 
 
 def row(text: str, first: str) -> list[str]:
-    """The cells of the row that begins with a code span."""
-    (line,) = [line for line in text.splitlines() if line.startswith(f"| `{first}` |")]
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+    """The cells of the first row that begins with a code span. Parameters stand above the fields of bodies."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| `{first}` |")]
+    assert lines, f"there is no row of {first}"
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", lines[0])[1:-1]]
 
 
 def test_there_is_a_page_for_each_service() -> None:

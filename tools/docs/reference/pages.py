@@ -67,7 +67,9 @@ def _management(contracts: Contracts, services: list[str]) -> str:
 def openapi(contracts: Contracts, name: str) -> Mapping[str, Any]:
     """The OpenAPI document of a service, or that of the management port."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document: Mapping[str, Any] = yaml.load((contracts.folder / "openapi" / f"{name}.yaml").read_text(), loader)
+    document: Mapping[str, Any] = yaml.load(
+        (contracts.folder / "openapi" / f"{name}.yaml").read_text(), loader
+    )
     return document
 
 

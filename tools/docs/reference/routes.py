@@ -25,7 +25,9 @@ def routes(contracts: Contracts, providers: Sequence[str], document: Mapping[str
         for method in METHODS:
             if method in operations:
                 callers = callers_of(contracts, providers, method, path)
-                yield from _route(f"{method.upper()} {path}", operations[method], schemas, names(callers, pages))
+                yield from _route(
+                    f"{method.upper()} {path}", operations[method], schemas, names(callers, pages)
+                )
 
 
 def callers_of(contracts: Contracts, providers: Sequence[str], method: str, path: str) -> list[str]:
@@ -43,7 +45,9 @@ def callers_of(contracts: Contracts, providers: Sequence[str], method: str, path
     ]
 
 
-def _route(title: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], callers: str) -> Iterator[str]:
+def _route(
+    title: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], callers: str
+) -> Iterator[str]:
     yield f"### {code(title)}"
     yield str(operation.get("description") or operation.get("summary", ""))
     yield f"Roles: {roles_of(operation)}. Callers that have written it down: {callers}."
@@ -67,7 +71,9 @@ def roles_of(operation: Mapping[str, Any]) -> str:
     return "any, with a token" if operation.get("security") else "none, without a token"
 
 
-def _parameters(parameters: Sequence[Mapping[str, Any]], schemas: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+def _parameters(
+    parameters: Sequence[Mapping[str, Any]], schemas: Mapping[str, Any]
+) -> Iterator[Sequence[str]]:
     for parameter in parameters:
         schema, _ = resolved(parameter["schema"], schemas)
         meaning = parameter.get("description") or schema.get("description", "")
