@@ -82,6 +82,8 @@ def with_neighbours(
 ) -> Iterator[dict[str, Any]]:
     """The data, each time with another field that the model reads exchanged for a neighbour of its value."""
     for name, child in node["properties"].items():
+        if name not in data:  # the model has a default for it
+            continue
         child = definitions.get(child.get("$ref", "").rpartition("/")[2], child)
         item = definitions.get(child.get("items", {}).get("$ref", "").rpartition("/")[2])
         if item is not None:

@@ -29,6 +29,7 @@ from chassis.outbox import (
     set_aside,
 )
 from chassis.outbox.relay import SESSION
+from chassis.outbox.republish import republish_all
 from chassis.postgres import Driver
 from chassis.tuning import planner
 from testkit.databases import TestDatabase
@@ -210,6 +211,23 @@ async def test_an_operator_sends_a_refused_row_again_or_gives_it_up(
     assert broker.data_of("t", "b") == ["b2"]
     assert await _aside(connection) == {"worse": "GIVEN_UP"}
     assert "" in told  # so that the relay looks at once
+
+
+async def test_a_row_that_was_given_up_is_not_sent_when_everything_is_republished(
+    connection: Driver, broker: Broker, write: Write, db: Database
+) -> None:
+    broker.refused = {"bad"}
+    await write(("t", "a", "bad"), ("t", "a", "a2"))
+    async with _relay(connection, broker) as relay:
+        await _run(relay, connection)
+        assert await operate.give_up(db, operate.Selection(key="a")) == 1
+        await _run(relay, connection)
+    assert broker.data_of("t", "a") == ["a2"]
+    broker.refused = set()  # the broker would take it now
+    assert await republish_all(db) == 1
+    async with _relay(connection, broker) as relay:
+        await _run(relay, connection)
+    assert broker.data_of("t", "a") == ["a2", "a2"]
 
 
 async def test_an_operator_must_name_what_is_given_up(operator: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shop_stack import checks, handover, kafka, migrations, parts, paths, postgres, stack_files, venvs
-from shop_stack.errors import UserError
+from shop_stack.errors import UserError, first_of
 from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon, Resources
@@ -91,7 +91,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
             if not before:
                 stack_files.forget_facts(stack)
             if isinstance(error, BaseExceptionGroup):
-                raise _first(error) from None
+                raise first_of(error) from None
             raise
     return target_of(stack.state)
 
@@ -273,12 +273,3 @@ def require_known(stack: Stack, name: str) -> None:
     """Raise UserError if the stack has no part of this name."""
     if name not in stack.parts:
         raise UserError(f"There is no {name!r} here: choose one of {', '.join(stack.parts)}.")
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to report: a UserError if there is one, because it says what to do."""
-    user_errors, _ = group.split(UserError)
-    found: BaseException = user_errors or group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

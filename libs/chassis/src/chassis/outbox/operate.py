@@ -41,8 +41,8 @@ async def send_again(database: Database, selection: Selection) -> int:
 async def give_up(database: Database, selection: Selection) -> int:
     """Make REFUSED rows GIVEN_UP: they are left out, and later rows of their keys are sent. Returns how many.
 
-    A GIVEN_UP row stays in the outbox until `prune` deletes it. If all positions are reset before (`republish_all`), it
-    is sent with all other rows.
+    A GIVEN_UP row stays in the outbox until `prune` deletes it. It is not sent when all others are sent again
+    (`republish_all`).
     """
     return await _end_refusals(database, "give_up", selection)
 

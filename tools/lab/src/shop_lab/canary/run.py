@@ -16,7 +16,7 @@ from shop_lab.canary.process import Canary
 from shop_lab.experiments import background_orders
 from shop_stack import deployments
 from shop_stack.deployments import Deployed
-from shop_stack.errors import UserError
+from shop_stack.errors import UserError, first_of
 from shop_stack.parts import Stack
 from shop_stack.target import Target
 
@@ -143,14 +143,7 @@ class Trial:
                 yield
         except ExceptionGroup as group:
             # The load and the trial fail together, and one error is reported.
-            raise _first(group) from group
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    found: Exception = group
-    while isinstance(found, ExceptionGroup):
-        found = found.exceptions[0]
-    return found
+            raise first_of(group) from group
 
 
 def _require_none(canary: Canary) -> None:

@@ -25,7 +25,7 @@ from shop_lab.experiments import (
 )
 from shop_lab.experiments.experiment import Experiment, fresh_experiment
 from shop_lab.experiments.outcome import Outcome, print_outcome
-from shop_stack.errors import UserError
+from shop_stack.errors import UserError, first_of
 from shop_stack.ports import SERVICES
 
 app = typer.Typer(
@@ -219,12 +219,4 @@ async def _carried_out(title: str, run: Run, settings: Mapping[str, str]) -> Out
             ) as experiment:
                 return await run(experiment)
         except ExceptionGroup as group:
-            raise _first(group) from group
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """The first error of a group: concurrent tasks fail together, and one error is reported."""
-    found: Exception = group
-    while isinstance(found, ExceptionGroup):
-        found = found.exceptions[0]
-    return found
+            raise first_of(group) from group
