@@ -62,6 +62,10 @@ test: $(READY) ## The tests of each service and of the whole, against real Postg
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
+.PHONY: test-labs
+test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)
+	@SHOP_LABS=1 $(VENV)/bin/python -m pytest tests/labs $(ARGS)
+
 SERVICE_TESTS := $(addprefix test-,$(SERVICE_NAMES))
 .PHONY: $(SERVICE_TESTS)
 $(SERVICE_TESTS): test-%: $(READY)
