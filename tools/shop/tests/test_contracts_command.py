@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shop.cli import app
-from shop.commands import contracts
+from shop_contracts.migrations import check
 from shop_contracts.migrations.check import Finding, Verdict
 
 REFUSED = Finding("orders", "0006_x.py", "drop-column orders.reason", "0.1.0 names it", "expand and contract")
@@ -19,7 +19,7 @@ def refused(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Whether the new migration of orders is refused."""
     findings = (REFUSED,) if request.param else ()
     verdicts = [Verdict("orders", "0.1.0", ("0006_x.py",), findings), Verdict("payments", "", (), ())]
-    monkeypatch.setattr(contracts.migrations, "check", lambda root: verdicts)
+    monkeypatch.setattr(check, "check", lambda root: verdicts)
     return bool(request.param)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -150,14 +151,16 @@ def test_the_first_step_that_fails_is_the_answer() -> None:
 
 
 def test_containers_have_an_identity_that_a_restart_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    container = {
+    container: dict[str, Any] = {
         "Id": "0123456789abcdef",
-        "Config": {"Labels": {"com.docker.compose.service": "payments"}},
         "State": {"Running": True, "StartedAt": "2026-11-29T00:00:01.500000000Z"},
     }
 
     def docker(*arguments: str) -> str:
-        return "0123\n" if arguments[0] == "compose" else json.dumps([container])
+        if arguments[0] == "compose":
+            return json.dumps({"ID": "0123456789ab", "Service": "payments"}) + "\n"
+        assert arguments == ("inspect", "0123456789ab")
+        return json.dumps([container])
 
     monkeypatch.setattr(parts, "docker", docker)
     running = parts.parts_of(TargetKind.COMPOSE)

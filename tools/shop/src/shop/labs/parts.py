@@ -15,7 +15,6 @@ from shop_stack.compose import docker
 from shop_stack.connect import TargetKind
 from shop_stack.kubernetes import kubectl
 
-SERVICE_LABEL = "com.docker.compose.service"
 OF_PODS = (
     'jsonpath={range .items[*]}pod/{.metadata.name}{" "}{.metadata.uid}{"-"}{.status.phase}{"-"}'
     '{.status.containerStatuses[*].restartCount}{"\\n"}{end}'
@@ -53,13 +52,18 @@ def _processes() -> dict[str, str]:
 
 
 def _containers() -> dict[str, str]:
-    ids = docker("compose", "ps", "--all", "--quiet").split()
-    found = json.loads(docker("inspect", *ids)) if ids else []
+    lines = docker("compose", "ps", "--all", "--format", "json").splitlines()
+    services = {one["ID"]: str(one["Service"]) for one in map(json.loads, lines)}
+    found = json.loads(docker("inspect", *services)) if services else []
+    states = {one["Id"]: one["State"] for one in found}
+    # `compose ps` shortens the id, and `inspect` does not.
     return {
-        f"container/{one['Config']['Labels'][SERVICE_LABEL]}": (
-            f"{one['Id'][:12]}@{_seconds(one['State']['StartedAt'])}" if one["State"]["Running"] else ""
+        f"container/{services[short]}": (
+            f"{short}@{_seconds(state['StartedAt'])}" if state["Running"] else ""
         )
-        for one in found
+        for short in services
+        for id_, state in states.items()
+        if id_.startswith(short)
     }
 
 
