@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated
 
@@ -69,15 +70,17 @@ def migrations_command(
     """Judge the migrations that are newer than the last release of their service.
 
     The previous release must be able to run on the new tables: it runs beside the
-    new one, and alone after a rollback. squawk looks for locks that stop a service.
-    The exit code is 1 if a migration is refused: each finding has its way out.
+    new one, and alone after a rollback. So the new migrations run in a scratch
+    database, and its catalog is compared before and after. squawk looks for locks
+    that stop a service. The exit code is 1 if a migration is refused: each finding
+    has its way out.
 
     Examples:
 
         shop contracts migrations
 
         shop contracts migrations --json"""
-    verdicts = migrations.check(repository())
+    verdicts = asyncio.run(migrations.check(repository()))
     if as_json:
         typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
     else:
@@ -92,7 +95,9 @@ def show_migrations(verdicts: list[migrations.Verdict]) -> None:
         table.add_column(heading, overflow="fold")
     for verdict in verdicts:
         told = f"{len(verdict.findings)} refused" if verdict.findings else "the last release can run"
-        table.add_row(verdict.service, verdict.previous or "none", ", ".join(verdict.new) or "none", told)
+        table.add_row(
+            verdict.service, verdict.previous_release or "none", ", ".join(verdict.new) or "none", told
+        )
     console = Console(highlight=False)
     console.print(table)
     for verdict in verdicts:
