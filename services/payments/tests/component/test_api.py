@@ -43,7 +43,28 @@ async def test_a_declined_payment_says_why(floor: Floor, http: httpx.AsyncClient
     order_id = await floor.due("tok_declined")
     await floor.settle()
     body = (await http.get(f"/payments/{order_id}")).json()
-    assert (body["state"], body["reason"]) == ("DECLINED", "declined")
+    assert (body["state"], body["decline_reason"]) == ("DECLINED", "declined")
+
+
+async def test_the_deprecated_reason_is_still_answered_and_says_that_it_is_deprecated(
+    floor: Floor, http: httpx.AsyncClient
+) -> None:
+    order_id = await floor.due("tok_declined")
+    await floor.settle()
+    body = (await http.get(f"/payments/{order_id}")).json()
+    assert body["reason"] == body["decline_reason"] == "declined"
+    payment = (await http.get("/openapi.json")).json()["components"]["schemas"]["PaymentOut"]["properties"]
+    assert [name for name, field in payment.items() if field.get("deprecated")] == ["reason"]
+
+
+@pytest.mark.parametrize("reason", ["deadline", "invented-tomorrow"])
+async def test_a_refund_has_the_reason_of_the_cancellation(
+    floor: Floor, http: httpx.AsyncClient, reason: str
+) -> None:
+    order_id = await floor.captured()
+    await floor.cancel(order_id, reason=reason)
+    [refund] = (await http.get(f"/payments/{order_id}")).json()["refunds"]
+    assert refund["reason"] == reason
 
 
 @pytest.mark.parametrize(("fact", "state"), [("reserve", "AWAITING"), ("cancel", "VOIDED")])
