@@ -180,7 +180,9 @@ def in_both_versions(entries: Iterable[Entry]) -> Iterator[Entry]:
             data = {**entry.data, "refunded": amount, "captured": amount, "reason": "customer"}
             del data["amount"]
             second = f"01980000-0000-7000-8000-{number:012d}"
-            yield replace(entry, id=second, type="payments.payment-refunded.v2", value=json.dumps(data).encode())
+            yield replace(
+                entry, id=second, type="payments.payment-refunded.v2", value=json.dumps(data).encode()
+            )
         yield entry
 
 

@@ -146,7 +146,7 @@ class Reservation(BaseModel):
         Field(description="When the stock was sold or released, or the tombstone was written"),
     ]
     updated_at: Annotated[
-        datetime | None,
+        datetime,
         Field(deprecated=True, description="Read `decided_at` and `ended_at`: this is the later one"),
     ]
 
@@ -335,5 +335,5 @@ async def read_reservation(order_id: UUID, database: Db) -> Reservation:
         version=reservation.version,
         decided_at=times.decided_at,
         ended_at=times.ended_at,
-        updated_at=times.ended_at or times.decided_at,
+        updated_at=times.last,
     )

@@ -243,6 +243,11 @@ class ReservationTimes:
     decided_at: datetime | None
     ended_at: datetime | None
 
+    @property
+    def last(self) -> datetime:
+        """The later one of the two. Each reservation has one at least."""
+        return max(moment for moment in (self.decided_at, self.ended_at) if moment is not None)
+
 
 def apply_action(reservations: Iterable[Reservation], action: StockAction) -> list[Reservation]:
     """Apply ``action``, and return the reservations that it changed, with their new state. Raises IllegalTransition."""
