@@ -61,8 +61,6 @@ reservations = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("decided_at", sa.DateTime(timezone=True)),  # when stock was reserved or refused
     sa.Column("ended_at", sa.DateTime(timezone=True)),  # when stock was sold or released
-    # Of the release before. A trigger fills it, and the next release drops it: no statement here may name it.
-    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )
 
 # One row per republication of the catalogue, with its progress. At most one is running.
