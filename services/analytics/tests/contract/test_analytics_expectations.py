@@ -3,9 +3,7 @@
 from analytics.subscriptions import SUBSCRIPTIONS
 from testkit.expectations import ExpectedEvents
 
-REFUNDED = "payments.payment-refunded.v2"
-"""Payments declares it since 0.2.0. This release runs beside 0.1.0 as well, which does not have it."""
-EXPECTED = ExpectedEvents("analytics", SUBSCRIPTIONS, pending={REFUNDED: "payments has it since 0.2.0"})
+EXPECTED = ExpectedEvents("analytics", SUBSCRIPTIONS)
 
 
 def test_the_files_say_what_the_code_reads() -> None:

@@ -13,7 +13,7 @@ arrive while it waits, so its next batch is larger and needs fewer statements pe
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,6 @@ from inventory.domain import (
     Republication,
     Request,
     Reservation,
-    ReservationTimes,
     State,
     StockAction,
 )
@@ -79,6 +78,23 @@ republications = sa.Table(
         postgresql_where=sa.text("finished_at IS NULL"),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationTimes:
+    """When stock was reserved or refused, and when it was sold or released; None if that did not happen.
+
+    The end of a tombstone is the time when it was written. `decided_at` is None, too, if the reservation ended under a
+    release before 0.2.0.
+    """
+
+    decided_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def last(self) -> datetime:
+        """The later one of the two. Each reservation has one at least."""
+        return max(moment for moment in (self.decided_at, self.ended_at) if moment is not None)
 
 
 # --- Products -------------------------------------------------------------------------------------

@@ -232,23 +232,6 @@ class Reservation:
         return self if state is self.state else replace(self, state=state, version=self.version + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ReservationTimes:
-    """When stock was reserved or refused, and when it was sold or released; None if that did not happen.
-
-    The end of a tombstone is the time when it was written. `decided_at` is None, too, if the reservation ended under a
-    release before 0.2.0.
-    """
-
-    decided_at: datetime | None
-    ended_at: datetime | None
-
-    @property
-    def last(self) -> datetime:
-        """The later one of the two. Each reservation has one at least."""
-        return max(moment for moment in (self.decided_at, self.ended_at) if moment is not None)
-
-
 def apply_action(reservations: Iterable[Reservation], action: StockAction) -> list[Reservation]:
     """Apply ``action``, and return the reservations that it changed, with their new state. Raises IllegalTransition."""
     pairs = [(before, before.after(action)) for before in reservations]

@@ -262,9 +262,7 @@ async def read_products(connection: Connection, after: str, limit: int) -> list[
     return await db.products_after(connection, after, limit)
 
 
-async def read_reservation(
-    connection: Connection, order_id: UUID
-) -> tuple[Reservation, domain.ReservationTimes]:
+async def read_reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, db.ReservationTimes]:
     """An order's reservation with its times. Raises UnknownReservation."""
     found = await db.reservation(connection, order_id)
     if found is None:

@@ -18,9 +18,7 @@ from testkit.expectations import (
     url_of_mock_server,
 )
 
-REFUNDED = "payments.payment-refunded.v2"
-"""Payments declares it since 0.2.0. This release runs beside 0.1.0 as well, which does not have it."""
-EXPECTED = ExpectedEvents("notifications", SUBSCRIPTIONS, pending={REFUNDED: "payments has it since 0.2.0"})
+EXPECTED = ExpectedEvents("notifications", SUBSCRIPTIONS)
 CLIENT = ("notifications", "notifications-secret")
 ADDRESS = "grace@customers.example"
 MEDIA_TYPE = "application/scim+json"

@@ -43,9 +43,6 @@ class PaymentOut(BaseModel):
     version: int
     amount: Money | None = Field(description="null while the service does not know the amount")
     decline_reason: Reason | None = Field(description="why the card was declined")
-    reason: Reason | None = Field(
-        deprecated=True, description="the same as `decline_reason`; the next release does not answer it"
-    )
     attempts: int = Field(description="how often a job claimed the payment to charge the card")
     opened_at: datetime
     settled_at: datetime | None = Field(

@@ -138,6 +138,7 @@ class Settled:
     state: State
     version: int
     reason: Reason | None
+    cancel_reason: str | None
     at: datetime
     cause: Cause
     cancelled: bool
@@ -318,7 +319,7 @@ _SETTLE = text(f"""
       AND (p.state IN ({_from(Fact.CHARGED)}) AND a.charge_id IS NOT NULL
            OR p.state IN ({_from(Fact.DECLINED)}) AND a.reason IS NOT NULL)
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
-              p.reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
+              p.reason, p.cancel_reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
               CAST(NULL AS uuid) AS refund_id
 """)
 
@@ -352,7 +353,7 @@ _SETTLE_REFUNDS = text(f"""
     FROM done
     WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.REFUNDED)})
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
-              p.reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
+              p.reason, p.cancel_reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
 """)
 
 
@@ -461,6 +462,7 @@ def _settled(row: Row) -> Settled:
         state=State(row.state),
         version=row.version,
         reason=row.reason and Reason(row.reason),
+        cancel_reason=row.cancel_reason,
         at=row.settled_at,
         cause=_cause_of(row.cause),
         cancelled=row.cancelled,

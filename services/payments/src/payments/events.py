@@ -83,8 +83,8 @@ class PaymentRefunded(PublishedEvent, type="payments.payment-refunded.v1", topic
 class PaymentRefundedV2(PublishedEvent, type="payments.payment-refunded.v2", topic=TOPIC, key="order_id"):
     """Money of the charge was refunded to the card, for the reason of the order's cancellation.
 
-    This release does not publish it. The next one publishes it beside v1, when each reader of the topic knows it: an
-    event of a type that a reader does not know becomes a dead letter there.
+    It is published together with v1, and before it: a reader that handles both drops the second. `captured` and
+    `refunded` are equal, because this service refunds the whole amount.
     """
 
     order_id: UUID
