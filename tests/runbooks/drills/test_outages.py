@@ -94,7 +94,7 @@ async def test_the_card_processor_is_away_and_charges_wait(runbook: Runbook, sho
     late = await shop.order(deadline=2)
     await shop.logs("payments", "outage.began", "card-processor", after=began)
 
-    fill = {"<order id>": order}
+    fill = {"ORDER_ID": order}
     status, _, payments, payment, ledger = await runbook.run(look, fill)
     assert "stopped" in next(line for line in status.text.splitlines() if line.startswith("processor"))
     assert "outage.began" in payments.text
