@@ -69,8 +69,9 @@ async def _template(server: Server, roles: Roles, project: Path) -> str:
         finished = "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate"
         if await connection.fetchval(finished, name):
             return name
-        # Test runs may share the server: one makes the template, the others wait for it.
-        async with _alone(connection, name):
+        # Processes may share the server: one makes the template, the others wait for it. The lock is the service's,
+        # because two templates of a service set the passwords of the same roles.
+        async with _alone(connection, roles.service):
             if not await connection.fetchval(finished, name):
                 await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
                 await postgres.ensure_roles(server, roles)
@@ -81,12 +82,12 @@ async def _template(server: Server, roles: Roles, project: Path) -> str:
 
 
 @asynccontextmanager
-async def _alone(connection: Any, name: str) -> AsyncIterator[None]:
-    await connection.execute("SELECT pg_advisory_lock(hashtext($1))", name)
+async def _alone(connection: Any, service: str) -> AsyncIterator[None]:
+    await connection.execute("SELECT pg_advisory_lock(hashtext($1))", service)
     try:
         yield
     finally:
-        await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
+        await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", service)
 
 
 def _digest(project: Path) -> str:

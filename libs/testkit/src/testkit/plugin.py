@@ -15,7 +15,8 @@ The two servers are one of these:
 
 - SHOP_TEST_STACK names the state file of a stack that runs (`shop test-stack up`): that one.
 - SHOP_STACK=containers: containers, through testcontainers.
-- otherwise the embedded stack, started when a test first asks and stopped after the last.
+- otherwise the embedded stack, started when a test first asks and stopped after the last. The processes of
+  pytest-xdist share one.
 """
 
 from __future__ import annotations
@@ -33,14 +34,27 @@ from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.postgres import Server
 from shop_stack.rights import LAB
 from testkit.databases import MakeDatabase, TestDatabase, clone
-from testkit.servers import Servers, chosen_servers
+from testkit.servers import Servers, TestRun, chosen_servers
 from testkit.tokens import ISSUER
 
+RUN = pytest.StashKey[TestRun]()
 
-def pytest_configure() -> None:
-    """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off.
+
+    The process that starts those of pytest-xdist makes them one run, before it starts them.
+    """
     os.environ.setdefault("OIDC_ISSUER", ISSUER)
     os.environ["PACT_DO_NOT_TRACK"] = "true"
+    if config.getoption("numprocesses", None):
+        config.stash[RUN] = TestRun()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers of the run, after its processes have ended."""
+    if run := config.stash.get(RUN, None):
+        run.close()
 
 
 @pytest.fixture(autouse=True)
