@@ -1,13 +1,13 @@
-"""The processes of one test run share a stack: the first that asks starts it, and the run stops it."""
+"""The processes of one test run share a stack, which the run starts and stops."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.postgres import Server
 from shop_stack.servers import FOLDER_PREFIX, ServersOnly, write_state
@@ -42,23 +42,18 @@ def happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestRun]:
-    """A run within this one, which may be one of several processes itself."""
+@pytest.fixture(autouse=True)
+def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process may itself be one of several, or use a stack that runs."""
     for name in (RUN, "SHOP_TEST_STACK", "SHOP_STACK"):
-        monkeypatch.delenv(name, raising=False)
-    yield TestRun()
-    assert RUN not in os.environ
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
-def test_the_first_process_starts_the_stack_and_the_next_ones_find_it(
-    run: TestRun, happened: list[str]
-) -> None:
+def test_every_process_finds_the_stack_that_the_run_has_started(happened: list[str]) -> None:
+    run = TestRun()
     folder = Path(os.environ[RUN])
-    first = chosen_servers()
-    second = chosen_servers()
-    assert happened == ["started", "provisioned"]
-    for found in (first, second):
+    for found in (chosen_servers(), chosen_servers()):
         assert isinstance(found, StackOfRun)
         assert (found.server, found.logins) == (SERVER, LOGINS)
         found.close()
@@ -66,18 +61,27 @@ def test_the_first_process_starts_the_stack_and_the_next_ones_find_it(
     run.close()
     assert happened == ["started", "provisioned", "stopped"]
     assert not folder.exists()
+    assert RUN not in os.environ
 
 
-def test_a_run_in_which_no_test_asks_starts_nothing(run: TestRun, happened: list[str]) -> None:
-    run.close()
-    assert happened == []
-
-
-def test_without_a_run_of_several_processes_a_process_has_a_stack_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_stack_that_does_not_start_is_told_and_no_process_waits_for_it(
+    happened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (RUN, "SHOP_TEST_STACK", "SHOP_STACK"):
-        monkeypatch.delenv(name, raising=False)
+    async def fails(file: Path) -> KafkaLogins:
+        raise UserError("no Java")
+
+    monkeypatch.setattr(servers, "start_both", fails)
+    run = TestRun()
+    folder = Path(os.environ[RUN])
+    with pytest.raises(UserError, match="No test stack runs"):
+        chosen_servers()
+    with pytest.raises(UserError, match="no Java"):
+        run.close()
+    assert happened == []
+    assert not folder.exists()
+
+
+def test_without_a_run_of_several_processes_a_process_has_a_stack_of_its_own() -> None:
     alone = chosen_servers()
     assert isinstance(alone, EmbeddedStack)
     alone.close()

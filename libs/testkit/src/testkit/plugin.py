@@ -15,8 +15,8 @@ The two servers are one of these:
 
 - SHOP_TEST_STACK names the state file of a stack that runs (`shop test-stack up`): that one.
 - SHOP_STACK=containers: containers, through testcontainers.
-- otherwise the embedded stack, started when a test first asks and stopped after the last. The processes of
-  pytest-xdist share one.
+- with the processes of pytest-xdist: one embedded stack for all, which the run starts and stops.
+- otherwise the embedded stack, started when a test first asks and stopped after the last.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.postgres import Server
 from shop_stack.rights import LAB
 from testkit.databases import MakeDatabase, TestDatabase, clone
-from testkit.servers import Servers, TestRun, chosen_servers
+from testkit.servers import Servers, TestRun, chosen_servers, starts_embedded_stack
 from testkit.tokens import ISSUER
 
 RUN = pytest.StashKey[TestRun]()
@@ -43,11 +43,11 @@ RUN = pytest.StashKey[TestRun]()
 def pytest_configure(config: pytest.Config) -> None:
     """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off.
 
-    The process that starts those of pytest-xdist makes them one run, before it starts them.
+    The process that starts those of pytest-xdist starts a stack for them first.
     """
     os.environ.setdefault("OIDC_ISSUER", ISSUER)
     os.environ["PACT_DO_NOT_TRACK"] = "true"
-    if config.getoption("numprocesses", None):
+    if config.getoption("numprocesses", None) and starts_embedded_stack():
         config.stash[RUN] = TestRun()
 
 
