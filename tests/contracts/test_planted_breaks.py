@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from chassis.events import ConsumedEvent, Envelope, Money
 from chassis.inbox import Subscriptions
