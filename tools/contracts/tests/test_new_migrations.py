@@ -189,7 +189,7 @@ async def test_a_break_that_a_later_migration_takes_back_is_none(shelf: Clone, f
 
 async def test_a_migration_that_fails_is_one_sentence(shelf: Clone, findings: Findings) -> None:
     migrate(shelf, "0003", "0002", "CREATE INDEX CONCURRENTLY books_by_pages ON books (pages)")
-    with pytest.raises(UserError, match="upgrade 0003` fails in services/shelf: .*transaction block"):
+    with pytest.raises(UserError, match="fails on empty tables .*-> 0003.*transaction block"):
         await findings()
 
 
@@ -197,7 +197,7 @@ async def test_a_migration_that_asks_the_database_is_one_sentence(shelf: Clone) 
     migrate(shelf, "0003", "0002", "SELECT 1")
     file = shelf.root / "services/shelf/migrations/versions/0003.py"
     file.write_text(file.read_text() + "    op.get_bind().exec_driver_sql('SELECT 1').fetchall()\n")
-    with pytest.raises(UserError, match="`alembic upgrade 0002:head --sql` fails in services/shelf"):
+    with pytest.raises(UserError, match="cannot be written as SQL"):
         await check(shelf.root)
 
 
