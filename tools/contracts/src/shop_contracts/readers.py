@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from shop_contracts.contracts import Contracts
 from shop_contracts.expectations import Expectation
+from shop_contracts.fields import fields_of
 from shop_contracts.texts import Schema
 from shop_stack.errors import UserError
 
@@ -23,6 +24,8 @@ class Reader:
     fields: tuple[str, ...] | None
     """The fields that it reads. None if it has not written them down: it may read each of them."""
     pending: bool
+    if_present: tuple[str, ...] = ()
+    """The fields that it reads where they are present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Readers:
                     "consumer": reader.consumer,
                     "deployed": reader.deployed or None,
                     "fields": None if reader.fields is None else list(reader.fields),
+                    "fields_if_present": list(reader.if_present),
                     "pending": reader.pending,
                 }
                 for reader in self.readers
@@ -88,7 +92,8 @@ def who_reads(
 def _reader(consumer: str, written: Expectation | None, version: str) -> Reader:
     if written is None:
         return Reader(consumer, version, None, pending=False)
-    return Reader(consumer, version, tuple(leaves(written.fields)), written.pending)
+    if_present = tuple(sorted(written.if_present))
+    return Reader(consumer, version, tuple(leaves(written.fields)), written.pending, if_present)
 
 
 def leaves(fields: Sequence[str] | frozenset[str]) -> list[str]:
@@ -117,16 +122,4 @@ def event_type(contracts: Contracts, event: str) -> str:
 
 def places_of(schema: Schema) -> list[str]:
     """The fields of an event's schema, as paths, in the order of the schema."""
-    return list(_places(schema, schema.get("$defs", {}), ""))
-
-
-def _places(schema: Schema, definitions: Mapping[str, Schema], at: str) -> Iterator[str]:
-    if "$ref" in schema:
-        yield from _places(definitions[str(schema["$ref"]).rpartition("/")[2]], definitions, at)
-    for name, part in schema.get("properties", {}).items():
-        place = f"{at}.{name}" if at else name
-        yield place
-        yield from _places(part, definitions, place)
-    if "items" in schema:
-        yield f"{at}[]"
-        yield from _places(schema["items"], definitions, f"{at}[]")
+    return [field.place for field in fields_of(schema)]
