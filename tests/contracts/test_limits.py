@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from chassis.events import ConsumedEvent, Time
+from testkit.contracts import examples_of, schema_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
@@ -64,8 +65,7 @@ def faults(read: Mapping[str, int | None], promised: Mapping[str, int | None]) -
 def test_a_read_model_has_the_limits_of_the_contract_or_wider_ones(
     service: str, model: type[BaseModel]
 ) -> None:
-    folder = model.event_type.removesuffix(".v1")  # type: ignore[attr-defined]
-    contract = json.loads((ROOT / "contracts/events" / folder / "v1.schema.json").read_text())
+    contract = schema_of(model.event_type)  # type: ignore[attr-defined]
     assert faults(limits_of(model.model_json_schema()), limits_of(contract)) == [], service
 
 
@@ -119,12 +119,9 @@ def test_a_read_model_takes_each_example_and_no_value_of_another_type(
     service: str, model: type[ConsumedEvent]
 ) -> None:
     """A record that one reader takes and the contract refuses is judged as if no service had handled it."""
-    examples = sorted(
-        (ROOT / "contracts/events" / model.event_type.removesuffix(".v1")).glob("examples/*.json")
-    )
+    examples = examples_of(model.event_type)
     assert examples
-    for path in examples:
-        example = json.loads(path.read_text())
+    for example in examples:
         model.model_validate_json(json.dumps(example))
         assert taken_neighbours(model, example) == [], (
             f"{service} reads these values of {model.event_type}, and the contract refuses them: "

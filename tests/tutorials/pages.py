@@ -22,7 +22,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.pages import Block, blocks_of
+
 WRITE = re.compile(r"\bWrite `([^`]+)`:$")
 APPEND = re.compile(r"\bAppend to `([^`]+)`:$")
 AFTER = re.compile(r"\bIn `([^`]+)`, after `([^`]+)`, add:$")
@@ -33,16 +34,6 @@ PORT = re.compile(r"\blocalhost:18(\d{3})\b")
 
 class PageFault(Exception):
     """A step of a page did not do what the page says: the line, and the reason."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One code block, and the last paragraph before it on one line."""
-
-    line: int
-    language: str
-    body: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ Step = Command | Edit
 def steps(page: str) -> list[Step]:
     """The steps of a page in their order. Raises PageFault for a block that is no step."""
     found: list[Step] = []
-    blocks = iter(_blocks(page))
+    blocks = blocks_of(page)
     for block in blocks:
         if block.language == "text":
             if not found or not isinstance(found[-1], Command) or found[-1].expected:
@@ -87,15 +78,6 @@ def steps(page: str) -> list[Step]:
         else:
             found.append(_edit(block, blocks))
     return found
-
-
-def _blocks(page: str) -> Iterator[Block]:
-    end = 0
-    for match in FENCE.finditer(page):
-        paragraph = page[end : match.start()].strip().rpartition("\n\n")[2]
-        line = page.count("\n", 0, match.start()) + 1
-        yield Block(line, match[1], match[2], " ".join(paragraph.split()))
-        end = match.end()
 
 
 def _edit(block: Block, following: Iterator[Block]) -> Edit:

@@ -10,7 +10,8 @@ import httpx
 
 from chassis.backoff import wait_for_event
 from shop_stack.logins import Login
-from tests.runbooks.drills.shop import SKU, Shop, http_client, soon
+from tests.runbooks.drills.asking import http_client
+from tests.runbooks.drills.shop import SKU, Shop, soon
 
 PAUSE_SECONDS = 0.25
 """The time between two orders."""

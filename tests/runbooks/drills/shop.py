@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,45 +13,25 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client.parser import text_string_to_metric_families
 
-from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, topics_of
-from shop_stack import embedded, parts, paths, topics, venvs
+from shop_stack import embedded, parts, venvs
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.logins import CLERK, OPERATOR, Login
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.parts import Stack, create_users
 from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB
 from shop_stack.target import Target
 from testkit import eventually
+from tests.runbooks.drills.asking import caller_of, http_client
 from tests.runbooks.pages import ROOT, alert_rules
 
 SKU = "MUG"
-CUSTOMER = "c-drill"
 OUR_PORTS = re.compile(r":18(\d{3})\b")
 EXPRESSION = re.compile(r"(chassis_\w+)(\{[^}]*\})?")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 COMMAND_SECONDS = 150.0
 T = TypeVar("T")
-
-
-def _caller_of(part: str, method: str, path: str) -> str:
-    """Who may send this request; empty for a part that asks for no token."""
-    if part not in SERVICES:
-        return ""
-    if part == "orders" and method == "POST":
-        return CUSTOMER
-    if part == "inventory" and method != "GET" and not path.endswith("/republish"):
-        return CLERK
-    return OPERATOR
-
-
-def http_client(login: Login | None = None) -> httpx.AsyncClient:
-    """A client of the shop. Its addresses are plain HTTP; to load certificates would cost 30 ms of CPU each time."""
-    return httpx.AsyncClient(trust_env=False, verify=False, timeout=15, auth=login)
 
 
 @dataclass(frozen=True)
@@ -182,41 +162,6 @@ class Shop:
         finally:
             await connection.close()
 
-    @asynccontextmanager
-    async def topic_setting(self, topic: str, name: str, value: str) -> AsyncIterator[None]:
-        """A topic has one more setting until the context ends."""
-        await self.set_topic(topic, {name: value})
-        try:
-            yield
-        finally:
-            await self.set_topic(topic, {})
-
-    async def set_topic(self, topic: str, more: Mapping[str, str]) -> None:
-        """A topic has the settings that are declared, and these. Kafka replaces all settings of a topic at once."""
-        declared = next(one for one in topics.declared(paths.contracts()) if one.name == topic)
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={**declared.settings, **more})
-        admin = AIOKafkaAdminClient(**self.kafka.client)
-        await admin.start()
-        try:
-            await admin.alter_configs([resource])
-        finally:
-            await admin.close()
-
-    def topic(self, name: str) -> EventTopic:
-        """A topic with examples of its events."""
-        return topics_of(self.target.contracts)[name]
-
-    async def send(self, *events: Event) -> None:
-        """Put foreign records on their topics, one after the other."""
-        producer = AIOKafkaProducer(**self.kafka.client)
-        await producer.start()
-        try:
-            for event in events:
-                headers = [(name.decode(), value) for name, value in event.headers.items()]
-                await producer.send_and_wait(event.topic, event.value, event.key, headers=headers)
-        finally:
-            await producer.stop()
-
     # --- Customers --------------------------------------------------------------------------------
 
     async def place(
@@ -255,7 +200,7 @@ class Shop:
 
     async def ask(self, part: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask a part over HTTP."""
-        who = _caller_of(part, method, path)
+        who = caller_of(part, method, path)
         login = Login(self.target.issuer, who) if who else None
         async with http_client(login) as http:
             return await http.request(method, self.stack.url(part) + path, **request)

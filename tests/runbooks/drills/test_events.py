@@ -9,14 +9,14 @@ import pytest
 
 from shop_lab.experiments.foreign_inputs.events import Event, ghost_of
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.faults import DICE, ORDERS, discard_all, letters_of, no_new_rows
+from tests.runbooks.drills.faults import DICE, ORDERS, discard_all, letters_of, no_new_rows, send, topic_of
 from tests.runbooks.drills.shop import SKU, Shop, assert_said, soon
 from tests.runbooks.pages import rows_of
 
 
 def foreign_records(shop: Shop) -> dict[str, Event]:
     """Records that no service wrote, by their kinds; `behind` is of the key of `no-json`."""
-    topic = shop.topic(ORDERS)
+    topic = topic_of(shop, ORDERS)
     no_json = replace(topic.event(DICE, "orders.order-placed.v1"), value=b"no JSON")
     key = no_json.key or b""
     behind = topic.event(DICE, "orders.order-placed.v1").with_field("order_id", key.decode())
@@ -33,7 +33,7 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
     look, redrive, discard, over = runbook.blocks
     await discard_all(shop)
     records = foreign_records(shop)
-    await shop.send(*records.values())
+    await send(shop, *records.values())
 
     async def are_stored() -> dict[tuple[str, str], dict[str, Any]]:
         found = await letters_of(shop, "payments")
@@ -154,15 +154,15 @@ async def an_open_letter_of_analytics_fails_the_check(runbook: Runbook, shop: Sh
 @pytest.mark.runbook("lost-orders")
 async def test_a_lost_order_is_cancelled_and_its_money_goes_back(runbook: Runbook, shop: Shop) -> None:
     look, discard = runbook.blocks
-    ghost = ghost_of(shop.topic(ORDERS), DICE, SKU)
+    ghost = ghost_of(topic_of(shop, ORDERS), DICE, SKU)
     lost = (ghost.key or b"").decode()
-    await shop.send(ghost)
+    await send(shop, ghost)
     runbook.says("The log of `orders` has the line `order.lost`")
     await shop.logs("orders", "order.lost")
     runbook.says("**It is over** when the payment is `REFUNDED` or `DECLINED`", "# CANCELLED, unknown_order")
 
     async def is_over() -> None:
-        log, order, payment, _ = await runbook.run(look, {"<order id>": lost})
+        log, order, payment, _ = await runbook.run(look, {"ORDER_ID": lost})
         assert lost in log.text
         assert (order.json["state"], order.json["reason"]) == ("CANCELLED", "unknown_order")
         assert payment.json["state"] in ("REFUNDED", "DECLINED")

@@ -5,8 +5,9 @@ import pytest
 
 from shop_stack import logins
 from shop_stack.parts import KEYS_FILE
+from tests.runbooks.drills.asking import http_client
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.shop import Shop, assert_said, http_client, soon
+from tests.runbooks.drills.shop import Shop, assert_said, soon
 
 
 async def prices(shop: Shop, token: str) -> httpx.Response:

@@ -10,10 +10,11 @@ from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
 from shop_stack.ports import SERVICES
 from shop_stack.rights import Operation
+from tests.runbooks.drills.asking import http_client
 from tests.runbooks.drills.conftest import Runbook
 from tests.runbooks.drills.customers import customers_order
 from tests.runbooks.drills.faults import letters_of, take_rights
-from tests.runbooks.drills.shop import Shop, http_client, soon
+from tests.runbooks.drills.shop import Shop, soon
 
 
 async def take_kafka_password(shop: Shop, service: str) -> None:

@@ -14,7 +14,17 @@ from shop_stack import kafka_users, rights, topics
 from shop_stack.parts import provision_kafka
 from shop_stack.rights import Operation, Resource, Right
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.faults import DICE, ORDERS, discard_all, letters_of, no_new_rows, product
+from tests.runbooks.drills.faults import (
+    DICE,
+    ORDERS,
+    discard_all,
+    letters_of,
+    no_new_rows,
+    product,
+    send,
+    topic_of,
+    topic_setting,
+)
 from tests.runbooks.drills.faulty_service import BROKEN_KEY
 from tests.runbooks.drills.shop import Shop, assert_said, soon
 
@@ -81,7 +91,7 @@ async def an_offset_is_skipped(runbook: Runbook, shop: Shop, blocks: tuple[str, 
     stop, skip, start = blocks
     async with no_new_rows(shop, "inventory", "dead_letters"):
         began = len(shop.log("inventory"))
-        await shop.send(replace(shop.topic(ORDERS).event(DICE), headers={}))
+        await send(shop, replace(topic_of(shop, ORDERS).event(DICE), headers={}))
         runbook.says("| `dead_letter.not_stored` | the database refuses the dead letter itself |")
         await shop.logs("inventory", "dead_letter.not_stored", "consumer.partition_waits", after=began)
         runbook.says("The log has its topic and its position (partition, offset).")
@@ -139,7 +149,7 @@ async def are_listed(shop: Shop, *skus: str) -> None:
 async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: Runbook, shop: Shop) -> None:
     look, send_again, give_up, set_aside = runbook.blocks
     began = len(shop.log("inventory"))
-    async with shop.topic_setting("inventory.reservation.v1", "max.message.bytes", "100"):
+    async with topic_setting(shop, "inventory.reservation.v1", "max.message.bytes", "100"):
         order = await shop.order(deadline=600)
         row = await rows_aside(shop, lambda row: row["key"] == order and row["state"] == "REFUSED")
         metrics, listed, log = await runbook.run(look)
@@ -169,7 +179,7 @@ async def test_rows_that_are_not_sent_are_seen_sent_again_and_given_up(runbook: 
 
 
 async def a_product_is_given_up(runbook: Runbook, shop: Shop, give_up: str) -> None:
-    async with shop.topic_setting("inventory.product.v1", "max.message.bytes", "100"):
+    async with topic_setting(shop, "inventory.product.v1", "max.message.bytes", "100"):
         await shop.ask("inventory", "POST", "/products", json=product("GIVEN-UP"))
         row = await rows_aside(shop, lambda row: row["key"] == "GIVEN-UP" and row["state"] == "REFUSED")
     given_up = await runbook.run_one(give_up, {"--id 7": f"--id {row['id']}"})
@@ -182,7 +192,7 @@ async def a_product_is_given_up(runbook: Runbook, shop: Shop, give_up: str) -> N
 
 
 async def an_event_of_an_order_is_given_up(runbook: Runbook, shop: Shop, give_up: str) -> None:
-    async with shop.topic_setting("inventory.reservation.v1", "max.message.bytes", "100"):
+    async with topic_setting(shop, "inventory.reservation.v1", "max.message.bytes", "100"):
         order = await shop.order(deadline=4)
         row = await rows_aside(shop, lambda row: row["key"] == order and row["state"] == "REFUSED")
         await shop.ends(order, "CANCELLED")
