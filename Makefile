@@ -62,6 +62,10 @@ test: $(READY) ## The tests of each service and of the whole, against real Postg
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
+.PHONY: test-labs
+test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)
+	@SHOP_LABS=1 $(VENV)/bin/python -m pytest tests/labs $(ARGS)
+
 SERVICE_TESTS := $(addprefix test-,$(SERVICE_NAMES))
 .PHONY: $(SERVICE_TESTS)
 $(SERVICE_TESTS): test-%: $(READY)
@@ -100,7 +104,7 @@ test-k8s: $(READY) ## Drills on the cluster of KUBECONFIG, where the shop of dep
 	@SHOP_DRILLS=1 $(VENV)/bin/python -m pytest tests/kubernetes $(ARGS)
 
 .PHONY: test-tutorials
-test-tutorials: $(READY) ## The tutorials, each carried out in a clone of its own, and a new service judged
+test-tutorials: $(READY) ## The tutorials, each carried out in a clone, and a new service judged (about 10 minutes)
 	@SHOP_TUTORIALS=1 $(VENV)/bin/python -m pytest tests/tutorials $(ARGS)
 
 .PHONY: lint
@@ -112,12 +116,22 @@ lint: $(READY) ## Style, types, who may import whom, holes in the workflows, and
 	@$(VENV)/bin/zizmor --offline --quiet --pedantic --strict-collection .
 	@$(VENV)/bin/shop contracts check >.shop/contracts.txt || { cat .shop/contracts.txt; exit 1; }
 
+.PHONY: check-workflows
+check-workflows: ## The workflows are what GitHub can run: actionlint, which needs go
+	@command -v go >/dev/null \
+		|| { $(call sorry,go is missing and actionlint is made with it: install Go 1.25 or later); }
+	@mkdir -p .shop && chmod 700 .shop
+	@(cd .github/actionlint && go build -o ../../.shop/actionlint github.com/rhysd/actionlint/cmd/actionlint) >.shop/setup.log 2>&1 \
+		|| { $(call sorry,actionlint could not be built$(DOWNLOAD_CURE)); }
+	@.shop/actionlint
+
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
 	@$(VENV)/bin/shop bench $(ARGS)
 
 .PHONY: docs
-docs: $(DOCS)/.ready ## The documents as a site with a search, into .shop/site; a broken link fails it
+docs: $(READY) $(DOCS)/.ready ## The documents as a site with a search, into .shop/site; a broken link fails it
+	@$(VENV)/bin/python -m tools.docs.reference
 	@$(DOCS)/bin/python tools/docs/build.py
 
 .PHONY: docs-environment
@@ -134,9 +148,16 @@ pictures: $(READY) ## Write the state machines in the READMEs anew from the code
 EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
 
 .PHONY: contracts
-contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consumer reads of others, anew from the code
+contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consumer reads, anew from the code, and check them
 	@$(VENV)/bin/python tools/contracts/export.py
 	@SHOP_WRITE_EXPECTATIONS=1 $(VENV)/bin/python -m pytest --quiet --no-header $(EXPECTATIONS)
+	@$(MAKE) --no-print-directory check-contracts
+
+.PHONY: check-contracts
+check-contracts: $(READY) ## Compare events and new migrations with all releases, and see that planted breaks are caught
+	@$(VENV)/bin/shop contracts check
+	@$(VENV)/bin/shop contracts migrations
+	@$(VENV)/bin/python -m pytest --quiet --no-header tests/contracts/test_planted_breaks.py
 
 .PHONY: check-apis
 check-apis: $(READY) .shop/oasdiff ## Each HTTP API keeps what its last release has promised, and planted breaks are found (needs go)

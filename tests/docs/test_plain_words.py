@@ -8,7 +8,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [
-        *ROOT.glob("docs/**/*.md"),
+        # The other pages of docs/reference are written from contracts/ by `make docs`, and are in no commit.
+        *(
+            page
+            for page in ROOT.glob("docs/**/*.md")
+            if page.parent.name != "reference" or page.name == "README.md"
+        ),
         *ROOT.glob("services/*/README.md"),
         *(
             ROOT / name

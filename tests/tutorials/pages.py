@@ -10,6 +10,8 @@ The sentence right before a block says what the block is, to the reader and to t
 | Append to `FILE`: | goes to the end of the file |
 | In `FILE`, after `LINE`, add: | goes behind this line, which is in the file once; spaces at its ends do not count |
 | In `FILE`, replace … and the next block's by: | is in the file once, and gives place to the next block |
+
+A page names the ports of a shop with no SHOP_PORT_BASE: `localhost:18001` is port 01 of the shop that the steps start.
 """
 
 from __future__ import annotations
@@ -20,26 +22,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.pages import Block, blocks_of
+
 WRITE = re.compile(r"\bWrite `([^`]+)`:$")
 APPEND = re.compile(r"\bAppend to `([^`]+)`:$")
 AFTER = re.compile(r"\bIn `([^`]+)`, after `([^`]+)`, add:$")
 REPLACE = re.compile(r"\bIn `([^`]+)`, replace$")
 BY = "by:"
+PORT = re.compile(r"\blocalhost:18(\d{3})\b")
 
 
 class PageFault(Exception):
     """A step of a page did not do what the page says: the line, and the reason."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One code block, and the last paragraph before it on one line."""
-
-    line: int
-    language: str
-    body: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ Step = Command | Edit
 def steps(page: str) -> list[Step]:
     """The steps of a page in their order. Raises PageFault for a block that is no step."""
     found: list[Step] = []
-    blocks = iter(_blocks(page))
+    blocks = blocks_of(page)
     for block in blocks:
         if block.language == "text":
             if not found or not isinstance(found[-1], Command) or found[-1].expected:
@@ -84,15 +78,6 @@ def steps(page: str) -> list[Step]:
         else:
             found.append(_edit(block, blocks))
     return found
-
-
-def _blocks(page: str) -> Iterator[Block]:
-    end = 0
-    for match in FENCE.finditer(page):
-        paragraph = page[end : match.start()].strip().rpartition("\n\n")[2]
-        line = page.count("\n", 0, match.start()) + 1
-        yield Block(line, match[1], match[2], " ".join(paragraph.split()))
-        end = match.end()
 
 
 def _edit(block: Block, following: Iterator[Block]) -> Edit:
@@ -149,8 +134,10 @@ def _whole_line(edit: Edit, text: str) -> str:
 
 def run(command: Command, repository: Path, environment: Mapping[str, str]) -> None:
     """Run a command's lines, each of which must succeed. Raises PageFault if the result is another than the page's."""
+    base = int(environment.get("SHOP_PORT_BASE", "18000"))
+    script = PORT.sub(lambda port: f"localhost:{base + int(port[1])}", command.script)
     done = subprocess.run(
-        ["bash", "-eu", "-o", "pipefail", "-c", command.script],
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
         cwd=repository,
         env=environment,
         stdout=subprocess.PIPE,

@@ -151,3 +151,11 @@ def test_without_an_engine_or_a_cluster_there_is_one_sentence(
     assert result.returncode != 0
     (said,) = sentences(result)
     assert said.startswith(sentence)
+
+
+def test_the_check_of_workflows_says_that_it_needs_go(clone: Path) -> None:
+    result = make(clone, "check-workflows")
+    assert result.returncode != 0
+    assert sentences(result) == [
+        "make: go is missing and actionlint is made with it: install Go 1.25 or later."
+    ]

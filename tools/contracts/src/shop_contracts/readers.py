@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from shop_contracts.contracts import Contracts
 from shop_contracts.expectations import Expectation
+from shop_contracts.fields import fields_of
 from shop_contracts.texts import Schema
 from shop_stack.errors import UserError
 
@@ -121,16 +122,4 @@ def event_type(contracts: Contracts, event: str) -> str:
 
 def places_of(schema: Schema) -> list[str]:
     """The fields of an event's schema, as paths, in the order of the schema."""
-    return list(_places(schema, schema.get("$defs", {}), ""))
-
-
-def _places(schema: Schema, definitions: Mapping[str, Schema], at: str) -> Iterator[str]:
-    if "$ref" in schema:
-        yield from _places(definitions[str(schema["$ref"]).rpartition("/")[2]], definitions, at)
-    for name, part in schema.get("properties", {}).items():
-        place = f"{at}.{name}" if at else name
-        yield place
-        yield from _places(part, definitions, place)
-    if "items" in schema:
-        yield f"{at}[]"
-        yield from _places(schema["items"], definitions, f"{at}[]")
+    return [field.place for field in fields_of(schema)]

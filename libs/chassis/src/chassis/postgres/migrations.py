@@ -47,7 +47,12 @@ def run_env(target_metadata: MetaData) -> None:
 
     `alembic upgrade head` of an earlier release changes nothing: migrations only add, so that release works with the
     later tables, and it does not know how to undo them.
+
+    `alembic upgrade head --sql` writes the statements and needs no database.
     """
+    if context.is_offline_mode():
+        _write_sql(target_metadata)
+        return
     url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:
         raise SystemExit("Set MIGRATION_DATABASE_URL to postgresql://user:password@host:port/database")
@@ -71,6 +76,18 @@ def _run(connection: Connection, target_metadata: MetaData) -> None:
             log.warning("migrations.schema_is_later", schema=later, release=head)
         else:
             context.run_migrations()
+
+
+def _write_sql(target_metadata: MetaData) -> None:
+    context.configure(
+        dialect_name="postgresql",
+        # Another style of parameters would double each percent sign.
+        dialect_opts={"paramstyle": "named"},
+        target_metadata=target_metadata,
+        literal_binds=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 def _later_migrations() -> list[str]:

@@ -24,6 +24,7 @@ TEMPLATE = Path(__file__).with_name("template")
 MODEL = "inventory"
 """A service with the dependencies that every service has, and no others. Some of its files are copied unchanged."""
 COPIED = ("Dockerfile", "alembic.ini", "migrations/script.py.mako", "requirements.txt")
+PIPELINES = Path(".github/workflows")
 CHASSIS_SQL = Path("libs/chassis/src/chassis/postgres/sql")
 GENERATED = (
     "contracts/asyncapi",
@@ -101,11 +102,19 @@ def render(name: str, port: str, root: Path, target: Path) -> None:
     for file in COPIED:
         text = (model / file).read_text().replace(f"ARG SERVICE={MODEL}\n", f"ARG SERVICE={name}\n")
         (service / file).write_text(text)
+    write_pipeline(name, root, target)
     # Line breaks and the order of imports depend on the name's length and letters.
     source = f'src = ["{service}/src", "{root}/libs/*/src"]'
     configured = ("--quiet", "--config", root / "pyproject.toml", "--config", source)
     _run(root, "ruff", "check", "--select", "I", "--fix", *configured, service)
     _run(root, "ruff", "format", *configured, service)
+
+
+def write_pipeline(name: str, root: Path, target: Path) -> None:
+    """Write the workflow of the new service: that of the model, with the new name."""
+    text = (root / PIPELINES / f"{MODEL}.yml").read_text()
+    (target / PIPELINES).mkdir(parents=True)
+    (target / PIPELINES / f"{name}.yml").write_text(text.replace(MODEL, name))
 
 
 def chassis_releases(root: Path) -> list[str]:

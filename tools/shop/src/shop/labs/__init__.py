@@ -1,0 +1,9 @@
+"""The labs of docs/labs: pages to follow by hand, each with a check that says what is missing.
+
+pages.py     a lab is a page with front matter; list them, find one
+evidence.py  what a check looks at: the orders since the start, and the parts that run
+parts.py     the identity of each process, container or pod, by target
+checks.py    the checks that a front matter can name
+progress.py  which labs were started and passed, kept in the stack's folder
+judge.py     one lab, judged
+"""

@@ -1,0 +1,73 @@
+"""What a check looks at: the parts of a shop at the start of a lab and now, and the orders between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from shop_stack.errors import UserError
+from shop_stack.target import Target
+
+CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+ORDERS = """
+    SELECT extract(epoch FROM placed_at)::float8, extract(epoch FROM ended_at)::float8
+    FROM orders WHERE placed_at >= to_timestamp($1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """An order. Times are seconds since 1970, by the clock of the database; `ended` is None while it is PENDING."""
+
+    placed: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A shop when a lab was started."""
+
+    at: float
+    """Seconds since 1970, by the clock of the database of orders."""
+    parts: Mapping[str, str]
+    """Part → its identity, which another process or pod in its place does not have (shop.labs.parts)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that a check may look at."""
+
+    start: Start
+    parts: Mapping[str, str]
+    orders: Sequence[PlacedOrder]
+    """Those that were placed since the start."""
+
+
+async def clock(target: Target) -> float:
+    """The time of the database of orders, in seconds since 1970. Raises UserError if it does not answer."""
+    async with _orders_database(target) as connection:
+        return float(await connection.fetchval(CLOCK))
+
+
+async def orders_since(target: Target, at: float) -> list[PlacedOrder]:
+    """The orders that were placed since a time of the same clock. Raises UserError if the database does not answer."""
+    async with _orders_database(target) as connection:
+        return [PlacedOrder(row[0], row[1]) for row in await connection.fetch(ORDERS, at)]
+
+
+@asynccontextmanager
+async def _orders_database(target: Target) -> AsyncIterator[Any]:
+    try:
+        connection = await asyncpg.connect(target.database_urls["orders"], timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise UserError(
+            f"The database of orders does not answer ({error}): start the shop again, as the page says."
+        ) from None
