@@ -1,11 +1,9 @@
 """A whole shop, started once for all tests of the saga: every service a process, real PostgreSQL, real Kafka."""
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +14,9 @@ from shop_oracle.evidence import Evidence
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import embedded
-from shop_stack.loops import in_own_loop
 from shop_stack.parts import Stack
-from shop_stack.ports import free_base
 from shop_stack.target import Target
+from testkit.shops import running_shop
 
 REST_SECONDS = 120.0
 
@@ -85,9 +82,5 @@ class Floor:
 
 @pytest.fixture(scope="session")
 def floor() -> Iterator[Floor]:
-    with tempfile.TemporaryDirectory(prefix="shop-saga-") as folder:
-        stack = embedded.stack(Path(folder) / "state", free_base())
-        try:
-            yield Floor(stack, in_own_loop(embedded.up(stack)))
-        finally:
-            in_own_loop(embedded.down(stack, wipe=True))
+    with running_shop("saga") as (stack, target):
+        yield Floor(stack, target)

@@ -1,6 +1,5 @@
 """Each service is deployed and rolled back repeatedly under load: no request fails, and no order is lost."""
 
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +11,13 @@ from shop_lab.experiments import background_orders, shutdown
 from shop_lab.experiments.clients import Client
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
-from shop_stack import deployments, embedded, handover, venvs
-from shop_stack.loops import in_own_loop
+from shop_stack import deployments, handover, venvs
 from shop_stack.parts import Stack
-from shop_stack.ports import SERVICES, free_base
+from shop_stack.ports import SERVICES
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 from testkit.release_copies import add_migration, copied_release
+from testkit.shops import running_shop
 
 ROUNDS = 3
 RATE = 40.0
@@ -28,13 +27,8 @@ REST_SECONDS = 120.0
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="shop-deployments-") as folder:
-        stack = embedded.stack(Path(folder) / "state", free_base())
-        try:
-            in_own_loop(embedded.up(stack))
-            yield stack
-        finally:
-            in_own_loop(embedded.down(stack, wipe=True))
+    with running_shop("deployments") as (stack, _):
+        yield stack
 
 
 @pytest.fixture

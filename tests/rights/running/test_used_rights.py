@@ -5,7 +5,6 @@ The shop takes orders of every outcome, makes a dead letter in each service, and
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +15,13 @@ from shop_load.closed_loop import Customers, serve_customers
 from shop_load.plans import plan_run
 from shop_observe.history import History
 from shop_oracle.gather import gather
-from shop_stack import admin, embedded, paths, rights, topics
-from shop_stack.loops import in_own_loop
+from shop_stack import admin, paths, rights, topics
 from shop_stack.parts import Stack, create_users
-from shop_stack.ports import SERVICES, free_base
+from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB, Operation, Resource, Right
 from shop_stack.target import Target
 from testkit import eventually
+from testkit.shops import running_shop
 from tests.rights.used_rights import NEEDED_UNUSED, unused_rights, used_rights
 
 LOGGER = "org.slf4j:slf4j-simple:1.7.36"
@@ -53,14 +52,10 @@ def audited() -> Iterator[tuple[Stack, Target, Path]]:
     """A shop whose broker logs each decision of its authorizer, its target, and the log."""
     path = os.pathsep.join(map(str, jars()))
     options = [f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in PROPERTIES.items()]
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="shop-rights-") as folder:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHOP_KAFKA_OPTIONS", " ".join([f"-Xbootclasspath/a:{path}", *options]))
-        stack = embedded.stack(Path(folder) / "state", free_base())
-        try:
-            target = in_own_loop(embedded.up(stack))
+        with running_shop("rights") as (stack, target):
             yield stack, target, stack.state / "logs" / "authorizer.log"
-        finally:
-            in_own_loop(embedded.down(stack, wipe=True))
 
 
 async def test_each_granted_right_is_used(audited: tuple[Stack, Target, Path]) -> None:

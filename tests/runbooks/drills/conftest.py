@@ -1,9 +1,7 @@
 """One shop for the drills of each file, and each page with the commands that follow it."""
 
-import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +10,8 @@ import pytest_asyncio
 from shop_stack import embedded
 from shop_stack.loops import in_own_loop
 from shop_stack.parts import create_users
-from shop_stack.ports import free_base
 from shop_stack.rights import LAB
+from testkit import shops
 from tests.runbooks.drills.shop import SKU, Output, Shop, soon
 from tests.runbooks.pages import Page
 
@@ -85,12 +83,8 @@ def running_shop() -> Iterator[Shop]:
     A drill may leave effects that `shop check` cannot forget. One forges events that no service has in an outbox.
     Another deletes Kafka's data and sends all events of the outboxes again, so those effects would have no cause.
     """
-    with tempfile.TemporaryDirectory(prefix="shop-runbooks-") as folder:
-        stack = embedded.stack(Path(folder) / "state", free_base())
-        try:
-            yield Shop(stack, in_own_loop(embedded.up(stack)))
-        finally:
-            in_own_loop(embedded.down(stack, wipe=True))
+    with shops.running_shop("runbooks") as (stack, target):
+        yield Shop(stack, target)
 
 
 @pytest_asyncio.fixture

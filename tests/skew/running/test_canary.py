@@ -1,6 +1,5 @@
 """A canary that is no worse is deployed by itself, and one that cannot read its messages is withdrawn by itself."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +7,12 @@ import pytest
 
 from shop_lab.canary.judgement import Decision
 from shop_lab.canary.run import Outcome, Trial
-from shop_stack import deployments, embedded, handover
+from shop_stack import deployments, handover
 from shop_stack.deployments import Deployed
-from shop_stack.loops import in_own_loop
 from shop_stack.parts import Stack
-from shop_stack.ports import free_base
 from shop_stack.target import embedded as target_of
 from testkit.release_copies import copied_release, replace_main
+from testkit.shops import running_shop
 from tests.skew.planted import READER, WRITER, forbid_unknown_properties, replace_in_events
 
 SECONDS = 20.0
@@ -23,13 +21,8 @@ RATE = 12.0
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="shop-canary-") as folder:
-        stack = embedded.stack(Path(folder) / "state", free_base())
-        try:
-            in_own_loop(embedded.up(stack))
-            yield stack
-        finally:
-            in_own_loop(embedded.down(stack, wipe=True))
+    with running_shop("canary") as (stack, _):
+        yield stack
 
 
 async def tried(stack: Stack, release: Deployed, rate: float = RATE) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,11 +14,10 @@ import pytest
 from shop_stack import deployments, embedded, handover, kafka_groups, parts, venvs
 from shop_stack.deployments import Deployed, clone
 from shop_stack.errors import UserError
-from shop_stack.loops import in_own_loop
 from shop_stack.parts import Stack
-from shop_stack.ports import free_base
 from testkit import eventually
 from testkit.release_copies import REVISION, add_migration, copied_release, replace_main
+from testkit.shops import running_shop
 
 NAME = "inventory"
 ENDS_AT_ONCE = "raise SystemExit('this release does not start')\n"
@@ -38,13 +36,8 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["HTTP_MANAGEMENT_PORT"])), P
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A stack of one service that runs. Each test leaves the clone running."""
-    with tempfile.TemporaryDirectory(prefix="shop-deployments-") as folder:
-        stack = embedded.stack(Path(folder) / "state", free_base(), services=(NAME,))
-        try:
-            in_own_loop(embedded.up(stack))
-            yield stack
-        finally:
-            in_own_loop(embedded.down(stack, wipe=True))
+    with running_shop("deployments", (NAME,)) as (stack, _):
+        yield stack
 
 
 @pytest.fixture

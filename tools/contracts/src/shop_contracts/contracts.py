@@ -95,11 +95,19 @@ class Contracts:
         """The types that a service handles, by its AsyncAPI document. Empty if it has none."""
         return self._handled.get(service, [])
 
-    def readers_of(self, type_: str) -> list[str]:
-        """The consumers that handle an event, by their AsyncAPI documents and their expectations."""
-        services = [service for service, types in self._handled.items() if type_ in types]
-        others = [one.consumer for one in self.expectations_of(type_) if one.consumer not in services]
-        return sorted({*services, *others})
+    def readers_of(self, type_: str, place: str = "") -> dict[str, Expectation | None]:
+        """The consumers of an event, or of one place in its data: consumer → what it expects, sorted by consumer.
+
+        A consumer handles an event by its AsyncAPI document or its expectations. None: it has written down nothing of
+        this event, so it may read each place.
+        """
+        handling = [service for service, types in self._handled.items() if type_ in types]
+        found = dict.fromkeys(handling) | {one.consumer: one for one in self.expectations_of(type_)}
+        return {
+            consumer: written
+            for consumer, written in sorted(found.items())
+            if written is None or written.reads(place)
+        }
 
     @cached_property
     def _handled(self) -> dict[str, list[str]]:

@@ -77,16 +77,12 @@ def who_reads(
     Raises UserError if there is no such event or field, or if several events match.
     """
     type_ = event_type(contracts, event)
-    written = {one.consumer: one for one in contracts.expectations_of(type_)}
+    found = contracts.readers_of(type_, field)
     known = places_of(contracts.events[type_].schema)
-    if field and field not in known and not any(one.reads(field) for one in written.values()):
+    if field and field not in known and not any(found.values()):
         raise UserError(f"{type_} has no field {field!r}: its fields are {', '.join(known)}.")
     running = deployed or {}
-    readers = [
-        _reader(consumer, written.get(consumer), running.get(consumer, ""))
-        for consumer in contracts.readers_of(type_)
-        if consumer not in written or written[consumer].reads(field)
-    ]
+    readers = [_reader(consumer, written, running.get(consumer, "")) for consumer, written in found.items()]
     return Readers(type_, contracts.owner_of(type_), field, tuple(readers))
 
 

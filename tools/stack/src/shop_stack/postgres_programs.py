@@ -1,7 +1,7 @@
 """The programs of PostgreSQL: those of a wheel, or a copy that the unprivileged user can run.
 
-If root starts the shop, PostgreSQL runs as the user `nobody`. That user cannot run programs in a folder of root
-with mode 0700. If the clone is such a folder, the shop copies the wheel's programs into a folder of /var/tmp or
+If root starts the shop, PostgreSQL runs under the account `nobody`. This account may not enter a folder of root that
+has mode 0700. If the clone is in such a folder, the shop copies the wheel's programs into a folder of /var/tmp or
 /tmp. That folder belongs to root, and every user can read it. Its name contains the inode of the state folder: a clone
 that is moved keeps its copy, and a clone that is copied gets its own.
 """

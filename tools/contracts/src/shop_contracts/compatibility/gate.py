@@ -120,22 +120,18 @@ def _finding(contracts: Contracts, text: ReleasedText, change: Change) -> Findin
 
 
 def _consumers(contracts: Contracts, name: str, place: str) -> tuple[str, ...]:
-    """The consumers that read a place. A consumer that has written nothing down may read each place."""
-    if name in SHARED:
-        headers = [one for consumer in contracts.consumers for one in _of_consumer(contracts, consumer)]
-        readers = {one.consumer for one in headers if one.is_event and (not place or place in one.headers)}
-        return tuple(sorted(readers)) if name == ENVELOPE else ()
-    written = {one.consumer: one for one in contracts.expectations_of(name)}
-    return tuple(
-        consumer
-        for consumer in contracts.readers_of(name)
-        if consumer not in written or written[consumer].reads(place)
-    )
+    """The consumers that read a place of an event, or a header, which is a place of the shared envelope."""
+    if name == ENVELOPE:
+        return tuple(
+            consumer for consumer in contracts.consumers if _reads_header(contracts, consumer, place)
+        )
+    return () if name in SHARED else tuple(contracts.readers_of(name, place))
 
 
-def _of_consumer(contracts: Contracts, consumer: str) -> Iterator[Any]:
-    for expected in contracts.expectations(consumer).values():
-        yield from expected
+def _reads_header(contracts: Contracts, consumer: str, header: str) -> bool:
+    """Whether a consumer reads a header of some event. Empty: any event."""
+    expected = [one for of_provider in contracts.expectations(consumer).values() for one in of_provider]
+    return any(one.is_event and (not header or header in one.headers) for one in expected)
 
 
 def _optional(contracts: Contracts, name: str) -> Iterator[Finding]:
