@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, SecretStr
 from chassis.events import ConsumedEvent, ConsumedPart, Envelope, Money, Time
 from chassis.inbox import Subscriptions
 from chassis.outbox import Transaction
-from testkit.expectations import ExpectedEvents, UnknownValue, assert_no_other_files, files, keep
-from testkit.expectations.consumed import IF_PRESENT
+from testkit.expectations import ExpectedEvents, assert_no_other_files, files, keep
+from testkit.expectations.consumed import IF_PRESENT, UnknownValue
 from testkit.expectations.fields import fields_of
 from testkit.expectations.matchers import each, example_of, integer, moment, text, unique_id
 
@@ -100,7 +100,7 @@ def test_the_text_has_no_time_and_no_versions_of_tools_and_does_not_change(writt
 
 
 def test_what_is_written_down_is_read_and_needed() -> None:
-    READER.assert_read_and_needed(ParcelSent)
+    READER.assert_read_and_needed()
 
 
 def test_a_field_that_is_expected_and_not_needed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_a_field_that_is_expected_and_not_needed_is_named(monkeypatch: pytest.Mo
     with pytest.raises(
         AssertionError, match=f"reader expects the field weight of {TYPE}, and reads the event"
     ):
-        READER.assert_read_and_needed(ParcelSent)
+        READER.assert_read_and_needed()
 
 
 def test_a_file_that_is_missing_or_old_is_told_with_the_rule_and_the_cure(
@@ -141,6 +141,18 @@ def test_a_file_of_a_provider_that_is_not_read_any_more_is_told_and_deleted(
     assert not written.exists()
 
 
+def test_a_service_has_a_file_for_each_provider_and_no_other(tmp_path: Path, written: Path) -> None:
+    READER.assert_written(folder=tmp_path)
+    called = written.with_name("processor.json")
+    called.write_text("{}")
+    READER.assert_written("processor", folder=tmp_path)
+    with pytest.raises(AssertionError, match="reader reads nothing of processor any more"):
+        READER.assert_written(folder=tmp_path)
+    written.unlink()
+    with pytest.raises(AssertionError, match=r"reader/parcels\.json is missing"):
+        READER.assert_written("processor", folder=tmp_path)
+
+
 def test_a_reader_that_refuses_an_unknown_value_is_told_the_way_out() -> None:
     class Rejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
         order_id: UUID
@@ -152,4 +164,4 @@ def test_a_reader_that_refuses_an_unknown_value_is_told_the_way_out() -> None:
     with pytest.raises(
         AssertionError, match=r"reader refuses orders\.order-rejected\.v1 reason with a value"
     ):
-        reader.assert_reads_unknown(value)
+        reader.assert_reads_unknown_values()

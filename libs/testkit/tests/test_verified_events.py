@@ -16,7 +16,13 @@ from chassis.events import ConsumedEvent, ConsumedPart, Envelope, Money, Publish
 from chassis.inbox import Subscriptions
 from chassis.kafka import publisher
 from chassis.outbox import Transaction
-from testkit.expectations import ExpectedEvents, WrongExpectation, assert_events_as_expected, files
+from testkit.expectations import (
+    ExpectedEvents,
+    WrongExpectation,
+    assert_events_as_expected,
+    event_readers,
+    files,
+)
 from testkit.expectations.provided import assert_key_is_subject
 from testkit.expectations.sent_messages import SentMessage
 
@@ -150,6 +156,24 @@ async def test_an_event_on_another_topic_is_told(tmp_path: Path) -> None:
     assert "the header `topic`" in await findings(tmp_path, Moved(**SENT.model_dump()))
 
 
+async def test_an_event_without_a_reader_is_verified_by_itself(tmp_path: Path) -> None:
+    class Rekeyed(ParcelSent, type=TYPE, topic=TOPIC, key="sent_at"):
+        """Published under a key that is not its subject."""
+
+    [consumer] = event_readers("parcels", tmp_path)
+    await assert_events_as_expected("parcels", consumer, [SENT], tmp_path)
+    with pytest.raises(AssertionError, match="are not the same"):
+        await assert_events_as_expected("parcels", consumer, [Rekeyed(**SENT.model_dump())], tmp_path)
+
+
+async def test_a_reader_is_in_the_place_of_none(tmp_path: Path) -> None:
+    [none] = event_readers("parcels", tmp_path)
+    write(tmp_path, ReadParcelSent)
+    assert event_readers("parcels", tmp_path) == ["reader"]
+    with pytest.raises(AssertionError):
+        await assert_events_as_expected("parcels", none, [SENT], tmp_path)
+
+
 async def test_a_key_that_is_no_id_is_told(tmp_path: Path) -> None:
     class Rekeyed(ParcelSent, type=TYPE, topic=TOPIC, key="sent_at"):
         """Published under another key."""
@@ -157,6 +181,14 @@ async def test_a_key_that_is_no_id_is_told(tmp_path: Path) -> None:
     write(tmp_path, ReadParcelSent)
     with pytest.raises(AssertionError, match="are not the same"):
         await assert_events_as_expected("parcels", "reader", [Rekeyed(**SENT.model_dump())], tmp_path)
+
+
+async def test_events_of_several_topics_are_verified_as_what_they_are(tmp_path: Path) -> None:
+    class Lost(PublishedEvent, type="parcels.parcel-lost.v1", topic="parcels.loss.v1", key="parcel_id"):
+        parcel_id: UUID
+
+    write(tmp_path, ReadParcelSent)
+    await assert_events_as_expected("parcels", "reader", [SENT, Lost(parcel_id=ID), SENT], tmp_path)
 
 
 def test_a_key_that_is_not_the_subject_is_told() -> None:

@@ -94,8 +94,11 @@ def test_a_reader_that_has_written_down_nothing_is_found(clone: Clone) -> None:
 
 
 def test_a_file_for_an_unknown_provider_is_named(clone: Clone) -> None:
+    """The provider was a service when the release was made."""
     clone.write("contracts/consumers/desk/lamp.json", pact("desk", "lamp"))
+    clone.write("services/lamp/pyproject.toml", "[project]\n")
     release = clone.release("desk")
+    (clone.root / "services/lamp/pyproject.toml").unlink()
     with pytest.raises(
         UserError, match=r"desk/lamp\.json expects something of 'lamp'.*desk, issuer, processor, shelf"
     ):

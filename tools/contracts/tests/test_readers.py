@@ -43,6 +43,22 @@ def test_a_reader_without_a_file_may_read_each_field(clone: Clone) -> None:
     assert found.as_json()["readers"][0]["fields"] is None
 
 
+@pytest.mark.parametrize("field", ["pages", "pages[].number", "reason"])
+def test_a_field_that_is_read_where_it_is_present_has_a_reader(clone: Clone, field: str) -> None:
+    comment = '"comments": {"readsIfPresent": {"$.pages": "array", "$.reason": "string"}}, "contents"'
+    clone.write(PACT, pact("desk", "shelf").replace('"contents"', comment))
+    found = who_reads(Contracts(clone.root), LENT, field)
+    assert [reader.consumer for reader in found.readers] == ["desk"]
+    assert found.as_json()["readers"][0]["fields_if_present"] == ["pages", "reason"]
+
+
+def test_a_part_of_an_item_is_read_where_it_is_present(clone: Clone) -> None:
+    comment = '"comments": {"readsIfPresent": {"$.pages[*].number": "integer"}}, "contents"'
+    clone.write(PACT, pact("desk", "shelf", pages=[{}]).replace('"contents"', comment))
+    assert who_reads(Contracts(clone.root), LENT, "pages[].number").readers != ()
+    assert who_reads(Contracts(clone.root), LENT, "fee").readers == ()
+
+
 def test_a_pending_reader_is_shown_as_such(clone: Clone) -> None:
     text = pact("desk", "shelf").replace('"contents"', '"pending": true, "contents"')
     clone.write(PACT, text)

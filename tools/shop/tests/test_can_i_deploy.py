@@ -16,6 +16,7 @@ from shop.cli import app
 from shop.commands import can_i_deploy, who_reads
 from shop.commands.can_i_deploy import show
 from shop_contracts.answer.matrix import Answer, Row, Verdict
+from shop_contracts.readers import Reader
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.target import Target, TargetMissing
 
@@ -136,3 +137,8 @@ def test_the_readers_are_a_table_for_people(monkeypatch: pytest.MonkeyPatch) -> 
     assert "inventory" in text
     assert "0.1.0" in text
     assert "which orders publishes" in " ".join(text.split())
+
+
+def test_a_field_that_is_read_where_it_is_present_says_so() -> None:
+    reader = Reader("desk", "0.1.0", ("book_id",), pending=False, if_present=("fee",))
+    assert who_reads.fields_of(reader) == "book_id, fee (if present)"

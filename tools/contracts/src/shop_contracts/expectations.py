@@ -15,6 +15,8 @@ from shop_stack.errors import UserError
 
 MESSAGE = "Asynchronous/Messages"
 HTTP = "Synchronous/HTTP"
+IF_PRESENT = "readsIfPresent"
+"""The comment of an interaction with the fields that are read where they are present: JSON path → JSON type."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Expectation:
 
     `subject` is an event's type, or an operation such as `GET /orders/{id}` with the path as the consumer calls it.
     `fields` are the places that the consumer reads in the data or in the answer's body, as in `total.amount_minor` and
-    `lines[].sku`, with all places above them. `headers` are the headers of a message that it reads, in lower case.
-    A `pending` expectation is reported and does not block.
+    `lines[].sku`, with all places above them. `if_present` are the places that it reads where they are present, with
+    everything below them. `headers` are the headers of a message that it reads, in lower case. A `pending` expectation
+    is reported and does not block.
     """
 
     consumer: str
@@ -35,10 +38,15 @@ class Expectation:
     headers: frozenset[str]
     pending: bool
     is_event: bool
+    if_present: frozenset[str] = frozenset()
 
     def reads(self, place: str) -> bool:
         """Whether the consumer reads a place, a part of it, or the whole event (an empty place)."""
-        return not place or place in self.fields
+        return not place or place in self.fields or self.reads_if_present(place)
+
+    def reads_if_present(self, place: str) -> bool:
+        """Whether the consumer reads a place where it is present, and does without it where it is not."""
+        return any(place == one or place.startswith((f"{one}.", f"{one}[]")) for one in self.if_present)
 
 
 def read_expectations(folder: Path) -> dict[str, list[Expectation]]:
@@ -83,7 +91,13 @@ def _expectation(interaction: Mapping[str, Any], consumer: str, provider: str) -
         headers,
         bool(interaction.get("pending", False)),
         is_event,
+        frozenset(_place_of(path) for path in interaction.get("comments", {}).get(IF_PRESENT, {})),
     )
+
+
+def _place_of(path: str) -> str:
+    """A JSON path of a consumer's tests as a place: `$.lines[*].note` is `lines[].note`."""
+    return path.removeprefix("$.").replace("[*]", "[]")
 
 
 def places_in(value: Any, at: str = "") -> Iterator[str]:

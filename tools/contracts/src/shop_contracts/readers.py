@@ -24,6 +24,8 @@ class Reader:
     fields: tuple[str, ...] | None
     """The fields that it reads. None if it has not written them down: it may read each of them."""
     pending: bool
+    if_present: tuple[str, ...] = ()
+    """The fields that it reads where they are present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Readers:
                     "consumer": reader.consumer,
                     "deployed": reader.deployed or None,
                     "fields": None if reader.fields is None else list(reader.fields),
+                    "fields_if_present": list(reader.if_present),
                     "pending": reader.pending,
                 }
                 for reader in self.readers
@@ -89,7 +92,8 @@ def who_reads(
 def _reader(consumer: str, written: Expectation | None, version: str) -> Reader:
     if written is None:
         return Reader(consumer, version, None, pending=False)
-    return Reader(consumer, version, tuple(leaves(written.fields)), written.pending)
+    if_present = tuple(sorted(written.if_present))
+    return Reader(consumer, version, tuple(leaves(written.fields)), written.pending, if_present)
 
 
 def leaves(fields: Sequence[str] | frozenset[str]) -> list[str]:

@@ -17,7 +17,6 @@ SPEED = frozenset(
         "fast_refusals",
         "garbage_collector",
         "message_spans",
-        "planner",
         "seldom_ticks",
         "span_encoding",
     }
@@ -28,6 +27,7 @@ GUARDS = frozenset(
         "fence_requests",
         "fetch_together",
         "leave_while_joining",
+        "planner",
         "request_deadlines",
         "stop_without_flush",
         "tolerant_records",

@@ -4,8 +4,9 @@ A consumer writes `contracts/consumers/<consumer>/<provider>.json` (Pact V4), an
 names it. Neither needs the other's code. docs/decisions/0037 has the reasons.
 
     consumer, events    ExpectedEvents(consumer, SUBSCRIPTIONS): derived from the models of the events
+                        assert_written(...), assert_read_and_needed(), assert_reads_unknown_values()
     consumer, HTTP      Pact(consumer, provider), answering(pact), keep(pact): the client's real code asks a mock server
-    both                assert_no_other_files(consumer, providers)
+    consumer, both      assert_no_other_files(consumer, providers), which assert_written(...) does for a service
     provider, events    event_readers(provider), assert_events_as_expected(...)
     provider, HTTP      http_clients(provider), assert_api_as_expected(...), or assert_app_as_expected(...)
 
@@ -14,7 +15,7 @@ names it. Neither needs the other's code. docs/decisions/0037 has the reasons.
 
 from pact import Pact
 
-from testkit.expectations.consumed import ExpectedEvents, UnknownValue
+from testkit.expectations.consumed import ExpectedEvents
 from testkit.expectations.files import (
     WrongExpectation,
     assert_no_other_files,
@@ -49,7 +50,6 @@ __all__ = [
     "Pact",
     "Provider",
     "State",
-    "UnknownValue",
     "WrongExpectation",
     "answering",
     "assert_api_as_expected",

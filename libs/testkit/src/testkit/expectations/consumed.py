@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pact import Pact
@@ -87,18 +88,27 @@ class ExpectedEvents:
             message.set_pending(pending=True)
             message.add_text_comment(reason)
 
-    def assert_written(self, provider: str) -> None:
-        """The committed file is what the code reads of this provider. `make contracts` writes it.
+    def assert_written(self, *called: str, folder: Path = files.CONSUMERS) -> None:
+        """The committed files are what the code reads of each provider. `make contracts` writes them.
 
-        Raises AssertionError with the rule, the cure and the differing lines.
+        `called` are the providers that the service calls over HTTP. Other tests keep the files of these.
+
+        Raises AssertionError with the rule, the cure and the differing lines, or for a file of any other provider.
         """
-        files.keep(self.pact(provider))
+        for provider in self.providers:
+            files.keep(self.pact(provider), folder)
+        files.assert_no_other_files(self.consumer, {*self.providers, *called}, folder)
 
-    def assert_read_and_needed(self, model: type[ConsumedEvent]) -> None:
+    def assert_read_and_needed(self) -> None:
         """The service's own decoding accepts what is written down, and refuses it without any one of its parts.
 
-        So the file asks for all that is needed, and for nothing else. Raises AssertionError with the part.
+        So the files ask for all that is needed, and for nothing else. Raises AssertionError with the event and the
+        part.
         """
+        for model in self.models:
+            self._assert_read_and_needed(model)
+
+    def _assert_read_and_needed(self, model: type[ConsumedEvent]) -> None:
         interaction = self._interaction_of(model)
         try:
             self._decode(interaction)
@@ -123,8 +133,12 @@ class ExpectedEvents:
             f"{self.consumer} expects {part} of {model.event_type}, and reads the event without it as well"
         )
 
-    def assert_reads_unknown(self, value: UnknownValue) -> None:
-        """The service reads an event with a value that no list has. Raises AssertionError with the way out."""
+    def assert_reads_unknown_values(self) -> None:
+        """The service reads an event with a value that is in no list. Raises AssertionError with the way out."""
+        for value in self.unknown_values:
+            self._assert_reads_unknown(value)
+
+    def _assert_reads_unknown(self, value: UnknownValue) -> None:
         model = self.subscriptions.by_type[value.event_type].model
         examples = examples_of(value.event_type)
         assert examples, f"{value.event_type} has no example"

@@ -13,7 +13,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.events import PublishedEvent
 from chassis.service import Service
-from testkit.expectations.files import CONSUMERS, EVENTS, HTTP, Interaction, PactFile, WrongExpectation
+from testkit.expectations.files import (
+    CONSUMERS,
+    EVENTS,
+    HTTP,
+    NO_READER,
+    Interaction,
+    PactFile,
+    WrongExpectation,
+    event_readers,
+)
 from testkit.expectations.provider_server import Provider, State, verify
 from testkit.expectations.sent_messages import SentMessage, sent_messages
 from testkit.expectations.sentences import sentences_of
@@ -30,16 +39,20 @@ async def assert_events_as_expected(
     """The events of a service have all that a consumer reads of them, as the service's relay sends them.
 
     `published` has one event of each type at least. Of a type with several, each is verified: with and without an
-    optional property, for example. Interactions that are pending are reported, and fail nothing.
+    optional property, for example. Interactions that are pending are reported, and fail nothing. Of NO_READER it is
+    verified that there is no reader, and that the events can be read at all.
 
     Raises AssertionError with a sentence for each finding.
     """
-    file = PactFile.read(folder / consumer / f"{provider}.json")
-    asked = file.of_kind(EVENTS)
     variants: defaultdict[str, list[SentMessage]] = defaultdict(list)
     for message in await sent_messages(provider, published):
         assert_key_is_subject(message)
         variants[message.event.event_type].append(message)
+    if consumer == NO_READER:
+        assert event_readers(provider, folder) == [NO_READER]
+        return
+    file = PactFile.read(folder / consumer / f"{provider}.json")
+    asked = file.of_kind(EVENTS)
     for interaction in asked:
         if interaction["description"] not in variants and not interaction.get("pending"):
             raise WrongExpectation(

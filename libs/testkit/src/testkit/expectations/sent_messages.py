@@ -70,7 +70,7 @@ class RecordingProducer:
 
 
 async def sent_messages(service: str, events: Sequence[PublishedEvent]) -> list[SentMessage]:
-    """Each event as the service's relay sends it."""
+    """Each event as the service's relay sends it, in the order of `events`."""
     made: list[Any] = []
 
     def keep_producer(producer: AIOKafkaProducer, _: Callable[[], bool]) -> None:
@@ -78,7 +78,9 @@ async def sent_messages(service: str, events: Sequence[PublishedEvent]) -> list[
 
     with mock.patch.object(publisher, "AIOKafkaProducer", RecordingProducer):
         sending = KafkaPublisher({}, f"/{service}", hooks=ProducerHooks(created=keep_producer))
-        await sending.send([row_of(event, Cause(new_id(), event.subject, TRACEPARENT)) for event in events])
+        # One by one: of several rows the publisher sends those of the first topic first.
+        for event in events:
+            await sending.send([row_of(event, Cause(new_id(), event.subject, TRACEPARENT))])
         await sending.close()
     return [
         SentMessage(event, topic, key, value, headers)

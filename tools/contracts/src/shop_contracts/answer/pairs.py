@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shop_contracts.expectations import Expectation, expectations_in
 from shop_contracts.releases import git
 from shop_contracts.releases.model import Release
+from shop_contracts.releases.providers import OUTSIDE_SYSTEMS, path_of, require_provider
 from shop_contracts.releases.release import all_of, ordinal, services
 from shop_stack.errors import UserError
 
 CONSUMERS = "contracts/consumers"
-OUTSIDE_SYSTEMS = ("processor", "issuer")
-"""Providers that are no services: the systems outside of the shop that services call."""
 THIS_CLONE = "this clone"
 """The version of a tool, which is not released."""
 
@@ -54,21 +53,6 @@ class Unwritten:
     provider: Party
 
 
-def path_of(consumer: str, provider: str) -> str:
-    """The expectation file of a pair, from the root of the clone."""
-    return f"{CONSUMERS}/{consumer}/{provider}.json"
-
-
-def require_provider(provider: str, file: str, known: Iterable[str]) -> None:
-    """Raise UserError if a file expects something of a provider that does not exist."""
-    names = sorted(known)
-    if provider not in names:
-        raise UserError(
-            f"{file} expects something of {provider!r}, and there is no such provider: it is one of "
-            f"{', '.join(names)}. Rename the file, or delete it."
-        )
-
-
 def parse(text: bytes, file: str, consumer: str, provider: str) -> tuple[Expectation, ...]:
     """The expectations in the text of a file. Raises UserError if it is damaged, or is that of another pair."""
     try:
@@ -90,9 +74,8 @@ def pairs_of(root: Path, asked: Release, others: Sequence[Release]) -> list[Pair
 
     Raises UserError if an expectation file is damaged, or expects something of an unknown provider.
     """
-    known = {*services(root), *OUTSIDE_SYSTEMS}
     for provider in asked.expectations:
-        require_provider(provider, path_of(asked.service, provider), known)
+        require_provider(root, asked.service, provider)
     me = Party(asked.service, asked)
     found: list[Pair | Unwritten | None] = []
     for other in others:

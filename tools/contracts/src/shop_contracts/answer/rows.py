@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from shop_contracts.answer.decoding import Outcome
 from shop_contracts.answer.findings import Finding
 from shop_contracts.answer.matrix import Row, Verdict
-from shop_contracts.answer.pairs import Pair, Unwritten, path_of
+from shop_contracts.answer.pairs import Pair, Unwritten
 from shop_contracts.answer.resolving import Unresolved
 from shop_contracts.answer.stored import Group
+from shop_contracts.releases.providers import path_of
 
 UNTYPED = "messages without a type"
 

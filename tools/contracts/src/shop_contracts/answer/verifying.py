@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 
 from shop_contracts.answer import kept
 from shop_contracts.answer.findings import Finding, Report, read_report
-from shop_contracts.answer.pairs import Pair, Party, path_of
+from shop_contracts.answer.pairs import Pair, Party
 from shop_contracts.answer.workplace import command, content_of, environment, provider_of, workplace
+from shop_contracts.releases.providers import path_of
 from shop_stack.errors import UserError
 from shop_stack.process import run
 

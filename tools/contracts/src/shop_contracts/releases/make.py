@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shop_contracts.releases import git
 from shop_contracts.releases.model import Api, Release, ordinal
+from shop_contracts.releases.providers import require_provider
 from shop_contracts.releases.release import (
     exists_already,
     file_of,
@@ -32,7 +33,7 @@ def make(root: Path, service: str, today: date, freeze: Freeze = freeze_texts) -
     Returns the release and the files that were written. If it fails, no file is left.
 
     Raises UserError if there is no such service, if a file of the release is not committed, if the version has been
-    released or is no version, or if the CHANGELOG does not have it.
+    released or is no version, if the CHANGELOG does not have it, or if an expectation names no provider.
     """
     require_service(root, service)
     refuse_uncommitted(root, service)
@@ -40,6 +41,8 @@ def make(root: Path, service: str, today: date, freeze: Freeze = freeze_texts) -
     said = snapshot(root, commit, service)
     assert said is not None  # the clone has the commit that it is at
     refuse_version(root, service, said.version)
+    for provider in said.expectations:
+        require_provider(root, service, provider)
     before = frozen_files(root)
     try:
         texts = freeze(root, said, service)

@@ -10,8 +10,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from shop_contracts.releases import git
 from shop_contracts.releases.file_text import parse, text_of
-from shop_contracts.releases.model import Api, Lock, Migrations, Release, Trees, ordinal
+from shop_contracts.releases.model import NUMBER, Api, Lock, Migrations, Release, Trees, ordinal
 from shop_contracts.releases.numbers import wrong_numbers
 from shop_contracts.releases.snapshot import compare
 from shop_stack.errors import UserError
@@ -57,8 +58,13 @@ def file_of(root: Path, service: str, version: str) -> Path:
 
 def versions(root: Path, service: str) -> list[str]:
     """The versions that have a file, oldest first. Raises UserError if a file has the name of no version."""
-    names = [file.stem for file in folder_of(root, service).glob("*.toml")]
-    return sorted(names, key=ordinal)
+    files = list(folder_of(root, service).glob("*.toml"))
+    for file in files:
+        if not NUMBER.fullmatch(file.stem):
+            raise UserError(
+                f"{_shown(root, file)} has the name of no version, such as 0.2.0.toml: delete it."
+            )
+    return sorted((file.stem for file in files), key=ordinal)
 
 
 def read(root: Path, service: str, version: str) -> Release:
@@ -79,17 +85,20 @@ def all_of(root: Path, service: str) -> list[Release]:
 
 
 def check(root: Path, release: Release) -> None:
-    """Compare the file of a release with its commit and with the released texts.
+    """Compare the file of a release with its commit, with the released texts, and with the last commit of the clone.
 
-    Raises UserError if it says something else. If the clone lacks the commit, nothing is compared.
+    Raises UserError if it says something else. If the clone lacks the release's commit, the last commit decides alone.
     """
-    if not compare(root, release):
-        return
-    if wrong := wrong_numbers(root, release):
-        file = _shown(root, file_of(root, release.service, release.version))
+    file = _shown(root, file_of(root, release.service, release.version))
+    if compare(root, release) and (wrong := wrong_numbers(root, release)):
         raise UserError(
             f"{file} was edited, or a released text was: {', '.join(wrong)} has another text under its number. "
             f"Restore both with `git checkout -- {file} contracts`."
+        )
+    [committed] = git.hashes(root, [f"HEAD:{file}"])
+    if committed and git.blob_hash((root / file).read_bytes(), len(committed)) != committed:
+        raise UserError(
+            f"{file} was edited since it was committed: restore it with `git checkout -- {file}`."
         )
 
 

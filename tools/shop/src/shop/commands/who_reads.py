@@ -12,7 +12,7 @@ from rich.table import Table
 
 from shop_contracts.answer.running import running
 from shop_contracts.contracts import Contracts
-from shop_contracts.readers import Readers, who_reads
+from shop_contracts.readers import Reader, Readers, who_reads
 from shop_stack.connect import connect
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
@@ -63,7 +63,13 @@ def table(found: Readers) -> Table:
     for heading in ("consumer", "deployed", "fields"):
         shown.add_column(heading, overflow="fold")
     for reader in found.readers:
-        fields = "not written down: maybe each of them" if reader.fields is None else ", ".join(reader.fields)
         pending = " (pending)" if reader.pending else ""
-        shown.add_row(reader.consumer, reader.deployed or "-", fields + pending)
+        shown.add_row(reader.consumer, reader.deployed or "-", fields_of(reader) + pending)
     return shown
+
+
+def fields_of(reader: Reader) -> str:
+    """The fields that a consumer reads, in one text."""
+    if reader.fields is None:
+        return "not written down: maybe each of them"
+    return ", ".join([*reader.fields, *(f"{field} (if present)" for field in reader.if_present)])

@@ -1,0 +1,26 @@
+"""The providers of which a service may expect something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shop_contracts.releases.release import services
+from shop_stack.errors import UserError
+
+OUTSIDE_SYSTEMS = ("processor", "issuer")
+"""Providers that are no services: the systems outside of the shop that services call."""
+
+
+def path_of(consumer: str, provider: str) -> str:
+    """The expectation file of a pair, from the root of the clone."""
+    return f"contracts/consumers/{consumer}/{provider}.json"
+
+
+def require_provider(root: Path, consumer: str, provider: str) -> None:
+    """Raise UserError if a consumer expects something of a provider that does not exist."""
+    known = sorted({*services(root), *OUTSIDE_SYSTEMS})
+    if provider not in known:
+        raise UserError(
+            f"{path_of(consumer, provider)} expects something of {provider!r}, and there is no such provider: it is "
+            f"one of {', '.join(known)}. Rename the file, or delete it."
+        )
