@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shop.labs.pages import Lab
 from shop_contracts.releases import git
+from shop_contracts.releases.release import services, versions
 from shop_stack import ports, venvs
 from shop_stack.errors import UserError
 
@@ -39,6 +40,7 @@ def prepare(lab: Lab, root: Path) -> Path:
     """Make the clone of a lab, or make it anew, and start its shop. Returns its folder.
 
     It is the last commit of `root` on the branch `lab/<name>`. Files of an earlier lab are committed on its branch.
+    Each service runs its last release, so that a rollback does not lead to files that the learner has changed.
 
     Raises UserError if `root` is a shallow clone, if another shop has the ports, or if a step fails.
     """
@@ -55,6 +57,10 @@ def prepare(lab: Lab, root: Path) -> Path:
     ports.require_free("the shop of the lab", ports.Ports(ports.base_from_environment()).postgres)
     git.ask(folder, "fetch", "--quiet", "origin", "HEAD")
     git.ask(folder, "checkout", "--quiet", "-B", f"lab/{lab.name.rpartition('/')[2]}", "FETCH_HEAD")
+    _run(folder, "make", ".venv/.ready")
+    for service in services(folder):
+        if known := versions(folder, service):
+            _run(folder, ".venv/bin/shop", "deploy", service, known[-1])
     _run(folder, "make", "up")
     return folder
 

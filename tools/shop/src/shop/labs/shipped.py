@@ -87,6 +87,17 @@ def dead_letters(evidence: Evidence, service: str) -> str:
     return f"{service} has given up on no message yet: deploy the release with the fault while orders arrive."
 
 
+def all_handled(evidence: Evidence, service: str) -> str:
+    """Hold that the service has no open dead letter now."""
+    left = evidence.shipping.open_letters.get(service)
+    if left == 0:
+        return ""
+    return (
+        f"{service} has {'unknown' if left is None else left} open dead letters: "
+        f"`shop dead-letters redrive {service} --all`, while a release without the fault runs."
+    )
+
+
 def column(evidence: Evidence, service: str, name: str) -> str:
     """Hold that the table that is called as its service has a column."""
     if name in evidence.shipping.columns.get(service, ()):
@@ -111,6 +122,7 @@ CHECKS = (
     sent_alone,
     ready_before,
     dead_letters,
+    all_handled,
     column,
     no_column,
 )

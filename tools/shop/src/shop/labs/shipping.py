@@ -16,6 +16,7 @@ from shop_contracts.releases import git
 from shop_contracts.releases.model import ordinal
 from shop_observe.kafka_log import Entry, read_log
 from shop_observe.topics import all_topics
+from shop_stack.admin import ask
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
@@ -37,6 +38,8 @@ class Shipping:
     """The events that were sent since the start, and the copies of dead letters, oldest first."""
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Service → the columns of the table that is called as it is."""
+    open_letters: Mapping[str, int] = field(default_factory=dict)
+    """Service → the number of its open dead letters."""
 
     def sent(self, type_: str) -> list[Entry]:
         """The events of a type, by its name or its whole type; without a version it is each version."""
@@ -67,6 +70,7 @@ async def collect(root: Path, commit: str, at: float, target: Target) -> Shippin
         {service: "" if one.silent else one.version for service, one in found.items()},
         since,
         {service: await _columns(target, service) for service in found},
+        {service: _open_letters(target, service) for service, one in found.items() if not one.silent},
     )
 
 
@@ -78,6 +82,10 @@ def released_since(root: Path, commit: str) -> dict[str, list[str]]:
         file = Path(name)
         found.setdefault(file.parent.name, []).append(file.stem)
     return {service: sorted(versions, key=ordinal) for service, versions in found.items()}
+
+
+def _open_letters(target: Target, service: str) -> int:
+    return len(ask(target, service, "GET", "/dead-letters", params={"state": "open"}))
 
 
 async def _columns(target: Target, service: str) -> frozenset[str]:
