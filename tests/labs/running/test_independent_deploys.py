@@ -22,6 +22,12 @@ MISSING: Mapping[str, Mapping[str, str]] = {
         "The wrong way: require it": "0 new releases of notifications are in the last commit",
         "Release it": "no notification-sent with `language` was sent",
     },
+    "remove-a-field": {
+        "Begin": "no notification-sent without `accepted_at` was sent",
+        "Ask who reads the field": "0 new releases of notifications are in the last commit",
+        "The wrong way: remove it": "0 new releases of notifications are in the last commit",
+        "Expand: send the successor beside it": "0 new releases of analytics are in the last commit",
+    },
     "split-a-column": {
         "Begin": "0 new releases of notifications are in the last commit, and the lab needs 3",
         "The wrong way: rename it in one step": "0 new releases of notifications",
@@ -32,7 +38,7 @@ MISSING: Mapping[str, Mapping[str, str]] = {
     "deploy-the-consumer-first": {
         "Begin": "no notification-sent without `language` was sent",
         "The contract comes first": "0 new releases of analytics",
-        "The wrong way: rely on the field": "analytics runs 0.1.0 and not 0.9.0",
+        "The wrong way: rely on the field": "and not 0.9.0: `shop deploy analytics 0.9.0`",
         "The right way: read it where it is": "0 new releases of notifications",
     },
     "roll-back-with-messages-in-flight": {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from shop.labs.evidence import Evidence
 from shop.labs.parts import started
-from shop_observe.kafka_log import Entry
 
 
 def released(evidence: Evidence, service: str, number: str) -> str:
@@ -51,22 +50,6 @@ def sent_without(evidence: Evidence, event: str, field: str) -> str:
     if any(field not in one.data for one in evidence.shipping.sent(event)):
         return ""
     return f"no {event} without `{field}` was sent: place an order while the release runs that does not send it."
-
-
-def sent_together(evidence: Evidence, one: str, other: str) -> str:
-    """Hold that both events were sent about one order: the time of the expansion."""
-    shipping = evidence.shipping
-    if _keys(shipping.sent(one)) & _keys(shipping.sent(other)):
-        return ""
-    return f"no order has both {one} and {other}: place one while the release runs that sends both."
-
-
-def sent_alone(evidence: Evidence, one: str, other: str) -> str:
-    """Hold that the first event was sent about an order, and the second was not: before, or after the contraction."""
-    shipping = evidence.shipping
-    if _keys(shipping.sent(one)) - _keys(shipping.sent(other)):
-        return ""
-    return f"no order has {one} without {other}: place one while the release runs that sends {one} alone."
 
 
 def ready_before(evidence: Evidence, reader: str, event: str, field: str) -> str:
@@ -118,15 +101,9 @@ CHECKS = (
     runs_former,
     sent_with,
     sent_without,
-    sent_together,
-    sent_alone,
     ready_before,
     dead_letters,
     all_handled,
     column,
     no_column,
 )
-
-
-def _keys(events: list[Entry]) -> set[str]:
-    return {one.key for one in events}
