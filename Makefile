@@ -148,13 +148,29 @@ pictures: $(READY) ## Write the state machines in the READMEs anew from the code
 EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
 
 .PHONY: contracts
-contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consumer reads of others, anew from the code
+contracts: $(READY) ## Write the OpenAPI and AsyncAPI files, and what each consumer reads, anew from the code, and check them
 	@$(VENV)/bin/python tools/contracts/export.py
 	@SHOP_WRITE_EXPECTATIONS=1 $(VENV)/bin/python -m pytest --quiet --no-header $(EXPECTATIONS)
+	@$(MAKE) --no-print-directory check-contracts
 
-.PHONY: check-migrations
-check-migrations: $(READY) ## The last release of each service can run on the tables of the new migrations (seconds)
+.PHONY: check-contracts
+check-contracts: $(READY) ## Compare events and new migrations with all releases, and see that planted breaks are caught
+	@$(VENV)/bin/shop contracts check
 	@$(VENV)/bin/shop contracts migrations
+	@$(VENV)/bin/python -m pytest --quiet --no-header tests/contracts/test_planted_breaks.py
+
+.PHONY: check-apis
+check-apis: $(READY) .shop/oasdiff ## Each HTTP API keeps what its last release has promised, and planted breaks are found (needs go)
+	@$(VENV)/bin/shop contracts apis
+	@SHOP_API_TESTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tests/apis $(ARGS)
+
+.shop/oasdiff: tools/contracts/oasdiff/go.mod tools/contracts/oasdiff/go.sum
+	@command -v go >/dev/null \
+		|| { $(call sorry,go is missing and oasdiff is made with it: install Go 1.26 or later); }
+	@mkdir -p .shop && chmod 700 .shop
+	@(cd tools/contracts/oasdiff && go build -o ../../../.shop/oasdiff github.com/oasdiff/oasdiff) >.shop/setup.log 2>&1 \
+		|| { $(call sorry,oasdiff could not be built$(DOWNLOAD_CURE)); }
+	@touch $@
 
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)

@@ -1,15 +1,38 @@
-"""How `make test` divides the tests between its processes: a file is run by one process (`--dist loadfile`)."""
+"""How `make test` divides the tests between its processes: one process runs a file, or the files of a group."""
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
-SHARED = ("tests/saga/",)
-"""Folders whose tests need a running shop. They begin first, so that no process ends long after the other.
+GROUPS = (
+    "tests/saga/",  # they share a running shop
+    "services/analytics/tests/component/test_rebuilding",  # they read and delete what lies on the same topics
+)
+"""How the paths of files begin that one process runs. These begin first, so that no process ends long after the others.
 
-The groups of pytest-xdist 3.8 (`--dist loadgroup`) would keep such a folder in one process, but have no effect with
-pytest 9.2: it does not read the attribute `_nodeid` any more, to which pytest-xdist adds the group.
+The groups of pytest-xdist 3.8 (`--dist loadgroup`) would do this too, but have no effect with pytest 9.2: it does not
+read the attribute `_nodeid` any more, to which pytest-xdist adds the group.
 """
 
 
+def group_of(nodeid: str) -> str | None:
+    """The group of a test; None if any process may run its file."""
+    return next((group for group in GROUPS if nodeid.startswith(group)), None)
+
+
+class FilesAndGroups(LoadFileScheduling):
+    """As `--dist loadfile`, but the files of a group go to one process together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid) or str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndGroups:
+    """Divide the tests as FilesAndGroups does."""
+    return FilesAndGroups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of SHARED first. The order within a file stays."""
-    items.sort(key=lambda item: not item.nodeid.startswith(SHARED))
+    """Put the tests of GROUPS first. The order within a file stays."""
+    items.sort(key=lambda item: group_of(item.nodeid) is None)

@@ -28,6 +28,7 @@ REASONS = {
     "services/inventory/src/inventory/api.py": "models and routes of one API",
     "services/inventory/src/inventory/db.py": "tables and queries of one database",
     "services/orders/src/orders/api.py": "models and routes of one API",
+    "services/orders/src/orders/api.py::list_orders": "its parameters are those of the request",
     "services/orders/src/orders/db.py": "tables and queries of one database",
     "services/payments/src/payments/db.py": "tables and queries of one database",
     "libs/chassis/src/chassis/service.py::build_service": "its keywords are all that a service can have",

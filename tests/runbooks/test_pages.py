@@ -23,6 +23,12 @@ NOT_LOG_EVENTS = {"max.message", "retention.ms", "segment.ms"}
 ALERT = re.compile(r"`(Shopfloor\w+)`")
 PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
 PAGES = page_names()
+RUNBOOKS = [name for name in PAGES if name != "README"]
+LISTED = rows_of((FOLDER / "README.md").read_text())
+"""The rows of the list of runbooks: alerts, symptom, runbook."""
+PARTS = ("Symptom.", "What it means.", "Is it this?", "Do.", "It is over")
+SCREEN_LINES = 50
+SCREEN_COLUMNS = 110
 
 
 def drilled(sources: str) -> set[str]:
@@ -31,7 +37,7 @@ def drilled(sources: str) -> set[str]:
 
 
 def faults_of(text: str) -> list[str]:
-    """Metrics, log events and alerts that a page names and that do not exist, and commands that are no shell."""
+    """Metrics, log events and alerts that a page names and that do not exist, and commands that cannot be pasted."""
     alerts = {rule["alert"] for rule in alert_rules()}
     faults = [
         f"no metric {name}"
@@ -44,7 +50,10 @@ def faults_of(text: str) -> list[str]:
         if f'"{name}"' not in SOURCES and name not in NOT_LOG_EVENTS
     ]
     faults += [f"no alert {name}" for name in ALERT.findall(text) if name not in alerts]
-    faults += [f"no shell: {block}" for block in Page("page", text).blocks if not _is_shell(block)]
+    for block in Page("page", text).blocks:
+        faults += [f"no shell: {block}"] * (not _is_shell(block))
+        # Pasted as it is, `<order id>` would read a file and write another one.
+        faults += [f"a placeholder that redirects: {name}" for name in PLACEHOLDER.findall(block)]
     return faults
 
 
@@ -54,8 +63,7 @@ def _is_part(name: str) -> bool:
 
 
 def _is_shell(block: str) -> bool:
-    filled = PLACEHOLDER.sub("VALUE", block)
-    read = subprocess.run(["bash", "-n"], input=filled, text=True, capture_output=True, check=False)
+    read = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True, check=False)
     return read.returncode == 0
 
 
@@ -126,17 +134,75 @@ def test_what_a_runbook_names_exists(name: str) -> None:
         ("The log has `outage.over`.", "no log event outage.over"),
         ("The alert `ShopfloorGone`.", "no alert ShopfloorGone"),
         ("```bash\nfor service in orders; do\n```\n", "no shell"),
+        ("```bash\ncurl localhost/orders/<order id>\n```\n", "a placeholder that redirects: <order id>"),
     ],
 )
 def test_a_name_of_something_that_is_gone_is_seen(text: str, complaint: str) -> None:
     assert any(fault.startswith(complaint) for fault in faults_of(text))
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name != "README"])
+@pytest.mark.parametrize("name", RUNBOOKS)
 def test_the_list_of_symptoms_leads_to_each_runbook(name: str) -> None:
-    assert any(f"({name}.md)" in row[1] for row in rows_of((FOLDER / "README.md").read_text()))
+    assert any(f"({name}.md)" in row[-1] for row in LISTED)
+
+
+def ways_to(rule: dict[str, Any], listed: list[list[str]], read: Callable[[str], str]) -> list[str]:
+    """Faults on the way from an alert to its runbook; `read` gives a page's text."""
+    alert, page = f"`{rule['alert']}`", Path(rule["annotations"]["runbook"])
+    faults = []
+    if not any(alert in row[0] and f"({page.name})" in row[-1] for row in listed):
+        faults.append(f"the list of runbooks has no row from {alert} to {page.name}")
+    if alert not in part_of(read(page.stem), "Symptom"):
+        faults.append(f"{page.name} does not name {alert} in its symptom")
+    return faults
 
 
 @pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule["alert"])
-def test_an_alert_names_a_runbook(rule: dict[str, Any]) -> None:
+def test_an_alert_leads_to_a_runbook_that_names_it(rule: dict[str, Any]) -> None:
     assert (ROOT / rule["annotations"]["runbook"]).is_file()
+    assert ways_to(rule, LISTED, lambda name: Page.read(name).text) == []
+
+
+def test_an_alert_that_leads_nowhere_is_seen() -> None:
+    rule = {"alert": "ShopfloorGone", "annotations": {"runbook": "docs/runbooks/kafka-down.md"}}
+    page = "# Kafka\n\n**Symptom.** The alert `ShopfloorGone`.\n\n**What it means.** Nothing.\n"
+    row = ["`ShopfloorGone`", "nothing", "[Kafka is down](kafka-down.md)"]
+    assert ways_to(rule, [row], lambda _: page) == []
+    assert ways_to(rule, [], lambda _: page) == [
+        "the list of runbooks has no row from `ShopfloorGone` to kafka-down.md"
+    ]
+    assert ways_to(rule, [row], lambda _: page.replace("Gone", "There")) == [
+        "kafka-down.md does not name `ShopfloorGone` in its symptom"
+    ]
+
+
+def form_faults(text: str) -> list[str]:
+    """How a page differs from the form of a runbook: its parts in their order, on two screens at most."""
+    places = [text.find(f"\n**{part}") for part in PARTS]
+    faults = [f"no part {part}" for part, place in zip(PARTS, places, strict=True) if place < 0]
+    if not faults and places != sorted(places):
+        faults.append(f"the parts are not in this order: {', '.join(PARTS)}")
+    lines = sum(max(1, -(-len(line) // SCREEN_COLUMNS)) for line in text.splitlines())
+    if lines > 2 * SCREEN_LINES:
+        faults.append(f"{lines} lines of {SCREEN_COLUMNS} characters are more than two screens")
+    return faults
+
+
+@pytest.mark.parametrize("name", RUNBOOKS)
+def test_a_runbook_has_the_parts_that_an_operator_looks_for(name: str) -> None:
+    assert form_faults(Page.read(name).text) == []
+
+
+def test_a_runbook_of_another_form_is_seen() -> None:
+    page = "# A page\n" + "".join(f"\n**{part}** Words.\n" for part in PARTS)
+    assert form_faults(page) == []
+    assert form_faults(page.replace("**Do.", "**Did.")) == ["no part Do."]
+    turned = "# A page\n" + "".join(f"\n**{part}** Words.\n" for part in reversed(PARTS))
+    assert form_faults(turned) == [f"the parts are not in this order: {', '.join(PARTS)}"]
+    (fault,) = form_faults(page + "x" * 110 * 100)
+    assert "more than two screens" in fault
+
+
+def part_of(text: str, part: str) -> str:
+    """The paragraph of a page that begins with this word in bold; empty if there is none."""
+    return next((block for block in text.split("\n\n") if block.startswith(f"**{part}")), "")

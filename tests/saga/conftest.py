@@ -80,7 +80,8 @@ class Floor:
         return evidence
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def floor() -> Iterator[Floor]:
+    """A shop from the first test of this folder until the last: a shop that nobody uses costs CPU time, too."""
     with running_shop("saga") as (stack, target):
         yield Floor(stack, target)

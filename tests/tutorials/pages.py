@@ -10,6 +10,8 @@ The sentence right before a block says what the block is, to the reader and to t
 | Append to `FILE`: | goes to the end of the file |
 | In `FILE`, after `LINE`, add: | goes behind this line, which is in the file once; spaces at its ends do not count |
 | In `FILE`, replace … and the next block's by: | is in the file once, and gives place to the next block |
+
+A page names the ports of a shop with no SHOP_PORT_BASE: `localhost:18001` is port 01 of the shop that the steps start.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ APPEND = re.compile(r"\bAppend to `([^`]+)`:$")
 AFTER = re.compile(r"\bIn `([^`]+)`, after `([^`]+)`, add:$")
 REPLACE = re.compile(r"\bIn `([^`]+)`, replace$")
 BY = "by:"
+PORT = re.compile(r"\blocalhost:18(\d{3})\b")
 
 
 class PageFault(Exception):
@@ -131,8 +134,10 @@ def _whole_line(edit: Edit, text: str) -> str:
 
 def run(command: Command, repository: Path, environment: Mapping[str, str]) -> None:
     """Run a command's lines, each of which must succeed. Raises PageFault if the result is another than the page's."""
+    base = int(environment.get("SHOP_PORT_BASE", "18000"))
+    script = PORT.sub(lambda port: f"localhost:{base + int(port[1])}", command.script)
     done = subprocess.run(
-        ["bash", "-eu", "-o", "pipefail", "-c", command.script],
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
         cwd=repository,
         env=environment,
         stdout=subprocess.PIPE,

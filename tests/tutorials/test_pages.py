@@ -100,6 +100,12 @@ def test_a_page_that_lies_is_seen(tmp_path: Path, old: str, new: str, complaint:
     assert complaint in str(fault.value)
 
 
+def test_a_page_calls_the_shop_at_the_ports_of_this_run(tmp_path: Path) -> None:
+    page = "Ask.\n\n```sh\necho localhost:18006/docs 18006\n```\n\n```text\nlocalhost:22006/docs 18006\n```\n"
+    for step in steps(page):
+        execute(step, tmp_path, {**os.environ, "SHOP_PORT_BASE": "22000"})
+
+
 def test_there_are_the_three_tutorials() -> None:
     assert [page.stem for page in PAGES] == ["add-a-field", "add-a-service", "add-an-event"]
 

@@ -91,10 +91,11 @@ def _channel(topic: Mapping[str, Any], events: Iterable[str]) -> Document:
 
 
 def _message(event: str) -> Document:
+    folder, _, version = event.rpartition(".")
     return {
         "name": event,
         "headers": {"$ref": "../envelope.schema.json"},
-        "payload": {"$ref": f"../events/{event.removesuffix('.v1')}/v1.schema.json"},
+        "payload": {"$ref": f"../events/{folder}/{version}.schema.json"},
     }
 
 

@@ -23,7 +23,7 @@ SECONDS_TO_LOG_IN = 120.0
 
 
 def apply_passwords() -> None:
-    """What docs/runbooks/rotate-passwords.md says, after the settings have changed."""
+    """What docs/how-to/rotate-passwords-in-containers.md says, after the settings have changed."""
     compose.docker("compose", "up", "--no-deps", "passwords", "topics")
     compose.docker("compose", *SET_ROLES)
 

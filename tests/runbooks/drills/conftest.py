@@ -1,18 +1,15 @@
-"""One shop for the drills of each file, and each page with the commands that follow it."""
+"""One shop for all drills, and each page with the commands that follow it."""
 
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from shop_stack import embedded
-from shop_stack.loops import in_own_loop
-from shop_stack.parts import create_users
-from shop_stack.rights import LAB
-from testkit import shops
-from tests.runbooks.drills.shop import SKU, Output, Shop, soon
+from testkit.shops import running_shop
+from tests.runbooks.drills.shop import Output, Shop
 from tests.runbooks.pages import Page
 
 
@@ -60,6 +57,26 @@ class Runbook:
         return output
 
 
+class Shops:
+    """One shop after the other: a drill that fails may leave its shop broken."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._shop: Shop | None = None
+
+    def running(self) -> Shop:
+        """The shop that runs. It is started if there is none."""
+        if self._shop is None:
+            stack, target = self._open.enter_context(running_shop("runbooks"))
+            self._shop = Shop(stack, target)
+        return self._shop
+
+    def close(self) -> None:
+        """Stop the shop and delete its data."""
+        self._shop = None
+        self._open.close()
+
+
 PASSED = pytest.StashKey[bool]()
 
 
@@ -74,41 +91,39 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "runbook(name): the page of docs/runbooks that this drill follows")
+    config.addinivalue_line(
+        "markers", "own_shop(reason): this drill gets a new shop, which no other drill uses"
+    )
 
 
-@pytest.fixture(scope="module")
-def running_shop() -> Iterator[Shop]:
-    """A whole shop, started once for the drills of a file.
-
-    A drill may leave effects that `shop check` cannot forget. One forges events that no service has in an outbox.
-    Another deletes Kafka's data and sends all events of the outboxes again, so those effects would have no cause.
-    """
-    with shops.running_shop("runbooks") as (stack, target):
-        yield Shop(stack, target)
+@pytest.fixture(scope="session")
+def shops() -> Iterator[Shops]:
+    """The shop of this run."""
+    shops = Shops()
+    yield shops
+    shops.close()
 
 
 @pytest_asyncio.fixture
-async def shop(running_shop: Shop) -> Shop:
-    """The shop with a product on sale and every part ready. What an earlier drill stopped is started again."""
-    for service in list(running_shop.altered):
-        await running_shop.restart(service)
-    in_own_loop(embedded.up(running_shop.stack))
-    in_own_loop(create_users(running_shop.stack, [LAB]))
-    await running_shop.is_ready(seconds=90)
-    body = {
-        "sku": SKU,
-        "name": "Mug",
-        "price": {"amount_minor": 1290, "currency": "EUR"},
-        "on_hand": 1_000_000,
-    }
-    await running_shop.ask("inventory", "POST", "/products", json=body)
+async def shop(request: pytest.FixtureRequest, shops: Shops) -> AsyncIterator[Shop]:
+    """A shop with a product on sale, every part ready and nothing to complain about.
 
-    async def is_priced() -> None:
-        listed = (await running_shop.get("orders", "/prices"))["prices"]
-        assert SKU in {price["sku"] for price in listed}
-
-    await soon(is_priced, 30)
-    return running_shop
+    A drill leaves it so: it is held after each drill that has passed. After any other the next drill gets a new shop.
+    """
+    needs_own = request.node.get_closest_marker("own_shop") is not None
+    if needs_own:
+        shops.close()
+    shop = shops.running()
+    await shop.sells_a_product()
+    yield shop
+    if needs_own or not request.node.stash.get(PASSED, False):
+        shops.close()
+        return
+    try:
+        await shop.is_whole()
+    except BaseException:
+        shops.close()
+        raise
 
 
 @pytest_asyncio.fixture

@@ -10,6 +10,7 @@ import httpx
 
 from chassis.backoff import wait_for_event
 from shop_stack.logins import Login
+from tests.runbooks.drills.asking import http_client
 from tests.runbooks.drills.shop import SKU, Shop, soon
 
 PAUSE_SECONDS = 0.25
@@ -54,7 +55,7 @@ class Customers:
             "deadline_seconds": 600,
         }
         login = Login(self.shop.target.issuer, f"c-{key}")
-        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
+        async with http_client(login) as http:
             while True:
                 outcome = await self._ask(http, key, body)
                 if not outcome:

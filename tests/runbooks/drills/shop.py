@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,40 +13,25 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client.parser import text_string_to_metric_families
 
-from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, topics_of
-from shop_stack import embedded, parts, paths, topics, venvs
+from shop_stack import embedded, parts, venvs
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.logins import CLERK, OPERATOR, Login
-from shop_stack.parts import Stack
+from shop_stack.logins import OPERATOR, Login
+from shop_stack.parts import Stack, create_users
 from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB
 from shop_stack.target import Target
 from testkit import eventually
+from tests.runbooks.drills.asking import caller_of, http_client
 from tests.runbooks.pages import ROOT, alert_rules
 
 SKU = "MUG"
-CUSTOMER = "c-drill"
 OUR_PORTS = re.compile(r":18(\d{3})\b")
 EXPRESSION = re.compile(r"(chassis_\w+)(\{[^}]*\})?")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 COMMAND_SECONDS = 150.0
 T = TypeVar("T")
-
-
-def _caller_of(part: str, method: str, path: str) -> str:
-    """Who may send this request; empty for a part that asks for no token."""
-    if part not in SERVICES:
-        return ""
-    if part == "orders" and method == "POST":
-        return CUSTOMER
-    if part == "inventory" and method != "GET" and not path.endswith("/republish"):
-        return CLERK
-    return OPERATOR
 
 
 @dataclass(frozen=True)
@@ -67,7 +52,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Shop:
-    """The shop of the drills of one file."""
+    """The shop of the drills."""
 
     stack: Stack
     target: Target
@@ -111,6 +96,36 @@ class Shop:
         assert child.returncode is not None
         return Output(command, child.returncode, printed.decode(errors="replace"))
 
+    # --- Between drills ---------------------------------------------------------------------------
+
+    async def sells_a_product(self) -> None:
+        """A drill's customers can order: SKU is on sale, and every part is ready. Idempotent."""
+        await create_users(self.stack, [LAB])
+        await self.is_ready(seconds=90)
+        body = {
+            "sku": SKU,
+            "name": "Mug",
+            "price": {"amount_minor": 1290, "currency": "EUR"},
+            "on_hand": 1_000_000,
+        }
+        await self.ask("inventory", "POST", "/products", json=body)
+
+        async def is_priced() -> None:
+            assert SKU in {price["sku"] for price in (await self.get("orders", "/prices"))["prices"]}
+
+        await soon(is_priced, 30)
+
+    async def is_whole(self) -> None:
+        """Start what a drill has stopped or altered, and hold that it left no fault: `shop status` and `shop check`."""
+        for service in list(self.altered):
+            await self.restart(service)
+        for part in self.stack.parts:
+            await self.start(part)
+        await self.is_ready(seconds=90)
+        for command in ("status", "check"):
+            verdict = await self.bash(f".venv/bin/shop {command}")
+            assert verdict.code == 0, f"the drill left a fault\n{verdict.text}"
+
     # --- Breaking ---------------------------------------------------------------------------------
 
     async def kill(self, part: str) -> None:
@@ -146,41 +161,6 @@ class Shop:
             return await connection.fetchval(statements[-1])
         finally:
             await connection.close()
-
-    @asynccontextmanager
-    async def topic_setting(self, topic: str, name: str, value: str) -> AsyncIterator[None]:
-        """A topic has one more setting until the context ends."""
-        await self.set_topic(topic, {name: value})
-        try:
-            yield
-        finally:
-            await self.set_topic(topic, {})
-
-    async def set_topic(self, topic: str, more: Mapping[str, str]) -> None:
-        """A topic has the settings that are declared, and these. Kafka replaces all settings of a topic at once."""
-        declared = next(one for one in topics.declared(paths.contracts()) if one.name == topic)
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={**declared.settings, **more})
-        admin = AIOKafkaAdminClient(**self.kafka.client)
-        await admin.start()
-        try:
-            await admin.alter_configs([resource])
-        finally:
-            await admin.close()
-
-    def topic(self, name: str) -> EventTopic:
-        """A topic with examples of its events."""
-        return topics_of(self.target.contracts)[name]
-
-    async def send(self, *events: Event) -> None:
-        """Put foreign records on their topics, one after the other."""
-        producer = AIOKafkaProducer(**self.kafka.client)
-        await producer.start()
-        try:
-            for event in events:
-                headers = [(name.decode(), value) for name, value in event.headers.items()]
-                await producer.send_and_wait(event.topic, event.value, event.key, headers=headers)
-        finally:
-            await producer.stop()
 
     # --- Customers --------------------------------------------------------------------------------
 
@@ -220,9 +200,9 @@ class Shop:
 
     async def ask(self, part: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask a part over HTTP."""
-        who = _caller_of(part, method, path)
+        who = caller_of(part, method, path)
         login = Login(self.target.issuer, who) if who else None
-        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
+        async with http_client(login) as http:
             return await http.request(method, self.stack.url(part) + path, **request)
 
     async def get(self, part: str, path: str) -> Any:
@@ -231,7 +211,7 @@ class Shop:
     async def manage(self, service: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Ask a service on its management port."""
         login = Login(self.target.issuer, OPERATOR) if path.startswith("/admin") else None
-        async with httpx.AsyncClient(trust_env=False, timeout=15, auth=login) as http:
+        async with http_client(login) as http:
             return await http.request(method, self.stack.management_url(service) + path, **request)
 
     async def readyz(self, service: str, query: str = "") -> tuple[int | None, dict[str, Any]]:
@@ -287,11 +267,11 @@ class Shop:
 
         await soon(logged, seconds)
 
-    async def check(self) -> Mapping[int, bool]:
-        """Which invariant holds, by its number, once the shop is at rest."""
+    async def violated(self) -> list[int]:
+        """The numbers of the invariants that do not hold, once the shop is at rest."""
         verdict = (await self.bash(".venv/bin/shop check --json 2>/dev/null")).json
         assert verdict["unrest"] == []
-        return {ruling["number"]: ruling["holds"] for ruling in verdict["invariants"]}
+        return [ruling["number"] for ruling in verdict["invariants"] if not ruling["holds"]]
 
 
 async def soon(check: Callable[[], Awaitable[T]], seconds: float = 10) -> T:

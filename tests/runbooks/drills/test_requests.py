@@ -32,10 +32,12 @@ async def test_orders_are_refused_while_too_many_are_pending(runbook: Runbook, s
     async def is_refused() -> None:
         refused = await shop.place()
         assert refused.status_code == 429
+        assert refused.json()["type"].endswith(":overloaded")
         assert "retry-after" in refused.headers
 
     runbook.says(
-        "The service `orders` refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)"
+        "`POST /orders` answers 429 `overloaded`",
+        "The service `orders` refuses new orders with 429 and `Retry-After` while `ORDERS_MAX_PENDING` orders (5,000)",
     )
     await soon(is_refused)
     metrics, status = await runbook.run(look)

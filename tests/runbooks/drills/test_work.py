@@ -88,7 +88,7 @@ async def test_charges_and_messages_that_wait_are_seen_and_settle(runbook: Runbo
         runbook.says("`chassis_intents_oldest_seconds` of a queue (`charges`, `refunds`, `letters`) grows")
         await soon(waits, 40)
         await shop.logs("payments", "charge.unanswered")
-        charges, letters, log, payment, messages = await runbook.run(look, {"<order id>": order})
+        charges, letters, log, payment, messages = await runbook.run(look, {"ORDER_ID": order})
     assert_said(charges.text, ['queue="charges"', 'queue="refunds"'])
     assert 'queue="letters"' in letters.text
     runbook.says("| `the card processor answered 400` or `422` for one order |")

@@ -22,9 +22,7 @@ from shop_stack.paths import repository
 CONFIRMED = "orders.order-confirmed.v1"
 DECLINED = "payments.payment-declined.v1"
 REJECTED = "inventory.stock-rejected.v1"
-TYPES = sorted(
-    f"{path.name}.v1" for path in (repository() / "contracts" / "events").iterdir() if path.is_dir()
-)
+TYPES = sorted(Contracts(repository()).events)
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -47,7 +45,7 @@ class Clone:
 
     def change(self, type_: str, how: Change) -> None:
         """Change the schema of an event."""
-        file = self.root / "contracts" / "events" / type_.removesuffix(".v1") / "v1.schema.json"
+        file = Contracts(self.root).events[type_].file
         schema = json.loads(file.read_text())
         how(schema)
         file.write_text(json.dumps(schema, indent=2))
@@ -84,7 +82,7 @@ def test_unchanged_contracts_have_no_finding(clone: Clone) -> None:
 def test_an_optional_property_may_be_added_to_each_event(clone: Clone, type_: str) -> None:
     def add(schema: dict[str, Any]) -> None:
         schema["properties"]["extra"] = {"type": "string"}
-        schema["x-optional"] = {"extra": "2026-12-01"}
+        schema["x-optional"] = {**schema.get("x-optional", {}), "extra": "2026-12-01"}
 
     clone.change(type_, add)
     assert clone.findings() == []
@@ -102,7 +100,7 @@ def release_optional_extra(clone: Clone, type_: str) -> None:
 
     def add(schema: dict[str, Any]) -> None:
         schema["properties"]["extra"] = {"type": "string"}
-        schema["x-optional"] = {"extra": "2026-12-01"}
+        schema["x-optional"] = {**schema.get("x-optional", {}), "extra": "2026-12-01"}
 
     clone.change(type_, add)
     clone.release()
@@ -128,6 +126,56 @@ def test_a_property_may_be_required_when_no_message_lacks_it(
     release_optional_extra(clone, CONFIRMED)
     clone.change(CONFIRMED, require_extra)
     assert [finding.what for finding in clone.findings(today)] == found
+
+
+def add_tax(schema: dict[str, Any], required: bool = False) -> None:
+    """Add a property to the amount, which is an object within the data."""
+    money = schema["$defs"]["money"]
+    money["properties"]["tax_minor"] = {"type": "integer", "maximum": 10}
+    if required:
+        money["required"].append("tax_minor")
+    else:
+        money["x-optional"] = {"tax_minor": "2026-12-01"}
+
+
+def test_an_optional_property_may_be_added_to_an_object_within_the_data(clone: Clone) -> None:
+    clone.change(CONFIRMED, add_tax)
+    assert clone.findings() == []
+
+
+def test_a_required_property_of_an_object_within_the_data_is_found(clone: Clone) -> None:
+    clone.change(CONFIRMED, lambda schema: add_tax(schema, required=True))
+    assert only(clone.findings(), CONFIRMED, "total.tax_minor").what == (
+        "is required, and released messages lack it"
+    )
+
+
+def test_a_property_within_the_data_may_be_required_after_its_date(clone: Clone) -> None:
+    clone.change(CONFIRMED, add_tax)
+    clone.release()
+
+    def require(schema: dict[str, Any]) -> None:
+        schema["$defs"]["money"]["required"].append("tax_minor")
+        del schema["$defs"]["money"]["x-optional"]
+
+    clone.change(CONFIRMED, require)
+    finding = only(clone.findings(date(2026, 12, 23)), CONFIRMED, "total.tax_minor")
+    assert finding.what == "is required, and messages without it may exist until 2026-12-24"
+    assert clone.findings(date(2026, 12, 24)) == []
+
+
+def test_a_rule_of_optional_properties_holds_within_the_data_too(clone: Clone) -> None:
+    def add(schema: dict[str, Any]) -> None:
+        money = schema["$defs"]["money"]
+        money["properties"]["tax_minor"] = {"type": "integer", "maximum": 10}
+        money["x-optional"] = {"unheard_of": "2026-12-01", "currency": "2026-12-01"}
+
+    clone.change(CONFIRMED, add)
+    assert {(finding.place, finding.what) for finding in clone.findings()} == {
+        ("total.unheard_of", "is in `x-optional` and is no property"),
+        ("total.currency", "is in `x-optional` and in `required`"),
+        ("total.tax_minor", "is neither in `required` nor in `x-optional`"),
+    }
 
 
 def test_on_a_compacted_topic_a_property_stays_optional(clone: Clone) -> None:
@@ -185,6 +233,23 @@ def test_a_new_value_of_a_closed_list_is_found(clone: Clone) -> None:
     finding = only(clone.findings(), DECLINED, "reason")
     assert finding.what == "may have new values: stolen"
     assert finding.since == 2
+
+
+def test_a_value_that_is_taken_out_of_a_closed_list_is_found(clone: Clone) -> None:
+    def close(schema: dict[str, Any]) -> None:
+        del schema["properties"]["reason"]["x-extensible-enum"]
+
+    clone.change(DECLINED, close)
+    clone.release()
+    clone.change(DECLINED, lambda schema: schema["properties"]["reason"]["enum"].remove("unknown_token"))
+    finding = only(clone.findings(), DECLINED, "reason")
+    assert finding.what == "lost values that stored messages may have: unknown_token"
+    assert "leave them in the list" in finding.cure
+
+
+def test_a_value_may_be_taken_out_of_a_list_whose_readers_take_any_value(clone: Clone) -> None:
+    clone.change(DECLINED, lambda schema: schema["properties"]["reason"]["enum"].remove("unknown_token"))
+    assert clone.findings() == []
 
 
 def test_a_list_that_may_grow_may_grow(clone: Clone) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from shop_contracts.answer import question
 from shop_contracts.answer.decoding import Outcome, Refusal
 from shop_contracts.answer.findings import Finding, Report
-from shop_contracts.answer.matrix import Answer, Verdict
+from shop_contracts.answer.matrix import Answer, Row, Verdict, sorted_rows
 from shop_contracts.answer.pairs import Pair, Party
 from shop_contracts.answer.question import Means, can_deploy
 from shop_contracts.answer.running import Running
@@ -87,6 +87,12 @@ async def test_yes_if_every_row_is_compatible(shop: Shop) -> None:
     assert answer.sentence == (
         "Yes: shelf 0.1.0 can be deployed to embedded; all 1 rows of 1 counterparts are compatible."
     )
+
+
+def test_several_answers_of_one_request_are_one_row() -> None:
+    row = Row("shop", "this clone", "reads shelf", "GET /books", Verdict.YES, "-")
+    other = replace(row, verdict=Verdict.NO, field="fee")
+    assert sorted_rows([row, other, row]) == (row, other)
 
 
 async def test_no_names_consumer_field_and_way_out(shop: Shop) -> None:

@@ -6,7 +6,7 @@ The tests have one shape on purpose: an order, one violation, what must be caugh
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 
 from shop_observe.history import Request
 from shop_observe.kafka_log import Entry
-from shop_oracle import invariants
+from shop_oracle import invariants, replay
 from shop_oracle.evidence import DeadLetter, Evidence, Message, Movement, Refund, Reservation
 from shop_oracle.invariants import INVARIANTS, Invariant, Judgement
 
@@ -57,7 +57,8 @@ def test_clean_evidence_passes(invariant: Invariant, clean: Evidence) -> None:
 
 def test_the_events_that_these_tests_are_made_of_are_those_of_the_contracts(clean: Evidence) -> None:
     for entry in clean.log.entries:
-        schema = CONTRACTS / "events" / entry.type.removesuffix(".v1") / "v1.schema.json"
+        folder, _, version = entry.type.rpartition(".")
+        schema = CONTRACTS / "events" / folder / f"{version}.schema.json"
         jsonschema.validate(entry.data, json.loads(schema.read_text()))
 
 
@@ -169,6 +170,46 @@ def test_money_that_the_log_does_not_tell_of_is_caught(clean: Evidence) -> None:
     order_id = order_in(clean, "CANCELLED")
     clean.log.entries = [e for e in clean.log.entries if e.type != "payments.payment-refunded.v1"]
     caught(invariants.money_is_conserved(clean), order_id, expected="in the log", found="3600")
+
+
+def in_both_versions(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries, with the second version of each refund before the first one, as payments publishes them."""
+    for number, entry in enumerate(entries):
+        if entry.type == "payments.payment-refunded.v1":
+            amount = entry.data["amount"]
+            data = {**entry.data, "refunded": amount, "captured": amount, "reason": "customer"}
+            del data["amount"]
+            second = f"01980000-0000-7000-8000-{number:012d}"
+            yield replace(
+                entry, id=second, type="payments.payment-refunded.v2", value=json.dumps(data).encode()
+            )
+        yield entry
+
+
+@pytest.mark.parametrize(
+    "invariant",
+    [
+        invariants.money_is_conserved,
+        invariants.no_effect_happens_twice,
+        invariants.no_key_is_out_of_order,
+    ],
+    ids=lambda invariant: invariant.__name__,
+)
+def test_a_refund_that_is_told_in_both_versions_of_its_event_counts_once(
+    invariant: Invariant, clean: Evidence
+) -> None:
+    before = len(clean.log.entries)
+    clean.log.entries = list(in_both_versions(clean.log.entries))
+    assert len(clean.log.entries) > before
+    assert invariant(clean).violations == []
+
+
+def test_a_refund_that_is_told_in_its_second_version_alone_counts(clean: Evidence) -> None:
+    both = in_both_versions(clean.log.entries)
+    clean.log.entries = [entry for entry in both if entry.type != "payments.payment-refunded.v1"]
+    assert invariants.money_is_conserved(clean).violations == []
+    facts = replay.replay(clean.log.entries)
+    assert facts[order_in(clean, "CANCELLED")]["refunded_minor"] == 3_600
 
 
 # --- 4 --------------------------------------------------------------------------------------------

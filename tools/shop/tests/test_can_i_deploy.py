@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,8 @@ def answer_of(*rows: Row) -> Answer:
     return Answer("orders", "0.2.0", "embedded", rows, ("a note",))
 
 
-def text_of(answer: Answer) -> str:
-    console = Console(width=200, file=io.StringIO(), record=True)
+def text_of(answer: Answer, width: int = 200) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
     show(answer, console)
     return console.export_text()
 
@@ -55,6 +56,36 @@ def test_the_matrix_has_a_row_for_each_counterpart_and_ends_with_the_sentence() 
     assert "a note" in text
     assert lines[-1].startswith("No: orders 0.2.0 cannot be deployed to embedded.")
     assert lines[-1].endswith("Way out: let orders send it.")
+
+
+def test_the_matrix_fits_into_80_columns_with_the_longest_names() -> None:
+    row = Row(
+        "notifications",
+        "0.1.0+54a484464a3b",
+        "reads notifications",
+        "notifications.notification-sent.v1",
+        Verdict.YES,
+        "0.1.0 (2026-11-29)",
+    )
+    request = replace(row, subject="GET /orders/01980000-0000-7000-8000-00000000000a")
+    again = replace(row, subject="GET /orders/01980000-0000-7000-8000-00000000000b")
+    text = text_of(answer_of(row, request, again), 80)
+    assert text.count("/orders/{id}") == 1
+    lines = text.splitlines()
+    assert "notifications reads notifications" in lines[1]
+    assert "0.1.0+54a4844 " in lines[1]
+    assert lines[2].split() == ["notifications.notification-sent.v1", "yes", "0.1.0", "(2026-11-29)"]
+    assert lines[3].split()[:3] == ["GET", "/orders/{id}", "yes"]
+
+
+def test_messages_of_one_topic_have_their_numbers_in_their_rows() -> None:
+    two = replace(FOREIGN, subject="orders.order-placed.v1", version="2 messages")
+    lines = text_of(answer_of(replace(FOREIGN, subject="a.b.v1"), two)).splitlines()
+    assert lines[1].split() == ["t", "is", "read", "by", "orders"]
+    assert [line.split()[:3] for line in lines[2:4]] == [
+        ["a.b.v1", "1", "message"],
+        ["orders.order-placed.v1", "2", "messages"],
+    ]
 
 
 def test_a_foreign_type_is_text_and_not_markup() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -17,9 +18,12 @@ REFUSED = Finding("orders", "0006_x.py", "drop-column orders.reason", "0.1.0 nam
 @pytest.fixture(params=[False, True], ids=["accepted", "refused"])
 def refused(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the new migration of orders is refused."""
-    findings = (REFUSED,) if request.param else ()
-    verdicts = [Verdict("orders", "0.1.0", ("0006_x.py",), findings), Verdict("payments", "", (), ())]
-    monkeypatch.setattr(check, "check", lambda root: verdicts)
+    findings = [REFUSED] if request.param else []
+
+    async def checked(root: Path) -> list[Verdict]:
+        return [Verdict("orders", "0.1.0", ["0006_x.py"], findings), Verdict("payments", "", [], [])]
+
+    monkeypatch.setattr(check, "check", checked)
     return bool(request.param)
 
 
@@ -37,6 +41,6 @@ def test_json_says_the_same(refused: bool) -> None:
     assert (orders["holds"], orders["new"], payments["previous_release"]) == (
         not refused,
         ["0006_x.py"],
-        None,
+        "",
     )
     assert [finding["sentence"] for finding in orders["findings"]] == ([REFUSED.sentence] if refused else [])

@@ -47,14 +47,16 @@ def _test_roles(service: str) -> Roles:
     return Roles(service, password=f"{service}-test", owner_password=f"{service}-owner-test")
 
 
-async def clone(server: Server, service: str, project: Path) -> TestDatabase:
-    """A fresh database of `service`, migrated by the project in that folder. The caller drops it."""
+async def clone(server: Server, connection: Any, service: str, project: Path) -> TestDatabase:
+    """A fresh database of `service`, migrated by the project in that folder. The caller drops it.
+
+    `connection` is one of the superuser.
+    """
     roles = _test_roles(service)
-    template = await _template(server, roles, project)
+    template = await _template(server, connection, roles, project)
     name = f"test_{service}_{uuid.uuid4().hex[:12]}"
-    async with server.connected() as connection:
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{roles.owner}"')
-        await postgres.wall_off(connection, name, roles)
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{roles.owner}"')
+    await postgres.wall_off(connection, name, roles)
     return TestDatabase(
         name=name,
         url=server.url(name, roles.name, roles.password),
@@ -62,31 +64,31 @@ async def clone(server: Server, service: str, project: Path) -> TestDatabase:
     )
 
 
-async def _template(server: Server, roles: Roles, project: Path) -> str:
+async def _template(server: Server, connection: Any, roles: Roles, project: Path) -> str:
     """The name of a migrated database to copy from, made once per state of the migrations."""
     name = f"template_{roles.service}_{_digest(project)}"
-    async with server.connected() as connection:
-        finished = "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate"
-        if await connection.fetchval(finished, name):
-            return name
-        # Test runs may share the server: one makes the template, the others wait for it.
-        async with _alone(connection, name):
-            if not await connection.fetchval(finished, name):
-                await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-                await postgres.ensure_roles(server, roles)
-                await postgres.ensure_database(server, name, roles)
-                await _migrate(server.url(name, roles.owner, roles.owner_password), project)
-                await connection.execute(f'ALTER DATABASE "{name}" IS_TEMPLATE true ALLOW_CONNECTIONS false')
+    finished = "SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate"
+    if await connection.fetchval(finished, name):
+        return name
+    # Processes may share the server: one makes the template, the others wait for it. The lock is the service's,
+    # because two templates of a service set the passwords of the same roles.
+    async with _alone(connection, roles.service):
+        if not await connection.fetchval(finished, name):
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            await postgres.ensure_roles(server, roles)
+            await postgres.ensure_database(server, name, roles)
+            await _migrate(server.url(name, roles.owner, roles.owner_password), project)
+            await connection.execute(f'ALTER DATABASE "{name}" IS_TEMPLATE true ALLOW_CONNECTIONS false')
     return name
 
 
 @asynccontextmanager
-async def _alone(connection: Any, name: str) -> AsyncIterator[None]:
-    await connection.execute("SELECT pg_advisory_lock(hashtext($1))", name)
+async def _alone(connection: Any, service: str) -> AsyncIterator[None]:
+    await connection.execute("SELECT pg_advisory_lock(hashtext($1))", service)
     try:
         yield
     finally:
-        await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
+        await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", service)
 
 
 def _digest(project: Path) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import httpx
 from hypothesis import HealthCheck, settings
@@ -146,15 +147,27 @@ def hostile_requests(
     return requests()
 
 
+_requests: WeakKeyDictionary[httpx.AsyncClient, st.SearchStrategy[httpx.Request]] = WeakKeyDictionary()
+"""The requests for the service of a client. It takes longer to describe them than to send one."""
+
+
 async def send_hostile_request(
-    service: httpx.AsyncClient, data: st.DataObject, bodies: Mapping[str, Any], values: Mapping[str, str]
+    service: httpx.AsyncClient,
+    data: st.DataObject,
+    bodies: Mapping[str, Any],
+    values: Mapping[str, str],
+    *,
+    document: str = "/openapi.json",
 ) -> httpx.Response:
     """Send one hostile request, drawn from `data`, to an operation of the service's own document.
 
-    `bodies` and `values` are those of `hostile_requests`; values of listings need not be given.
+    `bodies` and `values` are those of `hostile_requests`; values of listings need not be given. They and `document`,
+    the path of the OpenAPI document, are the same for all requests of a client.
     """
-    document = (await service.get("/openapi.json")).json()
-    return await service.send(data.draw(hostile_requests(document, bodies, {**LISTING_VALUES, **values})))
+    if service not in _requests:
+        operations = (await service.get(document)).json()
+        _requests[service] = hostile_requests(operations, bodies, {**LISTING_VALUES, **values})
+    return await service.send(data.draw(_requests[service]))
 
 
 def assert_no_fault_of_the_service(answer: httpx.Response) -> None:

@@ -15,6 +15,7 @@ The two servers are one of these:
 
 - SHOP_TEST_STACK names the state file of a stack that runs (`shop test-stack up`): that one.
 - SHOP_STACK=containers: containers, through testcontainers.
+- with the processes of pytest-xdist: one embedded stack for all, which the run starts and stops.
 - otherwise the embedded stack, started when a test first asks and stopped after the last.
 """
 
@@ -33,14 +34,27 @@ from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.postgres import Server
 from shop_stack.rights import LAB
 from testkit.databases import MakeDatabase, TestDatabase, clone
-from testkit.servers import Servers, chosen_servers
+from testkit.servers import Servers, TestRun, chosen_servers, starts_embedded_stack
 from testkit.tokens import ISSUER
 
+RUN = pytest.StashKey[TestRun]()
 
-def pytest_configure() -> None:
-    """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off.
+
+    The process that starts those of pytest-xdist starts a stack for them first.
+    """
     os.environ.setdefault("OIDC_ISSUER", ISSUER)
     os.environ["PACT_DO_NOT_TRACK"] = "true"
+    if config.getoption("numprocesses", None) and starts_embedded_stack():
+        config.stash[RUN] = TestRun()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers of the run, after its processes have ended."""
+    if run := config.stash.get(RUN, None):
+        run.close()
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +94,14 @@ def postgres_server(test_stack: Servers) -> Server:
 async def database(postgres_server: Server) -> AsyncIterator[MakeDatabase]:
     """Makes fresh, migrated databases; see MakeDatabase."""
     made: list[str] = []
-
-    async def make(service: str, project: Path | None = None) -> TestDatabase:
-        fresh = await clone(postgres_server, service, project or paths.project(service))
-        made.append(fresh.name)
-        return fresh
-
-    yield make
+    # One connection for all: to connect costs as much CPU time as the statements.
     async with postgres_server.connected() as connection:
+
+        async def make(service: str, project: Path | None = None) -> TestDatabase:
+            fresh = await clone(postgres_server, connection, service, project or paths.project(service))
+            made.append(fresh.name)
+            return fresh
+
+        yield make
         for name in made:
             await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

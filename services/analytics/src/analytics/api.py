@@ -113,6 +113,12 @@ class Rebuild(BaseModel):
     progress: float = Field(ge=0, le=1)
 
 
+class Rebuilds(BaseModel):
+    """Rebuilds, the newest first. Generation 1 was made by the first migration."""
+
+    rebuilds: list[Rebuild]
+
+
 @router.get("/reports/orders-by-state", summary="Count orders by state", tags=["reports"])
 async def orders_by_state(database: Db) -> OrdersByState:
     async with database.reading() as connection:
@@ -170,6 +176,16 @@ async def open_rebuild(database: Db, idempotency_key: IdempotencyKey = None) -> 
         body, headers = {"generation": generation}, {"Location": f"/rebuilds/{generation}"}
         await remember(tx, idempotency_key, 202, body, headers)
     return JSONResponse(body, 202, headers)
+
+
+@router.get(
+    "/rebuilds", summary="List rebuilds", tags=["rebuilds"], responses=problem_answers(_422="invalid-request")
+)
+async def list_rebuilds(database: Db, limit: Annotated[int, Query(ge=1, le=100)] = 10) -> Rebuilds:
+    """The newest rebuilds with their progress: for an operator who does not know their numbers."""
+    async with database.reading() as connection:
+        found = await handlers.list_rebuilds(connection, limit)
+    return Rebuilds(rebuilds=[_rebuild(generation) for generation in found])
 
 
 @router.post(

@@ -181,6 +181,20 @@ class PaymentRefunded(
         return payment | {"refunded_minor": self.amount.amount_minor, "currency": self.amount.currency}
 
 
+class PaymentRefundedV2(
+    ConsumedEvent, type="payments.payment-refunded.v2", topic="payments.payment.v1", key="order_id"
+):
+    """The second version of the event. Payments publishes both for a while, and both set the same columns."""
+
+    order_id: UUID
+    version: Version
+    refunded: Amount
+
+    def fact(self) -> Fact:
+        payment = _payment(self.order_id, self.version, PaymentState.REFUNDED)
+        return payment | {"refunded_minor": self.refunded.amount_minor, "currency": self.refunded.currency}
+
+
 class NotificationSent(
     ConsumedEvent,
     type="notifications.notification-sent.v1",
@@ -228,6 +242,7 @@ OrderEvent = (
     | PaymentCaptured
     | PaymentDeclined
     | PaymentRefunded
+    | PaymentRefundedV2
     | NotificationSent
 )
 ProductEvent = ProductListed | ProductPriced

@@ -137,6 +137,11 @@ async def read_rebuild(connection: Connection, generation: int) -> Generation:
     return found
 
 
+async def list_rebuilds(connection: Connection, limit: int) -> list[Generation]:
+    """At most `limit` generations with their progress, the newest first."""
+    return await db.newest_generations(connection, limit)
+
+
 async def report_orders_by_state(connection: Connection) -> list[dict[str, Any]]:
     """The number of orders in each state."""
     return await db.orders_by_state(connection)

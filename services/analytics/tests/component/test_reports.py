@@ -136,6 +136,15 @@ async def test_a_rebuild_is_opened_and_read(http: httpx.AsyncClient) -> None:
     assert (await http.get("/rebuilds/1")).json()["state"] == "ACTIVE"
 
 
+async def test_rebuilds_are_listed_newest_first(http: httpx.AsyncClient) -> None:
+    await http.post("/rebuilds")
+    found = (await http.get("/rebuilds")).json()["rebuilds"]
+    assert [(each["generation"], each["state"]) for each in found] == [(2, "BUILDING"), (1, "ACTIVE")]
+    newest = (await http.get("/rebuilds", params={"limit": 1})).json()["rebuilds"]
+    assert newest == found[:1]
+    assert (await http.get("/rebuilds", params={"limit": 0})).status_code == 422
+
+
 async def test_a_second_rebuild_is_refused_while_one_runs(http: httpx.AsyncClient) -> None:
     await http.post("/rebuilds")
     answer = await http.post("/rebuilds")

@@ -61,6 +61,7 @@ SAGAS: dict[str, list[Fact]] = {
         CAPTURED,
         fact("orders.order-cancelled.v1", 3, version=2),
         fact("inventory.stock-released.v1", 4, version=2),
+        fact("payments.payment-refunded.v2", 5, version=3, refunded=EUR),
         fact("payments.payment-refunded.v1", 5, version=3, amount=EUR),
         TOLD,
         fact("notifications.notification-sent.v1", 6),
@@ -97,6 +98,11 @@ def test_the_state_with_the_greater_version_wins_from_either_side() -> None:
 def test_the_customer_was_told_when_the_first_message_went_out() -> None:
     later = fact("notifications.notification-sent.v1", 9)
     assert join(later, TOLD) == join(TOLD, later) == TOLD
+
+
+def test_both_versions_of_a_refund_say_the_same() -> None:
+    first = fact("payments.payment-refunded.v1", 5, version=3, amount=EUR)
+    assert fact("payments.payment-refunded.v2", 5, version=3, refunded=EUR) == first
 
 
 def test_an_amount_that_comes_late_fills_in() -> None:

@@ -135,7 +135,20 @@ class Reservation(BaseModel):
     state: State
     lines: list[Line]
     version: int
-    updated_at: datetime
+    decided_at: Annotated[
+        datetime | None,
+        Field(
+            description="When stock was reserved or refused; null for a tombstone, and if it ended before 0.2.0"
+        ),
+    ]
+    ended_at: Annotated[
+        datetime | None,
+        Field(description="When the stock was sold or released, or the tombstone was written"),
+    ]
+    updated_at: Annotated[
+        datetime,
+        Field(deprecated=True, description="Read `decided_at` and `ended_at`: this is the later one"),
+    ]
 
 
 class Republication(BaseModel):
@@ -314,11 +327,13 @@ async def read_republication(republication_id: UUID, database: Db) -> Republicat
 async def read_reservation(order_id: UUID, database: Db) -> Reservation:
     """The reservation of an order, in any state."""
     async with database.reading() as connection:
-        reservation, updated_at = await handlers.read_reservation(connection, order_id)
+        reservation, times = await handlers.read_reservation(connection, order_id)
     return Reservation(
         order_id=reservation.order_id,
         state=reservation.state,
         lines=[Line(sku=line.sku, quantity=line.quantity) for line in reservation.lines],
         version=reservation.version,
-        updated_at=updated_at,
+        decided_at=times.decided_at,
+        ended_at=times.ended_at,
+        updated_at=times.last,
     )

@@ -13,7 +13,7 @@ arrive while it waits, so its next batch is larger and needs fewer statements pe
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -58,7 +58,8 @@ reservations = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("lines", JSONB, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("decided_at", sa.DateTime(timezone=True)),  # when stock was reserved or refused
+    sa.Column("ended_at", sa.DateTime(timezone=True)),  # when stock was sold or released
 )
 
 # One row per republication of the catalogue, with its progress. At most one is running.
@@ -77,6 +78,23 @@ republications = sa.Table(
         postgresql_where=sa.text("finished_at IS NULL"),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationTimes:
+    """When stock was reserved or refused, and when it was sold or released; None if that did not happen.
+
+    The end of a tombstone is the time when it was written. `decided_at` is None, too, if the reservation ended under a
+    release before 0.2.0.
+    """
+
+    decided_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def last(self) -> datetime:
+        """The later one of the two. Each reservation has one at least."""
+        return max(moment for moment in (self.decided_at, self.ended_at) if moment is not None)
 
 
 # --- Products -------------------------------------------------------------------------------------
@@ -182,8 +200,8 @@ _STOCK_LOCK = "stock_lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtext
 
 _INSERT_RESERVATIONS = sa.text(f"""
     WITH {_STOCK_LOCK}
-    INSERT INTO reservations (order_id, state, lines, version, updated_at)
-    SELECT order_id, :state, CAST(lines AS jsonb), 1, :now
+    INSERT INTO reservations (order_id, state, lines, version, decided_at, ended_at)
+    SELECT order_id, :state, CAST(lines AS jsonb), 1, CAST(:decided_at AS timestamptz), CAST(:ended_at AS timestamptz)
     FROM stock_lock, unnest(CAST(:order_ids AS uuid[]), CAST(:lines AS text[])) AS claim (order_id, lines)
     ORDER BY order_id
     ON CONFLICT (order_id) DO NOTHING
@@ -218,7 +236,13 @@ async def _insert_reservations(
 ) -> set[UUID]:
     rows = await connection.rows(
         _INSERT_RESERVATIONS,
-        {"order_ids": list(lines), "lines": list(lines.values()), "state": state.value, "now": now},
+        {
+            "order_ids": list(lines),
+            "lines": list(lines.values()),
+            "state": state.value,
+            "decided_at": now if state is State.RESERVED else None,
+            "ended_at": now if state is State.TOMBSTONE else None,
+        },
     )
     return {row.order_id for row in rows}
 
@@ -254,7 +278,7 @@ async def lock_reservations(connection: Connection, order_ids: Collection[UUID])
 
 _SAVE_RESERVATIONS = sa.text("""
     UPDATE reservations
-    SET state = saved.state, version = saved.version, updated_at = :now
+    SET state = saved.state, version = saved.version, ended_at = :now
     FROM unnest(CAST(:order_ids AS uuid[]), CAST(:states AS text[]), CAST(:versions AS int[]))
          AS saved (order_id, state, version)
     WHERE reservations.order_id = saved.order_id
@@ -262,7 +286,7 @@ _SAVE_RESERVATIONS = sa.text("""
 
 
 async def save_reservations(connection: Connection, changed: Sequence[Reservation], now: datetime) -> None:
-    """Write state and version of reservations that this transaction has locked."""
+    """Write state, version and end of reservations that this transaction has locked."""
     await connection.execute(
         _SAVE_RESERVATIONS,
         {
@@ -274,11 +298,19 @@ async def save_reservations(connection: Connection, changed: Sequence[Reservatio
     )
 
 
-async def reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime] | None:
-    """An order's reservation and the time of its last change, or None."""
-    statement = sa.select(reservations).where(reservations.c.order_id == order_id)
-    row = await connection.row(statement)
-    return (_reservation(row), row.updated_at) if row else None
+async def reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, ReservationTimes] | None:
+    """An order's reservation with its times, or None."""
+    columns = reservations.c
+    named = (
+        columns.order_id,
+        columns.state,
+        columns.lines,
+        columns.version,
+        columns.decided_at,
+        columns.ended_at,
+    )
+    row = await connection.row(sa.select(*named).where(columns.order_id == order_id))
+    return (_reservation(row), ReservationTimes(row.decided_at, row.ended_at)) if row else None
 
 
 def _reservation(row: Row) -> Reservation:

@@ -262,8 +262,8 @@ async def read_products(connection: Connection, after: str, limit: int) -> list[
     return await db.products_after(connection, after, limit)
 
 
-async def read_reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, datetime]:
-    """An order's reservation and the time of its last change. Raises UnknownReservation."""
+async def read_reservation(connection: Connection, order_id: UUID) -> tuple[Reservation, db.ReservationTimes]:
+    """An order's reservation with its times. Raises UnknownReservation."""
     found = await db.reservation(connection, order_id)
     if found is None:
         raise domain.UnknownReservation(order_id)

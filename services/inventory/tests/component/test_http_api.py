@@ -241,8 +241,9 @@ async def test_a_reservation_can_be_read_in_every_state(http: httpx.AsyncClient,
     await floor.reserve((order, {"mug": 2}))
     await floor.release(buried)
     body = (await http.get(f"/reservations/{order}")).json()
-    assert body.pop("updated_at")
+    assert body.pop("updated_at") == body.pop("decided_at")
     assert body == {
+        "ended_at": None,
         "order_id": str(order),
         "state": "RESERVED",
         "lines": [{"sku": "mug", "quantity": 2}],
@@ -251,6 +252,27 @@ async def test_a_reservation_can_be_read_in_every_state(http: httpx.AsyncClient,
     await floor.commit(order)
     assert (await http.get(f"/reservations/{order}")).json()["state"] == "COMMITTED"
     assert (await http.get(f"/reservations/{buried}")).json()["state"] == "TOMBSTONE"
+
+
+async def test_a_reservation_says_when_stock_was_decided_and_when_it_ended(
+    http: httpx.AsyncClient, floor: Any
+) -> None:
+    await listed(http)
+    order, buried = new_id(), new_id()
+    await floor.reserve((order, {"mug": 2}))
+    decided_at = (await http.get(f"/reservations/{order}")).json()["decided_at"]
+    await floor.commit(order)
+    sold = (await http.get(f"/reservations/{order}")).json()
+    assert sold["decided_at"] == decided_at < sold["ended_at"] == sold["updated_at"]
+    await floor.release(buried)
+    tombstone = (await http.get(f"/reservations/{buried}")).json()
+    assert (tombstone["decided_at"], tombstone["ended_at"]) == (None, tombstone["updated_at"])
+
+
+async def test_the_deprecated_time_says_that_it_is_deprecated(http: httpx.AsyncClient) -> None:
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    fields = schemas["Reservation"]["properties"]
+    assert [name for name, field in fields.items() if field.get("deprecated")] == ["updated_at"]
 
 
 async def test_an_unknown_reservation_is_its_own_problem(http: httpx.AsyncClient) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from chassis.web import Db, GuardedRoute, PageCursor, PageCursors, ProblemType, problem_answers
 from chassis.web.access import Role, allow
@@ -28,12 +28,23 @@ class Notification(BaseModel):
     kind: Kind
     customer_id: str
     state: State
+    reason: str | None = Field(
+        description="why the order was rejected, cancelled or refunded, as the event said"
+    )
+    sold_out: list[str] = Field(
+        description="the products for which the order was rejected, as far as they are known"
+    )
     channel: str | None = Field(description="the channel that accepted the message; null until then")
     message_id: str = Field(description="the Message-ID header of the e-mail, the same at every attempt")
     attempts: int = Field(description="number of attempts to send the message")
     last_error: str | None = Field(description="why the last attempt failed, in one word")
     created_at: datetime
     sent_at: datetime | None
+
+    @field_validator("sold_out", mode="before")
+    @classmethod
+    def _none_is_no_product(cls, skus: list[str] | None) -> list[str]:
+        return skus or []
 
 
 class NotificationPage(BaseModel):

@@ -1,5 +1,6 @@
 """Tables and queries. Each query is one statement, for a batch of any size."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.events import Cause, format_amount
 from chassis.postgres import Connection, Row
@@ -41,6 +43,7 @@ notifications = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("reason", Text),
+    Column("sold_out", JSONB),  # SKUs that the order was rejected for; NULL if the event named none
     Column("message_id", Text, nullable=False, unique=True),
     Column("state", Text, nullable=False),
     Column("channel", Text),
@@ -62,7 +65,7 @@ notifications = Table(
 
 @dataclass(frozen=True, slots=True)
 class NewNotification:
-    """A notification to insert. `reason` is the value in the event, or None."""
+    """A notification to insert. `reason` is the value in the event, or None; `sold_out` are SKUs."""
 
     id: UUID
     order_id: UUID
@@ -71,6 +74,7 @@ class NewNotification:
     amount_minor: int
     currency: str
     reason: str | None
+    sold_out: Sequence[str]
     message_id: str
     cause: Cause
 
@@ -90,16 +94,16 @@ class SentNotification:
 # Sorted, so that two replicas that insert the same orders do not deadlock.
 _INSERT = text(
     """
-    INSERT INTO notifications (id, order_id, kind, customer_id, amount_minor, currency, reason, message_id,
-                               state, cause_event_id, correlation_id, traceparent)
-    SELECT id, order_id, kind, customer_id, amount_minor, currency, reason, message_id, 'PENDING',
-           cause_event_id, correlation_id, traceparent
+    INSERT INTO notifications (id, order_id, kind, customer_id, amount_minor, currency, reason, sold_out,
+                               message_id, state, cause_event_id, correlation_id, traceparent)
+    SELECT id, order_id, kind, customer_id, amount_minor, currency, reason, CAST(sold_out AS jsonb),
+           message_id, 'PENDING', cause_event_id, correlation_id, traceparent
     FROM unnest(CAST(:ids AS uuid[]), CAST(:order_ids AS uuid[]), CAST(:kinds AS text[]),
                 CAST(:customers AS text[]),
                 CAST(:amounts AS bigint[]), CAST(:currencies AS text[]), CAST(:reasons AS text[]),
-                CAST(:message_ids AS text[]), CAST(:cause_ids AS uuid[]), CAST(:correlations AS text[]),
-                CAST(:traceparents AS text[]))
-      AS n (id, order_id, kind, customer_id, amount_minor, currency, reason, message_id,
+                CAST(:sold_out AS text[]), CAST(:message_ids AS text[]), CAST(:cause_ids AS uuid[]),
+                CAST(:correlations AS text[]), CAST(:traceparents AS text[]))
+      AS n (id, order_id, kind, customer_id, amount_minor, currency, reason, sold_out, message_id,
             cause_event_id, correlation_id, traceparent)
     ORDER BY order_id
     ON CONFLICT (order_id, kind) DO NOTHING
@@ -116,7 +120,7 @@ _CLAIM = text(
         ORDER BY due_at, id LIMIT :limit
         FOR UPDATE SKIP LOCKED))
     RETURNING id, order_id, kind, customer_id, message_id, amount_minor, currency, reason,
-              created_at, attempts
+              sold_out, created_at, attempts
     """
 )
 
@@ -185,6 +189,7 @@ async def insert_notifications(connection: Connection, new: Sequence[NewNotifica
             "amounts": [n.amount_minor for n in new],
             "currencies": [n.currency for n in new],
             "reasons": [n.reason for n in new],
+            "sold_out": [json.dumps(n.sold_out) if n.sold_out else None for n in new],
             "message_ids": [n.message_id for n in new],
             "cause_ids": [n.cause.event_id for n in new],
             "correlations": [n.cause.correlation_id for n in new],
@@ -273,6 +278,7 @@ def _message(row: Row) -> Message:
         message_id=row.message_id,
         amount=format_amount(row.amount_minor, row.currency),
         reason=row.reason,
+        sold_out=tuple(row.sold_out or ()),
         created_at=row.created_at,
         attempts=row.attempts,
     )

@@ -10,6 +10,9 @@ LEASE_SECONDS = 20.0
 SENDING_SECONDS = LEASE_SECONDS / 2
 """Time limit for sending one batch. It is shorter than the lease, so another job cannot claim the batch meanwhile."""
 
+MOST_NAMED = 5
+"""The largest number of products that a message names."""
+
 _REASONS = {
     "out_of_stock": "we do not have enough of what you ordered",
     "payment_declined": "your payment was declined",
@@ -76,6 +79,7 @@ class NotFailed(Exception):
 class Message:
     """The message of a notification: one text to one customer. `amount` is formatted for people (`12.99 EUR`).
 
+    `sold_out` are the SKUs for which an order was rejected, as far as they are known.
     `attempts` counts the attempts to send it, including the current one.
     """
 
@@ -86,6 +90,7 @@ class Message:
     message_id: str
     amount: str
     reason: str | None
+    sold_out: tuple[str, ...]
     created_at: datetime
     attempts: int
 
@@ -114,11 +119,21 @@ def _sentence(message: Message) -> str:
         case Kind.CONFIRMED:
             return f"your order is confirmed and paid: {message.amount}."
         case Kind.REJECTED:
-            return f"we could not accept your order{_because(message.reason)}. You were not charged."
+            why = _short_of(message.sold_out) or _because(message.reason)
+            return f"we could not accept your order{why}. You were not charged."
         case Kind.CANCELLED:
             return f"your order was cancelled{_because(message.reason)}. Any charge for it goes back to you."
         case Kind.REFUNDED:
-            return f"we have refunded {message.amount} for your order."
+            return f"we have refunded {message.amount} for your order{_because(message.reason)}."
+
+
+def _short_of(skus: tuple[str, ...]) -> str:
+    """The products that are sold out as part of a sentence, or an empty text if there is none."""
+    if not skus:
+        return ""
+    more = len(skus) - MOST_NAMED
+    named = ", ".join(skus[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f": we do not have enough of {named}"
 
 
 def _because(reason: str | None) -> str:

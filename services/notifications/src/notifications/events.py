@@ -34,13 +34,14 @@ class OrderConfirmed(
 class OrderRejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
     """An order was rejected. `reason` may be any text, because the list of reasons may grow.
 
-    The message to the customer leaves out an unknown reason.
+    The message to the customer leaves out an unknown reason. A message from before 2026-12-01 has no `sold_out`.
     """
 
     order_id: UUID
     customer_id: str
     total: Money
     reason: str
+    sold_out: tuple[str, ...] = ()
 
 
 class OrderCancelled(
@@ -60,3 +61,17 @@ class PaymentRefunded(
     order_id: UUID
     customer_id: str
     amount: Money
+
+
+class PaymentRefundedV2(
+    ConsumedEvent, type="payments.payment-refunded.v2", topic="payments.payment.v1", key="order_id"
+):
+    """The second version of the event, with the reason. Payments publishes it before the first one, for a while.
+
+    `reason` may be any text, as in OrderRejected.
+    """
+
+    order_id: UUID
+    customer_id: str
+    refunded: Money
+    reason: str

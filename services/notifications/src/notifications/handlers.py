@@ -16,6 +16,7 @@ from notifications.events import (
     OrderConfirmed,
     OrderRejected,
     PaymentRefunded,
+    PaymentRefundedV2,
 )
 
 MESSAGES_AT_ONCE = 100
@@ -29,7 +30,9 @@ async def announce_confirmation(tx: Transaction, events: Batch[OrderConfirmed]) 
 
 async def announce_rejection(tx: Transaction, events: Batch[OrderRejected]) -> None:
     """Tell customers that their orders were rejected, with the reason."""
-    await _announce(tx, (_about(e, Kind.REJECTED, e.data.total, e.data.reason) for e in events))
+    await _announce(
+        tx, (_about(e, Kind.REJECTED, e.data.total, e.data.reason, e.data.sold_out) for e in events)
+    )
 
 
 async def announce_cancellation(tx: Transaction, events: Batch[OrderCancelled]) -> None:
@@ -38,8 +41,16 @@ async def announce_cancellation(tx: Transaction, events: Batch[OrderCancelled]) 
 
 
 async def announce_refund(tx: Transaction, events: Batch[PaymentRefunded]) -> None:
-    """Tell customers that their payment was refunded."""
+    """Tell customers that their payment was refunded. If the second version of the event came, nothing changes."""
     await _announce(tx, (_about(e, Kind.REFUNDED, e.data.amount, None) for e in events))
+
+
+async def announce_refund_with_reason(tx: Transaction, events: Batch[PaymentRefundedV2]) -> None:
+    """Tell customers that their payment was refunded, with the reason.
+
+    Payments sends this version first. The first version, which follows, then finds the notification.
+    """
+    await _announce(tx, (_about(e, Kind.REFUNDED, e.data.refunded, e.data.reason) for e in events))
 
 
 async def claim_messages(tx: Transaction, limit: int, lease_seconds: float) -> list[Message]:
@@ -109,10 +120,12 @@ def _about(
     event: Envelope[OrderConfirmed]
     | Envelope[OrderRejected]
     | Envelope[OrderCancelled]
-    | Envelope[PaymentRefunded],
+    | Envelope[PaymentRefunded]
+    | Envelope[PaymentRefundedV2],
     kind: Kind,
     amount: Money,
     reason: str | None,
+    sold_out: Sequence[str] = (),
 ) -> db.NewNotification:
     id = new_id()
     return db.NewNotification(
@@ -123,6 +136,7 @@ def _about(
         amount_minor=amount.amount_minor,
         currency=amount.currency,
         reason=reason,
+        sold_out=tuple(sold_out),
         message_id=domain.message_id(id),
         cause=event.cause,
     )

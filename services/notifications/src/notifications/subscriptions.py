@@ -2,7 +2,13 @@
 
 from chassis.inbox import Subscriptions
 from notifications import handlers
-from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
+from notifications.events import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderRejected,
+    PaymentRefunded,
+    PaymentRefundedV2,
+)
 
 SUBSCRIPTIONS = Subscriptions(
     {
@@ -10,6 +16,7 @@ SUBSCRIPTIONS = Subscriptions(
         OrderRejected: handlers.announce_rejection,
         OrderCancelled: handlers.announce_cancellation,
         PaymentRefunded: handlers.announce_refund,
+        PaymentRefundedV2: handlers.announce_refund_with_reason,
     },
     # The customer gets a message about the outcome of an order and not about each step.
     ignored={

@@ -18,7 +18,13 @@ from chassis.events import Money, PublishedEvent, new_id
 from chassis.outbox import Database
 from notifications import handlers
 from notifications.directory import DirectoryUnavailable, NoAddress, UnknownCustomer
-from notifications.events import OrderCancelled, OrderConfirmed, OrderRejected, PaymentRefunded
+from notifications.events import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderRejected,
+    PaymentRefunded,
+    PaymentRefundedV2,
+)
 from notifications.main import create_service
 from testkit import client, published, received
 
@@ -38,8 +44,10 @@ class Desk:
             assert tx.wakes == {"deliver"}
             return await published(tx)
 
-    async def reject(self, order: UUID, reason: str = "out_of_stock") -> None:
-        event = OrderRejected(order_id=order, customer_id="customer-ada", total=TOTAL, reason=reason)
+    async def reject(self, order: UUID, reason: str = "out_of_stock", sold_out: tuple[str, ...] = ()) -> None:
+        event = OrderRejected(
+            order_id=order, customer_id="customer-ada", total=TOTAL, reason=reason, sold_out=sold_out
+        )
         async with self.database.transaction() as tx:
             await handlers.announce_rejection(tx, [received(event)])
 
@@ -52,6 +60,11 @@ class Desk:
         event = PaymentRefunded(order_id=order, customer_id="customer-ada", amount=TOTAL)
         async with self.database.transaction() as tx:
             await handlers.announce_refund(tx, [received(event)])
+
+    async def refund_with_reason(self, order: UUID, reason: str = "deadline") -> None:
+        event = PaymentRefundedV2(order_id=order, customer_id="customer-ada", refunded=TOTAL, reason=reason)
+        async with self.database.transaction() as tx:
+            await handlers.announce_refund_with_reason(tx, [received(event)])
 
     async def rows(self) -> list[Any]:
         return await self._all("SELECT * FROM notifications ORDER BY id")

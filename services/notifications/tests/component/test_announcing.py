@@ -30,6 +30,23 @@ async def test_each_outcome_becomes_a_pending_notification(desk: Any) -> None:
     assert rows[confirmed, "confirmed"]["amount_minor"] == 2598
 
 
+async def test_a_refund_that_is_told_in_both_versions_becomes_one_message_with_the_reason(
+    desk: Any, order: UUID
+) -> None:
+    """Payments publishes the second version first."""
+    await desk.refund_with_reason(order)
+    await desk.refund(order)
+    [row] = await desk.rows()
+    assert (row["kind"], row["reason"], row["amount_minor"]) == ("refunded", "deadline", 2598)
+
+
+async def test_a_rejection_keeps_the_products_that_are_sold_out(desk: Any, order: UUID) -> None:
+    await desk.reject(order, sold_out=("mug", "tea"))
+    async with desk.database.transaction() as tx:
+        [message] = await handlers.claim_messages(tx, 10, 20)
+    assert message.sold_out == ("mug", "tea")
+
+
 async def test_the_same_outcome_announced_again_changes_nothing(desk: Any, order: UUID) -> None:
     await desk.confirm(order)
     before = await desk.rows()

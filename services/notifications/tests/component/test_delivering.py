@@ -58,6 +58,7 @@ def message_to(customer_id: str) -> Message:
         message_id=message_id(id),
         amount="12.99 EUR",
         reason=None,
+        sold_out=(),
         created_at=datetime.now(UTC),
         attempts=1,
     )

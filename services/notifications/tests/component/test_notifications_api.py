@@ -31,6 +31,16 @@ async def test_an_order_shows_what_its_customer_was_told(
     assert page["next_cursor"] is None
 
 
+async def test_a_notification_shows_why(desk: Any, http: httpx.AsyncClient, order: UUID) -> None:
+    await desk.reject(order, sold_out=("mug", "tea"))
+    confirmed = new_id()
+    await desk.confirm(confirmed)
+    [rejected] = (await http.get("/notifications", params={"order_id": str(order)})).json()["notifications"]
+    assert (rejected["reason"], rejected["sold_out"]) == ("out_of_stock", ["mug", "tea"])
+    [other] = (await http.get("/notifications", params={"order_id": str(confirmed)})).json()["notifications"]
+    assert (other["reason"], other["sold_out"]) == (None, [])
+
+
 async def test_an_order_without_news_has_an_empty_list(http: httpx.AsyncClient, order: UUID) -> None:
     answer = await http.get("/notifications", params={"order_id": str(order)})
     assert answer.json() == {"notifications": [], "next_cursor": None}

@@ -12,7 +12,7 @@ from notifications.jobs import PAUSES
 ID = UUID("01980000-0000-7000-8000-00000000003a")
 
 
-def message(kind: Kind, reason: str | None = None) -> Message:
+def message(kind: Kind, reason: str | None = None, sold_out: tuple[str, ...] = ()) -> Message:
     return Message(
         id=ID,
         order_id=UUID("01980000-0000-7000-8000-00000000000a"),
@@ -21,6 +21,7 @@ def message(kind: Kind, reason: str | None = None) -> Message:
         message_id=domain.message_id(ID),
         amount="12.99 EUR",
         reason=reason,
+        sold_out=sold_out,
         created_at=datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
         attempts=1,
     )
@@ -43,7 +44,21 @@ def test_a_rejection_says_why(reason: str) -> None:
     assert message(Kind.REJECTED, reason).text != message(Kind.REJECTED).text
 
 
-@pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.CANCELLED])
+def test_a_rejection_names_the_products_that_are_sold_out() -> None:
+    assert "we do not have enough of mug, tea." in message(Kind.REJECTED, "out_of_stock", ("mug", "tea")).text
+
+
+def test_a_rejection_names_five_products_at_most() -> None:
+    skus = tuple(f"sku-{number}" for number in range(7))
+    assert "sku-4 and 2 more. You were" in message(Kind.REJECTED, "out_of_stock", skus).text
+
+
+def test_a_refund_says_why_if_it_is_known() -> None:
+    text = message(Kind.REFUNDED, "deadline").text
+    assert "12.99 EUR for your order: it could not be completed in time." in text
+
+
+@pytest.mark.parametrize("kind", [Kind.REJECTED, Kind.CANCELLED, Kind.REFUNDED])
 def test_a_reason_that_nobody_told_us_about_is_left_out(kind: Kind) -> None:
     assert message(kind, "eaten_by_the_dog").text == message(kind).text
 

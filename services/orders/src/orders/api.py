@@ -263,6 +263,7 @@ async def list_orders(
     cursors: PageCursors,
     caller: Calling,
     customer_id: CustomerId | None = None,
+    state: Annotated[OrderState | None, Query(description="Only orders in this state.")] = None,
     limit: Limit = 20,
     cursor: PageCursor = None,
 ) -> OrderPage:
@@ -275,7 +276,7 @@ async def list_orders(
         if of_customer != caller.subject:
             raise Problem(400, "invalid-cursor", "The cursor is not valid", "It belongs to another listing.")
     async with database.reading() as connection:
-        rows = await db.orders_of(connection, caller.subject, limit + 1, before)
+        rows = await db.orders_of(connection, caller.subject, limit + 1, before, state)
     page, next_cursor = cursors.cut(rows, limit, lambda row: ["orders", caller.subject, str(row.id)])
     return OrderPage(orders=[_summary(row) for row in page], next_cursor=next_cursor)
 

@@ -301,10 +301,14 @@ async def order_of(connection: Connection, order_id: UUID) -> Row | None:
 
 
 async def orders_of(
-    connection: Connection, customer_id: str, limit: int, before: UUID | None
+    connection: Connection, customer_id: str, limit: int, before: UUID | None, state: OrderState | None
 ) -> Sequence[Row]:
-    """A page of a customer's orders, newest first: those older than `before`."""
+    """A page of a customer's orders, newest first: those older than `before`, and those in `state` if it is given."""
     query = select(orders).where(orders.c.customer_id == customer_id)
+    if state is OrderState.PENDING:  # a literal, so that PostgreSQL can use the partial index on PENDING rows
+        query = query.where(text("state = 'PENDING'"))
+    elif state is not None:
+        query = query.where(orders.c.state == state.value)
     if before is not None:
         query = query.where(orders.c.id < before)
     return await connection.rows(query.order_by(orders.c.id.desc()).limit(limit))

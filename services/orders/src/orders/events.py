@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis.events import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, ConsumedPart, Money, PublishedEvent
 from orders.domain import CancellationReason, RejectionReason
 
 ORDERS = "orders.order.v1"
@@ -56,6 +56,7 @@ class OrderRejected(PublishedEvent, type="orders.order-rejected.v1", topic=ORDER
     customer_id: str
     total: Money
     reason: RejectionReason
+    sold_out: list[str]
     rejected_at: datetime
 
 
@@ -68,10 +69,15 @@ class OrderCancelled(PublishedEvent, type="orders.order-cancelled.v1", topic=ORD
     cancelled_at: datetime
 
 
+class Shortage(ConsumedPart):
+    sku: str
+
+
 class StockRejected(
     ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
 ):
     order_id: UUID
+    shortages: tuple[Shortage, ...]
 
 
 class PaymentCaptured(

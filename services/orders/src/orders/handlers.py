@@ -135,9 +135,13 @@ async def confirm_order(tx: Transaction, events: Batch[PaymentCaptured]) -> None
 
 
 async def reject_unstocked_order(tx: Transaction, events: Batch[StockRejected]) -> None:
-    """Reject orders for which inventory has too little stock. An order that has ended is not changed."""
+    """Reject orders for which inventory has too little stock. An order that has ended is not changed.
+
+    The published event names the products, so that the customer can be told.
+    """
     causes = {event.data.order_id: event.cause for event in events}
-    await _reject(tx, causes, RejectionReason.OUT_OF_STOCK)
+    sold_out = {event.data.order_id: [short.sku for short in event.data.shortages] for event in events}
+    await _reject(tx, causes, RejectionReason.OUT_OF_STOCK, sold_out)
 
 
 async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -> None:
@@ -146,7 +150,7 @@ async def reject_unpaid_order(tx: Transaction, events: Batch[PaymentDeclined]) -
     An order that is not in the database is inserted as CANCELLED.
     """
     causes = {event.data.order_id: event.cause for event in events}
-    ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED)
+    ended = await _reject(tx, causes, RejectionReason.PAYMENT_DECLINED, {})
     await _cancel_missing_orders(tx, events, ended)
 
 
@@ -215,7 +219,10 @@ async def _cancel_missing_orders(
 
 
 async def _reject(
-    tx: Transaction, causes: Mapping[UUID, Cause], reason: RejectionReason
+    tx: Transaction,
+    causes: Mapping[UUID, Cause],
+    reason: RejectionReason,
+    sold_out: Mapping[UUID, list[str]],
 ) -> Sequence[db.EndedOrder]:
     rejection = db.FinalState(OrderState.REJECTED, OrderRejected.event_type, reason)
     ended = await db.end_orders(tx.connection, causes, rejection)
@@ -226,6 +233,7 @@ async def _reject(
             customer_id=order.customer_id,
             total=Money.of_row(order.total_minor, order.currency),
             reason=reason,
+            sold_out=sold_out.get(order.id, []),
             rejected_at=order.ended_at,
         )
         tx.publish(rejected, cause=causes[order.id])

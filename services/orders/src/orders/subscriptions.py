@@ -19,6 +19,6 @@ SUBSCRIPTIONS = Subscriptions(
             "inventory.stock-committed.v1",
             "inventory.stock-released.v1",
         ),
-        "payments.payment.v1": ("payments.payment-refunded.v1",),
+        "payments.payment.v1": ("payments.payment-refunded.v1", "payments.payment-refunded.v2"),
     },
 )

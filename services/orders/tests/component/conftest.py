@@ -15,7 +15,7 @@ from chassis.outbox import Database
 from orders import db as tables
 from orders import handlers
 from orders.domain import Item
-from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, StockRejected
+from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, Shortage, StockRejected
 from orders.main import create_service
 from orders.settings import Settings
 from testkit import client, published, received
@@ -78,11 +78,14 @@ class Floor:
             )
             return list(await published(tx))
 
-    async def reject_unstocked(self, *order_ids: UUID) -> list[PublishedEvent]:
-        """Inventory is short; returns what orders publishes."""
+    async def reject_unstocked(
+        self, *order_ids: UUID, skus: tuple[str, ...] = ("mug",)
+    ) -> list[PublishedEvent]:
+        """Inventory is short of some products; returns what orders publishes."""
+        shortages = tuple(Shortage(sku=sku) for sku in skus)
         async with self.database.transaction() as tx:
             await handlers.reject_unstocked_order(
-                tx, [received(StockRejected(order_id=id)) for id in order_ids]
+                tx, [received(StockRejected(order_id=id, shortages=shortages)) for id in order_ids]
             )
             return list(await published(tx))
 

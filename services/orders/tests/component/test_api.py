@@ -117,6 +117,22 @@ async def test_a_customers_orders_are_listed_newest_first_in_pages(
     assert query["cursor"] is None
 
 
+@pytest.mark.parametrize("state", ["PENDING", "CONFIRMED", "REJECTED", "CANCELLED"])
+async def test_a_customer_lists_the_orders_in_one_state(
+    floor: Any, http: httpx.AsyncClient, state: str
+) -> None:
+    placed = {name: await floor.place() for name in ("PENDING", "CONFIRMED", "REJECTED", "CANCELLED")}
+    await floor.confirm(placed["CONFIRMED"])
+    await floor.reject_unpaid(placed["REJECTED"])
+    await floor.cancel(placed["CANCELLED"])
+    page = (await http.get("/orders", params={"state": state})).json()
+    assert [(entry["order_id"], entry["state"]) for entry in page["orders"]] == [(str(placed[state]), state)]
+
+
+async def test_a_state_that_no_order_has_is_an_invalid_request(http: httpx.AsyncClient) -> None:
+    assert_problem(await http.get("/orders", params={"state": "LOST"}), 422, "invalid-request")
+
+
 async def test_a_cancelled_order_is_shown_at_once_and_again(floor: Any, http: httpx.AsyncClient) -> None:
     order_id = await floor.place()
     for _ in range(2):

@@ -38,6 +38,12 @@ async def test_the_type_of_the_event_says_why_an_order_is_rejected(
     assert (row.state, row.reason) == ("REJECTED", reason)
 
 
+async def test_a_rejection_names_the_products_that_are_sold_out(floor: Any) -> None:
+    [sold_out] = await floor.reject_unstocked(await floor.place(), skus=("mug", "tea"))
+    [declined] = await floor.reject_unpaid(await floor.place())
+    assert (sold_out.sold_out, declined.sold_out) == (["mug", "tea"], [])
+
+
 async def test_a_customer_cancels_a_pending_order(floor: Any) -> None:
     order_id = await floor.place()
     [event] = await floor.cancel(order_id)

@@ -26,6 +26,9 @@ class RefundOut(BaseModel):
     refund_id: UUID
     state: RefundState
     amount: Money
+    reason: str | None = Field(
+        description="why the order was cancelled; null if that was before release 0.2.0"
+    )
     requested_at: datetime
     refunded_at: datetime | None = Field(description="null until the processor has made the refund")
 
@@ -39,7 +42,7 @@ class PaymentOut(BaseModel):
     state: State
     version: int
     amount: Money | None = Field(description="null while the service does not know the amount")
-    reason: Reason | None = Field(description="why the card was declined")
+    decline_reason: Reason | None = Field(description="why the card was declined")
     attempts: int = Field(description="how often a job claimed the payment to charge the card")
     opened_at: datetime
     settled_at: datetime | None = Field(
@@ -60,5 +63,14 @@ async def get_payment(order_id: UUID, database: Db) -> PaymentOut:
     refunds = []
     if row["refund_id"] is not None:
         refund_amount = Money.of_row(row["refund_minor"], row["currency"])
-        refunds = [{**row, "state": row["refund_state"], "amount": refund_amount}]
-    return PaymentOut.model_validate({**row, "amount": amount, "refunds": refunds})
+        refunds = [
+            {
+                **row,
+                "state": row["refund_state"],
+                "amount": refund_amount,
+                "reason": row["cancel_reason"],
+            }
+        ]
+    return PaymentOut.model_validate(
+        {**row, "decline_reason": row["reason"], "amount": amount, "refunds": refunds}
+    )

@@ -74,6 +74,7 @@ payments = Table(
     Column("reason", Text),  # of a declined card
     Column("cause", JSONB),  # the last event that opened the payment or made it due
     Column("cancel_cause", JSONB),  # the cancellation, if there was one
+    Column("cancel_reason", Text),  # its reason; NULL if an earlier release recorded the cancellation
     Column("opened_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("settled_at", DateTime(timezone=True)),
     CheckConstraint(f"state IN ({_list(tuple(State))})", name="payments_state"),
@@ -137,6 +138,7 @@ class Settled:
     state: State
     version: int
     reason: Reason | None
+    cancel_reason: str | None
     at: datetime
     cause: Cause
     cancelled: bool
@@ -211,13 +213,15 @@ async def note_stock(connection: Connection, events: Sequence[tuple[UUID, Envelo
 
 
 _CANCEL = text(f"""
-    INSERT INTO payments AS p (order_id, payment_id, customer_id, cancel_cause, state)
-    SELECT order_id, payment_id, customer_id, CAST(cause AS jsonb), '{FIRST[Fact.ORDER_CANCELLED]}'
+    INSERT INTO payments AS p (order_id, payment_id, customer_id, cancel_cause, cancel_reason, state)
+    SELECT order_id, payment_id, customer_id, CAST(cause AS jsonb), reason, '{FIRST[Fact.ORDER_CANCELLED]}'
     FROM unnest(CAST(:order_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:customer_ids AS text[]),
-                CAST(:causes AS text[])) AS e (order_id, payment_id, customer_id, cause)
+                CAST(:causes AS text[]), CAST(:reasons AS text[]))
+         AS e (order_id, payment_id, customer_id, cause, reason)
     ORDER BY order_id
     ON CONFLICT (order_id) DO UPDATE
-    SET cancel_cause = excluded.cancel_cause, state = {_next(Fact.ORDER_CANCELLED)},
+    SET cancel_cause = excluded.cancel_cause, cancel_reason = excluded.cancel_reason,
+        state = {_next(Fact.ORDER_CANCELLED)},
         token = CASE p.state WHEN 'CAPTURING' THEN p.token END,
         due_at = CASE p.state WHEN 'CAPTURING' THEN p.due_at END
     WHERE p.state IN ({_from(Fact.ORDER_CANCELLED)})
@@ -239,6 +243,7 @@ async def cancel_payments(
             "payment_ids": [payment_id for payment_id, _ in events],
             "customer_ids": [event.data.customer_id for _, event in events],
             "causes": [_json_of(event.cause) for _, event in events],
+            "reasons": [event.data.reason for _, event in events],
         },
     )
     return [order_id for order_id, state in rows if state == State.CAPTURED]
@@ -314,7 +319,7 @@ _SETTLE = text(f"""
       AND (p.state IN ({_from(Fact.CHARGED)}) AND a.charge_id IS NOT NULL
            OR p.state IN ({_from(Fact.DECLINED)}) AND a.reason IS NOT NULL)
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
-              p.reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
+              p.reason, p.cancel_reason, p.settled_at, p.cause, p.cancel_cause IS NOT NULL AS cancelled,
               CAST(NULL AS uuid) AS refund_id
 """)
 
@@ -348,7 +353,7 @@ _SETTLE_REFUNDS = text(f"""
     FROM done
     WHERE p.order_id = done.order_id AND p.state IN ({_from(Fact.REFUNDED)})
     RETURNING p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version,
-              p.reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
+              p.reason, p.cancel_reason, done.refunded_at AS settled_at, done.cause, true AS cancelled, done.refund_id
 """)
 
 
@@ -431,7 +436,7 @@ async def void_abandoned_payments(connection: Connection, seconds: float, limit:
 
 _FIND = text("""
     SELECT p.order_id, p.payment_id, p.customer_id, p.amount_minor, p.currency, p.state, p.version, p.reason,
-           p.attempts, p.opened_at, p.settled_at,
+           p.attempts, p.opened_at, p.settled_at, p.cancel_reason,
            r.refund_id, r.state AS refund_state, r.amount_minor AS refund_minor, r.requested_at, r.refunded_at
     FROM payments p LEFT JOIN refunds r USING (order_id)
     WHERE p.order_id = :order_id
@@ -457,6 +462,7 @@ def _settled(row: Row) -> Settled:
         state=State(row.state),
         version=row.version,
         reason=row.reason and Reason(row.reason),
+        cancel_reason=row.cancel_reason,
         at=row.settled_at,
         cause=_cause_of(row.cause),
         cancelled=row.cancelled,

@@ -84,6 +84,10 @@ class Reason(StrEnum):
     UNKNOWN_TOKEN = "unknown_token"
 
 
+NOT_RECORDED = "not_recorded"
+"""The reason of a cancellation that a release before 0.2.0 has recorded, which kept none."""
+
+
 class UnknownPayment(Exception):
     """There is no payment for this order: no event about it has arrived."""
 

@@ -30,10 +30,11 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
 class OrderCancelled(
     ConsumedEvent, type="orders.order-cancelled.v1", topic="orders.order.v1", key="order_id"
 ):
-    """The order was cancelled, for any reason."""
+    """The order was cancelled. `reason` may be any text, because the list of reasons may grow."""
 
     order_id: UUID
     customer_id: str
+    reason: str
 
 
 class StockReserved(
@@ -76,4 +77,22 @@ class PaymentRefunded(PublishedEvent, type="payments.payment-refunded.v1", topic
     version: int
     customer_id: str
     amount: Money
+    refunded_at: datetime
+
+
+class PaymentRefundedV2(PublishedEvent, type="payments.payment-refunded.v2", topic=TOPIC, key="order_id"):
+    """Money of the charge was refunded to the card, for the reason of the order's cancellation.
+
+    It is published together with v1, and before it: a reader that handles both drops the second. `captured` and
+    `refunded` are equal, because this service refunds the whole amount.
+    """
+
+    order_id: UUID
+    payment_id: UUID
+    refund_id: UUID
+    version: int
+    customer_id: str
+    captured: Money
+    refunded: Money
+    reason: str
     refunded_at: datetime

@@ -13,6 +13,7 @@ from chassis.outbox import Transaction
 from chassis.postgres import Connection
 from payments import db
 from payments.domain import (
+    NOT_RECORDED,
     Charge,
     Charged,
     Declined,
@@ -27,6 +28,7 @@ from payments.events import (
     PaymentCaptured,
     PaymentDeclined,
     PaymentRefunded,
+    PaymentRefundedV2,
     StockReserved,
 )
 
@@ -81,11 +83,15 @@ async def record_charges(tx: Transaction, answers: Sequence[tuple[Charge, Charge
 
 
 async def record_refunds(tx: Transaction, answers: Sequence[tuple[Refund, Refunded]]) -> None:
-    """Record the refunds that were made, and publish them."""
+    """Record the refunds that were made, and publish each in both versions of its event.
+
+    A reader of both takes the first that comes, so the second version, which has more, is published first.
+    """
     for payment in await db.settle_refunds(tx.connection, [refund.order_id for refund, _ in answers]):
         assert payment.refund_id is not None
-        refunded = PaymentRefunded(**_common(payment), refund_id=payment.refund_id, refunded_at=payment.at)
-        tx.publish(refunded, cause=payment.cause)
+        refunded = {"refund_id": payment.refund_id, "refunded_at": payment.at}
+        tx.publish(_refunded_v2(payment, refunded), cause=payment.cause)
+        tx.publish(PaymentRefunded(**_common(payment), **refunded), cause=payment.cause)
 
 
 async def postpone_charges(tx: Transaction, postponed: Sequence[PostponedIntent[Charge]]) -> None:
@@ -144,6 +150,13 @@ def _event(payment: db.Settled) -> PaymentCaptured | PaymentDeclined:
     if payment.reason is None:
         return PaymentCaptured(**_common(payment), captured_at=payment.at)
     return PaymentDeclined(**_common(payment), reason=payment.reason, declined_at=payment.at)
+
+
+def _refunded_v2(payment: db.Settled, refunded: dict[str, Any]) -> PaymentRefundedV2:
+    common = _common(payment)
+    amount = common.pop("amount")
+    reason = payment.cancel_reason or NOT_RECORDED
+    return PaymentRefundedV2(**common, **refunded, captured=amount, refunded=amount, reason=reason)
 
 
 def _common(payment: db.Settled) -> dict[str, Any]:

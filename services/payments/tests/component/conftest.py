@@ -85,9 +85,12 @@ class Floor:
             await handlers.note_stock_reserved(tx, batch)
         return [event.id for event in batch]
 
-    async def cancel(self, *order_ids: UUID) -> list[UUID]:
+    async def cancel(self, *order_ids: UUID, reason: str = "customer") -> list[UUID]:
         """OrderCancelled arrives, in one batch. Returns the ids of the events."""
-        batch = [received(OrderCancelled(order_id=order_id, customer_id="c-ada")) for order_id in order_ids]
+        batch = [
+            received(OrderCancelled(order_id=order_id, customer_id="c-ada", reason=reason))
+            for order_id in order_ids
+        ]
         async with self.db.transaction() as tx:
             await handlers.cancel_payment(tx, batch)
         return [event.id for event in batch]

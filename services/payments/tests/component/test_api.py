@@ -18,7 +18,7 @@ async def test_a_payment_is_read_without_its_card_token(floor: Floor, http: http
     body = answer.json()
     assert (body["order_id"], body["state"], body["version"]) == (str(order_id), "OPENED", 1)
     assert body["amount"] == {"amount_minor": 1250, "currency": "EUR"}
-    assert (body["customer_id"], body["reason"], body["refunds"]) == ("c-ada", None, [])
+    assert (body["customer_id"], body["decline_reason"], body["refunds"]) == ("c-ada", None, [])
     assert "tok" not in answer.text
 
 
@@ -43,7 +43,24 @@ async def test_a_declined_payment_says_why(floor: Floor, http: httpx.AsyncClient
     order_id = await floor.due("tok_declined")
     await floor.settle()
     body = (await http.get(f"/payments/{order_id}")).json()
-    assert (body["state"], body["reason"]) == ("DECLINED", "declined")
+    assert (body["state"], body["decline_reason"]) == ("DECLINED", "declined")
+
+
+async def test_the_field_that_was_deprecated_is_gone(floor: Floor, http: httpx.AsyncClient) -> None:
+    order_id = await floor.place()
+    body = (await http.get(f"/payments/{order_id}")).json()
+    assert "reason" not in body
+    assert body["decline_reason"] is None
+
+
+@pytest.mark.parametrize("reason", ["deadline", "invented-tomorrow"])
+async def test_a_refund_has_the_reason_of_the_cancellation(
+    floor: Floor, http: httpx.AsyncClient, reason: str
+) -> None:
+    order_id = await floor.captured()
+    await floor.cancel(order_id, reason=reason)
+    [refund] = (await http.get(f"/payments/{order_id}")).json()["refunds"]
+    assert refund["reason"] == reason
 
 
 @pytest.mark.parametrize(("fact", "state"), [("reserve", "AWAITING"), ("cancel", "VOIDED")])

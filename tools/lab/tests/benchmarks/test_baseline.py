@@ -33,8 +33,13 @@ def test_variables_become_numbered_parameters_and_casts_stay() -> None:
 @pytest.mark.parametrize("service", baseline.MEASURED)
 def test_it_takes_in_each_event_that_a_service_subscribes_to(service: str) -> None:
     subscriptions = import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type
+    handled = CONFIRMED & set(subscriptions)
     entered = baseline.SCRIPT.read_text().count(f"INSERT INTO {service}.inbox ")
-    assert entered == len(CONFIRMED & set(subscriptions))
+    assert entered == len(handled), (
+        f"{service} handles {sorted(handled)} of a confirmed order, and {baseline.SCRIPT.name} takes in {entered} of "
+        "them. The baseline writes each row that the shop writes: give the event a transaction of this service there, "
+        "or remove that of an event which it handles no more."
+    )
 
 
 def test_it_publishes_each_event_of_a_confirmed_order_once() -> None:

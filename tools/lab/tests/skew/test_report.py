@@ -67,7 +67,7 @@ def test_the_json_has_every_cell() -> None:
 
 
 def test_the_markdown_has_a_row_for_each_cell_and_the_sentence() -> None:
-    lines = markdown_of(report(GREEN, RED)).splitlines()
+    lines = markdown_of(report(GREEN, RED).as_json()).splitlines()
     assert lines[2] == "| orders | 0.1.0 | clone | others at N−1 | 90 | 7 | 9 | green |"
     assert lines[3].endswith("| 5 | – | red |")
     assert lines[-1] == "Not proved: 1 red, 1 green."

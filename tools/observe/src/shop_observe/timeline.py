@@ -27,8 +27,8 @@ MOST_SHOWN = 300
 
 MINOR_UNITS = {currency.code: currency.exponent or 0 for currency in iso4217.Currency}
 """Currency → the number of decimal digits of its minor unit."""
-COMPENSATIONS = frozenset({"inventory.stock-released.v1", "payments.payment-refunded.v1"})
-"""Event types that compensate an earlier step."""
+COMPENSATIONS = frozenset({"inventory.stock-released", "payments.payment-refunded"})
+"""Events that compensate an earlier step, without their versions: a service may publish two versions of one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def words_of(data: Mapping[str, Any]) -> str:
         parts.append(", ".join(f"{line['quantity']} x {line['sku']}" for line in lines))
     if shortages := data.get("shortages"):
         parts.append(", ".join(f"{s['requested']} x {s['sku']}, {s['available']} left" for s in shortages))
-    parts += [money(data[field]) for field in ("total", "amount") if field in data]
+    parts += [money(data[field]) for field in ("total", "amount", "refunded") if field in data]
     parts += [str(data[field]) for field in ("reason", "kind", "channel") if field in data]
     return " · ".join(parts)
 
@@ -117,7 +117,11 @@ def money(amount: Mapping[str, Any]) -> str:
 
 def is_compensated(steps: Iterable[Step]) -> bool:
     """Whether both the stock and the money of the order were returned."""
-    return {step.entry.type for step in steps if not step.entry.fault} >= COMPENSATIONS
+    return {_unversioned(step.entry.type) for step in steps if not step.entry.fault} >= COMPENSATIONS
+
+
+def _unversioned(type_: str) -> str:
+    return type_.rpartition(".")[0]
 
 
 def has_ended(entries: Iterable[Entry]) -> bool:
@@ -125,7 +129,7 @@ def has_ended(entries: Iterable[Entry]) -> bool:
 
 
 def event_text(step: Step) -> Text:
-    ending, given_back = step.entry.type in ENDINGS, step.entry.type in COMPENSATIONS
+    ending, given_back = step.entry.type in ENDINGS, _unversioned(step.entry.type) in COMPENSATIONS
     return Text(step.event, style="bold" if ending else "red" if given_back else "")
 
 

@@ -25,6 +25,7 @@ STATES = {
     "payments.payment-captured.v1": ("payment", "CAPTURED"),
     "payments.payment-declined.v1": ("payment", "DECLINED"),
     "payments.payment-refunded.v1": ("payment", "REFUNDED"),
+    "payments.payment-refunded.v2": ("payment", "REFUNDED"),
 }
 """Event type → (the aggregate that it changes, the state of the aggregate after it)."""
 
@@ -83,6 +84,8 @@ def replay(entries: Iterable[Entry]) -> dict[str, Facts]:
                 row["confirmed_at"] = data["confirmed_at"]
             case "payments.payment-refunded.v1":
                 row |= amount(data, "amount", "refunded_minor")
+            case "payments.payment-refunded.v2":
+                row |= amount(data, "refunded", "refunded_minor")
     return facts
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from shop_stack.process import Daemon
 from shop_stack.rights import LAB, ORACLE, STACK
 
 FOLDER_PREFIX = "shop-test-stack-"
-"""How the name of the folder begins that `shop test-stack up` makes."""
+"""How the name of the folder of a test stack begins."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,18 @@ async def provision_kafka(logins: KafkaLogins, patience: float = 30.0) -> None:
     await topics.declare(stack, topics.declared(contracts), patience)
     users = [logins.of(principal) for principal in principals]
     await kafka_users.ensure(stack, users, topics.rights_of(contracts, principals), patience)
+
+
+async def start_both(file: Path) -> KafkaLogins:
+    """Start both servers in a new folder, and write their addresses to `file`. Returns the logins of the broker."""
+    servers = ServersOnly(Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)))
+    try:
+        server, logins = await asyncio.gather(servers.start_postgres(), servers.start_kafka())
+        write_state(file, servers, server, logins)
+    except BaseException:
+        await servers.stop()
+        raise
+    return logins
 
 
 def write_state(file: Path, servers: ServersOnly, server: postgres.Server, logins: KafkaLogins) -> None:

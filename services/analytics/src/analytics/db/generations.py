@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from analytics.domain import GenerationState, RebuildCancelled
 from chassis.outbox import Database
-from chassis.postgres import Connection
+from chassis.postgres import Connection, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,12 @@ async def generation_numbered(connection: Connection, number: int) -> Generation
     return await _generation(connection, "g.generation = :number", number=number)
 
 
+async def newest_generations(connection: Connection, limit: int) -> list[Generation]:
+    """At most `limit` generations, the newest first."""
+    query = text(f"SELECT {_COLUMNS} FROM projection_state AS g ORDER BY g.generation DESC LIMIT :limit")
+    return [_read(row) for row in await connection.rows(query, {"limit": limit})]
+
+
 async def _generation(connection: Connection, condition: str, **values: object) -> Generation | None:
     row = await connection.row(
         text(
@@ -85,8 +91,10 @@ async def _generation(connection: Connection, condition: str, **values: object) 
         ),
         values,
     )
-    if row is None:
-        return None
+    return None if row is None else _read(row)
+
+
+def _read(row: Row) -> Generation:
     return Generation(**{**row, "state": GenerationState(row["state"])})
 
 

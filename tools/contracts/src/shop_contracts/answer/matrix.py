@@ -88,5 +88,10 @@ class Answer:
 
 
 def sorted_rows(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows as a reader looks for them: by counterpart, direction and subject."""
-    return tuple(sorted(rows, key=lambda row: (row.counterpart, row.direction, row.subject, row.field)))
+    """The rows as a reader looks for them: by counterpart, direction and subject. Of equal rows, one is left.
+
+    A consumer may have written down several answers of one request.
+    """
+    return tuple(
+        sorted(dict.fromkeys(rows), key=lambda row: (row.counterpart, row.direction, row.subject, row.field))
+    )

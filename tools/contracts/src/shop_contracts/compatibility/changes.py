@@ -138,6 +138,12 @@ def _values(old: _Side, new: _Side, at: str) -> Iterator[Change]:
         if more:
             cure = f"{AS_IT_WAS}. Only a list with `{GROWING}` may grow"
             yield Change(at, f"may have new values: {', '.join(map(str, more))}", cure)
+        fewer = [value for value in allowed if value not in new.part.get("enum", allowed)]
+        if fewer:
+            what = f"lost values that stored messages may have: {', '.join(map(str, fewer))}"
+            yield Change(
+                at, what, "leave them in the list, and in the examples: new readers must read such a message"
+            )
     if "const" in old.part and old.part["const"] != new.part.get("const"):
         yield Change(at, f"was always {old.part['const']}", AS_IT_WAS)
     if "pattern" in old.part and old.part["pattern"] != new.part.get("pattern"):

@@ -8,9 +8,9 @@ from datetime import date
 from typing import Any
 
 from shop_contracts.compatibility.changes import AS_IT_WAS, Change, changes
-from shop_contracts.compatibility.required import OPTIONAL, newly_required, promised
+from shop_contracts.compatibility.required import faults_of_optional, newly_required
 from shop_contracts.contracts import ENVELOPE, SHARED, Contracts
-from shop_contracts.texts import Delivery, ReleasedText, Schema
+from shop_contracts.texts import Delivery, ReleasedText
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def _verdict(contracts: Contracts, name: str, today: date) -> Verdict:
         for change in _against(contracts, text, today)
         if first.setdefault(change.place, text.number) == text.number
     ]
-    return Verdict(name, len(released), (*findings, *_optional(contracts, name)))
+    optional = [finding for finding in _optional(contracts, name) if finding.place not in first]
+    return Verdict(name, len(released), (*findings, *optional))
 
 
 def _against(contracts: Contracts, text: ReleasedText, today: date) -> Iterator[Change]:
@@ -137,17 +138,5 @@ def _reads_header(contracts: Contracts, consumer: str, header: str) -> bool:
 def _optional(contracts: Contracts, name: str) -> Iterator[Finding]:
     """The rules of `x-optional` in the text of today."""
     text = contracts.events.get(name)
-    if text is None:
-        return
-    schema: Schema = text.schema
-    for place, since in schema.get(OPTIONAL, {}).items():
-        if place not in schema.get("properties", {}):
-            yield Finding(name, place, None, (), f"is in `{OPTIONAL}` and is no property", "remove it there")
-        if place in schema.get("required", ()):
-            what = f"is in `{OPTIONAL}` and in `required`"
-            yield Finding(name, place, None, (), what, "remove it from one of them")
-        if promised(schema, place) is None:
-            what = f"has {since!r} in `{OPTIONAL}`, which is no date"
-            yield Finding(
-                name, place, None, (), what, "write the day from which each message has it: 2026-12-01"
-            )
+    for change in faults_of_optional(text.schema) if text is not None else ():
+        yield Finding(name, change.place, None, (), change.what, change.cure)

@@ -1,13 +1,8 @@
 """New migrations of a service: the previous release must be able to run on the tables that they leave.
 
-scripts.py   the migrations of a service as files, those that are new, their reviewed exceptions
-offline.py   their SQL, written by `alembic upgrade head --sql`
-sql.py       SQL as statements and words
-columns.py   one column of a statement: its type, NOT NULL, its default
-tables.py    the tables, columns and constraints that statements leave
-guard.py     what a statement takes from a release that knows the tables as they were
-altered.py   the same for each action of ALTER TABLE
-rules.py     the rules, with their reasons and cures
-squawk.py    squawk's findings: locks, rewrites, types
+scripts.py   the new migrations, those that were edited, their reviewed exceptions
+catalog.py   carries them out in a scratch database, and reads its catalog (catalog.sql)
+breaks.py    the rules: what the previous release lacks in the new catalog, with reasons and cures
+squawk.py    squawk's findings in their SQL: locks, rewrites
 check.py     the verdict on each service
 """

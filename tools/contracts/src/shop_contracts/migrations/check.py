@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from shop_contracts.migrations.guard import breaks
-from shop_contracts.migrations.offline import offline_sql
-from shop_contracts.migrations.rules import RULES
-from shop_contracts.migrations.scripts import Reviewed, Script, edited_since, new_since, scripts
-from shop_contracts.migrations.sql import statements
+from shop_contracts.migrations.breaks import RULES, breaks
+from shop_contracts.migrations.catalog import catalogs
+from shop_contracts.migrations.scripts import Script, alembic, edited_since, new_since, scripts
 from shop_contracts.migrations.squawk import squawk
-from shop_contracts.migrations.tables import Tables
 from shop_contracts.releases.release import Release, all_of, ordinal, services
+from shop_stack.postgres import Server
+from shop_stack.servers import ServersOnly
 
 SQUAWK = "squawk:"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A reason why a migration is refused. `name` is what an entry of `reviewed` is called."""
 
     service: str
@@ -32,137 +31,100 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        return f"{self.service} {self.migration}: {self.name}: {self.reason}. Way out: {self.cure}."
+        return f"{self.service}/{self.migration}: {self.name}: {self.reason}. Way out: {self.cure}."
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found in the migrations of a service. `previous` is its last release; empty if it has none."""
+class Verdict(NamedTuple):
+    """What was found in the migrations of a service. `previous_release` is its last one; empty if it has none."""
 
     service: str
-    previous: str
-    new: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    previous_release: str
+    new: list[str]
+    findings: list[Finding]
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for programs."""
-        found = [{**asdict(finding), "sentence": finding.sentence} for finding in self.findings]
-        return {
-            "service": self.service,
-            "previous_release": self.previous or None,
-            "new": list(self.new),
-            "holds": not self.findings,
-            "findings": found,
-        }
+        found = [{**finding._asdict(), "sentence": finding.sentence} for finding in self.findings]
+        return {**self._asdict(), "holds": not self.findings, "findings": found}
 
 
-def check(root: Path) -> list[Verdict]:
-    """The verdict on each service. Raises UserError if a migration or a release is damaged, or cannot be compared."""
-    return [_verdict(root, service) for service in services(root)]
+async def check(root: Path, server: Server | None = None) -> list[Verdict]:
+    """The verdict on each service.
+
+    `server` is a PostgreSQL for scratch databases. Without one, an embedded one is started for a new migration. Raises
+    UserError if a migration or a release is damaged, or if a migration fails.
+    """
+    verdicts = []
+    async with AsyncExitStack() as stack:
+        for service in services(root):
+            releases = all_of(root, service)
+            if not releases:
+                verdicts.append(Verdict(service, "", [], []))
+                continue
+            row = scripts(root, service)
+            new = new_since(row, releases[-1])
+            findings = list(_edited(root, row, releases[-1]))
+            if new:
+                if server is None:
+                    servers = ServersOnly(Path(tempfile.mkdtemp(prefix="shop-contracts-")))
+                    stack.push_async_callback(servers.stop)
+                    server = await servers.start_postgres()
+                found = await _found(server, root / "services" / service, new, releases[-1])
+                findings += unreviewed(found, service, new, [release.version for release in releases])
+            names = [script.file.name for script in new]
+            verdicts.append(Verdict(service, releases[-1].version, names, findings))
+    return verdicts
 
 
-def _verdict(root: Path, service: str) -> Verdict:
-    row = scripts(root, service)
-    releases = all_of(root, service)
-    if not releases:
-        return Verdict(service, "", (), ())
-    last = releases[-1]
-    new = new_since(row, last)
-    findings = [_edited(service, script, last) for script in edited_since(root, row, last)]
-    if new:
-        known = [release.version for release in releases]
-        for script, found in _found(root, service, row, new, last):
-            findings += _not_reviewed(script, found, known)
-    return Verdict(service, last.version, tuple(script.file.name for script in new), tuple(findings))
-
-
-def _edited(service: str, script: Script, last: Release) -> Finding:
-    return Finding(
-        service,
-        script.file.name,
-        "edited",
-        f"{service} {last.version} was released with another text of it, and databases have run that one",
-        "take it back out of git, and write the change as a new migration",
+def _edited(root: Path, row: Sequence[Script], last: Release) -> Iterator[Finding]:
+    reason = (
+        f"{last.service} {last.version} was released with another text of it, and databases have run that one"
     )
+    cure = "take it back out of git, and write the change as a new migration"
+    for file in edited_since(root, row, last):
+        yield Finding(last.service, file.name, "edited", reason, cure)
 
 
-def _found(
-    root: Path, service: str, row: Sequence[Script], new: Sequence[Script], last: Release
-) -> Iterator[tuple[Script, list[Finding]]]:
-    """Each new migration with everything that is found in it, reviewed or not."""
-    sql = offline_sql(root, service)
-    before = Tables()
-    for script in row[: len(row) - len(new)]:
-        for statement in statements(sql[script.revision]):
-            before.add(statement)
-    text, starts = _joined(sql, new)
-    by_script: dict[str, list[Finding]] = {script.revision: [] for script in new}
-    for broken in breaks(before, statements(text)):
-        script = _at(starts, broken.line)
-        rule = RULES[broken.rule]
-        words = {"place": broken.place, "before": f"{service} {last.version}"}
-        by_script[script.revision].append(
-            Finding(
-                service,
-                script.file.name,
-                f"{broken.rule} {broken.place}",
-                rule.reason.format(**words),
-                rule.cure.format(**words),
-            )
+async def _found(server: Server, project: Path, new: Sequence[Script], last: Release) -> Sequence[Finding]:
+    """Everything that is found in the new migrations of a service, reviewed or not."""
+    files = {script.revision: script.file.name for script in new}
+    sql = alembic(project, "upgrade", f"{last.migrations.head}:head", "--sql")
+    before, *later = await catalogs(server, project, [last.migrations.head, *files])
+    broken_by = {script.file.name: breaks(before, after) for script, after in zip(new, later, strict=True)}
+    findings = []
+    # A break that a later migration takes back is none. Another one belongs to the first migration that has it.
+    for broken in sorted(broken_by[new[-1].file.name]):
+        file = next(name for name, found in broken_by.items() if broken in found)
+        rule, place = broken
+        reason, cure = RULES.get(rule) or RULES["drop"]
+        words = {"before": f"{last.service} {last.version}"}
+        findings.append(
+            Finding(last.service, file, f"{rule} {place}", reason.format(**words), cure.format(**words))
         )
-    for warned in squawk(text):
-        script = _at(starts, warned.line)
-        reason, cure = (part.rstrip(".") for part in (warned.message, warned.help))
-        name = f"{SQUAWK}{warned.rule}"
-        by_script[script.revision].append(Finding(service, script.file.name, name, reason, cure))
-    yield from ((script, by_script[script.revision]) for script in new)
+    for warned in squawk(sql):
+        name = SQUAWK + warned.rule
+        findings.append(Finding(last.service, files[warned.revision], name, warned.message, warned.cure))
+    return findings
 
 
-def _joined(sql: Mapping[str, str], new: Sequence[Script]) -> tuple[str, list[tuple[int, Script]]]:
-    """(the SQL of the new migrations as one text, the line at which each one begins)."""
-    text = ""
-    starts = []
-    for script in new:
-        starts.append((text.count("\n") + 1, script))
-        text += sql[script.revision] + "\n"
-    return text, starts
-
-
-def _at(starts: Sequence[tuple[int, Script]], line: int) -> Script:
-    return [script for start, script in starts if start <= line][-1]
-
-
-def _not_reviewed(script: Script, found: Sequence[Finding], known: Sequence[str]) -> Iterator[Finding]:
-    """The findings that no exception of the migration covers, and the exceptions that cover nothing."""
+def unreviewed(
+    found: Sequence[Finding], service: str, new: Sequence[Script], known: Sequence[str]
+) -> Iterator[Finding]:
+    """The findings without an exception, and the exceptions that do not count. `known` are releases, oldest first."""
+    reviewed = {(script.file.name, name): facts for script in new for name, facts in script.reviewed.items()}
     for finding in found:
-        reviewed = script.reviewed.get(finding.name)
-        if reviewed is None:
+        facts = reviewed.pop((finding.migration, finding.name), None)
+        if facts is None:
             yield finding
-        elif not finding.name.startswith(SQUAWK) and (fault := _too_early(reviewed, known)):
-            yield Finding(finding.service, finding.migration, finding.name, *fault)
-    names = {finding.name for finding in found}
-    service = script.file.parents[2].name
-    for name in script.reviewed:
-        if name not in names:
-            yield Finding(
-                service,
-                script.file.name,
-                name,
-                "`reviewed` has this exception, and the migration does no such thing",
-                "delete it from `reviewed`",
-            )
-
-
-def _too_early(reviewed: Reviewed, known: Sequence[str]) -> tuple[str, str] | None:
-    """(reason, cure) if the previous release still needs what is taken away. `known` are releases, oldest first."""
-    unread_after = reviewed.unread_after
-    if unread_after not in known:
-        named = f"{unread_after!r} is no release" if unread_after else "it names no release"
-        return f"`reviewed` must say with `unread_after` which release was the last to need it; {named}", (
-            f"name one of {', '.join(known)}"
-        )
-    if ordinal(unread_after) >= ordinal(known[-1]):
-        return f"by `reviewed`, {unread_after} still needs it, and that is the last release", (
-            "release code that does not need it, and add this migration after that release"
-        )
-    return None
+        elif not finding.name.startswith(SQUAWK):
+            needed_by = facts.get("unread_after", "")
+            if needed_by not in known:
+                reason = f"`unread_after` must name the last release that needs it, and {needed_by!r} is none"
+                yield finding._replace(reason=reason, cure=f"name one of {', '.join(known)}")
+            elif ordinal(needed_by) >= ordinal(known[-1]):
+                reason = f"by `reviewed`, {needed_by} needs it, and that is the last release"
+                cure = "release code that does not need it, and add this migration after that release"
+                yield finding._replace(reason=reason, cure=cure)
+    for migration, name in reviewed:
+        reason = "`reviewed` has this exception, and the migration does no such thing"
+        yield Finding(service, migration, name, reason, "delete it")

@@ -1,6 +1,6 @@
-"""The migrations of a service as files: their order, those that are new, and their reviewed exceptions.
+"""The migrations of a service: those that are new, those that were edited, and their reviewed exceptions.
 
-A file is parsed and not imported. An exception is data in it:
+An exception is data in the file of a migration:
 
     reviewed = {
         "drop-column orders.reason": {
@@ -13,130 +13,93 @@ A file is parsed and not imported. An exception is data in it:
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from alembic.script import ScriptDirectory
 
 from shop_contracts.releases import git
 from shop_contracts.releases.model import Release
 from shop_stack.errors import UserError
 
-KEYS = frozenset(("reason", "unread_after"))
+CHASSIS = "libs/chassis/src/chassis/postgres/sql"
 
 
-@dataclass(frozen=True)
-class Reviewed:
-    """An exception that a person has reviewed."""
-
-    reason: str
-    unread_after: str
-    """The last release that needs what the migration takes away. Empty for a finding of squawk."""
-
-
-@dataclass(frozen=True)
-class Script:
-    """One migration."""
+class Script(NamedTuple):
+    """One migration. `reviewed` has its exceptions: finding → facts."""
 
     file: Path
     revision: str
-    before: str
-    """The revision before it; empty for the first."""
-    reviewed: Mapping[str, Reviewed]
-    """Finding → why it is accepted."""
+    reviewed: Mapping[str, Mapping[str, str]]
+
+
+def alembic(project: Path, *arguments: str, url: str = "") -> str:
+    """The output of an Alembic command in the folder of a service. Raises UserError if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=project,
+        env={**os.environ, "MIGRATION_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        command = " ".join(("alembic", *arguments))
+        reason = [line for line in done.stderr.splitlines() if "Error: " in line] or ["it gives no reason"]
+        raise UserError(f"`{command}` fails in services/{project.name}: {reason[-1].strip()[:200]}.")
+    return done.stdout
 
 
 def scripts(root: Path, service: str) -> list[Script]:
-    """The migrations of a service, the first one first.
-
-    Raises UserError if a file is damaged, or if they are not a single row of which each follows the one before it.
-    """
-    folder = root / "services" / service / "migrations" / "versions"
-    by_parent: dict[str, Script] = {}
-    for file in sorted(folder.glob("*.py")):
-        script = _script(root, file)
-        if script.before in by_parent:
-            other = by_parent[script.before].file.name
-            raise UserError(
-                f"{other} and {file.name} of {service} both follow {script.before or 'nothing'}: let one follow the "
-                "other, with `down_revision`."
-            )
-        by_parent[script.before] = script
-    row: list[Script] = []
-    while (following := by_parent.pop(row[-1].revision if row else "", None)) is not None:
-        row.append(following)
-    if by_parent:
-        lost = next(iter(by_parent.values()))
-        raise UserError(
-            f"{lost.file.name} of {service} follows {lost.before}, which no migration is: correct it."
-        )
-    return row
+    """The migrations of a service, the first one first. Raises UserError if they are no single row, or damaged."""
+    try:
+        directory = ScriptDirectory(str(root / "services" / service / "migrations"))
+        found = list(directory.walk_revisions(base="base", head=directory.get_current_head() or "base"))
+    except Exception as error:  # the files are imported, and may raise anything
+        raise UserError(f"The migrations of {service} cannot be read: {error}.") from None
+    return [
+        Script(Path(one.path), one.revision, _exceptions(Path(one.path), one.module))
+        for one in reversed(found)
+    ]
 
 
-def new_since(row: list[Script], release: Release | None) -> list[Script]:
-    """The migrations that a release does not have; none if there is no release, because it could not break one.
-
-    Raises UserError if the release ends with a migration that is gone.
-    """
-    if release is None:
-        return []
+def new_since(row: Sequence[Script], release: Release) -> list[Script]:
+    """The migrations that a release does not have. Raises UserError if its last one is gone."""
     revisions = [script.revision for script in row]
     if release.migrations.head not in revisions:
         raise UserError(
             f"The migration {release.migrations.head} of {release.service} {release.version} is gone, and databases "
             "have it: take it back out of git."
         )
-    return row[revisions.index(release.migrations.head) + 1 :]
+    return list(row[revisions.index(release.migrations.head) + 1 :])
 
 
-def edited_since(root: Path, row: list[Script], release: Release) -> list[Script]:
-    """The migrations of a release whose text has changed since. Empty if the clone lacks the release's commit."""
-    released = row[: len(row) - len(new_since(row, release))]
-    names = [f"{release.commit}:{script.file.relative_to(root)}" for script in released]
-    found = git.hashes(root, names) if names else []
+def edited_since(root: Path, row: Sequence[Script], release: Release) -> list[Path]:
+    """The migrations of a release, the chassis' own included, whose text has changed since.
+
+    Empty if the clone lacks the release's commit.
+    """
+    files = [*(script.file for script in row), *sorted((root / CHASSIS).glob("migrations_*.sql"))]
+    hashes = git.hashes(root, [f"{release.commit}:{file.relative_to(root)}" for file in files])
     return [
-        script
-        for script, expected in zip(released, found, strict=True)
-        if expected is not None and git.blob_hash(script.file.read_bytes(), len(expected)) != expected
+        file
+        for file, expected in zip(files, hashes, strict=True)
+        if expected is not None and git.blob_hash(file.read_bytes(), len(expected)) != expected
     ]
 
 
-def _script(root: Path, file: Path) -> Script:
-    shown = file.relative_to(root)
-    try:
-        module = ast.parse(file.read_text())
-        names = {
-            target.id: node.value
-            for node in module.body
-            if isinstance(node, ast.Assign | ast.AnnAssign)
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            if isinstance(target, ast.Name)
-        }
-        revision = _literal(names["revision"])
-        before = _literal(names["down_revision"]) or ""
-        reviewed = _literal(names["reviewed"]) if "reviewed" in names else {}
-    except (SyntaxError, ValueError, KeyError) as error:
+def _exceptions(file: Path, module: Any) -> Mapping[str, Mapping[str, str]]:
+    reviewed = getattr(module, "reviewed", {})
+    if not isinstance(reviewed, dict) or not all(map(_is_exception, reviewed.values())):
         raise UserError(
-            f"{shown} is no migration ({error}): `revision`, `down_revision` and `reviewed` are constants."
-        ) from None
-    if not isinstance(before, str):
-        raise UserError(f"{shown} follows several migrations: let it follow one.")
-    return Script(file, str(revision), before, _exceptions(shown, reviewed))
+            f'`reviewed` of {file.name} must be: {{finding: {{"unread_after": …, "reason": …}}}}.'
+        )
+    return reviewed
 
 
-def _literal(node: ast.expr | None) -> Any:
-    if node is None:
-        raise ValueError("a name has no value")
-    return ast.literal_eval(node)
-
-
-def _exceptions(shown: Path, reviewed: Any) -> dict[str, Reviewed]:
-    if not isinstance(reviewed, dict):
-        raise UserError(f"`reviewed` of {shown} must be a dict: finding → reason.")
-    found = {}
-    for finding, facts in reviewed.items():
-        if not isinstance(facts, dict) or not facts.get("reason") or not KEYS.issuperset(facts):
-            raise UserError(f"`reviewed` of {shown} needs a `reason` for {finding!r}, and `unread_after`.")
-        found[str(finding)] = Reviewed(str(facts["reason"]), str(facts.get("unread_after", "")))
-    return found
+def _is_exception(facts: Any) -> bool:
+    return isinstance(facts, dict) and "reason" in facts and {"reason", "unread_after"}.issuperset(facts)

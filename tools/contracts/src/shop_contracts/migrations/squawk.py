@@ -1,39 +1,22 @@
-"""squawk's findings in the SQL of new migrations: locks that stop a running service, rewrites of a table, wrong SQL."""
+"""squawk's findings in the SQL of new migrations: locks that stop a running service, rewrites of a table, wrong SQL.
+
+squawk.toml has the rules that do not hold here, and why.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from shop_stack.errors import UserError
 
-POSTGRESQL = "18.0"
-OURS = (
-    "ban-drop-column",
-    "ban-drop-constraint",
-    "ban-drop-index",
-    "ban-drop-not-null",
-    "ban-drop-table",
-    "adding-required-field",
-    "renaming-column",
-    "renaming-table",
-)
-"""The guard reports these, with the release that they break."""
-NOT_HERE: Mapping[str, str] = {
-    "prefer-bigint-over-int": "a version of a row, or a number of a partition, stays small",
-    "prefer-bigint-over-smallint": "a number of a shard stays small",
-    "prefer-robust-stmts": "each migration is one transaction: none is left half done",
-    "require-lock-timeout": "the program that starts the migration limits it, for all of them",
-    "require-statement-timeout": "the program that starts the migration limits it, for all of them",
-    "require-timeout-settings": "the program that starts the migration limits it, for all of them",
-}
-"""Rule → why it does not hold in this repository."""
-
-
+CONFIGURATION = Path(__file__).with_name("squawk.toml")
+HEADING = re.compile(r"^-- Running upgrade .*?(\S+)$", re.MULTILINE)
 CURES: Mapping[str, str] = {
     "require-concurrent-index-creation": "if the table is large, let the operator create the index CONCURRENTLY before "
     "the release; write CREATE INDEX IF NOT EXISTS, and an exception in `reviewed` with the number of rows",
@@ -42,35 +25,27 @@ CURES: Mapping[str, str] = {
 """Rule → the way out here, where squawk's own is another one: migrations run in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(NamedTuple):
     """One finding of squawk."""
 
-    line: int
-    """From 1."""
+    revision: str
     rule: str
     message: str
-    help: str
+    cure: str
 
 
-def squawk(sql: str) -> list[Warned]:
-    """squawk's findings in the SQL of one transaction. Raises UserError if squawk cannot be run."""
-    excluded = [f"--exclude={rule}" for rule in (*OURS, *NOT_HERE)]
-    command = [
-        str(Path(sys.executable).parent / "squawk"),
-        "--reporter=json",
-        "--assume-in-transaction",
-        f"--pg-version={POSTGRESQL}",
-        "--stdin-filepath=migrations.sql",
-        *excluded,
-    ]
+def squawk(sql: str) -> Iterator[Warned]:
+    """squawk's findings in the SQL that `alembic upgrade --sql` wrote. Raises UserError if squawk cannot be run."""
+    command = [str(Path(sys.executable).with_name("squawk")), f"--config={CONFIGURATION}"]
+    command += ["--reporter=json", "--stdin-filepath=migrations.sql"]
     try:
         done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)
         found = json.loads(done.stdout)
     except (OSError, ValueError):
         raise UserError("squawk does not run: install the tools again with `make lint`.") from None
-    return [Warned(one["line"] + 1, one["rule_name"], one["message"], _cure(one)) for one in found]
-
-
-def _cure(one: Mapping[str, str]) -> str:
-    return CURES.get(one["rule_name"]) or one.get("help") or "see the documentation of squawk"
+    for one in found:
+        above = "\n".join(sql.splitlines()[: one["line"] + 1])
+        cure = CURES.get(one["rule_name"]) or one["help"] or "see the documentation of squawk"
+        yield Warned(
+            HEADING.findall(above)[-1], one["rule_name"], one["message"].rstrip("."), cure.rstrip(".")
+        )

@@ -12,6 +12,9 @@ from pathlib import Path
 from shop_contracts.contracts import SHARED, Contracts
 from shop_contracts.texts import RELEASED, Text, examples_folder, file_name
 
+MANAGEMENT = "management"
+"""The API that every service has at its management port. Each release freezes it, as no single service owns it."""
+
 
 def freeze_event(contracts: Contracts, type_: str) -> int:
     """Freeze the text of an event if it, or how it is delivered, differs from the last released one.
@@ -54,9 +57,9 @@ def _copy(text: Text, number: int) -> Path:
 
 
 def freeze_api(root: Path, service: str) -> int:
-    """Freeze the OpenAPI document of a service if it differs from the last released one. Returns its number.
+    """Freeze the OpenAPI document of a service, or of MANAGEMENT, if it differs from the last released one.
 
-    0 if the service has no such document.
+    Returns its number; 0 if there is no such document.
     """
     today = root / "contracts" / "openapi" / f"{service}.yaml"
     folder = today.parent / RELEASED

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shop_contracts.contracts import Contracts
-from shop_contracts.releases.freezing import freeze_api, freeze_event, freeze_shared
+from shop_contracts.releases.freezing import MANAGEMENT, freeze_api, freeze_event, freeze_shared
 from shop_contracts.releases.snapshot import Snapshot
 
 
@@ -23,13 +23,14 @@ class FrozenTexts:
 
 
 def freeze_texts(root: Path, said: Snapshot, service: str) -> FrozenTexts:
-    """Freeze the texts of the service's events and of its API where they differ from the last released ones.
+    """Freeze the texts of a service's events and of its API, and those that all services share, if they differ.
 
     An event that the service reads is frozen only if its owner has not released it yet. Returns the numbers of the
     texts that are current then. Raises UserError if a text is missing or damaged.
     """
     contracts = Contracts(root)
     freeze_shared(contracts)
+    freeze_api(root, MANAGEMENT)
     publishes = {type_: freeze_event(contracts, type_) for type_ in sorted(said.publishes)}
     reads = {}
     for type_ in sorted(said.reads):

@@ -18,7 +18,7 @@ COMMIT;
 -- inventory: reserve_stock
 BEGIN;
 INSERT INTO inventory.inbox (consumer_group, source, event_id) VALUES ('inventory', '/orders', :e1::uuid) ON CONFLICT DO NOTHING;
-INSERT INTO inventory.reservations (order_id, state, lines, version, updated_at) VALUES (:order_id::uuid, 'RESERVED', :lines::jsonb, 1, now());
+INSERT INTO inventory.reservations (order_id, state, lines, version, decided_at) VALUES (:order_id::uuid, 'RESERVED', :lines::jsonb, 1, now());
 UPDATE inventory.products SET reserved = reserved + 1 WHERE sku = ANY(ARRAY['BENCH-' || lpad(:first::text, 2, '0'), 'BENCH-' || lpad(:second::text, 2, '0')]) AND reserved + 1 <= on_hand;
 INSERT INTO inventory.outbox (shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data) VALUES (1, :e2::uuid, 'inventory.reservation.v1', :order_id::text, 'inventory.stock-reserved.v1', now(), :order_id::text, :e1::uuid, :traceparent, :reserved::text);
 COMMIT;
@@ -54,7 +54,7 @@ COMMIT;
 -- inventory: commit_stock
 BEGIN;
 INSERT INTO inventory.inbox (consumer_group, source, event_id) VALUES ('inventory', '/orders', :e4::uuid) ON CONFLICT DO NOTHING;
-UPDATE inventory.reservations SET state = 'COMMITTED', version = version + 1, updated_at = now() WHERE order_id = :order_id::uuid AND state = 'RESERVED';
+UPDATE inventory.reservations SET state = 'COMMITTED', version = version + 1, ended_at = now() WHERE order_id = :order_id::uuid AND state = 'RESERVED';
 UPDATE inventory.products SET on_hand = on_hand - 1, reserved = reserved - 1, sold = sold + 1 WHERE sku = ANY(ARRAY['BENCH-' || lpad(:first::text, 2, '0'), 'BENCH-' || lpad(:second::text, 2, '0')]);
 INSERT INTO inventory.outbox (shard, event_id, topic, key, type, time, correlation_id, causation_id, traceparent, data) VALUES (1, :e5::uuid, 'inventory.reservation.v1', :order_id::text, 'inventory.stock-committed.v1', now(), :order_id::text, :e4::uuid, :traceparent, :committed::text);
 COMMIT;

@@ -49,6 +49,7 @@ class Report:
         """The report as JSON."""
         return {
             "holds": self.holds,
+            "sentence": self.sentence,
             "began": self.began.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 1),
             "releases": {name: {"old": old, "new": new} for name, (old, new) in self.releases.items()},
@@ -64,17 +65,25 @@ def counts_of(cell: Cell) -> tuple[str, str]:
     )
 
 
-def markdown_of(report: Report) -> str:
-    """The report as a table in Markdown, for a page of the documents."""
+def markdown_of(report: Mapping[str, Any]) -> str:
+    """The JSON of a report as a table in Markdown, for a page of the documents."""
     lines = [
         "| Service | N−1 | N | Question | Orders | N−1 → N | N → N−1 | Verdict |",
         "|---|---|---|---|---:|---:|---:|---|",
     ]
-    for cell in report.cells:
-        old, new = report.releases[cell.service]
-        texts = (cell.service, old, new, cell.question.value, str(cell.orders), *counts_of(cell), cell.ruling)
-        lines.append(f"| {' | '.join(texts)} |")
-    return "\n".join([*lines, "", report.sentence, ""])
+    for cell in report["cells"]:
+        releases = report["releases"][cell["service"]]
+        counts = (NO_WAY if count is None else str(count) for count in cell["messages"].values())
+        texts = (
+            cell["service"],
+            releases["old"],
+            releases["new"],
+            cell["question"],
+            str(cell["orders"]),
+            *counts,
+        )
+        lines.append(f"| {' | '.join([*texts, cell['ruling']])} |")
+    return "\n".join([*lines, "", report["sentence"], ""])
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -9,6 +9,13 @@ from shop_observe.kafka_log import Entry
 from shop_oracle.evidence import Evidence, Movement
 from shop_oracle.invariants.judgement import Judgement
 
+MOVED = {
+    "payments.payment-captured.v1": ("amount", 1),
+    "payments.payment-refunded.v1": ("amount", -1),
+    "payments.payment-refunded.v2": ("refunded", -1),
+}
+"""Event type → (the field with the amount, its sign)."""
+
 
 def money_is_conserved(evidence: Evidence) -> Judgement:
     """Money is conserved: charged ⇔ confirmed, or refunded
@@ -52,10 +59,17 @@ def left_of_charges(ledger: Iterable[Movement]) -> Mapping[str, int]:
 
 
 def money_in(entries: Iterable[Entry]) -> Mapping[str, Counter[str]]:
-    """Order id → currency → captured - refunded, in minor units. A repeated event counts once."""
-    signs = {"payments.payment-captured.v1": 1, "payments.payment-refunded.v1": -1}
+    """Order id → currency → captured - refunded, in minor units.
+
+    A repeated event counts once, and so does a refund that is told in both versions of its event.
+    """
     told: dict[str, Counter[str]] = defaultdict(Counter)
-    for entry in {entry.id: entry for entry in entries if entry.type in signs}.values():
-        amount = entry.data.get("amount", {})
-        told[entry.key][amount.get("currency", "?")] += signs[entry.type] * amount.get("amount_minor", 0)
+    counted: set[str] = set()
+    for entry in entries:
+        if entry.type not in MOVED or (movement := entry.data.get("refund_id") or entry.id) in counted:
+            continue
+        counted.add(movement)
+        field, sign = MOVED[entry.type]
+        amount = entry.data.get(field, {})
+        told[entry.key][amount.get("currency", "?")] += sign * amount.get("amount_minor", 0)
     return told

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+from dataclasses import replace
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -21,6 +24,8 @@ from shop_stack.paths import repository
 
 MOST_SHOWN = 200
 """The longest text of a message that is shown."""
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+COMMIT = re.compile(r"\+([0-9a-f]{7})[0-9a-f]+$")
 COLOURS = {Verdict.YES: "green", Verdict.NO: "bold red", Verdict.PENDING: "yellow"}
 
 
@@ -78,23 +83,31 @@ def show(answer: Answer, console: Console) -> None:
 
 
 def table(answer: Answer) -> Table:
-    """The matrix: one row for each event or request that the release shares with a counterpart."""
+    """The matrix: a heading for each counterpart, and below it one row for each event or request that it shares."""
     found = Table(box=None, pad_edge=False, title_justify="left")
-    for heading in ("counterpart", "version", "direction", "event or API", "verdict", "since"):
+    for heading in ("counterpart", "version", "verdict", "since"):
         found.add_column(heading, overflow="fold")
-    for row in answer.rows:
-        found.add_row(*cells(row))
+    for (counterpart, way), group in groupby(answer.rows, key=lambda row: (row.counterpart, row.direction)):
+        rows = list(dict.fromkeys(replace(row, subject=ID.sub("{id}", row.subject)) for row in group))
+        versions = {row.version for row in rows}
+        common = versions.pop() if len(versions) == 1 else ""
+        found.add_row(Text(f"{counterpart} {way}", style="bold"), Text(short(common)))
+        for row in rows:
+            found.add_row(*cells(row, "" if common else row.version))
     return found
 
 
-def cells(row: Row) -> list[Text]:
+def cells(row: Row, version: str) -> list[Text]:
     """The cells of a row. A foreign message may have brackets and control characters in its type."""
     field = f" {row.field}" if row.field else ""
     return [
-        Text(row.counterpart),
-        Text(row.version),
-        Text(row.direction),
-        Text(shown(row.subject, MOST_SHOWN)),
+        Text(f"  {shown(row.subject, MOST_SHOWN)}"),
+        Text(short(version)),
         Text(shown(f"{row.verdict}{field}", MOST_SHOWN), style=COLOURS[row.verdict]),
         Text(row.since),
     ]
+
+
+def short(version: str) -> str:
+    """A version as it is shown: of a commit that is no release, the first seven digits."""
+    return COMMIT.sub(r"+\1", version)

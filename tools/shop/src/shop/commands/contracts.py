@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from shop_contracts.apis import gate as apis
 from shop_contracts.compatibility.gate import Verdict, check
 from shop_contracts.contracts import Contracts
 from shop_contracts.migrations import check as migrations
@@ -55,11 +58,43 @@ def show(verdicts: list[Verdict]) -> None:
         number = len(verdict.findings)
         told = f"{number} findings" if number != 1 else "1 finding"
         table.add_row(verdict.event, str(verdict.compared), told if number else "compatible")
-    console = Console(highlight=False)
-    console.print(table)
+    print_findings(table, verdicts)
+
+
+@app.command("apis")
+def apis_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare each HTTP API with the last released text of its OpenAPI document.
+
+    oasdiff compares them: `make check-apis` builds it with Go, then runs this
+    command. The exit code is 1 if a client of the released text would break: each
+    finding names the operation, the consumers that call it, and the way out.
+
+    Examples:
+
+        shop contracts apis
+
+        shop contracts apis --json"""
+    verdicts = apis.check(Contracts(repository()))
+    if as_json:
+        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
+    else:
+        show_apis(verdicts)
+    raise typer.Exit(1 if any(verdict.findings for verdict in verdicts) else 0)
+
+
+def show_apis(verdicts: list[apis.Verdict]) -> None:
+    """A table of APIs, and a sentence for each finding below it."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("API", "released text", "verdict"):
+        table.add_column(heading, overflow="fold")
     for verdict in verdicts:
-        for finding in verdict.findings:
-            console.print(f"\n{finding.sentence}", soft_wrap=True, markup=False)
+        number = len(verdict.findings)
+        told = f"{number} findings" if number != 1 else "1 finding"
+        compared = str(verdict.compared) if verdict.compared else "none yet"
+        table.add_row(verdict.api, compared, told if number else "compatible")
+    print_findings(table, verdicts)
 
 
 @app.command("migrations")
@@ -69,15 +104,17 @@ def migrations_command(
     """Judge the migrations that are newer than the last release of their service.
 
     The previous release must be able to run on the new tables: it runs beside the
-    new one, and alone after a rollback. squawk looks for locks that stop a service.
-    The exit code is 1 if a migration is refused: each finding has its way out.
+    new one, and alone after a rollback. So the new migrations run in a scratch
+    database, and its catalog is compared before and after. squawk looks for locks
+    that stop a service. The exit code is 1 if a migration is refused: each finding
+    has its way out.
 
     Examples:
 
         shop contracts migrations
 
         shop contracts migrations --json"""
-    verdicts = migrations.check(repository())
+    verdicts = asyncio.run(migrations.check(repository()))
     if as_json:
         typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
     else:
@@ -92,7 +129,22 @@ def show_migrations(verdicts: list[migrations.Verdict]) -> None:
         table.add_column(heading, overflow="fold")
     for verdict in verdicts:
         told = f"{len(verdict.findings)} refused" if verdict.findings else "the last release can run"
-        table.add_row(verdict.service, verdict.previous or "none", ", ".join(verdict.new) or "none", told)
+        table.add_row(
+            verdict.service, verdict.previous_release or "none", ", ".join(verdict.new) or "none", told
+        )
+    print_findings(table, verdicts)
+
+
+class Judged(Protocol):
+    """A verdict with findings."""
+
+    @property
+    def findings(self) -> Sequence[Any]:
+        """What was found; each finding has a `sentence`."""
+
+
+def print_findings(table: Table, verdicts: Iterable[Judged]) -> None:
+    """Print the table, and below it a sentence for each finding."""
     console = Console(highlight=False)
     console.print(table)
     for verdict in verdicts:

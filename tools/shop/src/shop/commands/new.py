@@ -59,5 +59,5 @@ def report(written: Written) -> None:
   .venv/bin/shop up                           starts {name} with the others, on port 180{written.port}
   git add --all && git commit
 
-Undo it before the commit: git checkout . && git clean -d --force .github services contracts deploy
+Undo it before the commit: git checkout . && git clean -d --force .github contracts deploy && rm -r services/{name}
 Then make it yours: docs/tutorials/add-a-service.md""")

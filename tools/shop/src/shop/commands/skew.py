@@ -30,7 +30,7 @@ Services = Annotated[
     typer.Argument(help="The services to prove. All, if none is given.", metavar="[SERVICE]..."),
 ]
 Version = Annotated[
-    str, typer.Option(help="N of the one service that is given: a release. Otherwise N is the clone.")
+    str, typer.Option(help="N of the services that are given: a release. Otherwise N is the clone.")
 ]
 Out = Annotated[Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
@@ -50,7 +50,8 @@ def skew(
 
     The exit code is 0 if every cell is green. One service takes up to 5
     minutes, all of them up to 20. The report is skew.html, skew.md and
-    skew.json.
+    skew.json. With --version, N is that release of each service that is given,
+    or of all services; N−1 is the release before it.
 
     Examples:
 
@@ -58,10 +59,10 @@ def skew(
 
         shop skew orders --json
 
-        shop skew orders --version 0.2.0"""
-    chosen = _chosen(services or [], version)
+        shop skew --version 0.2.0"""
+    chosen = _chosen(services or [])
     signal.signal(signal.SIGTERM, end)
-    report = asyncio.run(_proved(chosen, {} if version == CLONE else {chosen[0]: version}))
+    report = asyncio.run(_proved(chosen, {} if version == CLONE else dict.fromkeys(chosen, version)))
     _tell(report, out or shop_folder() / "report", as_json)
     raise typer.Exit(0 if report.holds else 1)
 
@@ -69,7 +70,7 @@ def skew(
 def _tell(report: Report, folder: Path, as_json: bool) -> None:
     """Write the report into a folder, and print it."""
     write_page(report, folder / "skew.html")
-    (folder / "skew.md").write_text(markdown_of(report))
+    (folder / "skew.md").write_text(markdown_of(report.as_json()))
     (folder / "skew.json").write_text(json.dumps(report.as_json(), indent=2) + "\n")
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
@@ -78,15 +79,11 @@ def _tell(report: Report, folder: Path, as_json: bool) -> None:
         typer.echo(f"More in {folder / 'skew.html'} and {folder / 'skew.json'}.")
 
 
-def _chosen(services: Sequence[str], version: str) -> tuple[str, ...]:
+def _chosen(services: Sequence[str]) -> tuple[str, ...]:
     """The services to prove, in their order. Raises UserError."""
     for name in services:
         if name not in SERVICES:
             raise UserError(f"There is no service {name!r}: it is one of {', '.join(SERVICES)}.")
-    if version != CLONE and len(services) != 1:
-        raise UserError(
-            "--version is the release of one service: name this service, such as `shop skew orders`."
-        )
     return tuple(name for name in SERVICES if name in services) or SERVICES
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import typer
 
 from shop_stack.errors import UserError
 from shop_stack.paths import shop_folder
-from shop_stack.servers import FOLDER_PREFIX, ServersOnly, read_state, require_own, write_state
+from shop_stack.servers import read_state, require_own, start_both
 
 app = typer.Typer(
     help="Keep PostgreSQL and Kafka running between test runs (set SHOP_TEST_STACK to the state file)."
@@ -30,7 +28,7 @@ def up() -> None:
     file = _file()
     require_own(file)
     if not _runs(file):
-        asyncio.run(_start(file))
+        asyncio.run(start_both(file))
     typer.echo(f"export SHOP_TEST_STACK={file}")
 
 
@@ -48,15 +46,3 @@ def _runs(file: Path) -> bool:
     except UserError:
         return False
     return servers.runs()
-
-
-async def _start(file: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
-    servers = ServersOnly(folder)
-    try:
-        server, logins = await asyncio.gather(servers.start_postgres(), servers.start_kafka())
-        write_state(file, servers, server, logins)
-    except BaseException:
-        await servers.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
