@@ -117,7 +117,9 @@ def check_command(name: Name) -> None:
     found = find(root, name)
     done = progress.load(found)
     if done is None and found.has_clone and not clone.is_one(root) and clone.place(root).is_dir():
-        raise UserError(f"The lab {found.name} is done in its clone: `cd {clone.place(root)}`, and check it there.")
+        raise UserError(
+            f"The lab {found.name} is done in its clone: `cd {clone.place(root)}`, and check it there."
+        )
     if done is None:
         raise UserError(f"The lab {found.name} was not started: `shop lab start {found.name}`.")
     evidence = asyncio.run(collect(found, done.start))

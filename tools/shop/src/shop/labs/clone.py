@@ -72,7 +72,9 @@ def remember(lab: Lab, folder: Path) -> None:
 
 def _refuse(root: Path) -> None:
     if os.environ.get("SHOP_STATE"):
-        raise UserError("This lab has a shop of its own in .shop/lab: `unset SHOP_STATE`, then start it again.")
+        raise UserError(
+            "This lab has a shop of its own in .shop/lab: `unset SHOP_STATE`, then start it again."
+        )
     if git.is_shallow(root):
         raise UserError(
             "This clone is shallow, and the lab needs the commits of the releases: `git fetch --unshallow`."
@@ -88,7 +90,9 @@ def _keep_what_was_left(folder: Path) -> None:
     """Commit the files of an earlier lab on its branch. Files that git ignores are builds, and stay."""
     if git.ask(folder, "status", "--porcelain"):
         git.ask(folder, "add", "--all")
-        git.ask(folder, "commit", "--quiet", "--message", "Files that were not committed when the next lab began")
+        git.ask(
+            folder, "commit", "--quiet", "--message", "Files that were not committed when the next lab began"
+        )
 
 
 def _run(folder: Path, *command: str) -> None:

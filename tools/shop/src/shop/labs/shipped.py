@@ -49,7 +49,9 @@ def sent_without(evidence: Evidence, event: str, field: str) -> str:
     """Hold that an event was sent that lacks a field."""
     if any(field not in one.data for one in evidence.shipping.sent(event)):
         return ""
-    return f"no {event} without `{field}` was sent: place an order while the release runs that does not send it."
+    return (
+        f"no {event} without `{field}` was sent: place an order while the release runs that does not send it."
+    )
 
 
 def ready_before(evidence: Evidence, reader: str, event: str, field: str) -> str:

@@ -1,4 +1,4 @@
-"""What was shipped since the start of a lab: releases in git, what runs of them, and the events and columns of the shop.
+"""What was shipped since the start of a lab: releases in git, what runs of them, events, columns, dead letters.
 
 Only a lab with a clone of its own has it.
 """
@@ -96,4 +96,6 @@ async def _columns(target: Target, service: str) -> frozenset[str]:
         finally:
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UserError(f"The database of {service} does not answer ({error}): `shop up` starts it.") from None
+        raise UserError(
+            f"The database of {service} does not answer ({error}): `shop up` starts it."
+        ) from None
