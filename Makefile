@@ -108,7 +108,7 @@ test-k8s: $(READY) ## Drills on the cluster of KUBECONFIG, where the shop of dep
 	@SHOP_DRILLS=1 $(VENV)/bin/python -m pytest tests/kubernetes $(ARGS)
 
 .PHONY: test-tutorials
-test-tutorials: $(READY) ## The tutorials, each carried out in a clone of its own, and a new service judged
+test-tutorials: $(READY) ## The tutorials, each carried out in a clone, and a new service judged (about 10 minutes)
 	@SHOP_TUTORIALS=1 $(VENV)/bin/python -m pytest tests/tutorials $(ARGS)
 
 .PHONY: lint
