@@ -15,6 +15,7 @@ from shop.labs.evidence import Evidence, Start
 from shop.labs.pages import Lab
 from shop.labs.shipping import Shipping, names_of, released_since
 from shop_observe.kafka_log import Entry
+from shop_stack import ports
 from shop_stack.errors import UserError
 
 SENT = "notifications.notification-sent.v1"
@@ -127,7 +128,7 @@ def learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(root, "commit", "--quiet", "--message", "one")
     (root / "mine").write_text("my work")
     monkeypatch.delenv("SHOP_STATE", raising=False)
-    monkeypatch.setattr(clone.ports, "require_free", lambda name, port: None)
+    monkeypatch.setattr(ports, "require_free", lambda name, port: None)
     return root
 
 
