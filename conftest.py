@@ -20,7 +20,7 @@ def group_of(nodeid: str) -> str | None:
     return next((group for group in GROUPS if nodeid.startswith(group)), None)
 
 
-class FilesAndGroups(LoadFileScheduling):
+class FilesAndGroups(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """As `--dist loadfile`, but the files of a group go to one process together."""
 
     def _split_scope(self, nodeid: str) -> str:

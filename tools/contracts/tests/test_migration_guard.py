@@ -160,7 +160,12 @@ FoundIn = Callable[[str], Awaitable[list[str]]]
 @pytest.fixture(scope="module")
 def shelf(postgres_server: Server) -> TestDatabase:
     """An empty database with the two roles of the service `shelf`."""
-    return in_own_loop(clone(postgres_server, "shelf", Path(__file__).parent))
+
+    async def made() -> TestDatabase:
+        async with postgres_server.connected() as connection:
+            return await clone(postgres_server, connection, "shelf", Path(__file__).parent)
+
+    return in_own_loop(made())
 
 
 @pytest.fixture

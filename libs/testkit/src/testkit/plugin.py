@@ -43,10 +43,13 @@ RUN = pytest.StashKey[TestRun]()
 def pytest_configure(config: pytest.Config) -> None:
     """Name the issuer of the tests' tokens to every service that a test builds. Switch Pact's usage reports off.
 
-    The process that starts those of pytest-xdist starts a stack for them first.
+    Kafka is started with the JVM's quick compiler alone. The process that starts those of pytest-xdist starts a stack
+    for them first.
     """
     os.environ.setdefault("OIDC_ISSUER", ISSUER)
     os.environ["PACT_DO_NOT_TRACK"] = "true"
+    # A broker of tests runs for minutes: the JVM's optimizing compiler would cost more CPU time than it saves.
+    os.environ.setdefault("SHOP_KAFKA_OPTIONS", "-XX:TieredStopAtLevel=1")
     if config.getoption("numprocesses", None) and starts_embedded_stack():
         config.stash[RUN] = TestRun()
 

@@ -79,7 +79,13 @@ def _run(connection: Connection, target_metadata: MetaData) -> None:
 
 
 def _write_sql(target_metadata: MetaData) -> None:
-    context.configure(dialect_name="postgresql", target_metadata=target_metadata, literal_binds=True)
+    context.configure(
+        dialect_name="postgresql",
+        # Another style of parameters would double each percent sign.
+        dialect_opts={"paramstyle": "named"},
+        target_metadata=target_metadata,
+        literal_binds=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 

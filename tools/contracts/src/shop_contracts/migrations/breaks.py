@@ -134,5 +134,5 @@ def _fits(old: str, new: str) -> bool:
         return True
     if old in INTEGERS and new in INTEGERS:
         return INTEGERS.index(old) < INTEGERS.index(new)
-    was, is_ = (re.fullmatch(r"character varying\((\d+)\)", name) for name in (old, new))
-    return was is not None and is_ is not None and int(was[1]) < int(is_[1])
+    shorter, longer = (re.fullmatch(r"character varying\((\d+)\)", name) for name in (old, new))
+    return shorter is not None and longer is not None and int(shorter[1]) < int(longer[1])

@@ -11,8 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from shop_contracts.migrations.scripts import alembic
 from shop_stack import postgres
+from shop_stack.errors import UserError
 
 THINGS = Path(__file__).with_name("catalog.sql").read_text()
 
@@ -36,23 +36,28 @@ Catalog = Mapping[tuple[str, str], Thing]
 """(kind, name) → thing."""
 
 
-async def catalogs(server: postgres.Server, project: Path, revisions: Sequence[str]) -> list[Catalog]:
-    """The catalog after each revision, one after the other, in a scratch database of the server.
+async def catalogs(server: postgres.Server, service: str, texts: Sequence[str]) -> list[Catalog]:
+    """The catalog after each text of SQL, one after the other, in a scratch database of the server.
 
-    `project` is the folder of the service. Raises UserError if a migration fails.
+    The owner of the service's tables runs them. Raises UserError if one fails.
     """
-    roles = postgres.Roles(project.name, secrets.token_hex(), secrets.token_hex())
+    roles = postgres.Roles(service, secrets.token_hex(), secrets.token_hex())
     name = f"scratch_{secrets.token_hex(6)}"
     await postgres.ensure_roles(server, roles)
     await postgres.ensure_database(server, name, roles)
-    url = server.url(name, roles.owner, roles.owner_password)
     found = []
-    async with server.connected(name) as connection:
-        for revision in revisions:
-            alembic(project, "upgrade", revision, url=url)
+    connection = await asyncpg.connect(server.url(name, roles.owner, roles.owner_password))
+    try:
+        for text in texts:
+            await connection.execute(text)
             found.append(await read(connection, roles.name))
-    async with server.connected() as connection:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    except asyncpg.PostgresError as error:
+        heading = text.strip().splitlines()[0].removeprefix("-- ")
+        raise UserError(f"A migration of {service} fails on empty tables ({heading}): {error}.") from None
+    finally:
+        await connection.close()
+        async with server.connected() as superuser:
+            await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
     return found
 
 

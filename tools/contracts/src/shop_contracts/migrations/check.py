@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from shop_contracts.migrations.breaks import RULES, breaks
 from shop_contracts.migrations.catalog import catalogs
-from shop_contracts.migrations.scripts import Script, alembic, edited_since, new_since, scripts
+from shop_contracts.migrations.scripts import Script, edited_since, new_since, scripts, sql_of
 from shop_contracts.migrations.squawk import squawk
 from shop_contracts.releases.release import Release, all_of, ordinal, services
 from shop_stack.postgres import Server
@@ -69,7 +69,7 @@ async def check(root: Path, server: Server | None = None) -> list[Verdict]:
                     servers = ServersOnly(Path(tempfile.mkdtemp(prefix="shop-contracts-")))
                     stack.push_async_callback(servers.stop)
                     server = await servers.start_postgres()
-                found = await _found(server, root / "services" / service, new, releases[-1])
+                found = await found_in(server, root / "services" / service, new, releases[-1])
                 findings += unreviewed(found, service, new, [release.version for release in releases])
             names = [script.file.name for script in new]
             verdicts.append(Verdict(service, releases[-1].version, names, findings))
@@ -85,11 +85,11 @@ def _edited(root: Path, row: Sequence[Script], last: Release) -> Iterator[Findin
         yield Finding(last.service, file.name, "edited", reason, cure)
 
 
-async def _found(server: Server, project: Path, new: Sequence[Script], last: Release) -> Sequence[Finding]:
+async def found_in(server: Server, project: Path, new: Sequence[Script], last: Release) -> Sequence[Finding]:
     """Everything that is found in the new migrations of a service, reviewed or not."""
     files = {script.revision: script.file.name for script in new}
-    sql = alembic(project, "upgrade", f"{last.migrations.head}:head", "--sql")
-    before, *later = await catalogs(server, project, [last.migrations.head, *files])
+    released, *texts = sql_of(project, new)
+    before, *later = await catalogs(server, project.name, [released, *texts])
     broken_by = {script.file.name: breaks(before, after) for script, after in zip(new, later, strict=True)}
     findings = []
     # A break that a later migration takes back is none. Another one belongs to the first migration that has it.
@@ -101,7 +101,7 @@ async def _found(server: Server, project: Path, new: Sequence[Script], last: Rel
         findings.append(
             Finding(last.service, file, f"{rule} {place}", reason.format(**words), cure.format(**words))
         )
-    for warned in squawk(sql):
+    for warned in squawk("".join(("BEGIN;\n", *texts))):
         name = SQUAWK + warned.rule
         findings.append(Finding(last.service, files[warned.revision], name, warned.message, warned.cure))
     return findings

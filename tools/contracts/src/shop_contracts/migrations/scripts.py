@@ -13,7 +13,7 @@ An exception is data in the file of a migration:
 
 from __future__ import annotations
 
-import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,8 @@ from shop_contracts.releases import git
 from shop_contracts.releases.model import Release
 from shop_stack.errors import UserError
 
+HEADING = re.compile(r"^(?=-- Running upgrade )", re.MULTILINE)
+"""Before the first line of a migration in the SQL that Alembic writes."""
 CHASSIS = "libs/chassis/src/chassis/postgres/sql"
 
 
@@ -35,23 +37,6 @@ class Script(NamedTuple):
     file: Path
     revision: str
     reviewed: Mapping[str, Mapping[str, str]]
-
-
-def alembic(project: Path, *arguments: str, url: str = "") -> str:
-    """The output of an Alembic command in the folder of a service. Raises UserError if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", *arguments],
-        cwd=project,
-        env={**os.environ, "MIGRATION_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        command = " ".join(("alembic", *arguments))
-        reason = [line for line in done.stderr.splitlines() if "Error: " in line] or ["it gives no reason"]
-        raise UserError(f"`{command}` fails in services/{project.name}: {reason[-1].strip()[:200]}.")
-    return done.stdout
 
 
 def scripts(root: Path, service: str) -> list[Script]:
@@ -90,6 +75,23 @@ def edited_since(root: Path, row: Sequence[Script], release: Release) -> list[Pa
         for file, expected in zip(files, hashes, strict=True)
         if expected is not None and git.blob_hash(file.read_bytes(), len(expected)) != expected
     ]
+
+
+def sql_of(project: Path, new: Sequence[Script]) -> list[str]:
+    """The SQL of all migrations as Alembic writes it, in one transaction: of the released ones, then of each new one.
+
+    Raises UserError if Alembic cannot write it.
+    """
+    command = [sys.executable, "-m", "alembic", "upgrade", new[-1].revision, "--sql"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+        raise UserError(
+            f"The migrations of {project.name} cannot be written as SQL ({said[:200]}): let them use `op` alone, and "
+            f"ask the database nothing. `cd services/{project.name} && alembic upgrade head --sql` shows the place."
+        )
+    texts = HEADING.split(done.stdout)
+    return ["".join(texts[: -len(new)]), *texts[-len(new) :]]
 
 
 def _exceptions(file: Path, module: Any) -> Mapping[str, Mapping[str, str]]:
