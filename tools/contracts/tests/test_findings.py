@@ -47,6 +47,20 @@ def test_a_failure_is_one_finding_for_each_sentence() -> None:
     assert not first.pending
 
 
+def test_an_event_that_the_provider_lacks_is_named_and_not_those_that_it_publishes() -> None:
+    v1, v2 = "payments.payment-refunded.v1", "payments.payment-refunded.v2"
+    expected = [
+        Expectation("notifications", "payments", type_, type_, frozenset(), frozenset(), False, True)
+        for type_ in (v1, v2)
+    ]
+    sentence = (
+        f"notifications reads the event {v2} of payments, and payments publishes no such event. It publishes {v1}. "
+        "The way out: publish it."
+    )
+    [finding] = read_report(report_of(f"<failure message={quoteattr(sentence)}/>"), expected).findings
+    assert finding.description == v2
+
+
 def test_a_failure_without_a_sentence_is_about_everything() -> None:
     report = read_report(report_of('<failure message="KeyError: x"/>'), EXPECTED)
     [finding] = report.findings

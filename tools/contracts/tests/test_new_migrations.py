@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from shop_contracts.migrations.check import Finding, Verdict, check, unreviewed
-from shop_contracts.migrations.scripts import Script
+from shop_contracts.migrations.check import Finding, Verdict, check, found_in, unreviewed
+from shop_contracts.migrations.scripts import Script, new_since, scripts
 from shop_contracts.migrations.squawk import squawk
+from shop_contracts.releases.release import all_of, services
 from shop_stack.errors import UserError
 from shop_stack.postgres import Server
 from tools.contracts.tests.mini_clone import Clone
@@ -29,6 +31,8 @@ down_revision = {before}
 def upgrade() -> None:
     op.execute({sql!r})
 """
+ROOT = Path(__file__).resolve().parents[3]
+DROPPED_TIME = "drop-column reservations.updated_at"
 DROPPED = "drop-column books.pages"
 TABLE = "CREATE TABLE books (id uuid PRIMARY KEY, title text NOT NULL, pages bigint)"
 
@@ -218,5 +222,29 @@ async def test_a_migration_that_databases_have_is_not_deleted(shelf: Clone) -> N
 
 
 async def test_the_new_migrations_of_this_repository_are_accepted() -> None:
-    verdicts = await check(Path(__file__).resolve().parents[3])
+    verdicts = await check(ROOT)
     assert [finding.sentence for verdict in verdicts for finding in verdict.findings] == []
+
+
+@pytest.mark.parametrize("service", services(ROOT))
+async def test_the_migrations_of_each_release_left_the_one_before_running(
+    postgres_server: Server, service: str
+) -> None:
+    releases = all_of(ROOT, service)
+    row = scripts(ROOT, service)
+    for number, (before, after) in enumerate(pairwise(releases), start=1):
+        later = [script.revision for script in new_since(row, after)]
+        new = [script for script in new_since(row, before) if script.revision not in later]
+        if new:
+            found = await found_in(postgres_server, ROOT / "services" / service, new, before)
+            known = [release.version for release in releases[:number]]
+            assert list(unreviewed(found, service, new, known)) == []
+
+
+async def test_the_half_of_a_split_that_takes_away_came_a_release_later(postgres_server: Server) -> None:
+    """The trigger and `updated_at` of inventory: release 0.1.0 needs them, 0.2.0 does not."""
+    first, *_ = all_of(ROOT, "inventory")
+    new = new_since(scripts(ROOT, "inventory"), first)[:2]
+    found = await found_in(postgres_server, ROOT / "services/inventory", new, first)
+    (early,) = [one for one in unreviewed(found, "inventory", new, ["0.1.0"]) if DROPPED_TIME in one.name]
+    assert "0.1.0 needs it, and that is the last release" in early.sentence

@@ -82,13 +82,18 @@ def _findings(
         field = FIELD.search(reason)
         yield Finding(
             consumer=consumer,
-            description=max(described, key=len, default=""),
+            description=_first_of(described, reason),
             field=field[1] if field else "",
             reason=reason if reason.endswith(".") else f"{reason}.",
             way_out=way_out.rstrip(".")
             or f"see what {consumer} has written down in contracts/consumers/{consumer}",
             pending=pending,
         )
+
+
+def _first_of(descriptions: Sequence[str], reason: str) -> str:
+    """The interaction that a sentence names first: it may go on to list others. Of `a` and `ab`, the longer one."""
+    return min(descriptions, key=lambda one: (reason.index(one), -len(one)), default="")
 
 
 def _short(message: str | None) -> str:

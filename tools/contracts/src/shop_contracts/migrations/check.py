@@ -69,7 +69,7 @@ async def check(root: Path, server: Server | None = None) -> list[Verdict]:
                     servers = ServersOnly(Path(tempfile.mkdtemp(prefix="shop-contracts-")))
                     stack.push_async_callback(servers.stop)
                     server = await servers.start_postgres()
-                found = await _found(server, root / "services" / service, new, releases[-1])
+                found = await found_in(server, root / "services" / service, new, releases[-1])
                 findings += unreviewed(found, service, new, [release.version for release in releases])
             names = [script.file.name for script in new]
             verdicts.append(Verdict(service, releases[-1].version, names, findings))
@@ -85,7 +85,7 @@ def _edited(root: Path, row: Sequence[Script], last: Release) -> Iterator[Findin
         yield Finding(last.service, file.name, "edited", reason, cure)
 
 
-async def _found(server: Server, project: Path, new: Sequence[Script], last: Release) -> Sequence[Finding]:
+async def found_in(server: Server, project: Path, new: Sequence[Script], last: Release) -> Sequence[Finding]:
     """Everything that is found in the new migrations of a service, reviewed or not."""
     files = {script.revision: script.file.name for script in new}
     released, *texts = sql_of(project, new)

@@ -82,7 +82,7 @@ def sql_of(project: Path, new: Sequence[Script]) -> list[str]:
 
     Raises UserError if Alembic cannot write it.
     """
-    command = [sys.executable, "-m", "alembic", "upgrade", "head", "--sql"]
+    command = [sys.executable, "-m", "alembic", "upgrade", new[-1].revision, "--sql"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no reason"])[-1]
