@@ -52,13 +52,13 @@ async def test_a_service_that_is_down_is_seen_and_started(runbook: Runbook, shop
 async def test_a_service_that_reads_nothing_is_seen_and_catches_up(runbook: Runbook, shop: Shop) -> None:
     look, start = runbook.blocks
     await take_rights(shop, "inventory", Operation.READ, ["orders.order.v1"])
-    orders = [await shop.order(deadline=600) for _ in range(3)]
 
     async def names_the_right() -> None:
         _, body = await shop.readyz("inventory")
         assert "lacks the right Read" in body["checks"]["consumer"]
 
     await soon(names_the_right, 40)
+    orders = [await shop.order(deadline=600) for _ in range(3)]
     unread, _, ready = await runbook.run(look)
     runbook.says("The first command names each service that has unread messages, and how many.")
     assert unread.code == 1
