@@ -109,7 +109,11 @@ def discard(service: Service, letter: Letter = None, key: Key = None) -> None:
     end("discard", service, letter, key)
 
 
-def republish(service: Service) -> None:
+def republish(
+    service: Annotated[
+        str, typer.Argument(help="The service whose events are sent again.", metavar="SERVICE")
+    ],
+) -> None:
     """Send again every event that a service's outbox still has. Use it if Kafka has lost topics.
 
     A consumer that already has an event ignores it as a duplicate.
@@ -118,7 +122,7 @@ def republish(service: Service) -> None:
 
         shop republish orders
 
-        for service in orders inventory payments notifications; do shop republish $service; done"""
+        for service in orders inventory payments notifications analytics; do shop republish $service; done"""
     with connect() as target:
         events = admin.republish(target, service)
     typer.echo(f"{service} sends {events} events again.")
