@@ -24,10 +24,11 @@ These modules join the packages:
 | `handover`   | gives the listening sockets to the process that replaces this one                   |
 | `supervisor` | starts a background task again after an error                                       |
 | `settings`   | the environment variables of every service                                          |
+| `passwords`  | passwords in files, which are read at each login                                    |
 | `errors`     | which errors mean that a dependency is unavailable                                  |
 | `backoff`    | pauses between retries                                                              |
 
-Shutdown. On SIGTERM a process ends in this order:
+Graceful shutdown. On SIGTERM a process ends in this order:
 
 1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. If another process has taken
    the listening sockets (`handover`), it alone answers at both ports from now on, and this process finishes its work.
@@ -62,5 +63,6 @@ Imports run one way: a module imports only from the lines below its own (`.impor
     postgres, events
     supervisor
     observability
-    settings, errors, backoff
+    settings
+    errors, backoff, passwords
 """
