@@ -66,6 +66,10 @@ test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop th
 test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)
 	@SHOP_LABS=1 $(VENV)/bin/python -m pytest tests/labs $(ARGS)
 
+.PHONY: test-deploy-labs
+test-deploy-labs: $(READY) ## Do the labs of docs/labs/independent-deploys in a clone, and ask the check after each section (20 minutes)
+	@SHOP_DEPLOY_LABS=1 $(VENV)/bin/python -m pytest tests/labs/deploys $(ARGS)
+
 SERVICE_TESTS := $(addprefix test-,$(SERVICE_NAMES))
 .PHONY: $(SERVICE_TESTS)
 $(SERVICE_TESTS): test-%: $(READY)

@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "docs/glossary",
         "docs/performance",
         "docs/proofs",
+        "docs/skew",
         "docs/security",
         "docs/reference/*",
         "contracts/*",

@@ -212,7 +212,10 @@ async def test_an_inbox_that_forgets_too_soon_is_seen_and_mended(runbook: Runboo
         assert body["checks"]["consumer"] == "failed: RetentionTooShort"
         assert await shop.alert("ShopfloorInboxForgets") == 1
 
-    runbook.says("A consumer that starts refuses to consume.", "The error names the topic and both times.")
+    runbook.says(
+        "A consumer that is started now does not read: it stops with `RetentionTooShort`.",
+        "The error names the topic and both times.",
+    )
     await soon(refuses, 30)
     (metric,) = await runbook.run(look)
     assert f'topic="{ORDERS}"}} 1.0' in metric.text

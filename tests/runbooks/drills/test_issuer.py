@@ -70,7 +70,7 @@ async def test_the_issuer_is_away_and_then_loses_its_keys(runbook: Runbook, shop
     assert "KeysDamaged" in shop.log("issuer")
     deleted, restarted = await runbook.run(renew)
     assert (deleted.code, restarted.code) == (0, 0)
-    runbook.says("A service fetches the new key with the first token that it signed")
+    runbook.says("A service fetches the new key when it gets the first token that the new key signed")
     new = logins.token(shop.target.issuer, "c-new")
 
     async def knows_the_new_key() -> None:

@@ -176,9 +176,9 @@ async def test_passwords_and_keys_are_replaced_under_load_and_no_order_fails(
     assert told.text.count("new password at Kafka") == len(SERVICES) + 1
     runbook.says("the old password is refused; open connections go on")
     await all_are_refused(shop, before)
-    runbook.says("tokens of the old key count until they end")
+    runbook.says("tokens of the old key stay valid until they expire")
     assert keys < await kids(shop)
-    runbook.says("every login succeeds with its new password")
+    runbook.says("every login at Kafka succeeds with its new password")
     tried, _ = await runbook.run(over)
     assert "Kafka allows each login exactly this" in tried.text
 

@@ -173,8 +173,8 @@ async def test_a_rebuild_that_waits_is_cancelled_and_begun_again(runbook: Runboo
     await soon(is_degraded)
     generations, ready, log = await runbook.run(look)
     runbook.says("The one that is `BUILDING` is the rebuild")
-    building = [line for line in generations.text.splitlines() if '"BUILDING"' in line]
-    assert [f'"generation":{opened},' in line for line in building] == [True]
+    building = [one["generation"] for one in generations.json["rebuilds"] if one["state"] == "BUILDING"]
+    assert building == [opened]
     assert ready.json["status"] == "degraded"
     assert "outage.began" in log.text
 

@@ -50,10 +50,24 @@ async def test_a_letter_that_fails_again_stays_open_and_says_why(write_letter: A
     assert "CloudEvent" in outcome.stderr
 
 
+async def test_all_open_letters_are_tried_once_by_their_keys(write_letter: Any) -> None:
+    for offset, key in enumerate(("a", "a", "b")):
+        await write_letter(offset, key)
+    outcome = run("redrive", "inventory", "--all")
+    assert (outcome.exit_code, outcome.stdout) == (1, "0 ended, keys with open ones: 2.\n")
+    of_a, of_b = outcome.stderr.splitlines()
+    assert (of_a.count("CloudEvent"), of_b.count("CloudEvent")) == (2, 1)
+    run("discard", "inventory", "--key", "a")
+    run("discard", "inventory", "--key", "b")
+    nothing = run("redrive", "inventory", "--all")
+    assert (nothing.exit_code, nothing.stdout) == (0, "0 ended, keys with open ones: 0.\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("redrive", "inventory"), "either --id or --key"),
+        (("redrive", "inventory", "--all", "--key", "a"), "with --all, or with one of --id and --key"),
         (("discard", "inventory", "--id", "1", "--key", "a"), "either --id or --key"),
         (("show", "inventory", "77"), "77"),
         (("list", "warehouse"), "one of orders, inventory"),

@@ -86,7 +86,7 @@ def test_a_name_that_no_lab_has_is_one_sentence(tmp_path: Path) -> None:
         ("[embedded]", "[jq]", "must list one of embedded, compose, k8s"),
         ("[embedded]", "[embedded, k8s]", "must list one of embedded, compose, k8s"),
         ("orders 2", "rm -rf folder", "there is no check 'rm'"),
-        ("orders 2", "orders", "takes one argument"),
+        ("orders 2", "orders", "takes one word behind its name"),
     ],
 )
 def test_front_matter_that_is_wrong_is_one_sentence(

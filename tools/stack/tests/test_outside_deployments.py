@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shop_stack import compose_deployments, kubernetes_deployments
+from shop_stack import compose_deployments, kubernetes_deployments, releases
 from shop_stack.deployed import Deployed, clone
 from shop_stack.errors import UserError
 from shop_stack.kubernetes_deployments import with_tag
@@ -22,6 +22,11 @@ class Docker:
         self.images: list[dict[str, str]] = []
         """The images that the file of deployed images has at each command of docker compose."""
         self.failing = "nothing fails"
+        self.times = 1
+        """How often a failing command fails."""
+        self.built = {"localhost/shopfloor/orders:dev"}
+        self.told: dict[str, dict[str, str]] = {}
+        """The variables that the file gives each service."""
         self._file = folder / "compose" / compose_deployments.IMAGES_FILE
 
     def __call__(self, *arguments: str) -> str:
@@ -30,8 +35,14 @@ class Docker:
         if arguments[0] == "compose":
             services = json.loads(self._file.read_text())["services"]
             self.images.append({name: service["image"] for name, service in services.items()})
+            self.told = {name: service.get("environment", {}) for name, service in services.items()}
+        if arguments[0] == "images":
+            return "a1b2c3\n" if arguments[-1] in self.built else ""
+        if arguments[0] == "build":
+            self.built.add(arguments[arguments.index("--tag") + 1])
         if self.failing in command:
-            self.failing = "nothing fails"
+            self.times -= 1
+            self.failing = self.failing if self.times else "nothing fails"
             raise UserError("docker failed: no")
         return ""
 
@@ -65,6 +76,35 @@ def test_a_container_is_replaced_by_one_of_the_releases_image(engine: Docker, re
     assert up.endswith("up --detach --no-deps --no-build --wait orders")
     image = "localhost/shopfloor/orders:0.1.1"
     assert engine.images == [{"orders": image, "orders-migrations": image}] * 2
+    assert engine.told == {"orders": {"SHOP_IMAGE": image}, "orders-migrations": {}}
+
+
+def test_the_image_of_the_clone_tells_its_commit(engine: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise `shop can-i-deploy` could not find out what runs."""
+    monkeypatch.setattr(releases, "revision", lambda: "abc-dirty")
+    compose_deployments.deploy(clone("orders"))
+    version = releases.version_of(clone("orders").project)
+    assert f"--build-arg VERSION={version} --build-arg REVISION=abc-dirty" in engine.commands[0]
+
+
+def test_a_rollback_builds_an_image_only_if_it_is_gone(engine: Docker, release: Deployed) -> None:
+    """A clone that was edited since must not come back as the release from before."""
+    compose_deployments.deploy(release)
+    del engine.commands[:]
+    compose_deployments.rollback("orders")
+    assert [command for command in engine.commands if command.startswith("build")] == []
+    engine.built.clear()
+    compose_deployments.rollback("orders")
+    assert [command for command in engine.commands if command.startswith("build")] != []
+
+
+def test_if_neither_release_starts_both_reasons_are_told(engine: Docker, release: Deployed) -> None:
+    engine.failing = "--wait orders"
+    engine.times = 2
+    with pytest.raises(
+        UserError, match=r"0\.1\.1 does not start \(docker failed.*clone does not either: docker"
+    ):
+        compose_deployments.deploy(release)
 
 
 def test_a_container_goes_back_to_the_image_from_before(engine: Docker, release: Deployed) -> None:
@@ -109,11 +149,14 @@ class Cluster:
         match arguments:
             case ("get", deployment, *_):
                 return json.dumps(self._deployment(deployment.removeprefix("deployment/")))
-            case ("set", "image", deployment, container, migration):
+            case ("patch", deployment, "--type=strategic", patch):
                 name = deployment.removeprefix("deployment/")
-                assert container.startswith(f"{name.removeprefix('orders-')}=")
-                self.images[name] = container.partition("=")[2]
-                self.migrations[name] = migration.removeprefix("migrate=")
+                pod = json.loads(patch.removeprefix("--patch="))["spec"]["template"]["spec"]
+                [container], [migration] = pod["containers"], pod["initContainers"]
+                assert (container["name"], migration["name"]) == (name.removeprefix("orders-"), "migrate")
+                assert container["env"] == [{"name": "SHOP_IMAGE", "value": container["image"]}]
+                self.images[name] = container["image"]
+                self.migrations[name] = migration["image"]
             case ("annotate", "--overwrite", deployment, annotation):
                 key, _, value = annotation.partition("=")
                 self.annotations[deployment.removeprefix("deployment/")][key] = value
@@ -148,6 +191,12 @@ def test_both_deployments_of_a_service_and_their_migrations_get_the_image(cluste
     assert kubernetes_deployments.rollback("orders").now.version == "0.1.0"
     assert set(cluster.images.values()) == {"registry.example/shop/orders:0.1.0"}
     assert kubernetes_deployments.rollback("orders").now.version == "0.1.1"
+
+
+def test_the_same_image_again_leaves_the_way_back(cluster: Cluster) -> None:
+    kubernetes_deployments.deploy("orders", "0.1.1")
+    kubernetes_deployments.deploy("orders", "0.1.1")
+    assert kubernetes_deployments.rollback("orders").now.version == "0.1.0"
 
 
 def test_an_image_that_is_not_rolled_out_is_taken_back(cluster: Cluster) -> None:

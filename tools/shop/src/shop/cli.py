@@ -61,7 +61,7 @@ def choose(
         TargetKind | None,
         typer.Option(
             help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, deploy, rollback, "
-            "canary, dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
+            "dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from shop_stack import deployed as record
 from shop_stack.compose import docker
@@ -20,6 +21,7 @@ from shop_stack.errors import UserError
 from shop_stack.passwords import write_private
 from shop_stack.paths import repository, state_folder
 from shop_stack.ports import SERVICES
+from shop_stack.releases import environment_of_release
 
 IMAGES_FILE = "deployed-images.json"
 """A file of docker compose. JSON is YAML."""
@@ -39,10 +41,33 @@ def deploy(release: Deployed, report: Report = silent) -> Outcome:
     """
     began = time.monotonic()
     require_service(release.service)
-    present = record.read(folder(), release.service)
-    following = present.followed_by(release)
     report(release.service, f"image of {release.name}")
     _build(release)
+    return _run(release, began, report)
+
+
+def rollback(service: str, report: Report = silent) -> Outcome:
+    """Replace the container by one of the image that ran before. It is built only if it is gone.
+
+    Raises UserError as `deploy` does.
+    """
+    began = time.monotonic()
+    require_service(service)
+    before = record.read(folder(), service).before
+    if before is None:
+        raise UserError(
+            f"{service} has no release to go back to: nothing was deployed in these containers yet."
+        )
+    if not docker("images", "--quiet", image_of(before)).strip():
+        report(service, f"image of {before.name}")
+        _build(before)
+    return _run(before, began, report)
+
+
+def _run(release: Deployed, began: float, report: Report) -> Outcome:
+    """Migrate with the image of a release, and replace the service's container. `began`: when the command started."""
+    present = record.read(folder(), release.service)
+    following = present.followed_by(release)
     report(release.service, "migrating")
     _write_images(following)
     try:
@@ -51,7 +76,7 @@ def deploy(release: Deployed, report: Report = silent) -> Outcome:
         _replace_container(release.service)
     except BaseException as error:
         _write_images(present)
-        _replace_container(release.service)
+        _go_back(release, present.now, error)
         if not isinstance(error, UserError):
             raise
         raise UserError(f"{release.name} does not start, so {present.now.name} runs again: {error}") from None
@@ -61,15 +86,15 @@ def deploy(release: Deployed, report: Report = silent) -> Outcome:
     return Outcome(release, present.now, seconds, gap=GAP)
 
 
-def rollback(service: str, report: Report = silent) -> Outcome:
-    """Replace the container by one of the release that ran before. Raises UserError as `deploy` does."""
-    require_service(service)
-    before = record.read(folder(), service).before
-    if before is None:
+def _go_back(release: Deployed, before: Deployed, error: BaseException) -> None:
+    """Run the container from before again. Raises UserError with both messages if that fails, too."""
+    try:
+        _replace_container(release.service)
+    except UserError as second:
         raise UserError(
-            f"{service} has no release to go back to: nothing was deployed in these containers yet."
-        )
-    return deploy(before, report)
+            f"{release.name} does not start ({error}), and {before.name} does not either: {second} "
+            f"See `docker compose ps` and `docker compose logs {release.service}`."
+        ) from None
 
 
 def require_service(name: str) -> None:
@@ -86,6 +111,7 @@ def image_of(release: Deployed) -> str:
 
 def _build(release: Deployed) -> None:
     code = release.project.folder  # raises UserError if the code is gone
+    told = environment_of_release(release)
     docker(
         "build",
         "--file",
@@ -93,21 +119,24 @@ def _build(release: Deployed) -> None:
         "--tag",
         image_of(release),
         "--build-arg",
-        f"VERSION={release.version}",
+        f"VERSION={told['SHOP_VERSION']}",
         "--build-arg",
-        f"REVISION={release.revision}",
+        f"REVISION={told['SHOP_REVISION']}",
         str(release.folder),
     )
 
 
 def _write_images(deployment: Deployment) -> None:
-    """Write the file with the images that were deployed: those that are recorded, and this one."""
+    """Write the file with the images that were deployed: those that are recorded, and this one.
+
+    A service tells the name of its image at `/version`, so it gets it as a variable, too.
+    """
     known = {**record.read_all(folder()), deployment.now.service: deployment}
-    services = {
-        name: {"image": image_of(each.now)}
-        for service, each in known.items()
-        for name in (service, f"{service}-migrations")
-    }
+    services: dict[str, dict[str, Any]] = {}
+    for service, each in known.items():
+        image = image_of(each.now)
+        services[service] = {"image": image, "environment": {"SHOP_IMAGE": image}}
+        services[f"{service}-migrations"] = {"image": image}
     write_private(folder() / IMAGES_FILE, {"services": services})
 
 

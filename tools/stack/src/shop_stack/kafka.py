@@ -68,6 +68,9 @@ PROPERTIES = {
     "log.cleaner.io.buffer.size": "131072",
 }
 
+QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
+"""Without these the JVM writes about a damaged AOT cache into the log, although it starts without it."""
+
 
 @dataclass(frozen=True)
 class Broker:
@@ -146,12 +149,14 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     program = [str(java()), *SMALL_JVM, *more_options()]
     jars = await classpath(cache)
     properties = _write_properties(broker)
+    archive = _archive(program, jars)
+    with_archive = [f"-XX:AOTCache={cache / archive}", *QUIET] if (cache / archive).exists() else []
     if not (broker.data / "meta.properties").exists():
-        await _format(program, jars, properties, broker.data)
+        await _format([*program, *with_archive], jars, properties, broker.data)
     daemon.start(
         [
             *program,
-            *_archive_options(cache, daemon, program, jars),
+            *(with_archive or [f"-XX:AOTCacheOutput={daemon.state / archive}", *QUIET]),
             "-cp",
             jars,
             "kafka.Kafka",
@@ -197,15 +202,11 @@ def _keep(recorded: Path, cache: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _archive_options(cache: Path, daemon: Daemon, program: Sequence[str], jars: str) -> list[str]:
-    """JVM options for the AOT cache. With its classes a start takes half the time; the first stop records them."""
+def _archive(program: Sequence[str], jars: str) -> str:
+    """The name of the AOT cache. With its classes a start takes half the time; the first stop records them."""
     release = java().parent.parent / "release"
     built_of = [release.read_text(), *program, jars, *kafka_security.properties("")]
-    archive = f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
-    quiet = ["-Xlog:aot*=off", "-Xlog:cds*=off"]
-    if (cache / archive).exists():
-        return [f"-XX:AOTCache={cache / archive}", *quiet]
-    return [f"-XX:AOTCacheOutput={daemon.state / archive}", *quiet]
+    return f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
 
 
 def _write_properties(broker: Broker) -> Path:

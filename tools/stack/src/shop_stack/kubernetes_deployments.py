@@ -73,15 +73,27 @@ def _set(service: str, images: Mapping[str, str], before: Mapping[str, str], rep
             f"{images['api']} was not rolled out, so {before['api']} is set again: {error} "
             "Is the image in the registry, or on the nodes?"
         ) from None
-    for role, image in before.items():
+    for role, image in _replaced(images, before).items():
         kubectl("annotate", "--overwrite", f"deployment/{service}-{role}", f"{BEFORE}={image}")
     seconds = time.monotonic() - began
     report(service, f"ready after {seconds:.1f} s")
     return Outcome(_release(service, images["api"]), _release(service, before["api"]), seconds)
 
 
+def _replaced(images: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Role → the image from before, for each role that had another one. The same image again is no deployment."""
+    return {role: image for role, image in before.items() if image != images[role]}
+
+
 def _set_image(service: str, role: str, image: str) -> None:
-    kubectl("set", "image", f"deployment/{service}-{role}", f"{role}={image}", f"{MIGRATION}={image}")
+    """Set the image of a Deployment, of its migration, and the name of it that the service tells at `/version`.
+
+    It is one patch, so there is one rollout.
+    """
+    containers = [{"name": role, "image": image, "env": [{"name": "SHOP_IMAGE", "value": image}]}]
+    pod = {"initContainers": [{"name": MIGRATION, "image": image}], "containers": containers}
+    patch = json.dumps({"spec": {"template": {"spec": pod}}})
+    kubectl("patch", f"deployment/{service}-{role}", "--type=strategic", f"--patch={patch}")
 
 
 def _images(service: str) -> dict[str, str]:

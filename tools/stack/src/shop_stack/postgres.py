@@ -216,14 +216,21 @@ def unusable(error: Exception) -> UserError:
 
 async def ensure_roles(server: Server, roles: Roles) -> None:
     """Create the two roles if they are missing, and set their passwords."""
+    await create_missing_roles(server, roles)
     async with server.connected() as connection:
         for role, password in ((roles.owner, roles.owner_password), (roles.name, roles.password)):
+            await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD {_literal(password)}")
+
+
+async def create_missing_roles(server: Server, roles: Roles) -> None:
+    """Create the two roles if they are missing. A role that exists keeps its password."""
+    async with server.connected() as connection:
+        for role in (roles.owner, roles.name):
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
                 try:
                     await connection.execute(f"CREATE ROLE {_quoted(role)} LOGIN NOCREATEDB NOCREATEROLE")
                 except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
                     pass  # Another process has created the role at the same time.
-            await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD {_literal(password)}")
 
 
 async def ensure_database(server: Server, database: str, roles: Roles) -> None:

@@ -11,7 +11,7 @@ from shop_contracts.expectations import Expectation, expectations_in
 from shop_contracts.releases import git
 from shop_contracts.releases.model import Release
 from shop_contracts.releases.providers import OUTSIDE_SYSTEMS, path_of, require_provider
-from shop_contracts.releases.release import all_of, ordinal, services
+from shop_contracts.releases.release import ordinal, read_unchecked, services, versions
 from shop_stack.errors import UserError
 
 CONSUMERS = "contracts/consumers"
@@ -127,9 +127,9 @@ def _since(
     """Description of each interaction → since which release the consumer has it, without a break."""
     path = path_of(release.service, provider)
     number = ordinal(release.version.partition("+")[0])
-    earlier = [
-        one for one in all_of(root, release.service) if ordinal(one.version) <= number and one != release
-    ]
+    # `resolve` has compared each of these files with its commit, which takes git some milliseconds for each.
+    known = [read_unchecked(root, release.service, version) for version in versions(root, release.service)]
+    earlier = [one for one in known if ordinal(one.version) <= number and one != release]
     texts = git.contents(root, [f"{one.commit}:{path}" for one in earlier]) if earlier else []
     since = dict.fromkeys((one.description for one in expectations), _label(release))
     unbroken = set(since)

@@ -39,23 +39,24 @@ Catalog = Mapping[tuple[str, str], Thing]
 async def catalogs(server: postgres.Server, service: str, texts: Sequence[str]) -> list[Catalog]:
     """The catalog after each text of SQL, one after the other, in a scratch database of the server.
 
-    The owner of the service's tables runs them. Raises UserError if one fails.
+    They run with the rights of the tables' owner. The roles keep their passwords, because other databases of the
+    server may be in use. Raises UserError if a text fails.
     """
-    roles = postgres.Roles(service, secrets.token_hex(), secrets.token_hex())
+    roles = postgres.Roles(service, password="", owner_password="")
     name = f"scratch_{secrets.token_hex(6)}"
-    await postgres.ensure_roles(server, roles)
+    await postgres.create_missing_roles(server, roles)
     await postgres.ensure_database(server, name, roles)
     found = []
-    connection = await asyncpg.connect(server.url(name, roles.owner, roles.owner_password))
     try:
-        for text in texts:
-            await connection.execute(text)
-            found.append(await read(connection, roles.name))
+        async with server.connected(name) as connection:
+            await connection.execute(f'SET SESSION AUTHORIZATION "{roles.owner}"')
+            for text in texts:
+                await connection.execute(text)
+                found.append(await read(connection, roles.name))
     except asyncpg.PostgresError as error:
         heading = text.strip().splitlines()[0].removeprefix("-- ")
         raise UserError(f"A migration of {service} fails on empty tables ({heading}): {error}.") from None
     finally:
-        await connection.close()
         async with server.connected() as superuser:
             await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
     return found

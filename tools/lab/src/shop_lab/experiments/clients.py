@@ -8,7 +8,9 @@ connection, it must answer with a status below 500.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +23,10 @@ from shop_stack.errors import UserError
 Login = Callable[[], str]
 """Gives the value of the header `Authorization`."""
 
-TRIES = 200
+PATIENCE = 60.0
+"""Seconds after which a client gives up: longer than the stop and the start of a service on a busy machine."""
 PAUSE = 0.05
+"""Seconds after every replica was tried."""
 
 
 @dataclass
@@ -38,13 +42,15 @@ class Client:
     """Connections that were refused."""
 
     async def ask(self, request: bytes) -> Answer:
-        """Send a request until it is answered below 500. Returns the answer. Raises UserError after TRIES attempts."""
-        for turn in range(TRIES):
+        """Send a request until it is answered below 500, for PATIENCE seconds at most. Raises UserError."""
+        given_up = time.monotonic() + PATIENCE
+        for port in itertools.cycle(self.ports):
+            if time.monotonic() > given_up:
+                break
             try:
-                answer = await _exchange(self.ports[turn % len(self.ports)], request)
+                answer = await _exchange(port, request)
             except ConnectionRefusedError:
                 self.refused += 1
-                await asyncio.sleep(PAUSE if turn % len(self.ports) else 0)
             except ConnectionError as error:
                 self.failures[type(error).__name__] += 1
             else:
@@ -52,6 +58,7 @@ class Client:
                     self.answers += 1
                     return answer
                 self.failures[str(answer.status)] += 1
+            await asyncio.sleep(PAUSE if port == self.ports[-1] else 0)
         raise UserError(f"None of the ports {self.ports} answers: see `shop status`.")
 
 

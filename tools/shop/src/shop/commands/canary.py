@@ -39,8 +39,8 @@ def canary(
     it is worse, it is withdrawn at once. If it is no worse at the end, and has
     handled enough messages, the release is deployed as by `shop deploy`.
 
-    The tables are migrated first, as by a deployment: migrations only add. No
-    HTTP request reaches the canary. The exit code is 0 if it was promoted.
+    The tables are migrated first, as by a deployment: the release before runs
+    on them. No HTTP request reaches the canary. The exit code is 0 if it was promoted.
 
     Examples:
 

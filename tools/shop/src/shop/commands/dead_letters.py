@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from shop_stack import admin
 from shop_stack.admin import ask
 from shop_stack.connect import connect
 from shop_stack.errors import UserError
+from shop_stack.target import Target
 
 app = typer.Typer(
     help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
@@ -70,7 +71,12 @@ def show(
 
 
 @app.command()
-def redrive(service: Service, letter: Letter = None, key: Key = None) -> None:
+def redrive(
+    service: Service,
+    letter: Letter = None,
+    key: Key = None,
+    everything: Annotated[bool, typer.Option("--all", help="All open dead letters of the service.")] = False,
+) -> None:
     """Handle dead letters again, in the order of their key.
 
     It is safe to repeat: an event that was handled has no second effect. Exit
@@ -80,8 +86,15 @@ def redrive(service: Service, letter: Letter = None, key: Key = None) -> None:
 
         shop dead-letters redrive payments --key 01a207af-3c26-70e9-84db-827b769c8a55
 
-        shop dead-letters redrive payments --id 7"""
-    end("redrive", service, letter, key)
+        shop dead-letters redrive payments --id 7
+
+        shop dead-letters redrive payments --all      after a fault of the service was mended"""
+    if not everything:
+        end("redrive", service, letter, key)
+    elif letter is None and key is None:
+        redrive_all(service)
+    else:
+        raise UserError("Name the dead letters with --all, or with one of --id and --key.")
 
 
 @app.command()
@@ -96,7 +109,11 @@ def discard(service: Service, letter: Letter = None, key: Key = None) -> None:
     end("discard", service, letter, key)
 
 
-def republish(service: Service) -> None:
+def republish(
+    service: Annotated[
+        str, typer.Argument(help="The service whose events are sent again.", metavar="SERVICE")
+    ],
+) -> None:
     """Send again every event that a service's outbox still has. Use it if Kafka has lost topics.
 
     A consumer that already has an event ignores it as a duplicate.
@@ -105,7 +122,7 @@ def republish(service: Service) -> None:
 
         shop republish orders
 
-        for service in orders inventory payments notifications; do shop republish $service; done"""
+        for service in orders inventory payments notifications analytics; do shop republish $service; done"""
     with connect() as target:
         events = admin.republish(target, service)
     typer.echo(f"{service} sends {events} events again.")
@@ -123,6 +140,32 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
     if outcome["error"]:
         typer.echo(outcome["error"], err=True)
     raise typer.Exit(1 if outcome["error"] else 0)
+
+
+def redrive_all(service: str) -> None:
+    """Redrive every open dead letter of a service, and print the outcome. The exit code is 1 if one failed again."""
+    tried: set[tuple[str, Any]] = set()
+    errors: list[str] = []
+    ended = 0
+    with connect() as target:
+        while keys := [key for key in _open(target, service) if key not in tried]:
+            for name, value in keys:
+                body = {"id": None, "key": None, name: value}
+                outcome = ask(target, service, "POST", "/dead-letters/redrive", json=body)
+                tried.add((name, value))
+                ended += outcome["ended"]
+                errors += [outcome["error"]] if outcome["error"] else []
+        left = len(_open(target, service))
+    typer.echo(f"{ended} ended, keys with open ones: {left}.")
+    for error in dict.fromkeys(errors):
+        typer.echo(error, err=True)
+    raise typer.Exit(1 if errors else 0)
+
+
+def _open(target: Target, service: str) -> list[tuple[str, Any]]:
+    """The keys that have open dead letters, oldest first, as ("key", key); ("id", id) for a record without a key."""
+    rows = ask(target, service, "GET", "/dead-letters", params={"state": "open"})
+    return list(dict.fromkeys(("key", row["key"]) if row["key"] else ("id", row["id"]) for row in rows))
 
 
 def reason_of(letter: Row) -> str:

@@ -21,6 +21,7 @@ from shop_load.catalogue import ensure_catalogue
 from shop_stack import embedded
 from shop_stack.connect import TargetKind, chosen_kind, connect
 from shop_stack.target import Target
+from shop_stack.target import embedded as target_of
 
 
 def demo(
@@ -83,7 +84,15 @@ async def running_shop(keep: bool, console: Console) -> AsyncIterator[Target]:
             yield target
         return
     stack = embedded.stack()
-    ran_before = any(stack.daemon(name).process() is not None for name in stack.parts)
+    running = [stack.daemon(name).process() is not None for name in stack.parts]
+    if all(running):
+        # Without the lock of a start, so that `shop deploy` may begin at the same moment.
+        target = target_of(stack.state)
+        if keep:
+            await ensure_catalogue(target)
+        yield target
+        return
+    ran_before = any(running)
     began = time.monotonic()
     with console.status("starting the shop") as status:
         target = await embedded.up(stack, lambda part, what: status.update(f"{part}: {what}"))

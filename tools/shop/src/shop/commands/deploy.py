@@ -43,11 +43,11 @@ def deploy(
 
     Examples:
 
-        shop deploy orders 0.1.1
+        shop deploy orders 0.2.0
 
         shop deploy orders clone
 
-        shop --target k8s deploy orders 0.1.1"""
+        shop --target k8s deploy orders 0.2.0"""
     carry_out(lambda report: deployed(service, version, report), as_json)
 
 

@@ -11,12 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shop.labs import progress
+from shop.labs import clone, progress, shipping
 from shop.labs.evidence import Evidence, Start, clock, orders_since
 from shop.labs.judge import missing, run_shop
 from shop.labs.pages import Lab, find, labs
 from shop.labs.parts import parts_of
 from shop.labs.progress import Progress
+from shop.labs.shipping import Shipping
+from shop_contracts.releases import git
 from shop_stack.connect import VARIABLE, connect
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
@@ -71,19 +73,34 @@ def facts(lab: Lab, done: Progress | None) -> dict[str, Any]:
 
 
 @app.command("start")
-def start_command(name: Name) -> None:
-    """Begin a lab on the running shop, and print which page to follow.
+def start_command(
+    name: Name,
+    here: Annotated[
+        bool, typer.Option("--here", help="Remember the shop of this clone, as it is now.", hidden=True)
+    ] = False,
+) -> None:
+    """Begin a lab, and print which page to follow.
 
     It remembers the shop as it is now, because the check compares it with the shop
     after the steps. Starting again begins anew.
 
+    A lab that needs a clone gets one: .shop/lab, with a shop and data of its own.
+    Your own files, branches and data stay as they are. A minute; the first time
+    three, and your own shop must be down, because both use the same ports.
+
     Example:
 
         shop lab start kill-a-service"""
-    found = find(repository(), name)
+    root = repository()
+    found = find(root, name)
+    if found.has_clone and not here:
+        clone.remember(found, clone.prepare(found, root))
+        return
     progress.save(found, Progress(asyncio.run(look(found))))
     console = Console(highlight=False)
     console.print(f"{found.title} ({found.minutes} minutes): {found.goal}.", soft_wrap=True, markup=False)
+    if found.has_clone:
+        console.print(f"The clone of this lab: cd {root}", soft_wrap=True, markup=False)
     console.print(f"Follow {found.page}, then: shop lab check {found.name}", soft_wrap=True, markup=False)
 
 
@@ -96,8 +113,13 @@ def check_command(name: Name) -> None:
     Example:
 
         shop lab check kill-a-service"""
-    found = find(repository(), name)
+    root = repository()
+    found = find(root, name)
     done = progress.load(found)
+    if done is None and found.has_clone and not clone.is_one(root) and clone.place(root).is_dir():
+        raise UserError(
+            f"The lab {found.name} is done in its clone: `cd {clone.place(root)}`, and check it there."
+        )
     if done is None:
         raise UserError(f"The lab {found.name} was not started: `shop lab start {found.name}`.")
     evidence = asyncio.run(collect(found, done.start))
@@ -111,11 +133,15 @@ async def look(lab: Lab) -> Start:
     """The shop of a lab as it is now. Raises TargetMissing if it does not run."""
     os.environ[VARIABLE] = lab.target
     with connect() as target:
-        return Start(await clock(target), parts_of(lab.target))
+        commit = git.head(repository()) if lab.has_clone else ""
+        return Start(await clock(target), parts_of(lab.target), commit)
 
 
 async def collect(lab: Lab, start: Start) -> Evidence:
     """Everything that the check of a lab may look at. Raises TargetMissing if its shop does not run."""
     os.environ[VARIABLE] = lab.target
     with connect() as target:
-        return Evidence(start, parts_of(lab.target), await orders_since(target, start.at))
+        shipped = Shipping()
+        if lab.has_clone:
+            shipped = await shipping.collect(repository(), start.commit, start.at, target)
+        return Evidence(start, parts_of(lab.target), await orders_since(target, start.at), shipped)

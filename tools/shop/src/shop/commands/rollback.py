@@ -20,8 +20,7 @@ def rollback(
 ) -> None:
     """Replace one service by the release that it ran before the last `shop deploy`, as `shop deploy` does.
 
-    The tables stay as they are: migrations only add, so the earlier release
-    works with them. A second rollback returns to the later release.
+    The tables stay as they are: the release before runs on them. A second rollback returns to the later release.
 
     Example:
 

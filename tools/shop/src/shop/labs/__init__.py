@@ -4,6 +4,9 @@ pages.py     a lab is a page with front matter; list them, find one
 evidence.py  what a check looks at: the orders since the start, and the parts that run
 parts.py     the identity of each process, container or pod, by target
 checks.py    the checks that a front matter can name
+clone.py     the clone in which a lab changes services
+shipping.py  releases in git, what runs of them, the events and columns since the start
+shipped.py   the checks that look at these
 progress.py  which labs were started and passed, kept in the stack's folder
 judge.py     one lab, judged
 """

@@ -6,11 +6,14 @@ A check looks at what is left after the steps of the page, and not at the keys t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 
+from shop.labs import shipped
 from shop.labs.evidence import Evidence
 from shop.labs.parts import started
 
-Check = Callable[[Evidence, str], str]
+Check = Callable[..., str]
+"""It takes the evidence, and the words behind its name."""
 COMMAND = "shop"
 """The first word of a step that is a command."""
 
@@ -50,7 +53,14 @@ def waited(evidence: Evidence, part: str) -> str:
     return f"no order waited while {_short(part)} was away: stop it while orders are being placed."
 
 
-CHECKS: Mapping[str, Check] = {check.__name__: check for check in (orders, runs, changed, waited)}
+CHECKS: Mapping[str, Check] = {
+    check.__name__.replace("_", "-"): check for check in (orders, runs, changed, waited, *shipped.CHECKS)
+}
+
+
+def count_words(name: str) -> int:
+    """The number of words that a check takes behind its name."""
+    return len(signature(CHECKS[name]).parameters) - 1
 
 
 def _short(part: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
+from shop.labs.shipping import Shipping
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
@@ -35,6 +36,8 @@ class Start:
     """Seconds since 1970, by the clock of the database of orders."""
     parts: Mapping[str, str]
     """Part → its identity, which another process or pod in its place does not have (shop.labs.parts)."""
+    commit: str = ""
+    """The commit at which the clone of the lab began; empty if the lab has no clone of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Evidence:
     parts: Mapping[str, str]
     orders: Sequence[PlacedOrder]
     """Those that were placed since the start."""
+    shipping: Shipping = field(default_factory=Shipping)
 
 
 async def clock(target: Target) -> float:

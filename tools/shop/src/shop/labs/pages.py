@@ -27,12 +27,14 @@ from typing import Any
 
 import yaml
 
-from shop.labs.checks import CHECKS, COMMAND
+from shop.labs.checks import CHECKS, COMMAND, count_words
 from shop_stack.connect import TargetKind
 from shop_stack.errors import UserError
 
 FOLDER = Path("docs/labs")
 INDEX = "README.md"
+CLONE = "clone"
+"""The need of a lab that changes services: a clone of its own (shop.labs.clone)."""
 FRONT_MATTER = re.compile(r"\A---\n(.*?)^---\n", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r"^# (?:Lab(?: \d+)?: )?(.+)$", re.MULTILINE)
 NUMBER = re.compile(r"^\d+-")
@@ -57,6 +59,11 @@ class Lab:
     def target(self) -> TargetKind:
         """The shop on which the lab is done."""
         return next(TargetKind(need) for need in self.needs if need in set(TargetKind))
+
+    @property
+    def has_clone(self) -> bool:
+        """Whether it is done in a clone of its own."""
+        return CLONE in self.needs
 
 
 def labs(root: Path) -> list[Lab]:
@@ -125,5 +132,6 @@ def _require_step(shown: str, step: str) -> None:
         raise UserError(
             f"{shown}: there is no check {name!r}: it is `shop …`, or one of {', '.join(CHECKS)}."
         )
-    if len(arguments) != 1:
-        raise UserError(f"{shown}: the check {name!r} takes one argument.")
+    if len(arguments) != (wanted := count_words(name)):
+        words = "one word" if wanted == 1 else f"{wanted} words"
+        raise UserError(f"{shown}: the check {name!r} takes {words} behind its name.")

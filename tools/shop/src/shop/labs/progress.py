@@ -26,7 +26,7 @@ def load(lab: Lab) -> Progress | None:
     file = _file(lab)
     try:
         facts = json.loads(file.read_text())
-        start = Start(float(facts["at"]), dict(facts["parts"]))
+        start = Start(float(facts["at"]), dict(facts["parts"]), str(facts["commit"]))
         return Progress(start, str(facts["passed"]))
     except FileNotFoundError:
         return None
@@ -39,7 +39,8 @@ def save(lab: Lab, progress: Progress) -> None:
     make_private(state_folder())
     file = _file(lab)
     file.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"at": progress.start.at, "parts": dict(progress.start.parts), "passed": progress.passed}
+    start = progress.start
+    facts = {"at": start.at, "parts": dict(start.parts), "commit": start.commit, "passed": progress.passed}
     file.write_text(json.dumps(facts, indent=2))
 
 
