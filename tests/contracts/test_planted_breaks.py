@@ -105,9 +105,11 @@ def test_a_tightened_format_is_caught_with_its_readers(clone: Path, shop: Shop) 
     change_schema(clone, REJECTED, lambda schema: schema["properties"]["customer_id"].update(format="uuid"))
     result = shop("contracts", "check")
     assert result.exit_code == 1
+    readers = readers_of(clone, REJECTED, "customer_id")
+    assert "notifications" in readers
     assert (
         f"`customer_id` of {REJECTED} had the format none and has uuid, against released text 1. "
-        "Readers: notifications. Way out: leave it as it was"
+        f"Readers: {', '.join(readers)}. Way out: leave it as it was"
     ) in result.output
 
 
