@@ -82,6 +82,6 @@ class Floor:
 
 @pytest.fixture(scope="package")
 def floor() -> Iterator[Floor]:
-    """A shop from the first test of this folder until the last: a shop that nobody uses costs CPU time, too."""
+    """One shop for all tests of this folder. It stops after the last one, because an idle shop costs CPU time."""
     with running_shop("saga") as (stack, target):
         yield Floor(stack, target)

@@ -1,9 +1,9 @@
 """The programs of PostgreSQL: those of a wheel, or a copy that the unprivileged user can run.
 
-If root starts the shop, PostgreSQL runs under the account `nobody`. This account may not enter a folder of root that
-has mode 0700. If the clone is in such a folder, the shop copies the wheel's programs into a folder of /var/tmp or
-/tmp. That folder belongs to root, and every user can read it. Its name contains the inode of the state folder: a clone
-that is moved keeps its copy, and a clone that is copied gets its own.
+PostgreSQL refuses to run as root. So a shop that root starts runs PostgreSQL under an unprivileged account, which
+cannot enter a folder of root that has mode 0700. If the clone is in such a folder, the shop copies the wheel's programs
+into a folder of /var/tmp or /tmp. That folder belongs to root, and every user can read it. Its name contains the inode
+of the state folder: a clone that is moved keeps its copy, and a clone that is copied gets its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The providers of which a service may expect something."""
+"""The providers that the expectations of a service may name."""
 
 from __future__ import annotations
 

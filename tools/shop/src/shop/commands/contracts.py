@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Protocol
 
 import typer
@@ -41,24 +41,17 @@ def check_command(
 
         shop contracts check --json"""
     verdicts = check(Contracts(repository()))
-    broken = [verdict for verdict in verdicts if verdict.findings]
-    if as_json:
-        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
-    else:
-        show(verdicts)
-    raise typer.Exit(1 if broken else 0)
+    tell(verdicts, table_of_events(verdicts), as_json)
 
 
-def show(verdicts: list[Verdict]) -> None:
-    """A table of events, and a sentence for each finding below it."""
+def table_of_events(verdicts: list[Verdict]) -> Table:
+    """A row for each event."""
     table = Table(box=None, pad_edge=False)
     for heading in ("event", "released texts", "verdict"):
         table.add_column(heading, overflow="fold")
     for verdict in verdicts:
-        number = len(verdict.findings)
-        told = f"{number} findings" if number != 1 else "1 finding"
-        table.add_row(verdict.event, str(verdict.compared), told if number else "compatible")
-    print_findings(table, verdicts)
+        table.add_row(verdict.event, str(verdict.compared), compatibility(verdict))
+    return table
 
 
 @app.command("apis")
@@ -77,24 +70,18 @@ def apis_command(
 
         shop contracts apis --json"""
     verdicts = apis.check(Contracts(repository()))
-    if as_json:
-        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
-    else:
-        show_apis(verdicts)
-    raise typer.Exit(1 if any(verdict.findings for verdict in verdicts) else 0)
+    tell(verdicts, table_of_apis(verdicts), as_json)
 
 
-def show_apis(verdicts: list[apis.Verdict]) -> None:
-    """A table of APIs, and a sentence for each finding below it."""
+def table_of_apis(verdicts: list[apis.Verdict]) -> Table:
+    """A row for each API."""
     table = Table(box=None, pad_edge=False)
     for heading in ("API", "released text", "verdict"):
         table.add_column(heading, overflow="fold")
     for verdict in verdicts:
-        number = len(verdict.findings)
-        told = f"{number} findings" if number != 1 else "1 finding"
         compared = str(verdict.compared) if verdict.compared else "none yet"
-        table.add_row(verdict.api, compared, told if number else "compatible")
-    print_findings(table, verdicts)
+        table.add_row(verdict.api, compared, compatibility(verdict))
+    return table
 
 
 @app.command("migrations")
@@ -115,15 +102,11 @@ def migrations_command(
 
         shop contracts migrations --json"""
     verdicts = asyncio.run(migrations.check(repository()))
-    if as_json:
-        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
-    else:
-        show_migrations(verdicts)
-    raise typer.Exit(1 if any(verdict.findings for verdict in verdicts) else 0)
+    tell(verdicts, table_of_migrations(verdicts), as_json)
 
 
-def show_migrations(verdicts: list[migrations.Verdict]) -> None:
-    """A table of services, and a sentence for each finding below it."""
+def table_of_migrations(verdicts: list[migrations.Verdict]) -> Table:
+    """A row for each service."""
     table = Table(box=None, pad_edge=False)
     for heading in ("service", "last release", "new migrations", "verdict"):
         table.add_column(heading, overflow="fold")
@@ -132,7 +115,7 @@ def show_migrations(verdicts: list[migrations.Verdict]) -> None:
         table.add_row(
             verdict.service, verdict.previous_release or "none", ", ".join(verdict.new) or "none", told
         )
-    print_findings(table, verdicts)
+    return table
 
 
 class Judged(Protocol):
@@ -142,11 +125,26 @@ class Judged(Protocol):
     def findings(self) -> Sequence[Any]:
         """What was found; each finding has a `sentence`."""
 
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for programs."""
 
-def print_findings(table: Table, verdicts: Iterable[Judged]) -> None:
-    """Print the table, and below it a sentence for each finding."""
-    console = Console(highlight=False)
-    console.print(table)
-    for verdict in verdicts:
-        for finding in verdict.findings:
-            console.print(f"\n{finding.sentence}", soft_wrap=True, markup=False)
+
+def compatibility(verdict: Judged) -> str:
+    """The verdict in a word or two."""
+    number = len(verdict.findings)
+    if not number:
+        return "compatible"
+    return "1 finding" if number == 1 else f"{number} findings"
+
+
+def tell(verdicts: Sequence[Judged], table: Table, as_json: bool) -> None:
+    """Print the table and a sentence for each finding, or JSON. The exit code is 1 if there is a finding."""
+    if as_json:
+        typer.echo(json.dumps([verdict.as_json() for verdict in verdicts], indent=2))
+    else:
+        console = Console(highlight=False)
+        console.print(table)
+        for verdict in verdicts:
+            for finding in verdict.findings:
+                console.print(f"\n{finding.sentence}", soft_wrap=True, markup=False)
+    raise typer.Exit(1 if any(verdict.findings for verdict in verdicts) else 0)

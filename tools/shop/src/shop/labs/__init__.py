@@ -2,6 +2,7 @@
 
 pages.py     a lab is a page with front matter; list them, find one
 evidence.py  what a check looks at: the orders since the start, and the parts that run
+database.py  a connection to the database of a service
 parts.py     the identity of each process, container or pod, by target
 checks.py    the checks that a front matter can name
 clone.py     the clone in which a lab changes services

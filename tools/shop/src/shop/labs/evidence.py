@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import asyncpg
-
+from shop.labs.database import database
 from shop.labs.shipping import Shipping
-from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -53,25 +49,11 @@ class Evidence:
 
 async def clock(target: Target) -> float:
     """The time of the database of orders, in seconds since 1970. Raises UserError if it does not answer."""
-    async with _orders_database(target) as connection:
+    async with database(target, "orders") as connection:
         return float(await connection.fetchval(CLOCK))
 
 
 async def orders_since(target: Target, at: float) -> list[PlacedOrder]:
     """The orders that were placed since a time of the same clock. Raises UserError if the database does not answer."""
-    async with _orders_database(target) as connection:
+    async with database(target, "orders") as connection:
         return [PlacedOrder(row[0], row[1]) for row in await connection.fetch(ORDERS, at)]
-
-
-@asynccontextmanager
-async def _orders_database(target: Target) -> AsyncIterator[Any]:
-    try:
-        connection = await asyncpg.connect(target.database_urls["orders"], timeout=10)
-        try:
-            yield connection
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UserError(
-            f"The database of orders does not answer ({error}): start the shop again, as the page says."
-        ) from None

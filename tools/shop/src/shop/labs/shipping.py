@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
-
+from shop.labs.database import database
 from shop_contracts.answer.running import running
 from shop_contracts.releases import git
 from shop_contracts.releases.model import ordinal
 from shop_observe.kafka_log import Entry, read_log
 from shop_observe.topics import all_topics
 from shop_stack.admin import ask
-from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = $1"
@@ -89,13 +87,5 @@ def _open_letters(target: Target, service: str) -> int:
 
 
 async def _columns(target: Target, service: str) -> frozenset[str]:
-    try:
-        connection = await asyncpg.connect(target.database_urls[service], timeout=10)
-        try:
-            return frozenset(row[0] for row in await connection.fetch(COLUMNS, service))
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UserError(
-            f"The database of {service} does not answer ({error}): `shop up` starts it."
-        ) from None
+    async with database(target, service) as connection:
+        return frozenset(row[0] for row in await connection.fetch(COLUMNS, service))
