@@ -26,6 +26,7 @@ from shop.commands.doctor import doctor
 from shop.commands.down import down
 from shop.commands.erase import erase
 from shop.commands.logs import logs
+from shop.commands.mutate import mutate
 from shop.commands.order import order
 from shop.commands.release import release
 from shop.commands.restart import restart
@@ -96,6 +97,7 @@ COMMANDS = (
     can_i_deploy,
     skew,
     canary,
+    mutate,
 )
 for command in COMMANDS:
     app.command()(command)
