@@ -16,6 +16,7 @@ READY := $(VENV)/.ready
 # Tools that no service and no test imports: one set builds the site of the documents, one examines what is shipped.
 DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
+MUTATION := .shop/mutation/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
 TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants shop)
@@ -138,6 +139,10 @@ docs: $(READY) $(DOCS)/.ready ## The documents as a site with a search, into .sh
 	@$(VENV)/bin/python -m tools.docs.reference
 	@$(DOCS)/bin/python tools/docs/build.py
 
+.PHONY: mutate
+mutate: $(READY) $(MUTATION)/.ready ## Change one operator or value at a time, and count what the tests notice (ARGS="orders inbox": two parts)
+	@$(VENV)/bin/python -m shop_mutants.scores $(ARGS)
+
 .PHONY: docs-environment
 docs-environment: $(DOCS)/.ready
 
@@ -145,8 +150,9 @@ docs-environment: $(DOCS)/.ready
 supply-environment: $(SUPPLY)/.ready
 
 .PHONY: pictures
-pictures: $(READY) ## Write the state machines in the READMEs anew from the code
+pictures: $(READY) ## Write the state machines in the READMEs anew from the code, and the table of mutants from their last run
 	@$(VENV)/bin/python tools/docs/state_machines.py
+	@$(VENV)/bin/python tools/docs/mutants.py
 
 # A consumer's own tests write what it reads of another program.
 EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
@@ -186,6 +192,7 @@ lock: | $(MISSING_UV) ## Lock again what every service and the tools are built f
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
 	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
 	@$(LOCK) $(ARGS) --group supply --output-file requirements-supply.txt
+	@$(LOCK) $(ARGS) --group mutation --output-file requirements-mutation.txt
 
 .PHONY: lock-kafka
 lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed

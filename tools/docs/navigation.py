@@ -27,6 +27,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Reference: look it up": (
         "docs/glossary",
+        "docs/mutants",
         "docs/performance",
         "docs/proofs",
         "docs/skew",

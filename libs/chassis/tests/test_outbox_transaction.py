@@ -22,8 +22,12 @@ async def test_what_changed_is_rolled_back_if_its_events_cannot_be_written(
 
     monkeypatch.setattr(rows, "write", refuse)
     with pytest.raises(RuntimeError, match="cannot be written"):
-        async with db.transaction() as tx:
-            await tx.connection.execute(COUNT_ONE)
-            tx.publish(thing_counted("cup", 1), cause=Cause(None, "cup", None))
+        await count_and_publish(db, thing_counted("cup", 1))
     async with db.reading() as connection:
         assert await connection.value(EFFECTS) == 0
+
+
+async def count_and_publish(db: Database, event: PublishedEvent) -> None:
+    async with db.transaction() as tx:
+        await tx.connection.execute(COUNT_ONE)
+        tx.publish(event, cause=Cause(None, "cup", None))

@@ -36,7 +36,7 @@ def repository(tmp_path: Path) -> Path:
     (root / "libs/counting/src/counting.py").write_text(SOURCE)
     (root / "tests").mkdir()
     (root / "tests/test_limit.py").write_text(TESTS)
-    (root / "pytest.ini").write_text("[pytest]\n")
+    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     (root / ".gitignore").write_text("ignored\n")
     (root / "ignored").write_text("a large file\n")
     (root / "chaos/mutants").mkdir(parents=True)

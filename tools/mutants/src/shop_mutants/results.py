@@ -1,6 +1,7 @@
 """A pytest plugin: it runs the tests that SHOP_MUTANTS_TESTS names, and leaves out the others of their files.
 
-So a test that does not exist stops no other one. It writes each outcome into the file SHOP_MUTANTS_RESULTS. It also names the modules that were imported from the original tree, SHOP_MUTANTS_ORIGINAL, and not from the copy.
+So a test that does not exist stops no other one. It writes each outcome into the file SHOP_MUTANTS_RESULTS. It also
+names the modules that were imported from the original tree, SHOP_MUTANTS_ORIGINAL, and not from the copy.
 """
 
 from __future__ import annotations

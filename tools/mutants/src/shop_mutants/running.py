@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,21 +51,25 @@ class Workplace:
 @contextmanager
 def workplace(repository: Path, workers: int) -> Iterator[Workplace]:
     """Copy the tree for each worker, and start the servers. Both are removed at the end."""
-    with ExitStack() as ended:
-        folder = Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="shop-mutants-")))
+    with tempfile.TemporaryDirectory(prefix="shop-mutants-") as folder:
         trees: queue.Queue[Tree] = queue.Queue()
         for number in range(workers):
-            trees.put(tree.copy(repository, folder / f"tree-{number}"))
-        stack = folder / STATE_FILE
-        logins = asyncio.run(start_both(stack))
-        ended.callback(_stop, stack)
+            trees.put(tree.copy(repository, Path(folder) / f"tree-{number}"))
+        with servers(Path(folder)) as stack:
+            yield Workplace(trees, stack, workers)
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Path]:
+    """Start PostgreSQL and Kafka for tests, and stop them at the end. Yields the state file, which is in `folder`."""
+    stack = folder / STATE_FILE
+    logins = asyncio.run(start_both(stack))
+    try:
         asyncio.run(provision_kafka(logins))
-        yield Workplace(trees, stack, workers)
-
-
-def _stop(stack: Path) -> None:
-    servers, _, _ = read_state(stack)
-    asyncio.run(servers.stop())
+        yield stack
+    finally:
+        started, _, _ = read_state(stack)
+        asyncio.run(started.stop())
 
 
 def run(place: Workplace, mutants: Sequence[Mutant], tell: Tell) -> list[Judgement]:

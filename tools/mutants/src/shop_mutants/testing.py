@@ -15,9 +15,11 @@ from pathlib import Path
 from shop_mutants.results import FILE, ORIGINAL, TESTS
 from shop_mutants.tree import Tree
 
-
 OPTIONS = (
     "--quiet",
+    # A service has settings of its own. With them, the node ids of its tests would begin in its folder.
+    "--rootdir=.",
+    "--config-file=pyproject.toml",
     "--continue-on-collection-errors",
     *("-p", "shop_mutants.results"),
     *("-p", "no:cacheprovider"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,6 +52,14 @@ def mutate(
     if listed:
         tell_mutants(mutants, as_json)
         return
+    began = time.monotonic()
+    judgements = judge(root, mutants, workers)
+    tell_verdicts(judgements, time.monotonic() - began, as_json)
+    raise typer.Exit(0 if all(one.verdict is Verdict.CAUGHT for one in judgements) else 1)
+
+
+def judge(root: Path, mutants: Sequence[Mutant], workers: int) -> list[Judgement]:
+    """Run the mutants, and show the progress on stderr."""
     with Steps(Console(stderr=True)) as progress:
         task = progress.add_task("Copying the clone, starting PostgreSQL and Kafka", total=len(mutants))
 
@@ -57,9 +67,7 @@ def mutate(
             progress.update(task, description=step, completed=done)
 
         with workplace(root, workers) as place:
-            judgements = run(place, mutants, tell)
-    tell_verdicts(judgements, as_json)
-    raise typer.Exit(0 if all(one.verdict is Verdict.CAUGHT for one in judgements) else 1)
+            return run(place, mutants, tell)
 
 
 def tell_mutants(mutants: Sequence[Mutant], as_json: bool) -> None:
@@ -75,10 +83,11 @@ def tell_mutants(mutants: Sequence[Mutant], as_json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def tell_verdicts(judgements: Sequence[Judgement], as_json: bool) -> None:
-    """Print a row for each mutant, and a sentence for each that is not caught."""
+def tell_verdicts(judgements: Sequence[Judgement], seconds: float, as_json: bool) -> None:
+    """Print a row for each mutant, and a sentence for each that is not caught. `seconds` is the time of the run."""
     if as_json:
-        typer.echo(json.dumps([one.as_json() for one in judgements], indent=2))
+        run = {"seconds": round(seconds), "mutants": [one.as_json() for one in judgements]}
+        typer.echo(json.dumps(run, indent=2))
         return
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
@@ -86,13 +95,14 @@ def tell_verdicts(judgements: Sequence[Judgement], as_json: bool) -> None:
         table.add_column(heading, overflow="fold")
     for one in judgements:
         colour = COLOURS[one.verdict]
-        seconds = f"{one.seconds:.0f}"
-        table.add_row(one.mutant.name, f"[{colour}]{one.verdict}[/]", seconds, one.mutant.without)
+        table.add_row(
+            one.mutant.name, f"[{colour}]{one.verdict}[/]", f"{one.seconds:.0f}", one.mutant.without
+        )
     console.print(table)
     for one in judgements:
         if one.why:
             console.print(f"\n{one.mutant.name} {SAYS[one.verdict]}: {one.why}", soft_wrap=True, markup=False)
-    console.print(f"\n{summary(judgements)}", soft_wrap=True)
+    console.print(f"\n{summary(judgements)} It took {seconds:.0f} s.", soft_wrap=True)
 
 
 SAYS = {Verdict.SURVIVED: "survived", Verdict.VACUOUS: "proves nothing"}
