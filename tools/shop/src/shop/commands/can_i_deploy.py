@@ -17,7 +17,7 @@ from rich.text import Text
 
 from shop_contracts.answer.matrix import Answer, Row, Verdict
 from shop_contracts.answer.question import can_deploy
-from shop_contracts.releases.release import read
+from shop_contracts.releases.release import newest, read
 from shop_observe.timeline import shown
 from shop_stack.connect import VARIABLE, TargetKind, connect
 from shop_stack.paths import repository
@@ -31,7 +31,10 @@ COLOURS = {Verdict.YES: "green", Verdict.NO: "bold red", Verdict.PENDING: "yello
 
 def can_i_deploy(
     service: Annotated[str, typer.Argument(help="The service.", metavar="SERVICE")],
-    version: Annotated[str, typer.Argument(help="The release, such as 0.2.0.", metavar="VERSION")],
+    version: Annotated[
+        str | None,
+        typer.Argument(help="The release, such as 0.2.0; without it the newest one.", metavar="VERSION"),
+    ] = None,
     to: Annotated[
         TargetKind | None, typer.Option(help="The shop to deploy to; without it that of `shop --target`.")
     ] = None,
@@ -42,7 +45,9 @@ def can_i_deploy(
     Each service is asked which release it runs. A row of the table is one event
     or request that the release shares with one of them, in one direction. Rows
     below are messages that are stored: in topics, in outboxes that were not sent,
-    and in open dead letters.
+    and in open dead letters. Further rows, which are always a no: an event type
+    that a reader of its topic does not know, and tables that are too far ahead of
+    the release.
 
     A pair that was never verified is verified now, by the provider's own tests
     in its own environment. That takes minutes at most; the outcome is kept.
@@ -50,13 +55,15 @@ def can_i_deploy(
 
     Examples:
 
+        shop can-i-deploy orders
+
         shop can-i-deploy orders 0.2.0 --to embedded
 
         shop can-i-deploy orders 0.2.0 --json | jq -r .sentence"""
     if to is not None:
         os.environ[VARIABLE] = to
     root = repository()
-    release = read(root, service, version)
+    release = read(root, service, version or newest(root, service))
     console = Console(stderr=True, highlight=False)
     with connect() as target, console.status("asking what runs") as status:
 
