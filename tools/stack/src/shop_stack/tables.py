@@ -51,8 +51,10 @@ def too_old(service: str, version: str, schema: str, heads: Sequence[Head]) -> T
     if version not in versions or not schema:
         return None
     mine = versions.index(version)
-    # The numbers of migrations grow, so the first release that is not behind the tables has made them.
-    maker = next((number for number, head in enumerate(heads) if head.migration >= schema), len(heads))
+    migrations = [head.migration for head in heads]
+    # A release may have several migrations. Their numbers grow, so the first release that is not behind has made them.
+    not_behind = (number for number, migration in enumerate(migrations) if migration >= schema)
+    maker = migrations.index(schema) if schema in migrations else next(not_behind, len(heads))
     if maker <= mine + 1:
         return None
     by = f"{service} {versions[maker]}" if maker < len(heads) else f"code after {service} {versions[-1]}"
