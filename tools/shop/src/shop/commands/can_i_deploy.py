@@ -29,25 +29,28 @@ COMMIT = re.compile(r"\+([0-9a-f]{7})[0-9a-f]+$")
 COLOURS = {Verdict.YES: "green", Verdict.NO: "bold red", Verdict.PENDING: "yellow"}
 
 
+Version = Annotated[
+    str | None,
+    typer.Argument(help="The release, such as 0.2.0; without it the newest one.", metavar="VERSION"),
+]
+To = Annotated[
+    TargetKind | None, typer.Option(help="The shop to deploy to; without it that of `shop --target`.")
+]
+
+
 def can_i_deploy(
     service: Annotated[str, typer.Argument(help="The service.", metavar="SERVICE")],
-    version: Annotated[
-        str | None,
-        typer.Argument(help="The release, such as 0.2.0; without it the newest one.", metavar="VERSION"),
-    ] = None,
-    to: Annotated[
-        TargetKind | None, typer.Option(help="The shop to deploy to; without it that of `shop --target`.")
-    ] = None,
+    version: Version = None,
+    to: To = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether a release can be deployed while everything else stays as it is.
 
     Each service is asked which release it runs. A row of the table is one event
-    or request that the release shares with one of them, in one direction. Rows
-    below are messages that are stored: in topics, in outboxes that were not sent,
-    and in open dead letters. Further rows, which are always a no: an event type
-    that a reader of its topic does not know, and tables that are too far ahead of
-    the release.
+    or request that the release shares with one of them, in one direction, or one
+    type of stored messages: in topics, unsent in outboxes, in open dead letters.
+    An event type that a reader of its topic does not know is a no. So are tables
+    that are too far ahead of the release.
 
     A pair that was never verified is verified now, by the provider's own tests
     in its own environment. That takes minutes at most; the outcome is kept.
@@ -55,11 +58,9 @@ def can_i_deploy(
 
     Examples:
 
-        shop can-i-deploy orders
+        shop can-i-deploy orders --json | jq -r .sentence
 
-        shop can-i-deploy orders 0.2.0 --to embedded
-
-        shop can-i-deploy orders 0.2.0 --json | jq -r .sentence"""
+        shop can-i-deploy orders 0.2.0 --to embedded"""
     if to is not None:
         os.environ[VARIABLE] = to
     root = repository()

@@ -23,10 +23,12 @@ MAKE = "make"
 class MakesByDefault(TyperGroup):
     """`shop release SERVICE` is the short form of `shop release make SERVICE`."""
 
+    default_command = MAKE
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `make` before arguments that begin with no command."""
+        """Put the default command before arguments that begin with no command."""
         if args and args[0] not in self.commands and args[0] not in self.get_help_option_names(ctx):
-            args = [MAKE, *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
 
