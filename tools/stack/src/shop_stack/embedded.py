@@ -22,7 +22,7 @@ from pathlib import Path
 from shop_stack import checks, handover, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError, first_of
 from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
-from shop_stack.ports import SERVICES, Ports, base_from_environment
+from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon, Resources
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
@@ -56,15 +56,18 @@ def stack(
     base: int | None = None,
     services: tuple[str, ...] = SERVICES,
     environment: Mapping[str, str] | None = None,
+    brokers: int | None = None,
 ) -> Stack:
     """The stack whose files are in `state`, with ports counted from `base`.
 
     If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
     ports: they are read from its files unless `base` is given. If nothing of it runs any more, SHOP_PORT_BASE counts.
+    If `brokers` is not given, it has as many as the data in `state` is of, or one.
     """
     folder = (state or paths.state_folder()).absolute()
     chosen = base or _kept_base(folder) or base_from_environment()
-    return Stack(folder, Ports(chosen), services, environment or {})
+    brokers = brokers or stack_files.stored_brokers(folder) or 1
+    return Stack(folder, Ports(chosen), services, environment or {}, brokers)
 
 
 def _kept_base(folder: Path) -> int | None:
@@ -118,8 +121,8 @@ async def start(stack: Stack, name: str) -> None:
         case "postgres":
             checks.databases(stack)
             await parts.start_postgres(stack)
-        case "kafka":
-            await parts.start_kafka(stack)
+        case _ if name in BROKERS:
+            await parts.start_kafka(stack, name)
         case "spans":
             await parts.start_spans(stack)
         case "processor":
@@ -198,7 +201,8 @@ async def _bring_up_postgres(stack: Stack, report: Report, ready: asyncio.Event)
 
 
 async def _bring_up_kafka(stack: Stack, report: Report, ready: asyncio.Event) -> None:
-    await _bring_up(stack, KAFKA, report, parts.provision_kafka)
+    await asyncio.gather(*(_bring_up(stack, name, report) for name in stack.broker_names))
+    await parts.provision_kafka(stack)
     ready.set()
 
 
@@ -246,7 +250,7 @@ async def _bring_up(
 
 async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
     """Stop the services first, while the parts that they need to finish their work still run."""
-    for together in (SERVICES, (PROCESSOR, ISSUER, SPANS), (KAFKA, POSTGRES)):
+    for together in (SERVICES, (PROCESSOR, ISSUER, SPANS), (*BROKERS, POSTGRES)):
         await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
 
 
@@ -262,8 +266,8 @@ async def _stop(stack: Stack, name: str) -> None:
     match name:
         case "postgres":
             await postgres.stop(daemon)
-        case "kafka":
-            await kafka.stop(daemon, paths.cache_folder())
+        case _ if name in BROKERS:
+            await kafka.stop(daemon, paths.cache_folder(), recorded=name == KAFKA)
         case _:
             await handover.stop_leftovers(stack, name)
             await daemon.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,14 +15,15 @@ from shop_stack.deployed import Deployment
 from shop_stack.deployed import read as deployment_of
 from shop_stack.kafka_access import KafkaLogins
 from shop_stack.passwords import Passwords
-from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
+from shop_stack.ports import BROKERS, HOST, SERVICES, Ports, answers, http_status, require_free
 from shop_stack.process import Daemon
 from shop_stack.secret_files import SecretFiles
 from shop_stack.target import Issuer
 
 POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER = "postgres", "kafka", "spans", "processor", "issuer"
 INFRASTRUCTURE = (POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER)
-EVERYTHING = (*INFRASTRUCTURE, *SERVICES)
+MORE_BROKERS = BROKERS[1:]
+EVERYTHING = (*INFRASTRUCTURE, *MORE_BROKERS, *SERVICES)
 
 NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 KEYS_FILE = "issuer-keys.json"
@@ -45,6 +45,8 @@ class Stack:
     """The services of this stack: all of them, unless a test needs fewer."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the services and the processor, in addition to those that the stack sets."""
+    brokers: int = 1
+    """How many brokers of Kafka it has: 1, or 3."""
 
     def daemon(self, name: str) -> Daemon:
         return Daemon(name, self.state)
@@ -52,7 +54,12 @@ class Stack:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of its processes."""
-        return (*INFRASTRUCTURE, *self.services)
+        return (*INFRASTRUCTURE, *self.broker_names[1:], *self.services)
+
+    @property
+    def broker_names(self) -> tuple[str, ...]:
+        """The names of its brokers."""
+        return BROKERS[: self.brokers]
 
     def deployment(self, service: str) -> Deployment:
         """The release that it runs of a service."""
@@ -81,13 +88,27 @@ class Stack:
 
     @property
     def broker(self) -> kafka.Broker:
-        password = self.passwords.by_principal[rights.STACK]
-        return kafka.Broker(self.ports.kafka, self.ports.kafka_controller, self.state / "kafka", password)
+        """Its first broker."""
+        return self.broker_called(KAFKA)
+
+    def broker_called(self, name: str) -> kafka.Broker:
+        """The broker of this name."""
+        nodes = range(1, self.brokers + 1)
+        node = BROKERS.index(name) + 1
+        return kafka.Broker(
+            self.ports.broker(node),
+            self.ports.controller(node),
+            self.state / name,
+            self.passwords.by_principal[rights.STACK],
+            node,
+            tuple(self.ports.controller(each) for each in nodes),
+        )
 
     @property
     def logins(self) -> KafkaLogins:
-        """The logins of the services and tools at the broker."""
-        return KafkaLogins(self.broker.bootstrap, self.passwords.by_principal)
+        """The logins of the services and tools at the brokers."""
+        bootstrap = ",".join(self.broker_called(name).bootstrap for name in self.broker_names)
+        return KafkaLogins(bootstrap, self.passwords.by_principal)
 
     @property
     def spans(self) -> Path:
@@ -122,8 +143,9 @@ async def provision_databases(stack: Stack) -> None:
         raise postgres.unusable(error) from error
 
 
-async def start_kafka(stack: Stack) -> None:
-    await kafka.start(stack.daemon(KAFKA), stack.broker, paths.cache_folder())
+async def start_kafka(stack: Stack, name: str = KAFKA) -> None:
+    """Start one broker. Of three brokers, the first is ready only when a second one runs: they elect a controller."""
+    await kafka.start(stack.daemon(name), stack.broker_called(name), paths.cache_folder())
 
 
 async def provision_kafka(stack: Stack) -> None:
@@ -132,7 +154,7 @@ async def provision_kafka(stack: Stack) -> None:
     Raises UserError if the broker refuses.
     """
     contracts = paths.contracts()
-    await topics.declare(stack.logins.of(rights.STACK), topics.declared(contracts))
+    await topics.declare(stack.logins.of(rights.STACK), topics.declared(contracts), replicas=stack.brokers)
     await create_users(stack, (*topics.services(contracts), rights.ORACLE))
 
 
@@ -271,7 +293,7 @@ async def is_ready(stack: Stack, name: str) -> bool:
     """Whether the part can do its work now."""
     port = stack.ports.all()[name]
     match name:
-        case "postgres" | "kafka":
+        case "postgres" | "kafka" | "kafka-2" | "kafka-3":
             return await answers(port)
         case "spans":
             return await http_status(port, "/livez") == 200
@@ -279,19 +301,6 @@ async def is_ready(stack: Stack, name: str) -> bool:
             return await http_status(port, "/readyz") == 200
         case _:
             return await http_status(stack.ports.management(name), "/readyz?require=all") == 200
-
-
-async def http_status(port: int, path: str) -> int | None:
-    """The status of a GET; None if there is no answer. It uses a plain socket: HTTP libraries take long to import."""
-    try:
-        async with asyncio.timeout(3):
-            reader, writer = await asyncio.open_connection(HOST, port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-            line = (await reader.readline()).split()
-            writer.close()
-    except (OSError, TimeoutError):
-        return None
-    return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
 
 
 def last_words(daemon: Daemon) -> str:
