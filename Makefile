@@ -87,6 +87,10 @@ test-alone: $(READY) ## Each service, built and tested where nothing of another 
 test-rights: $(READY) ## A shop that uses each of its rights in Kafka: an unused right fails it (a minute)
 	@SHOP_RIGHTS_TESTS=1 $(VENV)/bin/python -m pytest tests/rights $(ARGS)
 
+.PHONY: test-brokers
+test-brokers: $(READY) ## One of three brokers is killed, restarted and emptied under load: no order is lost (minutes)
+	@SHOP_BROKER_TESTS=1 $(VENV)/bin/python -m pytest tests/saga/test_three_brokers.py $(ARGS)
+
 .PHONY: test-deployments
 test-deployments: $(READY) ## Each service deployed and rolled back under load, repeatedly: no request fails (minutes)
 	@SHOP_DEPLOYMENT_TESTS=1 $(VENV)/bin/python -m pytest tests/deployments $(ARGS)

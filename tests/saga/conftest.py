@@ -14,7 +14,7 @@ from shop_oracle.evidence import Evidence
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import embedded
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 from testkit.shops import running_shop
 
@@ -85,3 +85,9 @@ def floor() -> Iterator[Floor]:
     """One shop for all tests of this folder. It stops after the last one, because an idle shop costs CPU time."""
     with running_shop("saga") as (stack, target):
         yield Floor(stack, target)
+
+
+@pytest.fixture(scope="session")
+def floor_of() -> type[Floor]:
+    """Makes a Floor of another shop than that of this folder."""
+    return Floor

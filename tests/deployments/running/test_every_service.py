@@ -12,8 +12,8 @@ from shop_lab.experiments.clients import Client
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import deployments, handover, venvs
-from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 from testkit.release_copies import add_migration, copied_release

@@ -19,8 +19,8 @@ from shop.letters import open_letters, warning
 from shop_stack import embedded
 from shop_stack.embedded import Status
 from shop_stack.logins import OPERATOR, Login
-from shop_stack.parts import INFRASTRUCTURE
 from shop_stack.process import Resources
+from shop_stack.stack import INFRASTRUCTURE
 from shop_stack.target import Target
 
 

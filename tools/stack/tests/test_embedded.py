@@ -15,8 +15,8 @@ import pytest
 
 from shop_stack import embedded, parts, passwords, stack_files, target
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES, http_status
+from shop_stack.stack import Stack
 from testkit import eventually
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from shop_stack import parts
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
 from shop_stack.ports import http_status
 from shop_stack.process import Daemon
+from shop_stack.stack import Stack
 
 PORTS_ABOVE = 94
 """The ports of replicas are higher than all ports of the stack."""

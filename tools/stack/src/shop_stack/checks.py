@@ -7,8 +7,8 @@ from pathlib import Path
 
 from shop_stack import kafka, paths, postgres_programs, stack_files, venvs
 from shop_stack.errors import UserError
-from shop_stack.parts import POSTGRES, Stack
 from shop_stack.ports import require_free
+from shop_stack.stack import POSTGRES, Stack
 
 LEAST_FREE = 1024**3
 """Bytes. The services' environments, Kafka's segments and PostgreSQL's WAL need less than this."""

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from shop_stack import checks, handover, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError, first_of
-from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon, Resources
+from shop_stack.stack import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 

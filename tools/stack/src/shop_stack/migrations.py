@@ -6,8 +6,8 @@ import hashlib
 
 from shop_stack import parts, paths, venvs
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
 from shop_stack.process import run
+from shop_stack.stack import Stack
 
 
 async def migrate(stack: Stack, name: str, project: venvs.Project) -> bool:

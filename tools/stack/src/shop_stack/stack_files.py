@@ -11,10 +11,11 @@ from pathlib import Path
 
 from shop_stack import deployed, kafka, paths, postgres_programs
 from shop_stack.errors import UserError
-from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE, PROCESSOR, Stack
+from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE
 from shop_stack.passwords import write_private
 from shop_stack.ports import BROKERS
 from shop_stack.rights import ORACLE
+from shop_stack.stack import PROCESSOR, Stack
 
 FOLDERS = ("postgres", *BROKERS, "spans", "history", "logs", "run", "secrets")
 FILES = (

@@ -16,7 +16,7 @@ from shop_stack import embedded
 from shop_stack.deployed import CLONE
 from shop_stack.embedded import Status
 from shop_stack.logins import OPERATOR, Login
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 
 MEGABYTE = 1_000_000
 NOT_READY = 3
