@@ -66,6 +66,20 @@ def test_a_list_that_is_not_complete_does_not_say_that_there_is_no_row(app: type
     assert "The list is not complete." in str(outcome.exception)
 
 
+@BOTH
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("service", "says"), [("warehouse", "one of orders, inventory"), ("orders", "see `shop status`")]
+)
+def test_a_service_that_cannot_be_asked_is_one_sentence_with_the_cure(
+    app: typer.Typer, service: str, says: str
+) -> None:
+    outcome = listed(app, service)
+    assert isinstance(outcome.exception, UserError)
+    assert says in str(outcome.exception)
+    assert "The list is not complete" not in str(outcome.exception)
+
+
 @pytest.mark.usefixtures("shop")
 def test_a_service_that_refuses_what_is_asked_is_not_away() -> None:
     outcome = listed(outbox.app, "inventory", "--state", "LOST")

@@ -45,8 +45,8 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
     except ValueError:
         raise ServiceAway(f"{service} answers {answer.status_code}, and not as its admin API does.") from None
     if answer.is_error:
-        error = ServiceAway if answer.is_server_error else UserError
-        raise error(f"{service} refuses: {_reason(body) or answer.status_code}")
+        kind = ServiceAway if answer.is_server_error else UserError
+        raise kind(f"{service} refuses: {_reason(body) or answer.status_code}")
     return body
 
 
