@@ -80,9 +80,10 @@ def test_a_service_that_cannot_be_asked_is_one_sentence_with_the_cure(
     assert "The list is not complete" not in str(outcome.exception)
 
 
+@BOTH
 @pytest.mark.usefixtures("shop")
-def test_a_service_that_refuses_what_is_asked_is_not_away() -> None:
-    outcome = listed(outbox.app, "inventory", "--state", "LOST")
+def test_a_state_that_does_not_exist_is_refused_and_the_service_is_not_away(app: typer.Typer) -> None:
+    outcome = listed(app, "inventory", "--state", "LOST")
     assert isinstance(outcome.exception, UserError)
     assert not isinstance(outcome.exception, ServiceAway)
     assert "state" in str(outcome.exception)

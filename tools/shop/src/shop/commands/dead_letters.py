@@ -35,7 +35,9 @@ NEXT = "Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`."
 def list_letters(
     service: Annotated[str | None, typer.Argument(help="Only the dead letters of this service.")] = None,
     key: Key = None,
-    state: Annotated[str, typer.Option(help="open, all, or one state: HELD, WAITING, PARKED, …")] = "open",
+    state: Annotated[
+        str, typer.Option(help="open, all, HELD, WAITING, PARKED, REDRIVEN or DISCARDED.")
+    ] = "open",
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, oldest first.
