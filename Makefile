@@ -222,15 +222,19 @@ audit: $(READY) $(SUPPLY)/.ready ## Ask for known vulnerabilities of every locke
 check-images: $(READY) ## Compare the digests of foreign images with the registry; never green where there is none
 	@$(VENV)/bin/shop images check $(ARGS)
 
+# A release is a folder in this clone: without the ceiling its provenance would name the commit of the clone.
 .PHONY: publish
-publish: ## Build each image with an SBOM and provenance, and push it (SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0)
+publish: $(READY) ## Build each image with an SBOM and provenance, and push it: services by their newest release (SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0, the tools' version)
 	@[[ -n "$(SHOP_REGISTRY)" && -n "$(SHOP_VERSION)" ]] \
 		|| { $(call sorry,registry or version is missing: make publish SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0); }
 	@docker buildx version >/dev/null 2>&1 \
 		|| { $(call sorry,docker buildx does not answer: install Docker with its buildx plugin); }
-	@SHOP_VERSION="$(SHOP_VERSION)" SHOP_REVISION="$$(git rev-parse HEAD)" \
+	@options="$$($(VENV)/bin/python -m shop.supply.bake "$(SHOP_REGISTRY)" "$(SHOP_VERSION)" $(IMAGES))" || exit 1; \
+		mapfile -t options <<<"$$options"; \
+		export SHOP_VERSION="$(SHOP_VERSION)" SHOP_REVISION="$$(git rev-parse HEAD)" \
+			GIT_CEILING_DIRECTORIES="$(CURDIR)/.shop/releases"; \
 		docker buildx bake --file docker-compose.yml --sbom=true --provenance=mode=max --push \
-		$(foreach name,$(IMAGES),--set "$(name).tags=$(SHOP_REGISTRY)/shopfloor/$(name):$(SHOP_VERSION)") $(IMAGES)
+			"$${options[@]}" $(IMAGES)
 
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(MISSING_UV)

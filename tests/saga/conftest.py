@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+import httpx
 import pytest
 
 from shop_load.closed_loop import Customers, Placed, serve_customers
@@ -14,8 +15,10 @@ from shop_oracle.evidence import Evidence
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import embedded
+from shop_stack.logins import OPERATOR, Login
 from shop_stack.stack import Stack
 from shop_stack.target import Target
+from testkit import eventually
 from testkit.shops import running_shop
 
 REST_SECONDS = 120.0
@@ -78,6 +81,25 @@ class Floor:
         verdict = judge(evidence)
         assert verdict.holds, verdict.as_json()
         return evidence
+
+    async def rebuild_reports(self) -> None:
+        """Have analytics rebuild its projections, and hold that its reports are as before, then and meanwhile."""
+        before = (await self.assert_that_the_oracle_holds()).reports
+        login = Login(self.target.issuer, OPERATOR)
+        url = self.target.service_urls["analytics"]
+        async with httpx.AsyncClient(base_url=url, trust_env=False, auth=login) as http:
+            answer = await http.post("/rebuilds")
+            assert answer.status_code == 202
+
+            async def rebuilt() -> None:
+                # Reads go on meanwhile, and never see half of it.
+                report = (await http.get("/reports/orders-by-state")).json()
+                assert report == before["orders-by-state"], report
+                state = (await http.get(answer.headers["location"])).json()["state"]
+                assert state == "ACTIVE"
+
+            await eventually(rebuilt, 60)
+        assert (await self.assert_that_the_oracle_holds()).reports == before
 
 
 @pytest.fixture(scope="package")
