@@ -7,21 +7,22 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+from sqlalchemy import text
+
+import inventory.db
 import inventory.handlers
 import orders.db
-import orders.jobs
+import orders.handlers
 import payments.handlers
-import pytest
 from chassis.events import Cause
 from chassis.inbox import Inbox
 from chassis.inbox.outcomes import Claim
 from chassis.inbox.rounds import InboxEvent
 from chassis.outbox import Database, Transaction
-from inventory.domain import StockAction, apply_action
 from shop_simulate.processes import SteppedDatabase
 from shop_simulate.processor import SimulatedProcessor
 from shop_simulate.shop import Shop
-from sqlalchemy import text
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -74,13 +75,11 @@ def no_tombstone(patch: pytest.MonkeyPatch) -> None:
     """Inventory forgets a cancellation that overtakes its order."""
 
     async def release_known(tx: Transaction, causes: Mapping[UUID, Cause]) -> None:
-        known = await inventory.handlers.db.lock_reservations(tx.connection, causes.keys())
+        known = await inventory.db.lock_reservations(tx.connection, causes.keys())
         if known:
             await release(tx, {order_id: causes[order_id] for order_id in known})
 
     release = inventory.handlers.__dict__["_release_stock"]
-    assert apply_action
-    assert StockAction.RELEASE
     patch.setattr(inventory.handlers, "_release_stock", release_known)
 
 
@@ -90,14 +89,16 @@ def no_deadline(patch: pytest.MonkeyPatch) -> None:
     async def cancel_none(tx: Transaction) -> int:
         return 0
 
-    patch.setattr(orders.jobs.handlers, "cancel_overdue_orders", cancel_none)
+    patch.setattr(orders.handlers, "cancel_overdue_orders", cancel_none)
 
 
 def no_key_to_the_processor(patch: pytest.MonkeyPatch) -> None:
     """Each call of the processor has a new idempotency key."""
     post = SimulatedProcessor.__dict__["_post"]
 
-    async def post_anew(self: SimulatedProcessor, path: str, what: str, body: Any, key: str, trace: Any) -> Any:
+    async def post_anew(
+        self: SimulatedProcessor, path: str, what: str, body: Any, key: str, trace: Any
+    ) -> Any:
         return await post(self, path, what, body, str(uuid4()), trace)
 
     patch.setattr(SimulatedProcessor, "_post", post_anew)

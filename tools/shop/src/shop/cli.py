@@ -32,6 +32,7 @@ from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
+from shop.commands.simulate import simulate
 from shop.commands.skew import skew
 from shop.commands.status import status
 from shop.commands.stop import stop
@@ -94,6 +95,7 @@ COMMANDS = (
     audit,
     release,
     can_i_deploy,
+    simulate,
     skew,
     canary,
 )

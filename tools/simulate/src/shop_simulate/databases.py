@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chassis.postgres import Driver, connect
+from shop_simulate.choices import SERVICES
 from shop_simulate.clock import ADOPTING
 from shop_stack import paths
 from shop_stack.errors import UserError
@@ -21,6 +22,15 @@ TRUNCATE_EVERY = 100
 which also removes the deleted rows."""
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A migrated database of a service. `url` is the one of the service's role."""
+
+    service: str
+    name: str
+    url: str
 
 
 @dataclass(slots=True)
@@ -62,26 +72,42 @@ class SimulatedDatabase:
         await self.admin.execute("; ".join(["SET session_replication_role = replica", *emptied, *filled]))
 
 
-async def adopt(server: Server, service: str, name: str, url: str) -> SimulatedDatabase:
-    """Make a migrated database follow the simulated clock. `url` is that of the service."""
-    async with server.connected(name) as connection:
+async def adopt(server: Server, place: Place) -> SimulatedDatabase:
+    """Make a migrated database follow the simulated clock."""
+    async with server.connected(place.name) as connection:
         await connection.execute(ADOPTING)
-    admin = await connect(server.url(name, server.superuser, server.password))
-    return SimulatedDatabase(service, url, admin)
+    admin = await connect(server.url(place.name, server.superuser, server.password))
+    return SimulatedDatabase(place.service, place.url, admin)
 
 
-async def make_databases(server: Server, suffix: str, services: Sequence[str]) -> list[SimulatedDatabase]:
-    """Create and migrate a database for each service. Their names end with `suffix`. Raises UserError."""
-    return list(await asyncio.gather(*(_make(server, suffix, service) for service in services)))
+async def make_places(server: Server) -> list[Place]:
+    """Create and migrate a database for each service. Raises UserError."""
+    return list(await asyncio.gather(*(_make(server, service) for service in SERVICES)))
 
 
-async def _make(server: Server, suffix: str, service: str) -> SimulatedDatabase:
+async def copy_places(server: Server, places: Sequence[Place], suffix: str) -> list[Place]:
+    """Copy databases that no program is connected to. The names of the copies end with `suffix`."""
+    copies = [
+        Place(
+            place.service,
+            f"{place.name}_{suffix}",
+            place.url.replace(f"/{place.name}", f"/{place.name}_{suffix}"),
+        )
+        for place in places
+    ]
+    async with server.connected() as connection:
+        for place, copy in zip(places, copies, strict=True):
+            await connection.execute(f'CREATE DATABASE "{copy.name}" TEMPLATE "{place.name}"')
+    return copies
+
+
+async def _make(server: Server, service: str) -> Place:
     roles = Roles(service, new_password(), new_password())
-    name = f"simulated_{service}_{suffix}"
+    name = f"simulated_{service}"
     await ensure_roles(server, roles)
     await ensure_database(server, name, roles)
     await _migrate(service, server.url(name, roles.owner, roles.owner_password))
-    return await adopt(server, service, name, server.url(name, roles.name, roles.password))
+    return Place(service, name, server.url(name, roles.name, roles.password))
 
 
 async def _migrate(service: str, owner_url: str) -> None:

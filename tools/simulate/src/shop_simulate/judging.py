@@ -46,9 +46,7 @@ class Judge:
         return judge(evidence)
 
     def _log(self, shop: Shop, of_events: bool) -> Log:
-        entries = [
-            entry for entry in shop.transport.entries if (entry.topic in self._names) is of_events
-        ]
+        entries = [entry for entry in shop.transport.entries if (entry.topic in self._names) is of_events]
         entries.sort(key=lambda entry: (entry.topic, entry.partition, entry.offset))
         return Log(entries, {}, {topic.name: topic.partitions for topic in self._events})
 

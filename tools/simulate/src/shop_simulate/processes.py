@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -137,9 +137,12 @@ class Process:
     async def run_job(self, name: str, fate: Fate) -> None:
         """Run a job until after its next transaction. A run that has begun goes on."""
         self.woken.discard(name)
-        work = self._running.pop(name, None) or Work(self.jobs[name].run(self.database))
+        work = self._running.pop(name, None) or Work(self._run(name))
         if not await self._step(work, fate, f"the job {name}"):
             self._running[name] = work
+
+    async def _run(self, name: str) -> None:
+        await self.jobs[name].run(self.database)
 
     def is_running(self, name: str) -> bool:
         """Whether a job has begun and waits before its next transaction."""
@@ -217,8 +220,3 @@ class Process:
         except Exception as error:
             self.faults.append(f"{self.name}: {what} raises {error!r}")
         return True
-
-
-def written(processes: Mapping[str, Process]) -> list[str]:
-    """The faults of all processes."""
-    return [fault for process in processes.values() for fault in process.faults]

@@ -5,22 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from enum import StrEnum
 
 from payments.processor import Processor, ProcessorUnavailable
 from processor import cards
 from processor.ledger import SCHEMA
 from shop_oracle.evidence import Movement
-
-
-class Answering(StrEnum):
-    """What happens to the calls of the processor."""
-
-    ANSWERS = ""
-    LOSES = "answer-lost"
-    """The processor does what it is asked for, and its answer is lost."""
-    REFUSES = "unavailable"
-    """The processor does nothing."""
+from shop_simulate.choices import Answering
 
 
 class SimulatedProcessor(Processor):
@@ -41,8 +31,7 @@ class SimulatedProcessor(Processor):
         """The ledger, as the oracle reads it."""
         columns = "kind, charge_id, reference, amount_minor, currency"
         return [
-            Movement(*row)
-            for row in self._ledger.execute(f"SELECT {columns} FROM entries ORDER BY entry_id")
+            Movement(*row) for row in self._ledger.execute(f"SELECT {columns} FROM entries ORDER BY entry_id")
         ]
 
     async def _post(

@@ -11,8 +11,8 @@ from rich.text import Text
 from shop_observe.missing_steps import missing_steps
 from shop_observe.timeline import steps_of, timeline_line
 from shop_oracle.report import print_verdict
+from shop_simulate.choices import text_of
 from shop_simulate.run import Result
-from shop_simulate.shrink import text_of
 
 
 def replay_line(result: Result) -> str:
@@ -24,8 +24,8 @@ def print_failure(result: Result, console: Console) -> None:
     """Print what happened, in the order in which a reader needs it."""
     print_verdict(result.verdict, console)
     console.print(f"\nThe schedule, {len(result.choices)} choices:")
-    for number, choice in enumerate(result.choices, 1):
-        console.print(Text(f"{number:>4}  {' '.join(choice)}"), soft_wrap=True)
+    for place, choice in enumerate(result.choices, 1):
+        console.print(Text(f"{place:>4}  {' '.join(choice)}"), soft_wrap=True)
     for number, order_id in result.order_ids.items():
         console.print(f"\nOrder {number} is {order_id}:")
         for step in steps_of(result.entries, str(order_id)):

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from shop_observe.kafka_log import Entry
 from shop_oracle.report import Verdict
+from shop_simulate.choices import Choice
 from shop_simulate.judging import Judge
 from shop_simulate.rest import bring_to_rest
 from shop_simulate.schedules import STEPS, next_choice
-from shop_simulate.shop import Choice, Shop
+from shop_simulate.shop import Shop
 
 
 @dataclass(frozen=True, slots=True)

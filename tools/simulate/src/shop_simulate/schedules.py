@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from shop_simulate.processor import Answering
-from shop_simulate.shop import STOCK, Choice, Shop
+from shop_simulate.choices import STOCK, Answering, Choice
+from shop_simulate.shop import Shop
 from shop_simulate.work import Fate
 
 MOST_ORDERS = 3

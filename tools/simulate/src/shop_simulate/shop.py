@@ -14,20 +14,16 @@ from orders.domain import Item, OrderAlreadyEnded
 from shop_observe.contract import Contract
 from shop_observe.history import Request
 from shop_observe.topics import Topic, all_topics
+from shop_simulate.choices import STOCK, Answering, Choice
 from shop_simulate.clock import Clock
 from shop_simulate.databases import SimulatedDatabase
 from shop_simulate.processes import Process
-from shop_simulate.processor import Answering, SimulatedProcessor
+from shop_simulate.processor import SimulatedProcessor
 from shop_simulate.services import parts_of_all
 from shop_simulate.transport import Lane, Transport
 from shop_simulate.work import Fate
 from shop_stack import paths
 
-Choice = tuple[str, ...]
-"""The words of a choice, such as ("cancel", "1")."""
-
-STOCK = {"mug": 3, "pen": 5}
-"""SKU → pieces at the beginning. A few orders sell it out."""
 PRICE_MINOR = 500
 CUSTOMER = "customer"
 TIME_LIMIT = timedelta(seconds=60)
@@ -104,7 +100,9 @@ class Shop:
             case ("cancel", number, *fate):
                 return await self._cancel(number, fate_of(fate))
             case ("replenish", sku, quantity):
-                return await self._change(inventory.handlers.replenish_product, sku=sku, quantity=int(quantity))
+                return await self._change(
+                    inventory.handlers.replenish_product, sku=sku, quantity=int(quantity)
+                )
             case ("price", sku, price):
                 change = {"sku": sku, "price_minor": int(price), "currency": "EUR"}
                 return await self._change(inventory.handlers.price_product, **change)
@@ -219,7 +217,7 @@ class Shop:
 
     def _note(self, operation: str, status: int, **fields: Any) -> None:
         at = self.clock.now.timestamp()
-        request = {"key": "", "subject": "", "scenario": "", "quantity": 0} | fields
+        request: dict[str, Any] = {"key": "", "subject": "", "scenario": "", "quantity": 0} | fields
         number = len(self.requests)
         self.requests.append(
             Request("simulation", number, operation, asked_at=at, answered_at=at, status=status, **request)

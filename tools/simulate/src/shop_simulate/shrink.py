@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from shop_simulate.processor import Answering
+from shop_simulate.choices import Answering, Choice
 from shop_simulate.run import Result
-from shop_simulate.shop import Choice
 from shop_simulate.work import Fate
 
 MOST_RUNS = 300
@@ -17,50 +16,64 @@ Replay = Callable[[Sequence[Choice]], Awaitable[Result]]
 
 
 async def shrink(failure: Result, replay: Replay) -> Result:
-    """A shorter schedule that violates one of the same invariants. It needs at most MOST_RUNS replays."""
-    shortest = failure
-    runs = 0
-    found_shorter = True
-    while found_shorter:
-        found_shorter = False
-        for candidate in _simpler(shortest.choices):
-            if runs == MOST_RUNS:
-                return shortest
-            runs += 1
-            result = await replay(candidate)
-            if result.violated & failure.violated and _size(result.choices) < _size(shortest.choices):
-                shortest = result
-                found_shorter = True
-                break
-    return shortest
+    """A shorter schedule that violates one of the same invariants. It needs about MOST_RUNS replays at most."""
+    shrinking = _Shrinking(failure, replay)
+    before = None
+    while before is not shrinking.shortest and shrinking.runs < MOST_RUNS:
+        before = shrinking.shortest
+        await shrinking.leave_out()
+        await shrinking.simplify()
+    return shrinking.shortest
+
+
+class _Shrinking:
+    """The shortest failing schedule so far."""
+
+    def __init__(self, failure: Result, replay: Replay) -> None:
+        self.shortest = failure
+        self.runs = 0
+        self._violated = failure.violated
+        self._replay = replay
+
+    async def leave_out(self) -> None:
+        """Leave out parts of the choices, large parts first.
+
+        The last choices are tried first: without an early choice, many later ones are not possible.
+        """
+        length = len(self.shortest.choices) // 2
+        while length:
+            begin = len(self.shortest.choices) - length
+            while begin >= 0:
+                choices = self.shortest.choices
+                await self._try([*choices[:begin], *choices[begin + length :]])
+                begin = min(begin, len(self.shortest.choices)) - length
+            length //= 2
+
+    async def simplify(self) -> None:
+        """Make single choices simpler."""
+        for place, choice in enumerate(self.shortest.choices):
+            for simpler in _simpler(choice):
+                choices = self.shortest.choices
+                if choices[place : place + 1] == [choice]:
+                    await self._try([*choices[:place], simpler, *choices[place + 1 :]])
+
+    async def _try(self, choices: Sequence[Choice]) -> None:
+        if self.runs >= MOST_RUNS:
+            return
+        self.runs += 1
+        result = await self._replay(choices)
+        if result.violated & self._violated and _size(result.choices) < _size(self.shortest.choices):
+            self.shortest = result
+
+
+def _simpler(choice: Choice) -> Iterator[Choice]:
+    plain = tuple(word for word in choice if word not in PLAIN)
+    if plain != choice:
+        yield plain
+    if choice[0] == "place" and choice[3] != "1":
+        yield (*choice[:3], "1", *choice[4:])
 
 
 def _size(choices: Sequence[Choice]) -> tuple[int, int, int]:
     words = [word for choice in choices for word in choice]
     return len(choices), len(words), sum(int(word) for word in words if word.isdigit())
-
-
-def _simpler(choices: Sequence[Choice]) -> Iterator[Sequence[Choice]]:
-    """Candidates: without a part of the choices, large parts first; then with one choice simplified."""
-    length = len(choices) // 2
-    while length:
-        # The last choices come first: without an earlier one, a later one is often not possible.
-        for begin in range(len(choices) - length, -1, -length):
-            yield [*choices[:begin], *choices[begin + length :]]
-        length //= 2
-    for place, choice in enumerate(choices):
-        plain = tuple(word for word in choice if word not in PLAIN)
-        if plain != choice:
-            yield [*choices[:place], plain, *choices[place + 1 :]]
-        if choice[0] == "place" and choice[3] != "1":
-            yield [*choices[:place], (*choice[:3], "1", *choice[4:]), *choices[place + 1 :]]
-
-
-def text_of(choices: Sequence[Choice]) -> str:
-    """The choices as one text, for a replay."""
-    return "; ".join(" ".join(choice) for choice in choices)
-
-
-def choices_of(text: str) -> list[Choice]:
-    """The choices in a text."""
-    return [tuple(part.split()) for part in text.split(";") if part.strip()]
