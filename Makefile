@@ -102,6 +102,7 @@ SEED ?= 1
 .PHONY: simulate
 simulate: $(READY) ## Run SCHEDULES schedules by seed: all services in one process on real PostgreSQL, without Kafka (minutes)
 	@$(VENV)/bin/shop simulate --schedules $(SCHEDULES) --seed $(SEED) $(ARGS)
+	@SHOP_SIMULATE_MUTANTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tools/simulate
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine

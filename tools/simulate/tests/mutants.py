@@ -113,6 +113,15 @@ def no_refund(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(payments.handlers, "_add_refunds", add_none)
 
 
+def broken_handler(patch: pytest.MonkeyPatch) -> None:
+    """Inventory cannot claim a reservation."""
+
+    async def fail(*_: object) -> None:
+        raise ValueError("planted")
+
+    patch.setattr(inventory.db, "claim_reservations", fail)
+
+
 MUTANTS: Sequence[Plant] = (
     no_inbox,
     offset_before_commit,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.errors import is_unavailable
 from chassis.events import RawMessage
 from chassis.inbox import Inbox, PartlyTaken
 from chassis.jobs import Jobs
@@ -19,16 +21,20 @@ from shop_simulate.databases import SimulatedDatabase
 from shop_simulate.services import ServiceParts
 from shop_simulate.transport import Transport
 from shop_simulate.work import Fate, ProcessDied, Work
+from shop_stack.errors import UserError
 
 PAGE = 2
 """Rows of the outbox that a relay sends at once. With so few, a few events need several pages."""
+
+STATEMENT_SECONDS = 60.0
+"""Real seconds for a statement. On a busy machine PostgreSQL may be slow, and that is no fault of a schedule."""
 
 
 class SteppedDatabase(Database):
     """The service's database. A transaction begins when the scheduler lets it, and may end with the process."""
 
     def __init__(self, url: str, process: Process, clock: Clock) -> None:
-        super().__init__(url, 1, process.on_commit)
+        super().__init__(url, 1, process.on_commit, statement_seconds=STATEMENT_SECONDS)
         self._process = process
         self._clock = clock
         self._told: tuple[Driver, float] | None = None
@@ -89,7 +95,7 @@ class Process:
 
     async def connect(self) -> None:
         """Connect the relay."""
-        self._relay_connection = await connect(self._url)
+        self._relay_connection = await connect(self._url, STATEMENT_SECONDS)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -112,6 +118,7 @@ class Process:
         self._leased_until = LEASE_SECONDS
         self._relay.leases.owner, positions = self._first_lease
         self._relay.leases.positions = dict(positions)
+        self._relay.leases.fence.until = math.inf
 
     # --- Called by the scheduler ------------------------------------------------------------------
 
@@ -169,6 +176,7 @@ class Process:
         """Save the positions of the relay, and renew its leases or acquire free ones."""
         await self._relay_connection.execute(self._clock.setting)
         await self._relay.leases.renew(self._relay_connection)
+        self._relay.leases.fence.until = math.inf  # it would close by the real time
         if self._relay.leases.positions:
             self._leased_until = self._clock.seconds + LEASE_SECONDS
 
@@ -218,5 +226,10 @@ class Process:
         except ProcessDied:
             await self.die()
         except Exception as error:
+            if is_unavailable(error):
+                # No schedule makes PostgreSQL unavailable, so there is nothing to judge.
+                raise UserError(
+                    f"PostgreSQL does not work as a simulation needs it ({error!r}): try again."
+                ) from error
             self.faults.append(f"{self.name}: {what} raises {error!r}")
         return True
