@@ -1,4 +1,4 @@
-"""One simulated shop for all tests of a module."""
+"""One simulated shop for all tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shop_stack.postgres import Server
 from testkit.databases import clone
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def simulation(postgres_server: Server) -> AsyncIterator[Simulation]:
     """A simulation in databases of its own."""
     before = structlog.get_config()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
@@ -122,13 +122,45 @@ def broken_handler(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inventory.db, "claim_reservations", fail)
 
 
-MUTANTS: Sequence[Plant] = (
-    no_inbox,
-    offset_before_commit,
-    publish_outside_of_the_transaction,
-    no_compare_and_set_on_cancel,
-    no_tombstone,
-    no_deadline,
-    no_key_to_the_processor,
-    no_refund,
+class Caught(NamedTuple):
+    """A mutant, the schedule that a failing seed was shortened to, and the number of an invariant that it violates."""
+
+    plant: Plant
+    schedule: str
+    invariant: int
+
+
+RESERVED = "place 1 mug 1 tok_ok; relay orders; deliver inventory all; relay inventory; deliver payments all"
+"""Order 1 has its stock, and its charge is due."""
+CHARGE = "job payments charge-due-payments"
+CAPTURED = f"{RESERVED}; {CHARGE}; {CHARGE}"
+"""The card of order 1 is charged, and payments has recorded it."""
+
+CAUGHT: Sequence[Caught] = (
+    Caught(no_inbox, "place 1 mug 1 tok_ok", 6),
+    Caught(
+        offset_before_commit,
+        "place 1 mug 1 tok_ok; relay orders; deliver inventory all dies-before-commit",
+        6,
+    ),
+    Caught(
+        publish_outside_of_the_transaction,
+        "place 1 mug 9 tok_ok; relay orders; deliver inventory all; relay inventory;"
+        " deliver orders all dies-after-commit",
+        1,
+    ),
+    Caught(no_compare_and_set_on_cancel, f"{CAPTURED}; relay payments; deliver orders all; cancel 1", 1),
+    Caught(
+        no_tombstone,
+        "place 1 mug 1 tok_ok; cancel 1; relay orders; swap inventory orders.order.v1 1; deliver inventory all",
+        7,
+    ),
+    Caught(
+        no_deadline,
+        "place 1 mug 1 tok_ok; relay orders; deliver payments all; wait 3700;"
+        " job payments void-abandoned-payments",
+        1,
+    ),
+    Caught(no_key_to_the_processor, f"{RESERVED}; {CHARGE} answer-lost", 4),
+    Caught(no_refund, f"{CAPTURED}; cancel 1; relay orders; deliver payments all", 3),
 )

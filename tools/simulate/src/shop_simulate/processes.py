@@ -44,14 +44,17 @@ class SteppedDatabase(Database):
         """A transaction of the service, at the simulated time. Raises ProcessDied if that is its fate."""
         fate = await self._process.turn()
         await self._tell_time()
-        async with super().transaction() as tx:
-            yield tx
-            if fate is Fate.DIES_BEFORE:
-                self._process.lose_current()
+        try:
+            async with super().transaction() as tx:
+                yield tx
+                if fate is Fate.DIES_BEFORE:
+                    raise ProcessDied
+            if fate is Fate.DIES_AFTER:
                 raise ProcessDied
-        if fate is Fate.DIES_AFTER:
+        except ProcessDied:
+            # After the rollback, so that the connection can be used again.
             self._process.lose_current()
-            raise ProcessDied
+            raise
 
     async def _tell_time(self) -> None:
         """Set the time of the session if it is another one, before the transaction: a rollback would undo it."""
@@ -63,7 +66,10 @@ class SteppedDatabase(Database):
 
 
 class Process:
-    """The only process of a service. It begins with `start` and is built anew when it has died."""
+    """The only process of a service. After it has died, it is built anew.
+
+    Call `connect` first, `remember` once, and `reset` before each schedule.
+    """
 
     def __init__(
         self, parts: ServiceParts, database: SimulatedDatabase, clock: Clock, transport: Transport
