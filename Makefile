@@ -18,13 +18,13 @@ DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab simulate shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
 IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-simulate
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
@@ -98,6 +98,15 @@ test-deployments: $(READY) ## Each service deployed and rolled back under load, 
 .PHONY: skew
 skew: $(READY) ## A planted skew bug is red in the right cells; canaries that are promoted and withdrawn (about 10 minutes)
 	@SHOP_SKEW_TESTS=1 $(VENV)/bin/python -m pytest tests/skew $(ARGS)
+
+# How many schedules, and the seed of the first one.
+SCHEDULES ?= 3000
+SEED ?= 1
+
+.PHONY: simulate
+simulate: $(READY) ## Run SCHEDULES schedules by seed: all services in one process on real PostgreSQL, without Kafka (minutes)
+	@$(VENV)/bin/shop simulate --schedules $(SCHEDULES) --seed $(SEED) $(ARGS)
+	@SHOP_SIMULATE_MUTANTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tools/simulate
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine

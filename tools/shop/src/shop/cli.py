@@ -31,6 +31,7 @@ from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
+from shop.commands.simulate import simulate
 from shop.commands.skew import skew
 from shop.commands.status import status
 from shop.commands.stop import stop
@@ -92,6 +93,7 @@ COMMANDS = (
     bench,
     audit,
     can_i_deploy,
+    simulate,
     skew,
     canary,
 )
