@@ -95,6 +95,14 @@ test-deployments: $(READY) ## Each service deployed and rolled back under load, 
 skew: $(READY) ## A planted skew bug is red in the right cells; canaries that are promoted and withdrawn (about 10 minutes)
 	@SHOP_SKEW_TESTS=1 $(VENV)/bin/python -m pytest tests/skew $(ARGS)
 
+.PHONY: crash-points
+crash-points: $(READY) ## Kill, cancel and freeze a service at each point where its chassis waits (an hour; ARGS=--help)
+	@$(VENV)/bin/python -m tests.crash_points $(ARGS)
+
+.PHONY: test-crash-points
+test-crash-points: $(READY) ## Faults planted in a consumer are found by crash points (about 10 minutes)
+	@SHOP_CRASH_POINT_TESTS=1 $(VENV)/bin/python -m pytest tests/crash_points $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \
