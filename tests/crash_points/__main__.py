@@ -25,12 +25,13 @@ from tests.crash_points.verdicts import Outcome, Report, unreached_of
 
 PORTS_ABOVE = 800
 """The distance between the ports of this shop and those of a running one, which is not disturbed."""
-EXAMPLES = """examples:
+PROGRAM = ".venv/bin/python -m tests.crash_points"
+EXAMPLES = f"""examples:
 
-  make crash-points                                       payments whole, and 3 trials of each other service
-  make crash-points ARGS="--service orders --sample 0"    one service whole, and no other
-  make crash-points ARGS="--kinds kill --seed 7"          only kill, other occurrences and another sample
-  make crash-points ARGS="--trial 'payments kill chassis.inbox.inbox:Inbox._take:3'"    one trial again
+  {PROGRAM}                                payments whole, and 3 trials of each other service
+  {PROGRAM} --service orders --sample 0    one service whole, and no other
+  {PROGRAM} --kinds kill --seed 7          only kill, other occurrences and another sample
+  {PROGRAM} --trial 'payments kill chassis.inbox.inbox:Inbox._claim:1 2'
 
 The exit code is 0 if each trial holds, 1 if an invariant was violated or a point was not reached, 2 if the arguments
 or the machine are at fault.
@@ -39,7 +40,7 @@ or the machine are at fault.
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="make crash-points",
+        prog=PROGRAM,
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -149,7 +150,7 @@ def print_report(report: Report) -> None:
             print(f"\n{run.outcome}: {run.trial.title}")
             for sentence in run.found[:5]:
                 print(f"  {sentence}")
-            print(f"  again: make crash-points ARGS=\"--trial '{run.trial.title}'\"")
+            print(f"  again: {PROGRAM} --trial '{run.trial.title}'")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.counts.items()))
     reached = ", ".join(f"{service} {count}" for service, count in report.reached.items())
     print(f"\n{report.points} points; reached: {reached or 'not counted'}")
@@ -162,7 +163,7 @@ def main() -> int:
     try:
         report = asyncio.run(carried_out(args))
     except UserError as error:
-        print(f"make crash-points: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     text = json.dumps(report.as_json(), indent=2)
     file = paths.state_folder() / "report" / "crash-points.json"

@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from tests.crash_points.nursery import MODULE, SOCKET, give_birth
 from tests.crash_points.points import PACKAGE, REACH, marked
 
 LOG = "CRASH_POINTS_LOG"
@@ -35,11 +36,17 @@ KINDS = (KILL, CANCEL, FREEZE)
 class Injector:
     """Counts the points that this process reaches, and strikes at the armed one."""
 
-    def __init__(self, log: Path, armed: str = "") -> None:
-        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._kind, self._point, occurrence = armed.split() if armed else ("", "", "0")
-        self._occurrence = int(occurrence)
+    def __init__(self) -> None:
+        self._log = -1
+        self._kind, self._point, self._occurrence = "", "", 0
         self._counts: Counter[str] = Counter()
+
+    def arm(self, log: Path, armed: str = "") -> None:
+        """Write the points to `log` from now on, and strike at the point of `armed`, if it is not empty."""
+        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if armed:
+            self._kind, self._point, occurrence = armed.split()
+            self._occurrence = int(occurrence)
 
     def reach(self, point: str, awaitable: Any = None) -> Any:
         """Called by the changed code at each point. Returns `awaitable`."""
@@ -106,7 +113,15 @@ class PointLoader(SourceFileLoader):
         super().exec_module(module)
 
 
-def install_from_environment(environment: Mapping[str, str]) -> None:
-    """Add the points to everything that this process imports of the chassis from now on, if LOG is set."""
-    if log := environment.get(LOG):
-        sys.meta_path.insert(0, PointFinder(Injector(Path(log), environment.get(ARMED, ""))))
+def install_from_environment(environment: MutableMapping[str, str]) -> None:
+    """Add the points to everything that this process imports of the chassis from now on, if LOG or SOCKET is set.
+
+    With SOCKET it is a nursery (`nursery.py`), and this function returns in each process that it gives birth to.
+    """
+    if LOG not in environment and SOCKET not in environment:
+        return
+    injector = Injector()
+    sys.meta_path.insert(0, PointFinder(injector))
+    if SOCKET in environment:
+        give_birth(environment[SOCKET], environment[MODULE])
+    injector.arm(Path(environment[LOG]), environment.get(ARMED, ""))

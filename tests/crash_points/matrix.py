@@ -29,7 +29,7 @@ from tests.crash_points.verdicts import Outcome, Run
 
 GROUP = 12
 """How many trials share a verdict."""
-RATE = 8.0
+RATE = 4.0
 """Orders per second."""
 ORDERS = 12
 """How many orders the customers place before they look whether the group has ended. Every outcome is among them."""
@@ -68,7 +68,8 @@ class Shop:
             group.create_task(self._orders(closing))
             try:
                 await subject.end()
-                yield subject
+                async with subject.with_nursery():
+                    yield subject
             finally:
                 await subject.start_without_points()
                 closing.set()

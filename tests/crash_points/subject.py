@@ -6,7 +6,9 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -14,7 +16,9 @@ import psutil
 from shop_stack import parts, paths
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
+from shop_stack.process import Daemon
 from tests.crash_points.injection import ARMED, CANCEL, FREEZE, KILL, LOG, STRUCK
+from tests.crash_points.nursery import MODULE, SOCKET, ask_for_process
 
 REACH_SECONDS = 10.0
 """Seconds after its start in which a process under load must reach the armed point."""
@@ -71,17 +75,54 @@ class Subject:
     def log(self) -> Path:
         return self.stack.state / "logs" / f"{self.service}-points.txt"
 
+    @asynccontextmanager
+    async def with_nursery(self) -> AsyncIterator[None]:
+        """Have a nursery while the context lasts. `start` needs it. Raises UserError if it does not start."""
+        nursery = Daemon(f"{self.service}-nursery", self.stack.state)
+        environment = {
+            **parts.service_environment(self.stack, self.service),
+            "PYTHONPATH": f"{Path(__file__).parent / 'child'}:{paths.repository()}",
+            MODULE: f"{self.service}.main",
+            SOCKET: str(self._socket),
+        }
+        self._socket.unlink(missing_ok=True)
+        command = self.stack.deployment(self.service).now.command
+        nursery.start(command, env=environment, cwd=self.stack.state)
+        try:
+            await nursery.until_ready(
+                self._has_socket,
+                parts.READY_PATIENCE,
+                ended=lambda: f"The nursery of {self.service} ended: {parts.last_words(nursery)}",
+                late=f"The nursery of {self.service} was not ready after {parts.READY_PATIENCE:.0f} s.",
+            )
+            yield
+        finally:
+            await nursery.kill()
+
+    @property
+    def _socket(self) -> Path:
+        return self.stack.state / "run" / f"{self.service}-nursery.sock"
+
+    async def _has_socket(self) -> bool:
+        return self._socket.exists()
+
     async def start(self, armed: str = "") -> None:
         """Start the process with its points. Returns when it is ready. Raises UserError if it ends before."""
         self.log.write_text("")
-        folder = Path(__file__).parent
+        deployment = self.stack.deployment(self.service)
+        (self.stack.state / deployment.handover_socket).unlink(missing_ok=True)
         environment = {
-            **self.stack.environment,
-            "PYTHONPATH": f"{folder / 'child'}:{paths.repository()}",
+            **parts.service_environment(self.stack, self.service, deployment),
+            "HTTP_HANDOVER_SOCKET": deployment.handover_socket,
             LOG: str(self.log),
             ARMED: armed,
         }
-        await parts.start_service(replace(self.stack, environment=environment), self.service)
+        pid = await asyncio.to_thread(ask_for_process, self._socket, environment)
+        try:
+            self.stack.daemon(self.service).adopt(pid)
+        except OSError:
+            raise UserError(f"{self.service} ended right after its start.") from None
+        await parts.ready(self.stack, self.service)
 
     async def start_without_points(self) -> None:
         """Start the process as users do."""

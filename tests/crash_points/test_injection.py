@@ -32,19 +32,28 @@ except asyncio.CancelledError:
 POINT = "chassis.outbox.planted:twice:1"
 
 
-def start(folder: Path, armed: str | None) -> subprocess.Popen[str]:
-    """A process that imports a planted chassis. It has its points if `armed` is a text."""
+def plant(folder: Path) -> None:
+    """Write a chassis with one covered module."""
     package = folder / "chassis" / "outbox"
     package.mkdir(parents=True, exist_ok=True)
     (folder / "chassis" / "__init__.py").touch()
     (package / "__init__.py").touch()
     (package / "planted.py").write_text(PLANTED)
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The environment of a process that imports the planted chassis, and whose imports have the hook."""
     child = Path(__file__).parent / "child"
+    return {**os.environ, "PYTHONPATH": f"{child}:{folder}:{paths.repository()}"}
+
+
+def start(folder: Path, armed: str | None) -> subprocess.Popen[str]:
+    """A process that imports a planted chassis. It has its points if `armed` is a text."""
+    plant(folder)
     settings = {} if armed is None else {LOG: str(folder / "log"), ARMED: armed}
-    environment = {**os.environ, "PYTHONPATH": f"{child}:{folder}:{paths.repository()}", **settings}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
-        env=environment,
+        env=environment_of(folder) | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
