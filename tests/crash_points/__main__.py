@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
+from shop.commands.bench import end
 from shop_lab.testbed import TRACED, fresh_testbed
 from shop_stack import paths
 from shop_stack.errors import UserError
@@ -160,6 +162,7 @@ def print_report(report: Report) -> None:
 def main() -> int:
     """Carry out the trials, print the report, and write it to .shop/report/crash-points.json."""
     args = arguments()
+    signal.signal(signal.SIGTERM, end)
     try:
         report = asyncio.run(carried_out(args))
     except UserError as error:

@@ -19,6 +19,7 @@ from shop_lab.replicas import Replica, beside
 from shop_load.closed_loop import Customers
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
+from shop_stack.errors import UserError, first_of
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.parts import Stack
 from shop_stack.target import Target
@@ -61,18 +62,24 @@ class Shop:
 
     @asynccontextmanager
     async def busy_without(self, service: str) -> AsyncIterator[Subject]:
-        """Orders of every outcome arrive. The service does not run, and is started as usual at the end."""
+        """Orders of every outcome arrive. The service does not run, and is started as usual at the end.
+
+        Raises UserError if a part of the shop does not do what it must.
+        """
         subject = self.subject(service)
         closing = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._orders(closing))
-            try:
-                await subject.end()
-                async with subject.with_nursery():
-                    yield subject
-            finally:
-                await subject.start_without_points()
-                closing.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._orders(closing))
+                try:
+                    await subject.end()
+                    async with subject.with_nursery():
+                        yield subject
+                finally:
+                    await subject.start_without_points()
+                    closing.set()
+        except ExceptionGroup as errors:
+            raise first_of(errors) from errors
 
     async def _orders(self, closing: asyncio.Event) -> None:
         while not closing.is_set():
@@ -215,7 +222,12 @@ class Matrix:
         groups = groups_of(trials)
         for number, group in enumerate(groups, 1):
             self._say(f"group {number} of {len(groups)}")
-            done, found = await judged_group(await self._running_shop(), group, self._say)
+            try:
+                done, found = await judged_group(await self._running_shop(), group, self._say)
+            except UserError as error:
+                self._say(f"not judged: {error}")
+                await self._remove_shop()
+                done, found = [Run(trial, Outcome.VACUOUS, [str(error)]) for trial in group], []
             if found:
                 self._say(f"{len(found)} violations, such as {found[0]}")
                 await self._remove_shop()

@@ -144,7 +144,7 @@ class Subject:
     async def undergo(self, trial: Trial) -> bool:
         """Start the process, strike, and end it. Returns whether the strike was seen.
 
-        Raises UserError if the process ends before the strike.
+        Raises UserError if the process does not start, or the strike has no effect.
         """
         self.log.unlink(missing_ok=True)  # that of the last trial has a strike
         starting = asyncio.create_task(self.start(trial.armed))

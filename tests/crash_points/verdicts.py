@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     VIOLATED = "violated"
     """The oracle found a violation, and the trial is one of the smallest group of trials that shows it."""
     VACUOUS = "vacuous"
-    """The process did not reach the point, so nothing was shown."""
+    """The process did not reach the point, or the group could not be judged. So nothing was shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Run:
     trial: Trial
     outcome: Outcome
     found: Sequence[str] = ()
-    """The oracle's violations, one sentence each."""
+    """The oracle's violations, or why the group could not be judged, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
