@@ -107,6 +107,13 @@ SEED ?= 1
 simulate: $(READY) ## Run SCHEDULES schedules by seed: all services in one process on real PostgreSQL, without Kafka (minutes)
 	@$(VENV)/bin/shop simulate --schedules $(SCHEDULES) --seed $(SEED) $(ARGS)
 	@SHOP_SIMULATE_MUTANTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tools/simulate
+.PHONY: crash-points
+crash-points: $(READY) ## Kill, cancel and freeze a service at each point where its chassis waits (an hour; ARGS=--help)
+	@$(VENV)/bin/python -m tests.crash_points $(ARGS)
+
+.PHONY: test-crash-points
+test-crash-points: $(READY) ## Faults planted in a consumer are found by crash points (about 10 minutes)
+	@SHOP_CRASH_POINT_TESTS=1 $(VENV)/bin/python -m pytest tests/crash_points $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
