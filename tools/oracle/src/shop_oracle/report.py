@@ -52,9 +52,9 @@ class Verdict:
 
     @property
     def complaint(self) -> str:
-        """Why it does not hold, for a failed test: a line for each violation and each unfinished work; empty if it holds.
+        """Why it does not hold, for a failed test: a line for each violation and each unfinished work.
 
-        Of each invariant at most LISTED violations are told.
+        It is empty if the verdict holds. Of each invariant at most LISTED violations are told.
         """
         lines = [f"not at rest: {restless}" for restless in self.unrest]
         for ruling in self.rulings:

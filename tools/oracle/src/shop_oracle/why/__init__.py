@@ -1,7 +1,7 @@
 """Says where an order stands, what it waits for, where that lies, and which command cures it.
 
-`ask` reads the facts (`facts.py`, `reading.py`, `lag.py`, `parts.py`), and `diagnosis.py` judges them without asking
-anybody.
+`ask` reads the facts (`facts.py`, `reading.py`, `lag.py`, `parts.py`), and `diagnosis.py` judges them without any
+request.
 """
 
 from __future__ import annotations
