@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import contracts, dead_letters, images, lab, new, outbox, prove, test_stack
+from shop.commands import contracts, dead_letters, images, lab, new, outbox, prove, release, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.by_hand import freeze, resume, slow, start, stop
@@ -29,7 +29,6 @@ from shop.commands.end_session import end_session
 from shop.commands.erase import erase
 from shop.commands.logs import logs
 from shop.commands.order import order
-from shop.commands.release import release
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
@@ -101,7 +100,6 @@ COMMANDS = (
     doctor,
     bench,
     audit,
-    release,
     can_i_deploy,
     skew,
     canary,
@@ -118,6 +116,7 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(new.app, name="new")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(prove.app, name="prove")
+app.add_typer(release.app, name="release")
 app.add_typer(test_stack.app, name="test-stack")
 
 
