@@ -7,7 +7,7 @@ from collections import Counter
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from shop_observe.tail import LogUnreadable, reader
 from shop_oracle.errors import said_by
@@ -15,7 +15,7 @@ from shop_oracle.why.facts import Facts, Lag, Place, Trouble
 from shop_stack.parts import KAFKA
 from shop_stack.target import Target
 
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 async def read_lags(target: Target, facts: Facts) -> None:
@@ -37,7 +37,10 @@ async def _read(target: Target, facts: Facts) -> None:
         try:
             await admin.start()
             for group in {group for topic in facts.topics.values() for group in topic.readers}:
-                committed = await admin.list_consumer_group_offsets(group)
+                try:
+                    committed = await admin.list_consumer_group_offsets(group)
+                except GroupCoordinatorNotAvailableError:
+                    continue  # no group has read anything from this broker yet
                 for place, end in ends.items():
                     if group in facts.topics[place.topic].readers:
                         done = committed[place].offset if place in committed else 0
