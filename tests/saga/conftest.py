@@ -79,7 +79,7 @@ class Floor:
         """The nine invariants, over everything that was ever done to this shop."""
         evidence = await self.evidence()
         verdict = judge(evidence)
-        assert verdict.holds, verdict.as_json()
+        assert verdict.holds, verdict.complaint
         return evidence
 
     async def rebuild_reports(self) -> None:

@@ -51,7 +51,7 @@ def failures_of(crowd: Sequence[Client]) -> dict[str, int]:
 
 async def judged(target: Target) -> None:
     verdict = judge(await gather(target, REST_SECONDS, lambda step: None))
-    assert verdict.holds, verdict.as_json()
+    assert verdict.holds, verdict.complaint
 
 
 @pytest.mark.parametrize("service", SERVICES)

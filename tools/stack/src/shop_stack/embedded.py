@@ -19,9 +19,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, handover, kafka, migrations, parts, paths, postgres, stack_files, venvs
+from shop_stack import checks, handover, hands, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError, first_of
 from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
+from shop_stack.hands import Act
 from shop_stack.process import Daemon, Resources
 from shop_stack.stack import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.target import Target
@@ -49,6 +50,8 @@ class Status:
     resources: Resources | None
     release: str = ""
     """The version of a service that was deployed, or `clone`. Other parts have none."""
+    act: Act = Act.NONE
+    """What a person has done to it."""
 
 
 def stack(
@@ -106,6 +109,7 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
     """
     with stack_files.alone(stack):
         await _stop_parts(stack, list(EVERYTHING), report)
+        hands.forget_stopped(stack)
         stack_files.forget_facts(stack)
         if wipe:
             stack_files.wipe(stack)
@@ -116,6 +120,7 @@ async def start(stack: Stack, name: str) -> None:
     require_known(stack, name)
     if stack.daemon(name).process() is not None:
         return
+    hands.forget_stopped(stack, (name,))
     paths.make_private(stack.state)
     match name:
         case "postgres":
@@ -147,6 +152,7 @@ async def kill(stack: Stack, name: str) -> None:
     """Kill one part, as `kill -9` does."""
     require_known(stack, name)
     await stack.daemon(name).kill()
+    await hands.resume(stack, name)
 
 
 async def restart(stack: Stack, name: str, *, hard: bool = False) -> float:
@@ -164,7 +170,9 @@ async def status(stack: Stack) -> list[Status]:
 
 
 async def _ready_now(stack: Stack, name: str) -> bool:
-    return stack.daemon(name).process() is not None and await parts.is_ready(stack, name)
+    running = stack.daemon(name).process()
+    # A frozen server still accepts connections: the kernel does.
+    return running is not None and not hands.is_frozen(running) and await parts.is_ready(stack, name)
 
 
 def _status(stack: Stack, name: str, ready: bool) -> Status:
@@ -178,6 +186,7 @@ def _status(stack: Stack, name: str, ready: bool) -> Status:
         uptime=daemon.uptime(),
         resources=daemon.resources(),
         release=stack.deployment(name).now.version if name in stack.services else "",
+        act=hands.act_on(stack, name),
     )
 
 
@@ -240,6 +249,7 @@ async def _bring_up(
     ran_before = stack.daemon(name).process() is not None
     report(name, "starting")
     if ran_before:
+        hands.require_not_frozen(stack, name)
         await parts.ready(stack, name)
     else:
         await start(stack, name)
@@ -263,6 +273,7 @@ async def _stop_and_tell(stack: Stack, name: str, report: Report) -> None:
 
 async def _stop(stack: Stack, name: str) -> None:
     daemon = stack.daemon(name)
+    await hands.resume(stack, name)  # a frozen process would not see the signal that stops it
     match name:
         case "postgres":
             await postgres.stop(daemon)
