@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import contracts, dead_letters, images, lab, new, outbox, prove, test_stack
+from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, prove, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.can_i_deploy import can_i_deploy
@@ -101,6 +101,7 @@ for command in COMMANDS:
     app.command()(command)
 app.command("rights")(rights_command)
 app.command("who-reads")(who_reads_command)
+app.add_typer(chaos.app, name="chaos")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(images.app, name="images")
