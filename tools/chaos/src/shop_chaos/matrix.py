@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from shop_chaos import needs, runner, verdict
-from shop_chaos.catalogue import PLANTED, Experiment
+from shop_chaos.catalogue import PLANTED, Experiment, Faults
 from shop_chaos.runner import Tell
 from shop_chaos.system import System
 from shop_chaos.verdict import Result
@@ -38,14 +39,20 @@ class Shops:
 
 
 def run(
-    experiments: Sequence[Experiment], tell: Tell, on_result: Callable[[Result], None] = lambda _: None
+    experiments: Sequence[Experiment],
+    tell: Tell,
+    on_result: Callable[[Result], None] = lambda _: None,
+    given: Mapping[str, Any] | None = None,
 ) -> list[Result]:
-    """Carry out experiments, and return their results in the same order. One that cannot run here is `not run`."""
+    """Carry out experiments, and return their results in the same order. One that cannot run here is `not run`.
+
+    `given` are values that replace those of the experiments' configurations.
+    """
     shops = Shops(tell)
     results = []
     try:
         for experiment in experiments:
-            result = _run_one(experiment, shops, tell)
+            result = _run_one(experiment, shops, given or {})
             results.append(result)
             on_result(result)
     finally:
@@ -53,12 +60,11 @@ def run(
     return results
 
 
-def _run_one(experiment: Experiment, shops: Shops, tell: Tell) -> Result:
+def _run_one(experiment: Experiment, shops: Shops, given: Mapping[str, Any]) -> Result:
     if reason := needs.missing(experiment):
         return verdict.not_run(experiment, reason)
-    result = runner.carry_out(
-        experiment, shops.of(experiment), lambda what: tell(f"{experiment.name}: {what}")
-    )
+    on = shops.of(experiment)
+    result = runner.carry_out(experiment, on, lambda what: shops.tell(f"{experiment.name}: {what}"), given)
     if result.ruling != "holds":
         shops.remove()  # what a violation has left would be found in the next experiment, too
     return result
@@ -70,6 +76,12 @@ def chosen(experiments: Iterable[Experiment], *, quick: bool) -> Iterator[Experi
         (each for each in experiments if each.is_quick or not quick),
         key=lambda each: not each.name.startswith(f"{PLANTED}/"),
     )
+
+
+def without_experiment(faults: Faults, experiments: Iterable[Experiment]) -> list[Result]:
+    """The faults of the catalogue that no experiment injects, each as a result that is `not run`."""
+    injected = {fault for each in experiments for fault in each.faults}
+    return [verdict.no_injection(fault) for fault in faults if fault.id not in injected]
 
 
 def holds(results: Sequence[Result], *, partial: bool) -> bool:

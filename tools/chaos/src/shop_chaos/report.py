@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shop_chaos.verdict import Result
+from shop_chaos.verdict import Result, number_of
 
 COLOURS: Mapping[str, str] = {
     "holds": "green",
@@ -36,6 +36,8 @@ def print_results(results: Sequence[Result], console: Console) -> None:
         table.add_row(*_cells(result))
     console.print(table)
     for result in results:
+        for number in result.numbers:
+            console.print(f"{result.experiment}: {number_of(number)}", highlight=False)
         if result.is_green:
             continue
         for reason in result.reasons[:SHOWN]:

@@ -30,7 +30,7 @@ class RunRecord:
     def add_look(self, look: Look) -> None:
         """Count a look, and keep its violations."""
         self.looks["all"] += 1
-        self.looks.update(look.violations)
+        self.looks.update(look.violations.keys())
         self.violations += [each for each in look.sentences if each not in self.violations]
         if self.violations:
             self.broken.set()

@@ -93,8 +93,12 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"{experiment.name} is no experiment of Chaos Toolkit: {error}") from None
 
 
-def carry_out(experiment: Experiment, on: System, tell: Tell) -> Result:
+def carry_out(
+    experiment: Experiment, on: System, tell: Tell, given: Mapping[str, Any] | None = None
+) -> Result:
     """Carry out an experiment on a running shop, undo its faults, and judge it.
+
+    `given` are values that replace those of its configuration.
 
     Raises KeyboardInterrupt if it was interrupted; its faults are undone then, too.
     """
@@ -106,6 +110,7 @@ def carry_out(experiment: Experiment, on: System, tell: Tell) -> Result:
         journal = run_experiment(
             copy.deepcopy(dict(experiment.document)),
             settings=ROLL_BACK_ALWAYS,
+            experiment_vars=(dict(given or {}), {}),
             strategy=Strategy.CONTINUOUS if watched else Strategy.DEFAULT,
             schedule=Schedule(continuous_hypothesis_frequency=LOOK_SECONDS, fail_fast=True),
             event_handlers=[Telling(tell)],
@@ -153,7 +158,7 @@ def _result(
         orders,
         round(seconds[1], 1),
         round(sum(seconds), 1),
-        [number for outcome in record.outcomes for number in outcome.as_json()["values"]],
+        [number for outcome in record.outcomes for number in (*outcome.values, *outcome.seen)],
         None if oracle is None else oracle.as_json(),
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from shop_chaos.catalogue import Experiment
+from shop_chaos.catalogue import Experiment, Fault
 from shop_chaos.run_record import RunRecord
+from shop_lab.values import Value, limit
 from shop_oracle.report import Verdict
 
 Ruling = Literal["holds", "violated", "vacuous", "not run"]
@@ -50,7 +51,7 @@ class Result:
     recovery_seconds: float | None = None
     """Seconds from the end of the last fault until the shop was at rest."""
     seconds: float = 0.0
-    numbers: Sequence[Mapping[str, Any]] = ()
+    numbers: Sequence[Value] = ()
     """Measured numbers with their limits."""
     oracle: Mapping[str, Any] | None = None
     """The nine invariants at rest; None if they were not judged."""
@@ -77,7 +78,7 @@ class Result:
             "orders": self.orders,
             "recovery_seconds": self.recovery_seconds,
             "seconds": self.seconds,
-            "numbers": list(self.numbers),
+            "numbers": [{**asdict(number), "holds": number.holds} for number in self.numbers],
             "oracle": self.oracle,
         }
 
@@ -96,7 +97,7 @@ def reasons_of(record: RunRecord, troubles: Sequence[str], oracle: Verdict | Non
     reasons = [f"while it lasted: {each}" for each in record.violations]
     reasons += troubles
     for outcome in record.outcomes:
-        reasons += [f"{value.name}: {value.value:g}" for value in outcome.values if not value.holds]
+        reasons += [number_of(value) for value in outcome.values if not value.holds]
     if oracle is not None:
         reasons += [f"not at rest: {each}" for each in oracle.unrest]
         reasons += [
@@ -110,12 +111,7 @@ def reasons_of(record: RunRecord, troubles: Sequence[str], oracle: Verdict | Non
 def unseen_in(record: RunRecord, musts: Sequence[Must], *, watched: bool) -> list[str]:
     """Why a run proves nothing; [] if each fault was seen to bite."""
     unseen = [must.sentence for must in musts if not must.holds]
-    unseen += [
-        f"{value.name}: {value.value:g}"
-        for outcome in record.outcomes
-        for value in outcome.seen
-        if not value.holds
-    ]
+    unseen += [number_of(each) for outcome in record.outcomes for each in outcome.seen if not each.holds]
     if not record.injected and not record.outcomes:
         unseen.append("no fault was injected")
     if watched and not record.looks["all"]:
@@ -123,11 +119,22 @@ def unseen_in(record: RunRecord, musts: Sequence[Must], *, watched: bool) -> lis
     return unseen
 
 
+def number_of(value: Value) -> str:
+    """A measured number with its limit, for people."""
+    return f"{value.name}: {value.value:g} {value.unit}, must be {limit(value, value.must)}"
+
+
 def ruling_of(reasons: Sequence[str], unseen: Sequence[str]) -> Ruling:
     """A violation counts also if the fault was not seen to bite; without one the run may be vacuous."""
     if reasons:
         return "violated"
     return "vacuous" if unseen else "holds"
+
+
+def no_injection(fault: Fault) -> Result:
+    """The result of a fault that no experiment injects yet. It is never green."""
+    lacks = f"needs {', '.join(fault.needs)}" if fault.needs else "has no experiment"
+    return Result(fault.id, fault.what, "not run", "holds", [lacks])
 
 
 def not_run(experiment: Experiment, reason: str) -> Result:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, prove, test_stack
+from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.can_i_deploy import can_i_deploy
@@ -108,7 +108,6 @@ app.add_typer(images.app, name="images")
 app.add_typer(lab.app, name="lab")
 app.add_typer(new.app, name="new")
 app.add_typer(outbox.app, name="outbox")
-app.add_typer(prove.app, name="prove")
 app.add_typer(test_stack.app, name="test-stack")
 
 

@@ -81,6 +81,12 @@ def run(
     names: Annotated[
         list[str], typer.Argument(help="Experiments by name, or files.", metavar="EXPERIMENT...")
     ],
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A value of the experiment's configuration; repeatable."
+        ),
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,8 +109,12 @@ def run(
 
         shop chaos run postgres-stopped kafka-killed --json
 
+        shop chaos run rebalances --set joins=20
+
         shop chaos run my-experiment.yaml"""
-    _carry_out([catalogue.experiment(name) for name in names], out, as_json, partial=False)
+    experiments = [catalogue.experiment(name) for name in names]
+    results = _carried_out(experiments, _values(given or [], experiments))
+    _tell(results, out, as_json, partial=False)
 
 
 @app.command("matrix")
@@ -126,8 +136,11 @@ def matrix_(
         shop chaos matrix --quick
 
         shop chaos matrix --out report --json"""
-    chosen = list(matrix.chosen(catalogue.experiments(), quick=quick))
-    _carry_out(chosen, out, as_json, partial=True)
+    experiments = catalogue.experiments()
+    results = _carried_out(list(matrix.chosen(experiments, quick=quick)), {})
+    if not quick:
+        results += matrix.without_experiment(catalogue.faults(), experiments)
+    _tell(results, out, as_json, partial=True)
 
 
 @app.command("rollback")
@@ -168,12 +181,28 @@ def _plain(fault: catalogue.Fault) -> dict[str, Any]:
     return {name: getattr(fault, name) for name in catalogue.Fault.__dataclass_fields__}
 
 
-def _carry_out(experiments: Sequence[Experiment], out: Path | None, as_json: bool, *, partial: bool) -> None:
-    """Carry out experiments, tell their results, and exit with the verdict."""
+def _values(given: Sequence[str], experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """The values of --set. Raises UserError for a name that no experiment has."""
+    known = {name for each in experiments for name in each.document.get("configuration", {})}
+    values = {}
+    for pair in given:
+        name, is_there, value = pair.partition("=")
+        if not is_there or name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UserError(f"--set {pair} sets nothing: write NAME=VALUE, and the names here are: {names}.")
+        values[name] = yaml.safe_load(value)
+    return values
+
+
+def _carried_out(experiments: Sequence[Experiment], given: dict[str, Any]) -> list[Result]:
     if chosen_kind() is not TargetKind.EMBEDDED:
         raise UserError("Experiments start a shop of processes: leave out --target.")
     with _progress(experiments) as (tell, on_result):
-        results = matrix.run(experiments, tell, on_result)
+        return matrix.run(experiments, tell, on_result, given)
+
+
+def _tell(results: Sequence[Result], out: Path | None, as_json: bool, *, partial: bool) -> None:
+    """Write and print the results, and exit with the verdict."""
     files = report.write(results, out or shop_folder() / "report")
     if as_json:
         typer.echo(json.dumps([each.as_json() for each in results], indent=2))
