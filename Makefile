@@ -129,6 +129,10 @@ check-workflows: ## The workflows are what GitHub can run: actionlint, which nee
 		|| { $(call sorry,actionlint could not be built$(DOWNLOAD_CURE)); }
 	@.shop/actionlint
 
+.PHONY: chaos
+chaos: $(READY) ## Inject faults while orders arrive, and see that the invariants hold: the quick experiments (10 minutes)
+	@$(VENV)/bin/shop chaos matrix --quick $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
 	@$(VENV)/bin/shop bench $(ARGS)
