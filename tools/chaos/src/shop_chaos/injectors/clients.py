@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shop_chaos.injectors import holding
+from shop_chaos import holding
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
 from shop_lab import replicas, trial

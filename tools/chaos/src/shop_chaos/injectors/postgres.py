@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import psutil
 
-from shop_chaos.injectors import holding, logs
+from shop_chaos import holding
+from shop_chaos.injectors import logs
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
 from shop_stack.parts import POSTGRES

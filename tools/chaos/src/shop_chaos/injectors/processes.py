@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from shop_chaos.injectors import holding
+from shop_chaos import holding
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
 from shop_stack import embedded, kafka_groups, rights

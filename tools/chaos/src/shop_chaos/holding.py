@@ -3,7 +3,7 @@
 A connection or a signal that repeats needs a process. It has a pid file like every part, so that `heal` ends it, also
 after the runner was killed.
 
-    python -m shop_chaos.injectors.holding COUNT_FILE slow PID_FILE SHARE
+    python -m shop_chaos.holding COUNT_FILE slow PID_FILE SHARE
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shop_stack.parts import child_environment
 from shop_stack.process import Daemon
 
 PERIOD_SECONDS = 0.1
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 URL = "CHAOS_DATABASE_URL"
 
 
@@ -37,7 +37,7 @@ async def begin(state: Path, what: str, *arguments: str, **environment: str) -> 
     argv = [
         sys.executable,
         "-m",
-        "shop_chaos.injectors.holding",
+        "shop_chaos.holding",
         str(_count_file(state, what)),
         what,
         *arguments,
