@@ -162,8 +162,10 @@ def shop_faults(words: list[str]) -> list[str]:
             if word.partition("=")[0] not in options | {"--help"}:
                 faults.append(f"`{command.name}` has no option {word}")
         elif hasattr(command, "commands"):
-            if word in command.commands:
-                command = command.commands[word]
+            # `shop release orders` is `shop release make orders`.
+            default = getattr(command, "default_command", None)
+            if word in command.commands or default:
+                command = command.commands[word if word in command.commands else default]
             elif re.fullmatch(r"[a-z][a-z-]*", word) and not _is_value(words, position):
                 faults.append(f"shop has no command {word}")
                 break

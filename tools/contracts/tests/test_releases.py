@@ -10,7 +10,7 @@ import pytest
 
 from shop_contracts.releases.make import make
 from shop_contracts.releases.model import Release
-from shop_contracts.releases.release import all_of, read, write
+from shop_contracts.releases.release import all_of, newest, read, write
 from shop_contracts.releases.snapshot import Snapshot
 from shop_contracts.releases.texts import FrozenTexts, freeze_texts
 from shop_stack.errors import UserError
@@ -105,6 +105,16 @@ def test_an_unknown_service_is_named_with_the_known_ones(clone: Clone) -> None:
         read(clone.root, "lamp", "0.1.0")
     with pytest.raises(UserError, match="no service 'lamp'"):
         make(clone.root, "lamp", TODAY)
+
+
+def test_the_newest_release_is_that_of_the_highest_number(clone: Clone) -> None:
+    with pytest.raises(UserError, match="shelf has no release: `shop release shelf` makes one"):
+        newest(clone.root, "shelf")
+    with pytest.raises(UserError, match="no service 'lamp'"):
+        newest(clone.root, "lamp")
+    for version in ("0.9.0", "0.10.0"):
+        clone.release("shelf", version)
+    assert newest(clone.root, "shelf") == "0.10.0"
 
 
 def test_an_unknown_version_is_named_with_the_known_ones(clone: Clone) -> None:

@@ -46,6 +46,12 @@ async def test_a_service_is_asked_itself() -> None:
         assert await running(target_of(url)) == {"shelf": Running("shelf", "0.1.0", "abc")}
 
 
+@pytest.mark.parametrize(("told", "schema"), [(b"0007", "0007"), (b"unknown", "")])
+async def test_a_service_tells_the_last_migration_of_its_database(told: bytes, schema: str) -> None:
+    async with answering(SAYS.replace(b"}", b', "schema": "%b"}' % told)) as url:
+        assert (await running(target_of(url)))["shelf"].schema == schema
+
+
 @pytest.mark.parametrize(
     ("body", "status", "why"),
     [

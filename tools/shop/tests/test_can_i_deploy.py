@@ -117,6 +117,18 @@ def test_yes_is_exit_code_0_and_no_is_1(asked: list[Answer]) -> None:
     assert CliRunner().invoke(app, command).exit_code == 1
 
 
+def test_without_a_version_the_newest_release_is_asked_about(
+    asked: list[Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[object] = []
+    monkeypatch.setattr(can_i_deploy, "newest", lambda _, service: f"newest of {service}")
+    monkeypatch.setattr(can_i_deploy, "read", lambda *arguments: named.append(arguments[1:]))
+    asked += [answer_of(GREEN), answer_of(GREEN)]
+    CliRunner().invoke(app, ["can-i-deploy", "orders"])
+    CliRunner().invoke(app, ["can-i-deploy", "orders", "0.1.0"])
+    assert named == [("orders", "newest of orders"), ("orders", "0.1.0")]
+
+
 def test_the_json_has_the_sentence_and_the_rows(asked: list[Answer]) -> None:
     asked += [answer_of(RED)]
     answer = CliRunner().invoke(app, ["can-i-deploy", "orders", "0.2.0", "--json"])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from shop_stack import deployments, embedded, handover, kafka_groups, parts, venvs
+from shop_stack import deployed, deployments, embedded, handover, kafka_groups, parts, tables, venvs
 from shop_stack.deployments import Deployed, clone
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
+from shop_stack.tables import Head
 from testkit import eventually
 from testkit.release_copies import REVISION, add_migration, copied_release, replace_main
 from testkit.shops import running_shop
@@ -149,6 +151,28 @@ async def test_a_release_that_does_not_start_is_not_deployed(
     outcome = await deployments.deploy(stack, clone(NAME))
     assert outcome.gap == ""
     assert stack.daemon(NAME).pid != before
+
+
+async def test_a_release_that_does_not_run_on_the_tables_is_refused_before_anything_happens(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        tables, "heads_of", lambda _: [Head("0.1.0", "0001"), Head("0.2.0", "0002"), Head("0.3.0", "9999")]
+    )
+    before = stack.daemon(NAME).pid
+    with pytest.raises(
+        UserError, match=r"0\.1\.0 does not run on the tables.*made by inventory 0\.3\.0, and"
+    ):
+        await deployments.deploy(stack, Deployed(NAME, "0.1.0", tmp_path / "its code is not needed"))
+    assert stack.daemon(NAME).pid == before
+    assert deployments.deployed(stack) == {}
+    present = stack.deployment(NAME)
+    deployed.write(stack.state, replace(present, before=Deployed(NAME, "0.1.0", tmp_path)))
+    try:
+        with pytest.raises(UserError, match="Way out: deploy inventory 0.2.0 or a later release"):
+            await deployments.rollback(stack, NAME)
+    finally:
+        deployed.write(stack.state, present)
 
 
 async def test_an_interrupted_deployment_leaves_the_service_as_it_was(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, test_stack
+from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, release, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.can_i_deploy import can_i_deploy
@@ -27,7 +27,6 @@ from shop.commands.down import down
 from shop.commands.erase import erase
 from shop.commands.logs import logs
 from shop.commands.order import order
-from shop.commands.release import release
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
@@ -92,7 +91,6 @@ COMMANDS = (
     doctor,
     bench,
     audit,
-    release,
     can_i_deploy,
     skew,
     canary,
@@ -108,6 +106,7 @@ app.add_typer(images.app, name="images")
 app.add_typer(lab.app, name="lab")
 app.add_typer(new.app, name="new")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(release.app, name="release")
 app.add_typer(test_stack.app, name="test-stack")
 
 

@@ -5,8 +5,8 @@
     await deployments.rollback(stack, "orders")
 
 The release gets an environment of its own, its migrations are applied, and its process replaces the one that runs
-(`handover.py`). Migrations only add, so the release from before works with the new tables; going back to it leaves
-them as they are (docs/decisions/0040).
+(`handover.py`). A migration leaves the release from before running, so going back to it leaves the tables as they are
+(docs/decisions/0043). An earlier release is refused.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ async def deploy(
 
     If the service does not run, the release is recorded, and started if PostgreSQL and Kafka run.
 
-    Raises UserError if there is no such service, if its environment or its migrations fail, or if its process is not
-    ready after `patience` seconds. Then the service runs the release from before.
+    Raises UserError if there is no such service, if the release does not run on the tables that the database has, if
+    its environment or its migrations fail, or if its process is not ready after `patience` seconds. Then the service
+    runs the release from before.
     """
     with stack_files.alone(stack):
         return await _deploy(stack, release, report, patience)
@@ -86,6 +87,8 @@ async def _deploy(stack: Stack, release: Deployed, report: Report, patience: flo
     began = time.monotonic()
     name = release.service
     require_service(stack, name)
+    if stack.daemon(POSTGRES).process() is not None:
+        await migrations.refuse_later_tables(stack, release)  # before minutes are spent on its environment
     present = stack.deployment(name)
     following = present.followed_by(release)
     report(name, f"environment of {release.name}")
@@ -97,7 +100,7 @@ async def _deploy(stack: Stack, release: Deployed, report: Report, patience: flo
         return Outcome(release, present.now, time.monotonic() - began)
     await handover.stop_leftovers(stack, name)
     report(name, "migrating")
-    await migrations.migrate(stack, name, release.project)
+    await migrations.migrate(stack, release)
     gap = handover.why_not(stack, name, release)
     if gap:
         report(name, f"restarting, because {gap}")

@@ -128,9 +128,9 @@ async def start(stack: Stack, name: str) -> None:
             await parts.start_issuer(stack)
         case _:
             await handover.stop_leftovers(stack, name)
-            project = stack.deployment(name).now.project
-            await venvs.ensure(project)
-            await migrations.migrate(stack, name, project)
+            release = stack.deployment(name).now
+            await venvs.ensure(release.project)
+            await migrations.migrate(stack, release)
             await parts.start_service(stack, name)
 
 
@@ -217,13 +217,13 @@ async def _bring_up_service(
     broker: asyncio.Event,
 ) -> None:
     report(name, "environment")
-    project = stack.deployment(name).now.project
+    release = stack.deployment(name).now
     async with builders:
-        await venvs.ensure(project)
+        await venvs.ensure(release.project)
     report(name, "waiting for its database")
     await databases.wait()
     report(name, "migrating")
-    await migrations.migrate(stack, name, project)
+    await migrations.migrate(stack, release)
     report(name, "waiting for Kafka")
     await broker.wait()
     await _bring_up(stack, name, report)

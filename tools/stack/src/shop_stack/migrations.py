@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 
-from shop_stack import parts, paths, venvs
+import asyncpg
+
+from shop_stack import parts, paths, postgres, tables, venvs
+from shop_stack.deployed import Deployed
 from shop_stack.errors import UserError
 from shop_stack.parts import Stack
 from shop_stack.process import run
 
 
-async def migrate(stack: Stack, name: str, project: venvs.Project) -> bool:
+async def migrate(stack: Stack, release: Deployed) -> bool:
     """Apply the new migrations of a service's release. Returns whether there may have been any.
 
-    If the database has migrations that this release does not know, nothing changes. Raises UserError if a migration
-    fails. Its output is in a log then.
+    If the database has migrations that this release does not know, nothing changes. Raises UserError if the release
+    does not run on such tables, or if a migration fails. Its output is in a log then.
     """
+    name, project = release.service, release.project
     stamp = stack.state / "run" / f"{name}.migrated"
     wanted = _digest(project)
     if stamp.exists() and stamp.read_text() == wanted:
         return False
+    await refuse_later_tables(stack, release)
     roles = stack.passwords.roles(name)
     owner_url = stack.server.url(name, roles.owner, roles.owner_password)
     code, output = await run(
@@ -37,6 +42,28 @@ async def migrate(stack: Stack, name: str, project: venvs.Project) -> bool:
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
     return True
+
+
+async def refuse_later_tables(stack: Stack, release: Deployed) -> None:
+    """Raise UserError if the tables of the database are too far ahead of the release. Nothing is changed."""
+    name, version = release.service, release.version
+    heads = [] if release.is_clone else tables.heads_of(name)
+    if not any(head.version == version for head in heads):
+        return  # code of this clone, which is no release
+    found = tables.too_old(name, version, await _last_migration(stack, name), heads)
+    if found is not None:
+        raise UserError(f"{found.reason} Way out: {found.way_out}.")
+
+
+async def _last_migration(stack: Stack, name: str) -> str:
+    """The last migration of a database; empty if it has none yet. Raises UserError if PostgreSQL does not answer."""
+    try:
+        async with stack.server.connected(name) as database:
+            if await database.fetchval("SELECT to_regclass('public.alembic_version')") is None:
+                return ""
+            return str(await database.fetchval("SELECT max(version_num) FROM alembic_version") or "")
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise postgres.unusable(error) from error
 
 
 def _shown(project: venvs.Project) -> str:

@@ -7,6 +7,7 @@ shapes.py     the shape of a message, so that of a million equal ones one is rea
 stored.py     the messages in topics, outboxes and open dead letters, one of each shape
 scanned.py    the log is read once, and the next answer reads on from there
 tables.py     outboxes and dead letters, in the databases
+unknown.py    event types that are sent, and that a reader of the topic does not know
 resolving.py  the release that a running service is
 findings.py   the report of the tests, as sentences
 rows.py       findings and outcomes, as rows

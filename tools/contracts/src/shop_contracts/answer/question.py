@@ -11,6 +11,8 @@ from shop_contracts.answer.matrix import Answer, Row, sorted_rows
 from shop_contracts.answer.pairs import Pair, Unwritten, pairs_of
 from shop_contracts.answer.resolving import Unresolved, resolve
 from shop_contracts.answer.rows import (
+    row_of_tables,
+    row_of_unknown_type,
     row_of_unresolved,
     row_of_unwritten,
     rows_of_messages,
@@ -20,9 +22,12 @@ from shop_contracts.answer.running import running
 from shop_contracts.answer.scanned import add_log
 from shop_contracts.answer.stored import Group, Groups, listed_of
 from shop_contracts.answer.tables import add_letters, add_outbox
+from shop_contracts.answer.unknown import unknown_types
 from shop_contracts.answer.verifying import Compare, run_tests, verify
 from shop_contracts.releases.model import Release
+from shop_contracts.releases.release import read_unchecked, versions
 from shop_stack import topics
+from shop_stack.tables import Head, too_old
 from shop_stack.target import Target
 
 OnStep = Callable[[str], None]
@@ -52,11 +57,19 @@ async def can_deploy(
     """
     means = means or Means()
     on_step("asking what runs")
-    beside = {name: resolve(root, found) for name, found in (await running(target)).items()}
+    found = await running(target)
+    beside = {name: resolve(root, one) for name, one in found.items()}
     replaced = beside.pop(release.service, None)
     rows = [row_of_unresolved(release.service, one) for one in beside.values() if isinstance(one, Unresolved)]
+    if release.service in found:
+        rows += _rows_of_tables(root, release, found[release.service].schema)
     others = [one for one in beside.values() if isinstance(one, Release)]
     rows += await _rows_of_pairs(root, release, others, on_step, means.compare)
+    on_step("asking the readers of each topic which event types they know")
+    rows += [
+        row_of_unknown_type(release.service, one)
+        for one in await unknown_types(root, release, others, means.read)
+    ]
     on_step("reading topics, outboxes and dead letters")
     groups = await stored(root, release, target)
     on_step(f"{release.service} {release.version} reads a message of each shape")
@@ -68,6 +81,14 @@ async def can_deploy(
         release.service, [groups[number] for number in left], [outcomes[number] for number in left]
     )
     return Answer(release.service, release.version, target.name, sorted_rows(rows), tuple(notes))
+
+
+def _rows_of_tables(root: Path, release: Release, schema: str) -> list[Row]:
+    """A row if the release does not run on the tables that its database has."""
+    known = [read_unchecked(root, release.service, version) for version in versions(root, release.service)]
+    heads = [Head(one.version, one.migrations.head) for one in known]
+    found = too_old(release.service, release.version, schema, heads)
+    return [] if found is None else [row_of_tables(release.service, schema, found)]
 
 
 async def _rows_of_pairs(

@@ -10,7 +10,9 @@ from shop_contracts.answer.matrix import Row, Verdict
 from shop_contracts.answer.pairs import Pair, Unwritten
 from shop_contracts.answer.resolving import Unresolved
 from shop_contracts.answer.stored import Group
+from shop_contracts.answer.unknown import UnknownType
 from shop_contracts.releases.providers import path_of
+from shop_stack.tables import TooOld
 
 UNTYPED = "messages without a type"
 
@@ -44,6 +46,50 @@ def row_of_unwritten(service: str, found: Unwritten) -> Row:
         since="-",
         reason=f"{consumer} reads events of {found.provider.name}, and has not written down what it reads of them.",
         way_out=f"release {found.consumer.name} with {file}, which its contract tests write",
+    )
+
+
+def row_of_unknown_type(service: str, found: UnknownType) -> Row:
+    """The row of a type that a provider sends and a consumer does not know."""
+    consumer, provider = found.consumer.service, found.provider.service
+    is_consumer = consumer == service
+    other = found.provider if is_consumer else found.consumer
+    lost = (
+        f", and {consumer} misses {' and '.join(found.missed)}, which is no longer sent"
+        if found.missed
+        else ""
+    )
+    return Row(
+        counterpart=other.service,
+        version=other.version,
+        direction=direction(service, consumer),
+        subject=found.type,
+        verdict=Verdict.NO,
+        since="-",
+        field="ce_type",
+        reason=(
+            f"{consumer} {found.consumer.version} does not know {found.type}, which {provider} "
+            f"{found.provider.version} sends on {found.topic}: each one becomes a dead letter{lost}."
+        ),
+        way_out=(
+            f"let {service} handle or ignore it, or deploy a release of {provider} first that does not send it"
+            if is_consumer
+            else f"deploy a release of {consumer} first that handles or ignores it, or let {service} not send it yet"
+        ),
+    )
+
+
+def row_of_tables(service: str, schema: str, found: TooOld) -> Row:
+    """The row of a database whose tables are too far ahead of the release."""
+    return Row(
+        counterpart=f"database of {service}",
+        version=f"migration {schema}",
+        direction=f"is read by {service}",
+        subject="tables",
+        verdict=Verdict.NO,
+        since="-",
+        reason=found.reason,
+        way_out=found.way_out,
     )
 
 

@@ -25,6 +25,8 @@ class Running:
     """The commit that it was built from, with `-dirty` if a file differed; `unknown` where it was not said."""
     silent: str = ""
     """Why there is no answer; empty if there is one."""
+    schema: str = ""
+    """The last migration of its database; empty if it was not said."""
 
 
 async def running(target: Target) -> dict[str, Running]:
@@ -53,4 +55,7 @@ async def _ask(client: httpx.AsyncClient, service: str, url: str) -> Running:
 def _understood(service: str, body: Mapping[str, Any]) -> Running:
     if body["service"] != service:
         raise ValueError(f"it is {body['service']}")
-    return Running(service, str(body["version"]), str(body["revision"]))
+    schema = str(body.get("schema", UNKNOWN))
+    return Running(
+        service, str(body["version"]), str(body["revision"]), schema="" if schema == UNKNOWN else schema
+    )

@@ -3,6 +3,7 @@
 release.py      a release as a file of releases/: read, list, write
 model.py        a release as data; file_text.py its text
 snapshot.py     what a commit says of a service; a release file is compared with it
+sending.py      the event types that its code sends
 numbers.py      its numbers are compared with the released texts
 providers.py    the providers that the expectations of a service may name
 make.py         `shop release`: checks the clone and writes the file

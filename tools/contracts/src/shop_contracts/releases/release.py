@@ -26,6 +26,7 @@ __all__ = [
     "all_of",
     "exists_already",
     "file_of",
+    "newest",
     "ordinal",
     "read",
     "read_unchecked",
@@ -65,6 +66,15 @@ def versions(root: Path, service: str) -> list[str]:
                 f"{_shown(root, file)} has the name of no version, such as 0.2.0.toml: delete it."
             )
     return sorted((file.stem for file in files), key=ordinal)
+
+
+def newest(root: Path, service: str) -> str:
+    """The newest version. Raises UserError if there is no such service, or if it has no release."""
+    require_service(root, service)
+    known = versions(root, service)
+    if not known:
+        raise UserError(f"{service} has no release: `shop release {service}` makes one.")
+    return known[-1]
 
 
 def read(root: Path, service: str, version: str) -> Release:

@@ -92,6 +92,13 @@ def _version(manifest: bytes, path: str) -> str:
         raise UserError(f"{path} has no version under [project]: write one, and commit it.") from None
 
 
+@lru_cache(maxsize=64)
+def topic_entries(root: Path, commit: str) -> list[dict[str, Any]]:
+    """The topics that a commit declares. Raises UserError if it does not have the file, or if the file is damaged."""
+    entries: list[dict[str, Any]] = _yaml(_texts(root, commit, [TOPICS])[TOPICS], TOPICS, "topics")
+    return entries
+
+
 def _published(topics: bytes, service: str) -> frozenset[str]:
     declared = _yaml(topics, TOPICS, "topics")
     return frozenset(event for topic in declared if topic["owner"] == service for event in topic["events"])
@@ -132,14 +139,18 @@ def _head_of(migrations: Mapping[str, bytes], service: str) -> str:
     return heads[0]
 
 
-def _constants(text: bytes, path: str) -> dict[str, object]:
-    """The names that a module gives a constant. Raises UserError if it is no Python."""
+def parsed(text: bytes, path: str) -> ast.Module:
+    """The module in a text. Raises UserError if it is no Python."""
     try:
-        nodes = ast.parse(text).body
+        return ast.parse(text)
     except (SyntaxError, ValueError):
         raise UserError(f"{path} is no Python: correct it.") from None
+
+
+def _constants(text: bytes, path: str) -> dict[str, object]:
+    """The names that a module gives a constant. Raises UserError if it is no Python."""
     found: dict[str, object] = {}
-    for node in nodes:
+    for node in parsed(text, path).body:
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AnnAssign):
             targets = [node.target]

@@ -47,7 +47,7 @@ class Canary:
         Raises UserError if it ends, or if it is not ready in time.
         """
         await venvs.ensure(self.release.project)
-        await migrations.migrate(self.stack, self.service, self.release.project)
+        await migrations.migrate(self.stack, self.release)
         environment = {
             **parts.service_environment(self.stack, self.service, Deployment(self.release)),
             "HTTP_PORT": str(self.port),

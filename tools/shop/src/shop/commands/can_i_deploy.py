@@ -17,7 +17,7 @@ from rich.text import Text
 
 from shop_contracts.answer.matrix import Answer, Row, Verdict
 from shop_contracts.answer.question import can_deploy
-from shop_contracts.releases.release import read
+from shop_contracts.releases.release import newest, read
 from shop_observe.timeline import shown
 from shop_stack.connect import VARIABLE, TargetKind, connect
 from shop_stack.paths import repository
@@ -29,20 +29,28 @@ COMMIT = re.compile(r"\+([0-9a-f]{7})[0-9a-f]+$")
 COLOURS = {Verdict.YES: "green", Verdict.NO: "bold red", Verdict.PENDING: "yellow"}
 
 
+Version = Annotated[
+    str | None,
+    typer.Argument(help="The release, such as 0.2.0; without it the newest one.", metavar="VERSION"),
+]
+To = Annotated[
+    TargetKind | None, typer.Option(help="The shop to deploy to; without it that of `shop --target`.")
+]
+
+
 def can_i_deploy(
     service: Annotated[str, typer.Argument(help="The service.", metavar="SERVICE")],
-    version: Annotated[str, typer.Argument(help="The release, such as 0.2.0.", metavar="VERSION")],
-    to: Annotated[
-        TargetKind | None, typer.Option(help="The shop to deploy to; without it that of `shop --target`.")
-    ] = None,
+    version: Version = None,
+    to: To = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether a release can be deployed while everything else stays as it is.
 
     Each service is asked which release it runs. A row of the table is one event
-    or request that the release shares with one of them, in one direction. Rows
-    below are messages that are stored: in topics, in outboxes that were not sent,
-    and in open dead letters.
+    or request that the release shares with one of them, in one direction, or one
+    type of stored messages: in topics, unsent in outboxes, in open dead letters.
+    An event type that a reader of its topic does not know is a no. So are tables
+    that are too far ahead of the release.
 
     A pair that was never verified is verified now, by the provider's own tests
     in its own environment. That takes minutes at most; the outcome is kept.
@@ -50,13 +58,13 @@ def can_i_deploy(
 
     Examples:
 
-        shop can-i-deploy orders 0.2.0 --to embedded
+        shop can-i-deploy orders --json | jq -r .sentence
 
-        shop can-i-deploy orders 0.2.0 --json | jq -r .sentence"""
+        shop can-i-deploy orders 0.2.0 --to embedded"""
     if to is not None:
         os.environ[VARIABLE] = to
     root = repository()
-    release = read(root, service, version)
+    release = read(root, service, version or newest(root, service))
     console = Console(stderr=True, highlight=False)
     with connect() as target, console.status("asking what runs") as status:
 
