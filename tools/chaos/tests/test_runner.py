@@ -13,9 +13,10 @@ import yaml
 from shop_chaos import activities, catalogue, injectors, needs, open_faults, runner, system
 from shop_chaos.catalogue import Experiment
 from shop_chaos.injectors import Injector
+from shop_chaos.measured import MEASURED
 from shop_chaos.system import System
 from shop_chaos.verdict import Result
-from shop_oracle import replay
+from shop_oracle import looks, replay
 from shop_oracle.evidence import Evidence
 from shop_oracle.invariants import Violation
 from shop_oracle.looks import Look
@@ -54,7 +55,7 @@ class Noted(Injector):
 def shop(tmp_path: Path, base: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     """A shop that has files and no processes. Every look finds that all is well, and so does the oracle at rest."""
     monkeypatch.setenv("SHOP_STATE", str(tmp_path))
-    monkeypatch.setitem(injectors.INJECTORS, "kill", Noted)  # type: ignore[arg-type]
+    monkeypatch.setitem(injectors.INJECTORS, "kill", Noted)
     monkeypatch.setattr(runner, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(runner, "_judged", lambda *_: (judge(Evidence(reports=replay.reports([], {}))), []))
     look_finds(monkeypatch)
@@ -73,7 +74,7 @@ def look_finds(
     async def look(_: object) -> Look:
         return Look({"stock_always_adds_up": list(violations) if when() else []})
 
-    monkeypatch.setattr(activities.looks, "look", look)
+    monkeypatch.setattr(looks, "look", look)
 
 
 def experiment(tmp_path: Path, seconds: float = 0.3, heals: bool = True, **arguments: Any) -> Experiment:
@@ -155,7 +156,7 @@ def test_a_measured_experiment_gets_the_values_that_were_set(
         told.update(arguments)
         raise UserError("that is enough")
 
-    monkeypatch.setitem(activities.MEASURED, "rebalances", run)  # type: ignore[arg-type]
+    monkeypatch.setitem(MEASURED, "rebalances", run)
     chosen = catalogue.experiment("rebalances")
     result = runner.carry_out(chosen, shop, lambda _: None, {"joins": 20})
     assert told == {"service": "inventory", "joins": 20}
