@@ -18,13 +18,13 @@ DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab simulate shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab simulate chaos shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
 IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-simulate
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-simulate shop-chaos
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
@@ -148,6 +148,10 @@ check-workflows: ## The workflows are what GitHub can run: actionlint, which nee
 	@(cd .github/actionlint && go build -o ../../.shop/actionlint github.com/rhysd/actionlint/cmd/actionlint) >.shop/setup.log 2>&1 \
 		|| { $(call sorry,actionlint could not be built$(DOWNLOAD_CURE)); }
 	@.shop/actionlint
+
+.PHONY: chaos
+chaos: $(READY) ## Inject faults while orders arrive, and see that the invariants hold: the quick experiments (10 minutes)
+	@$(VENV)/bin/shop chaos matrix --quick $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)

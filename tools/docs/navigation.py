@@ -27,11 +27,13 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Reference: look it up": (
         "docs/glossary",
+        "docs/chaos",
         "docs/performance",
         "docs/proofs",
         "docs/skew",
         "docs/security",
         "docs/reference/*",
+        "chaos/*",
         "contracts/*",
         "services/*",
         "libs/*",
