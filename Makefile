@@ -16,15 +16,16 @@ READY := $(VENV)/.ready
 # Tools that no service and no test imports: one set builds the site of the documents, one examines what is shipped.
 DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
+MUTATION := .shop/mutation/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab simulate chaos shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
 IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-simulate shop-chaos
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-mutants shop-simulate shop-chaos
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
@@ -162,6 +163,10 @@ docs: $(READY) $(DOCS)/.ready ## The documents as a site with a search, into .sh
 	@$(VENV)/bin/python -m tools.docs.reference
 	@$(DOCS)/bin/python tools/docs/build.py
 
+.PHONY: mutate
+mutate: $(READY) $(MUTATION)/.ready ## Change one operator or value at a time, and count what the tests notice (ARGS="orders inbox": two parts)
+	@$(VENV)/bin/python -m shop_mutants.scores $(ARGS)
+
 .PHONY: docs-environment
 docs-environment: $(DOCS)/.ready
 
@@ -169,8 +174,9 @@ docs-environment: $(DOCS)/.ready
 supply-environment: $(SUPPLY)/.ready
 
 .PHONY: pictures
-pictures: $(READY) ## Write the state machines in the READMEs anew from the code
+pictures: $(READY) ## Write the state machines in the READMEs anew from the code, and the table of mutants from their last run
 	@$(VENV)/bin/python tools/docs/state_machines.py
+	@$(VENV)/bin/python tools/docs/mutants.py
 
 # A consumer's own tests write what it reads of another program.
 EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
@@ -210,6 +216,7 @@ lock: | $(MISSING_UV) ## Lock again what every service and the tools are built f
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
 	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
 	@$(LOCK) $(ARGS) --group supply --output-file requirements-supply.txt
+	@$(LOCK) $(ARGS) --group mutation --output-file requirements-mutation.txt
 
 .PHONY: lock-kafka
 lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed

@@ -21,7 +21,7 @@ from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack.errors import UserError, first_of
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 from tests.crash_points.discovery import Reached, discover
 from tests.crash_points.injection import FREEZE

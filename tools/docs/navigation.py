@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "Reference: look it up": (
         "docs/glossary",
         "docs/chaos",
+        "docs/mutants",
         "docs/performance",
         "docs/proofs",
         "docs/skew",

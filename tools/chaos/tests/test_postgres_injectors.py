@@ -13,7 +13,7 @@ import pytest
 from shop_chaos.injectors import Injector, postgres, processes
 from shop_chaos.system import System
 from shop_stack import embedded, parts
-from shop_stack.parts import POSTGRES
+from shop_stack.stack import POSTGRES
 from testkit import eventually
 
 TABLES = """

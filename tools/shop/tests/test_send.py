@@ -15,7 +15,7 @@ from shop.commands import send
 from shop_stack import embedded, paths, target
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaLogins
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 
 

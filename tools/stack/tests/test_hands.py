@@ -12,7 +12,7 @@ import pytest
 from shop_stack import embedded, hands, paths
 from shop_stack.errors import UserError
 from shop_stack.hands import Act
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from testkit import eventually
 
 PARENT = """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shop_lab.testbed import Testbed
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 
 

@@ -28,6 +28,7 @@ from shop.commands.down import down
 from shop.commands.end_session import end_session
 from shop.commands.erase import erase
 from shop.commands.logs import logs
+from shop.commands.mutate import mutate
 from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
@@ -105,6 +106,7 @@ COMMANDS = (
     simulate,
     skew,
     canary,
+    mutate,
 )
 for command in COMMANDS:
     app.command()(command)

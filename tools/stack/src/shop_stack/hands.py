@@ -22,7 +22,8 @@ from pathlib import Path
 import psutil
 
 from shop_stack.errors import UserError
-from shop_stack.parts import EVERYTHING, Stack, child_environment
+from shop_stack.parts import child_environment
+from shop_stack.stack import EVERYTHING, Stack
 from shop_stack.process import Daemon
 
 LONGEST_PAUSE = 60.0

@@ -15,7 +15,7 @@ from shop_chaos import holding
 from shop_chaos.injectors import logs
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
-from shop_stack.parts import POSTGRES
+from shop_stack.stack import POSTGRES
 
 
 @dataclass

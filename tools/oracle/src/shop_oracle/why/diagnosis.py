@@ -11,7 +11,7 @@ from aiokafka.partitioner import murmur2
 from shop_observe.kafka_log import Entry
 from shop_observe.missing_steps import OrderStep, missing_steps
 from shop_oracle.why.facts import Facts, Intent, Letter, OrderRow, OutboxRow, Place, Trouble
-from shop_stack.parts import ISSUER, KAFKA, POSTGRES, PROCESSOR
+from shop_stack.stack import ISSUER, KAFKA, POSTGRES, PROCESSOR
 
 LOST_SECONDS = 10.0
 """An event that a group has passed without handling it is lost, not on its way, when it is so old."""

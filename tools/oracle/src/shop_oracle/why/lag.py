@@ -12,7 +12,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from shop_observe.tail import LogUnreadable, reader
 from shop_oracle.errors import said_by
 from shop_oracle.why.facts import Facts, Lag, Place, Trouble
-from shop_stack.parts import KAFKA
+from shop_stack.stack import KAFKA
 from shop_stack.target import Target
 
 SECONDS = 30.0

@@ -11,7 +11,7 @@ import httpx
 from shop_oracle.why.facts import Facts, Trouble
 from shop_stack import embedded
 from shop_stack.hands import Act, act_on
-from shop_stack.parts import ISSUER, PROCESSOR
+from shop_stack.stack import ISSUER, PROCESSOR
 from shop_stack.target import Target
 
 SECONDS = 4.0

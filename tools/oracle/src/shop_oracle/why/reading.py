@@ -10,7 +10,7 @@ import asyncpg
 
 from shop_oracle.errors import said_by
 from shop_oracle.why.facts import Facts, Intent, Letter, OrderRow, OutboxRow, Trouble
-from shop_stack.parts import POSTGRES
+from shop_stack.stack import POSTGRES
 from shop_stack.target import Target
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -11,7 +11,7 @@ from shop.commands.check import seconds
 from shop_stack import embedded, hands, target
 from shop_stack.errors import UserError
 from shop_stack.hands import Act
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 
 Part = Annotated[
     str,

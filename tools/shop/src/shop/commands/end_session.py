@@ -11,7 +11,7 @@ import typer
 from shop.commands.by_hand import running_stack
 from shop_stack.admin import require_service
 from shop_stack.errors import UserError
-from shop_stack.parts import POSTGRES, Stack
+from shop_stack.stack import POSTGRES, Stack
 
 
 def end_session(

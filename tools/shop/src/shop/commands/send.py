@@ -14,7 +14,8 @@ from shop_observe.timeline import shown
 from shop_stack import embedded, target
 from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack, create_users
+from shop_stack.parts import create_users
+from shop_stack.stack import Stack
 from shop_stack.rights import LAB
 
 SEND_SECONDS = 30.0
