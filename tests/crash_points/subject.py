@@ -15,8 +15,8 @@ import psutil
 
 from shop_stack import parts, paths
 from shop_stack.errors import UserError
-from shop_stack.stack import Stack
 from shop_stack.process import Daemon
+from shop_stack.stack import Stack
 from tests.crash_points.injection import ARMED, CANCEL, FREEZE, KILL, LOG, STRUCK
 from tests.crash_points.nursery import MODULE, SOCKET, ask_for_process
 

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from shop.cli import app
-from shop.commands import send
 from shop_stack import embedded, paths, target
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaLogins
@@ -24,7 +23,7 @@ def shop(logins: KafkaLogins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The command finds a stack with the broker of the tests."""
     stack = embedded.stack(tmp_path, 28000)
     monkeypatch.setattr(Stack, "logins", property(lambda _: logins))
-    monkeypatch.setattr(send.embedded, "stack", lambda: stack)
+    monkeypatch.setattr(embedded, "stack", lambda: stack)
     nothing = Target("embedded", {}, {}, "", logins.of("oracle"), {}, tmp_path, tmp_path, tmp_path)
     monkeypatch.setattr(target, "embedded", lambda _: replace(nothing, contracts=paths.contracts()))
 

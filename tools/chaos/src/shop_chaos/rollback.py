@@ -11,8 +11,8 @@ from shop_chaos.open_faults import OpenFault
 from shop_chaos.runner import SHOP
 from shop_chaos.system import System
 from shop_stack import embedded
-from shop_stack.stack import Stack
 from shop_stack.paths import state_folder
+from shop_stack.stack import Stack
 from shop_stack.target import TargetMissing
 from shop_stack.target import embedded as target_of
 

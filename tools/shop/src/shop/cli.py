@@ -34,8 +34,8 @@ from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
-from shop.commands.simulate import simulate
 from shop.commands.send import send
+from shop.commands.simulate import simulate
 from shop.commands.skew import skew
 from shop.commands.status import status
 from shop.commands.token import token

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from shop_stack import checks, handover, hands, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError, first_of
-from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
 from shop_stack.hands import Act
+from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon, Resources
 from shop_stack.stack import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.target import Target

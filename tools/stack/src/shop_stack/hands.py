@@ -23,8 +23,8 @@ import psutil
 
 from shop_stack.errors import UserError
 from shop_stack.parts import child_environment
-from shop_stack.stack import EVERYTHING, Stack
 from shop_stack.process import Daemon
+from shop_stack.stack import EVERYTHING, Stack
 
 LONGEST_PAUSE = 60.0
 """Seconds."""

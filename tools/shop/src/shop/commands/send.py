@@ -15,8 +15,8 @@ from shop_stack import embedded, target
 from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.parts import create_users
-from shop_stack.stack import Stack
 from shop_stack.rights import LAB
+from shop_stack.stack import Stack
 
 SEND_SECONDS = 30.0
 
