@@ -57,6 +57,19 @@ def test_every_invariant_has_a_runbook(clean: Evidence) -> None:
     assert [page for page in map(page_of, INVARIANTS) if not (ROOT / page).is_file()] == []
 
 
+def test_a_failed_test_tells_each_violation_on_a_line_of_its_own(clean: Evidence) -> None:
+    assert judge(clean).complaint == ""
+    clean.products["MUG"] = replace(clean.products["MUG"], on_hand=993)
+    clean.messages = [replace(message, state="PENDING") for message in clean.messages]
+    clean.unrest = ["3 orders PENDING"]
+    verdict = judge(clean)
+    violations = sum(len(ruling.judgement.violations) for ruling in verdict.rulings)
+    lines = verdict.complaint.splitlines()
+    assert lines[0] == "not at rest: 3 orders PENDING"
+    assert len(lines) == 1 + violations > 2
+    assert any(line.startswith("2 ") and "sku MUG: expected " in line for line in lines)
+
+
 def test_people_see_the_first_violations_and_machines_all(clean: Evidence) -> None:
     clean.messages = [replace(message, state="PENDING") for message in clean.messages * 3]
     locked = judge(clean).as_json()["invariants"][6]

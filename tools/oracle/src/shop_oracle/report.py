@@ -54,6 +54,21 @@ class Verdict:
     def holds(self) -> bool:
         return not self.unrest and all(ruling.holds for ruling in self.rulings)
 
+    @property
+    def complaint(self) -> str:
+        """Why it does not hold, for a failed test: a line for each violation and each unfinished work.
+
+        It is empty if the verdict holds. Of each invariant at most LISTED violations are told.
+        """
+        lines = [f"not at rest: {restless}" for restless in self.unrest]
+        for ruling in self.rulings:
+            for one in ruling.judgement.violations[:LISTED]:
+                told = f"expected {one.expected}; found {one.found}"
+                lines.append(f"{ruling.number} {ruling.name}, {one.subject}: {shown(told, MOST_TOLD)}")
+            if (hidden := len(ruling.judgement.violations) - LISTED) > 0:
+                lines.append(f"{ruling.number} {ruling.name}: {hidden} more violations")
+        return "\n".join(lines)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "holds": self.holds,

@@ -44,10 +44,12 @@ def _modules(root: Path, commit: str, service: str) -> list[ast.Module]:
 
 def _unused_types(modules: list[ast.Module]) -> set[str]:
     """The types whose class no other module uses. An import alone is no use."""
+    names = [_names(module) for module in modules]
     unused = set()
-    for module in modules:
-        elsewhere = {name for other in modules if other is not module for name in _names(other)}
-        unused |= {type_ for name, type_ in _event_classes(module) if name not in elsewhere}
+    for number, module in enumerate(modules):
+        if PUBLISHED in names[number]:
+            elsewhere = set().union(*names[:number], *names[number + 1 :])
+            unused |= {type_ for name, type_ in _event_classes(module) if name not in elsewhere}
     return unused
 
 
