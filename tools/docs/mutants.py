@@ -29,7 +29,7 @@ def table(mutants: Sequence[Mutant]) -> str:
             f"`{mutant['name']}`",
             mutant["without"],
             _origin(mutant["from"]),
-            "<br>".join(_test(node) for node in mutant["caught_by"]),
+            "<br>".join(f"`{node}`" for node in mutant["caught_by"]),
             mutant["verdict"],
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -42,11 +42,6 @@ def _origin(page: str) -> str:
     name = Path(page)
     text = name.name[:4] if name.parent.name == "decisions" else name.parent.name.replace("docs", name.stem)
     return f"[{text}]({name.relative_to('docs')})"
-
-
-def _test(node: str) -> str:
-    file, name = node.split("::")
-    return f"`{Path(file).name}::{name}`"
 
 
 def with_table(page: str, mutants: Sequence[Mutant]) -> str:
