@@ -1,5 +1,9 @@
-"""One shop for the commands that testers use by hand. Each test leaves it whole."""
+"""One shop for the commands that testers use by hand. Each test leaves it whole.
 
+Run by `make test-hands` only, because each hold-up takes half a minute.
+"""
+
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,6 +13,8 @@ from shop_stack import hands
 from testkit.shops import running_shop
 from tests.runbooks.drills.faults import discard_all
 from tests.runbooks.drills.shop import Shop
+
+collect_ignore_glob = [] if os.environ.get("SHOP_HANDS_TESTS") == "1" else ["test_*.py"]
 
 
 @pytest.fixture(scope="package")
