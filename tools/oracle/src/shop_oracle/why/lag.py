@@ -40,7 +40,7 @@ async def _read(target: Target, facts: Facts) -> None:
                 try:
                     committed = await admin.list_consumer_group_offsets(group)
                 except GroupCoordinatorNotAvailableError:
-                    continue  # no group has read anything from this broker yet
+                    committed = {}  # no group has read anything from this broker yet
                 for place, end in ends.items():
                     if group in facts.topics[place.topic].readers:
                         done = committed[place].offset if place in committed else 0
