@@ -16,15 +16,16 @@ READY := $(VENV)/.ready
 # Tools that no service and no test imports: one set builds the site of the documents, one examines what is shipped.
 DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
+MUTATION := .shop/mutation/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
 IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-mutants shop-simulate shop-chaos
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
@@ -87,6 +88,10 @@ test-alone: $(READY) ## Each service, built and tested where nothing of another 
 test-rights: $(READY) ## A shop that uses each of its rights in Kafka: an unused right fails it (a minute)
 	@SHOP_RIGHTS_TESTS=1 $(VENV)/bin/python -m pytest tests/rights $(ARGS)
 
+.PHONY: test-brokers
+test-brokers: $(READY) ## One of three brokers is killed, restarted and emptied under load: no order is lost (minutes)
+	@SHOP_BROKER_TESTS=1 $(VENV)/bin/python -m pytest tests/saga/test_three_brokers.py $(ARGS)
+
 .PHONY: test-deployments
 test-deployments: $(READY) ## Each service deployed and rolled back under load, repeatedly: no request fails (minutes)
 	@SHOP_DEPLOYMENT_TESTS=1 $(VENV)/bin/python -m pytest tests/deployments $(ARGS)
@@ -94,6 +99,22 @@ test-deployments: $(READY) ## Each service deployed and rolled back under load, 
 .PHONY: skew
 skew: $(READY) ## A planted skew bug is red in the right cells; canaries that are promoted and withdrawn (about 10 minutes)
 	@SHOP_SKEW_TESTS=1 $(VENV)/bin/python -m pytest tests/skew $(ARGS)
+
+# How many schedules, and the seed of the first one.
+SCHEDULES ?= 3000
+SEED ?= 1
+
+.PHONY: simulate
+simulate: $(READY) ## Run SCHEDULES schedules by seed: all services in one process on real PostgreSQL, without Kafka (minutes)
+	@$(VENV)/bin/shop simulate --schedules $(SCHEDULES) --seed $(SEED) $(ARGS)
+	@SHOP_SIMULATE_MUTANTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tools/simulate
+.PHONY: crash-points
+crash-points: $(READY) ## Kill, cancel and freeze a service at each point where its chassis waits (an hour; ARGS=--help)
+	@$(VENV)/bin/python -m tests.crash_points $(ARGS)
+
+.PHONY: test-crash-points
+test-crash-points: $(READY) ## Faults planted in a consumer are found by crash points (about 10 minutes)
+	@SHOP_CRASH_POINT_TESTS=1 $(VENV)/bin/python -m pytest tests/crash_points $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine
@@ -129,6 +150,10 @@ check-workflows: ## The workflows are what GitHub can run: actionlint, which nee
 		|| { $(call sorry,actionlint could not be built$(DOWNLOAD_CURE)); }
 	@.shop/actionlint
 
+.PHONY: chaos
+chaos: $(READY) ## Inject faults while orders arrive, and see that the invariants hold: the quick experiments (10 minutes)
+	@$(VENV)/bin/shop chaos matrix --quick $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## Measure what an order costs, as ratios to bare PostgreSQL and Kafka (ARGS=--quick: roughly)
 	@$(VENV)/bin/shop bench $(ARGS)
@@ -138,6 +163,10 @@ docs: $(READY) $(DOCS)/.ready ## The documents as a site with a search, into .sh
 	@$(VENV)/bin/python -m tools.docs.reference
 	@$(DOCS)/bin/python tools/docs/build.py
 
+.PHONY: mutate
+mutate: $(READY) $(MUTATION)/.ready ## Change one operator or value at a time, and count what the tests notice (ARGS="orders inbox": two parts)
+	@$(VENV)/bin/python -m shop_mutants.scores $(ARGS)
+
 .PHONY: docs-environment
 docs-environment: $(DOCS)/.ready
 
@@ -145,8 +174,9 @@ docs-environment: $(DOCS)/.ready
 supply-environment: $(SUPPLY)/.ready
 
 .PHONY: pictures
-pictures: $(READY) ## Write the state machines in the READMEs anew from the code
+pictures: $(READY) ## Write the state machines in the READMEs anew from the code, and the table of mutants from their last run
 	@$(VENV)/bin/python tools/docs/state_machines.py
+	@$(VENV)/bin/python tools/docs/mutants.py
 
 # A consumer's own tests write what it reads of another program.
 EXPECTATIONS := $(wildcard services/*/tests/contract/test_*_expectations.py tools/*/tests/test_*_expectations.py)
@@ -186,6 +216,7 @@ lock: | $(MISSING_UV) ## Lock again what every service and the tools are built f
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
 	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
 	@$(LOCK) $(ARGS) --group supply --output-file requirements-supply.txt
+	@$(LOCK) $(ARGS) --group mutation --output-file requirements-mutation.txt
 
 .PHONY: lock-kafka
 lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed
@@ -218,15 +249,19 @@ audit: $(READY) $(SUPPLY)/.ready ## Ask for known vulnerabilities of every locke
 check-images: $(READY) ## Compare the digests of foreign images with the registry; never green where there is none
 	@$(VENV)/bin/shop images check $(ARGS)
 
+# A release is a folder in this clone: without the ceiling its provenance would name the commit of the clone.
 .PHONY: publish
-publish: ## Build each image with an SBOM and provenance, and push it (SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0)
+publish: $(READY) ## Build each image with an SBOM and provenance, and push it: services by their newest release (SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0, the tools' version)
 	@[[ -n "$(SHOP_REGISTRY)" && -n "$(SHOP_VERSION)" ]] \
 		|| { $(call sorry,registry or version is missing: make publish SHOP_REGISTRY=registry.example SHOP_VERSION=0.2.0); }
 	@docker buildx version >/dev/null 2>&1 \
 		|| { $(call sorry,docker buildx does not answer: install Docker with its buildx plugin); }
-	@SHOP_VERSION="$(SHOP_VERSION)" SHOP_REVISION="$$(git rev-parse HEAD)" \
+	@options="$$($(VENV)/bin/python -m shop.supply.bake "$(SHOP_REGISTRY)" "$(SHOP_VERSION)" $(IMAGES))" || exit 1; \
+		mapfile -t options <<<"$$options"; \
+		export SHOP_VERSION="$(SHOP_VERSION)" SHOP_REVISION="$$(git rev-parse HEAD)" \
+			GIT_CEILING_DIRECTORIES="$(CURDIR)/.shop/releases"; \
 		docker buildx bake --file docker-compose.yml --sbom=true --provenance=mode=max --push \
-		$(foreach name,$(IMAGES),--set "$(name).tags=$(SHOP_REGISTRY)/shopfloor/$(name):$(SHOP_VERSION)") $(IMAGES)
+			"$${options[@]}" $(IMAGES)
 
 # The tools' own environment: shop, tests, checks; and every project, editable.
 $(READY): requirements-dev.txt $(MANIFESTS) | $(MISSING_UV)

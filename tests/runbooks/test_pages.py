@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from shop_oracle.invariants import INVARIANTS
+from shop_oracle.invariants import RUNBOOKS as RUNBOOKS_OF
 from tests.runbooks.pages import FOLDER, ROOT, Page, alert_rules, page_names, rows_of
 
 DRILLS = Path(__file__).parent / "drills"
@@ -24,7 +26,8 @@ ALERT = re.compile(r"`(Shopfloor\w+)`")
 PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
 PAGES = page_names()
 RUNBOOKS = [name for name in PAGES if name != "README"]
-LISTED = rows_of((FOLDER / "README.md").read_text())
+SYMPTOMS, _, BELOW_SYMPTOMS = (FOLDER / "README.md").read_text().partition("\n## ")
+LISTED = rows_of(SYMPTOMS)
 """The rows of the list of runbooks: alerts, symptom, runbook."""
 PARTS = ("Symptom.", "What it means.", "Is it this?", "Do.", "It is over")
 SCREEN_LINES = 50
@@ -174,6 +177,29 @@ def test_an_alert_that_leads_nowhere_is_seen() -> None:
     assert ways_to(rule, [row], lambda _: page.replace("Gone", "There")) == [
         "kafka-down.md does not name `ShopfloorGone` in its symptom"
     ]
+
+
+def first_pages(text: str) -> dict[int, str]:
+    """The number of an invariant → the name of the page in its first row; `README` if the row has no page."""
+    pages = {}
+    for row in rows_of(text):
+        if number := re.match(r"(\d): ", row[0]):
+            link = re.search(r"\]\(([a-z-]+)\.md\)", row[-1])
+            pages[int(number[1])] = link[1] if link else "README"
+    return pages
+
+
+def test_the_list_names_the_runbook_that_shop_check_names_for_a_violated_invariant() -> None:
+    named = {number: RUNBOOKS_OF[invariant] for number, invariant in enumerate(INVARIANTS, 1)}
+    assert first_pages(BELOW_SYMPTOMS) == named
+
+
+def test_the_first_row_of_an_invariant_counts_and_may_have_no_page() -> None:
+    head = "| Invariant | Likely cause | Runbook |\n|---|---|---|\n"
+    rows = (
+        "| 2: stock | one | [A](a-page.md) |\n| | another | [B](b-page.md) |\n| 8: traces | one | nothing |\n"
+    )
+    assert first_pages(head + rows) == {2: "a-page", 8: "README"}
 
 
 def form_faults(text: str) -> list[str]:

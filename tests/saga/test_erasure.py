@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from shop_stack.logins import OPERATOR, Login
+from shop_stack.logins import Login
 from testkit import eventually
 
 NAME = "evangeline-quillfeather"
@@ -114,27 +114,10 @@ async def test_an_erased_customer_is_nowhere_and_the_shop_goes_on(floor: Any, tm
     assert searched["pg_wal"] > 0
     assert searched[f"backup {backup}"] > 0
 
-    before = (await floor.assert_that_the_oracle_holds()).reports
-    await rebuild(floor, before)
+    await floor.rebuild_reports()
     async with customer(floor, NAME) as http:
         # A token that was given before still lasts. It names the pseudonym alone, and no entry explains it.
         assert len((await http.get("/orders")).json()["orders"]) == 3
-
-
-async def rebuild(floor: Any, before: dict[str, Any]) -> None:
-    """Rebuild the projections of analytics, and see that they are as before."""
-    analytics = floor.target.service_urls["analytics"]
-    login = Login(floor.target.issuer, OPERATOR)
-    async with httpx.AsyncClient(base_url=analytics, trust_env=False, auth=login) as http:
-        answer = await http.post("/rebuilds")
-        assert answer.status_code == 202
-
-        async def rebuilt() -> None:
-            state = (await http.get(answer.headers["location"])).json()["state"]
-            assert state == "ACTIVE"
-
-        await eventually(rebuilt, 60)
-    assert (await floor.assert_that_the_oracle_holds()).reports == before
 
 
 async def test_a_name_that_a_client_has_written_where_it_does_not_belong_is_found(floor: Any) -> None:

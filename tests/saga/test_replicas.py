@@ -1,6 +1,6 @@
 """Replicas that come, go, crash and are asked to end, and Kafka's data lost: counts and orders, no times.
 
-`shop prove` tries the same at full length, with figures.
+`shop chaos run` tries the same at full length, with figures.
 """
 
 import asyncio

@@ -14,6 +14,7 @@ root_doc = "README"
 include_patterns = [
     "*.md",
     "docs/**.md",
+    "chaos/**.md",
     "contracts/**.md",
     "deploy/**.md",
     "services/*/*.md",

@@ -175,7 +175,8 @@ async def test_a_call_that_takes_too_long_is_cut_off_before_the_lease_ends(
             await asyncio.Event().wait()
         return "done"
 
-    assert await table.queue(call_seconds=0.05).process_due(db, call) == (2, 1)
+    async with asyncio.timeout(10):
+        assert await table.queue(call_seconds=0.05).process_due(db, call) == (2, 1)
     assert table.recorded == {2: "done"}
     assert table.postponed[1][1] == "out-of-time"
 

@@ -12,8 +12,8 @@ from shop_lab.experiments.clients import Client
 from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import deployments, handover, venvs
-from shop_stack.parts import Stack
 from shop_stack.ports import SERVICES
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 from testkit.release_copies import add_migration, copied_release
@@ -51,7 +51,7 @@ def failures_of(crowd: Sequence[Client]) -> dict[str, int]:
 
 async def judged(target: Target) -> None:
     verdict = judge(await gather(target, REST_SECONDS, lambda step: None))
-    assert verdict.holds, verdict.as_json()
+    assert verdict.holds, verdict.complaint
 
 
 @pytest.mark.parametrize("service", SERVICES)

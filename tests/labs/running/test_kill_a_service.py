@@ -10,8 +10,8 @@ import pytest
 
 from shop_stack import embedded
 from shop_stack.loops import in_own_loop
-from shop_stack.parts import Stack
 from shop_stack.ports import free_base
+from shop_stack.stack import Stack
 from shop_stack.target import embedded as target_of
 from tests.pages import FollowedPage
 from tests.runbooks.drills.shop import Output, Shop, soon

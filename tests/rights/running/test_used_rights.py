@@ -16,9 +16,10 @@ from shop_load.plans import plan_run
 from shop_observe.history import History
 from shop_oracle.gather import gather
 from shop_stack import admin, paths, rights, topics
-from shop_stack.parts import Stack, create_users
+from shop_stack.parts import create_users
 from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB, Operation, Resource, Right
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 from testkit import eventually
 from testkit.shops import running_shop

@@ -18,9 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from shop_stack import embedded, parts, venvs
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.logins import OPERATOR, Login
-from shop_stack.parts import Stack, create_users
+from shop_stack.parts import create_users
 from shop_stack.ports import SERVICES
 from shop_stack.rights import LAB
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 from testkit import eventually
 from tests.runbooks.drills.asking import caller_of, http_client

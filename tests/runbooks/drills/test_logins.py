@@ -201,7 +201,7 @@ async def test_passwords_and_keys_are_replaced_under_load_and_no_order_fails(
 
 async def all_are_refused(shop: Shop, old: Passwords) -> None:
     """Hold that no server accepts a password of before."""
-    logins = KafkaLogins(shop.stack.broker.bootstrap, old.by_principal)
+    logins = KafkaLogins(shop.stack.logins.bootstrap, old.by_principal)
     for service in SERVICES:
         assert not await kafka_users.can_log_in(logins.of(service))
         roles = old.roles(service)

@@ -102,7 +102,7 @@ async def test_slow_and_too_many_clients_are_answered_and_cut_off(runbook: Runbo
     await runbook.run_one(restart)
     (over,) = await runbook.run(
         "curl -s -o /dev/null -w '%{http_code}\\n' localhost:18001/prices"
-        ' -H "Authorization: Bearer $(.venv/bin/shop token operator)"'
+        ' -H "Authorization: Bearer $(.venv/bin/shop token c-ada)"'
     )
     assert over.text == "200\n"
 

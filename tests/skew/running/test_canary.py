@@ -9,7 +9,7 @@ from shop_lab.canary.judgement import Decision
 from shop_lab.canary.run import Outcome, Trial
 from shop_stack import deployments, handover
 from shop_stack.deployments import Deployed
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import embedded as target_of
 from testkit.release_copies import copied_release, replace_main
 from testkit.shops import running_shop

@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet
 from issuer.keys import KeysDamaged
 from issuer.main import create_app
 from issuer.settings import SettingMissing, Settings, from_environment
+from tools.issuer.tests.conftest import Clock
 
 SECRETS = {
     "storefront": "s-secret",
@@ -25,18 +26,6 @@ SECRETS = {
 }
 PSEUDONYM = re.compile("cus_[0-9a-f]{24}")
 URL = "http://issuer.test"
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

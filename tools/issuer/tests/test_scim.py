@@ -12,23 +12,12 @@ import pytest
 from issuer.directory import Directory
 from issuer.main import create_app
 from issuer.settings import Settings
+from tools.issuer.tests.conftest import Clock
 
 SECRETS = {name: f"{name}-secret" for name in ("storefront", "clerk", "operator", "notifications")}
 URL = "http://issuer.test"
 USERS = "/scim/v2/Users"
 ANY_FILTER = {"filter": 'userName eq "grace"'}
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -336,7 +336,7 @@ def test_no_record_ends_a_judgement(
         assert "\x1b" not in printed(clean)
         json.dumps(verdict.as_json())
         if is_put_aside and not is_handled:
-            assert verdict.holds, verdict.as_json()
+            assert verdict.holds, verdict.complaint
             assert [record.place[2] for record in verdict.foreign] == [5_000]
     finally:
         clean.log.entries = before

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
 from shop_oracle.evidence import Evidence
-from shop_oracle.report import SHOWN, judge, print_verdict
+from shop_oracle.invariants import INVARIANTS, RUNBOOKS
+from shop_oracle.report import SHOWN, judge, page_of, print_verdict
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def printed(evidence: Evidence) -> str:
@@ -34,6 +38,36 @@ def test_a_violation_is_named_with_what_was_expected_and_found(clean: Evidence) 
     text = printed(clean)
     for words in ("sku MUG", "1000", "999", "1 violated", "It does not hold."):
         assert words in text
+
+
+def test_a_violated_invariant_names_its_runbook_and_no_other(clean: Evidence) -> None:
+    assert "docs/runbooks" not in printed(clean)
+    clean.products["MUG"] = replace(clean.products["MUG"], on_hand=993)
+    (stock,) = [r for r in judge(clean).as_json()["invariants"] if not r["holds"]]
+    assert stock["runbook"] == "docs/runbooks/dead-letters.md"
+    lines = printed(clean).splitlines()
+    assert [line.strip() for line in lines if "docs/runbooks" in line] == [
+        "Runbook for invariant 2: docs/runbooks/dead-letters.md",
+        "It does not hold. docs/runbooks/README.md has the likely causes.",
+    ]
+
+
+def test_every_invariant_has_a_runbook(clean: Evidence) -> None:
+    assert set(RUNBOOKS) == set(INVARIANTS)
+    assert [page for page in map(page_of, INVARIANTS) if not (ROOT / page).is_file()] == []
+
+
+def test_a_failed_test_tells_each_violation_on_a_line_of_its_own(clean: Evidence) -> None:
+    assert judge(clean).complaint == ""
+    clean.products["MUG"] = replace(clean.products["MUG"], on_hand=993)
+    clean.messages = [replace(message, state="PENDING") for message in clean.messages]
+    clean.unrest = ["3 orders PENDING"]
+    verdict = judge(clean)
+    violations = sum(len(ruling.judgement.violations) for ruling in verdict.rulings)
+    lines = verdict.complaint.splitlines()
+    assert lines[0] == "not at rest: 3 orders PENDING"
+    assert len(lines) == 1 + violations > 2
+    assert any(line.startswith("2 ") and "sku MUG: expected " in line for line in lines)
 
 
 def test_people_see_the_first_violations_and_machines_all(clean: Evidence) -> None:

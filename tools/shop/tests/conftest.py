@@ -15,6 +15,7 @@ import pytest
 from chassis.server import management_server_of
 from inventory.main import create_service
 from inventory.settings import Settings
+from shop import rows
 from shop.commands import dead_letters, outbox
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.ports import SERVICES, free_base, free_port
@@ -103,7 +104,7 @@ async def shop(
     def connect() -> Iterator[Target]:
         yield target
 
-    for module in (dead_letters, outbox):
+    for module in (dead_letters, outbox, rows):
         monkeypatch.setattr(module, "connect", connect)
     connection = await asyncpg.connect(inventory[0].owner_url)
     yield connection

@@ -70,8 +70,6 @@ async def test_all_open_letters_are_tried_once_by_their_keys(write_letter: Any) 
         (("redrive", "inventory", "--all", "--key", "a"), "with --all, or with one of --id and --key"),
         (("discard", "inventory", "--id", "1", "--key", "a"), "either --id or --key"),
         (("show", "inventory", "77"), "77"),
-        (("list", "warehouse"), "one of orders, inventory"),
-        (("list", "orders"), "shop status"),
     ],
 )
 async def test_what_cannot_be_done_is_one_sentence_with_the_cure(

@@ -102,8 +102,8 @@ def test_a_gap_is_told_with_its_reason(asked: list[Any]) -> None:
 
 
 def test_a_cluster_is_asked_for_a_version_without_code(asked: list[Any]) -> None:
-    shop("--target", "k8s", "deploy", "orders", "7.0.0")
-    assert asked == [("k8s", ("orders", "7.0.0"))]
+    shop("--target", "k8s", "deploy", "orders", "0.1.1")
+    assert asked == [("k8s", ("orders", "0.1.1"))]
 
 
 def test_the_outcome_is_json_for_a_program(asked: list[Any]) -> None:
@@ -125,6 +125,7 @@ def test_the_outcome_is_json_for_a_program(asked: list[Any]) -> None:
         (["deploy", "billing", "0.1.1"], "There is no service 'billing'"),
         (["deploy", "orders", "9.9.9"], "There is no release 9.9.9 of orders"),
         (["--target", "compose", "deploy", "billing", "0.1.1"], "There is no service 'billing'"),
+        (["--target", "k8s", "deploy", "orders", "9.9.9"], "There is no release 9.9.9 of orders"),
     ],
 )
 def test_an_unknown_service_or_version_is_told_and_changes_nothing(

@@ -59,10 +59,11 @@ def test_a_port_base_that_is_none_is_refused(tmp_path: Path, given: str) -> None
 def test_asking_a_shop_that_does_not_run_says_how_to_start_it(tmp_path: Path) -> None:
     assert_one_sentence(shop("check", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
     assert_one_sentence(shop("logs", "orders", SHOP_STATE=str(tmp_path)), "no log of 'orders'", "shop up")
-    assert_one_sentence(shop("restart", "orders", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
+    for command in ("restart", "start", "stop", "freeze", "slow", "resume"):
+        assert_one_sentence(shop(command, "orders", SHOP_STATE=str(tmp_path)), "No shop runs", "shop up")
 
 
-@pytest.mark.parametrize("command", ["restart", "stop"])
+@pytest.mark.parametrize("command", ["restart", "start", "stop", "freeze", "slow", "resume"])
 def test_an_unknown_part_is_answered_with_the_known_ones(tmp_path: Path, command: str) -> None:
     result = shop(command, "warehouse", SHOP_STATE=str(tmp_path))
     assert_one_sentence(result, "There is no 'warehouse' here: choose one of postgres, kafka")

@@ -62,9 +62,6 @@ async def test_all_rows_of_a_topic_are_decided_on_together_and_counted_as_json(v
         (("give-up", "inventory"), "--id, --key or --topic"),
         (("give-up", "inventory", "--id", "2"), "shop outbox list inventory"),
         (("send-again", "inventory", "--key", "c"), "shop outbox list inventory"),
-        (("list", "warehouse"), "one of orders, inventory"),
-        (("list", "inventory", "--state", "LOST"), "state"),
-        (("list", "orders"), "shop status"),
     ],
 )
 async def test_what_cannot_be_done_is_one_sentence_with_the_cure(

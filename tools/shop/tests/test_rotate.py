@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from shop.cli import app
 from shop_stack import embedded, rotation, stack_files
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import TargetMissing
 
 

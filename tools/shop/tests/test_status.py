@@ -18,9 +18,10 @@ from shop.commands.status import exit_code, facts, table
 from shop.letters import open_letters, warning
 from shop_stack import embedded
 from shop_stack.embedded import Status
+from shop_stack.hands import Act
 from shop_stack.logins import OPERATOR, Login
-from shop_stack.parts import INFRASTRUCTURE
 from shop_stack.process import Resources
+from shop_stack.stack import INFRASTRUCTURE
 from shop_stack.target import Target
 
 
@@ -80,6 +81,26 @@ async def test_the_command_tells_people_of_the_dead_letters_under_the_table(
     result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env={"SHOP_TARGET": "embedded"})
     assert result.exit_code == 4
     assert "inventory keeps 1 dead letter since" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        (replace(READY, running=False, ready=False, act=Act.STOPPED), "stopped by hand: `shop start orders`"),
+        (replace(READY, ready=False, act=Act.FROZEN), "frozen by hand: `shop resume orders`"),
+        (replace(READY, act=Act.SLOW), "slow by hand: `shop resume orders`"),
+    ],
+)
+def test_what_was_done_to_a_part_is_shown_with_the_command_that_undoes_it(
+    part: Status, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(_: Any) -> Any:
+        return [part], {}
+
+    monkeypatch.setattr(status, "look", look)
+    told = CliRunner().invoke(app, ["status"], env={"SHOP_TARGET": "embedded"}).stdout
+    assert f"orders is {sentence}" in told
+    assert facts([part], {})["parts"][0]["by_hand"] == facts([part], {})["parts"][0]["state"] == str(part.act)
 
 
 def test_the_table_fits_into_80_columns() -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from shop_stack import checks, embedded, kafka, parts, paths, stack_files, venvs
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
 from shop_stack.process import Daemon
+from shop_stack.stack import Stack
 
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that refuses every connection: a machine without network."""
@@ -148,3 +148,22 @@ def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name.lower(), NOWHERE)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
+
+
+def test_data_of_three_brokers_is_not_used_by_one(stack: Stack) -> None:
+    (stack.state / "kafka-2").mkdir(parents=True)
+    with pytest.raises(UserError, match="is that of 3 brokers, and one broker cannot use it: .*--brokers 3"):
+        checks.brokers(stack)
+
+
+def test_data_of_one_broker_is_not_used_by_three(tmp_path: Path) -> None:
+    (tmp_path / "kafka").mkdir()
+    with pytest.raises(UserError, match="is that of one broker, and 3 brokers cannot use it: .*--wipe"):
+        checks.brokers(embedded.stack(tmp_path, 28000, brokers=3))
+
+
+def test_a_stack_has_as_many_brokers_as_its_data_unless_it_is_told(tmp_path: Path) -> None:
+    assert embedded.stack(tmp_path, 28000).brokers == 1
+    (tmp_path / "kafka-3").mkdir()
+    assert embedded.stack(tmp_path, 28000).brokers == 3
+    assert embedded.stack(tmp_path, 28000).broker_names == ("kafka", "kafka-2", "kafka-3")

@@ -15,7 +15,7 @@ import pytest
 from shop_stack import deployed, deployments, embedded, handover, kafka_groups, parts, tables, venvs
 from shop_stack.deployments import Deployed, clone
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.tables import Head
 from testkit import eventually
 from testkit.release_copies import REVISION, add_migration, copied_release, replace_main

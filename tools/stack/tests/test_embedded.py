@@ -15,8 +15,8 @@ import pytest
 
 from shop_stack import embedded, parts, passwords, stack_files, target
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
-from shop_stack.ports import SERVICES
+from shop_stack.ports import SERVICES, http_status
+from shop_stack.stack import Stack
 from testkit import eventually
 
 
@@ -39,7 +39,7 @@ async def test_a_stack_starts_is_found_again_loses_a_part_gets_it_back_and_stops
 
     # The target leads to what was started.
     assert found == target.embedded(stack.state)
-    assert await parts.http_status(stack.ports.management("inventory"), "/livez") == 200
+    assert await http_status(stack.ports.management("inventory"), "/livez") == 200
     owner = await asyncpg.connect(found.database_urls["inventory"])
     assert await owner.fetchval("SELECT count(*) FROM products") == 0
     await owner.close()

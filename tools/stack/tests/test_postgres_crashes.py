@@ -15,7 +15,7 @@ import pytest
 
 from shop_stack import embedded, postgres_release
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from testkit import eventually
 
 STARTS_AND_STAYS = """

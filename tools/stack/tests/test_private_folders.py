@@ -12,7 +12,7 @@ import pytest
 
 from shop_stack import embedded, paths, postgres_programs, unprivileged
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from shop_stack import embedded, kafka_users, passwords, postgres, rotation, stack_files
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.parts import Stack
 from shop_stack.process import Daemon
 from shop_stack.rights import ORACLE
+from shop_stack.stack import Stack
 
 
 @pytest.fixture

@@ -76,6 +76,12 @@ def test_a_total_that_no_column_could_hold_is_refused() -> None:
         domain.price_items([Item("mug", 2)], "EUR", {"mug": Price(domain.MAX_TOTAL_MINOR, "EUR")})
 
 
+def test_the_last_pending_order_below_the_limit_is_taken_and_the_next_is_refused() -> None:
+    domain.check_pending(9, 10)
+    with pytest.raises(domain.TooManyPendingOrders, match="10"):
+        domain.check_pending(10, 10)
+
+
 @pytest.mark.parametrize("to", sorted(domain.TERMINAL))
 def test_a_pending_order_can_end_in_every_way(to: OrderState) -> None:
     domain.check_transition("1", OrderState.PENDING, to)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from shop_stack.parts import KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.ports import SERVICES
 from shop_stack.process import Daemon
+from shop_stack.stack import KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 
 ORDER_COST = (*SERVICES, POSTGRES, KAFKA, SPANS)
 """The parts whose CPU time is the cost of an order. The load generator and the card processor are not among them."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from shop_stack import parts
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.ports import http_status
 from shop_stack.process import Daemon
+from shop_stack.stack import Stack
 
 PORTS_ABOVE = 94
 """The ports of replicas are higher than all ports of the stack."""
@@ -52,7 +53,7 @@ class Replica:
         command = self.stack.deployment(self.service).now.command
         self.daemon.start(command, env=environment, cwd=self.stack.state)
         deadline = time.monotonic() + PATIENCE
-        while await parts.http_status(self.management_port, "/readyz?require=all") != 200:
+        while await http_status(self.management_port, "/readyz?require=all") != 200:
             if time.monotonic() > deadline:
                 raise UserError(f"A replica on port {self.port} was not ready after {PATIENCE:.0f} s.")
             await asyncio.sleep(0.2)

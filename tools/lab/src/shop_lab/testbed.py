@@ -22,9 +22,10 @@ from shop_observe.history import History
 from shop_stack import deployed, embedded, paths
 from shop_stack.deployed import Deployed, Deployment
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.parts import POSTGRES, Stack, create_users
+from shop_stack.parts import create_users
 from shop_stack.ports import base_from_environment
 from shop_stack.rights import LAB
+from shop_stack.stack import POSTGRES, Stack
 from shop_stack.target import Target
 
 PORTS_ABOVE = 200

@@ -9,7 +9,7 @@ from shop_lab.benchmarks.benchmark import BASELINE, QUICK, SAMPLED, SETTINGS, SH
 from shop_lab.benchmarks.figures import FIGURES
 from shop_lab.cpu import Spent
 from shop_lab.trial import Trial
-from shop_stack.parts import PROCESSOR
+from shop_stack.stack import PROCESSOR
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The verdict of `shop prove foreign`, with a planted violation of each must, and what is vacuous."""
+"""The verdict of the experiment `foreign`, with a planted violation of each must, and what is vacuous."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from rich.console import Console
 
 from shop_lab.experiments import foreign, foreign_signs
 from shop_lab.experiments.foreign import Seen
@@ -18,7 +17,7 @@ from shop_lab.experiments.foreign_inputs.events import EventTopic
 from shop_lab.experiments.foreign_inputs.input import Aftermath, Input, Place, Tally, Window, answered
 from shop_lab.experiments.foreign_orders import RECOVERY_SECONDS, Ended, Ordinary
 from shop_lab.experiments.memory import Memory
-from shop_lab.experiments.outcome import Outcome, at_least, at_most, print_outcome
+from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_oracle import replay
 from shop_oracle.evidence import Evidence
 from shop_oracle.invariants import Violation
@@ -221,13 +220,8 @@ def test_each_input_of_a_kind_must_bite(green: Verdict) -> None:
     ]
 
 
-def test_the_ruling_is_told_to_people_and_to_machines() -> None:
+def test_the_ruling_is_told_to_machines() -> None:
     vacuous = Outcome([at_most("seconds", 1, 2)], None, seen=[at_least("bites", 0, 1)])
-    console = Console(record=True, width=200)
-    print_outcome(vacuous, "A try", console)
-    told = console.export_text()
-    assert "Vacuous" in told
-    assert "bites" in told
     assert (vacuous.as_json()["ruling"], vacuous.as_json()["holds"]) == ("vacuous", False)
     assert vacuous.as_json()["reasons"] == ["bites: 0, must be ≥ 1 "]
     assert replace(vacuous, values=[at_most("seconds", 3, 2)]).ruling == "short"

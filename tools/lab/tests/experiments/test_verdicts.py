@@ -7,12 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from rich.console import Console
 
 from shop_lab.experiments import open_transaction, overload, rebalances, replicas, republish, shutdown
 from shop_lab.experiments.clients import Client
 from shop_lab.experiments.memory import Memory
-from shop_lab.experiments.outcome import Outcome, at_least, at_most, print_outcome
+from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_lab.experiments.overload import Pace, Rush
 from shop_lab.experiments.shutdown import Ending
 from shop_lab.experiments.stalls import Stall
@@ -50,14 +49,6 @@ def test_what_the_oracle_finds_decides_whatever_the_numbers_are(green: Verdict, 
     assert not Outcome(fine, red).holds
     assert not Outcome([*fine, at_most("seconds", 3, 2)], green).holds
     assert Outcome(fine, None).as_json()["oracle"] is None
-
-
-def test_an_outcome_is_told_in_full(red: Verdict) -> None:
-    console = Console(record=True, width=200)
-    print_outcome(Outcome([at_most("seconds", 3, 2, "s")], red, {"orders": 7}), "A try", console)
-    told = console.export_text()
-    for part in ("A try", "seconds", "3 s", "≤ 2 s", "orders: 7", "a key: expected 2 after 1", "Not proved."):
-        assert part in told
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from shop_observe.timeline import MOST_SHOWN, shown
 from shop_oracle.evidence import Evidence, Foreign
-from shop_oracle.invariants import INVARIANTS, Judgement
+from shop_oracle.invariants import INVARIANTS, RUNBOOKS, Invariant, Judgement
 
 SHOWN = 5
 """How many violations of one invariant the table shows."""
@@ -21,6 +21,8 @@ MOST_TOLD = 2_000
 """How many characters of a violation the table shows."""
 LISTED = 1_000
 """How many violations of one invariant, and how many foreign records, the JSON lists."""
+INDEX = "docs/runbooks/README.md"
+"""The list of runbooks, and of the likely causes of each violated invariant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Ruling:
     name: str
     statement: str
     judgement: Judgement
+    runbook: str
+    """The page to read first if the invariant is violated, as a path in this repository."""
 
     @property
     def holds(self) -> bool:
@@ -50,6 +54,21 @@ class Verdict:
     def holds(self) -> bool:
         return not self.unrest and all(ruling.holds for ruling in self.rulings)
 
+    @property
+    def complaint(self) -> str:
+        """Why it does not hold, for a failed test: a line for each violation and each unfinished work.
+
+        It is empty if the verdict holds. Of each invariant at most LISTED violations are told.
+        """
+        lines = [f"not at rest: {restless}" for restless in self.unrest]
+        for ruling in self.rulings:
+            for one in ruling.judgement.violations[:LISTED]:
+                told = f"expected {one.expected}; found {one.found}"
+                lines.append(f"{ruling.number} {ruling.name}, {one.subject}: {shown(told, MOST_TOLD)}")
+            if (hidden := len(ruling.judgement.violations) - LISTED) > 0:
+                lines.append(f"{ruling.number} {ruling.name}: {hidden} more violations")
+        return "\n".join(lines)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "holds": self.holds,
@@ -60,6 +79,7 @@ class Verdict:
                     "name": ruling.name,
                     "statement": ruling.statement,
                     "holds": ruling.holds,
+                    "runbook": ruling.runbook,
                     "judged": ruling.judgement.judged,
                     "unjudged": ruling.judgement.unjudged,
                     "violations": [
@@ -87,10 +107,21 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Judge the evidence by each invariant."""
     rulings = [
-        Ruling(number, invariant.__name__, title_of(invariant.__doc__ or ""), invariant(evidence))
+        Ruling(
+            number,
+            invariant.__name__,
+            title_of(invariant.__doc__ or ""),
+            invariant(evidence),
+            page_of(invariant),
+        )
         for number, invariant in enumerate(INVARIANTS, 1)
     ]
     return Verdict(rulings, evidence.unrest, evidence.foreign())
+
+
+def page_of(invariant: Invariant) -> str:
+    """The runbook of an invariant, as a path in this repository."""
+    return f"docs/runbooks/{RUNBOOKS[invariant]}.md"
 
 
 def title_of(text: str) -> str:
@@ -109,23 +140,30 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
         table.add_row(str(ruling.number), ruling.statement, ruling.judgement.judged, mark(ruling))
     console.print(table)
     for ruling in verdict.rulings:
-        if ruling.judgement.unjudged:
-            why = Text(f"{ruling.number} not fully judged: ", style="yellow")
-            console.print(why.append(ruling.judgement.unjudged, style="default"))
-        for violation in ruling.judgement.violations[:SHOWN]:
-            text = Text(f"{ruling.number} {shown(violation.subject)}: ", style="red")
-            told = f"expected {violation.expected}; found {violation.found}"
-            text.append(shown(told, MOST_TOLD), style="default")
-            console.print(text)
-        if (hidden := len(ruling.judgement.violations) - SHOWN) > 0:
-            console.print(
-                f"  … and {hidden} more of invariant {ruling.number} (all with --json)", style="dim"
-            )
+        print_ruling(ruling, console)
     print_foreign(verdict.foreign, console)
     for restless in verdict.unrest:
         console.print(Text("not at rest: ", style="red").append(restless, style="default"))
-    sentence = "[bold green]Everything holds.[/]" if verdict.holds else "[bold red]It does not hold.[/]"
-    console.print(sentence)
+    if verdict.holds:
+        console.print("[bold green]Everything holds.[/]")
+    else:
+        console.print("[bold red]It does not hold.[/]", f"{INDEX} has the likely causes.")
+
+
+def print_ruling(ruling: Ruling, console: Console) -> None:
+    """Print why an invariant was not judged, its first violations, and the runbook to read."""
+    if ruling.judgement.unjudged:
+        why = Text(f"{ruling.number} not fully judged: ", style="yellow")
+        console.print(why.append(ruling.judgement.unjudged, style="default"))
+    for violation in ruling.judgement.violations[:SHOWN]:
+        text = Text(f"{ruling.number} {shown(violation.subject)}: ", style="red")
+        told = f"expected {violation.expected}; found {violation.found}"
+        text.append(shown(told, MOST_TOLD), style="default")
+        console.print(text)
+    if (hidden := len(ruling.judgement.violations) - SHOWN) > 0:
+        console.print(f"  … and {hidden} more of invariant {ruling.number} (all with --json)", style="dim")
+    if not ruling.holds:
+        console.print(f"  Runbook for invariant {ruling.number}: {ruling.runbook}")
 
 
 def print_foreign(records: Sequence[Foreign], console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     key         TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
@@ -41,7 +41,7 @@ class Ledger:
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(SCHEMA)
         self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
 

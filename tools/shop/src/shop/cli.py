@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import contracts, dead_letters, images, lab, new, outbox, prove, release, test_stack
+from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, release, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
+from shop.commands.by_hand import freeze, resume, slow, start, stop
 from shop.commands.can_i_deploy import can_i_deploy
 from shop.commands.canary import canary
 from shop.commands.catalogue import catalogue
@@ -24,21 +25,25 @@ from shop.commands.demo import demo
 from shop.commands.deploy import deploy
 from shop.commands.doctor import doctor
 from shop.commands.down import down
+from shop.commands.end_session import end_session
 from shop.commands.erase import erase
 from shop.commands.logs import logs
+from shop.commands.mutate import mutate
 from shop.commands.order import order
 from shop.commands.restart import restart
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
+from shop.commands.send import send
+from shop.commands.simulate import simulate
 from shop.commands.skew import skew
 from shop.commands.status import status
-from shop.commands.stop import stop
 from shop.commands.token import token
 from shop.commands.trace import trace
 from shop.commands.up import up
 from shop.commands.watch import watch
 from shop.commands.who_reads import who_reads_command
+from shop.commands.why import why
 from shop.output import guard
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
@@ -59,8 +64,8 @@ def choose(
     target: Annotated[
         TargetKind | None,
         typer.Option(
-            help="The running shop that catalogue, order, token, watch, trace, demo, check, erase, deploy, rollback, "
-            "dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
+            help="The running shop that catalogue, order, token, watch, why, trace, demo, check, erase, deploy, "
+            "rollback, dead-letters, outbox, republish, can-i-deploy, who-reads and bench use (or SHOP_TARGET)."
         ),
     ] = None,
 ) -> None:
@@ -72,7 +77,11 @@ def choose(
 COMMANDS = (
     up,
     down,
+    start,
     stop,
+    freeze,
+    slow,
+    resume,
     restart,
     deploy,
     rollback,
@@ -84,28 +93,33 @@ COMMANDS = (
     order,
     token,
     watch,
+    why,
     trace,
     check,
     erase,
+    send,
     republish,
     doctor,
     bench,
     audit,
     can_i_deploy,
+    simulate,
     skew,
     canary,
+    mutate,
 )
 for command in COMMANDS:
     app.command()(command)
 app.command("rights")(rights_command)
+app.command("end-session")(end_session)
 app.command("who-reads")(who_reads_command)
+app.add_typer(chaos.app, name="chaos")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(images.app, name="images")
 app.add_typer(lab.app, name="lab")
 app.add_typer(new.app, name="new")
 app.add_typer(outbox.app, name="outbox")
-app.add_typer(prove.app, name="prove")
 app.add_typer(release.app, name="release")
 app.add_typer(test_stack.app, name="test-stack")
 

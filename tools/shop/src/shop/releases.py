@@ -17,9 +17,19 @@ def released(service: str, version: str) -> Deployed:
     """
     if version == CLONE:
         return clone(service)
-    release = importlib.import_module("shop_contracts.releases.release").read(repository(), service, version)
+    release = _read(service, version)
     checkout = importlib.import_module("shop_contracts.releases.checkout").checkout
     return Deployed(service, version, asyncio.run(checkout(release)), release.commit)
+
+
+def require_release(service: str, version: str) -> None:
+    """Raise UserError if there is no such release, or if its file was changed by hand. `clone` is a version, too."""
+    if version != CLONE:
+        _read(service, version)
+
+
+def _read(service: str, version: str) -> Any:
+    return importlib.import_module("shop_contracts.releases.release").read(repository(), service, version)
 
 
 def sentences(outcome: Outcome) -> list[str]:

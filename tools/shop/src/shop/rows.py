@@ -1,9 +1,10 @@
-"""Prints the rows that the admin APIs of services list."""
+"""Asks the admin APIs of services for rows, and prints them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -11,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from shop_observe.timeline import shown
-from shop_stack.admin import require_service
+from shop_stack.admin import ask
+from shop_stack.connect import connect
+from shop_stack.errors import ServiceAway
 from shop_stack.ports import SERVICES
 
 Row = Mapping[str, Any]
@@ -21,27 +24,52 @@ KEY_CHARACTERS = 500
 """The longest key that a service stores."""
 
 
-def chosen(service: str | None) -> tuple[str, ...]:
-    """All services, or the named one. Raises UserError if there is no service of this name."""
-    if service is None:
-        return SERVICES
-    require_service(service)
-    return (service,)
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows of each service that answered, and the error of each service that did not."""
+
+    rows: Found
+    errors: Mapping[str, ServiceAway]
 
 
-def print_rows(found: Found, reason_of: Callable[[Row], str], as_json: bool, if_none: str, cure: str) -> None:
-    """Print two lines per row, or all rows as JSON.
+def rows_of(service: str | None, path: str, asked: Mapping[str, str]) -> Listing:
+    """What the admin API lists at `path`: of all services, or of the named one.
+
+    Raises UserError if there is no service of this name, or if a service refuses what is `asked`.
+    """
+    found: dict[str, Sequence[Row]] = {}
+    errors: dict[str, ServiceAway] = {}
+    with connect() as target:
+        for name in SERVICES if service is None else (service,):
+            try:
+                found[name] = ask(target, name, "GET", path, params=asked)
+            except ServiceAway as error:
+                errors[name] = error
+    return Listing(found, errors)
+
+
+def print_rows(
+    listing: Listing, reason_of: Callable[[Row], str], as_json: bool, if_none: str, cure: str
+) -> None:
+    """Print two lines per row, or all rows as JSON, in which a service that did not answer is `null`.
 
     The first line has service, id, state and key. It is never cut off, because commands need id and key. The
     second line is `reason_of` the row. If no service has a row, `if_none` is printed, otherwise `cure` at the end.
+
+    Raises ServiceAway after that if a service did not answer. Then `if_none` is not printed.
     """
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
+        typer.echo(json.dumps({**listing.rows, **dict.fromkeys(listing.errors)}, indent=2))
+    elif any(listing.rows.values()):
+        _print_table(listing.rows, reason_of, cure)
+    elif not listing.errors:
+        typer.echo(if_none)
+    if listing.errors:
+        raise _joined(listing)
+
+
+def _print_table(found: Found, reason_of: Callable[[Row], str], cure: str) -> None:
     console = Console(highlight=False)
-    if not any(found.values()):
-        console.print(if_none)
-        return
     console.print(f"{'service':<13} {'id':>6}  {'state':<9}  key", style="bold")
     for service, rows in found.items():
         for row in rows:
@@ -51,3 +79,11 @@ def print_rows(found: Found, reason_of: Callable[[Row], str], as_json: bool, if_
             console.print(Text(head), soft_wrap=True)
             console.print(Text(f"  {reason_of(row)}", style="dim"), soft_wrap=True)
     console.print(cure)
+
+
+def _joined(listing: Listing) -> ServiceAway:
+    """One error for all services that did not answer. If others did, it says that the list is not complete."""
+    reasons = [str(error) for error in listing.errors.values()]
+    if listing.rows:
+        reasons.insert(0, f"The list is not complete. It lacks {', '.join(listing.errors)}.")
+    return ServiceAway("\n".join(reasons))

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from shop_stack.errors import UserError
+from shop_stack.errors import ServiceAway, UserError
 from shop_stack.logins import OPERATOR, Login
 from shop_stack.ports import SERVICES
 from shop_stack.target import Target
@@ -19,7 +19,9 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
 
     `path` is the part after `/admin`. `request` is passed to httpx as it is (`params`, `json`).
 
-    Raises UserError if there is no such service, if it does not answer, or if it refuses; then with its reason.
+    Raises:
+        ServiceAway: the service does not answer, or it answers 5xx or not as its admin API does.
+        UserError: there is no such service, or it refuses; then with its reason.
     """
     require_service(service)
     url = f"{target.management_urls[service]}/admin{path}"
@@ -35,15 +37,16 @@ def ask(target: Target, service: str, method: str, path: str, **request: Any) ->
     except UnicodeEncodeError:
         raise UserError(f"{service} was not asked: what you gave is no text in UTF-8.") from None
     except httpx.HTTPError as error:
-        raise UserError(
+        raise ServiceAway(
             f"{service} does not answer ({error}): see `shop status`, then `shop restart {service}`."
         ) from error
     try:
         body = answer.json()
     except ValueError:
-        raise UserError(f"{service} answers {answer.status_code}, and not as its admin API does.") from None
+        raise ServiceAway(f"{service} answers {answer.status_code}, and not as its admin API does.") from None
     if answer.is_error:
-        raise UserError(f"{service} refuses: {_reason(body) or answer.status_code}")
+        kind = ServiceAway if answer.is_server_error else UserError
+        raise kind(f"{service} refuses: {_reason(body) or answer.status_code}")
     return body
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from shop_stack import kafka, paths, postgres_programs, venvs
+from shop_stack import kafka, paths, postgres_programs, stack_files, venvs
 from shop_stack.errors import UserError
-from shop_stack.parts import KAFKA, POSTGRES, Stack
 from shop_stack.ports import require_free
+from shop_stack.stack import POSTGRES, Stack
 
 LEAST_FREE = 1024**3
 """Bytes. The services' environments, Kafka's segments and PostgreSQL's WAL need less than this."""
@@ -23,6 +23,22 @@ def before_start(stack: Stack) -> None:
     kafka.java()
     ports(stack)
     databases(stack)
+    brokers(stack)
+
+
+def brokers(stack: Stack) -> None:
+    """Raise UserError if the data is that of another number of brokers: its topics have other replicas."""
+    kept = stack_files.stored_brokers(stack.state)
+    if kept is not None and kept != stack.brokers:
+        raise UserError(
+            f"The data in {stack.state} is that of {count(kept)}, and {count(stack.brokers)} cannot use it: "
+            f"start them with `shop up --brokers {kept}`, or delete the data with `shop down --wipe`."
+        )
+
+
+def count(brokers: int) -> str:
+    """A number of brokers in words."""
+    return "one broker" if brokers == 1 else f"{brokers} brokers"
 
 
 def databases(stack: Stack) -> None:
@@ -54,8 +70,8 @@ def ports(stack: Stack) -> None:
         if stack.daemon(name).process() is not None:
             continue
         require_free(name, wanted[name])
-        if name == KAFKA:
-            require_free("Kafka's controller", stack.ports.kafka_controller)
+        if name in stack.broker_names:
+            require_free(f"the controller of {name}", wanted[f"{name}-controller"])
         if name in stack.services:
             require_free(f"the management port of {name}", stack.ports.management(name))
 

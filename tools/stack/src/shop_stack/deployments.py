@@ -19,7 +19,8 @@ from shop_stack import embedded, handover, migrations, parts, stack_files, venvs
 from shop_stack.deployed import CLONE, Deployed, Deployment, clone
 from shop_stack.embedded import Report, silent
 from shop_stack.errors import UserError
-from shop_stack.parts import KAFKA, POSTGRES, READY_PATIENCE, Stack
+from shop_stack.parts import READY_PATIENCE
+from shop_stack.stack import KAFKA, POSTGRES, Stack
 
 __all__ = ["CLONE", "Deployed", "Outcome", "clone", "deploy", "deployed", "rollback"]
 

@@ -19,11 +19,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, handover, kafka, migrations, parts, paths, postgres, stack_files, venvs
+from shop_stack import checks, handover, hands, kafka, migrations, parts, paths, postgres, stack_files, venvs
 from shop_stack.errors import UserError, first_of
-from shop_stack.parts import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
-from shop_stack.ports import SERVICES, Ports, base_from_environment
+from shop_stack.hands import Act
+from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon, Resources
+from shop_stack.stack import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 
@@ -49,6 +50,8 @@ class Status:
     resources: Resources | None
     release: str = ""
     """The version of a service that was deployed, or `clone`. Other parts have none."""
+    act: Act = Act.NONE
+    """What a person has done to it."""
 
 
 def stack(
@@ -56,15 +59,18 @@ def stack(
     base: int | None = None,
     services: tuple[str, ...] = SERVICES,
     environment: Mapping[str, str] | None = None,
+    brokers: int | None = None,
 ) -> Stack:
     """The stack whose files are in `state`, with ports counted from `base`.
 
     If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
     ports: they are read from its files unless `base` is given. If nothing of it runs any more, SHOP_PORT_BASE counts.
+    If `brokers` is not given, it has as many as the data in `state` is of, or one.
     """
     folder = (state or paths.state_folder()).absolute()
     chosen = base or _kept_base(folder) or base_from_environment()
-    return Stack(folder, Ports(chosen), services, environment or {})
+    brokers = brokers or stack_files.stored_brokers(folder) or 1
+    return Stack(folder, Ports(chosen), services, environment or {}, brokers)
 
 
 def _kept_base(folder: Path) -> int | None:
@@ -103,6 +109,7 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
     """
     with stack_files.alone(stack):
         await _stop_parts(stack, list(EVERYTHING), report)
+        hands.forget_stopped(stack)
         stack_files.forget_facts(stack)
         if wipe:
             stack_files.wipe(stack)
@@ -113,13 +120,14 @@ async def start(stack: Stack, name: str) -> None:
     require_known(stack, name)
     if stack.daemon(name).process() is not None:
         return
+    hands.forget_stopped(stack, (name,))
     paths.make_private(stack.state)
     match name:
         case "postgres":
             checks.databases(stack)
             await parts.start_postgres(stack)
-        case "kafka":
-            await parts.start_kafka(stack)
+        case _ if name in BROKERS:
+            await parts.start_kafka(stack, name)
         case "spans":
             await parts.start_spans(stack)
         case "processor":
@@ -144,6 +152,7 @@ async def kill(stack: Stack, name: str) -> None:
     """Kill one part, as `kill -9` does."""
     require_known(stack, name)
     await stack.daemon(name).kill()
+    await hands.resume(stack, name)
 
 
 async def restart(stack: Stack, name: str, *, hard: bool = False) -> float:
@@ -161,7 +170,9 @@ async def status(stack: Stack) -> list[Status]:
 
 
 async def _ready_now(stack: Stack, name: str) -> bool:
-    return stack.daemon(name).process() is not None and await parts.is_ready(stack, name)
+    running = stack.daemon(name).process()
+    # A frozen server still accepts connections: the kernel does.
+    return running is not None and not hands.is_frozen(running) and await parts.is_ready(stack, name)
 
 
 def _status(stack: Stack, name: str, ready: bool) -> Status:
@@ -175,6 +186,7 @@ def _status(stack: Stack, name: str, ready: bool) -> Status:
         uptime=daemon.uptime(),
         resources=daemon.resources(),
         release=stack.deployment(name).now.version if name in stack.services else "",
+        act=hands.act_on(stack, name),
     )
 
 
@@ -198,7 +210,8 @@ async def _bring_up_postgres(stack: Stack, report: Report, ready: asyncio.Event)
 
 
 async def _bring_up_kafka(stack: Stack, report: Report, ready: asyncio.Event) -> None:
-    await _bring_up(stack, KAFKA, report, parts.provision_kafka)
+    await asyncio.gather(*(_bring_up(stack, name, report) for name in stack.broker_names))
+    await parts.provision_kafka(stack)
     ready.set()
 
 
@@ -236,6 +249,7 @@ async def _bring_up(
     ran_before = stack.daemon(name).process() is not None
     report(name, "starting")
     if ran_before:
+        hands.require_not_frozen(stack, name)
         await parts.ready(stack, name)
     else:
         await start(stack, name)
@@ -246,7 +260,7 @@ async def _bring_up(
 
 async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
     """Stop the services first, while the parts that they need to finish their work still run."""
-    for together in (SERVICES, (PROCESSOR, ISSUER, SPANS), (KAFKA, POSTGRES)):
+    for together in (SERVICES, (PROCESSOR, ISSUER, SPANS), (*BROKERS, POSTGRES)):
         await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
 
 
@@ -259,11 +273,12 @@ async def _stop_and_tell(stack: Stack, name: str, report: Report) -> None:
 
 async def _stop(stack: Stack, name: str) -> None:
     daemon = stack.daemon(name)
+    await hands.resume(stack, name)  # a frozen process would not see the signal that stops it
     match name:
         case "postgres":
             await postgres.stop(daemon)
-        case "kafka":
-            await kafka.stop(daemon, paths.cache_folder())
+        case _ if name in BROKERS:
+            await kafka.stop(daemon, paths.cache_folder(), recorded=name == KAFKA)
         case _:
             await handover.stop_leftovers(stack, name)
             await daemon.stop()

@@ -7,6 +7,10 @@ class UserError(Exception):
     """The stack cannot do what was asked. The message says what to do. It is shown without a traceback."""
 
 
+class ServiceAway(UserError):
+    """A service does not answer, or cannot do its work now. Others may."""
+
+
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The one error of a group to report: concurrent tasks fail together. A UserError counts first: it has a cure."""
     user_errors, _ = group.split(UserError)

@@ -14,10 +14,11 @@ import httpx
 from shop_stack import deployed, kafka_groups, parts
 from shop_stack.deployed import Deployed, Deployment
 from shop_stack.errors import UserError
-from shop_stack.parts import READY_PATIENCE, Stack
-from shop_stack.ports import HOST, free_port
+from shop_stack.parts import READY_PATIENCE
+from shop_stack.ports import HOST, free_port, http_status
 from shop_stack.process import Daemon
 from shop_stack.rights import STACK
+from shop_stack.stack import Stack
 
 NEXT = "next"
 """The process that starts beside the running one."""
@@ -98,7 +99,7 @@ async def _until_ready(daemon: Daemon, release: Deployed, port: int, patience: f
     )
 
     async def is_ready() -> bool:
-        return await parts.http_status(port, "/readyz?require=all") == 200
+        return await http_status(port, "/readyz?require=all") == 200
 
     try:
         await daemon.until_ready(

@@ -1,4 +1,4 @@
-"""Kafka 4 in KRaft mode: broker and controller in one small JVM."""
+"""Kafka 4 in KRaft mode: each broker is a small JVM, and is a controller too."""
 
 from __future__ import annotations
 
@@ -44,29 +44,22 @@ SMALL_JVM = (
 
 PROPERTIES = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     # Topics are declared in contracts/topics.yaml. A misspelt topic name must cause an error.
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
-    "default.replication.factor": "1",
-    "min.insync.replicas": "1",
     "offsets.topic.num.partitions": "1",
-    "offsets.topic.replication.factor": "1",
     "transaction.state.log.num.partitions": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
     "num.network.threads": "2",
     "num.io.threads": "2",
     "background.threads": "2",
-    # The controller writes a no-op record twice a second for its followers. This controller has no followers.
-    "metadata.max.idle.interval.ms": "10000",
     "num.recovery.threads.per.data.dir": "1",
     "log.cleaner.dedupe.buffer.size": "4194304",
     "log.cleaner.io.buffer.size": "131072",
 }
+
+CLUSTER_FILE = "kafka-cluster-id"
+"""The file with the id of the cluster, beside the folders of the brokers' data."""
 
 QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
 """Without these the JVM writes about a damaged AOT cache into the log, although it starts without it."""
@@ -74,16 +67,25 @@ QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
 
 @dataclass(frozen=True)
 class Broker:
-    """The ports of the broker, the folder of its data, and the password of its own principal."""
+    """The ports of a broker, the folder of its data, and the password of its own principal."""
 
     port: int
     controller_port: int
     data: Path
     password: str = field(repr=False)
+    node: int = 1
+    """Its number in the cluster, counted from 1."""
+    controller_ports: tuple[int, ...] = ()
+    """The ports of all controllers of the cluster, in the order of their numbers. Empty for a single broker."""
 
     @property
     def bootstrap(self) -> str:
         return f"{HOST}:{self.port}"
+
+    @property
+    def voters(self) -> dict[int, int]:
+        """Number of a broker → port of its controller, for each broker of the cluster."""
+        return dict(enumerate(self.controller_ports or (self.controller_port,), 1))
 
 
 def java() -> Path:
@@ -156,7 +158,7 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     daemon.start(
         [
             *program,
-            *(with_archive or [f"-XX:AOTCacheOutput={daemon.state / archive}", *QUIET]),
+            *(with_archive or _recording(daemon, broker, archive)),
             "-cp",
             jars,
             "kafka.Kafka",
@@ -175,15 +177,22 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     )
 
 
-async def stop(daemon: Daemon, cache: Path) -> None:
-    """Stop the broker. Keep the archive of loaded classes (AOT cache) if this run has recorded one."""
+def _recording(daemon: Daemon, broker: Broker, archive: str) -> list[str]:
+    """The options by which the first broker of a cluster records an archive. One archive serves all brokers."""
+    return [f"-XX:AOTCacheOutput={daemon.state / archive}", *QUIET] if broker.node == 1 else []
+
+
+async def stop(daemon: Daemon, cache: Path, *, recorded: bool = True) -> None:
+    """Stop the broker. Keep the archive of loaded classes (AOT cache) if this run has `recorded` one."""
     killed = await daemon.stop(patience=60)
-    for recorded in daemon.state.glob("kafka-*.aot"):
+    if not recorded:
+        return
+    for archive in daemon.state.glob("kafka-*.aot"):
         # The archive of a killed broker may be incomplete. Without an archive the next start is only slower.
         with suppress(OSError):
             if not killed:
-                _keep(recorded, cache)
-        recorded.unlink()
+                _keep(archive, cache)
+        archive.unlink()
 
 
 def more_options() -> list[str]:
@@ -213,20 +222,53 @@ def _write_properties(broker: Broker) -> Path:
     broker.data.mkdir(parents=True, exist_ok=True)
     file = broker.data.parent / f"{broker.data.name}.properties"
     own = {
-        "controller.quorum.voters": f"1@{HOST}:{broker.controller_port}",
+        "node.id": str(broker.node),
+        "controller.quorum.voters": ",".join(f"{node}@{HOST}:{port}" for node, port in broker.voters.items()),
         "listeners": f"{CLIENTS}://{broker.bootstrap},{CONTROLLER}://{HOST}:{broker.controller_port}",
         "advertised.listeners": f"{CLIENTS}://{broker.bootstrap}",
         # The folder that it is started in. Kafka reads this file as Latin-1, with backslashes as escapes, and takes a
         # comma for the end of a path.
         "log.dirs": ".",
     }
-    everything = {**PROPERTIES, **kafka_security.properties(broker.password), **own}
+    everything = {
+        **PROPERTIES,
+        **replication(len(broker.voters)),
+        **kafka_security.properties(broker.password),
+        **own,
+    }
     write_private_text(file, "".join(f"{name}={value}\n" for name, value in everything.items()))
     return file
 
 
+def replication(brokers: int) -> dict[str, str]:
+    """The properties that depend on the number of brokers.
+
+    Of three brokers one may be lost: each record is on all three, and a write needs two of them.
+    """
+    internal = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+    in_sync = str(max(1, brokers - 1))
+    return {
+        "default.replication.factor": str(brokers),
+        "min.insync.replicas": in_sync,
+        **{f"{topic}.replication.factor": str(brokers) for topic in internal},
+        **{f"{topic}.min.isr": in_sync for topic in internal[1:]},
+        # The controller writes a no-op record twice a second for its followers. A single controller has none.
+        **({"metadata.max.idle.interval.ms": "10000"} if brokers == 1 else {}),
+    }
+
+
+def cluster_id(state: Path) -> str:
+    """The id of the cluster whose brokers have their data in `state`. It is made once, and kept in a file."""
+    file = state / CLUSTER_FILE
+    with suppress(FileExistsError):
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        with file.open("x") as new:
+            new.write(made)
+    return file.read_text()
+
+
 async def _format(program: Sequence[str], jars: str, properties: Path, data: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster = cluster_id(data.parent)
     argv = [*program, "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
     was_empty = not any(data.iterdir())
     try:

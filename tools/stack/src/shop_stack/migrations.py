@@ -9,8 +9,8 @@ import asyncpg
 from shop_stack import parts, paths, postgres, tables, venvs
 from shop_stack.deployed import Deployed
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
 from shop_stack.process import run
+from shop_stack.stack import Stack
 
 
 async def migrate(stack: Stack, release: Deployed) -> bool:

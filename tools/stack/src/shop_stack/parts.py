@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import asyncpg
 
-from shop_stack import kafka, kafka_users, passwords, paths, postgres, releases, rights, topics, venvs
+from shop_stack import (
+    kafka,
+    kafka_replicas,
+    kafka_users,
+    paths,
+    postgres,
+    releases,
+    rights,
+    topics,
+    venvs,
+)
 from shop_stack.deployed import Deployment
-from shop_stack.deployed import read as deployment_of
-from shop_stack.kafka_access import KafkaLogins
-from shop_stack.passwords import Passwords
-from shop_stack.ports import HOST, SERVICES, Ports, answers, require_free
+from shop_stack.ports import HOST, answers, http_status, require_free
 from shop_stack.process import Daemon
-from shop_stack.secret_files import SecretFiles
-from shop_stack.target import Issuer
-
-POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER = "postgres", "kafka", "spans", "processor", "issuer"
-INFRASTRUCTURE = (POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER)
-EVERYTHING = (*INFRASTRUCTURE, *SERVICES)
+from shop_stack.stack import ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 
 NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 KEYS_FILE = "issuer-keys.json"
@@ -32,74 +32,6 @@ CUSTOMERS_FILE = "issuer-customers.sqlite3"
 """The file of the customers' directory, in the folder of the stack."""
 READY_PATIENCE = 120.0
 """Seconds. On a busy machine a start may take many times as long as usual."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A whole shop on this machine: the services, and the parts that they need."""
-
-    state: Path
-    """Folder of its data, logs and pid files."""
-    ports: Ports
-    services: tuple[str, ...] = SERVICES
-    """The services of this stack: all of them, unless a test needs fewer."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables for the services and the processor, in addition to those that the stack sets."""
-
-    def daemon(self, name: str) -> Daemon:
-        return Daemon(name, self.state)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The names of its processes."""
-        return (*INFRASTRUCTURE, *self.services)
-
-    def deployment(self, service: str) -> Deployment:
-        """The release that it runs of a service."""
-        return deployment_of(self.state, service)
-
-    @property
-    def passwords_file(self) -> Path:
-        return self.state / "passwords.json"
-
-    @property
-    def passwords(self) -> Passwords:
-        return passwords.load_or_make(self.passwords_file)
-
-    def secret_files(self, service: str) -> SecretFiles:
-        """The files from which a service reads its passwords."""
-        return SecretFiles(self.state / "secrets", service)
-
-    @property
-    def issuer(self) -> Issuer:
-        """The issuer of tokens, as the tools reach it."""
-        return Issuer(self.url(ISSUER), self.passwords.client_secrets)
-
-    @property
-    def server(self) -> postgres.Server:
-        return postgres.Server(HOST, self.ports.postgres, self.passwords.superuser)
-
-    @property
-    def broker(self) -> kafka.Broker:
-        password = self.passwords.by_principal[rights.STACK]
-        return kafka.Broker(self.ports.kafka, self.ports.kafka_controller, self.state / "kafka", password)
-
-    @property
-    def logins(self) -> KafkaLogins:
-        """The logins of the services and tools at the broker."""
-        return KafkaLogins(self.broker.bootstrap, self.passwords.by_principal)
-
-    @property
-    def spans(self) -> Path:
-        return self.state / "spans"
-
-    def url(self, name: str) -> str:
-        """The HTTP address of a part."""
-        return f"http://{HOST}:{self.ports.all()[name]}"
-
-    def management_url(self, service: str) -> str:
-        """The HTTP address of a service's probes, metrics and admin API."""
-        return f"http://{HOST}:{self.ports.management(service)}"
 
 
 async def start_postgres(stack: Stack) -> None:
@@ -122,8 +54,15 @@ async def provision_databases(stack: Stack) -> None:
         raise postgres.unusable(error) from error
 
 
-async def start_kafka(stack: Stack) -> None:
-    await kafka.start(stack.daemon(KAFKA), stack.broker, paths.cache_folder())
+async def start_kafka(stack: Stack, name: str = KAFKA) -> None:
+    """Start one broker, and return when it has caught up with the others.
+
+    The first one of three waits for a second one: two of them elect the controller.
+    """
+    broker = stack.broker_called(name)
+    await kafka.start(stack.daemon(name), broker, paths.cache_folder())
+    if stack.brokers > 1:
+        await kafka_replicas.until_in_sync(stack.logins.of(rights.STACK), broker.node)
 
 
 async def provision_kafka(stack: Stack) -> None:
@@ -132,7 +71,7 @@ async def provision_kafka(stack: Stack) -> None:
     Raises UserError if the broker refuses.
     """
     contracts = paths.contracts()
-    await topics.declare(stack.logins.of(rights.STACK), topics.declared(contracts))
+    await topics.declare(stack.logins.of(rights.STACK), topics.declared(contracts), replicas=stack.brokers)
     await create_users(stack, (*topics.services(contracts), rights.ORACLE))
 
 
@@ -271,7 +210,7 @@ async def is_ready(stack: Stack, name: str) -> bool:
     """Whether the part can do its work now."""
     port = stack.ports.all()[name]
     match name:
-        case "postgres" | "kafka":
+        case "postgres" | "kafka" | "kafka-2" | "kafka-3":
             return await answers(port)
         case "spans":
             return await http_status(port, "/livez") == 200
@@ -279,19 +218,6 @@ async def is_ready(stack: Stack, name: str) -> bool:
             return await http_status(port, "/readyz") == 200
         case _:
             return await http_status(stack.ports.management(name), "/readyz?require=all") == 200
-
-
-async def http_status(port: int, path: str) -> int | None:
-    """The status of a GET; None if there is no answer. It uses a plain socket: HTTP libraries take long to import."""
-    try:
-        async with asyncio.timeout(3):
-            reader, writer = await asyncio.open_connection(HOST, port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-            line = (await reader.readline()).split()
-            writer.close()
-    except (OSError, TimeoutError):
-        return None
-    return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
 
 
 def last_words(daemon: Daemon) -> str:

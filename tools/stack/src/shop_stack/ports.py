@@ -16,6 +16,8 @@ from shop_stack.errors import UserError
 HOST = "127.0.0.1"
 SERVICES = topics.services(paths.contracts())
 """Every service, in the order of contracts/topics.yaml, which is the order of their ports."""
+BROKERS = ("kafka", "kafka-2", "kafka-3")
+"""The names of the brokers. A stack has the first one only, or all three."""
 DEFAULT_BASE = 18000
 
 
@@ -51,18 +53,22 @@ class Ports:
 
     @property
     def kafka(self) -> int:
-        return self.base + 92
+        return self.broker(1)
 
-    @property
-    def kafka_controller(self) -> int:
-        return self.base + 93
+    def broker(self, node: int) -> int:
+        """The port for clients of a broker. `node` is 1, 2 or 3."""
+        return self.base + 90 + 2 * node
+
+    def controller(self, node: int) -> int:
+        """The port on which a broker, as a controller, is reached by the others."""
+        return self.base + 91 + 2 * node
 
     def all(self) -> dict[str, int]:
         """Name of a process → its port. `<service>-management` is the second port of a service."""
         return {
             "postgres": self.postgres,
-            "kafka": self.kafka,
-            "kafka-controller": self.kafka_controller,
+            **{name: self.broker(node) for node, name in enumerate(BROKERS, 1)},
+            **{f"{name}-controller": self.controller(node) for node, name in enumerate(BROKERS, 1)},
             "spans": self.spans,
             "processor": self.processor,
             "issuer": self.issuer,
@@ -79,6 +85,19 @@ async def answers(port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def http_status(port: int, path: str) -> int | None:
+    """The status of a GET; None if there is no answer. It uses a plain socket: HTTP libraries take long to import."""
+    try:
+        async with asyncio.timeout(3):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+            line = (await reader.readline()).split()
+            writer.close()
+    except (OSError, TimeoutError):
+        return None
+    return int(line[1]) if len(line) > 1 and line[1].isdigit() else None
 
 
 def base_from_environment() -> int:

@@ -120,13 +120,20 @@ class Daemon:
             )
         _children[child.pid] = child
         try:
-            self._remember(child.pid)
+            self.adopt(child.pid)
         except BaseException:
             # No command would find it again, as when the disk is full.
             child.kill()
             child.wait()
             raise
         return child.pid
+
+    def adopt(self, pid: int) -> None:
+        """Record a process as this daemon. `start` has started it, or another process of this program."""
+        facts = {"pid": pid, "started": boot_time.started(pid, BOOT), "boot": BOOT}
+        written = self.pid_file.with_suffix(".new")
+        written.write_text(json.dumps(facts))
+        written.replace(self.pid_file)
 
     async def until_ready(
         self,
@@ -217,12 +224,6 @@ class Daemon:
                 return False
             await asyncio.sleep(0.02)
         return True
-
-    def _remember(self, pid: int) -> None:
-        facts = {"pid": pid, "started": boot_time.started(pid, BOOT), "boot": BOOT}
-        written = self.pid_file.with_suffix(".new")
-        written.write_text(json.dumps(facts))
-        written.replace(self.pid_file)
 
     def _forget(self) -> None:
         self.pid_file.unlink(missing_ok=True)

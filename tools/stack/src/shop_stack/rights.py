@@ -22,7 +22,7 @@ ORACLE = "oracle"
 KEDA = "keda"
 """The principal that measures how far each group is behind. It exists on Kubernetes only."""
 LAB = "lab"
-"""The principal of the lab's foreign records. It exists only where a lab runs."""
+"""The principal of foreign records. It exists only where a lab runs, and where `shop send` was used."""
 
 ANY = "*"
 """The name of every resource of a type."""

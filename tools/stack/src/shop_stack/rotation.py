@@ -14,9 +14,9 @@ import httpx
 
 from shop_stack import kafka_users, passwords, postgres, stack_files
 from shop_stack.errors import UserError
-from shop_stack.parts import ISSUER, KAFKA, POSTGRES, Stack
 from shop_stack.passwords import name_of_login
 from shop_stack.rights import ORACLE, STACK
+from shop_stack.stack import ISSUER, KAFKA, POSTGRES, Stack
 
 TIMEOUT_SECONDS = 10.0
 

@@ -9,19 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shop_stack import deployed, paths, postgres_programs
+from shop_stack import deployed, kafka, paths, postgres_programs
 from shop_stack.errors import UserError
-from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE, PROCESSOR, Stack
+from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE
 from shop_stack.passwords import write_private
+from shop_stack.ports import BROKERS
 from shop_stack.rights import ORACLE
+from shop_stack.stack import PROCESSOR, Stack
 
-FOLDERS = ("postgres", "kafka", "spans", "history", "logs", "run", "secrets")
+FOLDERS = ("postgres", *BROKERS, "spans", "history", "logs", "run", "secrets")
 FILES = (
     "ledger.sqlite3*",
     f"{CUSTOMERS_FILE}*",
     KEYS_FILE,
     "passwords.json",
-    "kafka.properties",
+    "kafka*.properties",
+    kafka.CLUSTER_FILE,
     deployed.FILE,
 )
 
@@ -66,6 +69,13 @@ def recorded_base(state: Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return base if isinstance(base, int) else None
+
+
+def stored_brokers(state: Path) -> int | None:
+    """How many brokers have data in `state`: 1, or 3. None if there is no data."""
+    if any((state / name).exists() for name in BROKERS[1:]):
+        return len(BROKERS)
+    return 1 if (state / BROKERS[0]).exists() else None
 
 
 def wipe(stack: Stack) -> None:

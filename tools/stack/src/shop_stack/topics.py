@@ -87,10 +87,13 @@ def _topic(entry: Mapping[str, Any]) -> Topic:
     return Topic(str(entry["name"]), int(entry["partitions"]), settings)
 
 
-async def declare(access: KafkaAccess, topics: Sequence[Topic], patience: float = 30.0) -> None:
+async def declare(
+    access: KafkaAccess, topics: Sequence[Topic], patience: float = 30.0, replicas: int = 1
+) -> None:
     """Create, widen and configure topics until the broker has what `topics` declares. Idempotent.
 
-    `access` is the login of a principal that may create and change these topics.
+    `access` is the login of a principal that may create and change these topics. A new topic has its records on
+    `replicas` brokers.
 
     Raises UserError if the broker refuses, or if it takes more than `patience` seconds.
     """
@@ -98,7 +101,7 @@ async def declare(access: KafkaAccess, topics: Sequence[Topic], patience: float 
         async with asyncio.timeout(patience):
             admin = await _connected(access)
             try:
-                await _declare(admin, topics)
+                await _declare(admin, topics, replicas)
             finally:
                 await admin.close()
     except (KafkaError, TimeoutError) as error:
@@ -121,11 +124,11 @@ async def _connected(access: KafkaAccess) -> AIOKafkaAdminClient:
             await asyncio.sleep(0.5)
 
 
-async def _declare(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+async def _declare(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replicas: int) -> None:
     present = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
     missing = [topic for topic in topics if topic.name not in present]
     if missing:
-        await _create(admin, missing)
+        await _create(admin, missing, replicas)
     kept = [topic for topic in topics if topic.name in present]
     wider = {topic.name: topic.partitions for topic in kept if topic.partitions > present[topic.name]}
     if wider:
@@ -133,9 +136,12 @@ async def _declare(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
     await _configure(admin, kept)
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replicas: int) -> None:
     answer = await admin.create_topics(
-        [NewTopic(topic.name, topic.partitions, 1, topic_configs=dict(topic.settings)) for topic in topics]
+        [
+            NewTopic(topic.name, topic.partitions, replicas, topic_configs=dict(topic.settings))
+            for topic in topics
+        ]
     )
     for name, code, *message in answer.topic_errors:
         if code not in (0, TOPIC_ALREADY_EXISTS):

@@ -6,9 +6,9 @@ handlers, and writes the events that they publish to the outbox. An event whose 
 dropped. An event of an ignored type gets no row. One call of a handler has each key at most once. A `WholeBatch`
 handler gets all its events of the transaction in one call, and a key may occur several times.
 
-Rows are kept for INBOX_RETENTION (23 days). This must be longer than the sum of two times: a topic can deliver an event
-for 14 days (Kafka's defaults), and the outbox of the publishing service can send it again for 8 days
-(OUTBOX_RETENTION).
+Rows are kept for INBOX_RETENTION (23 days), so that a late delivery of an event is still a duplicate. An event can be
+sent again for 8 days: the outbox of its service keeps it for so long (OUTBOX_RETENTION). From then on its topic can
+deliver it for 14 days (with Kafka's defaults). The sum, 22 days, must be less than INBOX_RETENTION.
 
 If the transaction fails, it is rolled back, and the error decides:
 
@@ -25,10 +25,13 @@ If the transaction fails, it is rolled back, and the error decides:
   After the last try the event becomes a HELD dead letter, and its partition continues. Later events of its key are
   stored as WAITING, until an operator redrives or discards them.
 
-A dead letter is a row of the table `dead_letters`. It has no inbox row until it is redriven or discarded. An event
-whose data is too large or does not fit the service's model becomes HELD at once. Any other message that cannot be read
-as an event of the service becomes PARKED: no event waits for it. A copy of each HELD or PARKED one goes through the
-outbox to the topic `<group>.dead-letters`.
+A dead letter is a row of the table `dead_letters`. Its event has no inbox row until an operator redrives or discards
+the dead letter. Some messages become a dead letter without a try:
+
+- An event whose data is too large, or does not fit the service's model, becomes HELD.
+- Any other message that cannot be read as an event of the service becomes PARKED. No event waits for it.
+
+A copy of each HELD or PARKED dead letter goes through the outbox to the topic `<group>.dead-letters`.
 
 If events of 20 different keys of one type fail one after another with the same error, the system is at fault and not
 the events. (Errors about a value of an event are not counted.) Then the `Breaker` opens: an event of this type whose

@@ -1,4 +1,4 @@
-"""The transactional outbox: transactions that publish events, and the relay that sends them.
+"""The transactional outbox: transactions that publish events, and the relay that sends them at least once.
 
 Write: `async with database.transaction() as tx` opens a transaction, and `tx.publish(event, cause=…)` adds an event to
 it. The last statement of the transaction writes all its events as rows of the table `outbox`. So an event exists if and
@@ -7,12 +7,12 @@ a key's rows are in the order of its events. Sending does not change a row. Sent
 OUTBOX_RETENTION (8 days). Then the job `prune` deletes them. If Kafka lost a topic, an operator resets the positions of
 all relays (`shop republish`), and all rows in the table are sent again.
 
-Send: every process with the role `worker` or `all` has a `Relay`. A commit in the same process wakes it. For commits in
-other processes there is a NOTIFY. It is a statement of its own after the commit and may be lost, so every 2 s the relay
-looks for rows in any case. It sends rows with the same topic and key in their order, and waits until the transport has
-stored them. Its position is a PostgreSQL snapshot (docs/decisions/0003). A snapshot says that all transactions with an
-id below its `xmax` had ended, except those in its list of open ones. So the relay does not skip a transaction that
-commits late.
+Send: each row is sent at least once, so readers must drop duplicates. Every process with the role `worker` or `all` has
+a `Relay`. A commit in the same process wakes it. For commits in other processes there is a NOTIFY. It is a statement of
+its own after the commit and may be lost, so every 2 s the relay looks for rows in any case. It sends rows with the same
+topic and key in their order, and waits until the transport has stored them. Its position is a PostgreSQL snapshot
+(docs/decisions/0003). A snapshot says that all transactions with an id below its `xmax` had ended, except those in its
+list of open ones. So the relay does not skip a transaction that commits late.
 
 The relay sends in rounds. Shards whose positions are equal are read together: in one round the relay sends one page
 (2,000 rows) for each such group. It saves the positions 1 s after it sent rows, or earlier with a renewal of its
@@ -20,13 +20,13 @@ leases. If a round is in progress then, it saves them after the round. After a c
 last save are sent again. At the end of a process the relay saves its positions and releases its leases. Rows that are
 not sent yet are sent by another process or the next start.
 
-Share: the table has 12 shards by key. Shard n belongs to the partitions n, n + 12, … of the topics that the service
-reads. A relay may send the rows of a shard only while it holds the lease on it (6 s, renewed every 2 s or sooner). A
-process that consumes the shard's partitions gets the lease. Shards whose partitions no process consumes are divided
-evenly (docs/decisions/0014). A relay stops sending one second before its leases end, by its own clock (`Fence`). If a
-record reaches the transport after its lease has ended, the next owner of the shard has sent the row, too, and readers
-drop the duplicate. A relay that has lost a lease cannot change the position of the shard: the UPDATE of a position has
-the condition that this relay is the owner.
+Share: the table has 12 shards by key. A relay may send the rows of a shard only while it holds the lease on it. A lease
+lasts 6 s and is renewed every 2 s or sooner. Shard n belongs to the partitions n, n + 12, … of the topics that the
+service reads, and its lease goes to a process that consumes one of them. If no process consumes any of them, each relay
+gets about the same number of such shards (docs/decisions/0014). A relay stops sending one second before its leases end,
+by its own clock (`Fence`). If a record reaches the transport after its lease has ended, the next owner of the shard has
+sent the row, too, and readers drop the duplicate. A relay that has lost a lease cannot change the position of the
+shard: the UPDATE of a position has the condition that this relay is the owner.
 
 Set aside: if the transport is unavailable, the relay saves its positions, releases its leases, and starts again after a
 pause. If a row cannot be sent, it is set aside, and the relay continues with other rows (docs/decisions/0021). A second

@@ -4,7 +4,7 @@ Kind: speed. Without it the results are the same.
 What it does: a subclass of uvicorn's HttpToolsProtocol answers a refused request when its headers are complete. The
 first request of a connection, and a request that comes before the answer to the last one, are left to the app.
 Why: at ten times the load that a service can handle, most of its work is to refuse. This halves the cost of a refusal.
-What it saves: nothing at ordinary load; measure again with `TUNING_OFF=fast_refusals shop prove overload`.
+What it saves: nothing at ordinary load; measure again with `TUNING_OFF=fast_refusals shop chaos run overload`.
 Can be removed when: uvicorn offers a hook before the app is called. Observed with uvicorn 0.54.
 """
 

@@ -27,11 +27,13 @@ Idempotency-Key is refused as well. Requests of other methods and paths are not 
 - Therefore a POST is also refused while this process handles 200 of these POSTs. It handles a POST from the moment when
   the whole body has arrived until the answer begins. The limit is checked earlier, when the headers have arrived, so
   POSTs whose bodies arrive at the same time may exceed it.
-- While the database is unavailable, the last count stays. If it is at the limit, the answer is 429 and not 503.
+- While the database is unavailable, the work cannot be counted, so the last count is used. If it was at the limit, a
+  POST is answered 429 (overloaded), and otherwise 503 (the database is unavailable).
 
-The rate limit holds for every route that needs a token: a caller, who is no operator, may send HTTP_CALLER_BURST (500)
-requests at once and HTTP_CALLER_RATE (50) a second to a process. More are refused with 429 `too-many-requests`, and
-`Retry-After` says when the next one is answered. Other callers are answered meanwhile.
+The rate limit holds for every route that needs a token. A caller may send HTTP_CALLER_BURST (500) requests at once, and
+then HTTP_CALLER_RATE (50) a second, to each process. A request beyond that is refused with 429 `too-many-requests`, and
+`Retry-After` says when the next one is answered. Requests of other callers are answered meanwhile. Operators have no
+limit.
 
 A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
 process answers 503. The management port has connections and a limit of its own (HTTP_MANAGEMENT_MAX_CONNECTIONS, 100),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,7 +16,6 @@ from chassis.web.context import Db, context_of
 from chassis.web.guarded_route import GuardedRoute
 from chassis.web.problems import Problem, ProblemType
 from chassis.web.selected import Key, Selected
-from chassis.web.text import Storable
 
 router = APIRouter(
     prefix="/admin", tags=["admin"], route_class=GuardedRoute, dependencies=[allow(Role.OPERATOR)]
@@ -51,7 +50,7 @@ class DeadLetterDetail(DeadLetter):
     value: str | None
 
 
-State = Annotated[str, Query(max_length=32), Storable]
+State = Literal["open", "all", "HELD", "WAITING", "PARKED", "REDRIVEN", "DISCARDED"]
 
 
 class Selection(Selected):

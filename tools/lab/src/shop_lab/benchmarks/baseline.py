@@ -19,8 +19,8 @@ from shop_lab.benchmarks import pgbench
 from shop_lab.testbed import Testbed
 from shop_stack import postgres_programs, topics
 from shop_stack.errors import UserError
-from shop_stack.parts import KAFKA, POSTGRES
 from shop_stack.process import run
+from shop_stack.stack import KAFKA, POSTGRES
 from shop_stack.topics import Topic
 
 SCRIPT = Path(__file__).with_name("order.sql")

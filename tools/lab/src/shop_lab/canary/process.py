@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from shop_stack import handover, kafka_groups, migrations, parts, venvs
 from shop_stack.deployed import Deployed, Deployment
 from shop_stack.errors import UserError
-from shop_stack.parts import READY_PATIENCE, Stack
-from shop_stack.ports import free_port
+from shop_stack.parts import READY_PATIENCE
+from shop_stack.ports import free_port, http_status
 from shop_stack.process import Daemon
 from shop_stack.rights import STACK
+from shop_stack.stack import Stack
 
 SHARE_PATIENCE = 30.0
 """Seconds until its group has given it partitions: more than the session timeout (10 s)."""
@@ -77,4 +78,4 @@ class Canary:
         return await kafka_groups.partitions_of(self.stack.logins.of(STACK), self.service, self.instance)
 
     async def _is_ready(self) -> bool:
-        return await parts.http_status(self.management_port, "/readyz?require=all") == 200
+        return await http_status(self.management_port, "/readyz?require=all") == 200

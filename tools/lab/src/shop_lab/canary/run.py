@@ -17,7 +17,7 @@ from shop_lab.experiments import background_orders
 from shop_stack import deployments
 from shop_stack.deployments import Deployed
 from shop_stack.errors import UserError, first_of
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 
 LOOK_SECONDS = 5.0

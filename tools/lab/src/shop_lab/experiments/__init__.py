@@ -1,4 +1,4 @@
-"""`shop prove`: experiments that test the promises of the chassis under load, each with a verdict.
+"""Experiments of `shop chaos run` that test the promises of the chassis under load, each with a verdict.
 
 replicas.py, rebalances.py, open_transaction.py, overload.py, shutdown.py, republish.py, foreign.py  the experiments
 

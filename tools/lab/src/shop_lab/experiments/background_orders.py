@@ -12,7 +12,7 @@ from shop_load.closed_loop import Customers, Placed, serve_customers
 from shop_load.plans import plan_run, run_name
 from shop_observe.history import History
 from shop_stack import embedded
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 
 ROUND = 60

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shop_stack import embedded
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 
 LONGEST_STAY = 2.0
 """The most seconds from a process's start to its end, and from its end to its next start."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shop_lab.testbed import TRACED, Testbed, fresh_testbed
+from shop_lab.testbed import Testbed
 from shop_oracle.evidence import Evidence
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
 
-PORTS_ABOVE = 400
-"""The distance between the experiments' ports and the shop's, so that a running shop or benchmark is not disturbed."""
 TICK_SECONDS = 0.5
 REST_SECONDS = 300.0
 """The longest time, in seconds, until the shop is at rest after an experiment."""
@@ -58,22 +56,3 @@ class Experiment:
         while True:
             self.report_progress(min(1.0, (time.monotonic() - began) / seconds))
             await asyncio.sleep(TICK_SECONDS)
-
-
-@asynccontextmanager
-async def fresh_experiment(
-    log: Callable[[str], None],
-    report_progress: Callable[[float], None],
-    more: Mapping[str, str] | None = None,
-) -> AsyncIterator[Experiment]:
-    """An experiment on a fresh testbed, which is removed at the end of the context.
-
-    Every order is traced. `more` are additional settings of the services.
-    """
-
-    def report(part: str, what: str) -> None:
-        log(f"{part}: {what}")
-
-    environment = {**TRACED, **(more or {})}
-    async with fresh_testbed(report, "prove", PORTS_ABOVE, environment) as testbed:
-        yield Experiment(testbed, log, report_progress)

@@ -32,8 +32,6 @@ from shop_observe.history import History
 from shop_oracle.report import LISTED, Verdict
 from shop_stack.ports import SERVICES
 
-SETTINGS = {"PROCESSOR_SLOW_SECONDS": "6"}
-"""Longer than payments waits for an answer. So the outcome of a slow charge is unknown at first."""
 WARM_UP_ORDERS = 500
 REFERENCE_SHARE = 0.1
 REFERENCE_SECONDS = 60.0

@@ -18,8 +18,8 @@ from shop_lab.experiments.foreign_inputs.events import EventTopic
 from shop_lab.experiments.foreign_inputs.input import Aftermath, Place, Tally, World
 from shop_lab.testbed import Testbed
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.parts import POSTGRES
 from shop_stack.ports import SERVICES
+from shop_stack.stack import POSTGRES
 
 RESTARTS = ("task.failed", "task.restarting")
 """The events that the chassis' supervisor logs when it restarts a task."""

@@ -6,18 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.table import Table
-
-from shop_lab.values import Value, coloured, limit
-from shop_oracle.report import Verdict, print_verdict
+from shop_lab.values import Value, limit
+from shop_oracle.report import Verdict
 
 Ruling = Literal["holds", "short", "vacuous"]
-SENTENCES: Mapping[Ruling, str] = {
-    "holds": "[bold green]Proved.[/]",
-    "short": "[bold red]Not proved.[/]",
-    "vacuous": "[bold yellow]Vacuous: nothing is proved, because some faults had no visible effect.[/]",
-}
 
 
 def at_most(name: str, value: float, bound: float, unit: str = "") -> Value:
@@ -71,18 +63,3 @@ class Outcome:
             "detail": self.detail,
             "oracle": None if self.verdict is None else self.verdict.as_json(),
         }
-
-
-def print_outcome(outcome: Outcome, title: str, console: Console) -> None:
-    """Print one row per number, then the oracle's verdict, then one sentence."""
-    table = Table(title=title, title_justify="left")
-    for column in ("what", "seen", "must be"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for value in (*outcome.values, *outcome.seen):
-        table.add_row(value.name, coloured(value), limit(value, value.must))
-    console.print(table)
-    for name, found in outcome.detail.items():
-        console.print(f"{name}: {found}", style="dim", highlight=False)
-    if outcome.verdict is not None:
-        print_verdict(outcome.verdict, console)
-    console.print(SENTENCES[outcome.ruling])

@@ -18,8 +18,6 @@ RATE = 12.0
 CRASH_SHARE = 0.3
 AT_A_TIME = 2
 TAKEOVER_SECONDS = 10.0
-SETTINGS = {"DATABASE_POOL_SIZE": "2"}
-"""PostgreSQL accepts a hundred connections, and there are twenty processes."""
 
 
 async def run(experiment: Experiment, minutes: float) -> Outcome:

@@ -12,7 +12,7 @@ from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_oracle.evidence import Evidence
 from shop_oracle.report import Verdict
 from shop_stack import admin, embedded, parts
-from shop_stack.parts import KAFKA, Stack
+from shop_stack.stack import KAFKA, Stack
 from shop_stack.target import Target
 
 RATE = 25.0

@@ -22,7 +22,7 @@ from shop_observe.history import History
 from shop_oracle.report import Verdict
 from shop_stack import embedded, logins
 from shop_stack.logins import OPERATOR
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 from shop_stack.target import Target
 
 END_SECONDS = 10.0

@@ -6,7 +6,7 @@ the value that was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from shop_oracle.evidence import Evidence
 from shop_oracle.invariants.delivery import nothing_is_lost_between_services
@@ -22,6 +22,7 @@ from shop_oracle.invariants.tracing import one_trace_per_order
 
 __all__ = [
     "INVARIANTS",
+    "RUNBOOKS",
     "Invariant",
     "Judgement",
     "Violation",
@@ -50,3 +51,16 @@ INVARIANTS: Sequence[Invariant] = (
     projections_follow_the_log,
 )
 """In the order of their numbers, from 1."""
+
+RUNBOOKS: Mapping[Invariant, str] = {
+    every_acknowledged_order_ends_once: "lost-orders",
+    stock_is_conserved: "dead-letters",
+    money_is_conserved: "lost-orders",
+    no_effect_happens_twice: "inbox-retention",
+    no_key_is_out_of_order: "kafka-down",
+    nothing_is_lost_between_services: "events-not-sent",
+    nothing_stays_locked: "outside-work-waits",
+    one_trace_per_order: "README",
+    projections_follow_the_log: "dead-letters",
+}
+"""The page of docs/runbooks for the most likely cause of a violation. The README there has the other causes."""

@@ -24,20 +24,25 @@ def no_effect_happens_twice(evidence: Evidence) -> Judgement:
     one order.
     """
     judgement = Judgement(f"{len(evidence.events())} events, {len(evidence.messages)} messages")
+    expect_none_twice(judgement, evidence)
+    told = {(message.order_id, message.kind) for message in evidence.messages}
+    for order in evidence.ended_orders():
+        kind = MESSAGE_OF[order.state]
+        judgement.expect((order.id, kind) in told, f"order {order.id}", f"one message `{kind}`", "none")
+    return judgement
+
+
+def expect_none_twice(judgement: Judgement, evidence: Evidence) -> None:
+    """What holds at every moment: no effect that has happened so far has happened twice."""
     for (kind, order_id), count in Counter((e.kind, e.reference) for e in evidence.ledger).items():
         judgement.expect(count == 1, f"order {order_id}", f"one {kind} in the processor's ledger", count)
     for (type_, key), ids in effects_in(evidence.events()).items():
         judgement.expect(len(ids) == 1, f"order {key}", f"one {type_} in the log", sorted(ids))
     for (order_id, kind), count in Counter((m.order_id, m.kind) for m in evidence.messages).items():
         judgement.expect(count == 1, f"order {order_id}", f"one message `{kind}`", count)
-    told = {(message.order_id, message.kind) for message in evidence.messages}
-    for order in evidence.ended_orders():
-        kind = MESSAGE_OF[order.state]
-        judgement.expect((order.id, kind) in told, f"order {order.id}", f"one message `{kind}`", "none")
     for (customer, key), orders in orders_by_key(evidence.requests).items():
         subject = f"idempotency key {key} of {customer or 'its customer'}"
         judgement.expect(len(orders) == 1, subject, "one order", sorted(orders))
-    return judgement
 
 
 def orders_by_key(requests: Iterable[Request]) -> Mapping[tuple[str, str], set[str]]:

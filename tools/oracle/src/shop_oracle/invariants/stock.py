@@ -15,6 +15,25 @@ def stock_is_conserved(evidence: Evidence) -> Judgement:
     and `sold` are sums over the reservations. Each reservation ends as its order ends.
     """
     judgement = Judgement(f"{len(evidence.products)} products, {len(evidence.reservations)} reservations")
+    expect_counts_add_up(judgement, evidence)
+    for request in evidence.requests:
+        if request.operation == "list-product" and request.status == 201:
+            product = evidence.products.get(request.subject)
+            initial = product.initial if product else "nothing"
+            told = f"initial {request.quantity}, as a client listed it"
+            judgement.expect(initial == request.quantity, f"sku {request.subject}", told, initial)
+    for order in evidence.ended_orders():
+        reservation = evidence.reservations.get(order.id)
+        state = reservation.state if reservation else "nothing"
+        confirmed = order.state == "CONFIRMED"
+        expected = f"stock {'committed' if confirmed else 'free'}: it is {order.state}"
+        right = state == "COMMITTED" if confirmed else state not in ("COMMITTED", "RESERVED")
+        judgement.expect(right, f"order {order.id}", expected, state)
+    return judgement
+
+
+def expect_counts_add_up(judgement: Judgement, evidence: Evidence) -> None:
+    """What holds at every moment: the counts of a product agree with each other and with the reservations."""
     held, sold = pieces_in(evidence, "RESERVED"), pieces_in(evidence, "COMMITTED")
     for p in evidence.products.values():
         sku = f"sku {p.sku}"
@@ -31,20 +50,6 @@ def stock_is_conserved(evidence: Evidence) -> Judgement:
         judgement.expect(p.sold == sold[p.sku], sku, f"{sold[p.sku]} sold, by the reservations", p.sold)
     for name in (held.keys() | sold.keys()) - evidence.products.keys():
         judgement.expect(False, f"sku {name}", "a product: it is reserved or sold", "nothing")
-    for request in evidence.requests:
-        if request.operation == "list-product" and request.status == 201:
-            product = evidence.products.get(request.subject)
-            initial = product.initial if product else "nothing"
-            told = f"initial {request.quantity}, as a client listed it"
-            judgement.expect(initial == request.quantity, f"sku {request.subject}", told, initial)
-    for order in evidence.ended_orders():
-        reservation = evidence.reservations.get(order.id)
-        state = reservation.state if reservation else "nothing"
-        confirmed = order.state == "CONFIRMED"
-        expected = f"stock {'committed' if confirmed else 'free'}: it is {order.state}"
-        right = state == "COMMITTED" if confirmed else state not in ("COMMITTED", "RESERVED")
-        judgement.expect(right, f"order {order.id}", expected, state)
-    return judgement
 
 
 def pieces_in(evidence: Evidence, state: str) -> Counter[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from shop.letters import clock
-from shop.rows import Row, chosen, print_rows
+from shop.rows import Row, print_rows, rows_of
 from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask
@@ -35,7 +35,9 @@ NEXT = "Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`."
 def list_letters(
     service: Annotated[str | None, typer.Argument(help="Only the dead letters of this service.")] = None,
     key: Key = None,
-    state: Annotated[str, typer.Option(help="open, all, or one state: HELD, WAITING, PARKED, …")] = "open",
+    state: Annotated[
+        str, typer.Option(help="open, all, HELD, WAITING, PARKED, REDRIVEN or DISCARDED.")
+    ] = "open",
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, oldest first.
@@ -44,14 +46,14 @@ def list_letters(
     event waits for a HELD one. PARKED: the message is not an event that the
     service reads, and no event waits for it.
 
+    Exit code 1 if a service does not answer: the list has the other services.
+
     Examples:
 
         shop dead-letters list
 
         shop dead-letters list payments --state all --json"""
-    with connect() as target:
-        asked = {"state": state, **({"key": key} if key else {})}
-        found = {one: ask(target, one, "GET", "/dead-letters", params=asked) for one in chosen(service)}
+    found = rows_of(service, "/dead-letters", {"state": state, **({"key": key} if key else {})})
     print_rows(found, reason_of, as_json, "No dead letters.", NEXT)
 
 

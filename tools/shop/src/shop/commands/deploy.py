@@ -12,7 +12,7 @@ from rich.console import Console
 
 from shop.commands.progress import Progress
 from shop.output import all_the_same
-from shop.releases import facts, released, sentences
+from shop.releases import facts, released, require_release, sentences
 from shop_stack import compose_deployments, deployments, embedded, kubernetes_deployments
 from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.deployments import Outcome
@@ -39,7 +39,8 @@ def deploy(
 
     With --target compose, the image is built and the container replaced: the
     service is away for some seconds. With --target k8s, the image of this
-    version is set, and Kubernetes replaces one pod after the other.
+    release is set, and Kubernetes replaces one pod after the other. `make
+    publish` has pushed it.
 
     Examples:
 
@@ -62,6 +63,7 @@ def deployed(service: str, version: str, report: Report) -> Outcome:
             compose_deployments.require_service(service)
             return compose_deployments.deploy(released(service, version), report)
         case TargetKind.K8S:
+            require_release(service, version)
             return kubernetes_deployments.deploy(service, version, report)
 
 

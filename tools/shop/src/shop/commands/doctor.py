@@ -14,7 +14,7 @@ from rich.table import Table
 
 from shop_stack import checks, deployments, embedded, kafka, paths, postgres_programs, venvs
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 
 OLDEST_PYTHON = (3, 11)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shop.rows import Row, chosen, print_rows
+from shop.rows import Row, print_rows, rows_of
 from shop_observe.timeline import shown
 from shop_stack.admin import ask
 from shop_stack.connect import connect
@@ -36,14 +36,14 @@ def list_rows(
     DELAYED: the relay tries it again later. REFUSED: the broker does not accept
     it, and later rows of its key wait for it. GIVEN_UP: it is never sent.
 
+    Exit code 1 if a service does not answer: the list has the other services.
+
     Examples:
 
         shop outbox list
 
         shop outbox list payments --state REFUSED --json"""
-    with connect() as target:
-        asked = {"state": state}
-        found = {one: ask(target, one, "GET", "/outbox/set-aside", params=asked) for one in chosen(service)}
+    found = rows_of(service, "/outbox/set-aside", {"state": state})
     print_rows(found, reason_of, as_json, "No row is set aside.", NEXT)
 
 

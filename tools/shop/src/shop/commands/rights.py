@@ -13,9 +13,9 @@ from rich.table import Table
 
 from shop_stack import embedded, paths, rights, topics
 from shop_stack.errors import UserError
-from shop_stack.parts import KAFKA, Stack
 from shop_stack.rights import Operation, Resource, Right
 from shop_stack.rights_trials import expected, faults, try_all
+from shop_stack.stack import KAFKA, Stack
 
 NO_SUCH_GROUP = "no-such-group"
 

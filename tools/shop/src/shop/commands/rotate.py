@@ -12,8 +12,8 @@ import typer
 from shop_stack import embedded, rotation, stack_files, target
 from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
-from shop_stack.parts import Stack
 from shop_stack.rights import ORACLE
+from shop_stack.stack import Stack
 
 PAGE = "docs/runbooks/rotate-passwords.md"
 

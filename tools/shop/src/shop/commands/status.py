@@ -15,8 +15,9 @@ from shop.letters import Letters, OpenLetter, open_letters, warning
 from shop_stack import embedded
 from shop_stack.deployed import CLONE
 from shop_stack.embedded import Status
+from shop_stack.hands import Act
 from shop_stack.logins import OPERATOR, Login
-from shop_stack.parts import Stack
+from shop_stack.stack import Stack
 
 MEGABYTE = 1_000_000
 NOT_READY = 3
@@ -26,7 +27,9 @@ DEAD_LETTERS = 4
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show every process: state, release, port, memory, CPU; and which services have open dead letters.
 
-    `clone` is the code of this repository; a version was deployed.
+    `clone` is the code of this repository; a version was deployed. Parts that
+    you have stopped, frozen or slowed down are named under the table, with the
+    command that undoes it.
 
     Exit code 0 if all are ready, 3 if not, 4 if all are ready but a service
     has dead letters that wait for a decision.
@@ -40,6 +43,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         for part in found:
             if part.release not in ("", CLONE):
                 console.print(f"{part.name} runs the release {part.release}.", soft_wrap=True)
+        for part in found:
+            if part.act:
+                console.print(undo(part), style="yellow", soft_wrap=True)
         for service, kept in letters.items():
             if kept:
                 console.print(warning(service, kept), style="yellow", soft_wrap=True)
@@ -49,7 +55,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 async def look(stack: Stack) -> tuple[list[Status], Letters]:
     """Every process, and the open dead letters of each service that runs."""
     found = await embedded.status(stack)
-    running = {part.name for part in found if part.running}
+    running = {part.name for part in found if part.running and part.act is not Act.FROZEN}
     urls = {name: stack.management_url(name) for name in stack.services if name in running}
     if not urls:
         return found, {}
@@ -87,6 +93,7 @@ def _facts_of(part: Status) -> dict[str, Any]:
         "name": part.name,
         "state": state(part),
         "ready": part.ready,
+        "by_hand": str(part.act) or None,
         "pid": part.pid,
         "port": part.port,
         "release": part.release or None,
@@ -101,7 +108,15 @@ def state(part: Status) -> str:
     """The state of a process in one or two words."""
     if not part.running:
         return "stopped"
+    if part.act:
+        return str(part.act)
     return "ready" if part.ready else "not ready"
+
+
+def undo(part: Status) -> str:
+    """One sentence: what a person has done to a part, and the command that undoes it."""
+    command = "start" if part.act is Act.STOPPED else "resume"
+    return f"{part.name} is {part.act} by hand: `shop {command} {part.name}`"
 
 
 def table(found: Sequence[Status]) -> Table:
@@ -123,7 +138,7 @@ def table(found: Sequence[Status]) -> Table:
 
 
 def _cells(part: Status) -> list[str]:
-    colour = {"ready": "green", "not ready": "yellow", "stopped": "red"}[state(part)]
+    colour = {"ready": "green", "stopped": "red"}.get(state(part), "yellow")
     resources = part.resources
     return [
         part.name,

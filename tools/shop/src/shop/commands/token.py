@@ -8,7 +8,7 @@ import typer
 
 from shop_stack import logins
 from shop_stack.connect import connect
-from shop_stack.parts import PROCESSOR
+from shop_stack.stack import PROCESSOR
 
 
 def token(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -16,19 +18,36 @@ from shop_load.catalogue import Offer, ensure_catalogue
 from shop_load.client import LoadFailed
 from shop_stack import embedded
 from shop_stack.errors import UserError
+from shop_stack.ports import BROKERS
 from shop_stack.target import Target
 
 console = Console()
 
 
-def up() -> None:
+def up(
+    brokers: Annotated[
+        int | None, typer.Option(help="Brokers of Kafka: 1 or 3. Default: as many as the data is of, or 1.")
+    ] = None,
+) -> None:
     """Start every part that does not run, wait until all are ready, and print the addresses.
 
     A fresh shop gets a small catalogue, which is printed too.
+
+    With three brokers each record is on all three, and a write needs two of them:
+    the shop goes on while one is stopped (`shop stop kafka-2`) or killed
+    (`shop restart kafka-3 --kill`). They need 0.7 GB more memory.
+
+    Examples:
+
+        shop up
+
+        shop up --brokers 3
     """
+    if brokers not in (None, 1, len(BROKERS)):
+        raise UserError(f"A shop has one broker of Kafka, or three, and not {brokers}: say `--brokers 3`.")
     began = time.monotonic()
     with Progress(console) as progress:
-        target = asyncio.run(embedded.up(embedded.stack(), progress.report))
+        target = asyncio.run(embedded.up(embedded.stack(brokers=brokers), progress.report))
     offers = offered(target)
     with all_the_same("The shop is up all the same: `shop status` shows it, `shop down` stops it."):
         progress.require_a_reader()

@@ -10,7 +10,7 @@ from shop_lab.benchmarks.benchmark import SHOP, Benchmark
 from shop_lab.benchmarks.charts import Bars
 from shop_lab.benchmarks.figure import Figure, Result
 from shop_lab.values import Value
-from shop_stack.parts import POSTGRES
+from shop_stack.stack import POSTGRES
 
 ASKED = re.compile(r"^\S+ \S+ \S+ \[\d+\] (\w+) LOG:  duration: \S+ ms  (parse|execute|statement)\b")
 """A log line that is a round trip of its own. A bind is not: it is sent together with its execute."""

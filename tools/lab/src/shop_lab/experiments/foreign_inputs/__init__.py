@@ -1,4 +1,4 @@
-"""Foreign inputs for `shop prove foreign`. They are sent on this machine only.
+"""Foreign inputs for the experiment `foreign`. They are sent on this machine only.
 
 batches.py    record batches in Kafka's format, byte by byte, and a producer that sends any bytes
 events.py     valid events, made from the contracts' examples; the foreign records are made from them

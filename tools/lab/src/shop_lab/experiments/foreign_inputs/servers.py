@@ -23,8 +23,8 @@ from aiokafka.errors import KafkaError
 from shop_lab.experiments.foreign_inputs.batches import Record, batch_of
 from shop_lab.experiments.foreign_inputs.input import REFUSED, Give, Tally, Window, World
 from shop_stack import paths, topics
-from shop_stack.parts import POSTGRES
 from shop_stack.ports import SERVICES
+from shop_stack.stack import POSTGRES
 
 FREEZE_SECONDS = 20.0
 REVOKE_SECONDS = 10.0

@@ -1,0 +1,41 @@
+"""Undoes the faults that a killed runner has left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+from shop_chaos import injectors, open_faults
+from shop_chaos.open_faults import OpenFault
+from shop_chaos.runner import SHOP
+from shop_chaos.system import System
+from shop_stack import embedded
+from shop_stack.paths import state_folder
+from shop_stack.stack import Stack
+from shop_stack.target import TargetMissing
+from shop_stack.target import embedded as target_of
+
+
+def roll_back() -> Iterator[str]:
+    """Undo every fault that is in force, the last one first, and remove the shop that the runner had started.
+
+    Yields what was done, one sentence each. Raises UserError if a fault cannot be undone; its file stays.
+    """
+    for file, fault in reversed(open_faults.read_all().items()):
+        stack = embedded.stack(Path(fault.stack), fault.base)
+        yield asyncio.run(_undo(stack, fault))
+        open_faults.close(file)
+    left = embedded.stack(state_folder() / SHOP)
+    if any(left.daemon(part).process() is not None for part in left.parts):
+        asyncio.run(embedded.down(left, wipe=True))
+        yield f"The shop in {left.state} was removed."
+
+
+async def _undo(stack: Stack, fault: OpenFault) -> str:
+    try:
+        target = target_of(stack.state)
+    except TargetMissing:
+        return f"{fault.sentence} ended with its shop."
+    await injectors.of(fault.injector, fault.arguments).heal(System(stack, target))
+    return f"{fault.sentence} was undone."

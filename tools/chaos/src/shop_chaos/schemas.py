@@ -1,0 +1,82 @@
+"""The JSON schemas of the files in chaos/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TEXT = {"type": "string", "minLength": 1}
+ID = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"}
+TARGETS = ("embedded", "compose", "k8s")
+NEEDS = ("root", "several brokers", "a cluster", "toxiproxy", "libfaketime")
+RULINGS = ("holds", "violated", "vacuous")
+
+FAULT: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "what", "targets", "must_be_seen", "expected", "invariants_at_risk", "cure", "needs"],
+    "properties": {
+        "id": ID,
+        "what": TEXT,
+        "targets": {
+            "description": "Target → the injector. A target that is left out has no injection.",
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                name: {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["injector"],
+                    "properties": {"injector": ID},
+                }
+                for name in TARGETS
+            },
+        },
+        "must_be_seen": {
+            "description": "Name of a count → its least value for each injection. They prove that the fault bit.",
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "integer", "minimum": 1},
+        },
+        "expected": TEXT,
+        "invariants_at_risk": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1, "maximum": 9},
+            "uniqueItems": True,
+        },
+        "cure": TEXT,
+        "needs": {"type": "array", "items": {"enum": list(NEEDS)}},
+    },
+}
+
+SHOPFLOOR: Mapping[str, Any] = {
+    "description": "The entry `shopfloor` of an experiment's extensions.",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "rate"],
+    "properties": {
+        "name": {"const": "shopfloor"},
+        "rate": {"description": "Orders per second meanwhile; 0: none.", "type": "number", "minimum": 0},
+        "faults": {
+            "description": "Faults that only its measured experiment injects.",
+            "type": "array",
+            "items": ID,
+        },
+        "settings": {"type": "object", "additionalProperties": {"type": "string"}},
+        "watched": {"description": "false: no look while it lasts, because it measures.", "type": "boolean"},
+        "expected": {"description": "Another verdict than `holds` is a planted one.", "enum": list(RULINGS)},
+        "quick": {"description": "Part of `make chaos`.", "type": "boolean"},
+    },
+}
+
+EXPERIMENT: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["title", "description", "method", "rollbacks", "extensions"],
+    "properties": {
+        "title": TEXT,
+        "description": TEXT,
+        "method": {"type": "array", "minItems": 1},
+        "rollbacks": {"type": "array", "minItems": 1},
+        "extensions": {"type": "array", "prefixItems": [SHOPFLOOR], "minItems": 1, "items": False},
+    },
+}

@@ -1,0 +1,232 @@
+"""`shop chaos`: faults as data, and experiments that can fail."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from shop.commands.bench import end
+from shop.steps import Steps
+from shop_chaos import catalogue, matrix, needs, report, rollback
+from shop_chaos.catalogue import Experiment
+from shop_chaos.verdict import Result
+from shop_stack.connect import TargetKind, chosen_kind
+from shop_stack.errors import UserError
+from shop_stack.paths import shop_folder
+
+app = typer.Typer(
+    help="Inject faults, watch the invariants meanwhile, and say whether they held. Exit code 0 only if they did and "
+    "each fault was seen to bite.",
+    no_args_is_help=True,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Out = Annotated[Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the faults of the catalogue and the experiments.
+
+    An experiment that needs what this machine lacks is listed with the reason.
+
+    Examples:
+
+        shop chaos list
+
+        shop chaos list --json"""
+    faults, experiments = list(catalogue.faults()), catalogue.experiments()
+    if as_json:
+        listed = [
+            {"name": each.name, "title": each.title, "faults": each.faults, "lacks": needs.missing(each)}
+            for each in experiments
+        ]
+        told = [{"id": each.id, "what": each.what, "targets": list(each.targets)} for each in faults]
+        typer.echo(json.dumps({"faults": told, "experiments": listed}, indent=2))
+        return
+    console = Console()
+    console.print(_table("Faults", [(each.id, each.what, ", ".join(each.targets) or "-") for each in faults]))
+    rows = [(each.name, each.title, needs.missing(each) or "can run") for each in experiments]
+    console.print(_table("Experiments", rows))
+    console.print("Run one: shop chaos run NAME. All: shop chaos matrix.", style="dim")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A fault or an experiment.")], as_json: AsJson = False
+) -> None:
+    """Show a fault of the catalogue, or an experiment with the faults that it injects.
+
+    Examples:
+
+        shop chaos show kill
+
+        shop chaos show kill-services --json"""
+    shown = _shown(name)
+    typer.echo(json.dumps(shown, indent=2) if as_json else yaml.safe_dump(shown, sort_keys=False, width=100))
+
+
+@app.command()
+def run(
+    names: Annotated[
+        list[str], typer.Argument(help="Experiments by name, or files.", metavar="EXPERIMENT...")
+    ],
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A value of the experiment's configuration; repeatable."
+        ),
+    ] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry out experiments on a shop of their own, and remove it.
+
+    Orders arrive while the faults last. The invariants that hold at every
+    moment are judged every few seconds. If one is violated, the experiment
+    stops and its faults are undone. At the end the shop must come to rest, and
+    all nine invariants are judged.
+
+    The verdict is `holds`, `violated`, or `vacuous`: a fault was not seen to
+    bite, so the run proves nothing. Only `holds` is green. A planted experiment
+    is green if its verdict is the planted one.
+
+    The journals of Chaos Toolkit are kept in .shop/chaos/journals.
+
+    Examples:
+
+        shop chaos run kill-services
+
+        shop chaos run postgres-stopped kafka-killed --json
+
+        shop chaos run rebalances --set joins=20
+
+        shop chaos run my-experiment.yaml"""
+    experiments = [catalogue.experiment(name) for name in names]
+    results = _carried_out(experiments, _values(given or [], experiments))
+    _tell(results, out, as_json, partial=False)
+
+
+@app.command("matrix")
+def matrix_(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the quick experiments: up to 10 minutes.")
+    ] = False,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry out all experiments, and write a report as a table, JSON, JUnit and HTML.
+
+    Planted violations come first: a runner that does not see them proves
+    nothing. An experiment that needs what this machine lacks is `not run`, with
+    the reason. It is not green, and does not make the others red.
+
+    Examples:
+
+        shop chaos matrix --quick
+
+        shop chaos matrix --out report --json"""
+    experiments = catalogue.experiments()
+    results = _carried_out(list(matrix.chosen(experiments, quick=quick)), {})
+    if not quick:
+        results += matrix.without_experiment(catalogue.faults(), experiments)
+    _tell(results, out, as_json, partial=True)
+
+
+@app.command("rollback")
+def rollback_(as_json: AsJson = False) -> None:
+    """Undo the faults that a killed runner has left, and remove the shop that it had started.
+
+    Examples:
+
+        shop chaos rollback
+
+        shop chaos rollback --json"""
+    done = []
+    for sentence in rollback.roll_back():
+        done.append(sentence)
+        if not as_json:
+            typer.echo(sentence)
+    if as_json:
+        typer.echo(json.dumps({"done": done}, indent=2))
+    elif not done:
+        typer.echo("No fault is in force.")
+
+
+def _shown(name: str) -> dict[str, Any]:
+    """A fault or an experiment as plain data. Raises UserError if there is neither."""
+    known = catalogue.faults()
+    if name in known.by_id:
+        return _plain(known.of(name))
+    if name not in {each.name for each in catalogue.experiments()}:
+        raise UserError(
+            f"There is neither a fault nor an experiment {name!r}: `shop chaos list` prints them."
+        )
+    found = catalogue.experiment(name)
+    faults = [_plain(known.of(fault)) for fault in found.faults]
+    return {"experiment": name, "expected": found.expected, "faults": faults, **found.document}
+
+
+def _plain(fault: catalogue.Fault) -> dict[str, Any]:
+    return {name: getattr(fault, name) for name in catalogue.Fault.__dataclass_fields__}
+
+
+def _values(given: Sequence[str], experiments: Sequence[Experiment]) -> dict[str, Any]:
+    """The values of --set. Raises UserError for a name that no experiment has."""
+    known = {name for each in experiments for name in each.document.get("configuration", {})}
+    values = {}
+    for pair in given:
+        name, is_there, value = pair.partition("=")
+        if not is_there or name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UserError(f"--set {pair} sets nothing: write NAME=VALUE, and the names here are: {names}.")
+        values[name] = yaml.safe_load(value)
+    return values
+
+
+def _carried_out(experiments: Sequence[Experiment], given: dict[str, Any]) -> list[Result]:
+    if chosen_kind() is not TargetKind.EMBEDDED:
+        raise UserError("Experiments start a shop of processes: leave out --target.")
+    with _progress(experiments) as (tell, on_result):
+        return matrix.run(experiments, tell, on_result, given)
+
+
+def _tell(results: Sequence[Result], out: Path | None, as_json: bool, *, partial: bool) -> None:
+    """Write and print the results, and exit with the verdict."""
+    files = report.write(results, out or shop_folder() / "report")
+    if as_json:
+        typer.echo(json.dumps([each.as_json() for each in results], indent=2))
+    else:
+        report.print_results(results, Console())
+        typer.echo(f"More in {', '.join(map(str, files))}.")
+    raise typer.Exit(0 if matrix.holds(results, partial=partial) else 1)
+
+
+@contextmanager
+def _progress(experiments: Sequence[Experiment]) -> Any:
+    signal.signal(signal.SIGTERM, end)
+    with Steps(Console(stderr=True)) as progress:
+        task = progress.add_task("starting", total=len(experiments))
+
+        def on_result(result: Result) -> None:
+            progress.update(task, description=f"{result.experiment}: {report.said(result)}")
+            progress.advance(task)
+
+        yield (lambda what: progress.update(task, description=what)), on_result
+
+
+def _table(title: str, rows: Sequence[tuple[str, str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
+    for row in rows:
+        table.add_row(*row)
+    return table
