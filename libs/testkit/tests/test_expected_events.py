@@ -165,3 +165,17 @@ def test_a_reader_that_refuses_an_unknown_value_is_told_the_way_out() -> None:
         AssertionError, match=r"reader refuses orders\.order-rejected\.v1 reason with a value"
     ):
         reader.assert_reads_unknown_values()
+
+
+def test_a_reader_that_needs_a_field_which_may_be_absent_is_told_so() -> None:
+    class Rejected(ConsumedEvent, type="orders.order-rejected.v1", topic="orders.order.v1", key="order_id"):
+        order_id: UUID
+        reason: str
+        language: str
+
+    reader = ExpectedEvents("reader", Subscriptions({Rejected: ignore}))
+    with pytest.raises(
+        AssertionError,
+        match=r"reader cannot read an example of orders\.order-rejected\.v1: language: Field required\..*default",
+    ):
+        reader.assert_reads_unknown_values()
