@@ -118,7 +118,7 @@ crash-points: $(READY) ## Kill, cancel and freeze a service at each point where 
 
 .PHONY: test-crash-points
 test-crash-points: $(READY) ## Faults planted in a consumer are found by crash points (about 10 minutes)
-	@SHOP_CRASH_POINT_TESTS=1 $(VENV)/bin/python -m pytest tests/crash_points $(ARGS)
+	@SHOP_CRASH_POINT_TESTS=1 $(VENV)/bin/python -m pytest tests/crash_points tests/saga/test_crash_points.py $(ARGS)
 
 .PHONY: test-compose
 test-compose: $(READY) ## The shop in containers: built, started, judged, removed; needs a container engine

@@ -1,5 +1,7 @@
 """`shop why` on a running shop: each hold-up is found, its place is named, and the printed command ends it."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any

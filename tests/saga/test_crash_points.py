@@ -3,6 +3,7 @@
 `make crash-points` tries all points of a service, with more kinds of strikes.
 """
 
+import os
 import random
 from typing import Any
 
@@ -12,6 +13,9 @@ from tests.crash_points.injection import CANCEL, KILL
 from tests.crash_points.matrix import Shop, strike_all
 from tests.crash_points.subject import Trial
 
+pytestmark = pytest.mark.skipif(
+    os.environ.get("SHOP_CRASH_POINT_TESTS") != "1", reason="strikes processes of a shop: run `make test-crash-points`"
+)
 SEED = 20261129
 POINTS = {
     "payments": (

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -20,11 +20,7 @@ from chassis.settings import ServiceSettings
 from chassis.tuning import planner
 from chassis.web import ServiceContext
 from chassis.web.management import build_management_app
-from libs.chassis.tests.kafka_user import User
-from shop_stack import topics
-from shop_stack.kafka_access import KafkaAccess, KafkaLogins
-from shop_stack.rights import LAB, STACK
-from shop_stack.topics import Topic
+from shop_stack.kafka_access import KafkaAccess
 from testkit import login, verifier_of
 from testkit.databases import MakeDatabase, TestDatabase
 
@@ -120,17 +116,6 @@ async def kafka_admin(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaAdminClient]:
     await client.start()
     yield client
     await client.close()
-
-
-@pytest.fixture
-async def user(logins: KafkaLogins) -> User:
-    """A Kafka user with a topic, and without rights."""
-    name = f"things-{uuid4().hex[:8]}"
-    topic = f"things.{name}.v1"  # the event's source, /things, is its owner
-    await topics.declare(
-        logins.of(LAB), [Topic(topic, 1, {"cleanup.policy": "delete", "retention.ms": "600000"})]
-    )
-    return User(logins.of(STACK), KafkaAccess(logins.bootstrap, name, f"secret-{name}"), topic)
 
 
 @pytest.fixture

@@ -92,7 +92,6 @@ class FakeClient:
         self.sought: list[int] = []
         self.fetches = 0
         self.topics: Collection[str] = ()
-        self.is_answered = True
         self.is_stopped = False
 
     def subscribe(self, topics: Collection[str], listener: object) -> None:
@@ -112,9 +111,6 @@ class FakeClient:
 
     def assignment(self) -> Collection[TopicPartition]:
         return {PARTITION}
-
-    def highwater(self, partition: TopicPartition) -> int | None:
-        return 0 if self.is_answered else None
 
     async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> Fetched:
         self.fetches += 1

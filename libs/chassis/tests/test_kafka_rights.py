@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -17,18 +18,18 @@ from sqlalchemy import text
 from chassis.errors import KafkaRefused, is_unavailable
 from chassis.events import Cause, RawMessage
 from chassis.inbox import Subscriptions
-from chassis.kafka import Assignment, KafkaPublisher, broker_watch
+from chassis.kafka import KafkaPublisher, broker_watch
 from chassis.kafka.refusals import explaining
 from chassis.kafka.topic_retention import check_retention
+from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, RowsNotSent, UnsentReason
 from chassis.outbox import rows as outbox_rows
 from chassis.outbox.rows import new_row
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from libs.chassis.tests.kafka_user import User
 from shop_stack import kafka_users, topics
-from shop_stack.kafka_access import KafkaLogins
-from shop_stack.rights import LAB, Operation, Resource, Right
+from shop_stack.kafka_access import KafkaAccess, KafkaLogins
+from shop_stack.rights import LAB, STACK, Operation, Resource, Right
 from shop_stack.topics import Topic
 from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
@@ -38,6 +39,36 @@ SECONDS = 40
 """The longest time until a service has noticed a change of its rights."""
 READ, WRITE = Operation.READ, Operation.WRITE
 DESCRIBE, DESCRIBE_CONFIGS = Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS
+
+
+@dataclass
+class User:
+    """A Kafka user with a topic, and a group of its own name."""
+
+    admin: KafkaAccess
+    login: KafkaAccess
+    topic: str
+
+    @property
+    def name(self) -> str:
+        return self.login.username
+
+    async def may(self, *on_topic: Operation, group: bool = True) -> None:
+        """Have exactly these rights."""
+        rights = [Right(self.name, Resource.TOPIC, self.topic, operation) for operation in on_topic]
+        if group:
+            rights.append(Right(self.name, Resource.GROUP, self.name, READ))
+        await kafka_users.ensure(self.admin, [self.login], rights)
+
+
+@pytest.fixture
+async def user(logins: KafkaLogins) -> User:
+    name = f"things-{uuid4().hex[:8]}"
+    topic = f"things.{name}.v1"  # the event's source, /things, is its owner
+    await topics.declare(
+        logins.of(LAB), [Topic(topic, 1, {"cleanup.policy": "delete", "retention.ms": "600000"})]
+    )
+    return User(logins.of(STACK), KafkaAccess(logins.bootstrap, name, f"secret-{name}"), topic)
 
 
 def service_of(user: User, project: TestDatabase, subscriptions: Subscriptions) -> Service:
@@ -158,13 +189,13 @@ async def test_a_consumer_that_cannot_connect_again_says_whether_its_login_is_re
     monkeypatch.setattr(broker_watch, "CHECK_SECONDS", 0.05)
     await user.may(READ, DESCRIBE_CONFIGS)
     login = replace(user.login, password=password or user.login.password)
-    assignment = Assignment()
+    status = TaskStatus()
     watching = asyncio.create_task(
-        broker_watch.watch_broker(cast(AIOKafkaConsumer, Cut()), assignment, login.client)
+        broker_watch.watch_broker(cast(AIOKafkaConsumer, Cut()), status, login.client)
     )
 
     async def says_so() -> None:
-        assert assignment.status.text.startswith(f"waits for kafka: {told}")
+        assert status.text.startswith(f"waits for kafka: {told}")
 
     await eventually(says_so, SECONDS)
     watching.cancel()

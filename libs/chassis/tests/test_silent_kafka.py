@@ -16,20 +16,13 @@ from chassis.backoff import Backoff
 from chassis.errors import KafkaUnavailable, is_unavailable
 from chassis.events import Cause, ConsumedEvent, PublishedEvent, new_id
 from chassis.inbox import Inbox, Subscriptions
-from chassis.kafka import (
-    Assignment,
-    Consumer,
-    ConsumerSettings,
-    KafkaPublisher,
-    broker_watch,
-    publisher,
-    watchdog,
-)
+from chassis.kafka import Consumer, ConsumerSettings, KafkaPublisher, broker_watch, publisher, watchdog
 from chassis.kafka import consumer as consuming
 from chassis.kafka.consumer import ClientHooks
 from chassis.kafka.watchdog import ConsumerStalled
 from chassis.observability import outages as outages_module
 from chassis.observability.outages import Outages
+from chassis.observability.status import TaskStatus
 from chassis.outbox import Database
 from chassis.outbox.rows import row_of
 from chassis.supervisor import supervise
@@ -211,16 +204,17 @@ async def test_a_broker_that_answers_no_question_is_away_until_it_answers(
             if len(questions) == 2:
                 await for_ever()
 
-    assignment = Assignment(is_answered=True)
+    status = TaskStatus()
+    status.set("ok")
     seen: list[str] = []
 
     async def is_back() -> None:
-        seen.append(assignment.status.text)
+        seen.append(status.text)
         assert len(questions) >= 3
-        assert assignment.status.text == "ok"
+        assert status.text == "ok"
 
     with capture_logs() as lines:
-        watching = asyncio.create_task(broker_watch.watch_broker(cast(AIOKafkaConsumer, Asked()), assignment))
+        watching = asyncio.create_task(broker_watch.watch_broker(cast(AIOKafkaConsumer, Asked()), status))
         await eventually(is_back)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

@@ -63,8 +63,9 @@ async def test_a_service_that_reads_nothing_is_seen_and_catches_up(runbook: Runb
     runbook.says("The first command names each service that has unread messages, and how many.")
     assert unread.code == 1
     assert "messages unread by inventory" in unread.text
+    runbook.says("While a service tries again, the check `consumer` is `ok` for a moment")
     runbook.says("| `consumer` names a right or a login |")
-    await names_the_right()
+    await soon(names_the_right, 40)
     await shop.stop("inventory")
     stopped, consumed, ready = await runbook.run(look)
     runbook.says("If a service is stopped, it names the address that it cannot read.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-TOOLS = ("processor", "issuer", "stack", "observe", "oracle", "load", "contracts", "lab", "mutants", "shop")
+TOOLS = tuple(sorted(path.parent.name for path in ROOT.glob("tools/*/pyproject.toml")))
 DURATION = r"(about \d+ (seconds|minutes?)|a few minutes)"
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that refuses every connection: a machine without network."""

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from shop import rows
 from shop.commands import dead_letters, outbox
 from shop.letters import open_letters
 from shop.story import times_of
@@ -125,7 +126,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         def connect() -> Iterator[Target]:
             yield target
 
-        for module in (dead_letters, outbox):
+        for module in (dead_letters, outbox, rows):
             monkeypatch.setattr(module, "connect", connect)
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)
         return f"{result.exit_code} {result.output}"

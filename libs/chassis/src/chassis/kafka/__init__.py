@@ -14,8 +14,7 @@ for which the producer's outbox can send it again. The consumer does not start w
 a time.
 """
 
-from chassis.kafka.assignment import Assignment
-from chassis.kafka.consumer import Consumer, ConsumerSettings
+from chassis.kafka.consumer import Assignment, Consumer, ConsumerSettings
 from chassis.kafka.publisher import KafkaPublisher
 
 __all__ = ["Assignment", "Consumer", "ConsumerSettings", "KafkaPublisher"]

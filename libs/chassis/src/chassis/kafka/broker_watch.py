@@ -9,21 +9,18 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from chassis.errors import KAFKA
-from chassis.kafka.assignment import Assignment
 from chassis.kafka.refusals import login_refusal
 from chassis.observability.outages import OUTAGES
-from chassis.observability.status import OK
+from chassis.observability.status import OK, TaskStatus
 
 CHECK_SECONDS = 4.0
 """Seconds between two requests. It is also the time limit for each answer."""
 
 
 async def watch_broker(
-    client: AIOKafkaConsumer, assignment: Assignment, kafka: Mapping[str, Any] = MappingProxyType({})
+    client: AIOKafkaConsumer, status: TaskStatus, kafka: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
     """Ask until cancelled. Updates the consumer's status and the outage of Kafka.
-
-    If the first fetch is not answered yet, the consumer itself sets the status to `ok` when it is.
 
     A client that is connected once keeps trying after its login was refused, and raises nothing. So another login with
     `kafka`, which is `ServiceSettings.kafka`, tells a refusal from a broker that is away.
@@ -38,13 +35,12 @@ async def watch_broker(
             is_away = True
             refused = await login_refusal(kafka)
             OUTAGES.failed(KAFKA, "consumer", refused or error)
-            assignment.status.set(f"waits for kafka: {refused or type(error).__name__}")
+            status.set(f"waits for kafka: {refused or type(error).__name__}")
             continue
         OUTAGES.answered(KAFKA)
         if is_away:
             is_away = False
-            if assignment.is_answered:
-                assignment.status.set(OK)
+            status.set(OK)
 
 
 async def _ask(client: AIOKafkaConsumer) -> None:

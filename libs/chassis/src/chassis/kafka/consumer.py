@@ -7,7 +7,7 @@ must wait stops its own partition, and no other.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -15,13 +15,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from chassis.backoff import Backoff, wait_for_event
 from chassis.errors import KafkaUnavailable, dependency_of, is_unavailable
 from chassis.inbox import Inbox, PartlyTaken
-from chassis.kafka.assignment import Assignment
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
 from chassis.kafka.broker_watch import watch_broker
 from chassis.kafka.offsets import OffsetCommitter
 from chassis.kafka.refusals import explaining
 from chassis.kafka.watchdog import BATCH_SECONDS, POLL_SECONDS, START_SECONDS, Watchdog
 from chassis.observability.outages import OUTAGES
+from chassis.observability.status import OK, TaskStatus
 
 ANSWER_LATE_MS = 10_000
 """The client waits for an answer for the session timeout plus this time. Then it closes the connection."""
@@ -61,6 +61,18 @@ class ConsumerSettings:
     """A topic that did not exist at the last rebalance is noticed within this time."""
     commit_interval_seconds: float = 1.0
     commit_timeout_seconds: float = 3.0
+
+
+@dataclass(slots=True)
+class Assignment:
+    """The partitions that the group has assigned to this process."""
+
+    is_assigned: bool = False
+    """Whether the consumer is a member of the group and knows its partitions. A member may have no partition."""
+    partitions: frozenset[int] = frozenset()
+    """The partition numbers of the last assignment, without the topic: one number can stand for partitions of several
+    topics. They stay while the group divides its partitions again."""
+    status: TaskStatus = field(default_factory=TaskStatus)
 
 
 def create_client(settings: ConsumerSettings, group: str) -> AIOKafkaConsumer:
@@ -168,12 +180,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         try:
             await client.start()
             self._hooks.started(client)
-            watching = watch_broker(client, self.assignment, self._settings.kafka)
+            watching = watch_broker(client, self.assignment.status, self._settings.kafka)
             beside.append(asyncio.create_task(watching))
             while not self.stopping.is_set():
-                await self._take_next_batch(client, fetcher)
+                await self._take_next_batch(fetcher)
         finally:
-            self.assignment.end()
+            self.assignment.is_assigned = False
             for task in beside:
                 task.cancel()
             await self._offsets.commit()
@@ -183,22 +195,23 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Wait for the current batch and commit its offsets, so that the next replica continues after it."""
         async with self._batch_in_hand:
             self._assignment_generation += 1
-            self.assignment.end()
-            self.assignment.status.set_step("joins its group")
+            self.assignment.is_assigned = False
+            self.assignment.status.set("joins its group")
             await self._offsets.commit()
             self._offsets.forget()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Note the partitions, of which there may be none."""
-        self.assignment.begin(frozenset(at.partition for at in assigned))
+        """Mark the consumer as ready, also if it has no partition."""
+        self.assignment.is_assigned = True
+        self.assignment.status.set(OK)
+        self.assignment.partitions = frozenset(at.partition for at in assigned)
 
-    async def _take_next_batch(self, client: AIOKafkaConsumer, fetcher: BatchFetcher) -> None:
+    async def _take_next_batch(self, fetcher: BatchFetcher) -> None:
         if self._offsets.is_stuck:
             raise KafkaUnavailable("the client commits no offsets any more: connect anew")
         generation = self._assignment_generation
         self._watchdog.begin("poll", POLL_SECONDS)
         records = await fetcher.next_batch()
-        self.assignment.note_answers(client)
         self.assignment.status.mark_progress()
         self._watchdog.begin("batch", BATCH_SECONDS)
         pause = 0.0

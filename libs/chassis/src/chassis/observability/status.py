@@ -15,7 +15,6 @@ class TaskStatus:
         """`stalled_seconds` replaces STALLED_SECONDS for a task whose iterations are longer."""
         self._stalled_seconds = stalled_seconds
         self._text = "has not begun"
-        self._is_step = True
         self._since = datetime.now(UTC)
         self._last_progress_at = 0.0
 
@@ -24,14 +23,7 @@ class TaskStatus:
         if text != self._text:
             self._text = text
             self._since = datetime.now(UTC)
-        self._is_step = False
         self._last_progress_at = time.monotonic()
-
-    def set_step(self, text: str) -> None:
-        """Set the status of a task that gets ready. A fault stays until the task is `ok` or has another fault."""
-        if self._is_step or self._text == OK:
-            self.set(text)
-            self._is_step = True
 
     def mark_progress(self) -> None:
         """Note that the task has finished an iteration. The status stays."""
