@@ -14,7 +14,8 @@ from tests.crash_points.matrix import Shop, strike_all
 from tests.crash_points.subject import Trial
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("SHOP_CRASH_POINT_TESTS") != "1", reason="strikes processes of a shop: run `make test-crash-points`"
+    os.environ.get("SHOP_CRASH_POINT_TESTS") != "1",
+    reason="strikes processes of a shop: run `make test-crash-points`",
 )
 SEED = 20261129
 POINTS = {
