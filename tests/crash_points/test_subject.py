@@ -1,4 +1,4 @@
-"""A process under test is started from its nursery, struck, and ended, whatever the strike has done to it."""
+"""A process under test starts from its nursery, is struck, and is always ended."""
 
 import os
 import sys

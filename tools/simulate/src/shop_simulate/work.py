@@ -16,7 +16,7 @@ class Fate(StrEnum):
     LIVES = ""
     DIES_BEFORE = "dies-before-commit"
     DIES_AFTER = "dies-after-commit"
-    """The transaction is committed, and its result reaches nobody: no offset is committed, no request is answered."""
+    """The transaction is committed, and then the process ends: no offset is committed, and no request is answered."""
 
 
 class ProcessDied(Unavailable):

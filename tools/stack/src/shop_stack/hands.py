@@ -122,7 +122,7 @@ def _children(process: psutil.Process) -> Iterator[psutil.Process]:
 
 
 def _free_to_act(stack: Stack, name: str) -> psutil.Process:
-    """The process of a part that nobody has frozen or slowed down. Raises UserError with the cure."""
+    """The process of a part that is neither frozen nor slowed down. Raises UserError with the cure."""
     running = stack.daemon(name).process()
     if running is None:
         raise UserError(f"{name} does not run: `shop start {name}` starts it.")

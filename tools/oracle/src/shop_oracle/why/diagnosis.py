@@ -1,4 +1,4 @@
-"""Judges the facts: where an order stands, what it waits for, where that lies, and what cures it. It asks nobody."""
+"""Judges the facts: where an order stands, what it waits for, where that lies, and what cures it. It does no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what the services' databases know about orders, and who blocks whom in them."""
+"""Reads what the services' databases know about orders, and which session there blocks which."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SECONDS = 8.0
 """Timeout of a connection, and of one statement."""
 NEWEST = 200
-"""So many of the newest orders are candidates, whatever their state."""
+"""How many of the newest orders are read, in any state."""
 MOST = 1_000
 """So many keys of each kind of unfinished work are candidates."""
 LOCKED_SECONDS = 1.0
