@@ -53,6 +53,14 @@ async def insert(on: System, table: str) -> None:
         await connection.close()
 
 
+async def fill(on: System, table: str) -> None:
+    connection = await connect(on)
+    try:
+        await connection.execute(f"INSERT INTO {table} SELECT generate_series(1, 1000000)")
+    finally:
+        connection.terminate()
+
+
 async def is_seen(injector: Injector, on: System, before: Any, **least: int) -> None:
     """Return when each count is at least this large."""
 
@@ -199,10 +207,8 @@ async def test_a_full_disk_refuses_statements_until_the_end(on: System) -> None:
     await insert(on, "inbox")
     try:
         await fault.inject(on)
-        connection = await connect(on)
         with pytest.raises(asyncpg.PostgresError):
-            await connection.execute("INSERT INTO outbox SELECT generate_series(1, 1000000)")
-        connection.terminate()
+            await fill(on, "outbox")
         await is_seen(fault, on, before, statements_refused=1)
     finally:
         await fault.heal(on)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from shop_stack.unprivileged import NOBODY
 
 SPARE_BYTES = 64 * 1024**2
 PAGE_BYTES = 4096
+BACK_SECONDS = 20.0
 CAP_SYS_ADMIN = 1 << 21
 """The capability to mount, in the line CapEff of /proc/self/status."""
 
@@ -36,6 +39,7 @@ class DiskFull(Injector):
         await embedded.stop(on.stack, POSTGRES)
         await volume.mount()
         await embedded.start(on.stack, POSTGRES)
+        await _services_are_back(on)
         volume.fill()
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
@@ -108,6 +112,21 @@ class Volume:
 
     def _beside(self, ending: str) -> Path:
         return self.data.with_name(f"{self.data.name}.{ending}")
+
+
+async def _services_are_back(on: System) -> None:
+    """Return when each service that runs has a connection again, so that statements fail and not only connections.
+
+    After BACK_SECONDS it returns all the same.
+    """
+    running = {name for name in on.stack.services if on.stack.daemon(name).process() is not None}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(BACK_SECONDS), on.stack.server.connected() as database:
+            while True:
+                sessions = await database.fetch("SELECT usename FROM pg_stat_activity")
+                if running <= {session["usename"] for session in sessions}:
+                    return
+                await asyncio.sleep(0.2)
 
 
 def may_mount() -> bool:
