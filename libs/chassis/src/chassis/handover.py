@@ -62,7 +62,8 @@ class Taken:
 
 
 async def take(path: Path | None) -> Taken:
-    """Receive the listening sockets of the process that listens on the Unix socket `path`. None: of no process.
+    """Receive the listening sockets of the process that listens on the Unix socket `path`. Without a path it receives
+    none.
 
     Close the result when this process ends. Raises HandoverFailed.
     """
@@ -126,7 +127,7 @@ class Offer:
 async def offered(listeners: Listeners, path: Path | None) -> AsyncIterator[Offer]:
     """While the block runs, give `listeners` to each process that connects to the Unix socket `path`.
 
-    None: to no process. Raises OSError if the Unix socket cannot be created.
+    Without a path no process gets them. Raises OSError if the Unix socket cannot be created.
     """
     offer = Offer(listeners)
     if path is None:

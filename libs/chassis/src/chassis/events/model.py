@@ -33,7 +33,8 @@ class PublishedEvent(_Event):
 
     class OrderPlaced(PublishedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
 
-    `key` names the field whose value is the event's subject.
+    `key` is the name of the field with the aggregate's id. This id is the subject of the event and the key of the
+    message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,8 +50,8 @@ class ConsumedEvent(_Event):
 
     class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
 
-    `key` names the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters. A value is of the
-    type that the schema says: "1", 1.0 and true are no integers.
+    `key` is the name of the field with the event's subject. A text has at most MAX_NAME_LENGTH characters. A value is
+    of the type that the schema says: "1", 1.0 and true are no integers.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH, strict=True)

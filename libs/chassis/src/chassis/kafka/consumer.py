@@ -201,7 +201,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._offsets.forget()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Mark the consumer as ready, also if it has no partition."""
+        """Mark the consumer as ready, even if it has no partition."""
         self.assignment.is_assigned = True
         self.assignment.status.set(OK)
         self.assignment.partitions = frozenset(at.partition for at in assigned)

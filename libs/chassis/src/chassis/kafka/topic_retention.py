@@ -32,7 +32,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class RetentionTooShort(Exception):
-    """A topic keeps events for longer than the inbox keeps its rows."""
+    """A topic, together with the outbox of its producer, can deliver an event after its inbox row was deleted."""
 
 
 async def check_retention(
@@ -66,7 +66,12 @@ async def check_retention(
 async def watch_retention(
     kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta, outbox: timedelta
 ) -> None:
-    """Check every ten minutes, until cancelled. A failed check is logged and measured. The consumer continues."""
+    """Check every ten minutes, until cancelled.
+
+    A retention that is too short is logged and measured, and the consumer continues.
+
+    Raises KafkaRefused, KafkaUnavailable or another error of Kafka if the topics cannot be read. Then call it again.
+    """
     while True:
         try:
             await check_retention(kafka, topics, inbox, outbox)

@@ -16,7 +16,7 @@ DEPENDENCIES = {"aiokafka": "kafka", "asyncpg": "database"}
 """Logger of a client library → its dependency."""
 THINNED = frozenset({*DEPENDENCIES, "opentelemetry", "urllib3"})
 HOLD_SECONDS = 10.0
-"""Seconds for which a message is delayed, because its outage is noticed a little later."""
+"""Seconds for which a message is delayed, because the outage that causes it is noticed a little later."""
 REPEAT_SECONDS = 60.0
 
 

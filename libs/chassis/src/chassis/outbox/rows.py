@@ -11,9 +11,10 @@ from chassis.outbox.sharding import shard_of
 from chassis.postgres import Connection, Statements
 
 MAX_EVENT_LENGTH = 240_000
-"""The maximum number of characters of an event's data, of at most four bytes each. Kafka accepts records of 1 MB.
+"""The maximum number of characters of an event's data.
 
-A larger row could never be sent. Key, correlation id and traceparent have at most MAX_NAME_LENGTH characters.
+A character has up to four bytes. With more characters a row could exceed Kafka's limit of 1 MB, and could never be
+sent. Key, correlation id and traceparent have at most MAX_NAME_LENGTH characters.
 """
 
 _statements = Statements(__package__)

@@ -113,7 +113,7 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
 async def republish(db: Db) -> dict[str, int]:
-    """Send every row of the outbox again, after topics were lost. A consumer that has handled an event drops it as a
-    duplicate. The answer contains the number of `events` that will be sent.
+    """Send every row of the outbox again, except GIVEN_UP ones, after topics were lost. A consumer that has handled an
+    event drops it as a duplicate. The answer contains the number of `events` that will be sent.
     """
     return {"events": await republish_all(db)}
