@@ -47,7 +47,7 @@ Listeners = Mapping[str, Sequence[Listener]]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReceivedSockets:
     """Listening sockets that another process has given."""
 
     sockets: Mapping[str, Sequence[socket.socket]]
@@ -61,16 +61,16 @@ class Taken:
             self.connection.close()
 
 
-async def take(path: Path | None) -> Taken:
+async def take(path: Path | None) -> ReceivedSockets:
     """Receive the listening sockets of the process that listens on the Unix socket `path`. Without a path it receives
     none.
 
     Close the result when this process ends. Raises HandoverFailed.
     """
-    return Taken({}) if path is None else await asyncio.to_thread(_take, path)
+    return ReceivedSockets({}) if path is None else await asyncio.to_thread(_take, path)
 
 
-def _take(path: Path) -> Taken:
+def _take(path: Path) -> ReceivedSockets:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(TAKE_SECONDS)
@@ -84,7 +84,7 @@ def _take(path: Path) -> Taken:
         connection.close()
         raise HandoverFailed(f"{path} gives no listening sockets: {error}") from error
     left = iter(received)
-    return Taken({name: list(islice(left, count)) for name, count in counts.items()}, connection)
+    return ReceivedSockets({name: list(islice(left, count)) for name, count in counts.items()}, connection)
 
 
 class Offer:

@@ -19,7 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from chassis.handover import Listeners, Taken, offered, take
+from chassis.handover import Listeners, ReceivedSockets, offered, take
 from chassis.runtime import DRAIN_SECONDS
 from chassis.service import Service
 from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines, seldom_ticks
@@ -118,7 +118,9 @@ def _stop_accepting(server: uvicorn.Server) -> None:
         listening.close()
 
 
-def _listeners(management: uvicorn.Server, public: uvicorn.Server | None, taken: Taken) -> Listeners:
+def _listeners(
+    management: uvicorn.Server, public: uvicorn.Server | None, taken: ReceivedSockets
+) -> Listeners:
     """The listening sockets for a successor: those at the known ports, and not an additional management port."""
     known = {MANAGEMENT: taken.sockets.get(MANAGEMENT) or _sockets_of(management)}
     return known if public is None else {**known, PUBLIC: _sockets_of(public)}

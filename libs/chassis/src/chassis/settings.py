@@ -96,7 +96,9 @@ class ServiceSettings(BaseSettings):
     http_caller_burst: int = Field(
         500, ge=1, description="requests that a caller may send at once, after a pause"
     )
-    tuning_off: str = Field("", description="files of chassis.tuning to switch off, separated by commas; or all")
+    tuning_off: str = Field(
+        "", description="files of chassis.tuning to switch off, separated by commas; or all"
+    )
     batch_size: int = Field(
         500, ge=1, description="maximum number of messages in one transaction of the consumer"
     )

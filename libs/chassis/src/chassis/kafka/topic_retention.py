@@ -14,7 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from chassis.errors import KafkaUnavailable
-from chassis.kafka.refusals import explaining
+from chassis.kafka.refusals import raising_refused
 from chassis.observability import metrics
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ async def watch_retention(
 async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, timedelta]:
     """Topic → the time for which it can deliver an event after the write, for topics that delete events."""
     lives: dict[str, timedelta] = {}
-    async with explaining(kafka, "DescribeConfigs"):
+    async with raising_refused(kafka, "DescribeConfigs"):
         configs = await _topic_configs(kafka, topics)
     for topic, config in configs.items():
         if "retention.ms" not in config:

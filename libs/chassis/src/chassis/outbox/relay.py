@@ -152,13 +152,13 @@ class Relay:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
 
     async def _renew(self, connection: Driver) -> None:
-        if self.leases.in_use.locked():  # rows of these shards are being tried
+        if self.leases.shards_lock.locked():  # rows of these shards are being tried
             self._renew_at = time.monotonic() + POSTPONED_SECONDS
             self.leases.up_to_date.clear()
             await self.leases.extend(connection)
             return
         self._renew_at = time.monotonic() + self._poll_seconds
-        async with self.leases.in_use:
+        async with self.leases.shards_lock:
             shards = set(self.shards)
             await self.leases.renew(connection)
             self.leases.up_to_date.set()

@@ -5,12 +5,12 @@
 - `IdempotencyKey`, `claim_or_replay`, `remember`: a client may repeat a POST. `claim_or_replay` inserts the request's
   key, or returns the answer that `remember` stored for it. A second request with the same key waits until the
   transaction of the first one has ended.
-- `PageCursors`: encodes the position of the next page of a listing as a cursor, and decodes it.
+- `CursorCodec`: encodes the position of the next page of a listing as a cursor, and decodes it.
 - `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. See below.
 - `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain` the rule
   for text in it.
 - `GuardedRoute`: the class of every route of the APIs. It checks the caller's token and role. A route declares its
-  roles with the names of `chassis.web.access`: `allow`, `Role`, `PUBLIC`, `Calling` (the caller, as a dependency).
+  roles with the names of `chassis.web.access`: `allow`, `Role`, `PUBLIC`. `CurrentCaller` gives an endpoint its caller.
   `GuardedRoute` also handles a request once more if a migration made a prepared statement invalid.
 - `Db`: the database of an endpoint, as a FastAPI dependency.
 
@@ -48,17 +48,17 @@ from chassis.web.context import Db, ServiceContext, context_of
 from chassis.web.guarded_route import GuardedRoute
 from chassis.web.idempotency import IdempotencyKey, claim_or_replay, remember
 from chassis.web.load_shedding import LoadShedding
-from chassis.web.pages import PageCursor, PageCursors, PositionText
+from chassis.web.pages import CursorCodec, CursorParameter, PositionText
 from chassis.web.problems import Problem, ProblemType, problem_answers
 from chassis.web.text import Plain, PlainSecret, Storable
 
 __all__ = [
+    "CursorCodec",
+    "CursorParameter",
     "Db",
     "GuardedRoute",
     "IdempotencyKey",
     "LoadShedding",
-    "PageCursor",
-    "PageCursors",
     "Plain",
     "PlainSecret",
     "PositionText",

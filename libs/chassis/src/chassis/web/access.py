@@ -63,5 +63,5 @@ async def _caller(request: Request) -> Caller:
     return cast(Caller, request.state.caller)
 
 
-Calling = Annotated[Caller, Depends(_caller)]
+CurrentCaller = Annotated[Caller, Depends(_caller)]
 """The caller of an endpoint whose route is not public."""
