@@ -34,8 +34,8 @@ These modules join the packages:
 
 Graceful shutdown. On SIGTERM a process ends in this order:
 
-1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. If a successor has taken the
-   listening sockets (`handover`), this process accepts none there from now on, and the successor answers.
+1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. But if a successor has taken
+   the listening sockets (`handover`), the successor alone accepts connections at this port from now on.
 2. HTTP, except in a `worker`: the public port accepts no new connections. Connections that wait in the accept queue are
    accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one, and each
    answer says `Connection: close`. Then requests in progress have up to 4 s, and are cancelled after that. Consumer,
@@ -43,12 +43,15 @@ Graceful shutdown. On SIGTERM a process ends in this order:
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
    (KAFKA_GROUP_INSTANCE_ID) stays in its group, so that it gets the same partitions if it starts again within the
    session timeout.
-4. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
-   longer than its 4 s is cancelled, too: its batch is rolled back, and Kafka delivers it again. It still tries to
-   commit the offsets of earlier batches and to leave its group. The relay has 1 s to save its positions and release its
-   leases. A queue of intents records the results that have arrived, and makes its other claimed intents due at once. A
-   task that has not ended after 1 s is cancelled again. If a result is not recorded when its task ends, its intent is
-   due when the lease ends.
+4. All tasks are cancelled, and the process waits until they have ended. A task that has not ended after 1 s is
+   cancelled again.
+
+   - Relay: it has 1 s to save its positions and release its leases.
+   - Queues of intents: they record the results that have arrived, and make the other claimed intents due at once. An
+     intent whose result is not recorded is due when its lease ends.
+   - A consumer that needed longer than its 4 s: its batch is rolled back, and Kafka delivers it again. It still tries
+     to commit the offsets of earlier batches and to leave its group.
+
 5. Clients are closed: those of outside systems, then the two publishers (one for pages of the relay, one for rows that
    were set aside). A publisher does not send the records in its buffer (`tuning.stop_without_flush`). Records that it
    has sent already may be in Kafka. Then the connections to the database are closed. The last spans are sent, within

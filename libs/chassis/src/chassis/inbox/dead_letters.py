@@ -10,7 +10,8 @@
 | DISCARDED | an operator decided that it is never handled                                               |
 
 A dead letter is a row of the service's database. A copy of each HELD and PARKED one goes to the topic
-`<group>.dead-letters`. In this package a dead letter is also called a letter.
+`<group>.dead-letters`. In this package a dead letter is also called a letter. A HELD letter holds its key: later events
+of the key wait.
 """
 
 import base64

@@ -5,14 +5,16 @@
 - `IdempotencyKey`, `claim_or_replay`, `remember`: a client may repeat a POST. `claim_or_replay` inserts the request's
   key, or returns the answer that `remember` stored for it. A second request with the same key waits until the
   transaction of the first one has ended.
-- `CursorCodec`: encodes the position of the next page of a listing as a cursor, and decodes it.
+- `CursorCodec`: encodes the position of the next page of a listing as a cursor, and decodes it. `CursorParameter` is
+  the query parameter with a cursor, and `PositionText` a text in a position.
 - `LoadShedding`: refuses a POST on chosen paths with 429 and `Retry-After: 1`. See below.
-- `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain` the rule
-  for text in it.
+- `RequestBody`, `Plain`: pydantic models validate requests. `RequestBody` is the base of a body, and `Plain`,
+  `PlainSecret` and `Storable` are rules for text in it.
 - `GuardedRoute`: the class of every route of the APIs. It checks the caller's token and role. A route declares its
   roles with the names of `chassis.web.access`: `allow`, `Role`, `PUBLIC`. `CurrentCaller` gives an endpoint its caller.
   `GuardedRoute` also handles a request once more if a migration made a prepared statement invalid.
-- `Db`: the database of an endpoint, as a FastAPI dependency.
+- `Db`: the database of an endpoint, as a FastAPI dependency. `context_of` gives all parts of the service, as a
+  `ServiceContext`.
 
 Every service also has probes (`/livez`, `/readyz`, `/metrics`), its release (`/version`), and an admin API for dead
 letters and the outbox. Together they are one app (`management`), with a port of its own.
