@@ -22,6 +22,7 @@ from shop_contracts.releases.environment import python_of
 LITTER = shutil.ignore_patterns("__pycache__", ".*cache", ".hypothesis", ".venv", "consumers", "released")
 SELECTED = "has_written_down or have_written_down"
 """The names of the tests that verify expectations end so: docs/decisions/0037."""
+CONTRACT_TESTS = "tests/contract"
 OWN_OPTIONS = ("-p", "testkit.plugin", "--import-mode=importlib", "-o", "asyncio_mode=auto")
 """The options of the tests of a tool. A service has them in its pyproject.toml."""
 
@@ -67,11 +68,15 @@ def workplace(provider: Provider, files: Mapping[str, bytes]) -> Iterator[Path]:
 
 
 def command(provider: Provider, report: Path) -> list[str]:
-    """The command that runs the tests. `report` is the file with their outcome."""
+    """The command that runs the tests. `report` is the file with their outcome.
+
+    Of a service only tests/contract is collected, so a fault in another test of the release does not prevent an answer.
+    """
+    contract = CONTRACT_TESTS if (provider.folder / provider.place / CONTRACT_TESTS).is_dir() else "tests"
     return [
         *(str(provider.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"),
         *provider.options,
-        *("-k", SELECTED, f"--junitxml={report}", "tests"),
+        *("-k", SELECTED, f"--junitxml={report}", contract),
     ]
 
 
