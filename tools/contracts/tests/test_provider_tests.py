@@ -43,13 +43,16 @@ def write(file: Path, text: str) -> None:
 PARTY = Party("shelf", None)
 
 
-async def test_a_test_of_the_provider_that_is_no_contract_may_be_broken(shelf: Path) -> None:
+async def test_a_test_of_the_provider_that_compares_nothing_may_be_broken(shelf: Path) -> None:
     report = await run_tests(shelf, PARTY, [])
     assert report.findings == ()
     assert report.verified == {"desk"}
 
 
 async def test_tests_that_cannot_be_collected_are_refused_with_their_error(shelf: Path) -> None:
-    write(shelf / CONTRACT_TEST, "raise RuntimeError('no such field')\n")
+    write(
+        shelf / CONTRACT_TEST,
+        "def test_what_consumers_have_written_down(): ...\nraise RuntimeError('no such field')\n",
+    )
     with pytest.raises(UserError, match="shelf .* could not be run: .*no such field"):
         await run_tests(shelf, PARTY, [])
