@@ -11,14 +11,14 @@ from shop_lab import trial
 from shop_lab.experiments import foreign_orders, foreign_signs
 from shop_lab.experiments.experiment import REST_SECONDS
 from shop_lab.experiments.foreign_inputs.batches import RawProducer
-from shop_lab.experiments.foreign_inputs.input import Place
 from shop_lab.experiments.foreign_orders import Ordinary
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
 from shop_lab.fuzz.judging import key_of, of_other_keys, published
 from shop_lab.fuzz.mutants import Contracts, Spec, make, read_contracts, simpler
 from shop_lab.fuzz.readers import Rules
 from shop_lab.fuzz.sending import Sender
-from shop_lab.fuzz.sorting import Finding, Sent, Sorted, Traces, sort
+from shop_lab.fuzz.sorting import Finding, Sent, Sorted, sort
+from shop_lab.fuzz.traces import traces_of
 from shop_lab.fuzz.verdict import Fuzzed
 from shop_lab.testbed import Testbed
 from shop_oracle.gather import gather
@@ -165,20 +165,6 @@ class Run:
                 found.findings[found.findings.index(one)] = same[0]
 
 
-async def traces_of(testbed: Testbed) -> dict[str, Traces]:
-    """Service → its dead letters, and the events in its inbox."""
-    found = {}
-    for service in SERVICES:
-        async with testbed.database(service) as database:
-            letters = await database.fetch(_LETTERS)
-            taken = await database.fetch(_TAKEN)
-        found[service] = Traces(
-            {Place(row["topic"], row["partition"], row["offset"]): row["reason"] for row in letters},
-            {(row["source"], row["id"]) for row in taken},
-        )
-    return found
-
-
 def fuzzed(seen: Seen, verdict: Verdict | None) -> Fuzzed:
     """Compare the results with their limits."""
     values = [
@@ -225,7 +211,3 @@ def fuzzed(seen: Seen, verdict: Verdict | None) -> Fuzzed:
 
 def _letters(counts: Mapping[str, int]) -> int:
     return sum(number for name, number in counts.items() if name.startswith("a dead letter"))
-
-
-_LETTERS = 'SELECT topic, partition, "offset", reason FROM dead_letters'
-_TAKEN = "SELECT source, event_id::text AS id FROM inbox"

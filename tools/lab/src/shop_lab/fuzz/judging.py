@@ -40,6 +40,8 @@ def published(entries: Iterable[Entry], sent: Sequence[Sent]) -> list[Finding]:
         if entry.fault and place not in ours and (mutant := mutants.get(entry.key)):
             what = f"published {entry.type}, which breaks its contract: {entry.fault[:120]}"
             found.append(
-                Finding(mutant.spec, mutant.steps, mutant.draft.type, entry.source.strip("/"), what, str(place))
+                Finding(
+                    mutant.spec, mutant.steps, mutant.draft.type, entry.source.strip("/"), what, str(place)
+                )
             )
     return found

@@ -40,7 +40,7 @@ class Spec:
 def spec_of(text: str) -> Spec:
     """The spec that a text names. Raises UserError if it names none."""
     try:
-        seed, number, *kept = text.split(":")
+        seed, number, *kept = text.split(":", 2)
         steps = tuple(int(one) for one in kept[0].split(",")) if kept else None
         return Spec(int(seed), int(number), steps)
     except ValueError:
