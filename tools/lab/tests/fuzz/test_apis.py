@@ -69,7 +69,7 @@ def test_each_answer_in_the_report_is_counted(tmp_path: Path) -> None:
 
 
 def test_without_schemathesis_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(apis.paths, "shop_folder", lambda: tmp_path)
+    monkeypatch.setattr("shop_lab.fuzz.apis.paths.shop_folder", lambda: tmp_path)
     with pytest.raises(UserError, match="make fuzz-environment"):
         apis.program()
 
