@@ -119,3 +119,12 @@ def test_of_equal_failures_the_shortest_request_is_kept() -> None:
     assert finding["what"] == "orders/customer: 500 at POST /orders"
     assert "'{}'" in finding["request"]
     assert "shop fuzz requests --only orders/customer" in printed(requests.fuzzed(found, None))
+
+
+def test_of_many_apis_each_is_a_row_of_the_table() -> None:
+    found = seen(_200=3, _422=5)
+    for number in range(3):
+        found.add(replace(API, service=f"s{number}"), Answers(Counter({200: 1}), ()), "")
+    rows = printed(requests.fuzzed(found, None)).splitlines()
+    assert next(row.split() for row in rows if "200" in row) == ["200", "422"]
+    assert next(row.split() for row in rows if "s2/customer" in row) == ["s2/customer", "1", "0"]

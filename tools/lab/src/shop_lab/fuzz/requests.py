@@ -150,8 +150,9 @@ def fuzzed(seen: Seen, verdict: Verdict | None) -> Fuzzed:
     bites = [at_least("answers of 2xx", seen.count(lambda status: 200 <= status < 300), 1)]
     detail = {"requests": seen.sent, "requests a second": round(seen.sent / max(seen.seconds, 0.001), 1)}
     findings = [finding(one, again) for one, again in list(seen.failures.values())[:SHOWN]]
+    statuses = sorted(set().union(*seen.statuses.values()))
     counts = {
-        api: {str(status or "none"): number for status, number in sorted(counts.items())}
+        api: {str(status or "none"): counts[status] for status in statuses}
         for api, counts in seen.statuses.items()
     }
     return Fuzzed(Outcome(values, verdict, detail, bites), findings, counts)

@@ -53,11 +53,15 @@ def print_fuzzed(found: Fuzzed, console: Console) -> None:
 
 
 def _print_counts(counts: Mapping[str, Mapping[str, int]], console: Console) -> None:
+    """A table with few columns: the names of the counts, or the rows of the result if these are fewer."""
     names = list(dict.fromkeys(name for row in counts.values() for name in row))
+    cells = {(row, name): number for row, numbers in counts.items() for name, number in numbers.items()}
+    rows, columns = (list(counts), names) if len(counts) > len(names) else (names, list(counts))
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
-    for row in counts:
-        table.add_column(row, justify="right")
-    for name in names:
-        table.add_row(escape(name), *(f"{row.get(name, 0):,}" for row in counts.values()))
+    for column in columns:
+        table.add_column(escape(column), justify="right")
+    for row in rows:
+        numbers = [cells.get((row, column), cells.get((column, row), 0)) for column in columns]
+        table.add_row(escape(row), *(f"{number:,}" for number in numbers))
     console.print(table)
