@@ -130,5 +130,6 @@ def test_an_endpoint_that_answers_500_is_found(
     target: Any = None
     answers = asyncio.run(ask(Api("orders", "customer", DOCUMENT), target, 1, 20, tmp_path / "run"))
     assert answers.statuses[200]
-    assert {(one.method, one.path, one.status) for one in answers.failures} == {("POST", "/orders", 500)}
+    assert {one.status for one in answers.failures} == {500}
+    assert {one.path for one in answers.failures if one.method == "POST"} == {"/orders"}
     assert any(json.loads(one.body) == {"quantity": 0} for one in answers.failures)

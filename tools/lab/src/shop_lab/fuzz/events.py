@@ -21,6 +21,7 @@ from shop_lab.fuzz.sorting import Finding, Sent, Sorted, sort
 from shop_lab.fuzz.traces import traces_of
 from shop_lab.fuzz.verdict import Fuzzed
 from shop_lab.testbed import Testbed
+from shop_lab.values import Value
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
 from shop_stack.ports import SERVICES
@@ -183,30 +184,33 @@ def fuzzed(seen: Seen, verdict: Verdict | None) -> Fuzzed:
         "examples of these": seen.sorted.examples,
     }
     if seen.reference is not None and seen.ordinary is not None:
-        before, meanwhile = seen.reference.p99(), seen.ordinary.p99()
-        values += [
-            at_most("ordinary orders that did not end as they must", seen.ordinary.faults.total(), 0),
-            at_most("requests of theirs that failed or were answered with 5xx", seen.ordinary.failed, 0),
-            at_most(
-                "p99 of request to end, of that without mutants",
-                meanwhile / before if before else 0.0,
-                SLOWER,
-                "×",
-            ),
-        ]
+        more, detail_of_orders = _of_orders(seen.reference, seen.ordinary)
+        values += more
+        detail |= detail_of_orders
         bites.append(
             at_least("orders by which the p99 was taken", len(seen.ordinary.outside(())), ENOUGH_ORDERS)
         )
-        detail |= {
-            "p99 without mutants, s": round(before, 3),
-            "p99 with mutants, s": round(meanwhile, 3),
-            "ordinary orders": len(seen.ordinary.orders),
-            "what is wrong with them": dict(seen.ordinary.faults),
-            "answers 429 and 503": seen.ordinary.shed,
-        }
     outcome = Outcome(values, verdict, detail, bites)
     findings = [replaced.as_json() for replaced in seen.sorted.findings]
     return Fuzzed(outcome, findings, seen.sorted.counts)
+
+
+def _of_orders(reference: Ordinary, ordinary: Ordinary) -> tuple[list[Value], dict[str, object]]:
+    """The limits of ordinary orders, and the numbers behind them."""
+    before, meanwhile = reference.p99(), ordinary.p99()
+    ratio = meanwhile / before if before else 0.0
+    values = [
+        at_most("ordinary orders that did not end as they must", ordinary.faults.total(), 0),
+        at_most("requests of theirs that failed or were answered with 5xx", ordinary.failed, 0),
+        at_most("p99 of request to end, of that without mutants", ratio, SLOWER, "×"),
+    ]
+    return values, {
+        "p99 without mutants, s": round(before, 3),
+        "p99 with mutants, s": round(meanwhile, 3),
+        "ordinary orders": len(ordinary.orders),
+        "what is wrong with them": dict(ordinary.faults),
+        "answers 429 and 503": ordinary.shed,
+    }
 
 
 def _letters(counts: Mapping[str, int]) -> int:

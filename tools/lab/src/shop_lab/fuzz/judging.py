@@ -19,8 +19,8 @@ def key_of(sent: Sent) -> str:
 def of_other_keys(verdict: Verdict, keys: Set[str]) -> Verdict:
     """The verdict without violations that name a key of a mutant.
 
-    A mutant may be a valid event, such as the capture of a payment that nobody made. Then the log is wrong about this
-    key, and the oracle says so. Sums, and all other keys, are judged as always.
+    A mutant may be a valid event, such as the capture of a payment that was never made. Then the log is wrong about
+    this key, and the oracle says so. Sums, and all other keys, are judged as always.
     """
     return replace(verdict, rulings=[_of_other_keys(ruling, keys) for ruling in verdict.rulings])
 
