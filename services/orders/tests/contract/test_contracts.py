@@ -122,7 +122,8 @@ def test_a_customer_that_orders_could_not_publish_is_refused(
 
 def test_a_rejection_for_no_product_is_refused() -> None:
     data = b'{"order_id": "01980000-0000-7000-8000-00000000000a", "shortages": []}'
-    envelope: Any = received(events.StockRejected.model_construct(), subject=str(ORDER["order_id"]))
+    model: Any = events.StockRejected
+    envelope: Any = received(model.model_construct(), subject=str(ORDER["order_id"]))
     with pytest.raises(Undecodable, match="shortages"):
         read_data(events.StockRejected, envelope._replace(data=data))
 
