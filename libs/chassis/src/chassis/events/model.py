@@ -1,7 +1,7 @@
 """Models of an event's data, and their ids."""
 
 import json
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import uuid_utils.compat
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -79,12 +79,27 @@ def read_data(model: type[E], envelope: Envelope[bytes]) -> E:
         data = model.model_validate_json(envelope.data)
     except ValidationError as error:
         raise Undecodable("schema-violation", describe_faults(error)) from error
+    # pydantic reads them as numbers, also in a field that the model does not have. Other readers refuse the data.
+    if (b"NaN" in envelope.data or b"Infinity" in envelope.data) and not _is_json(envelope.data):
+        raise Undecodable("schema-violation", "NaN and Infinity are no JSON")
     # JSON writes a NUL in this form only. After another backslash the same characters are no NUL.
     if b"\\u0000" in envelope.data and _has_nul(json.loads(envelope.data)):
         raise Undecodable("schema-violation", "a text has a NUL, which PostgreSQL does not store")
     if model.key and str(getattr(data, model.key)) != envelope.subject:
         raise Undecodable("bad-subject", f"ce_subject is not the {model.key} of the data")
     return data
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data, parse_constant=_refuse)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def _has_nul(data: Any) -> bool:
