@@ -16,7 +16,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 
 from chassis import server
-from chassis.handover import HandoverFailed, Taken, offered, take
+from chassis.handover import HandoverFailed, ReceivedSockets, offered, take
 from chassis.server import accepting
 from chassis.tuning.accept_queue import DrainingServer
 from chassis.web import GuardedRoute
@@ -239,7 +239,7 @@ async def test_a_peer_that_sends_something_else_is_told(tmp_path: Path, message:
             await take(path)
 
 
-def close(taken: Taken) -> None:
+def close(taken: ReceivedSockets) -> None:
     for sockets in taken.sockets.values():
         for each in sockets:
             each.close()

@@ -18,7 +18,7 @@ sent. After a cancellation it sends no more rows.
 
 
 class LeasedSending:
-    """A transport, `send`, under the leases of one relay."""
+    """Calls the transport, `send`, only while the relay holds its leases, and renews them meanwhile."""
 
     def __init__(self, leases: ShardLeases, send: Send) -> None:
         self._leases = leases
