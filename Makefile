@@ -17,6 +17,7 @@ READY := $(VENV)/.ready
 DOCS := .shop/docs/environment
 SUPPLY := .shop/supply/environment
 MUTATION := .shop/mutation/environment
+FUZZ := .shop/fuzz/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
 TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos shop)
@@ -171,6 +172,18 @@ docs: $(READY) $(DOCS)/.ready ## The documents as a site with a search, into .sh
 mutate: $(READY) $(MUTATION)/.ready ## Change one operator or value at a time, and count what the tests notice (ARGS="orders inbox": two parts)
 	@$(VENV)/bin/python -m shop_mutants.scores $(ARGS)
 
+# How many mutated events, and how many generated requests.
+EVENTS ?= 6000
+REQUESTS ?= 3000
+
+.PHONY: fuzz
+fuzz: $(READY) $(FUZZ)/.ready ## Send EVENTS mutated events while orders arrive, then REQUESTS generated requests (minutes; SEED=7)
+	@$(VENV)/bin/shop fuzz events --count $(EVENTS) --seed $(SEED)
+	@$(VENV)/bin/shop fuzz requests --count $(REQUESTS) --seed $(SEED)
+
+.PHONY: fuzz-environment
+fuzz-environment: $(FUZZ)/.ready
+
 .PHONY: docs-environment
 docs-environment: $(DOCS)/.ready
 
@@ -221,6 +234,7 @@ lock: | $(MISSING_UV) ## Lock again what every service and the tools are built f
 	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
 	@$(LOCK) $(ARGS) --group supply --output-file requirements-supply.txt
 	@$(LOCK) $(ARGS) --group mutation --output-file requirements-mutation.txt
+	@$(LOCK) $(ARGS) --group fuzz --output-file requirements-fuzz.txt
 
 .PHONY: lock-kafka
 lock-kafka: $(READY) ## Lock again the jars that Kafka is run from, after its version was changed

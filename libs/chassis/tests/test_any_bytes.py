@@ -16,11 +16,11 @@ from sqlalchemy import text
 from chassis.events import RawMessage, Undecodable, decode
 from chassis.events.envelope import UNREADABLE
 from chassis.inbox import Inbox
-from chassis.kafka import salvage, tolerant_batches
+from chassis.kafka import salvage, tolerant_record_batches
 from chassis.kafka.batches import messages_of
 from chassis.kafka.inflate import MAX_INFLATED_BYTES, Uninflatable, inflate
 from chassis.kafka.salvage import MAX_HEADERS, MAX_RECORD_BYTES
-from chassis.kafka.tolerant_batches import MAX_RECORDS
+from chassis.kafka.tolerant_record_batches import MAX_RECORDS
 from chassis.outbox import Database
 from chassis.tuning import tolerant_records
 from libs.chassis.tests.any_bytes import (
@@ -243,7 +243,7 @@ def test_a_batch_that_is_read_in_parts_is_read_once(monkeypatch: pytest.MonkeyPa
 
         return count
 
-    monkeypatch.setattr(tolerant_batches, "end_of_record", counted(salvage.end_of_record))
+    monkeypatch.setattr(tolerant_record_batches, "end_of_record", counted(salvage.end_of_record))
     monkeypatch.setattr(salvage, "_parse", counted(salvage._parse))
     rows = [record_bytes(RawRecord(None, None, []), number) for number in range(5_000)]
     if malformed:

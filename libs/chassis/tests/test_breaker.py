@@ -203,6 +203,8 @@ def named(data: bytes, message: RawMessage) -> Envelope[bytes]:
         (b'{"name": "' + b"a" * 501 + b'"}', "schema-violation"),
         (b'{"name": "a", "more": "' + b"a" * MAX_DATA_BYTES + b'"}', "too-large"),
         (b"[" * 100_000, "schema-violation"),
+        (b'{"name": "a", "more": NaN}', "schema-violation"),
+        (b'{"name": "a", "more": {"most": [-Infinity]}}', "schema-violation"),
     ],
 )
 def test_data_that_cannot_be_stored_is_refused(message: Message, data: bytes, reason: str) -> None:
@@ -214,6 +216,12 @@ def test_data_that_cannot_be_stored_is_refused(message: Message, data: bytes, re
 def test_a_backslash_before_what_looks_like_a_nul_is_text(message: Message) -> None:
     data = rb'{"name": "a", "more": "\\u0000", "number": ' + b"9" * 4_000 + b"}"
     assert read_data(Named, named(data, message("a", 1))).name == "a"
+
+
+def test_a_text_may_be_the_name_of_a_number_that_json_does_not_have(message: Message) -> None:
+    data = b'{"name": "NaN", "more": "Infinity"}'
+    event = message("NaN", 1)
+    assert read_data(Named, named(data, event)).name == "NaN"
 
 
 def test_consumed_data_may_be_as_large_as_published_data() -> None:

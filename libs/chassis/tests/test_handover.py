@@ -16,7 +16,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 
 from chassis import server
-from chassis.handover import HandoverFailed, Taken, offered, take
+from chassis.handover import HandoverFailed, ReceivedSockets, offered, take
 from chassis.server import accepting
 from chassis.tuning.accept_queue import DrainingServer
 from chassis.web import GuardedRoute
@@ -169,11 +169,17 @@ def test_no_request_fails_while_one_process_after_another_takes_the_sockets(
 async def test_requests_fail_if_the_next_process_opens_the_port_itself() -> None:
     """The clients of the other tests see a gap."""
     port = free_port()
+    servers = [server_on(port), server_on(port)]
     async with visited(port) as visits:
-        for _ in range(2):
-            async with accepting(server_on(port)):
+        for each in servers:
+            async with accepting(each):
                 await more_answers(visits, FEW)
     assert visits.failures != []
+
+    async def all_connections_are_closed() -> None:
+        assert not any(each.server_state.connections for each in servers)
+
+    await eventually(all_connections_are_closed)
 
 
 async def test_a_process_knows_its_successor_for_as_long_as_that_runs(tmp_path: Path) -> None:
@@ -233,7 +239,7 @@ async def test_a_peer_that_sends_something_else_is_told(tmp_path: Path, message:
             await take(path)
 
 
-def close(taken: Taken) -> None:
+def close(taken: ReceivedSockets) -> None:
     for sockets in taken.sockets.values():
         for each in sockets:
             each.close()

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from chassis.outbox import Database
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
-from chassis.web import Db, GuardedRoute, IdempotencyKey, PageCursors, ProblemType, claim_or_replay, remember
+from chassis.web import CursorCodec, Db, GuardedRoute, IdempotencyKey, ProblemType, claim_or_replay, remember
 from chassis.web.access import PUBLIC
 from chassis.web.body_limit import BodyLimit
 from testkit import client, eventually, management_client
@@ -53,7 +53,7 @@ async def count(thing: Thing, db: Db, key: IdempotencyKey = None) -> JSONRespons
 
 
 @router.get("/pages")
-async def page(cursors: PageCursors, cursor: str | None = None) -> dict[str, Any]:
+async def page(cursors: CursorCodec, cursor: str | None = None) -> dict[str, Any]:
     position = cursors.decode(cursor, tuple[int]) if cursor else (0,)
     return {"position": position, "next": cursors.encode([position[0] + 1])}
 
@@ -139,7 +139,7 @@ async def test_a_body_that_hides_its_length_is_cut_off_all_the_same(http: httpx.
             yield b"x" * 1024
 
     body = await problem(await http.post("/things", content=chunks()), 413, "body-too-large")
-    assert body["detail"] == "At most 65536 bytes are taken."
+    assert body["detail"] == "At most 65536 bytes are accepted."
 
 
 async def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one() -> None:

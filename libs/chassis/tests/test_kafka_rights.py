@@ -19,7 +19,7 @@ from chassis.errors import KafkaRefused, is_unavailable
 from chassis.events import Cause, RawMessage
 from chassis.inbox import Subscriptions
 from chassis.kafka import KafkaPublisher, broker_watch
-from chassis.kafka.refusals import explaining
+from chassis.kafka.refusals import raising_refused
 from chassis.kafka.topic_retention import check_retention
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, RowsNotSent, UnsentReason
@@ -291,5 +291,5 @@ async def test_a_user_that_may_write_nothing_is_refused_as_a_fault_of_the_system
 async def test_a_broker_that_is_away_is_no_refusal(user: User) -> None:
     nowhere = {**user.login.client, "bootstrap_servers": "127.0.0.1:1"}
     with pytest.raises(KafkaConnectionError):
-        async with explaining(nowhere, "Read"):
+        async with raising_refused(nowhere, "Read"):
             raise KafkaConnectionError("no broker answers")

@@ -22,7 +22,7 @@ from chassis.errors import (
     dependency_of,
 )
 from chassis.observability import outages as outages_module
-from chassis.observability.client_messages import ThinningHandler
+from chassis.observability.client_messages import RateLimitedLogHandler
 from chassis.observability.outages import Outages
 from chassis.observability.status import TaskStatus
 from testkit import eventually
@@ -134,7 +134,7 @@ def test_a_failure_of_no_known_dependency_has_its_line_each_time() -> None:
 def test_messages_of_a_client_library_are_dropped_while_its_dependency_is_away() -> None:
     kept = Kept()
     outages = Outages()
-    handler = ThinningHandler(kept, 0, outages)
+    handler = RateLimitedLogHandler(kept, 0, outages)
     with capture_logs():
         outages.failed(KAFKA, "relay", AWAY)
     complain(handler, 2_400)
@@ -146,7 +146,7 @@ def test_messages_of_a_client_library_are_dropped_while_its_dependency_is_away()
 async def test_messages_that_come_before_the_outage_is_noticed_are_dropped_with_it() -> None:
     kept = Kept()
     outages = Outages()
-    handler = ThinningHandler(kept, 0.1, outages)
+    handler = RateLimitedLogHandler(kept, 0.1, outages)
     complain(handler, 100)
     with capture_logs():
         outages.failed(KAFKA, "relay", AWAY)
@@ -160,7 +160,7 @@ async def test_messages_that_come_before_the_outage_is_noticed_are_dropped_with_
 
 async def test_messages_without_an_outage_are_written_once_with_their_number() -> None:
     kept = Kept()
-    handler = ThinningHandler(kept, 0.05, Outages())
+    handler = RateLimitedLogHandler(kept, 0.05, Outages())
     complain(handler, 100)
 
     async def came() -> None:

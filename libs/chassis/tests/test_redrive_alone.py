@@ -21,7 +21,7 @@ async def test_a_lost_race_of_one_key_stops_no_other_key(
     effects.fails = lambda name, number: ValueError("poison")
     await inbox.process([message(name, 1) for name in "abcde"])
     effects.fails = lambda name, number: asyncpg.DeadlockDetectedError("lost") if name == "b" else None
-    outcome = await operate.redrive(db, inbox, operate.Selection(topic="things.thing.v1"))
+    outcome = await operate.redrive(db, inbox, operate.LetterSelection(topic="things.thing.v1"))
     assert (outcome.ended, outcome.still_open) == (4, 1)
     assert "lost" in (outcome.error or "")
     assert sorted(await effects_in(db)) == [(name, 1) for name in "acde"]
@@ -42,6 +42,6 @@ async def test_the_errors_of_many_letters_make_a_short_answer(
 ) -> None:
     effects.fails = lambda name, number: ValueError("x" * 10_000)
     await inbox.process([message(f"key-{n}", 1) for n in range(12)])
-    outcome = await operate.redrive(db, inbox, operate.Selection(topic="things.thing.v1"))
+    outcome = await operate.redrive(db, inbox, operate.LetterSelection(topic="things.thing.v1"))
     assert outcome.still_open == 12
     assert len(outcome.error or "") == MAX_ERROR_LENGTH

@@ -220,7 +220,7 @@ async def test_a_row_that_was_given_up_is_not_sent_when_everything_is_republishe
     await write(("t", "a", "bad"), ("t", "a", "a2"))
     async with _relay(connection, broker) as relay:
         await _run(relay, connection)
-        assert await operate.give_up(db, operate.Selection(key="a")) == 1
+        assert await operate.give_up(db, operate.RowSelection(key="a")) == 1
         await _run(relay, connection)
     assert broker.data_of("t", "a") == ["a2"]
     broker.refused = set()  # the broker would take it now
@@ -247,7 +247,7 @@ async def test_what_stands_aside_is_not_pruned_until_it_is_given_up(
     day = timedelta(days=1)
     await prune(db, outbox=day, inbox=day)
     assert [row["data"] for row in await connection.fetch("SELECT data FROM outbox")] == ["bad"]
-    await operate.give_up(db, operate.Selection(topic="t"))
+    await operate.give_up(db, operate.RowSelection(topic="t"))
     await connection.execute("UPDATE outbox_set_aside SET ended_at = ended_at - interval '2 days'")
     await prune(db, outbox=day, inbox=day)
     assert await connection.fetch("SELECT id FROM outbox UNION ALL SELECT id FROM outbox_set_aside") == []

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from chassis.service import Service, build_service
 from chassis.settings import ServiceSettings
 from chassis.web import GuardedRoute
-from chassis.web.access import PUBLIC, Calling, Role, allow
+from chassis.web.access import PUBLIC, CurrentCaller, Role, allow
 from chassis.web.token_problems import TokenRefused
 from chassis.web.tokens import CACHED_TOKENS, TokenVerifier
 from testkit import client, token, verifier_of
@@ -33,7 +33,7 @@ router = APIRouter(route_class=GuardedRoute, dependencies=[allow(Role.CLERK, Rol
 
 
 @router.get("/caller")
-async def read_caller(caller: Calling) -> dict[str, Any]:
+async def read_caller(caller: CurrentCaller) -> dict[str, Any]:
     return {"subject": caller.subject, "roles": sorted(caller.roles)}
 
 

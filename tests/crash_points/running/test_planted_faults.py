@@ -1,7 +1,6 @@
 """Two planted faults of the consumer are found by strikes at the points between a message and its offset.
 
-The same strikes find nothing in the code as it is. Without these tests, nobody would know whether a lost message is
-seen at all.
+The same strikes find nothing in the code as it is. These tests prove that the strikes can find a lost message.
 """
 
 from collections.abc import AsyncIterator, Sequence

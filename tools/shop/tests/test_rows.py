@@ -58,6 +58,28 @@ def test_a_service_that_does_not_answer_is_null_in_json(app: typer.Typer) -> Non
     assert found == dict.fromkeys(AWAY)
 
 
+CUT = "Only the first 1 rows of inventory are listed. To see more, add --limit (up to 999)"
+
+
+@BOTH
+@pytest.mark.usefixtures("rows")
+async def test_a_list_that_is_cut_says_so_and_how_to_see_more(
+    app: typer.Typer, shop: asyncpg.Connection[Any], write_letter: Any
+) -> None:
+    await shop.execute(SET_ASIDE.replace("(1, 0,", "(2, 0,"))
+    await write_letter(2, "a-key")
+    assert CUT in listed(app, "inventory", "--limit", "1").stdout
+    found = json.loads(listed(app, "inventory", "--limit", "1", "--json").stdout)
+    assert (len(found["inventory"]), found["cut"]) == (1, ["inventory"])
+
+
+@BOTH
+@pytest.mark.usefixtures("rows")
+def test_a_list_with_all_rows_does_not_say_that_it_is_cut(app: typer.Typer) -> None:
+    assert "Only the first" not in listed(app, "inventory", "--limit", "1").stdout
+    assert "cut" not in json.loads(listed(app, "inventory", "--limit", "1", "--json").stdout)
+
+
 @BOTH
 @pytest.mark.usefixtures("shop")
 def test_a_list_that_is_not_complete_does_not_say_that_there_is_no_row(app: typer.Typer) -> None:

@@ -92,7 +92,8 @@ def expect_management(pact: Pact) -> None:
     """The admin API, as the commands use it. It is the same in every service."""
     letter = ("there is an open dead letter", LETTER)
     row = ("there is a refused row", ROW)
-    listed = asked(pact, "a list of dead letters", "GET", "/admin/dead-letters", OPERATOR, state="open")
+    first = {"state": "open", "limit": "101"}
+    listed = asked(pact, "a list of dead letters", "GET", "/admin/dead-letters", OPERATOR, **first)
     listed.given(*letter).will_respond_with(200).with_body(each({**LISTED_LETTER, "error": text("no event")}))
     query = {"state": "open", "limit": "1000"}
     opened = asked(pact, "all open dead letters", "GET", "/admin/dead-letters", OPERATOR, **query)
@@ -106,7 +107,7 @@ def expect_management(pact: Pact) -> None:
         ended = asked(pact, f"a dead letter to {verb}", "POST", f"/admin/dead-letters/{verb}", OPERATOR)
         ended.given(*letter).with_body({"id": 7, "key": None}).will_respond_with(200).with_body(outcome)
     rows = asked(
-        pact, "a list of rows that are set aside", "GET", "/admin/outbox/set-aside", OPERATOR, state="open"
+        pact, "a list of rows that are set aside", "GET", "/admin/outbox/set-aside", OPERATOR, **first
     )
     rows.given(*row).will_respond_with(200).with_body(each(LISTED_ROW))
     for verb, status in (("send-again", 202), ("give-up", 200)):

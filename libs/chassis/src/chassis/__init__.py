@@ -1,4 +1,4 @@
-"""The microservice chassis: the library that all services share. It has no code for one particular service or event.
+"""The microservice chassis: the library that all services share. It has no code for one particular event.
 
 The `main.py` of a service passes its routes, subscriptions and jobs to `build_service`. These packages do the work:
 
@@ -10,9 +10,13 @@ The `main.py` of a service passes its routes, subscriptions and jobs to `build_s
 | `inbox`         | handles each event once, in the order of its key; dead letters                 |
 | `kafka`         | the consumer, the publisher, the check of topics                               |
 | `jobs`          | work at a fixed interval, or after a transaction that calls `tx.wake`          |
-| `web`           | problem details, idempotency keys, pages, load shedding; probes, the admin API |
+| `web`           | problem details, idempotency keys, cursors, load shedding; probes, admin API   |
 | `observability` | traces, logs, metrics                                                          |
 | `tuning`        | changes for speed, and guards against faults of libraries                      |
+
+A request, a handler or a job commits its change and its outbox rows in one transaction. The relay sends the rows to
+Kafka. The consumer of another service passes the messages to its inbox. The inbox commits the effect, the inbox rows
+and new outbox rows in one transaction. After that the consumer commits the offsets.
 
 These modules join the packages:
 
@@ -30,27 +34,33 @@ These modules join the packages:
 
 Graceful shutdown. On SIGTERM a process ends in this order:
 
-1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. If another process has taken
-   the listening sockets (`handover`), it alone answers at both ports from now on, and this process finishes its work.
-2. HTTP: the public port accepts no new connections. Connections that wait in the accept queue are accepted. A
-   connection without a request has 0.5 s to send one, and each answer says `Connection: close`. Then requests in
-   progress have up to 4 s, and are cancelled after that. Consumer, relay and jobs run meanwhile.
+1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. But if a successor has taken
+   the listening sockets (`handover`), the successor alone accepts connections at this port from now on.
+2. HTTP, except in a `worker`: the public port accepts no new connections. Connections that wait in the accept queue are
+   accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one, and each
+   answer says `Connection: close`. Then requests in progress have up to 4 s, and are cancelled after that. Consumer,
+   relay and jobs run meanwhile.
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
-   (KAFKA_GROUP_INSTANCE_ID) stays in its group.
-4. Relay, jobs and all other tasks are cancelled, and the process waits until they have ended. A consumer that needed
-   longer than its 4 s is cancelled, too: its batch is rolled back, and Kafka delivers it again. It still tries to
-   commit the offsets of earlier batches and to leave its group. The relay has 1 s to save its positions and release its
-   leases. A queue of intents records the results that have arrived, and makes its other claimed intents due at once. A
-   task that has not ended after 1 s is cancelled again. An intent that is not recorded by then is due when its lease
-   ends.
+   (KAFKA_GROUP_INSTANCE_ID) stays in its group, so that it gets the same partitions if it starts again within the
+   session timeout.
+4. All tasks are cancelled, and the process waits until they have ended. A task that has not ended after 1 s is
+   cancelled again.
+
+   - Relay: it has 1 s to save its positions and release its leases.
+   - Queues of intents: they record the results that have arrived, and make the other claimed intents due at once. An
+     intent whose result is not recorded is due when its lease ends.
+   - A consumer that needed longer than its 4 s: its batch is rolled back, and Kafka delivers it again. It still tries
+     to commit the offsets of earlier batches and to leave its group.
+
 5. Clients are closed: those of outside systems, then the two publishers (one for pages of the relay, one for rows that
    were set aside). A publisher does not send the records in its buffer (`tuning.stop_without_flush`). Records that it
    has sent already may be in Kafka. Then the connections to the database are closed. The last spans are sent, within
    2 s.
 6. Management: its port accepts no new connections, and has 1 s for requests in progress.
 
-Outbox rows that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes
-an API pod pauses before SIGTERM, so that proxies stop sending.
+A shutdown usually takes less than 10 s. If the database and Kafka do not answer, it takes up to about 25 s. Outbox rows
+that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes an API pod pauses
+for 5 s before SIGTERM, so that proxies stop sending.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 

@@ -2,8 +2,8 @@
 
 - Faults of the system: a dependency does not work now. A task waits and tries again, and a request is answered with
   503. No event becomes a dead letter because of such an error.
-- Faults of the input or of the service's code: another try has the same result. An event becomes a dead letter after
-  its tries, and a request is answered with 500.
+- Faults of an event or of the service's code: another try has the same result. An event becomes a dead letter after its
+  tries. A request is answered with 500: wrong input of a request was refused before (422).
 """
 
 import asyncpg

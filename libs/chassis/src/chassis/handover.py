@@ -47,7 +47,7 @@ Listeners = Mapping[str, Sequence[Listener]]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReceivedSockets:
     """Listening sockets that another process has given."""
 
     sockets: Mapping[str, Sequence[socket.socket]]
@@ -61,15 +61,16 @@ class Taken:
             self.connection.close()
 
 
-async def take(path: Path | None) -> Taken:
-    """Receive the listening sockets of the process that listens on the Unix socket `path`. None: of no process.
+async def take(path: Path | None) -> ReceivedSockets:
+    """Receive the listening sockets of the process that listens on the Unix socket `path`. Without a path it receives
+    none.
 
     Close the result when this process ends. Raises HandoverFailed.
     """
-    return Taken({}) if path is None else await asyncio.to_thread(_take, path)
+    return ReceivedSockets({}) if path is None else await asyncio.to_thread(_take, path)
 
 
-def _take(path: Path) -> Taken:
+def _take(path: Path) -> ReceivedSockets:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(TAKE_SECONDS)
@@ -83,7 +84,7 @@ def _take(path: Path) -> Taken:
         connection.close()
         raise HandoverFailed(f"{path} gives no listening sockets: {error}") from error
     left = iter(received)
-    return Taken({name: list(islice(left, count)) for name, count in counts.items()}, connection)
+    return ReceivedSockets({name: list(islice(left, count)) for name, count in counts.items()}, connection)
 
 
 class Offer:
@@ -126,7 +127,7 @@ class Offer:
 async def offered(listeners: Listeners, path: Path | None) -> AsyncIterator[Offer]:
     """While the block runs, give `listeners` to each process that connects to the Unix socket `path`.
 
-    None: to no process. Raises OSError if the Unix socket cannot be created.
+    Without a path no process gets them. Raises OSError if the Unix socket cannot be created.
     """
     offer = Offer(listeners)
     if path is None:

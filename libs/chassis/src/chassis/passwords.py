@@ -25,8 +25,9 @@ def read_password(file: Path) -> str:
 class PasswordInFile(str):
     """A password for aiokafka that is read from its file at each login.
 
-    aiokafka keeps the password of a client as a text, and encodes the text at each login by SCRAM. This text is not the
-    password, and encodes to the password. A login by PLAIN does not encode it.
+    aiokafka keeps the password of a client as a text, and encodes the text at each login by SCRAM. The value of this
+    text only describes the password. Its `encode` reads the file and returns the password. A login by PLAIN does not
+    call `encode`, so it cannot use this class.
     """
 
     file: Path

@@ -3,8 +3,8 @@
 The public port has the routes of the service. The management port has probes, metrics and the admin API. Both are
 served by one event loop, with limits of their own. A process with the role `worker` has the management port alone.
 
-A process that replaces another one takes that one's listening sockets (`chassis.handover`). Its own management port
-tells whether it is ready. From then on it also accepts connections at the management port of the other process.
+A process that replaces another one takes that one's listening sockets (`chassis.handover`). While it starts, it answers
+only at its own management port. Then it also accepts connections at both ports of the process that it replaces.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from chassis.handover import Listeners, Taken, offered, take
+from chassis.handover import Listeners, ReceivedSockets, offered, take
 from chassis.runtime import DRAIN_SECONDS
 from chassis.service import Service
 from chassis.tuning import accept_queue, fast_refusals, garbage_collector, request_deadlines, seldom_ticks
@@ -28,7 +28,7 @@ from chassis.web.context import Phase
 OTHER_FILES = 512
 """File descriptors for everything except HTTP connections, such as databases and brokers."""
 HEADERS = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
-"""Headers of every answer: a browser takes it for nothing but its Content-Type, and no cache keeps it."""
+"""Headers of every answer: a browser must not guess another content type, and no cache may keep the answer."""
 MANAGEMENT_DRAIN_SECONDS = 1.0
 """Time limit for requests in progress on the management port, after all other parts have ended."""
 PUBLIC = "public"
@@ -53,8 +53,8 @@ def serve(create_service: Callable[[], Service]) -> None:
 async def serve_until_signal(service: Service, management: uvicorn.Server) -> None:
     """Run a service until `management`, the server of its management port, has got a signal. Then shut it down.
 
-    Each part ends in the reverse of the order in which it started. So the management port is open during all of it. If
-    another process has taken the sockets, it answers at the management port from the signal on.
+    Each part ends in the reverse of the order in which it started. So the management port is open until all other parts
+    have ended. If another process has taken the sockets, it answers at the management port from the signal on.
 
     Raises SystemExit if a port is in use, and HandoverFailed if the process to replace gives no sockets.
     """
@@ -118,7 +118,9 @@ def _stop_accepting(server: uvicorn.Server) -> None:
         listening.close()
 
 
-def _listeners(management: uvicorn.Server, public: uvicorn.Server | None, taken: Taken) -> Listeners:
+def _listeners(
+    management: uvicorn.Server, public: uvicorn.Server | None, taken: ReceivedSockets
+) -> Listeners:
     """The listening sockets for a successor: those at the known ports, and not an additional management port."""
     known = {MANAGEMENT: taken.sockets.get(MANAGEMENT) or _sockets_of(management)}
     return known if public is None else {**known, PUBLIC: _sockets_of(public)}

@@ -26,7 +26,7 @@ class ServiceSettings(BaseSettings):
     service_name: str
     shop_version: str = Field("unknown", description="version of the release, for `/version`")
     shop_revision: str = Field("unknown", description="commit that the release was built of, for `/version`")
-    shop_image: str = Field("unknown", description="digest of the image, for `/version`")
+    shop_image: str = Field("unknown", description="name of the image, for `/version`")
     database_url: SecretStr = Field(
         description="postgresql://role:password@host:port/database; this role needs no right to change tables"
     )
@@ -67,8 +67,9 @@ class ServiceSettings(BaseSettings):
     )
     http_predecessor_socket: Path | None = Field(
         None,
-        description="the same of the process that this one replaces: its sockets are used instead of HTTP_PORT, and "
-        "its management port in addition to HTTP_MANAGEMENT_PORT; unset: this process replaces none",
+        description="Unix socket (HTTP_HANDOVER_SOCKET) of the process that this one replaces; its public port is used "
+        "instead of HTTP_PORT, and its management port in addition to HTTP_MANAGEMENT_PORT; unset: this process "
+        "replaces none",
     )
     log_level: str = "info"
     database_pool_size: int = Field(
@@ -86,14 +87,18 @@ class ServiceSettings(BaseSettings):
     http_max_connections: int = Field(
         2_000, ge=1, description="with this number of open connections, requests are answered 503"
     )
-    http_management_max_connections: int = Field(100, ge=1, description="the same, of the management port")
+    http_management_max_connections: int = Field(
+        100, ge=1, description="with this number of open connections of the management port, it answers 503"
+    )
     http_caller_rate: float = Field(
         50, gt=0, description="requests per second that this process answers to one caller, on average"
     )
     http_caller_burst: int = Field(
         500, ge=1, description="requests that a caller may send at once, after a pause"
     )
-    tuning_off: str = Field("", description="files of chassis.tuning that are off, by commas, or all")
+    tuning_off: str = Field(
+        "", description="files of chassis.tuning to switch off, separated by commas; or all"
+    )
     batch_size: int = Field(
         500, ge=1, description="maximum number of messages in one transaction of the consumer"
     )
@@ -105,8 +110,8 @@ class ServiceSettings(BaseSettings):
     breaker_keys: int = Field(
         20,
         ge=0,
-        description="after this number of keys in a row fails with the same error, failing events of the type wait "
-        "and make no dead letters; 0: never",
+        description="the breaker opens when events of this many keys in a row fail with the same error: then failing "
+        "events of the type wait and make no dead letters; 0: it never opens",
     )
     retry_seconds: float = Field(0.1, ge=0, description="first pause between tries; it doubles, with jitter")
     kafka_session_timeout_ms: int = 10_000

@@ -55,7 +55,7 @@ class Line(ConsumedPart):
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     order_id: UUID
     version: Version
-    lines: Annotated[tuple[Line, ...], Field(max_length=100)]
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)]
     total: Amount
     placed_at: Moment
 

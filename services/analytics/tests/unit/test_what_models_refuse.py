@@ -42,6 +42,7 @@ REFUSED = [
     (REFUNDED, {"amount": EUR | {"amount_minor": -1}}),
     (REFUNDED, {"version": 2**31}),
     (PLACED, {"total": EUR | {"amount_minor": 2**63}}),
+    (PLACED, {"lines": []}),
     (PLACED, {"lines": [LINE | {"quantity": 2**63}]}),
     (PLACED, {"lines": [LINE | {"sku": "mug\x00"}]}),
     (PLACED, {"lines": [LINE | {"unit_price": EUR | {"amount_minor": 2**63}}]}),

@@ -14,11 +14,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StrictInt
 
 from chassis.web import (
+    CursorCodec,
+    CursorParameter,
     Db,
     GuardedRoute,
     IdempotencyKey,
-    PageCursor,
-    PageCursors,
     Plain,
     PositionText,
     ProblemType,
@@ -252,9 +252,9 @@ async def replenish_product(
 )
 async def read_products(
     database: Db,
-    cursors: PageCursors,
+    cursors: CursorCodec,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: PageCursor = None,
+    cursor: CursorParameter = None,
 ) -> ProductPage:
     """Products in the order of their SKUs."""
     after = cursors.decode(cursor, tuple[PositionText])[0] if cursor is not None else ""

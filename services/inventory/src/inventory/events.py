@@ -99,10 +99,14 @@ class ProductPriced(
 # --- Consumed -------------------------------------------------------------------------------------
 
 
+Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["mug"])]
+"""The same pattern as in the contract. A SKU that inventory does not have is passed on in `StockRejected`."""
+
+
 class OrderedLine(ConsumedPart):
     """A SKU and the number of pieces that an order needs."""
 
-    sku: Annotated[str, Field(min_length=1)]
+    sku: Sku
     quantity: Annotated[int, Field(ge=1, le=10_000)]
 
 
@@ -114,7 +118,7 @@ class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.or
     """
 
     order_id: UUID
-    customer_id: str
+    customer_id: Annotated[str, Field(min_length=1, max_length=64)]
     total: Money
     payment_token: SecretStr
     placed_at: Time

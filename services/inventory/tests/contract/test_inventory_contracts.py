@@ -67,6 +67,21 @@ def test_every_example_of_a_consumed_event_can_be_read(model: type[ConsumedEvent
         model.model_validate_json(json.dumps(example))
 
 
+@pytest.mark.parametrize("sku", ["", "a b", "é", "x" * 65, "mug\n"])
+def test_a_sku_that_inventory_could_not_publish_is_refused(sku: str) -> None:
+    example = examples_of("orders.order-placed.v1")[0]
+    line = example["lines"][0] | {"sku": sku}
+    with pytest.raises(ValueError, match="sku"):
+        events.OrderPlaced.model_validate_json(json.dumps(example | {"lines": [line]}))
+
+
+@pytest.mark.parametrize("customer_id", ["", "c" * 65])
+def test_an_order_that_payments_cannot_read_is_refused(customer_id: str) -> None:
+    example = examples_of("orders.order-placed.v1")[0] | {"customer_id": customer_id}
+    with pytest.raises(ValueError, match="customer_id"):
+        events.OrderPlaced.model_validate_json(json.dumps(example))
+
+
 def test_every_event_of_the_orders_topic_is_handled_or_knowingly_ignored() -> None:
     types = {name for topic in TOPICS.values() if topic["owner"] == "orders" for name in topic["events"]}
     assert types == SUBSCRIPTIONS.by_type.keys() | SUBSCRIPTIONS.ignored

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, field_validator
 
-from chassis.web import Db, GuardedRoute, PageCursor, PageCursors, ProblemType, problem_answers
+from chassis.web import CursorCodec, CursorParameter, Db, GuardedRoute, ProblemType, problem_answers
 from chassis.web.access import Role, allow
 from notifications import handlers
 from notifications.domain import Kind, NotFailed, State, UnknownNotification
@@ -61,11 +61,11 @@ class NotificationPage(BaseModel):
 )
 async def list_notifications(
     database: Db,
-    cursors: PageCursors,
+    cursors: CursorCodec,
     order_id: Annotated[UUID | None, Query(description="only those of this order")] = None,
     state: Annotated[State | None, Query(description="only those in this state")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: PageCursor = None,
+    cursor: CursorParameter = None,
 ) -> NotificationPage:
     before = cursors.decode(cursor, tuple[UUID])[0] if cursor is not None else None
     async with database.reading() as connection:

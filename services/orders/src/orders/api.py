@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
 from chassis.events import Currency, Money
 from chassis.postgres import Row
 from chassis.web import (
+    CursorCodec,
+    CursorParameter,
     Db,
     GuardedRoute,
     IdempotencyKey,
-    PageCursor,
-    PageCursors,
     Plain,
     PlainSecret,
     PositionText,
@@ -28,7 +28,7 @@ from chassis.web import (
     problem_answers,
     remember,
 )
-from chassis.web.access import Calling, Role, allow
+from chassis.web.access import CurrentCaller, Role, allow
 from orders import db, domain, handlers
 from orders.domain import OrderState
 from orders.settings import Settings
@@ -210,7 +210,7 @@ PLACED: dict[int | str, dict[str, Any]] = {
 async def place_order(
     order: OrderRequest,
     database: Db,
-    caller: Calling,
+    caller: CurrentCaller,
     settings: Annotated[Settings, Depends(read_settings)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -240,7 +240,7 @@ async def place_order(
     responses=problem_answers(_404="unknown-order", _422="invalid-request", _503="database-unavailable"),
     dependencies=[allow(Role.CUSTOMER, Role.OPERATOR)],
 )
-async def read_order(order_id: UUID, database: Db, caller: Calling) -> OrderView:
+async def read_order(order_id: UUID, database: Db, caller: CurrentCaller) -> OrderView:
     """An order with its present state, its lines and its history. A customer reads only the customer's own orders."""
     async with database.reading() as connection:
         row = await db.order_of(connection, order_id)
@@ -260,12 +260,12 @@ async def read_order(order_id: UUID, database: Db, caller: Calling) -> OrderView
 )
 async def list_orders(
     database: Db,
-    cursors: PageCursors,
-    caller: Calling,
+    cursors: CursorCodec,
+    caller: CurrentCaller,
     customer_id: CustomerId | None = None,
     state: Annotated[OrderState | None, Query(description="Only orders in this state.")] = None,
     limit: Limit = 20,
-    cursor: PageCursor = None,
+    cursor: CursorParameter = None,
 ) -> OrderPage:
     """The caller's orders, newest first. `customer_id` may be left out: only the caller's own is known."""
     if customer_id not in (None, caller.subject):
@@ -290,7 +290,7 @@ async def list_orders(
     ),
     dependencies=[allow(Role.CUSTOMER)],
 )
-async def cancel_order(order_id: UUID, database: Db, caller: Calling) -> OrderView:
+async def cancel_order(order_id: UUID, database: Db, caller: CurrentCaller) -> OrderView:
     """Cancel an order of the caller while it is PENDING. Its stock is released, and a charge is refunded.
 
     It is safe to repeat.
@@ -307,7 +307,7 @@ async def cancel_order(order_id: UUID, database: Db, caller: Calling) -> OrderVi
     dependencies=[allow(Role.CUSTOMER, Role.CLERK, Role.OPERATOR)],
 )
 async def list_prices(
-    database: Db, cursors: PageCursors, limit: Limit = 100, cursor: PageCursor = None
+    database: Db, cursors: CursorCodec, limit: Limit = 100, cursor: CursorParameter = None
 ) -> PricePage:
     """The price list of this service. The products in it can be ordered at these prices."""
     after = cursors.decode(cursor, tuple[Literal["prices"], PositionText])[1] if cursor is not None else None

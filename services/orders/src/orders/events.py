@@ -21,6 +21,10 @@ ProductVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
 becomes a dead letter without a retry."""
 
 
+CustomerId = Annotated[str, Field(min_length=1, max_length=64)]
+"""The same lengths as in the contract. A payment event of an order that is missing here is passed on with it."""
+
+
 class OrderLine(BaseModel):
     """One line of a placed order. `unit_price` is the price of one piece at the time of the order."""
 
@@ -77,14 +81,14 @@ class StockRejected(
     ConsumedEvent, type="inventory.stock-rejected.v1", topic="inventory.reservation.v1", key="order_id"
 ):
     order_id: UUID
-    shortages: tuple[Shortage, ...]
+    shortages: Annotated[tuple[Shortage, ...], Field(min_length=1)]
 
 
 class PaymentCaptured(
     ConsumedEvent, type="payments.payment-captured.v1", topic="payments.payment.v1", key="order_id"
 ):
     order_id: UUID
-    customer_id: str
+    customer_id: CustomerId
     amount: Money
 
 
@@ -94,7 +98,7 @@ class PaymentDeclined(
     """A payment was declined. Its reason is not read, because every reason leads to a rejection."""
 
     order_id: UUID
-    customer_id: str
+    customer_id: CustomerId
     amount: Money
 
 

@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 from jsonschema.exceptions import ValidationError
 
-from chassis.events import ConsumedEvent, Money, PublishedEvent
+from chassis.events import ConsumedEvent, Money, PublishedEvent, Undecodable, read_data
 from orders import events
 from orders.domain import CancellationReason, RejectionReason
 from orders.subscriptions import SUBSCRIPTIONS
+from testkit import received
 from testkit.contracts import TOPICS, assert_as_promised, examples_of, schema_of, validate
 from testkit.expectations import assert_events_as_expected, event_readers
 
@@ -107,6 +108,24 @@ def test_a_reason_that_nobody_has_heard_of_can_be_read(model: type[ConsumedEvent
     for example in examples_of(model.event_type):
         more = {"reason": "invented-tomorrow", "further": {"fields": True}}
         model.model_validate_json(json.dumps(example | more))
+
+
+@pytest.mark.parametrize("model", [events.PaymentCaptured, events.PaymentDeclined])
+@pytest.mark.parametrize("customer_id", ["", "c" * 65])
+def test_a_customer_that_orders_could_not_publish_is_refused(
+    model: type[ConsumedEvent], customer_id: str
+) -> None:
+    example = examples_of(model.event_type)[0] | {"customer_id": customer_id}
+    with pytest.raises(ValueError, match="customer_id"):
+        model.model_validate_json(json.dumps(example))
+
+
+def test_a_rejection_for_no_product_is_refused() -> None:
+    data = b'{"order_id": "01980000-0000-7000-8000-00000000000a", "shortages": []}'
+    model: Any = events.StockRejected
+    envelope: Any = received(model.model_construct(), subject=str(ORDER["order_id"]))
+    with pytest.raises(Undecodable, match="shortages"):
+        read_data(events.StockRejected, envelope._replace(data=data))
 
 
 def test_every_type_on_a_consumed_topic_is_handled_or_knowingly_skipped() -> None:

@@ -1,21 +1,25 @@
 """The events that the payments service publishes, and its own models of the events that it reads."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from chassis.events import ConsumedEvent, Money, PublishedEvent, Time
 from payments.domain import Reason
 
 TOPIC = "payments.payment.v1"
 
+CustomerId = Annotated[str, Field(min_length=1, max_length=64)]
+"""The same lengths as in the contract. Payments passes the customer on in its own events."""
+
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id"):
     """The amount, the card token and the deadline of an order."""
 
     order_id: UUID
-    customer_id: str
+    customer_id: CustomerId
     total: Money
     payment_token: SecretStr
     placed_at: Time
@@ -33,7 +37,7 @@ class OrderCancelled(
     """The order was cancelled. `reason` may be any text, because the list of reasons may grow."""
 
     order_id: UUID
-    customer_id: str
+    customer_id: CustomerId
     reason: str
 
 

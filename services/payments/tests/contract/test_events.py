@@ -61,6 +61,16 @@ def test_every_example_of_what_is_consumed_can_be_read(model: type[ConsumedEvent
         assert model.model_validate_json(json.dumps(example))
 
 
+@pytest.mark.parametrize("model", [OrderPlaced, OrderCancelled])
+@pytest.mark.parametrize("customer_id", ["", "c" * 65])
+def test_a_customer_that_payments_could_not_publish_is_refused(
+    model: type[ConsumedEvent], customer_id: str
+) -> None:
+    example = examples_of(model.event_type)[0] | {"customer_id": customer_id}
+    with pytest.raises(ValueError, match="customer_id"):
+        model.model_validate_json(json.dumps(example))
+
+
 @pytest.mark.parametrize("event", PUBLISHED, ids=lambda event: event.event_type)
 def test_an_event_that_breaks_its_schema_is_seen(event: PublishedEvent) -> None:
     broken = {"amount_minor": 12.5, "currency": "EUR"}

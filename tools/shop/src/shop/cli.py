@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import chaos, contracts, dead_letters, images, lab, new, outbox, release, test_stack
+from shop.commands import chaos, contracts, dead_letters, fuzz, images, lab, new, outbox, release, test_stack
 from shop.commands.audit import audit
 from shop.commands.bench import bench
 from shop.commands.by_hand import freeze, resume, slow, start, stop
@@ -116,6 +116,7 @@ app.command("who-reads")(who_reads_command)
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(fuzz.app, name="fuzz")
 app.add_typer(images.app, name="images")
 app.add_typer(lab.app, name="lab")
 app.add_typer(new.app, name="new")

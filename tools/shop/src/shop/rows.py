@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,9 @@ Found = Mapping[str, Sequence[Row]]
 """Service → its rows."""
 KEY_CHARACTERS = 500
 """The longest key that a service stores."""
+MOST = 999
+"""The most rows of a service that a list can have. The admin API answers one more, which shows that there are more."""
+Limit = Annotated[int, typer.Option(min=1, max=MOST, help="The most rows of each service to list.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +33,27 @@ class Listing:
 
     rows: Found
     errors: Mapping[str, ServiceAway]
+    limit: int
+    cut: Sequence[str]
+    """The services that have more than `limit` rows. Only their first rows are in `rows`."""
 
 
-def rows_of(service: str | None, path: str, asked: Mapping[str, str]) -> Listing:
-    """What the admin API lists at `path`: of all services, or of the named one.
+def rows_of(service: str | None, path: str, asked: Mapping[str, str], limit: int) -> Listing:
+    """The first `limit` rows that the admin API lists at `path`: of all services, or of the named one.
 
     Raises UserError if there is no service of this name, or if a service refuses what is `asked`.
     """
     found: dict[str, Sequence[Row]] = {}
     errors: dict[str, ServiceAway] = {}
+    params = {**asked, "limit": str(limit + 1)}
     with connect() as target:
         for name in SERVICES if service is None else (service,):
             try:
-                found[name] = ask(target, name, "GET", path, params=asked)
+                found[name] = ask(target, name, "GET", path, params=params)
             except ServiceAway as error:
                 errors[name] = error
-    return Listing(found, errors)
+    cut = [name for name, rows in found.items() if len(rows) > limit]
+    return Listing({name: rows[:limit] for name, rows in found.items()}, errors, limit, cut)
 
 
 def print_rows(
@@ -53,15 +61,23 @@ def print_rows(
 ) -> None:
     """Print two lines per row, or all rows as JSON, in which a service that did not answer is `null`.
 
+    If a service has more rows, the end says so. In JSON the member `cut` names these services.
+
     The first line has service, id, state and key. It is never cut off, because commands need id and key. The
     second line is `reason_of` the row. If no service has a row, `if_none` is printed, otherwise `cure` at the end.
 
     Raises ServiceAway after that if a service did not answer. Then `if_none` is not printed.
     """
     if as_json:
-        typer.echo(json.dumps({**listing.rows, **dict.fromkeys(listing.errors)}, indent=2))
+        cut = {"cut": listing.cut} if listing.cut else {}
+        typer.echo(json.dumps({**listing.rows, **dict.fromkeys(listing.errors), **cut}, indent=2))
     elif any(listing.rows.values()):
         _print_table(listing.rows, reason_of, cure)
+        if listing.cut:
+            typer.echo(
+                f"Only the first {listing.limit} rows of {', '.join(listing.cut)} are listed. "
+                f"To see more, add --limit (up to {MOST}), or narrow the list (see --help)."
+            )
     elif not listing.errors:
         typer.echo(if_none)
     if listing.errors:

@@ -16,7 +16,6 @@ from chassis.events.envelope import (
     Time,
     Undecodable,
     decode,
-    describe,
     encode,
 )
 from chassis.events.model import ConsumedEvent, ConsumedPart, PublishedEvent, new_id, read_data
@@ -38,7 +37,6 @@ __all__ = [
     "Time",
     "Undecodable",
     "decode",
-    "describe",
     "encode",
     "format_amount",
     "new_id",

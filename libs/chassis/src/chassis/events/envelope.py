@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 Headers = list[tuple[str, bytes]]
 
-MAX_NAME_LENGTH = 500
+MAX_TEXT_LENGTH = 500
 """The maximum number of characters of an attribute. Some are in indexes, whose entries have at most 2,700 bytes."""
 
 MAX_FAULTS = 20
@@ -27,7 +27,7 @@ UNREADABLE = "chassis-unreadable"
 The header's value is the reason, for people.
 """
 
-Attribute = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00]*$")]
+Attribute = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
 """A text that PostgreSQL can store and index.
 
 The pattern excludes NUL. Lone surrogates need no check: text that was decoded from UTF-8 cannot have them.
@@ -184,7 +184,7 @@ def decode(message: RawMessage) -> Envelope[bytes]:
     )
 
 
-def describe(error: ValidationError) -> str:
+def describe_faults(error: ValidationError) -> str:
     """At most MAX_FAULTS faults of a message, without its values, which may be secret."""
     faults = error.errors(include_input=False)[:MAX_FAULTS]
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'data'}: {fault['msg']}" for fault in faults)
@@ -207,7 +207,7 @@ def _read_attributes(headers: Mapping[str, bytes | None]) -> _Attributes:
     try:
         return _Attributes.model_validate(text)
     except ValidationError as error:
-        raise Undecodable(_reason(error), describe(error)) from error
+        raise Undecodable(_reason(error), describe_faults(error)) from error
 
 
 def _reason(error: ValidationError) -> str:

@@ -1,12 +1,12 @@
 """Models of an event's data, and their ids."""
 
 import json
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import uuid_utils.compat
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from chassis.events.envelope import MAX_NAME_LENGTH, Envelope, Undecodable, describe
+from chassis.events.envelope import MAX_TEXT_LENGTH, Envelope, Undecodable, describe_faults
 
 new_id = uuid_utils.compat.uuid7
 """A new UUIDv7. It is unique and grows with time, so that indexes on it stay dense."""
@@ -33,7 +33,8 @@ class PublishedEvent(_Event):
 
     class OrderPlaced(PublishedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
 
-    `key` names the field whose value is the event's subject.
+    `key` is the name of the field with the aggregate's id. This id is the subject of the event and the key of the
+    message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,17 +50,17 @@ class ConsumedEvent(_Event):
 
     class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic="orders.order.v1", key="order_id")
 
-    `key` names the field that is the event's subject. A text has at most MAX_NAME_LENGTH characters. A value is of the
-    type that the schema says: "1", 1.0 and true are no integers.
+    `key` is the name of the field with the event's subject. A text has at most MAX_TEXT_LENGTH characters. A value is
+    of the type that the schema says: "1", 1.0 and true are no integers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH, strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_TEXT_LENGTH, strict=True)
 
 
 class ConsumedPart(BaseModel):
     """A part of a consumed event's data, such as a line of an order. Its texts have the event's limit."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_NAME_LENGTH, strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=MAX_TEXT_LENGTH, strict=True)
 
 
 E = TypeVar("E", bound=ConsumedEvent)
@@ -77,13 +78,28 @@ def read_data(model: type[E], envelope: Envelope[bytes]) -> E:
     try:
         data = model.model_validate_json(envelope.data)
     except ValidationError as error:
-        raise Undecodable("schema-violation", describe(error)) from error
+        raise Undecodable("schema-violation", describe_faults(error)) from error
+    # pydantic reads them as numbers, also in a field that the model does not have. Other readers refuse the data.
+    if (b"NaN" in envelope.data or b"Infinity" in envelope.data) and not _is_json(envelope.data):
+        raise Undecodable("schema-violation", "NaN and Infinity are no JSON")
     # JSON writes a NUL in this form only. After another backslash the same characters are no NUL.
     if b"\\u0000" in envelope.data and _has_nul(json.loads(envelope.data)):
         raise Undecodable("schema-violation", "a text has a NUL, which PostgreSQL does not store")
     if model.key and str(getattr(data, model.key)) != envelope.subject:
         raise Undecodable("bad-subject", f"ce_subject is not the {model.key} of the data")
     return data
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data, parse_constant=_refuse)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def _has_nul(data: Any) -> bool:

@@ -10,7 +10,8 @@
 | DISCARDED | an operator decided that it is never handled                                               |
 
 A dead letter is a row of the service's database. A copy of each HELD and PARKED one goes to the topic
-`<group>.dead-letters`. In this package a dead letter is also called a letter.
+`<group>.dead-letters`. In this package a dead letter is also called a letter. A HELD letter holds its key: later events
+of the key wait.
 """
 
 import base64
@@ -21,7 +22,7 @@ from uuid import UUID
 
 from chassis.errors import Unavailable
 from chassis.events import Cause, RawMessage
-from chassis.events.envelope import MAX_NAME_LENGTH
+from chassis.events.envelope import MAX_TEXT_LENGTH
 from chassis.observability import metrics
 from chassis.outbox import OutboxRow, Transaction, new_row
 from chassis.postgres import Connection, Row, Statements
@@ -55,9 +56,9 @@ def ordering_key(message: RawMessage) -> str:
     """The key of a message: its header `ce_subject`, else its Kafka key, else an empty text.
 
     If the message becomes a HELD dead letter, later events with this key wait. The text is one that PostgreSQL can
-    store, of at most MAX_NAME_LENGTH characters.
+    store, of at most MAX_TEXT_LENGTH characters.
     """
-    return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:MAX_NAME_LENGTH]
+    return _printable(dict(message.headers).get("ce_subject") or message.key or b"")[:MAX_TEXT_LENGTH]
 
 
 async def store(tx: Transaction, group: str, dead: Sequence[DeadLetter]) -> list[DeadLetter]:
@@ -162,8 +163,8 @@ def _copy_for_topic(letter: dict[str, Any], value: bytes | None) -> OutboxRow:
     headers = letter["headers"]
     cause = Cause(
         event_id=letter["event_id"],
-        correlation_id=headers.get("ce_correlationid", letter["key"])[:MAX_NAME_LENGTH],
-        traceparent=headers.get("traceparent", "")[:MAX_NAME_LENGTH] or None,
+        correlation_id=headers.get("ce_correlationid", letter["key"])[:MAX_TEXT_LENGTH],
+        traceparent=headers.get("traceparent", "")[:MAX_TEXT_LENGTH] or None,
     )
     group = letter["group"]
     return new_row(f"{group}.dead-letters", letter["key"], f"{group}.dead-lettered.v1", cause, data)

@@ -66,9 +66,9 @@ class Inbox:
         """Process a batch. Afterwards each message was handled, is a duplicate or ignored, or is a dead letter.
 
         Raises:
-            PartlyTaken: some messages must be delivered again. Their events failed and will be tried again, or the
-                breaker is open for them, or not even a dead letter could be stored, or an earlier event of their key
-                is one of these.
+            PartlyTaken: some messages must be delivered again, each for one of these reasons: its event has tries left,
+                the breaker is open for its type, no dead letter could be stored, or an earlier event of its key must be
+                delivered again.
             Exception: an error that `is_unavailable` recognises, if a dependency is unavailable. Deliver the same batch
                 again: no message is lost, and messages that were taken are duplicates.
         """

@@ -15,7 +15,7 @@ MAX_ERRORS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class LetterSelection:
     """A selection of open dead letters: by id, by key, or by key and topic."""
 
     id: int | None = None
@@ -57,7 +57,7 @@ async def show_letter(connection: Connection, id: int) -> Row:
     return row
 
 
-async def redrive(database: Database, inbox: Inbox, selection: Selection) -> SelectionResult:
+async def redrive(database: Database, inbox: Inbox, selection: LetterSelection) -> SelectionResult:
     """Handle dead letters again, each in a transaction of its own, and those of one key in their order.
 
     If the selection is an id, the dead letters for which this one waits are handled first. After a HELD or WAITING one
@@ -87,7 +87,7 @@ async def redrive(database: Database, inbox: Inbox, selection: Selection) -> Sel
     return result
 
 
-async def discard(database: Database, selection: Selection) -> SelectionResult:
+async def discard(database: Database, selection: LetterSelection) -> SelectionResult:
     """Discard all open dead letters of the selection. An id selects only this one.
 
     A discarded event has no effect when it is delivered again. Raises UnknownDeadLetter.
@@ -136,7 +136,7 @@ async def _next_letter(database: Database, id: int | None, topic: str, key: str,
         return await connection.row(statements.named("next_letter"), which)
 
 
-async def _selected_keys(database: Database, selection: Selection) -> list[Row]:
+async def _selected_keys(database: Database, selection: LetterSelection) -> list[Row]:
     """(topic, key, number of open dead letters of the selection) for each key of a selection."""
     async with database.reading() as connection:
         keys = await connection.rows(statements.named("selected_keys"), asdict(selection))
@@ -145,5 +145,5 @@ async def _selected_keys(database: Database, selection: Selection) -> list[Row]:
     return keys
 
 
-async def _count_open(database: Database, selection: Selection) -> int:
+async def _count_open(database: Database, selection: LetterSelection) -> int:
     return sum(key.open for key in await _selected_keys(database, selection))

@@ -22,7 +22,7 @@ class Claim(StrEnum):
     """The result of the insert of an event into the inbox.
 
     Its value is the label `outcome` of `chassis_events_consumed_total`, which is counted after the commit. A claim of
-    an event has no lease: the row that was inserted stays.
+    an event has no lease: the inserted row stays until `prune` deletes it.
     """
 
     NEW = "handled"

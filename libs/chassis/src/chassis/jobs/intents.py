@@ -82,7 +82,7 @@ class IntentQueue(Generic[Item, Outcome]):
     intent is due. Otherwise it claims once, and records all results together when the last call has ended.
 
     `more_due` is set when a transaction has written new intents. Give it to the job as its `wake_event`. Then new
-    intents are claimed at once, also while calls of the run before are still in flight.
+    intents are claimed at once, even while calls of the run before are still in flight.
     """
 
     name: str

@@ -5,13 +5,13 @@ rebalance, and when it is stopped, it finishes its batch and commits its offsets
 group, unless it is a static member (KAFKA_GROUP_INSTANCE_ID). If a dependency is unavailable, it fetches the batch
 again after a pause. A message that must wait stops its own partition, and no other.
 
-`KafkaPublisher.send` returns when the broker has acknowledged all rows. Rows of one topic and key keep their order.
-Topics are sent in parallel. If the call is cancelled, its rows may be in Kafka or not. They stay in the outbox, and are
-sent again.
+`KafkaPublisher.send` returns when the broker has acknowledged all rows. It raises RowsNotSent with the rows that were
+not acknowledged. Rows of one topic and key keep their order. Topics are sent in parallel. If the call is cancelled, its
+rows may be in Kafka or not. They stay in the outbox, and are sent again.
 
-`check_retention` compares how long the inbox keeps its rows with how long a topic can deliver an event, plus the time
-for which the producer's outbox can send it again. The consumer does not start while the inbox keeps its rows too short
-a time.
+`check_retention` adds two times: how long a topic can deliver an event, and how long the outbox of its producer can
+send it again. While INBOX_RETENTION is less than the sum, the consumer does not start. A consumer that runs continues,
+and a metric reports it.
 """
 
 from chassis.kafka.consumer import Assignment, Consumer, ConsumerSettings

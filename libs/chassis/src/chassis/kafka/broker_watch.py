@@ -22,8 +22,9 @@ async def watch_broker(
 ) -> None:
     """Ask until cancelled. Updates the consumer's status and the outage of Kafka.
 
-    A client that is connected once keeps trying after its login was refused, and raises nothing. So another login with
-    `kafka`, which is `ServiceSettings.kafka`, tells a refusal from a broker that is away.
+    A client that is connected once keeps trying after its login was refused, and raises nothing. So it logs in once
+    more with `kafka`, which is `ServiceSettings.kafka`, to find out whether the broker refuses the login or does not
+    answer.
     """
     is_away = False
     while True:

@@ -18,7 +18,7 @@ from chassis.inbox import Inbox, PartlyTaken
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
 from chassis.kafka.broker_watch import watch_broker
 from chassis.kafka.offsets import OffsetCommitter
-from chassis.kafka.refusals import explaining
+from chassis.kafka.refusals import raising_refused
 from chassis.kafka.watchdog import BATCH_SECONDS, POLL_SECONDS, START_SECONDS, Watchdog
 from chassis.observability.outages import OUTAGES
 from chassis.observability.status import OK, TaskStatus
@@ -159,7 +159,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._watchdog = Watchdog()
         async with self._watchdog.guarding():
             self._watchdog.begin("start", START_SECONDS)
-            async with explaining(self._settings.kafka, "Read"):
+            async with raising_refused(self._settings.kafka, "Read"):
                 await self._check_topics()
                 await self._consume(self._hooks.create(self._settings, self._inbox.group))
 
@@ -201,7 +201,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self._offsets.forget()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Mark the consumer as ready, also if it has no partition."""
+        """Mark the consumer as ready, even if it has no partition."""
         self.assignment.is_assigned = True
         self.assignment.status.set(OK)
         self.assignment.partitions = frozenset(at.partition for at in assigned)

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 class PageDeadline:
     """Each topic of a page has `seconds`. After one topic has acknowledged its rows, the others have `late_seconds`.
 
-    The acknowledgement shows that Kafka accepts records. So a topic that acknowledges none has no leader or too few
-    replicas, and the next page does not wait for it any longer.
+    The acknowledgement shows that Kafka accepts records. So a topic that is much later has no leader or too few
+    replicas. Its rows are set aside, and the relay continues with the next page.
     """
 
     def __init__(self, seconds: float, late_seconds: float) -> None:

@@ -98,7 +98,7 @@ class KafkaPublisher:
             unsent = await self._send(rows)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            raise await refusals.unavailable(error, self._kafka, "Write") from error
+            raise await refusals.unavailable_error(error, self._kafka, "Write") from error
         except asyncio.CancelledError:
             self._abandon()
             raise
@@ -195,7 +195,7 @@ class KafkaPublisher:
                 await self._hand_over(producer, rows, handed, deliveries, refused)
                 results = await asyncio.gather(*deliveries, return_exceptions=True)
         except TOPIC_ERRORS as error:
-            text = refusals.shown(error, self._kafka, "Write")
+            text = refusals.text_of(error, self._kafka, "Write")
             return [Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, text) for row in rows]
         except TimeoutError:
             results = [_result_so_far(delivery) for delivery in deliveries]
@@ -281,7 +281,7 @@ def _result_so_far(delivery: asyncio.Future[Any]) -> object:
 def _failed(row: OutboxRow, error: BaseException, kafka: Mapping[str, Any]) -> Unsent:
     """The row as not acknowledged, because of `error`. Raises `error` if it is not about the row or its topic."""
     if isinstance(error, (*TOPIC_ERRORS, TimeoutError)):
-        return Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, refusals.shown(error, kafka, "Write"))
+        return Unsent(row, UnsentReason.TOPIC_UNAVAILABLE, refusals.text_of(error, kafka, "Write"))
     if isinstance(error, BrokerResponseError) and not isinstance(error, PRODUCER_ERRORS):
         return Unsent(row, UnsentReason.BATCH_REFUSED, repr(error))
     raise error

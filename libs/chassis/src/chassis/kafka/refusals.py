@@ -30,7 +30,7 @@ BAD_LOGIN = (AuthenticationFailedError, SaslAuthenticationFailed)
 
 
 @asynccontextmanager
-async def explaining(kafka: Mapping[str, Any], right: str) -> AsyncIterator[None]:
+async def raising_refused(kafka: Mapping[str, Any], right: str) -> AsyncIterator[None]:
     """Raise KafkaRefused instead of an error that is a refusal. `right` is the right that the block needs on a topic.
 
     `kafka` is `ServiceSettings.kafka`. All other errors pass unchanged.
@@ -43,7 +43,7 @@ async def explaining(kafka: Mapping[str, Any], right: str) -> AsyncIterator[None
         raise
 
 
-async def unavailable(error: Exception, kafka: Mapping[str, Any], right: str) -> KafkaUnavailable:
+async def unavailable_error(error: Exception, kafka: Mapping[str, Any], right: str) -> KafkaUnavailable:
     """The error to raise when Kafka takes no record: KafkaRefused if it refuses the user, or KafkaUnavailable."""
     if text := await _refusal(error, kafka, right):
         return KafkaRefused(text)
@@ -55,7 +55,7 @@ async def login_refusal(kafka: Mapping[str, Any]) -> KafkaRefused | None:
     return KafkaRefused(_refused_login(kafka)) if await _is_login_refused(kafka) else None
 
 
-def shown(error: Exception, kafka: Mapping[str, Any], right: str) -> str:
+def text_of(error: Exception, kafka: Mapping[str, Any], right: str) -> str:
     """The text of an error that concerns one topic. A missing right is named, with the user."""
     if isinstance(error, TopicAuthorizationFailedError):
         return f"{type(error).__name__}: {_missing(error, kafka, right)}"

@@ -69,7 +69,7 @@ def cut_to_size(record: SalvagedRecord) -> SalvagedRecord:
     )
 
 
-class Batch(NamedTuple):
+class RecordBatch(NamedTuple):
     """The fields of a batch's header that its records need, and the inflated bytes from the next record on."""
 
     base_offset: int
@@ -87,7 +87,7 @@ class Batch(NamedTuple):
         """The last offset that the next record may have."""
         return next_offset if self.is_dense else self.last_offset
 
-    def rest_from(self, place: "Place") -> "Batch":
+    def rest_from(self, place: "Place") -> "RecordBatch":
         """The batch without the records before `place`."""
         return self._replace(
             record_count=self.record_count - place.before,
@@ -141,7 +141,7 @@ def has_countable_headers(records: bytes, count: int) -> bool:
     return True
 
 
-def salvage(batch: Batch) -> Iterator[tuple[SalvagedRecord, int]]:
+def salvage(batch: RecordBatch) -> Iterator[tuple[SalvagedRecord, int]]:
     """The records of a batch that are still to be read, each with the position after it.
 
     Their offsets grow up to the last one of the batch.
@@ -166,7 +166,7 @@ def salvage(batch: Batch) -> Iterator[tuple[SalvagedRecord, int]]:
         yield placeholder(batch.last_offset, batch.first_timestamp, rest, behind), len(batch.records)
 
 
-def _read(batch: Batch, data: bytes, next_offset: int) -> SalvagedRecord:
+def _read(batch: RecordBatch, data: bytes, next_offset: int) -> SalvagedRecord:
     try:
         record = _parse(batch, data)
         if not next_offset <= record.offset <= batch.latest(next_offset):
@@ -188,7 +188,7 @@ def _bounds(records: bytes, position: int) -> tuple[int, int]:
     return start, start + length
 
 
-def _parse(batch: Batch, data: bytes) -> SalvagedRecord:
+def _parse(batch: RecordBatch, data: bytes) -> SalvagedRecord:
     timestamp_delta, position = _varint(data, 1)  # after the attributes, which Kafka does not use
     offset_delta, position = _varint(data, position)
     key, position = _bytes(data, position)

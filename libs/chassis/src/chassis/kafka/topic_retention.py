@@ -14,7 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from chassis.errors import KafkaUnavailable
-from chassis.kafka.refusals import explaining
+from chassis.kafka.refusals import raising_refused
 from chassis.observability import metrics
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class RetentionTooShort(Exception):
-    """A topic keeps events for longer than the inbox keeps its rows."""
+    """A topic, together with the outbox of its producer, can deliver an event after its inbox row was deleted."""
 
 
 async def check_retention(
@@ -66,7 +66,12 @@ async def check_retention(
 async def watch_retention(
     kafka: Mapping[str, Any], topics: Collection[str], inbox: timedelta, outbox: timedelta
 ) -> None:
-    """Check every ten minutes, until cancelled. A failed check is logged and measured. The consumer continues."""
+    """Check every ten minutes, until cancelled.
+
+    A retention that is too short is logged and measured, and the consumer continues.
+
+    Raises KafkaRefused, KafkaUnavailable or another error of Kafka if the topics cannot be read. Then call it again.
+    """
     while True:
         try:
             await check_retention(kafka, topics, inbox, outbox)
@@ -78,7 +83,7 @@ async def watch_retention(
 async def _lives(kafka: Mapping[str, Any], topics: Collection[str]) -> dict[str, timedelta]:
     """Topic → the time for which it can deliver an event after the write, for topics that delete events."""
     lives: dict[str, timedelta] = {}
-    async with explaining(kafka, "DescribeConfigs"):
+    async with raising_refused(kafka, "DescribeConfigs"):
         configs = await _topic_configs(kafka, topics)
     for topic, config in configs.items():
         if "retention.ms" not in config:

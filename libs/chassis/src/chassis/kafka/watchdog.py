@@ -14,7 +14,7 @@ log = structlog.get_logger()
 START_SECONDS = 60.0
 """Seconds for the check of the topics and for the start of a client."""
 POLL_SECONDS = 60.0
-"""Seconds for a poll. It usually returns within a second, also without records."""
+"""Seconds for a poll. It usually returns within a second, even without records."""
 BATCH_SECONDS = 240.0
 """Seconds for a batch. After 300 s without a poll the group would assign the partitions to another replica."""
 

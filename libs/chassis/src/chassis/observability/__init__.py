@@ -3,7 +3,7 @@
 - `tracing`: an order is one trace across all services. The outbox row and the message carry its `traceparent`.
 - `logs`: one JSON object per line on standard output.
 - `metrics`: the chassis' metrics, at `/metrics`.
-- `outages`: one log line when a dependency becomes unavailable, one per minute, and one when it is back, per process
-  and not per task. `client_messages` limits the log lines of client libraries.
+- `outages`: a process logs one line when a dependency becomes unavailable, one a minute while it is away, and one when
+  it is back, for all its tasks together. `client_messages` limits the log lines of client libraries.
 - `status`: the status of each task of this process. `/readyz` shows it.
 """

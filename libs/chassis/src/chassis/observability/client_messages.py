@@ -14,9 +14,9 @@ from chassis.observability.outages import OUTAGES, Outages
 
 DEPENDENCIES = {"aiokafka": "kafka", "asyncpg": "database"}
 """Logger of a client library → its dependency."""
-THINNED = frozenset({*DEPENDENCIES, "opentelemetry", "urllib3"})
+LIMITED = frozenset({*DEPENDENCIES, "opentelemetry", "urllib3"})
 HOLD_SECONDS = 10.0
-"""Seconds for which a message is delayed, because its outage is noticed a little later."""
+"""Seconds for which a message is delayed, because the outage that causes it is noticed a little later."""
 REPEAT_SECONDS = 60.0
 
 
@@ -28,7 +28,7 @@ class Kind:
     count: int = 1
 
 
-class ThinningHandler(logging.Handler):
+class RateLimitedLogHandler(logging.Handler):
     """Passes log records to `target`. Records of client libraries are delayed, counted and limited to one a minute."""
 
     def __init__(
@@ -43,7 +43,7 @@ class ThinningHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on now, later or never. The caller holds the handler's lock."""
         family = record.name.partition(".")[0]
-        if family not in THINNED:
+        if family not in LIMITED:
             self._target.handle(record)
             return
         if self._is_away(record):

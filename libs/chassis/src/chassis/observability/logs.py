@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from chassis.observability.client_messages import ThinningHandler
+from chassis.observability.client_messages import RateLimitedLogHandler
 from chassis.observability.tracing import current_traceparent
 
 
@@ -36,7 +36,7 @@ def configure_logging(service: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=from_libraries, foreign_pre_chain=shared)
     )
-    logging.basicConfig(handlers=[ThinningHandler(handler)], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[RateLimitedLogHandler(handler)], level=logging.WARNING, force=True)
 
 
 def _add_trace_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

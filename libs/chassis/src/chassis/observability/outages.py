@@ -1,6 +1,6 @@
-"""Outages: a line in the log when a dependency becomes unavailable, one per minute, and one when it is back.
+"""Outages: a log line when a dependency becomes unavailable, one a minute meanwhile, and one when it is back.
 
-All tasks of a process report here, so that five tasks without the same database do not write five lines.
+All tasks of a process report here, so that five tasks that wait for one database write one line and not five.
 """
 
 import time
@@ -16,8 +16,8 @@ log = structlog.get_logger()
 
 REPEAT_SECONDS = 60.0
 QUIET_SECONDS = 6.0
-"""An outage ends with the first answer that comes at least these seconds after the last failure. All tasks try again
-within 5 s, so a task that still fails is noticed in this time.
+"""An outage ends with the first answer that comes at least these seconds after the last failure. Most tasks try again
+within 5 s, so a task that still fails is usually noticed in this time. A later failure begins a new outage.
 """
 
 SETTLE_SECONDS = 30.0

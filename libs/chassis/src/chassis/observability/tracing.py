@@ -114,7 +114,7 @@ def start_message_spans_with(start: StartSpan) -> None:
 
 
 def end_tracing() -> None:
-    """Send the buffered spans. Call it last. The call takes at most FLUSH_SECONDS, also without a collector."""
+    """Send the buffered spans. Call it last. The call takes at most FLUSH_SECONDS, even without a collector."""
     if _pipeline is not None:
         flushing = threading.Thread(target=_pipeline.provider.shutdown, daemon=True)
         flushing.start()

@@ -1,8 +1,8 @@
 """Leases: the shards of each relay, and its position in each shard.
 
-Shard n goes to a relay whose process consumes partition n of the topics that the service reads. A key has the same
-number in its topic and in the outbox (docs/decisions/0014). Shards that no process consumes are divided evenly among
-all relays.
+Shard n goes to a relay whose process consumes partition n of the topics that the service reads. In a topic of twelve
+partitions, a key's partition and its shard have the same number (docs/decisions/0014). Shards that no process consumes
+are divided evenly among all relays.
 """
 
 import asyncio
@@ -54,11 +54,12 @@ class ShardLeases:
     def __init__(self, preferred_shards: Callable[[], Collection[int]], fence: Fence | None = None) -> None:
         self.owner = uuid4()
         self.positions: dict[int, RelayPosition] = {}
-        self.in_use = asyncio.Lock()
+        self.shards_lock = asyncio.Lock()
         """`Retries` holds it while it tries rows, and the relay while it changes its shards. So no shard is released
-        during a try. The relay sends its pages without it."""
+        during a try. The relay does not need this lock to send its pages.
+        """
         self.up_to_date = asyncio.Event()
-        """Cleared while a renewal is postponed because of `in_use`. Then `Retries` begins no try before the renewal."""
+        """Cleared while a renewal waits for `shards_lock`. Then `Retries` begins no try before the renewal."""
         self.up_to_date.set()
         self.fence = fence or Fence()
         self.fence.close()

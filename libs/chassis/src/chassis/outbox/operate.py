@@ -11,7 +11,7 @@ _statements = Statements(__package__)
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class RowSelection:
     """A selection of rows that are set aside: by id, by key (on one topic or on all), or by topic."""
 
     id: int | None = None
@@ -33,12 +33,12 @@ async def list_set_aside(connection: Connection, state: str, limit: int) -> list
     return await connection.rows(_statements.named("list_set_aside"), {"state": state, "limit": limit})
 
 
-async def send_again(database: Database, selection: Selection) -> int:
+async def send_again(database: Database, selection: RowSelection) -> int:
     """Make REFUSED rows DELAYED. The relay tries them before the later rows of their keys. Returns how many."""
     return await _end_refusals(database, "send_again", selection)
 
 
-async def give_up(database: Database, selection: Selection) -> int:
+async def give_up(database: Database, selection: RowSelection) -> int:
     """Make REFUSED rows GIVEN_UP: they are left out, and later rows of their keys are sent. Returns how many.
 
     A GIVEN_UP row stays in the outbox until `prune` deletes it. It is not sent when all others are sent again
@@ -47,7 +47,7 @@ async def give_up(database: Database, selection: Selection) -> int:
     return await _end_refusals(database, "give_up", selection)
 
 
-async def _end_refusals(database: Database, statement: str, selection: Selection) -> int:
+async def _end_refusals(database: Database, statement: str, selection: RowSelection) -> int:
     which = {**asdict(selection), "channel": CHANNEL}
     async with database.transaction() as tx:
         return len(await tx.connection.rows(_statements.named(statement), which))

@@ -7,9 +7,9 @@ was in progress then. Both conditions use an index, and a transaction that stays
 Rows of one key are in the order of their ids, because each writer holds the lock on its aggregate until it commits.
 
 A relay that dies stops renewing its leases. After at most LEASE_SECONDS and `poll_seconds` other relays acquire its
-shards. A relay saves its positions with its leases, SAVE_SECONDS after it sent rows. If a round of pages (`relay_once`)
-is in progress then, it saves them after the round. After a crash the rows that it sent since the last save are sent
-again.
+shards. A relay saves its positions when it renews its leases: SAVE_SECONDS after it sent rows, or at the end of the
+round of pages (`relay_once`) that is in progress then. While a page is being sent, it renews and saves every second.
+After a crash the rows that it sent since the last save are sent again.
 
 A relay sends only while its leases are valid by its own clock (`Fence`), and renews them while it sends a page. Rows
 that cannot be sent are set aside (`SetAside`), and the position still advances.
@@ -39,7 +39,8 @@ log = structlog.get_logger()
 
 SAVE_SECONDS = 1.0
 POSTPONED_SECONDS = 0.25
-"""While set-aside rows are being tried, shards cannot change. The relay then looks again after this many seconds."""
+"""If set-aside rows are being tried when the relay wants to divide the shards, it tries again after this many seconds.
+"""
 STATEMENT_SECONDS = 15.0
 """Seconds for one of the relay's own statements."""
 RELEASE_SECONDS = 1.0
@@ -58,8 +59,8 @@ class Relay:
     `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
     leases and looks for rows that no wake-up has announced. It reads at most `page` rows at a time. `fence` is open
     while this relay may send: give the same `Fence` to the transport. `send` sends new rows. `retry` sends the rows
-    that were set aside. If `retry` has a connection of its own to the broker, it never delays `send`.
-    `password` is read at each login to the database, and counts instead of the one in `url`.
+    that were set aside. If `retry` has a connection of its own to the broker, it never delays `send`. `password` is
+    read at each login to the database, and is used instead of the one in `url`.
     """
 
     def __init__(
@@ -151,13 +152,13 @@ class Relay:
                 await wait_for_event(self._woken, self._renew_at - time.monotonic())
 
     async def _renew(self, connection: Driver) -> None:
-        if self.leases.in_use.locked():  # rows of these shards are being tried
+        if self.leases.shards_lock.locked():  # rows of these shards are being tried
             self._renew_at = time.monotonic() + POSTPONED_SECONDS
             self.leases.up_to_date.clear()
             await self.leases.extend(connection)
             return
         self._renew_at = time.monotonic() + self._poll_seconds
-        async with self.leases.in_use:
+        async with self.leases.shards_lock:
             shards = set(self.shards)
             await self.leases.renew(connection)
             self.leases.up_to_date.set()

@@ -1,4 +1,4 @@
-"""All rows that the outbox still has are sent again, for topics that were lost."""
+"""All rows that the outbox still has are sent again, except GIVEN_UP ones, for topics that were lost."""
 
 from chassis.outbox.sharding import CHANNEL
 from chassis.outbox.transactions import Database

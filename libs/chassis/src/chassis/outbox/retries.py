@@ -47,13 +47,13 @@ class Retries:
     async def once(self, connection: Driver) -> bool:
         """Try the DELAYED rows that are due. Returns whether more are due.
 
-        No shard is released meanwhile (`ShardLeases.in_use`), so no other relay sends the same rows.
+        No shard is released meanwhile (`ShardLeases.shards_lock`), so no other relay sends the same rows.
         """
         topics = self._set_aside.due()
         if not topics:
             return False
         await self._leases.up_to_date.wait()
-        async with self._leases.in_use:
+        async with self._leases.shards_lock:
             shards = self._leases.positions.keys()
             pages = {topic: await self._set_aside.next_rows(connection, shards, topic) for topic in topics}
             rows = {id: row for page in pages.values() for id, row in page.items()}

@@ -6,14 +6,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chassis.events import Cause, PublishedEvent, new_id
-from chassis.events.envelope import MAX_NAME_LENGTH
+from chassis.events.envelope import MAX_TEXT_LENGTH
 from chassis.outbox.sharding import shard_of
 from chassis.postgres import Connection, Statements
 
 MAX_EVENT_LENGTH = 240_000
-"""The maximum number of characters of an event's data, of at most four bytes each. Kafka accepts records of 1 MB.
+"""The maximum number of characters of an event's data.
 
-A larger row could never be sent. Key, correlation id and traceparent have at most MAX_NAME_LENGTH characters.
+A character has up to four bytes. With more characters a row could exceed Kafka's limit of 1 MB, and could never be
+sent. Key, correlation id and traceparent have at most MAX_TEXT_LENGTH characters.
 """
 
 _statements = Statements(__package__)
@@ -37,12 +38,12 @@ class OutboxRow(NamedTuple):
 def row_of(event: PublishedEvent, cause: Cause) -> OutboxRow:
     """The row of an event that is published because of `cause`.
 
-    Raises ValueError if the data has more than MAX_EVENT_LENGTH characters, or the subject more than MAX_NAME_LENGTH.
+    Raises ValueError if the data has more than MAX_EVENT_LENGTH characters, or the subject more than MAX_TEXT_LENGTH.
     """
     data = event.model_dump_json()
     if len(data) > MAX_EVENT_LENGTH:
         raise ValueError(f"{event.event_type} of {len(data)} characters is too large for Kafka")
-    if len(event.subject) > MAX_NAME_LENGTH:
+    if len(event.subject) > MAX_TEXT_LENGTH:
         raise ValueError(f"the subject of {event.event_type} has {len(event.subject)} characters")
     return new_row(event.topic, event.subject, event.event_type, cause, data)
 
@@ -53,7 +54,7 @@ def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxR
     A correlation id that is too long is cut, and a traceparent that is too long is left out.
     """
     traceparent = cause.traceparent
-    if traceparent is not None and len(traceparent) > MAX_NAME_LENGTH:
+    if traceparent is not None and len(traceparent) > MAX_TEXT_LENGTH:
         traceparent = None
     return OutboxRow(
         shard=shard_of(key),
@@ -62,7 +63,7 @@ def new_row(topic: str, key: str, type: str, cause: Cause, data: str) -> OutboxR
         key=key,
         type=type,
         time=datetime.now(UTC),
-        correlation_id=cause.correlation_id[:MAX_NAME_LENGTH],
+        correlation_id=cause.correlation_id[:MAX_TEXT_LENGTH],
         causation_id=cause.event_id,
         traceparent=traceparent,
         data=data,

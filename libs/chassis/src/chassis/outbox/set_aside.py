@@ -10,9 +10,8 @@
 The row stays in `outbox`. An entry in the table `outbox_set_aside` has its id and its state. When the row is sent, the
 entry is deleted.
 
-While a row is REFUSED, later rows of its key wait as DELAYED rows, and rows of other keys are sent. While a row of a
-topic is DELAYED for another reason than a REFUSED row of its key, all later rows of the topic wait. So each key keeps
-its order.
+A REFUSED row stops its key: later rows of the key wait as DELAYED rows, and rows of other keys are sent. Any other
+DELAYED row stops its topic: later rows of the topic in the shards of the same relay wait. So each key keeps its order.
 """
 
 import asyncio

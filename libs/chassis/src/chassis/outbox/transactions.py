@@ -68,8 +68,8 @@ class Database:
     """Connections to one PostgreSQL database, each opened when it is first needed.
 
     `url` is postgresql://user:password@host:port/database. `on_commit` is called with each transaction after its
-    commit. `server_settings` are set on each connection. A statement takes at most `statement_seconds` plus one
-    second. `password` is read at each login, and counts instead of the one in `url`.
+    commit. `server_settings` are set on each connection. A statement takes at most `statement_seconds` plus one second.
+    `password` is read at each login, and is used instead of the one in `url`.
     """
 
     def __init__(

@@ -3,8 +3,10 @@
 - `Connection` runs SQLAlchemy's statements with asyncpg, and returns `Row`s. `Driver` is asyncpg's own connection.
 - `connect` opens a `Driver` with deadlines. `raising_database_silent` raises `DatabaseSilent` when one of them passes.
 - `Password` reads the password of a login. It may change while the process runs.
-- `Pool` has the connections of a process. `breaks_connection` says after which errors a connection is not used again.
+- `Pool` has the connections of one `Database`. A process has two: for requests, and for background work.
+  `breaks_connection` says after which errors a connection is not used again.
 - `Statements` reads the `.sql` files of a Python package.
+- `migrations` has the chassis' own tables, and the environment of Alembic. `deadlines` has the limit of each wait.
 """
 
 from chassis.postgres.connection import (

@@ -1,4 +1,4 @@
-"""Deadlines of waits for PostgreSQL. Each wait ends, also if the server does not answer (docs/decisions/0024)."""
+"""Deadlines of waits for PostgreSQL. Each wait ends, even if the server does not answer (docs/decisions/0024)."""
 
 CONNECT_SECONDS = 3.0
 """Seconds to wait for a new connection, or for a free connection of the pool."""

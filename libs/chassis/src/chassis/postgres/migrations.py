@@ -45,8 +45,8 @@ def run_env(target_metadata: MetaData) -> None:
     The database is MIGRATION_DATABASE_URL (a role that may change tables) or else DATABASE_URL. Replicas that start
     together wait for an advisory lock, so that one migrates and the others have nothing to do.
 
-    `alembic upgrade head` of an earlier release changes nothing: migrations only add, so that release works with the
-    later tables, and it does not know how to undo them.
+    If the tables are later than this release, `alembic upgrade head` changes nothing. The previous release runs on them
+    (docs/decisions/0043). An earlier one may not: a migration may remove what only earlier releases need.
 
     `alembic upgrade head --sql` writes the statements and needs no database.
     """

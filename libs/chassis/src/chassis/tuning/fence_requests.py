@@ -3,7 +3,7 @@
 Kind: guard. Works around aiokafka.
 What it does: replaces `send` of the producer's client, which the producer calls for each request. Each produce request
 is sent only while `may_send()`.
-Why: aiokafka keeps the records that it accepted and tries again for ever, also while it is being stopped. A process
+Why: aiokafka keeps the records that it accepted and tries again for ever, even while it is being stopped. A process
 that was frozen would send them when it runs again, after another relay has acquired its shards (docs/decisions/0021).
 Without it: the lease is checked before each page only, so a page that was being sent may arrive late. Readers drop its
 events as duplicates, except an event that an operator has given up meanwhile: that event arrives.

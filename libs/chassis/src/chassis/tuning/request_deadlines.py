@@ -34,9 +34,11 @@ REST_SECONDS = 20.0
 WRITE_SECONDS = 20.0
 """Seconds for which a client may read no byte of its answer."""
 
-TOO_LATE_ANSWER = problem_response(TOO_SLOW, detail=f"Its headers were not there after {HEADER_SECONDS:g} s.")
+TOO_LATE_ANSWER = problem_response(
+    TOO_SLOW, detail=f"The headers did not arrive within {HEADER_SECONDS:g} s."
+)
 TOO_LARGE_ANSWER = problem_response(
-    HEADERS_TOO_LARGE, detail=f"At most {MAX_HEADER_BYTES} bytes of headers are taken."
+    HEADERS_TOO_LARGE, detail=f"At most {MAX_HEADER_BYTES} bytes of headers are accepted."
 )
 
 

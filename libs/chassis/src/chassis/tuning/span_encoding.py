@@ -5,8 +5,8 @@ What it does: replaces `encode_spans` in the OTLP exporter's module. The SDK enc
 all other spans. Further message spans are copies of that one, with their own ids, times, status and attributes.
 Why: the SDK takes 31 microseconds to encode a message's span. Most of the result is the same in all spans of that name.
 What it saves: see docs/performance.md; measure again with `TUNING_OFF=span_encoding shop bench --only telemetry`.
-Can be removed when: an exporter can be given an encoder. In a release in which the replacement has no effect, the same
-spans are sent, at the SDK's cost; test_the_exporter_asks_for_each_name_of_messages_once notices.
+Can be removed when: an exporter can be given an encoder. If a later exporter does not call the replaced function, the
+same spans are sent, more slowly; test_the_exporter_asks_for_each_name_of_messages_once fails then.
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
 
 from chassis.kafka.salvage import MAX_HEADERS, MAX_RECORD_BYTES, has_countable_headers
-from chassis.kafka.tolerant_batches import (
+from chassis.kafka.tolerant_record_batches import (
     CODEC_MASK,
     CONTROL_MASK,
     HEADER,

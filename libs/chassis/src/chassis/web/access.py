@@ -43,7 +43,9 @@ class Access:
         return not self.roles
 
     async def __call__(self) -> None:
-        """Do nothing: a route of another class than `GuardedRoute` would call this, and no service has such routes."""
+        """Do nothing. FastAPI needs a callable here. `GuardedRoute` takes it out of the dependencies, so it is never
+        called.
+        """
 
 
 def allow(*roles: Role) -> Any:
@@ -61,5 +63,5 @@ async def _caller(request: Request) -> Caller:
     return cast(Caller, request.state.caller)
 
 
-Calling = Annotated[Caller, Depends(_caller)]
+CurrentCaller = Annotated[Caller, Depends(_caller)]
 """The caller of an endpoint whose route is not public."""

@@ -56,11 +56,11 @@ State = Literal["open", "all", "HELD", "WAITING", "PARKED", "REDRIVEN", "DISCARD
 class Selection(Selected):
     """A selection of dead letters: one id, or all open ones of a key (on one topic or on all)."""
 
-    def checked(self) -> operate.Selection:
+    def checked(self) -> operate.LetterSelection:
         """Raises Problem 422 `empty-selection` if it has neither an id nor a key."""
         if self.id is None and self.key is None:
             raise Problem(422, "empty-selection", "Name a dead letter's id or a key")
-        return operate.Selection(self.id, self.topic, self.key)
+        return operate.LetterSelection(self.id, self.topic, self.key)
 
 
 class Outcome(BaseModel):
@@ -113,7 +113,7 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
 async def republish(db: Db) -> dict[str, int]:
-    """Send every row of the outbox again, after topics were lost. A consumer that has handled an event drops it as a
-    duplicate. The answer contains the number of `events` that will be sent.
+    """Send every row of the outbox again, except GIVEN_UP ones, after topics were lost. A consumer that has handled an
+    event drops it as a duplicate. The answer contains the number of `events` that will be sent.
     """
     return {"events": await republish_all(db)}

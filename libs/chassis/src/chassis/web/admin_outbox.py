@@ -37,11 +37,11 @@ class SetAsideRow(BaseModel):
 class RefusedRows(Selected):
     """A selection of REFUSED rows: by id, by key, by topic, or by key and topic."""
 
-    def checked(self) -> operate.Selection:
+    def checked(self) -> operate.RowSelection:
         """Raises Problem 422 `empty-selection` if it has neither an id nor a key nor a topic."""
         if self.id is None and self.topic is None and self.key is None:
             raise Problem(422, "empty-selection", "Name a row's id, a topic or a key")
-        return operate.Selection(self.id, self.topic, self.key)
+        return operate.RowSelection(self.id, self.topic, self.key)
 
 
 @router.get("/set-aside", summary="List rows that could not be sent, oldest first")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from chassis.web.token_problems import MALFORMED, MISSING, TokenRefused
+from chassis.web.token_problems import MISSING, TOKEN_MALFORMED, TokenRefused
 
 CURE = "Send one header `Authorization: Bearer TOKEN`. `shop token` prints a token."
 
@@ -16,9 +16,9 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
     if not values:
         raise TokenRefused(MISSING, CURE)
     if len(values) > 1:
-        raise TokenRefused(MALFORMED, f"There are {len(values)} Authorization headers. {CURE}")
+        raise TokenRefused(TOKEN_MALFORMED, f"There are {len(values)} Authorization headers. {CURE}")
     scheme, _, token = values[0].partition(b" ")
     token = token.strip(b" ")
     if scheme.lower() != b"bearer" or not token or not token.isascii():
-        raise TokenRefused(MALFORMED, CURE)
+        raise TokenRefused(TOKEN_MALFORMED, CURE)
     return token.decode("ascii")

@@ -8,7 +8,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.web.problems import TOO_LARGE, TOO_SLOW, problem_response
+from chassis.web.problems import BODY_TOO_LARGE, TOO_SLOW, problem_response
 
 BODY_SECONDS = 10.0
 
@@ -37,12 +37,12 @@ class BodyLimit:
             async with asyncio.timeout(self._seconds):
                 message = await self._read(receive)
         except TimeoutError:
-            detail = f"Its body was not there after {self._seconds:g} s."
+            detail = f"The body did not arrive within {self._seconds:g} s."
             await problem_response(TOO_SLOW, detail=detail)(scope, receive, send)
             return None
         if message is None:
-            detail = f"At most {self._max_bytes} bytes are taken."
-            await problem_response(TOO_LARGE, detail=detail)(scope, receive, send)
+            detail = f"At most {self._max_bytes} bytes are accepted."
+            await problem_response(BODY_TOO_LARGE, detail=detail)(scope, receive, send)
             return None
         return _first(message, receive)
 

@@ -16,7 +16,7 @@ from chassis.web.problems import (
     DATABASE_UNAVAILABLE,
     DEPENDENCY_UNAVAILABLE,
     INVALID,
-    MALFORMED,
+    MALFORMED_JSON,
     UNEXPECTED,
     Problem,
     ProblemType,
@@ -56,7 +56,7 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
-        return problem_response(MALFORMED, detail=str(faults[0].get("ctx", {}).get("error", "")))
+        return problem_response(MALFORMED_JSON, detail=str(faults[0].get("ctx", {}).get("error", "")))
     # The answer does not contain the values, because one may be a card token.
     errors = [
         {"at": _short(".".join(map(str, fault["loc"]))), "message": _short(fault["msg"])}

@@ -1,4 +1,4 @@
-"""A request starts a new trace. Its span has a link to the trace of the client, and no query of the URL.
+"""A request starts a new trace. Its span has a link to the client's trace, and its URL without the query.
 
 If a request continued the client's trace, the client could choose the trace of an order, decide whether its spans are
 recorded, and mix the traces of other customers (docs/decisions/0024).

@@ -34,7 +34,7 @@ class _NoRedirects(request.HTTPRedirectHandler):
 def fetch_keys_of(issuer: str, cafile: Path | None = None) -> FetchKeys:
     """A function that gets the JWK set of `issuer`. It raises OSError, TimeoutError or ValueError.
 
-    `cafile` has the CA certificate of the issuer's server. Without it the CAs of the system count.
+    `cafile` has the CA certificate of the issuer's server. Without it the CAs of the system are used.
     """
     get = partial(_get, _opener(issuer, cafile))
 

@@ -1,6 +1,7 @@
 """The public keys of the issuer. They are fetched in the background and kept in memory.
 
-- They are fetched every `refresh_seconds`, and when a token has an unknown `kid`: for that at most every RETRY_SECONDS.
+- They are fetched every `refresh_seconds`. A token with an unknown `kid` has them fetched as well, at most once every
+  RETRY_SECONDS.
 - So the issuer may change its keys at any time. No service is started again.
 - While the issuer does not answer, the last keys are used for `valid_seconds`. Then requests are answered 503.
 """
@@ -42,7 +43,7 @@ class UnknownKey(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key of the issuer. Its point is not known to lie on the curve."""
+    """A key of the issuer. It is not checked here whether its point lies on the curve; `signatures` does that."""
 
     kid: str
     x: str
@@ -95,7 +96,7 @@ class IssuerKeys:
             raise IssuerUnavailable("the issuer's keys are not known")
 
     async def first_fetch(self) -> None:
-        """Return when the first fetch has ended, also if it failed. Later calls return at once.
+        """Return when the first fetch has ended, even if it failed. Later calls return at once.
 
         A new process has opened its port before it has the keys. Its first requests wait for them.
         """
@@ -105,7 +106,8 @@ class IssuerKeys:
     async def key(self, kid: object) -> PublicKey:
         """The key with this `kid`. If it is not known, the keys are fetched again first, at most every RETRY_SECONDS.
 
-        A fetch at its regular time does not count: a new key may sign a token right after it. Raises UnknownKey.
+        A regular fetch does not use up this limit, because the issuer may begin to use a new key right after it. Raises
+        UnknownKey.
         """
         if isinstance(kid, str):
             if kid not in self._keys and self._may_fetch():

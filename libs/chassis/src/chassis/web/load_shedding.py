@@ -38,13 +38,13 @@ class LoadShedding:
     in_flight: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def may_refuse(self, method: str, path: str) -> bool:
+    def applies_to(self, method: str, path: str) -> bool:
         """Whether this is a POST on one of `paths`."""
         return method == "POST" and path in self.paths
 
     def refuses(self, method: str, path: str) -> bool:
         """Whether a request must be refused now. Counts the refusals, and asks `sample` for a new count."""
-        if not self.may_refuse(method, path):
+        if not self.applies_to(method, path):
             return False
         self.asked.set()
         is_refused = self.waiting >= self.limit or self.in_flight >= self.in_flight_limit
@@ -99,7 +99,7 @@ class LoadSheddingMiddleware:
         whole = await self.read_body(scope, receive, send)
         if whole is None:
             return
-        if self.shedding.may_refuse(scope["method"], scope["path"]):
+        if self.shedding.applies_to(scope["method"], scope["path"]):
             await self._count(scope, whole, send)
         else:
             await self.app(scope, whole, send)

@@ -1,7 +1,7 @@
 """The management app: probes, metrics, the release and the admin API. It has a port of its own (docs/decisions/0032).
 
-The public app has none of its routes. So a proxy, a firewall or a NetworkPolicy that opens the public port opens no
-route of an operator, also not one that a later release adds here.
+The public app has none of its routes. So a proxy, a firewall or a NetworkPolicy that opens the public port opens none
+of these routes, even if a later release adds more.
 """
 
 from fastapi import APIRouter, FastAPI

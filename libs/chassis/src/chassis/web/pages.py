@@ -78,7 +78,9 @@ async def _cursors() -> Cursors:
     return CURSORS
 
 
-PageCursors = Annotated[Cursors, Depends(_cursors)]
+CursorCodec = Annotated[Cursors, Depends(_cursors)]
 
-PageCursor = Annotated[str | None, Query(max_length=2048, description="`next_cursor` of the page before.")]
+CursorParameter = Annotated[
+    str | None, Query(max_length=2048, description="`next_cursor` of the page before.")
+]
 """The query parameter `cursor` of a listing."""

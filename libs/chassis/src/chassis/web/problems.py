@@ -34,12 +34,12 @@ DEPENDENCY_UNAVAILABLE = ProblemType(
 )
 OVERLOADED = ProblemType(429, "overloaded", "Too much work is waiting", RETRY_LATER)
 UNEXPECTED = ProblemType(500, "internal-error", "An unexpected error; it has been logged")
-TOO_LARGE = ProblemType(413, "body-too-large", "The body is too large", {"Connection": "close"})
+BODY_TOO_LARGE = ProblemType(413, "body-too-large", "The body is too large", {"Connection": "close"})
 TOO_SLOW = ProblemType(408, "request-timeout", "The request did not arrive in time", {"Connection": "close"})
 HEADERS_TOO_LARGE = ProblemType(
     431, "headers-too-large", "The headers are too large", {"Connection": "close"}
 )
-MALFORMED = ProblemType(400, "malformed-json", "The request's body is not JSON")
+MALFORMED_JSON = ProblemType(400, "malformed-json", "The request's body is not JSON")
 INVALID = ProblemType(422, "invalid-request", "The request does not fit the API's description")
 
 

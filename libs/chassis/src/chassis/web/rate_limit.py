@@ -15,7 +15,9 @@ from chassis.web.access import Caller, Role
 from chassis.web.problems import Problem, ProblemType
 
 MAX_CALLERS = 4_096
-"""The most callers that are counted. Of more callers, the one that was silent for the longest time is forgotten."""
+"""The maximum number of callers that are counted. With one more, the caller that sent nothing for the longest time is
+forgotten.
+"""
 SLUG = "too-many-requests"
 TITLE = "The caller sends too many requests"
 DETAIL = "Nothing was changed; repeat it with its Idempotency-Key. Other callers are answered."

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.events.envelope import MAX_NAME_LENGTH
+from chassis.events.envelope import MAX_TEXT_LENGTH
 from chassis.web.body import RequestBody
 from chassis.web.text import Storable
 
-Key = Annotated[str, Field(max_length=MAX_NAME_LENGTH), Storable]
+Key = Annotated[str, Field(max_length=MAX_TEXT_LENGTH), Storable]
 Topic = Annotated[str, Field(max_length=249), Storable]
 
 

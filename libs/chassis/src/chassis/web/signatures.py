@@ -1,6 +1,7 @@
 """The signatures of tokens, by joserfc.
 
-`tokens` imports this module with the first token of a process, because it needs 5 MB of memory. Most workers get none.
+`tokens` imports this module with the first token of a process, because it needs 5 MB of memory. Most workers never get
+a token.
 """
 
 from functools import lru_cache

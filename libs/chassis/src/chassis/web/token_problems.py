@@ -6,11 +6,11 @@ REALM = "shopfloor"
 EXPIRED = "token-expired"
 FOREIGN_AUDIENCE = "token-audience"
 FOREIGN_ISSUER = "token-issuer"
-MALFORMED = "token-malformed"
+TOKEN_MALFORMED = "token-malformed"
 MISSING = "token-missing"
 NOT_YET_VALID = "token-not-yet-valid"
 ROLE_MISSING = "role-missing"
-TOO_LARGE = "token-too-large"
+TOKEN_TOO_LARGE = "token-too-large"
 UNKNOWN_KEY = "token-key-unknown"
 UNSIGNED = "token-unsigned"
 WRONG_ALGORITHM = "token-algorithm"
@@ -20,11 +20,11 @@ TITLES = {
     EXPIRED: "The token has expired",
     FOREIGN_AUDIENCE: "The token is for another service",
     FOREIGN_ISSUER: "The token is of another issuer",
-    MALFORMED: "The token cannot be read",
+    TOKEN_MALFORMED: "The token cannot be read",
     MISSING: "A token is missing",
     NOT_YET_VALID: "The token is not valid yet",
     ROLE_MISSING: "The caller does not have the role",
-    TOO_LARGE: "The token is too large",
+    TOKEN_TOO_LARGE: "The token is too large",
     UNKNOWN_KEY: "The token's key is not known",
     UNSIGNED: "The token is not signed",
     WRONG_ALGORITHM: "The token's algorithm is not accepted",

@@ -22,9 +22,9 @@ from chassis.web.token_problems import (
     EXPIRED,
     FOREIGN_AUDIENCE,
     FOREIGN_ISSUER,
-    MALFORMED,
     NOT_YET_VALID,
-    TOO_LARGE,
+    TOKEN_MALFORMED,
+    TOKEN_TOO_LARGE,
     UNKNOWN_KEY,
     UNSIGNED,
     WRONG_ALGORITHM,
@@ -85,12 +85,12 @@ class TokenVerifier:
     async def _signed_claims(self, token: str) -> Mapping[str, Any]:
         """The claims of a token whose signature is right."""
         if len(token) > MAX_TOKEN_LENGTH:
-            raise TokenRefused(TOO_LARGE, f"At most {MAX_TOKEN_LENGTH} characters are read.")
+            raise TokenRefused(TOKEN_TOO_LARGE, f"At most {MAX_TOKEN_LENGTH} characters are read.")
         signatures = await self._loaded_signatures()
         try:
             signed = signatures.read(token)
         except signatures.NotAToken:
-            raise TokenRefused(MALFORMED, "It is no signed JWT without critical extensions.") from None
+            raise TokenRefused(TOKEN_MALFORMED, "It is no signed JWT without critical extensions.") from None
         header = signed.headers()
         if header.get("alg") == "none":
             raise TokenRefused(UNSIGNED, f"Tokens are signed with {ALGORITHM}.")
@@ -107,7 +107,7 @@ class TokenVerifier:
         except (ValueError, RecursionError):
             claims = None
         if not isinstance(claims, dict):
-            raise TokenRefused(MALFORMED, "Its claims are no JSON object.")
+            raise TokenRefused(TOKEN_MALFORMED, "Its claims are no JSON object.")
         return claims
 
     async def _loaded_signatures(self) -> ModuleType:
@@ -128,7 +128,7 @@ class TokenVerifier:
         not_before = claims.get("nbf", 0)
         if not _is_time(expires) or not _is_time(not_before):
             raise TokenRefused(
-                MALFORMED, "It needs a number as exp. If it has nbf, that is a number as well."
+                TOKEN_MALFORMED, "It needs a number as exp. If it has nbf, that is a number as well."
             )
         now = self._now()
         if now >= expires + LEEWAY_SECONDS:
@@ -146,7 +146,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     subject = claims.get("sub")
     roles = claims.get("roles", [])
     if not isinstance(subject, str) or not _is_name(subject) or not isinstance(roles, list):
-        raise TokenRefused(MALFORMED, "It needs a list as roles, and one line of text as sub.")
+        raise TokenRefused(TOKEN_MALFORMED, "It needs a list as roles, and one line of text as sub.")
     return Caller(subject, frozenset(role for role in roles if isinstance(role, str)))
 
 

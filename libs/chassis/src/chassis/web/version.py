@@ -1,6 +1,7 @@
 """`/version`: the release that this process is. On the management port, without a token, as the probes.
 
-A value that is not known is `unknown`. The image and the stack set SHOP_VERSION, SHOP_REVISION and SHOP_IMAGE.
+A value that is not known is `unknown`. The image or the stack sets SHOP_VERSION and SHOP_REVISION, and the deployment
+sets SHOP_IMAGE.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from shop.letters import clock
-from shop.rows import Row, print_rows, rows_of
+from shop.rows import Limit, Row, print_rows, rows_of
 from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask
@@ -38,6 +38,7 @@ def list_letters(
     state: Annotated[
         str, typer.Option(help="open, all, HELD, WAITING, PARKED, REDRIVEN or DISCARDED.")
     ] = "open",
+    limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, oldest first.
@@ -46,6 +47,9 @@ def list_letters(
     event waits for a HELD one. PARKED: the message is not an event that the
     service reads, and no event waits for it.
 
+    If a service has more than --limit rows, the end of the list says so. In JSON
+    the member `cut` names such services.
+
     Exit code 1 if a service does not answer: the list has the other services.
 
     Examples:
@@ -53,7 +57,7 @@ def list_letters(
         shop dead-letters list
 
         shop dead-letters list payments --state all --json"""
-    found = rows_of(service, "/dead-letters", {"state": state, **({"key": key} if key else {})})
+    found = rows_of(service, "/dead-letters", {"state": state, **({"key": key} if key else {})}, limit)
     print_rows(found, reason_of, as_json, "No dead letters.", NEXT)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shop.rows import Row, print_rows, rows_of
+from shop.rows import Limit, Row, print_rows, rows_of
 from shop_observe.timeline import shown
 from shop_stack.admin import ask
 from shop_stack.connect import connect
@@ -29,12 +29,16 @@ NEXT = "Next: `shop outbox send-again SERVICE --id ID`, or `give-up`."
 def list_rows(
     service: Annotated[str | None, typer.Argument(help="Only the rows of this service.")] = None,
     state: Annotated[str, typer.Option(help="open, all, DELAYED, REFUSED or GIVEN_UP.")] = "open",
+    limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
     """List rows of the outbox that are set aside, oldest first.
 
     DELAYED: the relay tries it again later. REFUSED: the broker does not accept
     it, and later rows of its key wait for it. GIVEN_UP: it is never sent.
+
+    If a service has more than --limit rows, the end of the list says so. In JSON
+    the member `cut` names such services.
 
     Exit code 1 if a service does not answer: the list has the other services.
 
@@ -43,7 +47,7 @@ def list_rows(
         shop outbox list
 
         shop outbox list payments --state REFUSED --json"""
-    found = rows_of(service, "/outbox/set-aside", {"state": state})
+    found = rows_of(service, "/outbox/set-aside", {"state": state}, limit)
     print_rows(found, reason_of, as_json, "No row is set aside.", NEXT)
 
 

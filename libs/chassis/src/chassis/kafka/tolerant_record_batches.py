@@ -15,8 +15,8 @@ from aiokafka.record.legacy_records import LegacyRecordBatch
 from chassis.kafka.inflate import inflate
 from chassis.kafka.salvage import (
     MAX_RECORD_BYTES,
-    Batch,
     Place,
+    RecordBatch,
     SalvagedRecord,
     cut_to_size,
     end_of_record,
@@ -124,7 +124,7 @@ class TolerantBatch:
         self._following = following
         self._fault: Exception | None = None
         self._batch: Any = None
-        self._parts: Batch | None = None
+        self._parts: RecordBatch | None = None
         self._place = Place(0, 0, 0)
         self._identity = (0, 0)
         self.base_offset = expected
@@ -189,7 +189,7 @@ class TolerantBatch:
         base, last_delta, first_timestamp, count = header[0], header[6], header[7], header[12]
         if last_delta < 0:
             raise Unreadable(f"its last offset lies {-last_delta} before its first")
-        self._parts = Batch(
+        self._parts = RecordBatch(
             base, base + last_delta, first_timestamp, count, records, base, count == last_delta + 1
         )
         self._identity = (base, header[4])
@@ -248,7 +248,7 @@ class TolerantBatch:
                 self._place = Place(start.before + number, start.position + end, salvaged.offset + 1)
                 yield cut_to_size(salvaged)
 
-    def _counted(self, parts: Batch) -> Iterator[Any]:
+    def _counted(self, parts: RecordBatch) -> Iterator[Any]:
         """aiokafka's records. Raises before it reads a record with too many headers, and at an offset out of place."""
         records = iter(self._batch)
         while True:
