@@ -121,7 +121,7 @@ async def start_issuer(stack: Stack) -> None:
         **child_environment(stack.environment),
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.issuer),
-        "ISSUER_URL": stack.url(ISSUER),
+        "ISSUER_URL": f"http://{HOST}:{stack.ports.unmoved.issuer}",
         "ISSUER_KEYS": str(stack.state / KEYS_FILE),
         "ISSUER_CUSTOMERS": str(stack.state / CUSTOMERS_FILE),
         **{f"ISSUER_{name.upper()}_SECRET": secret for name, secret in secrets.items()},

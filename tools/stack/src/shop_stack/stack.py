@@ -90,6 +90,7 @@ class Stack:
             self.passwords.by_principal[rights.STACK],
             node,
             tuple(self.ports.controller(each) for each in nodes),
+            self.ports.unmoved.broker(node),
         )
 
     @property
