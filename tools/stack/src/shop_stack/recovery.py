@@ -15,8 +15,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
-
 from shop_stack import archive, postgres, postgres_programs, unprivileged
 from shop_stack.archive import Backup
 from shop_stack.errors import UserError
@@ -39,17 +37,14 @@ async def copy_of_database(
 ) -> None:
     """Make `database` in the running server: the database of a service as it was at a time. Replaces one of this name.
 
-    Raises UserError if a step fails. Then the service's own database is unchanged.
+    Raises UserError if a step fails, or an error of asyncpg. The service's own database is unchanged in any case.
     """
-    try:
-        on_step("archiving the newest WAL")
-        await _archive_all(stack)
-        on_step(f"bringing a second server to {to.isoformat()}")
-        async with _server_at(stack, backup, to) as earlier:
-            on_step(f"copying the database of {service}")
-            await _copy(stack, earlier, service, database)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UserError(f"The database of {service} was not restored ({error}): see `shop status`.") from error
+    on_step("archiving the newest WAL")
+    await _archive_all(stack)
+    on_step(f"bringing a second server to {to.isoformat()}")
+    async with _server_at(stack, backup, to) as earlier:
+        on_step(f"copying the database of {service}")
+        await _copy(stack, earlier, service, database)
 
 
 async def swap(server: Server, service: str, restored: str, former: str) -> None:

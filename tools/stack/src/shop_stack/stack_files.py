@@ -17,7 +17,17 @@ from shop_stack.ports import BROKERS
 from shop_stack.rights import ORACLE
 from shop_stack.stack import PROCESSOR, Stack
 
-FOLDERS = ("postgres", *BROKERS, "spans", "history", "logs", "run", "secrets", archive.FOLDER, recovery.FOLDER)
+FOLDERS = (
+    "postgres",
+    *BROKERS,
+    "spans",
+    "history",
+    "logs",
+    "run",
+    "secrets",
+    archive.FOLDER,
+    recovery.FOLDER,
+)
 FILES = (
     "ledger.sqlite3*",
     f"{CUSTOMERS_FILE}*",
