@@ -76,18 +76,25 @@ def archive_for(stack: Stack, service: str, to: datetime) -> archive.Backup:
 
 def time_of(text: str, now: datetime) -> datetime:
     """The time that a user has given. Raises UserError for another text, and for a time in the future."""
+    moment = _moment(text, now)
+    if moment >= now:
+        raise UserError(f"{text} is in the future: it is {now.isoformat(timespec='seconds')} now.")
+    return moment
+
+
+def _moment(text: str, now: datetime) -> datetime:
     if found := AGO.fullmatch(text):
-        return now - timedelta(**{UNITS[found[2]]: int(found[1])})
+        try:
+            return now - timedelta(**{UNITS[found[2]]: int(found[1])})
+        except OverflowError:
+            raise UserError(f"{text} ago was before the year 1: write 10m for ten minutes ago.") from None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise UserError(
             f"{text!r} is no time: write 2026-11-29T12:30:00Z, or 10m for ten minutes ago."
         ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment >= now:
-        raise UserError(f"{text} is in the future: it is {now.isoformat(timespec='seconds')} now.")
-    return moment
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def show(outcome: Outcome, console: Console) -> None:
