@@ -136,13 +136,6 @@ def test_stock_that_no_event_tells_is_named_with_its_pieces_if_the_former_databa
     assert [f.subject for f in findings.unknown_stock(before, after, {})] == ["product PEN", "product NEW"]
 
 
-def test_an_event_that_only_the_former_database_has_is_named_by_its_order() -> None:
-    placed, other = ("gone", "orders.order-placed.v1"), ("kept", "orders.order-placed.v1")
-    gone, undone = findings.unsent([placed, other, placed], {"kept"})
-    assert "Its customer must order again" in gone.what
-    assert (undone.subject, undone.cure) == ("order kept", "shop why kept")
-
-
 # --- Input ----------------------------------------------------------------------------------------
 
 

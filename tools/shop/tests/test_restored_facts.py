@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from shop.restore import outbox
+from shop.restore import former, outbox
 from shop.restore.facts import write_facts
 from shop_observe.kafka_log import Entry
+from shop_stack.postgres import Server
 from testkit.databases import MakeDatabase
 
 ORDER = "01985f0e-0000-7000-8000-000000000001"
@@ -237,6 +239,10 @@ UNSENT_ROW = """
 """
 
 
+async def unsent(connection: Connection) -> list[str]:
+    return [entry.key for entry in await outbox.unsent_events(connection, "orders", ())]
+
+
 async def test_rows_that_kafka_has_are_sent_and_only_the_others_are_sent_again(
     database: MakeDatabase,
 ) -> None:
@@ -244,12 +250,12 @@ async def test_rows_that_kafka_has_are_sent_and_only_the_others_are_sent_again(
     async with opened(database, "orders") as connection:
         await connection.execute(UNSENT_ROW, on_kafka, "on-kafka")
         await connection.execute(UNSENT_ROW, never, "never-sent")
-        assert len(await outbox.never_sent(connection, ())) == 2
-        await outbox.add_sent_rows(connection, [PLACED])
-        assert await outbox.mark_sent(connection, {str(on_kafka), PLACED.id}) == 1
-        left = await outbox.never_sent(connection, ())
+        assert len(await unsent(connection)) == 2
+        await outbox.add_rows(connection, [PLACED])
+        assert await outbox.divide(connection, {str(on_kafka), PLACED.id}, [REJECTED]) == 2
+        assert await unsent(connection) == ["never-sent", ORDER]
         kept = await connection.fetchval("SELECT count(*) FROM outbox WHERE event_id = $1", UUID(PLACED.id))
-    assert (left, kept) == ([("never-sent", "orders.order-placed.v1")], 1)
+        assert kept == 1
 
 
 async def test_a_row_that_stands_aside_is_left_to_the_relay_unless_kafka_has_it(
@@ -260,10 +266,43 @@ async def test_a_row_that_stands_aside_is_left_to_the_relay_unless_kafka_has_it(
         await connection.execute(UNSENT_ROW, UUID(int=1), "on-kafka")
         await connection.execute(UNSENT_ROW, UUID(int=2), "never-sent")
         await connection.execute(aside)
-        assert await outbox.mark_sent(connection, {str(UUID(int=1))}) == 0
+        assert await outbox.divide(connection, {str(UUID(int=1))}, []) == 0
         assert [row[0] for row in await connection.fetch("SELECT key FROM outbox_set_aside")] == [
             "never-sent"
         ]
+        assert await unsent(connection) == ["never-sent"]
+
+
+async def test_events_that_only_the_replaced_database_has_keep_their_content(database: MakeDatabase) -> None:
+    async with opened(database, "orders") as replaced, opened(database, "orders") as restored:
+        await outbox.divide(replaced, (), [PLACED])
+        [found] = await outbox.unsent_events(replaced, "orders", ())
+        assert await outbox.unsent_events(replaced, "orders", {PLACED.id}) == []
+        assert (found.id, found.source, found.moment) == (PLACED.id, "/orders", PLACED.moment)
+        await write_facts(restored, "orders", [found], nothing_more)
+        assert await restored.fetchval("SELECT state FROM orders") == "PENDING"
+
+
+async def test_a_repeated_request_gets_the_answer_from_before(database: MakeDatabase) -> None:
+    row = ("key", b"hash", 202, '{"order_id": "7"}', None, datetime(2026, 11, 29, tzinfo=UTC))
+    async with opened(database, "orders") as connection:
+        await connection.execute("INSERT INTO idempotency_keys (key, request_hash) VALUES ('key', 'hash')")
+        await former.add_answers(connection, former.Former(answers=[row]))
+        assert await connection.fetchval("SELECT status FROM idempotency_keys WHERE key = 'key'") == 202
+
+
+async def test_a_replaced_database_that_cannot_be_read_counts_as_empty(
+    database: MakeDatabase, postgres_server: Server
+) -> None:
+    name = (await database("orders")).name
+    since = datetime(2026, 11, 29, tzinfo=UTC)
+    async with postgres_server.connected(name) as connection:
+        await connection.execute(UNSENT_ROW, UUID(int=1), "unsent")
+    assert len((await former.read(postgres_server, name, (), since)).unsent) == 1
+    async with postgres_server.connected(name) as connection:
+        await connection.execute("DROP TABLE relay_cursor")
+    for damaged in (name, "missing"):
+        assert await former.read(postgres_server, damaged, (), since) == former.Former()
 
 
 @pytest.mark.parametrize("service", ["orders", "inventory", "payments", "notifications", "analytics"])

@@ -14,7 +14,6 @@ RESERVED = "inventory.stock-reserved.v1"
 FREED = frozenset({"inventory.stock-released.v1", "inventory.stock-committed.v1"})
 OF_ORDERS = frozenset({*PAID, RESERVED})
 """Events of other services that tell of an order which held stock or money."""
-PLACED = "orders.order-placed.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +105,6 @@ def _replenish(sku: str, pieces: str) -> str:
     )
 
 
-def unsent(never_sent: Sequence[tuple[str, str]], known: Collection[str]) -> list[Finding]:
-    """Events that only the former database has: they were not sent before it was replaced.
-
-    `never_sent` are (key, type). `known` are the keys of orders that the restored database has.
-    """
-    found = []
-    for key, type_ in dict.fromkeys(never_sent):
-        if type_ == PLACED and key not in known:
-            what = "it was accepted, and no other service had heard of it: it is gone. Its customer must order again"
-            found.append(Finding(f"order {key}", what, f"shop why {key}"))
-        else:
-            found.append(
-                Finding(
-                    key_of(key, type_),
-                    f"{type_} was never sent: what it told is undone or done again",
-                    f"shop why {key}",
-                )
-            )
-    return found
-
-
 def unknown_causes(entries: Sequence[Entry]) -> list[Finding]:
     """Own events that could not be written into the tables, because what they do not tell is not known."""
     return [
@@ -137,8 +115,3 @@ def unknown_causes(entries: Sequence[Entry]) -> list[Finding]:
         )
         for entry in entries
     ]
-
-
-def key_of(key: str, type_: str) -> str:
-    """The subject of an event's key."""
-    return f"{'product' if '.product-' in type_ else 'order'} {key}"

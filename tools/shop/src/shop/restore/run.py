@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -11,9 +12,10 @@ from typing import Any
 
 import asyncpg
 import httpx
+from aiokafka import TopicPartition
 
-from shop.restore import facts, findings, known, outbox
-from shop.restore.findings import Finding, Stock
+from shop.restore import facts, findings, former, known, outbox
+from shop.restore.findings import Finding
 from shop_observe.kafka_log import Entry, Log, read_log
 from shop_observe.topics import Topic, all_topics, declared_topics
 from shop_oracle.answers import read_ledger
@@ -77,8 +79,8 @@ async def restore(
     back. That is harmless, so an interrupted restore can be repeated. Raises UserError.
     """
     began = time.monotonic()
-    restored, former = f"{service}_restored", f"{service}_former"
-    outcome = Outcome(service, to.isoformat(), backup.ended_at.isoformat(), former)
+    restored, replaced = f"{service}_restored", f"{service}_former"
+    outcome = Outcome(service, to.isoformat(), backup.ended_at.isoformat(), replaced)
     on_step("reading the Kafka log and the ledger")
     sources = await read_sources(target, service)
     require_remembered(sources, service, to)
@@ -88,7 +90,7 @@ async def restore(
         on_step("making it whole")
         await make_whole(stack, sources, to, restored, outcome)
         on_step("exchanging the databases")
-        await recovery.swap(stack.server, service, restored, former)
+        await recovery.swap(stack.server, service, restored, replaced)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise UserError(
             f"The database of {service} is as it was ({error}): see `shop status`, then try again."
@@ -123,28 +125,39 @@ def require_remembered(sources: Sources, service: str, to: datetime) -> None:
 async def make_whole(stack: Stack, sources: Sources, to: datetime, restored: str, outcome: Outcome) -> None:
     """Write what the service told others into the restored database, and wind the offsets of its group back."""
     service = outcome.service
-    owned = sources.owned(service)
-    sent = {entry.id for entry in sources.log.entries if entry.source == f"/{service}"}
+    sent = {entry.id for entry in sources.log.entries}
     async with stack.server.connected(restored) as connection:
         ids = {row[0] for row in await connection.fetch("SELECT event_id::text FROM outbox")}
-        own = known.forgotten(sources.log.entries, owned, ids, to)
-        before = await stock(connection, service)
+        own = known.forgotten(sources.log.entries, sources.owned(service), ids, to)
+        replaced = await former.read(stack.server, service, sent, to)
+        unsent = [entry for entry in replaced.unsent if entry.id not in ids]
+        before = await former.stock(connection, service)
         async with connection.transaction():
-            await outbox.add_sent_rows(connection, own)
-            unknown = await facts.write_facts(connection, service, own, more(sources))
-        outcome.to_send = await outbox.mark_sent(connection, sent)
-        inbox = {(source, id) for source, id in await connection.fetch(_INBOX, service)}
-        letters = {tuple(row) for row in await connection.fetch(_LETTERS, service)}
-        firsts = known.first_unread(sources.log.entries, sources.types, sources.read(service), inbox, letters)
-        outcome.not_whole = findings.unknown_causes(unknown) + await not_whole(
-            stack, connection, sources, service, before, {id for _, id in inbox}
-        )
-    for entry in own:
-        outcome.facts[entry.type] = outcome.facts.get(entry.type, 0) + 1
+            await outbox.add_rows(connection, own)
+            unknown = await facts.write_facts(connection, service, [*own, *unsent], more(sources))
+            await former.add_answers(connection, replaced)
+        outcome.facts = dict(Counter(entry.type for entry in (*own, *unsent)))
+        outcome.to_send = await outbox.divide(connection, sent, unsent)
+        after = await former.stock(connection, service)
+        outcome.not_whole = [
+            *findings.unknown_causes(unknown),
+            *await open_orders(connection, sources, service),
+            *findings.unknown_stock(before, after, replaced.stock),
+        ]
+        firsts = await first_unread(connection, sources, service)
     access = stack.logins.of(STACK)
     await kafka_groups.remove_static_member(access, service, f"{service}-{stack.deployment(service).slot}")
     again = await kafka_offsets.wind_back(access, service, firsts)
     outcome.read_again = {f"{place.topic}[{place.partition}]": count for place, count in again.items()}
+
+
+async def first_unread(
+    connection: outbox.Connection, sources: Sources, service: str
+) -> dict[TopicPartition, int]:
+    """The first offset of each partition that the service must read again."""
+    inbox = {(source, id) for source, id in await connection.fetch(_INBOX, service)}
+    letters = {(topic, part, offset) for topic, part, offset in await connection.fetch(_LETTERS, service)}
+    return known.first_unread(sources.log.entries, sources.types, sources.read(service), inbox, letters)
 
 
 def more(sources: Sources) -> facts.More:
@@ -166,39 +179,16 @@ def more(sources: Sources) -> facts.More:
     return look_up
 
 
-async def not_whole(
-    stack: Stack,
-    connection: outbox.Connection,
-    sources: Sources,
-    service: str,
-    before: Mapping[str, Stock],
-    handled: set[str],
-) -> list[Finding]:
-    """What the restored database lacks although others know it, or although the former database has it."""
-    found: list[Finding] = []
-    orders: set[str] = set()
-    sent = {entry.id for entry in sources.log.entries}
+async def open_orders(connection: outbox.Connection, sources: Sources, service: str) -> list[Finding]:
+    """Orders that the restored database lacks, or whose charge it lacks, although others know them."""
     if service == "orders":
         orders = {row[0] for row in await connection.fetch("SELECT id::text FROM orders")}
-        found += findings.lost_orders(sources.log.entries, orders, handled)
+        handled = {id for _, id in await connection.fetch(_INBOX, service)}
+        return findings.lost_orders(sources.log.entries, orders, handled)
     if service == "payments":
         settled = {row[0] for row in await connection.fetch(_SETTLED)}
-        found += findings.open_charges(sources.ledger, settled)
-    try:
-        async with stack.server.connected(service) as old:
-            former = await stock(old, service)
-            found += findings.unsent(await outbox.never_sent(old, sent), orders)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        former = {}  # it is damaged or gone, and that may be the reason for the restore
-    return found + findings.unknown_stock(before, await stock(connection, service), former)
-
-
-async def stock(connection: outbox.Connection, service: str) -> dict[str, Stock]:
-    """SKU → the counts that no event tells; {} for a service other than inventory."""
-    if service != "inventory":
-        return {}
-    rows = await connection.fetch("SELECT sku, initial, replenished FROM products")
-    return {sku: Stock(initial, replenished) for sku, initial, replenished in rows}
+        return findings.open_charges(sources.ledger, settled)
+    return []
 
 
 _INBOX = "SELECT source, event_id::text FROM inbox WHERE consumer_group = $1"
