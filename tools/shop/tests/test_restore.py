@@ -166,11 +166,6 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     return embedded.stack(tmp_path / "state", 28_000)
 
 
-def test_a_shop_without_an_archive_says_how_to_switch_it_on(stack: Stack) -> None:
-    with pytest.raises(UserError, match="keeps no backup: `shop up --archive` switches it on"):
-        command.archive_for(stack, "orders", NOW)
-
-
 def test_an_archive_without_a_backup_says_how_to_take_one(stack: Stack) -> None:
     archive.switch_on(stack)
     with pytest.raises(UserError, match="There is no base backup yet.*`shop backup` takes one"):
@@ -207,8 +202,18 @@ def test_an_unknown_service_and_a_shop_without_an_archive_are_one_sentence_each(
     monkeypatch.setenv("SHOP_STATE", str(tmp_path))
     asked = CliRunner().invoke(app, ["restore", "warehouse", "--to", "10m"])
     assert "There is no service 'warehouse': it is one of orders" in str(asked.exception)
-    assert "keeps no backup" in str(CliRunner().invoke(app, ["restore", "orders", "--to", "10m"]).exception)
-    assert "keeps no backup" in str(CliRunner().invoke(app, ["backup"]).exception)
+    for arguments in (["restore", "orders", "--to", "10m"], ["backup"]):
+        refused = CliRunner().invoke(app, arguments).exception
+        assert "keeps no backup: `shop up --archive` switches it on" in str(refused)
+
+
+def test_a_shop_that_does_not_run_says_how_to_start_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_STATE", str(tmp_path / "state"))
+    archive.switch_on(embedded.stack())
+    for arguments in (["restore", "orders", "--to", "10m"], ["backup"]):
+        assert "Start one with `shop up`" in str(CliRunner().invoke(app, arguments).exception)
 
 
 def test_the_outcome_is_printed_with_each_cure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,8 @@ async def back_up(stack: Stack) -> Backup:
 
     Raises UserError if the stack has no archive, if the server does not use it yet, or if the backup fails.
     """
-    require_used(stack)
+    require_on(stack)
+    require_running(stack, POSTGRES)
     if not await is_used(stack):
         raise UserError(
             "PostgreSQL was started without the archive: `shop restart postgres`, then try again."
@@ -123,15 +124,19 @@ async def back_up(stack: Stack) -> Backup:
     return backup
 
 
-def require_used(stack: Stack) -> None:
-    """Raise UserError if the stack has no archive, or if its PostgreSQL does not run."""
+def require_on(stack: Stack) -> None:
+    """Raise UserError if the stack has no archive."""
     if not is_on(stack):
         raise UserError(
             "This shop keeps no backup: `shop up --archive` switches it on, from now on. "
             "A time before that cannot be restored."
         )
-    if stack.daemon(POSTGRES).process() is None:
-        raise UserError("PostgreSQL does not run: `shop start postgres` starts it.")
+
+
+def require_running(stack: Stack, part: str) -> None:
+    """Raise UserError if a part of the stack does not run."""
+    if stack.daemon(part).process() is None:
+        raise UserError(f"{part} does not run, and it is needed: `shop start {part}` starts it.")
 
 
 def backup_before(stack: Stack, to: datetime) -> Backup:

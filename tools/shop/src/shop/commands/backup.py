@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shop_stack import archive, embedded
+from shop_stack import archive, embedded, target
 
 
 def backup(
@@ -24,7 +24,10 @@ def backup(
         shop up --archive      keeps the WAL from now on, and takes the first backup
 
         shop backup            a later one: a restore from it is faster"""
-    made = asyncio.run(archive.back_up(embedded.stack()))
+    stack = embedded.stack()
+    archive.require_on(stack)
+    target.embedded(stack.state)  # raises TargetMissing if the shop does not run
+    made = asyncio.run(archive.back_up(stack))
     since = made.ended_at.isoformat().replace("+00:00", "Z")
     if as_json:
         typer.echo(json.dumps({"restorable_from": since, "folder": str(made.folder)}))

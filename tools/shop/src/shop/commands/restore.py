@@ -16,7 +16,7 @@ from shop.restore.run import restore as run_restore
 from shop_stack import archive, embedded, stack_files, target
 from shop_stack.admin import require_service
 from shop_stack.errors import UserError
-from shop_stack.stack import KAFKA, PROCESSOR, Stack
+from shop_stack.stack import KAFKA, POSTGRES, PROCESSOR, Stack
 
 AGO = re.compile(r"(\d+)(s|m|h|d)")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -50,8 +50,9 @@ def restore(
     require_service(service)
     moment = time_of(to, datetime.now(UTC))
     stack = embedded.stack()
-    backup = archive_for(stack, service, moment)
+    archive.require_on(stack)
     running = target.embedded(stack.state)
+    backup = archive_for(stack, service, moment)
     with Console(stderr=True).status("beginning") as status, stack_files.alone(stack):
         restoring = run_restore(stack, running, service, moment, backup, lambda step: status.update(step))
         outcome = asyncio.run(restoring)
@@ -63,14 +64,10 @@ def restore(
 
 def archive_for(stack: Stack, service: str, to: datetime) -> archive.Backup:
     """The backup that a restore begins with. Raises UserError if the restore cannot begin."""
-    archive.require_used(stack)
     if stack.daemon(service).process() is not None:
         raise UserError(f"{service} runs, and would write into the database: `shop stop {service}` first.")
-    for part in (KAFKA, PROCESSOR):
-        if stack.daemon(part).process() is None:
-            raise UserError(
-                f"{part} does not run, and it knows what {service} has forgotten: `shop start {part}`."
-            )
+    for part in (POSTGRES, KAFKA, PROCESSOR):
+        archive.require_running(stack, part)
     return archive.backup_before(stack, to)
 
 
