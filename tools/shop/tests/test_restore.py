@@ -63,7 +63,7 @@ def test_a_group_reads_again_from_the_first_event_that_its_inbox_lacks() -> None
 
 
 def test_a_dead_letter_counts_as_read_and_a_foreign_record_without_one_does_not() -> None:
-    letter, foreign = entry("letter", 1), replace(entry("foreign", 2), fault="no JSON")
+    letter, foreign = entry("letter", 1), replace(entry("foreign", 2, type_="unknown"), fault="no JSON")
     assert known.first_unread([letter], {"t"}, {OWN}, (), {(OWN, 0, 1)}) == {}
     assert known.first_unread([letter, foreign], {"t"}, {OWN}, (), {(OWN, 0, 1)}) == {
         TopicPartition(OWN, 0): 2
