@@ -21,7 +21,8 @@ from testkit.shops import running_shop
 from tests.runbooks.drills.shop import Shop
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("SHOP_RESTORE_TESTS") != "1", reason="needs a shop with an archive: run `make test-restore`"
+    os.environ.get("SHOP_RESTORE_TESTS") != "1",
+    reason="needs a shop with an archive: run `make test-restore`",
 )
 ORDERS = 60
 

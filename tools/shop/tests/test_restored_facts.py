@@ -21,10 +21,10 @@ from testkit.databases import MakeDatabase
 ORDER = "01985f0e-0000-7000-8000-000000000001"
 AT = "2026-11-29T12:00:00Z"
 LATER = "2026-11-29T12:00:05Z"
-EUR = {"amount_minor": 2_580, "currency": "EUR"}
+EUR: dict[str, Any] = {"amount_minor": 2_580, "currency": "EUR"}
 PIECES = [{"sku": "MUG", "quantity": 2}]
-PAYMENT = {"payment_id": str(UUID(int=5)), "customer_id": "cus_ada", "amount": EUR}
-REFUND = {**PAYMENT, "refund_id": str(UUID(int=6)), "version": 2, "refunded_at": LATER}
+PAYMENT: dict[str, Any] = {"payment_id": str(UUID(int=5)), "customer_id": "cus_ada", "amount": EUR}
+REFUND: dict[str, Any] = {**PAYMENT, "refund_id": str(UUID(int=6)), "version": 2, "refunded_at": LATER}
 Connection = Any
 
 
