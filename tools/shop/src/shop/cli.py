@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shop.commands import chaos, contracts, dead_letters, fuzz, images, lab, new, outbox, release, test_stack
 from shop.commands.audit import audit
+from shop.commands.backup import backup
 from shop.commands.bench import bench
 from shop.commands.by_hand import freeze, resume, slow, start, stop
 from shop.commands.can_i_deploy import can_i_deploy
@@ -31,6 +32,7 @@ from shop.commands.logs import logs
 from shop.commands.mutate import mutate
 from shop.commands.order import order
 from shop.commands.restart import restart
+from shop.commands.restore import restore
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
@@ -99,6 +101,8 @@ COMMANDS = (
     erase,
     send,
     republish,
+    backup,
+    restore,
     doctor,
     bench,
     audit,

@@ -10,6 +10,7 @@ from dataclasses import replace
 import asyncpg
 
 from shop_stack import (
+    archive,
     kafka,
     kafka_replicas,
     kafka_users,
@@ -35,7 +36,8 @@ READY_PATIENCE = 120.0
 
 
 async def start_postgres(stack: Stack) -> None:
-    await postgres.start(stack.daemon(POSTGRES), stack.state / "postgres", stack.server)
+    data = stack.state / "postgres"
+    await postgres.start(stack.daemon(POSTGRES), data, stack.server, wal=archive.to_write(stack))
 
 
 async def provision_databases(stack: Stack) -> None:
