@@ -15,11 +15,11 @@ from shop_chaos.drills.menu import MENU, Hidden, chosen
 from tests.runbooks.drills.shop import Output, Shop, soon
 
 CURES = {
-    ("payments", "down"): ("status", "payments", "shop start payments"),
+    ("payments", "down"): ("why --all", "payments does not run", "shop start payments"),
     ("inventory", "frozen"): ("why --all", "inventory is frozen", "shop resume inventory"),
     ("processor", "slow"): ("status", "processor is slow by hand", "shop resume processor"),
-    ("inventory", "rights"): ("rights --try", "inventory", "shop up"),
-    ("notifications", "connections"): ("status", "notifications", "shop up"),
+    ("inventory", "rights"): ("rights --try", "inventory may not do", "shop up"),
+    ("notifications", "connections"): ("why --all", "notifications is not ready", "shop up"),
 }
 """The fault of a drill → the command that shows it, its words, and the cure."""
 OURS = ("shop_chaos.drills", "shop_stack.slowing")
@@ -60,7 +60,8 @@ async def bites(part: str, cause: str) -> None:
 
 
 async def answered(shop: Shop, part: str, cause: str) -> tuple[int, dict[str, Any]]:
-    output = await run(shop, f"drill answer --part {part} --cause {cause} --json 2>/dev/null")
+    output = await run(shop, f"drill answer --part {part} --cause {cause} --json 2>{shop.stack.state}/said")
+    assert output.text, (shop.stack.state / "said").read_text()
     verdict: dict[str, Any] = output.json
     return output.code, verdict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,5 +115,6 @@ def test_the_money_of_a_drill_is_that_of_its_own_orders() -> None:
         ],
     )
     money = money_of(evidence, DRILL.started)
-    assert (dict(money.orders), money.charged, money.refunded) == ({"CANCELLED": 1}, 250, 250)
+    told = json.dumps(judge(DRILL, SEEN, 110.0, State(**WHOLE), money).as_json()["money"])
+    assert json.loads(told) == {"orders": {"CANCELLED": 1}, "charged": 250, "refunded": 250}
     assert money.sentence == "1 orders meanwhile: 1 CANCELLED; 2.50 EUR charged, 2.50 EUR refunded"

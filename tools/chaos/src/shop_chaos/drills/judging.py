@@ -121,4 +121,5 @@ def money_of(evidence: Evidence, since: float) -> Money:
     for movement in evidence.ledger:
         if movement.reference in orders:
             sums[movement.kind] += movement.amount_minor
-    return Money(Counter(order.state for order in orders.values()), sums["charge"], sums["refund"])
+    states = Counter(order.state for order in orders.values())
+    return Money(dict(states), sums["charge"], sums["refund"])
