@@ -15,6 +15,7 @@ from shop_chaos import injectors
 from shop_chaos.catalogue import faults
 from shop_chaos.drills import background, drill, record
 from shop_chaos.drills.drill import answer, hint, start, stop
+from shop_chaos.drills.judging import Judgement
 from shop_chaos.drills.menu import CAUSES, MENU, Hidden, SlowByHand, chosen, is_in_force
 from shop_chaos.drills.record import Drill, Watched
 from shop_chaos.injectors import Injector
@@ -91,6 +92,8 @@ def test_a_damaged_file_is_one_sentence(shop: System) -> None:
     (record.folder() / "drill").write_text("?")
     with pytest.raises(UserError, match="is damaged: delete the folder"):
         record.read()
+    record.note_look("status")
+    assert record.first_look() == 0.0
 
 
 def test_the_first_diagnostic_command_after_the_fault_is_the_first_look(shop: System) -> None:
@@ -206,6 +209,19 @@ def test_stop_after_the_shop_has_ended_forgets_the_drill(shop: System) -> None:
     (shop.stack.state / "stack.json").unlink()
     assert asyncio.run(stop()) == "payments: down (its process has ended)"
     assert HEALED == []
+    assert record.read() is None
+
+
+def test_a_verdict_that_ends_the_drill_undoes_the_fault(
+    shop: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def destroyed(*_: object) -> Judgement:
+        return Judgement("destroyed", ["gone"], "payments", "down", {}, 0, 0, [], None)
+
+    record.write(begun())
+    monkeypatch.setattr(drill, "_judged", destroyed)
+    asyncio.run(answer("payments", "down", print))
+    assert HEALED == ["payments"]
     assert record.read() is None
 
 

@@ -53,7 +53,7 @@ async def start(hidden: Hidden, seed: int, tell: Tell) -> None:
     for part in await embedded.status(on.stack):
         if not part.ready:
             raise UserError(f"{part.name} is not ready, and a drill needs a whole shop: see `shop status`.")
-    record.forget()
+    await stop()  # a start that was killed may have left its customers
     try:
         await _begin(on, hidden, seed, tell)
     except BaseException:
@@ -116,8 +116,7 @@ async def answer(part: str, cause: str, tell: Tell) -> Judgement | None:
     record.write(drill)
     judgement = await _judged(drill, on, tell)
     if judgement.is_final:
-        await _end_background()
-        record.forget()
+        await stop()  # a destroyed shop may still have the fault
     return judgement
 
 

@@ -116,9 +116,12 @@ def forget() -> None:
 
 def note_look(command: str | None) -> None:
     """Note the time of the first diagnostic command of a drill. Without effect if no drill is on."""
-    if command in DIAGNOSTIC and folder().is_dir() and (drill := read()) and drill.began:
-        with suppress(FileExistsError), (folder() / "first-look").open("x") as file:
-            file.write(str(time.time()))
+    if command not in DIAGNOSTIC:
+        return
+    with suppress(UserError, FileExistsError):  # a damaged drill must not disturb a diagnosis
+        if (drill := read()) and drill.began:
+            with (folder() / "first-look").open("x") as file:
+                file.write(str(time.time()))
 
 
 def first_look() -> float:

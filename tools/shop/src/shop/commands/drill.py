@@ -112,17 +112,9 @@ def answer_command(
 ) -> None:
     """Name the fault. If you are right, your cure is judged, too.
 
-    The causes:
-
-        down          the part's process has ended
-
-        frozen        its process lives and does nothing
-
-        slow          its process is paused again and again
-
-        rights        Kafka refuses it: the part is the service that lost a right
-
-        connections   PostgreSQL refuses its connections: the part is that service
+    down: the part's process has ended. frozen: it lives and does nothing. slow:
+    it is paused again and again. rights: Kafka refuses the part, which is the
+    service that lost a right. connections: PostgreSQL refuses those of the part.
 
     The cure is judged by orders and cents: the fault is gone, the customers'
     orders have ended, and no invariant is violated. It must destroy nothing:
@@ -144,11 +136,7 @@ def answer_command(
         raise UserError(
             f"No: the fault is not {part}, {cause}. That is wrong answer {wrong}; the drill goes on."
         )
-    write_private(_verdict_file(), facts := facts_of(judgement))
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2))
-    else:
-        print_judgement(judgement, Console(highlight=False))
+    tell(judgement, as_json)
     raise typer.Exit(0 if judgement.ruling == CURED else 1)
 
 
@@ -168,6 +156,17 @@ def stop_command(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"fault": fault or None}))
     else:
         typer.echo(f"The fault was {fault}. It is undone." if fault else "No fault was injected yet.")
+
+
+def tell(judgement: Judgement, as_json: bool) -> None:
+    """Keep a verdict as a file, and print it."""
+    file = state_folder() / "report" / VERDICT
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_private(file, facts := facts_of(judgement))
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        print_judgement(judgement, Console(highlight=False))
 
 
 def facts_of(judgement: Judgement) -> dict[str, Any]:
@@ -191,9 +190,3 @@ def print_judgement(judgement: Judgement, console: Console) -> None:
         console.print(reason, style="red", soft_wrap=True, markup=False)
     more = "" if judgement.is_final else " The drill goes on: cure it, then answer again."
     console.print(f"Verdict: {judgement.ruling}.{more}", style="bold", soft_wrap=True)
-
-
-def _verdict_file() -> Any:
-    file = state_folder() / "report" / VERDICT
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file
