@@ -105,6 +105,19 @@ async def test_a_relay_whose_lease_is_over_but_not_taken_renews_it_and_goes_on(
     assert relay.leases.fence.is_open()
 
 
+async def test_a_page_that_begins_shortly_before_the_end_of_the_lease_is_not_cut_off(
+    connections: Sequence[Driver], db: Database
+) -> None:
+    sent = Slow()
+    relay = Relay("postgresql://not-asked", sent)
+    await relay.leases.renew(connections[0])
+    await _write(db, "1")
+    relay.leases.fence.until = almost_over = time.monotonic() + lease_keeper.EXTEND_SECONDS
+    await relay.relay_once(connections[0])
+    assert [row.data for row in sent] == ["1"]
+    assert relay.leases.fence.until > almost_over
+
+
 async def test_a_page_on_its_way_is_cut_off_when_another_relay_has_the_shards(
     connections: Sequence[Driver], db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

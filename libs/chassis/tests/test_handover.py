@@ -169,11 +169,17 @@ def test_no_request_fails_while_one_process_after_another_takes_the_sockets(
 async def test_requests_fail_if_the_next_process_opens_the_port_itself() -> None:
     """The clients of the other tests see a gap."""
     port = free_port()
+    servers = [server_on(port), server_on(port)]
     async with visited(port) as visits:
-        for _ in range(2):
-            async with accepting(server_on(port)):
+        for each in servers:
+            async with accepting(each):
                 await more_answers(visits, FEW)
     assert visits.failures != []
+
+    async def all_connections_are_closed() -> None:
+        assert not any(each.server_state.connections for each in servers)
+
+    await eventually(all_connections_are_closed)
 
 
 async def test_a_process_knows_its_successor_for_as_long_as_that_runs(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from chassis.outbox.lease_keeper import LeaseKeeper
+from chassis.outbox.lease_keeper import EXTEND_SECONDS, LeaseKeeper
 from chassis.outbox.leases import LeaseLost, ShardLeases
 from chassis.outbox.rows import OutboxRow
 from chassis.outbox.set_aside import Page, RowsNotSent, Unsent
@@ -32,7 +32,7 @@ class LeasedSending:
         """
         if not rows:
             return []
-        if not self._leases.fence.is_open():
+        if self._leases.fence.seconds_left() <= EXTEND_SECONDS:  # the keeper's first renewal would be too late
             await self._leases.extend(connection)
         limit = asyncio.timeout(self._leases.fence.seconds_left())
         keeper = LeaseKeeper(self._leases, connection, limit)

@@ -34,7 +34,7 @@ async def run_tests(root: Path, provider: Party, pairs: Sequence[Pair]) -> Repor
             return Report((), frozenset())
         if code not in (PASSED, FAILED) or not report.is_file():
             raise UserError(
-                f"The tests of {provider.name} {provider.version} could not be run: {' '.join(output.split())[-300:]}"
+                f"The tests of {provider.name} {provider.version} could not be run: {_reason(output)}"
             )
         return read_report(report.read_text(), [one for pair in pairs for one in pair.expectations])
 
@@ -66,6 +66,14 @@ async def verify(
             found[number] = _of_pair(report, pairs[number])
             kept.keep(root, keys[number], _facts(pairs[number], found[number]))
     return found
+
+
+def _reason(output: str) -> str:
+    """The lines of pytest's output that name an error, or its end."""
+    errors = [line for line in output.splitlines() if line.startswith(("E  ", "ERROR"))]
+    if errors:
+        return " ".join(" ".join(errors).split())[:300]
+    return " ".join(output.split())[-300:]
 
 
 def _of_pair(report: Report, pair: Pair) -> tuple[Finding, ...]:

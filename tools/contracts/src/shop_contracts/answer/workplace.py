@@ -20,7 +20,7 @@ from shop_contracts.releases.checkout import checkout
 from shop_contracts.releases.environment import python_of
 
 LITTER = shutil.ignore_patterns("__pycache__", ".*cache", ".hypothesis", ".venv", "consumers", "released")
-SELECTED = "has_written_down or have_written_down"
+SELECTED = ("has_written_down", "have_written_down")
 """The names of the tests that verify expectations end so: docs/decisions/0037."""
 OWN_OPTIONS = ("-p", "testkit.plugin", "--import-mode=importlib", "-o", "asyncio_mode=auto")
 """The options of the tests of a tool. A service has them in its pyproject.toml."""
@@ -67,12 +67,28 @@ def workplace(provider: Provider, files: Mapping[str, bytes]) -> Iterator[Path]:
 
 
 def command(provider: Provider, report: Path) -> list[str]:
-    """The command that runs the tests. `report` is the file with their outcome."""
+    """The command that runs the tests. `report` is the file with their outcome.
+
+    Other files are not collected: a fault in another test of the release does not prevent an answer.
+    """
     return [
         *(str(provider.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"),
         *provider.options,
-        *("-k", SELECTED, f"--junitxml={report}", "tests"),
+        *("-k", " or ".join(SELECTED), f"--junitxml={report}", *_files_of(provider)),
     ]
+
+
+def _files_of(provider: Provider) -> list[str]:
+    """The test files with a selected test, or the whole folder if there is none."""
+    folder = provider.folder / provider.place
+    found = [
+        file for file in sorted((folder / "tests").rglob("test_*.py")) if _has_selected(file.read_text())
+    ]
+    return [str(file.relative_to(folder)) for file in found] or ["tests"]
+
+
+def _has_selected(text: str) -> bool:
+    return any(f"{name}(" in text for name in SELECTED)
 
 
 def environment() -> dict[str, str]:
