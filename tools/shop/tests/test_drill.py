@@ -79,7 +79,7 @@ def test_a_wrong_answer_is_one_sentence_and_counted() -> None:
 
 def test_the_help_of_an_answer_names_each_cause() -> None:
     text = run("answer", "--help").stdout
-    assert [cause for cause in CAUSES if f" {cause} " not in text] == []
+    assert [cause for cause in CAUSES if f"{cause}: " not in text] == []
 
 
 def test_a_verdict_has_times_orders_cents_and_what_was_restarted() -> None:
