@@ -32,7 +32,8 @@ class LeasedSending:
         """
         if not rows:
             return []
-        if self._leases.fence.seconds_left() <= EXTEND_SECONDS:  # the keeper's first renewal would be too late
+        # The keeper's first renewal would be too late.
+        if self._leases.fence.seconds_left() <= EXTEND_SECONDS:
             await self._leases.extend(connection)
         limit = asyncio.timeout(self._leases.fence.seconds_left())
         keeper = LeaseKeeper(self._leases, connection, limit)
