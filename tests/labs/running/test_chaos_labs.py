@@ -99,7 +99,7 @@ async def test_a_duplicate_and_a_replay(reader: Reader) -> None:
 
     async def are_dropped() -> None:
         texts = [output.text for output in await do(reader.shop, reader.page, reader.done)]
-        assert ['result="duplicate"' in text for text in texts] == [True, True], texts
+        assert ['outcome="duplicate"' in text for text in texts] == [True, True], texts
 
     await soon(are_dropped, 60)
     reader.done += 1
