@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import chaos, contracts, dead_letters, fuzz, images, lab, new, outbox, release, test_stack
+from shop.commands import chaos, contracts, dead_letters, drill, fuzz, images, lab, new, outbox, release, test_stack
 from shop.commands.audit import audit
 from shop.commands.backup import backup
 from shop.commands.bench import bench
@@ -47,6 +47,7 @@ from shop.commands.watch import watch
 from shop.commands.who_reads import who_reads_command
 from shop.commands.why import why
 from shop.output import guard
+from shop_chaos.drills.record import note_look
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.paths import make_private, state_folder
@@ -63,6 +64,7 @@ app = typer.Typer(
 
 @app.callback()
 def choose(
+    context: typer.Context,
     target: Annotated[
         TargetKind | None,
         typer.Option(
@@ -74,6 +76,7 @@ def choose(
     """Runs, watches and judges Shopfloor."""
     # In the environment, so that every program that a command starts uses the same shop.
     os.environ[VARIABLE] = target or chosen_kind()
+    note_look(context.invoked_subcommand)
 
 
 COMMANDS = (
@@ -120,6 +123,7 @@ app.command("who-reads")(who_reads_command)
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(drill.app, name="drill")
 app.add_typer(fuzz.app, name="fuzz")
 app.add_typer(images.app, name="images")
 app.add_typer(lab.app, name="lab")

@@ -224,11 +224,13 @@ def unusable(error: Exception) -> UserError:
 
 
 async def ensure_roles(server: Server, roles: Roles) -> None:
-    """Create the two roles if they are missing, and set their passwords."""
+    """Create the two roles if they are missing, set their passwords, and take limits of connections away."""
     await create_missing_roles(server, roles)
     async with server.connected() as connection:
         for role, password in ((roles.owner, roles.owner_password), (roles.name, roles.password)):
-            await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD {_literal(password)}")
+            await connection.execute(
+                f"ALTER ROLE {_quoted(role)} CONNECTION LIMIT -1 PASSWORD {_literal(password)}"
+            )
 
 
 async def create_missing_roles(server: Server, roles: Roles) -> None:
