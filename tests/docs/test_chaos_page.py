@@ -21,7 +21,14 @@ WITHOUT = {
     ),
     **dict.fromkeys(
         (
-            *("brokers-lost", "clocks-moved", "disk-full", "edges-of-http", "edges-to-kafka", "edges-to-postgres"),
+            *(
+                "brokers-lost",
+                "clocks-moved",
+                "disk-full",
+                "edges-of-http",
+                "edges-to-kafka",
+                "edges-to-postgres",
+            ),
             *("freeze-servers", "freeze-services", "long-transaction", "overloaded", "postgres-killed"),
             *("postgres-out-of-connections", "postgres-slow", "processor-down-and-flaky", "rebalance-storm"),
             *("rights-withdrawn", "silent-peers", "slow-clients", "slow-parts"),

@@ -12,7 +12,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import chaos, contracts, dead_letters, drill, fuzz, images, lab, new, outbox, release, test_stack
+from shop.commands import (
+    chaos,
+    contracts,
+    dead_letters,
+    drill,
+    fuzz,
+    images,
+    lab,
+    new,
+    outbox,
+    release,
+    test_stack,
+)
 from shop.commands.audit import audit
 from shop.commands.backup import backup
 from shop.commands.bench import bench
