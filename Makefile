@@ -64,6 +64,10 @@ test: $(READY) ## The tests of each service and of the whole, against real Postg
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
+.PHONY: test-restore
+test-restore: $(READY) ## Restore the database of each service under load, and judge the whole (minutes)
+	@SHOP_RESTORE_TESTS=1 $(VENV)/bin/python -m pytest tests/saga/test_restored_databases.py $(ARGS)
+
 .PHONY: test-hands
 test-hands: $(READY) ## Hold up an order in each way, see `shop why` name it, and cure it with the printed command (minutes)
 	@SHOP_HANDS_TESTS=1 $(VENV)/bin/python -m pytest tests/hands $(ARGS)

@@ -2,22 +2,18 @@
 
 import asyncio
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shop_stack import embedded
-from shop_stack.loops import in_own_loop
-from shop_stack.ports import free_base
 from shop_stack.stack import Stack
 from shop_stack.target import embedded as target_of
+from tests.labs.running.steps import SECONDS, do, files_of_a_shop
 from tests.pages import FollowedPage
 from tests.runbooks.drills.shop import Output, Shop, soon
 
 ROOT = Path(__file__).resolve().parents[3]
-DEMO_SECONDS = 400.0
 PID = "<pid of payments>"
 BEGIN, SEND, KILL, START_AGAIN, LOOK, COUNT, JUDGE, CHECK, END = range(9)
 """The blocks of the page."""
@@ -32,13 +28,8 @@ def page() -> FollowedPage:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """The files of a shop that the page starts."""
-    with tempfile.TemporaryDirectory(prefix="shop-labs-") as folder:
-        made = embedded.stack(Path(folder) / "state", free_base())
-        try:
-            in_own_loop(embedded.up(made))
-            yield made
-        finally:
-            in_own_loop(embedded.down(made, wipe=True))
+    with files_of_a_shop() as made:
+        yield made
 
 
 @pytest.fixture
@@ -46,24 +37,8 @@ def shop(stack: Stack) -> Shop:
     return Shop(stack, target_of(stack.state))
 
 
-async def do(
-    shop: Shop, page: FollowedPage, number: int, fill: Mapping[str, str] | None = None
-) -> list[Output]:
-    """Run the commands of a block as they are printed; each must succeed."""
-    outputs = []
-    for command in page.follow(page.blocks[number]):
-        filled = shop.printed_here(command)
-        for placeholder, value in (fill or {}).items():
-            filled = filled.replace(placeholder, value)
-        output = await shop.bash(filled, DEMO_SECONDS)
-        # `shop status` says with 3 that a part is stopped, which is what the page has done.
-        assert output.code == 0 or (output.code == 3 and "status" in command), output
-        outputs.append(output)
-    return outputs
-
-
 async def check(shop: Shop) -> Output:
-    return await shop.bash(".venv/bin/shop lab check kill-a-service", DEMO_SECONDS)
+    return await shop.bash(".venv/bin/shop lab check kill-a-service", SECONDS)
 
 
 async def kill(shop: Shop, page: FollowedPage) -> None:

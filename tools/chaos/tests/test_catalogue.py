@@ -87,7 +87,7 @@ def test_an_experiment_whose_fault_needs_what_is_not_here_says_so(monkeypatch: p
     assert needs.missing(experiment) == "kill has no injection for k8s"
     kill = catalogue.faults().of("kill")
     monkeypatch.setitem(
-        catalogue.faults().by_id, "kill", catalogue.Fault(**{**vars(kill), "needs": ["toxiproxy"]})
+        catalogue.faults().by_id, "kill", catalogue.Fault(**{**vars(kill), "needs": ["libfaketime"]})
     )
-    monkeypatch.setitem(needs.HERE, "toxiproxy", lambda: False)
-    assert needs.missing(experiment) == "kill needs toxiproxy"
+    monkeypatch.setitem(needs.HERE, "libfaketime", lambda: False)
+    assert needs.missing(experiment) == "kill needs libfaketime"

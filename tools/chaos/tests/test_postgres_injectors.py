@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from shop_chaos.injectors import Injector, postgres, processes
+from shop_chaos.edge import How
+from shop_chaos.injectors import Injector, disk, edges, postgres, processes
 from shop_chaos.system import System
 from shop_stack import embedded, parts
 from shop_stack.stack import POSTGRES
@@ -49,6 +51,14 @@ async def insert(on: System, table: str) -> None:
         await connection.execute(f"INSERT INTO {table} VALUES (1)")
     finally:
         await connection.close()
+
+
+async def fill(on: System, table: str) -> None:
+    connection = await connect(on)
+    try:
+        await connection.execute(f"INSERT INTO {table} SELECT generate_series(1, 1000000)")
+    finally:
+        connection.terminate()
 
 
 async def is_seen(injector: Injector, on: System, before: Any, **least: int) -> None:
@@ -171,3 +181,38 @@ async def test_a_server_that_flaps_is_counted(on: System) -> None:
     assert await fault.seen(on, before) == {"processes ended": 2}
     await fault.heal(on)
     await insert(on, "outbox")
+
+
+async def test_the_edge_to_the_server_is_disturbed_until_the_end(on: System) -> None:
+    fault = edges.EdgeDisturbed(POSTGRES, seconds=1.0)
+    await insert(on, "outbox")
+    await fault.before(on)
+    await fault.inject(on)
+
+    async def all_are_seen() -> None:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await insert(on, "outbox")
+        assert await fault.seen(on, {}) == dict.fromkeys(How, 1)
+
+    await eventually(all_are_seen, 30)
+    await fault.heal(on)
+    await fault.heal(on)
+    await insert(on, "outbox")
+
+
+@pytest.mark.skipif(not disk.may_mount(), reason="only a user who may mount can make a small volume")
+async def test_a_full_disk_refuses_statements_until_the_end(on: System) -> None:
+    fault = disk.DiskFull()
+    before = await fault.before(on)
+    await insert(on, "inbox")
+    try:
+        await fault.inject(on)
+        with pytest.raises(asyncpg.PostgresError):
+            await fill(on, "outbox")
+        await is_seen(fault, on, before, statements_refused=1)
+    finally:
+        await fault.heal(on)
+    await fault.heal(on)
+    await insert(on, "outbox")
+    async with on.stack.server.connected("orders") as database:
+        assert await database.fetchval("SELECT count(*) FROM inbox") == 1

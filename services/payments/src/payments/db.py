@@ -168,7 +168,7 @@ _OPEN = text(f"""
 async def open_payments(connection: Connection, events: Sequence[tuple[UUID, Envelope[OrderPlaced]]]) -> int:
     """Store amount, card token and deadline of each order. Returns how many payments became DUE.
 
-    `events`: pairs of a new payment id, which is used if the order has no payment yet, and the event.
+    `events`: pairs of a payment id, which is used if the order has no payment yet, and the event.
     """
     rows = await connection.rows(
         _OPEN,

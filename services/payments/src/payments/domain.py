@@ -6,7 +6,7 @@ A fact is an event of another service, or a step of this service (a claim, an an
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid5
 
 
 class State(StrEnum):
@@ -86,6 +86,15 @@ class Reason(StrEnum):
 
 NOT_RECORDED = "not_recorded"
 """The reason of a cancellation that a release before 0.2.0 has recorded, which kept none."""
+
+
+def payment_id_of(order_id: UUID) -> UUID:
+    """The id of an order's payment, and its key at the processor.
+
+    It follows from the order. So a database that was restored to a time before the payment asks for the same charge
+    again, and the processor answers with the one that it has made.
+    """
+    return uuid5(order_id, "payment")
 
 
 class UnknownPayment(Exception):

@@ -21,6 +21,7 @@ from payments.domain import (
     Refunded,
     State,
     UnknownPayment,
+    payment_id_of,
 )
 from payments.events import (
     OrderCancelled,
@@ -38,7 +39,7 @@ MAX_VOIDED_AT_ONCE = 500
 
 async def open_payment(tx: Transaction, events: Batch[OrderPlaced]) -> None:
     """Store amount, card token and deadline. If the stock is reserved already, the payment becomes due."""
-    if await db.open_payments(tx.connection, [(new_id(), event) for event in events]):
+    if await db.open_payments(tx.connection, [(payment_id_of(e.data.order_id), e) for e in events]):
         tx.wake("charge-due-payments")
 
 
@@ -48,7 +49,7 @@ async def note_stock_reserved(tx: Transaction, events: Batch[StockReserved]) -> 
     A payment with a `due_at` (DUE, CAPTURING or CANCELLING) is a durable intent. The job `charge-due-payments` makes
     the charge, outside of any transaction.
     """
-    if await db.note_stock(tx.connection, [(new_id(), event) for event in events]):
+    if await db.note_stock(tx.connection, [(payment_id_of(e.data.order_id), e) for e in events]):
         tx.wake("charge-due-payments")
 
 
@@ -59,7 +60,8 @@ async def cancel_payment(tx: Transaction, events: Batch[OrderCancelled]) -> None
     CANCELLING. If it made the charge, a due refund is written. If it declined, nothing changes. An unknown order gets a
     tombstone, so that its later events cause no charge.
     """
-    await _add_refunds(tx, await db.cancel_payments(tx.connection, [(new_id(), event) for event in events]))
+    identified = [(payment_id_of(event.data.order_id), event) for event in events]
+    await _add_refunds(tx, await db.cancel_payments(tx.connection, identified))
 
 
 async def claim_charges(tx: Transaction, limit: int, lease_seconds: float) -> list[Charge]:

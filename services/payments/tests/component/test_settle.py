@@ -96,6 +96,27 @@ async def test_an_unanswered_charge_is_asked_for_again_later_and_made_once(
     assert await floor.events(order_id) == ["payments.payment-captured.v1"]
 
 
+async def test_a_payment_that_a_restored_database_lacks_is_charged_with_the_same_key(floor: Floor) -> None:
+    token = f"tok_ok_{new_id()}"  # it pays for one charge
+    order_id = await floor.due(token)
+    assert await floor.settle() == 1
+    before = await floor.payment(order_id)
+    async with floor.db.transaction() as tx:
+        await tx.connection.execute(
+            text("DELETE FROM payments WHERE order_id = :order_id"), {"order_id": order_id}
+        )
+    await floor.reserve(order_id)  # the events come again, in another order
+    await floor.place(order_id, token)
+    assert await floor.settle() == 1
+    after = await floor.payment(order_id)
+    assert (after.state, after.payment_id, after.charge_id) == (
+        "CAPTURED",
+        before.payment_id,
+        before.charge_id,
+    )
+    assert await floor.ledger(order_id) == ["charge"]
+
+
 async def test_a_crash_between_the_charge_and_its_record_charges_once(floor: Floor) -> None:
     order_id = await floor.due()
     async with floor.db.transaction() as tx:

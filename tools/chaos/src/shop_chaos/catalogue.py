@@ -91,6 +91,16 @@ class Experiment:
         return bool(self.own.get("quick", False))
 
     @property
+    def brokers(self) -> int:
+        """How many brokers its shop has."""
+        return int(self.own.get("brokers", 1))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of its shop's services, in addition to the usual ones."""
+        return dict(self.own.get("settings", {}))
+
+    @property
     def faults(self) -> list[str]:
         """The ids of the faults that it injects, each once, in the order of the method."""
         named = [

@@ -63,10 +63,16 @@ async def end(state: Path, what: str) -> None:
 
 def counted(state: Path, what: str) -> int:
     """The count of what was done so far; 0 if it did not begin."""
+    return counts(state, what).get("", 0)
+
+
+def counts(state: Path, what: str) -> dict[str, int]:
+    """Name → count of what was done so far; {} if it did not begin. A count without a name has the name ''."""
     try:
-        return int(json.loads(_count_file(state, what).read_text()))
+        found = json.loads(_count_file(state, what).read_text())
     except (OSError, ValueError):
-        return 0
+        return {}
+    return found if isinstance(found, dict) else {"": int(found)}
 
 
 def write_count(state: Path, what: str, count: int) -> None:
@@ -82,7 +88,7 @@ def _count_file(state: Path, what: str) -> Path:
     return state / "run" / f"chaos-{what}.count"
 
 
-def _write(file: Path, count: int) -> None:
+def _write(file: Path, count: int | Mapping[str, int]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(".new")
     unfinished.write_text(json.dumps(count))
@@ -147,7 +153,18 @@ def slow_clients(count_file: Path, *ports: str) -> None:
     asyncio.run(hold())
 
 
+def edge(count_file: Path, port: str, to_port: str, seconds: str, client: str = "") -> None:
+    """Be the proxy in front of a part, until SIGTERM. `client` is a pid file; without one every client is meant."""
+    from shop_chaos.edge import Edge, How
+
+    def tell(seen: Counter[How]) -> None:
+        _write(count_file, {"": 1, **{str(how): count for how, count in seen.items()}})
+
+    asyncio.run(Edge(int(to_port), Path(client) if client else None).serve(int(port), float(seconds), tell))
+
+
 HELD: Mapping[str, Callable[..., None]] = {
+    "edge": edge,
     "slow": slow,
     "slow-clients": slow_clients,
     "transaction": transaction,

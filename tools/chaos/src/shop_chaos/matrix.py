@@ -20,16 +20,17 @@ class Shops:
 
     tell: Tell
     _stack: ExitStack = field(default_factory=ExitStack)
-    _settings: dict[str, str] | None = None
+    _kind: tuple[dict[str, str], int] | None = None
+    """The settings and the number of brokers of the shop that runs."""
     _present: System | None = None
 
     def of(self, experiment: Experiment) -> System:
-        """A shop with the settings of an experiment."""
-        settings = dict(experiment.own.get("settings", {}))
-        if self._present is None or self._settings != settings:
+        """A shop with the settings and the brokers of an experiment."""
+        kind = experiment.settings, experiment.brokers
+        if self._present is None or self._kind != kind:
             self.remove()
-            self._present = self._stack.enter_context(runner.own_shop(settings, self.tell))
-            self._settings = settings
+            self._present = self._stack.enter_context(runner.own_shop(kind[0], self.tell, kind[1]))
+            self._kind = kind
         return self._present
 
     def remove(self) -> None:
@@ -65,7 +66,7 @@ def _run_one(experiment: Experiment, shops: Shops, given: Mapping[str, Any]) -> 
         return verdict.not_run(experiment, reason)
     on = shops.of(experiment)
     result = runner.carry_out(experiment, on, lambda what: shops.tell(f"{experiment.name}: {what}"), given)
-    if result.ruling != "holds":
+    if result.ruling == "violated":
         shops.remove()  # what a violation has left would be found in the next experiment, too
     return result
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from shop_chaos.catalogue import Experiment, faults
+from shop_chaos.injectors import clock, disk
 from shop_stack.connect import chosen_kind
 
 HERE: Mapping[str, Callable[[], bool]] = {
-    "root": lambda: os.geteuid() == 0,
-    "several brokers": lambda: False,
+    "the right to mount": disk.may_mount,
     "a cluster": lambda: chosen_kind() == "k8s",
-    "toxiproxy": lambda: shutil.which("toxiproxy-server") is not None,
-    "libfaketime": lambda: any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
+    "libfaketime": lambda: clock.library() is not None,
 }
-"""What a fault may need → whether it is here. The embedded stack has one broker."""
+"""What a fault may need → whether it is here."""
 
 
 def missing(experiment: Experiment) -> str:

@@ -61,7 +61,7 @@ class Telling(RunEventHandler):  # type: ignore[misc]  # chaoslib is not typed
 
 
 @contextmanager
-def own_shop(settings: Mapping[str, str], tell: Tell) -> Iterator[System]:
+def own_shop(settings: Mapping[str, str], tell: Tell, brokers: int = 1) -> Iterator[System]:
     """A fresh shop whose services have these settings. It is removed at the end of the context.
 
     Raises UserError if a fault of an earlier run is still in force.
@@ -73,7 +73,11 @@ def own_shop(settings: Mapping[str, str], tell: Tell) -> Iterator[System]:
     with asyncio.Runner() as loop:
         stack = AsyncExitStack()
         starting = fresh_testbed(
-            lambda part, what: tell(f"{part}: {what}"), SHOP, PORTS_ABOVE, {**TRACED, **settings}
+            lambda part, what: tell(f"{part}: {what}"),
+            SHOP,
+            PORTS_ABOVE,
+            {**TRACED, **settings},
+            brokers=brokers,
         )
         testbed = loop.run(stack.enter_async_context(starting))
         present = System(testbed.stack, testbed.target)

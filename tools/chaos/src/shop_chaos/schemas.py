@@ -8,7 +8,7 @@ from typing import Any
 TEXT = {"type": "string", "minLength": 1}
 ID = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"}
 TARGETS = ("embedded", "compose", "k8s")
-NEEDS = ("root", "several brokers", "a cluster", "toxiproxy", "libfaketime")
+NEEDS = ("the right to mount", "a cluster", "libfaketime")
 RULINGS = ("holds", "violated", "vacuous")
 
 FAULT: Mapping[str, Any] = {
@@ -61,6 +61,10 @@ SHOPFLOOR: Mapping[str, Any] = {
             "description": "Faults that only its measured experiment injects.",
             "type": "array",
             "items": ID,
+        },
+        "brokers": {
+            "description": "How many brokers of Kafka its shop has; 1 if it is left out.",
+            "enum": [1, 3],
         },
         "settings": {"type": "object", "additionalProperties": {"type": "string"}},
         "watched": {"description": "false: no look while it lasts, because it measures.", "type": "boolean"},

@@ -116,6 +116,7 @@ async def fresh_testbed(
     ports_above: int = PORTS_ABOVE,
     environment: Mapping[str, str] = TRACED,
     releases: Iterable[Deployed] = (),
+    brokers: int = 1,
 ) -> AsyncIterator[Testbed]:
     """A fresh stack in the folder `name`, with its products listed. It is removed at the end of the context.
 
@@ -123,7 +124,10 @@ async def fresh_testbed(
     """
     folder = paths.state_folder() / name
     stack = embedded.stack(
-        folder, base_from_environment() + ports_above, environment={**LONG_TOKENS, **environment}
+        folder,
+        base_from_environment() + ports_above,
+        environment={**LONG_TOKENS, **environment},
+        brokers=brokers,
     )
     await embedded.down(stack, wipe=True)
     for release in releases:

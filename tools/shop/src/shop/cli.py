@@ -12,8 +12,21 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shop.commands import chaos, contracts, dead_letters, fuzz, images, lab, new, outbox, release, test_stack
+from shop.commands import (
+    chaos,
+    contracts,
+    dead_letters,
+    drill,
+    fuzz,
+    images,
+    lab,
+    new,
+    outbox,
+    release,
+    test_stack,
+)
 from shop.commands.audit import audit
+from shop.commands.backup import backup
 from shop.commands.bench import bench
 from shop.commands.by_hand import freeze, resume, slow, start, stop
 from shop.commands.can_i_deploy import can_i_deploy
@@ -31,6 +44,7 @@ from shop.commands.logs import logs
 from shop.commands.mutate import mutate
 from shop.commands.order import order
 from shop.commands.restart import restart
+from shop.commands.restore import restore
 from shop.commands.rights import rights_command
 from shop.commands.rollback import rollback
 from shop.commands.rotate import rotate
@@ -45,6 +59,7 @@ from shop.commands.watch import watch
 from shop.commands.who_reads import who_reads_command
 from shop.commands.why import why
 from shop.output import guard
+from shop_chaos.drills.record import note_look
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.paths import make_private, state_folder
@@ -61,6 +76,7 @@ app = typer.Typer(
 
 @app.callback()
 def choose(
+    context: typer.Context,
     target: Annotated[
         TargetKind | None,
         typer.Option(
@@ -72,6 +88,7 @@ def choose(
     """Runs, watches and judges Shopfloor."""
     # In the environment, so that every program that a command starts uses the same shop.
     os.environ[VARIABLE] = target or chosen_kind()
+    note_look(context.invoked_subcommand)
 
 
 COMMANDS = (
@@ -99,6 +116,8 @@ COMMANDS = (
     erase,
     send,
     republish,
+    backup,
+    restore,
     doctor,
     bench,
     audit,
@@ -116,6 +135,7 @@ app.command("who-reads")(who_reads_command)
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(drill.app, name="drill")
 app.add_typer(fuzz.app, name="fuzz")
 app.add_typer(images.app, name="images")
 app.add_typer(lab.app, name="lab")

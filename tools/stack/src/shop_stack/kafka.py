@@ -77,6 +77,8 @@ class Broker:
     """Its number in the cluster, counted from 1."""
     controller_ports: tuple[int, ...] = ()
     """The ports of all controllers of the cluster, in the order of their numbers. Empty for a single broker."""
+    advertised_port: int = 0
+    """The port that it names to its clients, if it is another one: that of a proxy."""
 
     @property
     def bootstrap(self) -> str:
@@ -150,7 +152,7 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     require_free("Kafka's controller", broker.controller_port)
     program = [str(java()), *SMALL_JVM, *more_options()]
     jars = await classpath(cache)
-    properties = _write_properties(broker)
+    properties = write_properties(broker)
     archive = _archive(program, jars)
     with_archive = [f"-XX:AOTCache={cache / archive}", *QUIET] if (cache / archive).exists() else []
     if not (broker.data / "meta.properties").exists():
@@ -218,14 +220,15 @@ def _archive(program: Sequence[str], jars: str) -> str:
     return f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
 
 
-def _write_properties(broker: Broker) -> Path:
+def write_properties(broker: Broker) -> Path:
+    """Write the file of the broker's settings beside its data. Returns the file."""
     broker.data.mkdir(parents=True, exist_ok=True)
     file = broker.data.parent / f"{broker.data.name}.properties"
     own = {
         "node.id": str(broker.node),
         "controller.quorum.voters": ",".join(f"{node}@{HOST}:{port}" for node, port in broker.voters.items()),
         "listeners": f"{CLIENTS}://{broker.bootstrap},{CONTROLLER}://{HOST}:{broker.controller_port}",
-        "advertised.listeners": f"{CLIENTS}://{broker.bootstrap}",
+        "advertised.listeners": f"{CLIENTS}://{HOST}:{broker.advertised_port or broker.port}",
         # The folder that it is started in. Kafka reads this file as Latin-1, with backslashes as escapes, and takes a
         # comma for the end of a path.
         "log.dirs": ".",

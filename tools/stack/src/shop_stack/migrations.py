@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import asyncpg
 
@@ -20,13 +21,27 @@ async def migrate(stack: Stack, release: Deployed) -> bool:
     does not run on such tables, or if a migration fails. Its output is in a log then.
     """
     name, project = release.service, release.project
-    stamp = stack.state / "run" / f"{name}.migrated"
+    stamp = _stamp(stack, name)
     wanted = _digest(project)
     if stamp.exists() and stamp.read_text() == wanted:
         return False
     await refuse_later_tables(stack, release)
+    await upgrade(stack, release, name)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(wanted)
+    return True
+
+
+def forget(stack: Stack, service: str) -> None:
+    """Have the next start of a service look for new migrations, because its database was replaced."""
+    _stamp(stack, service).unlink(missing_ok=True)
+
+
+async def upgrade(stack: Stack, release: Deployed, database: str) -> None:
+    """Apply the migrations of a service's release to one of its databases. Raises UserError if one fails."""
+    name, project = release.service, release.project
     roles = stack.passwords.roles(name)
-    owner_url = stack.server.url(name, roles.owner, roles.owner_password)
+    owner_url = stack.server.url(database, roles.owner, roles.owner_password)
     code, output = await run(
         [str(project.python), "-m", "alembic", "upgrade", "head"],
         cwd=project.folder,
@@ -39,9 +54,6 @@ async def migrate(stack: Stack, release: Deployed) -> bool:
         raise UserError(
             f"The migrations of {name} failed: read {log}, correct {_shown(project)}/migrations, try again."
         )
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(wanted)
-    return True
 
 
 async def refuse_later_tables(stack: Stack, release: Deployed) -> None:
@@ -64,6 +76,11 @@ async def _last_migration(stack: Stack, name: str) -> str:
             return str(await database.fetchval("SELECT max(version_num) FROM alembic_version") or "")
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise postgres.unusable(error) from error
+
+
+def _stamp(stack: Stack, service: str) -> Path:
+    """The file that says which migrations its database has."""
+    return stack.state / "run" / f"{service}.migrated"
 
 
 def _shown(project: venvs.Project) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import asyncpg
 
 from shop_stack import (
+    archive,
     kafka,
     kafka_replicas,
     kafka_users,
@@ -35,7 +36,8 @@ READY_PATIENCE = 120.0
 
 
 async def start_postgres(stack: Stack) -> None:
-    await postgres.start(stack.daemon(POSTGRES), stack.state / "postgres", stack.server)
+    data = stack.state / "postgres"
+    await postgres.start(stack.daemon(POSTGRES), data, stack.server, wal=archive.to_write(stack))
 
 
 async def provision_databases(stack: Stack) -> None:
@@ -121,7 +123,7 @@ async def start_issuer(stack: Stack) -> None:
         **child_environment(stack.environment),
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.issuer),
-        "ISSUER_URL": stack.url(ISSUER),
+        "ISSUER_URL": f"http://{HOST}:{stack.ports.unmoved.issuer}",
         "ISSUER_KEYS": str(stack.state / KEYS_FILE),
         "ISSUER_CUSTOMERS": str(stack.state / CUSTOMERS_FILE),
         **{f"ISSUER_{name.upper()}_SECRET": secret for name, secret in secrets.items()},

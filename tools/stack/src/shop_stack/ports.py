@@ -6,7 +6,8 @@ import asyncio
 import os
 import random
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -26,10 +27,21 @@ class Ports:
     """The ports of one stack. Each is `base` plus the number below. A service has two: 01 and 21, 02 and 22, …"""
 
     base: int
+    moved: Mapping[str, int] = field(default_factory=dict)
+    """Name of a part → another port on which it listens, because a proxy listens on its own one."""
+
+    def moving(self, part: str, port: int) -> Ports:
+        """The same ports, but this part listens on `port`."""
+        return replace(self, moved={**self.moved, part: port})
+
+    @property
+    def unmoved(self) -> Ports:
+        """The ports that clients use."""
+        return Ports(self.base)
 
     def service(self, name: str) -> int:
         """The public port of a service."""
-        return self.base + 1 + SERVICES.index(name)
+        return self.moved.get(name, self.base + 1 + SERVICES.index(name))
 
     def management(self, name: str) -> int:
         """The port of a service's probes, metrics and admin API."""
@@ -37,11 +49,11 @@ class Ports:
 
     @property
     def processor(self) -> int:
-        return self.base + 10
+        return self.moved.get("processor", self.base + 10)
 
     @property
     def issuer(self) -> int:
-        return self.base + 12
+        return self.moved.get("issuer", self.base + 12)
 
     @property
     def spans(self) -> int:
@@ -49,7 +61,7 @@ class Ports:
 
     @property
     def postgres(self) -> int:
-        return self.base + 32
+        return self.moved.get("postgres", self.base + 32)
 
     @property
     def kafka(self) -> int:
@@ -57,7 +69,7 @@ class Ports:
 
     def broker(self, node: int) -> int:
         """The port for clients of a broker. `node` is 1, 2 or 3."""
-        return self.base + 90 + 2 * node
+        return self.moved.get(BROKERS[node - 1], self.base + 90 + 2 * node)
 
     def controller(self, node: int) -> int:
         """The port on which a broker, as a controller, is reached by the others."""

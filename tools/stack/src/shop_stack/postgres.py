@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,14 @@ class Roles:
 
 
 @dataclass(frozen=True)
+class WalFolder:
+    """A folder of WAL segments, and the settings of a server that uses it, by the path that the server has for it."""
+
+    folder: Path
+    settings: Callable[[str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
 class Server:
     """A PostgreSQL server and its superuser."""
 
@@ -101,6 +109,7 @@ async def start(
     *,
     settings: dict[str, str] | None = None,
     patience: float = 60.0,
+    wal: WalFolder | None = None,
 ) -> None:
     """Start the server on `data` (created if it is new), and return when it accepts connections.
 
@@ -113,16 +122,15 @@ async def start(
         await _make_cluster(programs, data, server.password)
     await released(data)
     options = {**SETTINGS, **(settings or {}), "port": str(server.port)}
-    with unprivileged.opened(data) as folder:
-        argv = [str(programs / "postgres"), "-D", folder.path]
+    with ExitStack() as opened:
+        folders = [opened.enter_context(unprivileged.opened(data))]
+        if wal is not None:
+            folders.append(opened.enter_context(unprivileged.opened(wal.folder)))
+            options |= wal.settings(folders[-1].path)
+        argv = [str(programs / "postgres"), "-D", folders[0].path]
         argv += [f"--{name}={value}" for name, value in options.items()]
-        daemon.start(
-            argv,
-            env=_environment(),
-            cwd=data,
-            pass_fds=folder.descriptors,
-            user=unprivileged.account(),
-        )
+        descriptors = [each for folder in folders for each in folder.descriptors]
+        daemon.start(argv, env=environment(), cwd=data, pass_fds=descriptors, user=unprivileged.account())
     await _ready(daemon, server, patience)
 
 
@@ -146,7 +154,7 @@ async def _make_cluster(programs: Path, data: Path, password: str) -> None:
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         argv += ["--no-sync", "--no-instructions"]
         code, output = await run(
-            argv, env=_environment(), cwd=draft, pass_fds=folder.descriptors, user=unprivileged.account()
+            argv, env=environment(), cwd=draft, pass_fds=folder.descriptors, user=unprivileged.account()
         )
     if code == 0:
         (draft / "data").rename(data)
@@ -159,7 +167,8 @@ async def _make_cluster(programs: Path, data: Path, password: str) -> None:
         )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of a program of PostgreSQL."""
     # PG* variables of the user's own databases must not apply. Messages are parsed, so they must be in English.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return {**kept, "LC_ALL": "C"}
@@ -215,11 +224,13 @@ def unusable(error: Exception) -> UserError:
 
 
 async def ensure_roles(server: Server, roles: Roles) -> None:
-    """Create the two roles if they are missing, and set their passwords."""
+    """Create the two roles if they are missing, set their passwords, and take limits of connections away."""
     await create_missing_roles(server, roles)
     async with server.connected() as connection:
         for role, password in ((roles.owner, roles.owner_password), (roles.name, roles.password)):
-            await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD {_literal(password)}")
+            await connection.execute(
+                f"ALTER ROLE {_quoted(role)} CONNECTION LIMIT -1 PASSWORD {_literal(password)}"
+            )
 
 
 async def create_missing_roles(server: Server, roles: Roles) -> None:

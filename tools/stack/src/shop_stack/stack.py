@@ -44,6 +44,17 @@ class Stack:
         """The names of its processes."""
         return (*INFRASTRUCTURE, *self.broker_names[1:], *self.services)
 
+    def processes(self) -> dict[str, str]:
+        """Part → its process, as `pid@start`: another process in its place has another text. Empty if it does not run.
+
+        The start is in seconds since 1970.
+        """
+        running = {name: self.daemon(name).process() for name in self.parts}
+        return {
+            name: f"{process.pid}@{process.create_time()}" if process else ""
+            for name, process in running.items()
+        }
+
     @property
     def broker_names(self) -> tuple[str, ...]:
         """The names of its brokers."""
@@ -90,6 +101,7 @@ class Stack:
             self.passwords.by_principal[rights.STACK],
             node,
             tuple(self.ports.controller(each) for each in nodes),
+            self.ports.unmoved.broker(node),
         )
 
     @property

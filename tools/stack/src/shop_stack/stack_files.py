@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shop_stack import deployed, kafka, paths, postgres_programs
+from shop_stack import archive, deployed, kafka, paths, postgres_programs, recovery
 from shop_stack.errors import UserError
 from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE
 from shop_stack.passwords import write_private
@@ -17,7 +17,17 @@ from shop_stack.ports import BROKERS
 from shop_stack.rights import ORACLE
 from shop_stack.stack import PROCESSOR, Stack
 
-FOLDERS = ("postgres", *BROKERS, "spans", "history", "logs", "run", "secrets")
+FOLDERS = (
+    "postgres",
+    *BROKERS,
+    "spans",
+    "history",
+    "logs",
+    "run",
+    "secrets",
+    archive.FOLDER,
+    recovery.FOLDER,
+)
 FILES = (
     "ledger.sqlite3*",
     f"{CUSTOMERS_FILE}*",

@@ -3,6 +3,10 @@
 processes.py   kill, stop, freeze, slow down and flap a part
 postgres.py    the database: connections, rights, slow statements, a long transaction, silent peers
 kafka.py       the broker: rights, a topic that is missing, offsets wound back
+brokers.py     one of several brokers is lost
+edges.py       the connection between two parts: latency, resets, a cut, a slow drip
+clock.py       a clock that is wrong
+disk.py        a disk that is full
 records.py     duplicates, poison, records in a wrong order
 clients.py     slow clients, overload, replicas that come and go
 holding.py     a program that holds something open while a fault lasts
@@ -13,15 +17,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shop_chaos.injectors import clients, kafka, postgres, processes, records
+from shop_chaos.injectors import (
+    brokers,
+    clients,
+    clock,
+    disk,
+    edges,
+    kafka,
+    postgres,
+    processes,
+    records,
+)
 from shop_chaos.injectors.injector import Injector
 from shop_stack.errors import UserError
 
 __all__ = ["INJECTORS", "Injector", "of"]
 
 INJECTORS: Mapping[str, type[Injector]] = {
+    "broker-lost": brokers.BrokerLost,
+    "clock": clock.ClockMoved,
     "connection-limit": postgres.ConnectionLimit,
+    "disk-full": disk.DiskFull,
     "duplicates": records.Duplicates,
+    "edge": edges.EdgeDisturbed,
     "flap": processes.Flap,
     "freeze": processes.Freeze,
     "kafka-right": kafka.RightWithdrawn,

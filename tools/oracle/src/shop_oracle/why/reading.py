@@ -106,12 +106,13 @@ def _lock(service: str, pid: int, user: str, waiting: int) -> Trouble:
     )
 
 
-_UNSENT = """
+UNSENT = """
     o.xid >= pg_snapshot_xmin(c.snapshot) AND NOT pg_visible_in_snapshot(o.xid, c.snapshot)
     AND NOT (c.upper IS NOT NULL AND pg_visible_in_snapshot(o.xid, c.upper) AND o.id <= c.after_id)
 """
+"""The condition that the relay has not passed row `o` of the outbox, whose shard has the position `c`."""
 _OUTBOX = f"""
-    SELECT o.id, o.event_id::text, o.topic, o.key, o.type, o.time, o.data, {_UNSENT},
+    SELECT o.id, o.event_id::text, o.topic, o.key, o.type, o.time, o.data, {UNSENT},
         coalesce(s.state, ''), coalesce(s.error, '')
     FROM outbox AS o JOIN relay_cursor AS c USING (shard) LEFT JOIN outbox_set_aside AS s USING (id)
     WHERE o.key = ANY($1) ORDER BY o.id
@@ -152,7 +153,7 @@ _BLOCKERS = """
 _UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
 _CANDIDATES_ANYWHERE = (
     f"SELECT o.key FROM outbox AS o JOIN relay_cursor AS c USING (shard) LEFT JOIN outbox_set_aside AS s USING (id)"
-    f" WHERE o.key ~ {_UUID} AND ({_UNSENT} OR s.state IN ('DELAYED', 'REFUSED')) LIMIT {MOST}",
+    f" WHERE o.key ~ {_UUID} AND ({UNSENT} OR s.state IN ('DELAYED', 'REFUSED')) LIMIT {MOST}",
     f"SELECT key FROM dead_letters WHERE state IN ('HELD', 'WAITING', 'PARKED') AND key ~ {_UUID} LIMIT {MOST}",
 )
 _CANDIDATES = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,7 @@ from rich.table import Table
 
 from shop.commands.bench import end
 from shop.steps import Steps
-from shop_chaos import catalogue, matrix, needs, report, rollback
+from shop_chaos import catalogue, committed, matrix, needs, report, rollback
 from shop_chaos.catalogue import Experiment
 from shop_chaos.verdict import Result
 from shop_stack.connect import TargetKind, chosen_kind
@@ -113,7 +115,7 @@ def run(
 
         shop chaos run my-experiment.yaml"""
     experiments = [catalogue.experiment(name) for name in names]
-    results = _carried_out(experiments, _values(given or [], experiments))
+    results = _carried_out(experiments, _values(given or [], experiments), out)
     _tell(results, out, as_json, partial=False)
 
 
@@ -137,7 +139,7 @@ def matrix_(
 
         shop chaos matrix --out report --json"""
     experiments = catalogue.experiments()
-    results = _carried_out(list(matrix.chosen(experiments, quick=quick)), {})
+    results = _carried_out(list(matrix.chosen(experiments, quick=quick)), {}, out)
     if not quick:
         results += matrix.without_experiment(catalogue.faults(), experiments)
     _tell(results, out, as_json, partial=True)
@@ -161,6 +163,41 @@ def rollback_(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"done": done}, indent=2))
     elif not done:
         typer.echo("No fault is in force.")
+
+
+@app.command()
+def record(
+    reports: Annotated[list[Path], typer.Argument(help="Files chaos.json of runs.", metavar="REPORT...")],
+    as_json: AsJson = False,
+) -> None:
+    """Write results into docs/chaos/last-run.json and the table of docs/chaos.md.
+
+    Each result replaces the older one of its experiment.
+
+    Examples:
+
+        shop chaos record .shop/report/chaos.json
+
+        shop chaos record .shop/report/chaos.json --json"""
+    run = committed.read()
+    for report_ in reports:
+        run = committed.added(run, _results_in(report_), date.today().isoformat())
+    files = [str(file) for file in committed.write(run)]
+    if as_json:
+        typer.echo(json.dumps({"experiments": len(run), "files": files}, indent=2))
+    else:
+        typer.echo(f"{len(run)} experiments are in {' and '.join(files)}.")
+
+
+def _results_in(file: Path) -> list[dict[str, Any]]:
+    """The results of a report. Raises UserError if the file is none."""
+    try:
+        results: list[dict[str, Any]] = json.loads(file.read_text())
+        return [each for each in results if each["ruling"] != "not run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{file} is no report of experiments: `shop chaos run` and `shop chaos matrix` write a chaos.json."
+        ) from None
 
 
 def _shown(name: str) -> dict[str, Any]:
@@ -194,11 +231,23 @@ def _values(given: Sequence[str], experiments: Sequence[Experiment]) -> dict[str
     return values
 
 
-def _carried_out(experiments: Sequence[Experiment], given: dict[str, Any]) -> list[Result]:
+def _carried_out(experiments: Sequence[Experiment], given: dict[str, Any], out: Path | None) -> list[Result]:
+    """The results. They are written after each experiment, so that a run that is ended early leaves what it has."""
     if chosen_kind() is not TargetKind.EMBEDDED:
         raise UserError("Experiments start a shop of processes: leave out --target.")
-    with _progress(experiments) as (tell, on_result):
-        return matrix.run(experiments, tell, on_result, given)
+    began = time.monotonic()
+    so_far: list[Result] = []
+    with _progress(experiments) as (tell, show):
+
+        def on_result(result: Result) -> None:
+            show(result)
+            so_far.append(result)
+            report.write(so_far, out or shop_folder() / "report")
+
+        results = matrix.run(experiments, tell, on_result, given)
+    seconds = timedelta(seconds=round(time.monotonic() - began))
+    typer.echo(f"{len(results)} experiments took {seconds}, with the starts of their shops.", err=True)
+    return results
 
 
 def _tell(results: Sequence[Result], out: Path | None, as_json: bool, *, partial: bool) -> None:

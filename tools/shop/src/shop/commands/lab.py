@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from shop.labs import clone, progress, shipping
+from shop.labs.checks import looks_at_events
 from shop.labs.evidence import Evidence, Start, clock, orders_since
 from shop.labs.judge import missing, run_shop
 from shop.labs.pages import Lab, find, labs
 from shop.labs.parts import parts_of
 from shop.labs.progress import Progress
+from shop.labs.reports import read_reports
 from shop.labs.shipping import Shipping
 from shop_contracts.releases import git
 from shop_stack.connect import VARIABLE, connect
@@ -142,6 +144,7 @@ async def collect(lab: Lab, start: Start) -> Evidence:
     os.environ[VARIABLE] = lab.target
     with connect() as target:
         shipped = Shipping()
-        if lab.has_clone:
+        if lab.has_clone or looks_at_events(lab.check):
             shipped = await shipping.collect(repository(), start.commit, start.at, target)
-        return Evidence(start, parts_of(lab.target), await orders_since(target, start.at), shipped)
+        placed = await orders_since(target, start.at)
+        return Evidence(start, parts_of(lab.target), placed, shipped, read_reports(start.at))

@@ -16,9 +16,10 @@ from shop.commands.progress import Progress
 from shop.output import all_the_same
 from shop_load.catalogue import Offer, ensure_catalogue
 from shop_load.client import LoadFailed
-from shop_stack import embedded
+from shop_stack import archive, embedded
 from shop_stack.errors import UserError
 from shop_stack.ports import BROKERS
+from shop_stack.stack import POSTGRES, Stack
 from shop_stack.target import Target
 
 console = Console()
@@ -28,6 +29,10 @@ def up(
     brokers: Annotated[
         int | None, typer.Option(help="Brokers of Kafka: 1 or 3. Default: as many as the data is of, or 1.")
     ] = None,
+    with_archive: Annotated[
+        bool,
+        typer.Option("--archive", help="From now on, keep what `shop restore` needs, and take a backup."),
+    ] = False,
 ) -> None:
     """Start every part that does not run, wait until all are ready, and print the addresses.
 
@@ -42,16 +47,34 @@ def up(
         shop up
 
         shop up --brokers 3
+
+        shop up --archive      then `shop restore SERVICE --to TIME` is possible
     """
     if brokers not in (None, 1, len(BROKERS)):
         raise UserError(f"A shop has one broker of Kafka, or three, and not {brokers}: say `--brokers 3`.")
     began = time.monotonic()
     with Progress(console) as progress:
-        target = asyncio.run(embedded.up(embedded.stack(brokers=brokers), progress.report))
+        target = asyncio.run(start(embedded.stack(brokers=brokers), progress.report, with_archive))
     offers = offered(target)
     with all_the_same("The shop is up all the same: `shop status` shows it, `shop down` stops it."):
         progress.require_a_reader()
         tell(target, offers, time.monotonic() - began)
+
+
+async def start(stack: Stack, report: embedded.Report, with_archive: bool) -> Target:
+    """Start a stack. `with_archive` switches the archive on, if it is not, and takes the first backup."""
+    if with_archive:
+        archive.switch_on(stack)
+    target = await embedded.up(stack, report)
+    if with_archive:
+        if not await archive.is_used(stack):
+            report(POSTGRES, "restarting with an archive")
+            await embedded.restart(stack, POSTGRES)
+        if not archive.backups(stack):
+            report(POSTGRES, "backup")
+            await archive.back_up(stack)
+        report(POSTGRES, "ready, with an archive")
+    return target
 
 
 def offered(target: Target) -> list[Offer]:

@@ -8,6 +8,8 @@ checks.py    the checks that a front matter can name
 clone.py     the clone in which a lab changes services
 shipping.py  releases in git, what runs of them, the events and columns since the start
 shipped.py   the checks that look at these
+faulty.py    the checks of labs that inject faults
+reports.py   the verdicts of experiments and drills since the start
 progress.py  which labs were started and passed, kept in the stack's folder
 judge.py     one lab, judged
 """

@@ -5,10 +5,10 @@ A check looks at what is left after the steps of the page, and not at the keys t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 
-from shop.labs import shipped
+from shop.labs import faulty, shipped
 from shop.labs.evidence import Evidence
 from shop.labs.parts import started
 
@@ -54,13 +54,20 @@ def waited(evidence: Evidence, part: str) -> str:
 
 
 CHECKS: Mapping[str, Check] = {
-    check.__name__.replace("_", "-"): check for check in (orders, runs, changed, waited, *shipped.CHECKS)
+    check.__name__.replace("_", "-"): check
+    for check in (orders, runs, changed, waited, *faulty.CHECKS, *shipped.CHECKS)
 }
 
 
 def count_words(name: str) -> int:
     """The number of words that a check takes behind its name."""
     return len(signature(CHECKS[name]).parameters) - 1
+
+
+def looks_at_events(steps: Sequence[str]) -> bool:
+    """Whether one of the steps of a check looks at events, dead letters or releases."""
+    names = {CHECKS[step.split()[0]] for step in steps if step.split()[0] in CHECKS}
+    return bool(names & {*shipped.CHECKS, faulty.sent_twice})
 
 
 def _short(part: str) -> str:

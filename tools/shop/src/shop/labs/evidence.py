@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shop.labs.database import database
+from shop.labs.reports import Reports
 from shop.labs.shipping import Shipping
 from shop_stack.target import Target
 
@@ -45,6 +46,7 @@ class Evidence:
     orders: Sequence[PlacedOrder]
     """Those that were placed since the start."""
     shipping: Shipping = field(default_factory=Shipping)
+    reports: Reports = field(default_factory=Reports)
 
 
 async def clock(target: Target) -> float:

@@ -43,12 +43,7 @@ def started(identity: str) -> float:
 
 
 def _processes() -> dict[str, str]:
-    stack = embedded.stack()
-    running = {name: stack.daemon(name).process() for name in stack.parts}
-    return {
-        f"process/{name}": f"{process.pid}@{process.create_time()}" if process else ""
-        for name, process in running.items()
-    }
+    return {f"process/{name}": process for name, process in embedded.stack().processes().items()}
 
 
 def _containers() -> dict[str, str]:

@@ -69,7 +69,7 @@ def dead_letters(evidence: Evidence, service: str) -> str:
     """Hold that the service gave up on a message since the start."""
     if evidence.shipping.dead_letters(service):
         return ""
-    return f"{service} has given up on no message yet: deploy the release with the fault while orders arrive."
+    return f"{service} has given up on no message yet: do the step that has it get a message that it cannot handle."
 
 
 def all_handled(evidence: Evidence, service: str) -> str:
@@ -79,7 +79,7 @@ def all_handled(evidence: Evidence, service: str) -> str:
         return ""
     return (
         f"{service} has {'unknown' if left is None else left} open dead letters: "
-        f"`shop dead-letters redrive {service} --all`, while a release without the fault runs."
+        f"redrive or discard them, as the page says."
     )
 
 

@@ -1,6 +1,6 @@
 """What was shipped since the start of a lab: releases in git, what runs of them, events, columns, dead letters.
 
-Only a lab with a clone of its own has it.
+Releases and columns are those of a lab with a clone of its own. A lab whose check looks at events has them, too.
 """
 
 from __future__ import annotations
@@ -73,7 +73,12 @@ async def collect(root: Path, commit: str, at: float, target: Target) -> Shippin
 
 
 def released_since(root: Path, commit: str) -> dict[str, list[str]]:
-    """Service → its releases that are in the last commit of a clone and not in an earlier one, oldest first."""
+    """Service → its releases that are in the last commit of a clone and not in an earlier one, oldest first.
+
+    {} without a commit: the lab has no clone.
+    """
+    if not commit:
+        return {}
     names = git.ask(root, "diff", "--name-only", "--diff-filter=A", commit, "HEAD", "--", RELEASES)
     found: dict[str, list[str]] = {}
     for name in sorted(names.decode().splitlines()):
