@@ -82,8 +82,8 @@ def refuse_uncommitted(root: Path, service: str) -> None:
         named = ", ".join(paths[:MOST_NAMED])
         more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
         raise UserError(
-            f"A release is made of a commit, and {named}{more} differ from the last one: commit these files, or undo "
-            "the changes."
+            f"A release is made of a commit. These files were changed after the last one: {named}{more}. "
+            "Commit or undo the changes."
         )
 
 
