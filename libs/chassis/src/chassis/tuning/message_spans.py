@@ -1,6 +1,7 @@
 """Spans of messages without the SDK's locks, limits and copies.
 
-Kind: speed. Without it the results are the same, if the SDK has its default limits and a `parentbased_*` sampler.
+Kind: speed. Without it the results are the same.
+This is so if the SDK has its default limits and a `parentbased_*` sampler.
 What it does: starts a message's span as a `ReadableSpan` of which everything but the end and the status is known at
 the start, and hands it to the SDK's `BatchSpanProcessor` when it ends. It sets the private `_status` and `_end_time`.
 The attribute limits of the SDK, and samplers other than `parentbased_*`, do not apply to it (docs/decisions/0013).
