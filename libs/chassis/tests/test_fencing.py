@@ -95,27 +95,27 @@ async def test_a_relay_that_was_frozen_while_another_took_over_sends_nothing_whe
 async def test_a_relay_whose_lease_is_over_but_not_taken_renews_it_and_goes_on(
     connections: Sequence[Driver], db: Database
 ) -> None:
-    sent = Slow()
-    relay = Relay("postgresql://not-asked", sent)
-    await relay.leases.renew(connections[0])
-    await _write(db, "1")
-    relay.leases.fence.until = time.monotonic() - 1
-    await relay.relay_once(connections[0])
-    assert [row.data for row in sent] == ["1"]
+    relay, _ = await _sends_with_seconds_left(-1.0, connections[0], db)
     assert relay.leases.fence.is_open()
 
 
 async def test_a_page_that_begins_shortly_before_the_end_of_the_lease_is_not_cut_off(
     connections: Sequence[Driver], db: Database
 ) -> None:
+    relay, almost_over = await _sends_with_seconds_left(lease_keeper.EXTEND_SECONDS, connections[0], db)
+    assert relay.leases.fence.until > almost_over
+
+
+async def _sends_with_seconds_left(seconds: float, connection: Driver, db: Database) -> tuple[Relay, float]:
+    """A relay that has sent a page, and when its fence would have closed: so many seconds after the page began."""
     sent = Slow()
     relay = Relay("postgresql://not-asked", sent)
-    await relay.leases.renew(connections[0])
+    await relay.leases.renew(connection)
     await _write(db, "1")
-    relay.leases.fence.until = almost_over = time.monotonic() + lease_keeper.EXTEND_SECONDS
-    await relay.relay_once(connections[0])
+    relay.leases.fence.until = until = time.monotonic() + seconds
+    await relay.relay_once(connection)
     assert [row.data for row in sent] == ["1"]
-    assert relay.leases.fence.until > almost_over
+    return relay, until
 
 
 async def test_a_page_on_its_way_is_cut_off_when_another_relay_has_the_shards(

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from shop_lab.experiments.foreign_inputs import records
 from shop_lab.experiments.foreign_inputs.batches import RawProducer, Record, batch_of
-from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, topics_of
+from shop_lab.experiments.foreign_inputs.events import Event, EventTopic, example_files, topics_of
 from shop_lab.experiments.foreign_inputs.input import Place
 from shop_lab.experiments.foreign_inputs.records import Fault
 from shop_observe.contract import Contract
@@ -124,7 +123,7 @@ async def send(kafka: KafkaAccess, made: HandMade, times: int = 1) -> Sent:
     places: list[Place] = []
     try:
         async with RawProducer(kafka, [topic]) as producer:
-            partition = murmur2(made.event.key or b"") % 2**31 % producer.partitions(topic)
+            partition = producer.partition_of(topic, made.event.key)
             for _ in range(times):
                 offset = await producer.send(topic, partition, made.batch)
                 places.append(Place(topic, partition, offset))
@@ -148,10 +147,7 @@ def event_of(topics: Mapping[str, EventTopic], name: str) -> tuple[EventTopic, s
 
 def _example(contracts: Path, topic: EventTopic, type_: str, name: str, dice: random.Random) -> Event:
     """A valid event from the named example, or from the first one. Its id and its key are new."""
-    event, _, version = type_.rpartition(".")
-    folder = contracts / "events" / event / "examples"
-    own = folder / version  # a second version has a folder of its own
-    files = {file.stem: file for file in sorted((own if own.is_dir() else folder).glob("*.json"))}
+    files = {file.stem: file for file in example_files(contracts, type_)}
     chosen = name or next(iter(files))
     if chosen not in files:
         raise UserError(f"{type_} has no example {name!r}: choose one of {', '.join(files)}.")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import yaml
+from aiokafka.partitioner import murmur2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Topic:
     partitions: int = 1
     retention: timedelta | None = None
     """How long an event is kept at least; None for ever."""
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key, as the producers of Kafka choose it. A shard of the outbox is chosen in the same way."""
+    return int(murmur2(key) % 2**31 % partitions)
 
 
 def declared_topics(contracts: Path) -> list[Topic]:

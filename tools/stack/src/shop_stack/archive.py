@@ -18,7 +18,7 @@ from pathlib import Path
 from shop_stack import paths, postgres, postgres_programs, unprivileged
 from shop_stack.errors import UserError
 from shop_stack.postgres import WalFolder
-from shop_stack.process import run
+from shop_stack.process import last_line, run
 from shop_stack.stack import POSTGRES, Stack
 
 FOLDER = "archive"
@@ -116,7 +116,7 @@ async def back_up(stack: Stack) -> Backup:
     argv += ["--host", server.host, "--port", str(server.port), "--username", server.superuser]
     code, output = await run(argv, env={**postgres.environment(), "PGPASSWORD": server.password})
     if code != 0:
-        raise UserError(f"The backup failed ({_last_line(output)}): see `shop status` and `shop doctor`.")
+        raise UserError(f"The backup failed ({last_line(output)}): see `shop status` and `shop doctor`.")
     # The name has whole seconds. A time within the last second of the backup is not served.
     ended_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     backup = Backup(ended_at, draft.rename(bases_folder(stack) / ended_at.strftime(NAME)))
@@ -166,7 +166,3 @@ def _prune(stack: Stack) -> None:
             # The names of segments grow with the WAL. A file of a backup begins with the name of its segment.
             if segment.name[:24] < start[1]:
                 segment.unlink(missing_ok=True)
-
-
-def _last_line(output: str) -> str:
-    return output.splitlines()[-1] if output else "no output"

@@ -21,7 +21,7 @@ from shop_stack.errors import UserError
 from shop_stack.kafka_security import CLIENTS, CONTROLLER
 from shop_stack.passwords import write_private_text
 from shop_stack.ports import HOST, answers, require_free
-from shop_stack.process import Daemon, run
+from shop_stack.process import Daemon, last_line, run
 
 SMALL_JVM = (
     "-Xms48m",
@@ -128,7 +128,7 @@ async def classpath(cache: Path) -> str:
 
 async def _resolve() -> str:
     code, output = await run([sys.executable, "-m", "shop_stack.classpath"], env=os.environ)
-    last = output.splitlines()[-1] if output else "unknown"
+    last = last_line(output, "unknown")
     if code != 0 and last.startswith(UnknownJar.__name__):
         raise UserError(f"Kafka's jars do not have the locked hashes: {last.partition(': ')[2]}.")
     if code != 0:

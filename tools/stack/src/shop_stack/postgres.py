@@ -20,7 +20,7 @@ from shop_stack import postgres_programs, unprivileged
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST, require_free
 from shop_stack.postgres_release import released
-from shop_stack.process import Daemon, run
+from shop_stack.process import Daemon, last_line, run
 
 SUPERUSER = "postgres"
 
@@ -160,7 +160,7 @@ async def _make_cluster(programs: Path, data: Path, password: str) -> None:
         (draft / "data").rename(data)
     shutil.rmtree(draft)
     if code != 0:
-        reason = output.splitlines()[-1] if output else f"exit code {code}"
+        reason = last_line(output, f"exit code {code}")
         raise UserError(
             f"PostgreSQL could not make its data folder {data}: {reason}. "
             "Choose another folder with SHOP_STATE."

@@ -20,7 +20,7 @@ from shop_stack.archive import Backup
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST, free_port
 from shop_stack.postgres import Server
-from shop_stack.process import Daemon, run
+from shop_stack.process import Daemon, last_line, run
 from shop_stack.stack import Stack
 
 FOLDER = "restore"
@@ -137,5 +137,5 @@ async def _program(name: str, server: Server, database: str, *arguments: str) ->
     argv += [f"--dbname={server.url(database, server.superuser)}"]
     code, output = await run(argv, env={**postgres.environment(), "PGPASSWORD": server.password})
     if code != 0:
-        reason = output.splitlines()[-1] if output else f"exit code {code}"
+        reason = last_line(output, f"exit code {code}")
         raise UserError(f"{name} failed ({reason}): see `shop logs postgres`.")

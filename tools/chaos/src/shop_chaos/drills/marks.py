@@ -7,11 +7,10 @@ from typing import Any
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from shop_chaos.system import System
-from shop_observe.tail import LogUnreadable, partitions_of
+from shop_observe.tail import LogUnreadable, reader
 from shop_observe.topics import declared_topics
 from shop_oracle.answers import read_ledger
 from shop_oracle.errors import EvidenceMissing
@@ -64,13 +63,8 @@ async def _rows(on: System, service: str, table: str) -> int:
 async def _records(on: System) -> dict[str, int]:
     """Topic → the sum of the end offsets of its partitions. It never becomes less."""
     names = [topic.name for topic in declared_topics(on.target.contracts) if not topic.compacted]
-    places = await partitions_of(on.target, names)
-    consumer = AIOKafkaConsumer(**on.target.kafka.client, group_id=None)
-    await consumer.start()
-    try:
-        ends: Mapping[Any, int] = await consumer.end_offsets(places)
-    finally:
-        await consumer.stop()
+    async with reader(on.target, names) as consumer:
+        ends: Mapping[Any, int] = await consumer.end_offsets(list(consumer.assignment()))
     return {name: sum(end for place, end in ends.items() if place.topic == name) for name in names}
 
 

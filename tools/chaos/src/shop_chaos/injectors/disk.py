@@ -16,7 +16,7 @@ from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
 from shop_stack import embedded
 from shop_stack.errors import UserError
-from shop_stack.process import run
+from shop_stack.process import last_line, run
 from shop_stack.stack import POSTGRES
 from shop_stack.unprivileged import NOBODY
 
@@ -139,4 +139,4 @@ def may_mount() -> bool:
 async def _command(*argv: str) -> None:
     code, output = await run(argv, env=os.environ)
     if code != 0:
-        raise UserError(f"`{' '.join(argv)}` failed: {output.splitlines()[-1] if output else code}")
+        raise UserError(f"`{' '.join(argv)}` failed: {last_line(output, str(code))}")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from shop_contracts.answer import kept
 from shop_contracts.answer.findings import Finding, Report, read_report
 from shop_contracts.answer.pairs import Pair, Party
-from shop_contracts.answer.workplace import command, content_of, environment, provider_of, workplace
+from shop_contracts.answer.workplace import command, content_of, environment, files_of, provider_of, workplace
 from shop_contracts.releases.providers import path_of
 from shop_stack.errors import UserError
 from shop_stack.process import run
@@ -26,10 +26,13 @@ Compare = Callable[[Path, Party, Sequence[Pair]], Awaitable[Report]]
 async def run_tests(root: Path, provider: Party, pairs: Sequence[Pair]) -> Report:
     """Run the provider's tests on the expectations of some consumers. Raises UserError if they cannot be run."""
     place = await provider_of(root, provider)
+    tests = files_of(place)
+    if not tests:
+        return Report((), frozenset())
     files = {path_of(pair.consumer.name, provider.name): pair.text for pair in pairs}
     with TemporaryDirectory(prefix="shop-report-") as folder, workplace(place, files) as cwd:
         report = Path(folder) / "report.xml"
-        code, output = await run(command(place, report), env=environment(), cwd=cwd)
+        code, output = await run(command(place, tests, report), env=environment(), cwd=cwd)
         if code == NOTHING_SELECTED:
             return Report((), frozenset())
         if code not in (PASSED, FAILED) or not report.is_file():

@@ -66,25 +66,25 @@ def workplace(provider: Provider, files: Mapping[str, bytes]) -> Iterator[Path]:
         yield copy / provider.place
 
 
-def command(provider: Provider, report: Path) -> list[str]:
-    """The command that runs the tests. `report` is the file with their outcome.
+def command(provider: Provider, files: Sequence[str], report: Path) -> list[str]:
+    """The command that runs the tests in these files. `report` is the file with their outcome.
 
     Other files are not collected: a fault in another test of the release does not prevent an answer.
     """
     return [
         *(str(provider.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"),
         *provider.options,
-        *("-k", " or ".join(SELECTED), f"--junitxml={report}", *_files_of(provider)),
+        *("-k", " or ".join(SELECTED), f"--junitxml={report}", *files),
     ]
 
 
-def _files_of(provider: Provider) -> list[str]:
-    """The test files with a selected test, or the whole folder if there is none."""
+def files_of(provider: Provider) -> list[str]:
+    """The test files with a selected test, relative to the provider's folder."""
     folder = provider.folder / provider.place
     found = [
         file for file in sorted((folder / "tests").rglob("test_*.py")) if _has_selected(file.read_text())
     ]
-    return [str(file.relative_to(folder)) for file in found] or ["tests"]
+    return [str(file.relative_to(folder)) for file in found]
 
 
 def _has_selected(text: str) -> bool:

@@ -69,7 +69,7 @@ class Contracts:
 def read_contracts(folder: Path) -> Contracts:
     """Read topics, schemas and examples. The examples are those of now and those of all releases."""
     topics = {
-        name: replace(topic, examples={type_: _examples(folder, type_) for type_ in topic.examples})
+        name: replace(topic, examples={t: [*now, *_released(folder, t)] for t, now in topic.examples.items()})
         for name, topic in topics_of(folder).items()
     }
     types = [type_ for topic in topics.values() for type_ in topic.examples]
@@ -82,13 +82,11 @@ def _schema(folder: Path, type_: str) -> Mapping[str, Any]:
     return schema
 
 
-def _examples(folder: Path, type_: str) -> list[dict[str, Any]]:
+def _released(folder: Path, type_: str) -> list[dict[str, Any]]:
+    """The examples of all releases of an event."""
     name, _, version = type_.rpartition(".")
-    examples = folder / "events" / name / "examples"
-    own = examples / version  # a second version has a folder of its own
-    files = sorted((own if own.is_dir() else examples).glob("*.json"))
-    files += sorted((folder / "events" / name / "released").glob(f"{version}.*.examples/*.json"))
-    return [json.loads(file.read_text()) for file in files]
+    files = (folder / "events" / name / "released").glob(f"{version}.*.examples/*.json")
+    return [json.loads(file.read_text()) for file in sorted(files)]
 
 
 def make(contracts: Contracts, spec: Spec) -> Mutant:

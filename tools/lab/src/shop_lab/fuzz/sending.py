@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from shop_lab.experiments.foreign_inputs.batches import Codec, RawProducer, batch_of
 from shop_lab.experiments.foreign_inputs.input import Place
@@ -58,7 +57,7 @@ class Sender:
 
     def _partition(self, mutant: Mutant) -> tuple[str, int]:
         topic = mutant.draft.topic.name
-        return topic, murmur2(mutant.draft.key or b"") % 2**31 % self.producer.partitions(topic)
+        return topic, self.producer.partition_of(topic, mutant.draft.key)
 
     async def _send_together(self, at: tuple[str, int], group: Sequence[Mutant]) -> list[Sent]:
         records = [record for one in group for record in one.draft.records]

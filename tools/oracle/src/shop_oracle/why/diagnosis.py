@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aiokafka.partitioner import murmur2
-
 from shop_observe.kafka_log import Entry
 from shop_observe.missing_steps import OrderStep, missing_steps
+from shop_observe.topics import partition_of
 from shop_oracle.why.facts import Facts, Intent, Letter, OrderRow, OutboxRow, Place, Trouble
 from shop_stack.stack import ISSUER, KAFKA, POSTGRES, PROCESSOR
 
@@ -174,11 +173,8 @@ def _unread_by(facts: Facts, row: OutboxRow, group: str, letters: Sequence[Lette
     name = f"{row.type} was sent, and {group} has not handled it"
     if held := [letter for letter in letters if letter.state == "HELD"]:
         return Finding(f"{name}: it waits behind dead letter {held[0].id}", _letter(held[0]).causes)
-    partition = (
-        murmur2(row.key.encode())
-        % 2**31
-        % facts.partitions.get(row.topic, facts.topics[row.topic].partitions)
-    )
+    partitions = facts.partitions.get(row.topic, facts.topics[row.topic].partitions)
+    partition = partition_of(row.key.encode(), partitions)
     where = f"{name}: it is on {row.topic}[{partition}]"
     lag = facts.lags.get(Place(group, row.topic, partition))
     causes = causes_in(facts, group, KAFKA)

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
-from aiokafka.partitioner import murmur2
 
 from shop_observe.kafka_log import Entry
+from shop_observe.topics import partition_of
 from shop_oracle.why.reading import UNSENT
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -64,7 +64,7 @@ def _entry_of(service: str, id: int, event_id: str, *row: Any) -> Entry:
 
 def _row_of(entry: Entry, shards: int) -> tuple[object, ...]:
     return (
-        (murmur2(entry.key.encode()) & 0x7FFF_FFFF) % shards,
+        partition_of(entry.key.encode(), shards),
         UUID(entry.id),
         entry.topic,
         entry.key,

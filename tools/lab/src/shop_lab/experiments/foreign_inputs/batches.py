@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c, encode_varint
 
+from shop_observe.topics import partition_of
 from shop_stack.kafka_access import KafkaAccess
 
 MAGIC = 2
@@ -115,6 +116,10 @@ class RawProducer:
     def partitions(self, topic: str) -> int:
         """The number of partitions of a topic."""
         return len(self._client.cluster.partitions_for_topic(topic))
+
+    def partition_of(self, topic: str, key: bytes | None) -> int:
+        """The partition of a key in a topic. A record without a key goes where an empty key goes."""
+        return partition_of(key or b"", self.partitions(topic))
 
     async def send(self, topic: str, partition: int, batch: bytes) -> int:
         """Send one batch. Returns the offset of its first record. Raises KafkaError if the broker refuses it."""

@@ -112,10 +112,16 @@ def topics_of(contracts: Path) -> dict[str, EventTopic]:
     }
 
 
+def example_files(contracts: Path, type: str) -> list[Path]:
+    """The files with example data of an event of today, by name. A second version has a folder of its own."""
+    name, _, version = type.rpartition(".")
+    folder = contracts / "events" / name / "examples"
+    own = folder / version
+    return sorted((own if own.is_dir() else folder).glob("*.json"))
+
+
 def _examples(contracts: Path, type: str) -> list[dict[str, Any]]:
-    name, _, _ = type.rpartition(".")
-    files = sorted((contracts / "events" / name / "examples").glob("*.json"))
-    return [json.loads(file.read_text()) for file in files]
+    return [json.loads(file.read_text()) for file in example_files(contracts, type)]
 
 
 def ghost_of(topic: EventTopic, dice: random.Random, sku: str) -> Event:

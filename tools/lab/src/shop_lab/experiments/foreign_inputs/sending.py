@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from shop_lab.experiments.foreign_inputs.batches import Codec, Record, batch_of
 from shop_lab.experiments.foreign_inputs.events import Event, ghost_of
@@ -52,7 +51,7 @@ async def ghost(world: World, tally: Tally) -> None:
 
 
 async def _send(world: World, tally: Tally, event: Event, to_batch: ToBatch) -> None:
-    partition = murmur2(event.key or b"") % 2**31 % world.producer.partitions(event.topic)
+    partition = world.producer.partition_of(event.topic, event.key)
     batch = to_batch(event.record, world.dice)
     if (place := await _put(world, tally, event.topic, partition, batch)) is not None:
         tally.places.add(place)
