@@ -33,6 +33,7 @@ from shop_lab.experiments.foreign_inputs.silence import SilentCrowd
 from shop_stack import paths
 from shop_stack.ports import SERVICES
 from shop_stack.target import NO_ISSUER
+from testkit.contracts import todays_examples_of
 from testkit.waiting import eventually
 
 CODECS = [codec for codec in Codec if codec is not Codec.NONE]
@@ -351,3 +352,9 @@ async def test_inputs_are_given_by_the_clock_and_end_by_themselves() -> None:
     assert tallies["too late"].given == 0
     assert tallies["fails"].trouble == {"ValueError: no": tallies["fails"].given}
     assert heard[-1] == sum(tally.given for tally in tallies.values())
+
+
+def test_an_event_is_made_from_the_examples_of_its_own_version() -> None:
+    for topic in topics_of(paths.contracts()).values():
+        for type_, examples in topic.examples.items():
+            assert examples == todays_examples_of(type_), type_

@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shop_stack import paths, postgres, postgres_programs, unprivileged
+from shop_stack.command_output import last_line
 from shop_stack.errors import UserError
 from shop_stack.postgres import WalFolder
-from shop_stack.process import last_line, run
+from shop_stack.process import run
 from shop_stack.stack import POSTGRES, Stack
 
 FOLDER = "archive"

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from shop_stack import kafka_security
 from shop_stack.classpath import HASHES, UnknownJar
+from shop_stack.command_output import last_line
 from shop_stack.errors import UserError
 from shop_stack.kafka_security import CLIENTS, CONTROLLER
 from shop_stack.passwords import write_private_text
 from shop_stack.ports import HOST, answers, require_free
-from shop_stack.process import Daemon, last_line, run
+from shop_stack.process import Daemon, run
 
 SMALL_JVM = (
     "-Xms48m",

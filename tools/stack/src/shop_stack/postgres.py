@@ -17,10 +17,11 @@ from urllib.parse import quote
 import asyncpg
 
 from shop_stack import postgres_programs, unprivileged
+from shop_stack.command_output import last_line
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST, require_free
 from shop_stack.postgres_release import released
-from shop_stack.process import Daemon, last_line, run
+from shop_stack.process import Daemon, run
 
 SUPERUSER = "postgres"
 

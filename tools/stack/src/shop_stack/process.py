@@ -30,11 +30,6 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 """The processes that this process has started. They are kept so that their zombies can be reaped."""
 
 
-def last_line(output: str, otherwise: str = "no output") -> str:
-    """The last line of a command's output, which usually says why it failed; `otherwise` if there is no output."""
-    return output.splitlines()[-1] if output else otherwise
-
-
 async def run(
     argv: Sequence[str],
     *,

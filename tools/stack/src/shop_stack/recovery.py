@@ -17,10 +17,11 @@ from pathlib import Path
 
 from shop_stack import archive, postgres, postgres_programs, unprivileged
 from shop_stack.archive import Backup
+from shop_stack.command_output import last_line
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST, free_port
 from shop_stack.postgres import Server
-from shop_stack.process import Daemon, last_line, run
+from shop_stack.process import Daemon, run
 from shop_stack.stack import Stack
 
 FOLDER = "restore"

@@ -15,8 +15,9 @@ from shop_chaos.injectors import logs
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
 from shop_stack import embedded
+from shop_stack.command_output import last_line
 from shop_stack.errors import UserError
-from shop_stack.process import last_line, run
+from shop_stack.process import run
 from shop_stack.stack import POSTGRES
 from shop_stack.unprivileged import NOBODY
 
