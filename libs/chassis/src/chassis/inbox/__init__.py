@@ -9,10 +9,10 @@ The calls are made in rounds: the nth event of a key is in the nth round, so one
 `WholeBatch` handler gets all its events of the transaction in one call, in the first round, and a key may occur several
 times. So its result must not depend on the order.
 
-Rows are kept for INBOX_RETENTION (23 days), so that a late delivery of an event is still a duplicate. The outbox of its
-service can send an event again until 8 days after its time (OUTBOX_RETENTION). After the last sending its topic can
-deliver it for 14 days (with Kafka's defaults). The sum of both, 22 days and some minutes, must not be more than
-INBOX_RETENTION.
+Rows are kept for INBOX_RETENTION (23 days), so that a late delivery of an event is still a duplicate. The outbox of the
+service that published the event can send it again until 8 days after its time (OUTBOX_RETENTION). After the last
+sending its topic can deliver it for 14 days (with Kafka's defaults). The sum of both, 22 days and some minutes, must
+not be more than INBOX_RETENTION.
 
 If the transaction fails, it is rolled back, and the error decides:
 
@@ -39,11 +39,11 @@ the dead letter. Some messages become a dead letter without a try:
 
 A copy of each HELD or PARKED dead letter goes through the outbox to the topic `<group>.dead-letters`.
 
-If events of 20 different keys of one type fail one after another with the same error, the system is at fault and not
-the events. (Errors about a value of an event are not counted: ValueError, ArithmeticError, SQLSTATE 22 and 54.) Then
-the `Breaker` opens: an event of this type whose handler fails does not become a dead letter. Its partition waits, and
-is read again after at most 2 s. Data that does not fit the model still becomes HELD. The breaker closes when an event
-of the type succeeds.
+If events of 20 different keys of one type fail one after another with the same error, the cause is probably the
+service's code (a broken release), and not the events. (Errors about a value of an event are not counted: ValueError,
+ArithmeticError, SQLSTATE 22 and 54.) Then the `Breaker` opens: an event of this type whose handler fails does not
+become a dead letter. Its partition waits, and is read again after at most 2 s. Data that does not fit the model still
+becomes HELD. The breaker closes when an event of the type succeeds.
 
 The count of tries and the breaker are in the memory of one process. A process that starts begins at zero. A process
 does not know the failed tries that other processes made before it got the partition.

@@ -9,8 +9,9 @@ without an open transaction, and records the results. If a call raises an error,
 again after a pause. If the process is stopped meanwhile, the results that have arrived are recorded, and the other
 claimed intents become due at once. If it is killed, the calls are made again when the lease ends.
 
-`prune` is the chassis' own job. It deletes sent outbox rows whose event is older than OUTBOX_RETENTION. It deletes
-inbox rows and idempotency keys that are older than INBOX_RETENTION, and dead letters that ended longer ago than that.
+`prune` is the chassis' own job. It deletes outbox rows that were sent or given up and whose event is older than
+OUTBOX_RETENTION. It deletes inbox rows and idempotency keys that are older than INBOX_RETENTION, and dead letters that
+ended longer ago than that.
 """
 
 from chassis.jobs.intents import Intent, IntentCounts, IntentQueue, PostponedIntent, TryLater, measuring

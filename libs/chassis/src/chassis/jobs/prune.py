@@ -27,7 +27,8 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
     """Delete a batch of rows of each table that are older than their retention and no longer needed.
 
     The age of an outbox row counts from its event, of an inbox row from its arrival, of an idempotency key from its
-    creation, and of a dead letter or a GIVEN_UP entry from its end. Outbox rows that were not sent stay.
+    creation, and of a dead letter or a GIVEN_UP entry from its end. Outbox rows that were neither sent nor
+    given up stay.
 
     Returns the number of deleted rows, without the entries of GIVEN_UP rows, which are deleted as well. Replicas that
     prune at the same time skip each other's rows in the large tables.

@@ -22,14 +22,14 @@ second while a page is being sent. After it sent rows, this renewal comes 1 s la
 progress. After a crash the rows that were sent since the last save are sent again. At the end of a process the relay
 saves its positions and releases its leases. Rows that are not sent yet are sent by another process or the next start.
 
-Share: the table has 12 shards by key. A relay may send the rows of a shard only while it holds the lease on it. A lease
-lasts 6 s. It is renewed at least every 2 s between rounds, and every second while a page is being sent. In a topic of
-12 partitions (or 24, …) a key of shard n is in partition n (or n + 12, …). So the lease of shard n goes to a process
-that consumes such a partition. Other shards are divided evenly among the relays. This saves work, and no guarantee
-depends on it (docs/decisions/0014). A relay stops sending one second before its leases end, by its own clock (`Fence`).
-If a record reaches the transport after its lease has ended, the next owner of the shard has sent the row, too, and
-readers drop the duplicate. A relay that has lost a lease cannot change the position of the shard: the UPDATE of a
-position has the condition that this relay is the owner.
+Shards: the table has 12 shards by key. A relay may send the rows of a shard only while it holds the lease on it. A
+lease lasts 6 s. It is renewed at least every 2 s between rounds, and every second while a page is being sent. In a
+topic of 12 partitions (or 24, …) a key of shard n is in partition n (or n + 12, …). So the lease of shard n goes to a
+process that consumes such a partition. Other shards are divided evenly among the relays. This saves work, and no
+guarantee depends on it (docs/decisions/0014). A relay stops sending one second before its leases end, by its own clock
+(`Fence`). If a record reaches the transport after the lease on its shard has ended, the next owner of the shard sends
+the row, too, and readers drop the duplicate. A relay that has lost a lease cannot change the position of the shard: the
+UPDATE of a position has the condition that this relay is the owner.
 
 Set aside: if the transport (Kafka) is unavailable, the relay saves its positions, releases its leases, and starts again
 after a pause. If a row cannot be sent, it is set aside, and the relay continues with other rows (docs/decisions/0021).

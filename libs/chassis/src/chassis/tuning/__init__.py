@@ -1,8 +1,8 @@
 """Tunings: one change per file, for speed or as a guard. Each of them can be switched off.
 
 - `SPEED`: the file makes the chassis faster. Without it the results are the same.
-- `GUARDS`: the file works around a bug of a library, or sets a limit that the library does not have. Without it the bug
-  is back, or the limit is gone. The file says which fault returns.
+- `GUARDS`: the file works around a fault of a library or a bad plan of PostgreSQL, or sets a limit that a library does
+  not have. Without it the fault is back, or the limit is gone. The file says which fault returns.
 
 The docstring of each file says its kind, what it does, why, and when it can be removed. For a file of the kind `speed`
 it says what the file saves and how to measure that again. For a guard it says what happens without it. Only files of

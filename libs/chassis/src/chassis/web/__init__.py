@@ -20,7 +20,8 @@ Every service also has probes (`/livez`, `/readyz`, `/metrics`), its release (`/
 letters and the outbox. Together they are one app (`management`), with a port of its own.
 
 The order of the checks. A request meets the limit of connections (503), load shedding (429 `overloaded`), the limits of
-the body (408, 413), the token (401), the rate limit (429 `too-many-requests`) and the role (403).
+the body (408, 413), the token (401), the rate limit (429 `too-many-requests`) and the role (403). On a connection that
+is used again, load shedding may answer before the limit of connections (`tuning.fast_refusals`).
 
 Load shedding. A service opts in. It passes the exact paths (`/orders` does not include `/orders/{id}/cancel`), a limit,
 and a function that counts the waiting work in its database: for example its PENDING orders, of all replicas together.
@@ -40,9 +41,9 @@ then HTTP_CALLER_RATE (50) a second, to each process. A request beyond that is r
 `Retry-After` says when the next one is answered. Requests of other callers are answered meanwhile. Operators have no
 limit.
 
-A separate protection holds for every service and request: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the
-process answers 503. The management port has connections and a limit of its own (HTTP_MANAGEMENT_MAX_CONNECTIONS, 100),
-and no load shedding.
+A separate protection holds for every service: while HTTP_MAX_CONNECTIONS (2,000) connections are open, the process
+answers 503, except where load shedding has answered 429 before. The management port has connections and a limit of its
+own (HTTP_MANAGEMENT_MAX_CONNECTIONS, 100), and no load shedding.
 """
 
 from chassis.web.body import RequestBody
