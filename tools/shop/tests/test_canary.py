@@ -81,3 +81,19 @@ def test_without_a_running_shop_it_says_so(tried: list[Trial], monkeypatch: pyte
     result = CliRunner().invoke(app, ["canary", "payments", "0.2.0"])
     assert isinstance(result.exception, TargetMissing)
     assert tried == []
+
+
+def test_a_release_that_does_not_exist_is_refused_before_the_shop_is_looked_for(
+    tried: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(service: str, version: str) -> None:
+        raise UserError(f"{service} has no release {version}.")
+
+    def missing(_: Any) -> None:
+        raise TargetMissing("No shop runs here.")
+
+    monkeypatch.setattr(canary, "released", unknown)
+    monkeypatch.setattr(canary, "target_of", missing)
+    result = CliRunner().invoke(app, ["canary", "payments", "9.9.9"])
+    assert str(result.exception) == "payments has no release 9.9.9."
+    assert tried == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shop_contracts.contracts import Contracts
 from shop_contracts.releases.release import services
 from shop_stack.errors import UserError
 
@@ -24,3 +25,10 @@ def require_provider(root: Path, consumer: str, provider: str) -> None:
             f"{path_of(consumer, provider)} expects something of {provider!r}, and there is no such provider: it is "
             f"one of {', '.join(known)}. Rename the file, or delete it."
         )
+
+
+def require_providers(contracts: Contracts) -> None:
+    """Raise UserError if any committed expectation names a provider that does not exist."""
+    for consumer in contracts.consumers:
+        for provider in contracts.expectations(consumer):
+            require_provider(contracts.root, consumer, provider)

@@ -50,8 +50,8 @@ def canary(
     _require_embedded()
     stack = embedded.stack()
     deployments.require_service(stack, service)
-    target = target_of(stack.state)
     release = released(service, version)
+    target = target_of(stack.state)
     signal.signal(signal.SIGTERM, end)
     with Steps(Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=None)

@@ -15,6 +15,7 @@ from shop_contracts.apis import gate as apis
 from shop_contracts.compatibility.gate import Verdict, check
 from shop_contracts.contracts import Contracts
 from shop_contracts.migrations import check as migrations
+from shop_contracts.releases.providers import require_providers
 from shop_stack.paths import repository
 
 app = typer.Typer(help="What a change of contracts/ or of tables breaks.", no_args_is_help=True)
@@ -40,7 +41,9 @@ def check_command(
         shop contracts check
 
         shop contracts check --json"""
-    verdicts = check(Contracts(repository()))
+    contracts_of_today = Contracts(repository())
+    require_providers(contracts_of_today)
+    verdicts = check(contracts_of_today)
     tell(verdicts, table_of_events(verdicts), as_json)
 
 
