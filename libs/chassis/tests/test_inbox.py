@@ -243,6 +243,17 @@ async def test_other_messages_are_handled_between_the_tries_of_an_event_that_fai
     assert sorted(await effects_in(db)) == [(name, n) for name in "bc" for n in range(3)]
 
 
+async def test_an_error_that_is_not_retried_makes_a_dead_letter_at_once_and_nothing_waits(
+    db: Database, subscriptions: Subscriptions, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    subscriptions.not_retried = (LookupError,)
+    inbox = Inbox(db, "things", subscriptions)
+    effects.fails = lambda name, number: KeyError("no such thing") if (name, number) == ("a", 1) else None
+    await inbox.process([message("a", 1), message("b", 1), message("a", 2)])
+    assert await letters(db) == [("a", "HELD", "handler-failed"), ("a", "WAITING", "key-held")]
+    assert await effects_in(db) == [("b", 1)]
+
+
 async def test_an_event_that_failed_before_does_not_make_a_later_batch_fail(
     db: Database, subscriptions: Subscriptions, effects: Any, message: Message
 ) -> None:

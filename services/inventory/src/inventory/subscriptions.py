@@ -2,6 +2,7 @@
 
 from chassis.inbox import Subscriptions
 from inventory import handlers
+from inventory.domain import IllegalTransition, UnknownReservation
 from inventory.events import OrderCancelled, OrderConfirmed, OrderPlaced, OrderRejected
 
 SUBSCRIPTIONS = Subscriptions(
@@ -13,4 +14,6 @@ SUBSCRIPTIONS = Subscriptions(
     },
     # No customer waits until stock is sold or released.
     deferrable=(OrderConfirmed, OrderRejected, OrderCancelled),
+    # All events of an order are on one topic, in order. A confirmation without a reservation stays wrong.
+    not_retried=(UnknownReservation, IllegalTransition),
 )

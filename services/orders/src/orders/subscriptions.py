@@ -2,6 +2,7 @@
 
 from chassis.inbox import Subscriptions
 from orders import handlers
+from orders.domain import CaptureMismatch
 from orders.events import PaymentCaptured, PaymentDeclined, ProductListed, ProductPriced, StockRejected
 
 SUBSCRIPTIONS = Subscriptions(
@@ -21,4 +22,6 @@ SUBSCRIPTIONS = Subscriptions(
         ),
         "payments.payment.v1": ("payments.payment-refunded.v1", "payments.payment-refunded.v2"),
     },
+    # The amount of a captured payment never changes.
+    not_retried=(CaptureMismatch,),
 )

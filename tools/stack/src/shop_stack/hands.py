@@ -14,6 +14,7 @@ part has no process. So a file says that a person has stopped it.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
@@ -28,6 +29,8 @@ from shop_stack.stack import EVERYTHING, Stack
 
 LONGEST_PAUSE = 60.0
 """Seconds."""
+FREEZE_SECONDS = 1.0
+"""The time for which `freeze` waits until the process has stopped."""
 
 
 class Act(StrEnum):
@@ -58,8 +61,16 @@ def is_frozen(process: psutil.Process) -> bool:
 
 
 def freeze(stack: Stack, name: str) -> None:
-    """Freeze a part until `resume`. Raises UserError if it does not run, or if it is frozen or slow already."""
-    pause_family(_free_to_act(stack, name))
+    """Freeze a part until `resume`. It is frozen when this function returns.
+
+    Raises UserError if it does not run, or if it is frozen or slow already.
+    """
+    running = _free_to_act(stack, name)
+    pause_family(running)
+    # A signal reaches a process a little after it was sent.
+    until = time.monotonic() + FREEZE_SECONDS
+    while not is_frozen(running) and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def slow(stack: Stack, name: str, pause: float) -> None:

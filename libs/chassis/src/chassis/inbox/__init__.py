@@ -29,7 +29,8 @@ If the transaction fails, it is rolled back, and the error decides:
   3. Events of the failed key are handled alone, one by one. The other events are handled together.
 
   After the last try the event becomes a HELD dead letter, and its partition continues. Later events of its key are
-  stored as WAITING, until an operator redrives or discards them.
+  stored as WAITING, until an operator redrives or discards them. An error that is in `not_retried` of the subscriptions
+  ends the tries at once, and the partition does not pause.
 
 A dead letter is a row of the table `dead_letters`. Its event has no inbox row until an operator redrives or discards
 the dead letter. Some messages become a dead letter without a try:

@@ -214,7 +214,7 @@ class Inbox:
                     if is_unavailable(error):
                         raise
                     failed[event.key] = (event, error)
-                    self._tries.count(event)
+                    self._tries.count(event, is_last=isinstance(error, self.subscriptions.not_retried))
                 else:
                     self._tries.end(event)
             if event.key in failed:

@@ -48,6 +48,9 @@ class Subscriptions:
     by topic. Any other type, or a type on another topic than its own, becomes a dead letter. `deferrable` are models of
     events that can wait for a short time without delaying an order. A batch that has only deferrable and ignored events
     waits up to `ConsumerSettings.defer_seconds` for an urgent event, which is any other one.
+
+    `not_retried` are errors of handlers that no further try can change. An event that fails alone with one of them
+    becomes a HELD dead letter at once, and its partition continues.
     """
 
     def __init__(
@@ -56,12 +59,14 @@ class Subscriptions:
         *,
         ignored: Mapping[str, Iterable[str]] = MappingProxyType({}),
         deferrable: Iterable[type[ConsumedEvent]] = (),
+        not_retried: tuple[type[Exception], ...] = (),
     ) -> None:
         """Raises ValueError if a type has two models, is both handled and ignored, or is deferrable and not handled."""
         self.by_type = {model.event_type: _subscription(model, handlers[model]) for model in handlers}
         ignored_topics = {type: topic for topic, types in ignored.items() for type in types}
         self.ignored = frozenset(ignored_topics)
         self.deferrable = frozenset(model.event_type for model in deferrable)
+        self.not_retried = not_retried
         if len(self.by_type) != len(handlers):
             raise ValueError("two models have the same event type")
         if both := self.ignored & self.by_type.keys():

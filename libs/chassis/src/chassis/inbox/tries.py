@@ -19,9 +19,9 @@ class Tries:
         """Whether an event of this key has failed and will be tried again."""
         return key in self._of_key
 
-    def count(self, event: InboxEvent) -> None:
-        """Count one failed try of this event."""
-        self._failed[event.identity] = self._failed.get(event.identity, 0) + 1
+    def count(self, event: InboxEvent, *, is_last: bool = False) -> None:
+        """Count one failed try of this event. With `is_last` no try is left."""
+        self._failed[event.identity] = self._max_tries if is_last else self._failed.get(event.identity, 0) + 1
         self._of_key[event.key] = event.identity
         if len(self._of_key) > MAX_COUNTED:
             self._forget(next(iter(self._of_key)))
