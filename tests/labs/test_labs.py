@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from shop.labs.pages import FOLDER, Lab, find, labs
+from tests.labs.following import sections
+from tests.labs.left_out import MISSING
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = labs(ROOT)
@@ -53,3 +55,10 @@ def test_a_page_that_says_something_else_is_seen(old: str, new: str, fault: str)
 
 def test_each_lab_asks_the_oracle_at_its_end() -> None:
     assert [lab.name for lab in LABS if lab.check[-1] != "shop check"] == []
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_each_section_behind_which_the_check_is_asked_is_in_its_lab(name: str) -> None:
+    lab = find(ROOT, f"independent-deploys/{name}")
+    titles = {section.title for section in sections((ROOT / lab.page).read_text())}
+    assert MISSING[name].keys() < titles
