@@ -102,3 +102,18 @@ async def partitions_of(
             given = ConsumerProtocolMemberAssignment.decode(assignment)
             return frozenset((topic, part) for topic, parts in given.assignment for part in parts)
     return frozenset()
+
+
+async def members(access: KafkaAccess, group: str, patience: float = 10.0) -> int:
+    """How many members a group has; 0 if the broker does not answer within `patience` seconds."""
+    admin = AIOKafkaAdminClient(**access.client)
+    try:
+        async with asyncio.timeout(patience):
+            await admin.start()
+            [answer] = await admin.describe_consumer_groups([group])
+    except (KafkaError, OSError, TimeoutError):
+        return 0
+    finally:
+        await admin.close()
+    [(_, _, _, _, _, found, *_)] = answer.groups
+    return len(found)
