@@ -55,10 +55,15 @@ down: $(READY) ## Stop the shop; its data stays
 
 # More processes than cores, each with servers of its own: most tests wait more than they compute.
 TEST_PROCESSES ?= 3
+AT_ONCE = --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: $(READY) ## The tests of each service and of the whole, against real PostgreSQL and real Kafka (SHOP_STACK=containers: in containers): about 10 minutes
-	@$(VENV)/bin/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(VENV)/bin/python -m pytest -m "not long" $(AT_ONCE) $(ARGS)
+
+.PHONY: test-long
+test-long: $(READY) ## The tests that start servers, shops or environments of their own, or replace services under load: about 10 minutes
+	@$(VENV)/bin/python -m pytest -m long $(AT_ONCE) $(ARGS)
 
 .PHONY: test-runbooks
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)

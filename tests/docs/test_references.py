@@ -150,9 +150,15 @@ def command_faults(document: Document) -> list[str]:
     return faults
 
 
+@cache
+def shop_command() -> Any:
+    """The command `shop` with its subcommands."""
+    return typer.main.get_command(shop_app)
+
+
 def shop_faults(words: list[str]) -> list[str]:
     """What `shop` does not know of the words after it."""
-    command: Any = typer.main.get_command(shop_app)
+    command: Any = shop_command()
     faults = []
     for position, word in enumerate(words):
         if word.startswith("-"):
@@ -187,7 +193,7 @@ def test_everything_that_a_document_names_exists(path: Path) -> None:
 
 def help_texts() -> dict[str, str]:
     """What `shop` and each of its commands say of themselves, by name."""
-    group: Any = typer.main.get_command(shop_app)
+    group: Any = shop_command()
     return {name: command.help or "" for name, command in group.commands.items()}
 
 

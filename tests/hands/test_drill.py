@@ -10,7 +10,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from shop_chaos.drills import record
+from shop_chaos.drills import looks, record
 from shop_chaos.drills.menu import MENU, Hidden, chosen
 from tests.runbooks.drills.shop import Output, Shop, soon
 
@@ -78,7 +78,7 @@ async def test_a_fault_is_found_cured_with_one_command_and_judged_by_orders(
     shop: Shop, part: str, cause: str
 ) -> None:
     await begin(shop, part, cause)
-    shown = processes_and_files(record.folder())
+    shown = processes_and_files(looks.folder())
     assert "shop_chaos.drills.background" in shown
     # What slows a part down is a process of its own, as with `shop slow`; it has a process id and no name.
     shown = shown.replace("shop_stack.slowing", "")
@@ -103,7 +103,7 @@ async def test_a_fault_is_found_cured_with_one_command_and_judged_by_orders(
     assert "PENDING" not in verdict["money"]["orders"]
     seconds = verdict["seconds"]
     assert 0 < seconds["detect"] <= seconds["diagnose"] <= seconds["cure"]
-    assert not record.folder().exists()
+    assert not looks.folder().exists()
 
 
 async def test_restarting_everything_is_no_cure(shop: Shop) -> None:

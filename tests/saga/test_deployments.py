@@ -7,9 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shop_lab.experiments import shutdown
 from shop_stack import deployments, venvs
 from testkit.release_copies import copied_release
+
+pytestmark = pytest.mark.long
 
 SERVICE = "orders"
 

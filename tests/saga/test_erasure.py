@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from shop_stack.logins import Login
 from testkit import eventually
+
+pytestmark = pytest.mark.long
 
 NAME = "evangeline-quillfeather"
 CARELESS = "ottoline-marrowbone"

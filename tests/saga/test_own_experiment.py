@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from shop_load.plans import Scenario
 from shop_stack import hands
+
+pytestmark = pytest.mark.long
 
 
 async def test_frozen_notifications_costs_no_order_and_no_cent(floor: Any) -> None:

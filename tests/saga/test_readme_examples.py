@@ -19,6 +19,8 @@ import pytest
 from shop_load.catalogue import ensure_catalogue
 from shop_stack.ports import DEFAULT_BASE, SERVICES
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PORT = re.compile(rf"\blocalhost:{DEFAULT_BASE // 1000}(\d{{3}})\b")

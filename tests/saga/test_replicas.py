@@ -7,12 +7,16 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
+
 from shop_lab.experiments import background_orders, republish, shutdown
 from shop_lab.experiments.churn import Churn
 from shop_lab.experiments.shutdown import BATCH
 from shop_lab.replicas import Replica
 from shop_stack import parts
 from shop_stack.ports import free_port
+
+pytestmark = pytest.mark.long
 
 ORDERS = 60
 

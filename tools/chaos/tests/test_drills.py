@@ -13,7 +13,7 @@ import pytest
 
 from shop_chaos import injectors
 from shop_chaos.catalogue import faults
-from shop_chaos.drills import background, drill, record
+from shop_chaos.drills import background, drill, looks, record
 from shop_chaos.drills.drill import answer, hint, start, stop
 from shop_chaos.drills.judging import Judgement
 from shop_chaos.drills.menu import CAUSES, MENU, Hidden, SlowByHand, chosen, is_in_force
@@ -80,7 +80,7 @@ def test_a_seed_chooses_one_fault_and_seeds_choose_all() -> None:
 def test_the_files_of_a_drill_do_not_show_its_fault(shop: System) -> None:
     record.write(begun())
     record.write_watched(Watched(3, {"payments": 1}, bit=True))
-    texts = [file.read_bytes() for file in record.folder().iterdir()]
+    texts = [file.read_bytes() for file in looks.folder().iterdir()]
     for word in (b"payments", b"kill", b"down"):
         assert [text for text in texts if word in text] == []
     assert record.require().fault == FAULT
@@ -89,27 +89,27 @@ def test_the_files_of_a_drill_do_not_show_its_fault(shop: System) -> None:
 
 def test_a_damaged_file_is_one_sentence(shop: System) -> None:
     record.write(begun())
-    (record.folder() / "drill").write_text("?")
+    (looks.folder() / "drill").write_text("?")
     with pytest.raises(UserError, match="is damaged: delete the folder"):
         record.read()
-    record.note_look("status")
-    assert record.first_look() == 0.0
+    looks.note_look("status")
+    assert looks.first_look() == 0.0
 
 
 def test_the_first_diagnostic_command_after_the_fault_is_the_first_look(shop: System) -> None:
-    record.note_look("status")
+    looks.note_look("status")
     record.write(begun(began=0.0))
-    record.note_look("status")
-    assert record.first_look() == 0.0
+    looks.note_look("status")
+    assert looks.first_look() == 0.0
     record.write(begun())
-    record.note_look("drill")
-    record.note_look(None)
-    assert record.first_look() == 0.0
-    record.note_look("why")
-    first = record.first_look()
+    looks.note_look("drill")
+    looks.note_look(None)
+    assert looks.first_look() == 0.0
+    looks.note_look("why")
+    first = looks.first_look()
     assert first > 0
-    record.note_look("status")
-    assert record.first_look() == first
+    looks.note_look("status")
+    assert looks.first_look() == first
 
 
 def test_a_drill_needs_a_whole_shop_and_no_other_drill(
@@ -145,7 +145,7 @@ def test_a_start_that_fails_leaves_no_drill_and_no_fault(
     with pytest.raises(UserError, match="Kafka does not answer"):
         asyncio.run(start(FAULT, 7, print))
     assert HEALED == ["payments"]
-    assert not record.folder().exists()
+    assert not looks.folder().exists()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from shop_stack import embedded, parts
 from shop_stack.stack import POSTGRES
 from testkit import eventually
 
+pytestmark = pytest.mark.long
+
 TABLES = """
     CREATE TABLE outbox (id integer);
     CREATE TABLE inbox (id integer);

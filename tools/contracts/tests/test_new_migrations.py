@@ -16,6 +16,8 @@ from shop_stack.errors import UserError
 from shop_stack.postgres import Server
 from tools.contracts.tests.mini_clone import Clone
 
+pytestmark = pytest.mark.long
+
 ENVIRONMENT = """from sqlalchemy import MetaData
 
 from chassis.postgres.migrations import run_env

@@ -22,6 +22,8 @@ from shop_contracts.releases.model import Release
 from shop_stack import venvs
 from tools.contracts.tests.mini_clone import TODAY, Clone
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[3]
 CONFIRMED = "orders.order-confirmed.v1"
 CAPTURED = "payments.payment-captured.v1"

@@ -12,6 +12,8 @@ from shop_mutants.tree import Tree
 from shop_mutants.verdicts import Judgement, Verdict
 from tools.mutants.tests.conftest import SOURCE, AddMutant
 
+pytestmark = pytest.mark.long
+
 RIGHT = "return tries < 4"
 LAST = "test_the_fourth_try_is_the_last_one"
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from shop.cli import app
 from shop.commands import drill as command
 from shop.labs.reports import read_reports
-from shop_chaos.drills import drill, record
+from shop_chaos.drills import drill, looks, record
 from shop_chaos.drills.judging import Judgement, Money
 from shop_chaos.drills.menu import CAUSES, Hidden
 from shop_chaos.drills.record import Drill, Watched
@@ -72,7 +72,7 @@ def test_status_tells_the_numbers_and_not_the_fault() -> None:
 
 def test_a_wrong_answer_is_one_sentence_and_counted() -> None:
     begun()
-    (record.folder().parent / "stack.json").write_text("{}")
+    (looks.folder().parent / "stack.json").write_text("{}")
     failed = run("answer", "--part", "kafka", "--cause", "lost")
     assert "There is no cause 'lost'" in str(failed.exception)
 
@@ -130,6 +130,6 @@ def test_a_wrong_diagnosis_fails_with_the_number_of_wrong_answers(monkeypatch: p
 def test_a_diagnostic_command_is_noted_as_the_first_look() -> None:
     begun()
     CliRunner().invoke(app, ["drill", "status"])
-    assert record.first_look() == 0.0
+    assert looks.first_look() == 0.0
     CliRunner().invoke(app, ["logs", "payments"])
-    assert record.first_look() > 0
+    assert looks.first_look() > 0

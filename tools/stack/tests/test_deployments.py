@@ -21,6 +21,8 @@ from testkit import eventually
 from testkit.release_copies import REVISION, add_migration, copied_release, replace_main
 from testkit.shops import running_shop
 
+pytestmark = pytest.mark.long
+
 NAME = "inventory"
 ENDS_AT_ONCE = "raise SystemExit('this release does not start')\n"
 NEVER_READY = """import http.server, json, os

@@ -19,6 +19,8 @@ from shop_stack.ports import SERVICES, http_status
 from shop_stack.stack import Stack
 from testkit import eventually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 async def stack(tmp_path: Path, base: int) -> AsyncIterator[Stack]:

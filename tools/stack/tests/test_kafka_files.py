@@ -23,6 +23,8 @@ from shop_stack.process import Daemon
 from shop_stack.rights import LAB, STACK
 from shop_stack.topics import Topic
 
+pytestmark = pytest.mark.long
+
 WITHOUT_LOGINS = {
     "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "controller.listener.names": "CONTROLLER",

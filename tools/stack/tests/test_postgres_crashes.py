@@ -18,6 +18,8 @@ from shop_stack.errors import UserError
 from shop_stack.stack import Stack
 from testkit import eventually
 
+pytestmark = pytest.mark.long
+
 STARTS_AND_STAYS = """
 import asyncio, sys, time
 from pathlib import Path

@@ -14,6 +14,8 @@ from shop_stack import embedded, paths, postgres_programs, unprivileged
 from shop_stack.errors import UserError
 from shop_stack.stack import Stack
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

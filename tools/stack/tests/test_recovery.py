@@ -13,6 +13,8 @@ from shop_stack.errors import UserError
 from shop_stack.stack import Stack
 from testkit import eventually
 
+pytestmark = pytest.mark.long
+
 MAKE = "CREATE TABLE kept (number int); ALTER TABLE kept OWNER TO {0}_owner"
 
 

@@ -14,9 +14,9 @@ The `main.py` of a service passes its routes, subscriptions and jobs to `build_s
 | `observability` | traces, logs, metrics                                                          |
 | `tuning`        | changes for speed, and guards against faults of libraries                      |
 
-A request, a handler or a job commits its change and its outbox rows in one transaction. The relay sends the rows to
-Kafka. The consumer of another service passes the messages to its inbox. The inbox commits the effect, the inbox rows
-and new outbox rows in one transaction. After that the consumer commits the offsets.
+A change and its outbox rows are in one transaction. An endpoint, the inbox or a job commits it. A handler never
+commits. The relay sends the rows to Kafka. The consumer of another service passes the messages to its inbox. The inbox
+commits the effect, the inbox rows and new outbox rows in one transaction. After that the consumer commits the offsets.
 
 These modules join the packages:
 

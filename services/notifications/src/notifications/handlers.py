@@ -59,7 +59,10 @@ async def claim_messages(tx: Transaction, limit: int, lease_seconds: float) -> l
 
 
 async def record_delivery(tx: Transaction, ended: Sequence[tuple[Message, Outcome]]) -> None:
-    """Record the outcome of each message: SENT by a channel, or FAILED for a reason. Publish `NotificationSent`."""
+    """Record the outcome of each message: SENT by a channel, or FAILED for a reason.
+
+    Publish `NotificationSent` for each SENT message.
+    """
     channels: dict[UUID, str] = {}
     reasons: dict[UUID, str] = {}
     for message, outcome in ended:

@@ -83,9 +83,7 @@ class OrderRequest(RequestBody):
 
     customer_id: Annotated[
         CustomerId | None,
-        Field(
-            description="May be left out. It is the subject of the token, a pseudonym, and must be equal to it."
-        ),
+        Field(description="May be left out. A value must be the subject of the token, which is a pseudonym."),
     ] = None
     lines: Annotated[
         list[RequestedLine],
@@ -267,7 +265,7 @@ async def list_orders(
     limit: Limit = 20,
     cursor: CursorParameter = None,
 ) -> OrderPage:
-    """The caller's orders, newest first. `customer_id` may be left out: only the caller's own is known."""
+    """The caller's orders, newest first. `customer_id` may be left out. Another customer's is answered with 404."""
     if customer_id not in (None, caller.subject):
         raise Problem(404, "unknown-customer", "There is no such customer")
     before = None

@@ -41,8 +41,8 @@ orders = Table(
     Column("reason", Text),
     Column("total_minor", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    # [{sku, quantity, unit_price_minor}] and [{event, state, at, reason?}] are always read and written
-    # together with the order that they belong to. So they are columns of its row, and an order needs one INSERT and one
+    # `lines` is [{sku, quantity, unit_price_minor}] and `history` is [{event, state, at, reason?}]. Both are always
+    # read and written together with their order. So they are columns of its row, and an order needs one INSERT and one
     # UPDATE in all.
     Column("lines", JSONB, nullable=False),
     Column("history", JSONB, nullable=False),

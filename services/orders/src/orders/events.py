@@ -22,7 +22,8 @@ becomes a dead letter without a retry."""
 
 
 CustomerId = Annotated[str, Field(min_length=1, max_length=64)]
-"""The same lengths as in the contract. A payment event of an order that is missing here is passed on with it."""
+"""The same lengths as in the contract. If an order is missing here, `OrderCancelled` gets the
+customer id of the payment event."""
 
 
 class OrderLine(BaseModel):

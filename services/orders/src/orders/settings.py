@@ -10,7 +10,8 @@ class Settings(ServiceSettings):
 
     `ORDERS_MAX_PENDING`: the number of PENDING orders at which new orders are refused with 429.
 
-    `ORDERS_MAX_PENDING_PER_CUSTOMER`: the same for the PENDING orders of one customer, and for this customer alone.
+    `ORDERS_MAX_PENDING_PER_CUSTOMER`: the number of PENDING orders of one customer at which new orders of this
+    customer are refused with 429.
     """
 
     service_name: str = "orders"

@@ -40,7 +40,7 @@ class Fact(StrEnum):
     CHARGED = "CHARGED"
     DECLINED = "DECLINED"
     REFUNDED = "REFUNDED"
-    ABANDONED = "ABANDONED"  # one of order placed and stock reserved did not arrive, long after its time
+    ABANDONED = "ABANDONED"  # order-placed or stock-reserved has not arrived long after it was due
 
 
 FIRST: Mapping[Fact, State] = {
@@ -85,7 +85,7 @@ class Reason(StrEnum):
 
 
 NOT_RECORDED = "not_recorded"
-"""The reason of a cancellation that a release before 0.2.0 has recorded, which kept none."""
+"""The reason in a refund event if a release before 0.2.0 recorded the cancellation. Those stored no reason."""
 
 
 def payment_id_of(order_id: UUID) -> UUID:

@@ -68,9 +68,9 @@ async def ensure(
     """
     try:
         async with asyncio.timeout(patience):
-            client = AdminClient({**admin.librdkafka, "log_level": 0})
-            await _set_rights(client, {user.username for user in users}, rights)
-            await _set_passwords(client, users)
+            with _client(admin) as client:
+                await _set_rights(client, {user.username for user in users}, rights)
+                await _set_passwords(client, users)
     except (KafkaException, KafkaError, TimeoutError) as error:
         raise UserError(
             f"The users and rights could not be created on {admin.bootstrap} ({error!r}): see `shop logs kafka`."
@@ -84,7 +84,8 @@ async def set_passwords(admin: KafkaAccess, users: Sequence[KafkaAccess], patien
     """
     try:
         async with asyncio.timeout(patience):
-            await _set_passwords(AdminClient({**admin.librdkafka, "log_level": 0}), users)
+            with _client(admin) as client:
+                await _set_passwords(client, users)
     except (KafkaException, KafkaError, TimeoutError) as error:
         raise UserError(
             f"The passwords could not be set on {admin.bootstrap} ({error!r}): see `shop logs kafka`."
@@ -93,7 +94,8 @@ async def set_passwords(admin: KafkaAccess, users: Sequence[KafkaAccess], patien
 
 async def rights_of(admin: KafkaAccess, principal: str) -> list[str]:
     """The rights that a broker has for one principal, in the library's words. Raises KafkaException."""
-    found = await _present(AdminClient({**admin.librdkafka, "log_level": 0}))
+    with _client(admin) as client:
+        found = await _present(client)
     return [str(binding) for binding in found.values() if binding.principal == f"User:{principal}"]
 
 
@@ -107,6 +109,15 @@ async def can_log_in(user: KafkaAccess) -> bool:
     finally:
         await client.close()
     return True
+
+
+def _client(admin: KafkaAccess) -> AdminClient:
+    """An admin client, to be used in a `with`, which closes it in this thread.
+
+    Without that, the garbage collector may close it in a thread of librdkafka, and librdkafka then aborts the process
+    (confluent-kafka-python, pull request 2131).
+    """
+    return AdminClient({**admin.librdkafka, "log_level": 0})
 
 
 async def _set_rights(client: AdminClient, principals: Collection[str], rights: Sequence[Right]) -> None:

@@ -2,9 +2,10 @@
 
 A service declares each event that it publishes as a `PublishedEvent`. For each event that it reads it declares the
 fields that it needs as a `ConsumedEvent`. On the wire an event is a CloudEvent in Kafka's binary mode (`encode`,
-`decode`), and its data is JSON (`read_data`). A handler gets a `Batch` of `Envelope`s, in which each key occurs once. A
-`WholeBatch` handler of the inbox may get a key several times. A handler passes `envelope.cause` to `tx.publish`.
-`envelope.cause.event_id` is the same as `envelope.id`: it names this event, and not the event that caused it.
+`decode`), and its data is JSON (`read_data`). A handler gets a `Batch` of `Envelope`s, in which each key occurs at
+most once. A `WholeBatch` handler of the inbox may get a key several times. A handler passes `envelope.cause` to
+`tx.publish`. `envelope.cause.event_id` is the same as `envelope.id`: it names this event, and not the event that caused
+it.
 """
 
 from chassis.events.envelope import (

@@ -91,6 +91,9 @@ class Envelope(NamedTuple, Generic[T]):
 
 
 Batch = Sequence[Envelope[T]]
+"""The events of one call of a handler, in their order. Each key occurs at most once, except in the call of a
+`WholeBatch` handler of the inbox.
+"""
 
 
 class RawMessage(NamedTuple):
@@ -154,7 +157,7 @@ def decode(message: RawMessage) -> Envelope[bytes]:
     Raises:
         Undecodable: with one of these reasons.
             `unreadable`: the consumer could not parse the record.
-            `no-headers`: no header is an attribute of a CloudEvent.
+            `no-headers`: the message has none of the `ce_*` headers that are read.
             `no-data`: the message has no value.
             `bad-key`: the message's key is not the subject.
             `no-X`, `bad-X`: the attribute X is missing or has a wrong value. X is `id`, `type`, `source`, `subject`,

@@ -17,8 +17,9 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 class WholeBatch(NamedTuple):
     """A handler that gets all its events of a batch, or of a part of it after a failure, in one call.
 
-    Each key keeps its order. A key may occur several times in one call. Use it for handlers whose result does not
-    depend on the order of events.
+    In the list, the events of a key are in their order, and a key may occur several times. The call is made before
+    later events of these keys are passed to other handlers. Use it for handlers whose result does not depend on the
+    order of events.
     """
 
     handler: Handler

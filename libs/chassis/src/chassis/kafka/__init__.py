@@ -9,7 +9,7 @@ again after a pause. A message that must wait stops its own partition, and no ot
 not acknowledged. Rows of one topic and key keep their order. Topics are sent in parallel. If the call is cancelled, its
 rows may be in Kafka or not. They stay in the outbox, and are sent again.
 
-`check_retention` adds two times: how long a topic can deliver an event, and how long the outbox of its producer can
+`check_retention` adds two durations: how long a topic can deliver an event, and how long the outbox of its producer can
 send it again. While INBOX_RETENTION is less than the sum, the consumer does not start. A consumer that runs continues,
 and a metric reports it.
 """

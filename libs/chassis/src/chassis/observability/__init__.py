@@ -5,5 +5,6 @@
 - `metrics`: the chassis' metrics, at `/metrics`.
 - `outages`: a process logs one line when a dependency becomes unavailable, one a minute while it is away, and one when
   it is back, for all its tasks together. `client_messages` limits the log lines of client libraries.
-- `status`: the status of each task of this process. `/readyz` shows it.
+- `status`: the status of the relay, of the consumer and of the task that reads the issuer's keys. `/readyz` shows
+  them. The errors of other tasks are only in the log.
 """

@@ -1,4 +1,6 @@
-"""The status of each task of this process, and the time of its last change. `/readyz` shows it."""
+"""The status of a task of this process, and the time of its last change. `/readyz` shows those of the relay, of the
+consumer and of the task that reads the issuer's keys.
+"""
 
 import time
 from datetime import UTC, datetime

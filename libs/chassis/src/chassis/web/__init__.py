@@ -19,9 +19,10 @@
 Every service also has probes (`/livez`, `/readyz`, `/metrics`), its release (`/version`), and an admin API for dead
 letters and the outbox. Together they are one app (`management`), with a port of its own.
 
-The order of the checks. A request meets the limit of connections (503), load shedding (429 `overloaded`), the limits of
-the body (408, 413), the token (401), the rate limit (429 `too-many-requests`) and the role (403). On a connection that
-is used again, load shedding may answer before the limit of connections (`tuning.fast_refusals`).
+The order of the checks. A request meets the limits of the headers (408, 431), the limit of connections (503), load
+shedding (429 `overloaded`), the limits of the body (408, 413), the token (401), the rate limit (429
+`too-many-requests`) and the role (403). On a connection that is used again, load shedding may answer before the limit
+of connections (`tuning.fast_refusals`).
 
 Load shedding. A service opts in. It passes the exact paths (`/orders` does not include `/orders/{id}/cancel`), a limit,
 and a function that counts the waiting work in its database: for example its PENDING orders, of all replicas together.

@@ -1,4 +1,4 @@
-"""A route that checks the caller's token and role before it reads the request's body."""
+"""A route that checks the caller's token and role before it parses the body. `BodyLimit` has read the body already."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

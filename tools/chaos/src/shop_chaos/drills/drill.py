@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 
-from shop_chaos.drills import marks, record
+from shop_chaos.drills import looks, marks, record
 from shop_chaos.drills.judging import Judgement, Money, State, judge, money_of
 from shop_chaos.drills.menu import CAUSES, Hidden, is_in_force
 from shop_chaos.drills.record import Drill
@@ -134,7 +134,7 @@ async def _judged(drill: Drill, on: System, tell: Tell) -> Judgement:
         lost = marks.losses(drill.marks, await marks.measure(on))
     watched = record.read_watched()
     state = State(in_force, away, marks.restarted(watched.starts, drill.processes, now), lost, complaint)
-    return judge(drill, watched, record.first_look(), state, money)
+    return judge(drill, watched, looks.first_look(), state, money)
 
 
 async def _oracle(drill: Drill, on: System, tell: Tell) -> tuple[str, Money | None]:

@@ -9,23 +9,15 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import time
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
+from shop_chaos.drills.looks import folder
 from shop_chaos.drills.menu import Hidden
 from shop_stack.errors import UserError
-from shop_stack.paths import state_folder
 from shop_stack.process import Daemon
-
-DIAGNOSTIC = frozenset(
-    ("check", "dead-letters", "doctor", "logs", "outbox", "rights", "status", "trace", "watch", "why")
-)
-"""The `shop` commands that count as a look at the shop. The first one ends the time to detect."""
 
 
 @dataclass
@@ -71,11 +63,6 @@ class Watched:
     """Why the customers had to begin again; empty if they did not."""
 
 
-def folder() -> Path:
-    """The folder of the drill's files."""
-    return state_folder() / "drill"
-
-
 def background() -> Daemon:
     """The process that places orders and watches."""
     return Daemon("background", folder())
@@ -112,24 +99,6 @@ def read_watched() -> Watched:
 def forget() -> None:
     """Delete all files of the drill."""
     shutil.rmtree(folder(), ignore_errors=True)
-
-
-def note_look(command: str | None) -> None:
-    """Note the time of the first diagnostic command of a drill. Without effect if no drill is on."""
-    if command not in DIAGNOSTIC:
-        return
-    with suppress(UserError, FileExistsError):  # a damaged drill must not disturb a diagnosis
-        if (drill := read()) and drill.began:
-            with (folder() / "first-look").open("x") as file:
-                file.write(str(time.time()))
-
-
-def first_look() -> float:
-    """The time of the first diagnostic command; 0 if there was none."""
-    try:
-        return float((folder() / "first-look").read_text())
-    except (OSError, ValueError):
-        return 0.0
 
 
 def _write(name: str, facts: Mapping[str, Any]) -> None:

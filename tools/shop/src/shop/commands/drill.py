@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from shop_chaos.drills import drill, record
+from shop_chaos.drills import drill, looks, record
 from shop_chaos.drills.judging import CURED, Judgement
 from shop_chaos.drills.menu import CAUSES, chosen
 from shop_stack.errors import UserError
@@ -149,7 +149,7 @@ def stop_command(as_json: AsJson = False) -> None:
     Example:
 
         shop drill stop"""
-    if record.read() is None and not record.folder().exists():
+    if record.read() is None and not looks.folder().exists():
         raise UserError("No drill is on: `shop drill start` begins one.")
     fault = asyncio.run(drill.stop())
     if as_json:
