@@ -84,7 +84,7 @@ def test_an_experiment_whose_fault_needs_what_is_not_here_says_so(monkeypatch: p
     experiment = catalogue.experiment("kafka-killed")
     assert needs.missing(experiment) == ""
     monkeypatch.setenv("SHOP_TARGET", "k8s")
-    assert needs.missing(experiment) == "kill has no injection for k8s"
+    assert needs.missing(catalogue.experiment("freeze-servers")) == "freeze has no injection for k8s"
     kill = catalogue.faults().of("kill")
     monkeypatch.setitem(
         catalogue.faults().by_id, "kill", catalogue.Fault(**{**vars(kill), "needs": ["libfaketime"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
-from shop_chaos import activities, catalogue, injectors, needs, open_faults, runner, system
+from shop_chaos import (
+    activities,
+    catalogue,
+    committed,
+    injectors,
+    needs,
+    open_faults,
+    report,
+    runner,
+    system,
+)
 from shop_chaos.catalogue import Experiment
 from shop_chaos.injectors import Injector
 from shop_chaos.measured import MEASURED
+from shop_chaos.parts import ComposeParts
 from shop_chaos.system import System
 from shop_chaos.verdict import Result
 from shop_oracle import looks, replay
@@ -24,6 +36,7 @@ from shop_oracle.report import judge
 from shop_stack import embedded
 from shop_stack.errors import UserError
 from shop_stack.stack_files import write_facts
+from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 
 DONE: list[str] = []
@@ -168,6 +181,36 @@ def test_a_shop_is_not_started_while_a_fault_of_an_earlier_run_is_in_force(shop:
     activities.inject("kill", part="orders")
     with pytest.raises(UserError, match="shop chaos rollback"), runner.own_shop({}, lambda _: None):
         pass
+
+
+def test_another_target_means_the_shop_that_runs_there(shop: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def connect() -> Iterator[Target]:
+        yield shop.target
+
+    monkeypatch.setenv("SHOP_TARGET", "compose")
+    monkeypatch.setattr(system, "connect", connect)
+    with runner.chosen_shop({}, lambda _: None) as present:
+        assert present.target is shop.target
+        assert isinstance(present.parts, ComposeParts)
+        assert system.current() is present
+    with pytest.raises(UserError, match="No shop is chosen"):
+        system.current()
+
+
+def test_the_values_that_were_set_are_in_the_result(
+    shop: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = experiment(tmp_path)
+    document = {**chosen.document, "configuration": {"kills": 1000, "seed": 1}}
+    result = runner.carry_out(
+        Experiment("mine", document), shop, lambda _: None, {"kills": 20, "of another": 3}
+    )
+    assert result.configuration == {"kills": 20, "seed": 1}
+    assert report.configured(result) == "kills 20, seed 1"
+    assert 'name="kills" value="20"' in report.junit_of([result])
+    assert "(kills 20, seed 1)" in report.html_of([result])
+    assert committed.named(result.as_json()) == "`mine` (kills 20, seed 1)"
 
 
 def test_every_need_of_the_schema_can_be_judged() -> None:

@@ -5,24 +5,12 @@ from __future__ import annotations
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from shop_stack import kafka_groups
 from shop_stack.kafka_access import KafkaAccess
 from testkit import eventually
 
 TOPIC = "orders.order.v1"
-
-
-async def members(kafka: KafkaAccess, group: str) -> int:
-    admin = AIOKafkaAdminClient(**kafka.client)
-    await admin.start()
-    try:
-        [answer] = await admin.describe_consumer_groups([group])
-        [(_, _, _, _, _, found, *_)] = answer.groups
-        return len(found)
-    finally:
-        await admin.close()
 
 
 async def test_a_static_member_whose_process_has_ended_is_removed_at_once(kafka: KafkaAccess) -> None:
@@ -36,9 +24,9 @@ async def test_a_static_member_whose_process_has_ended_is_removed_at_once(kafka:
 
     await eventually(has_joined, 30)
     await consumer.stop()
-    assert await members(kafka, group) == 1  # a static member stays
+    assert await kafka_groups.members(kafka, group) == 1  # a static member stays
     assert await kafka_groups.remove_static_member(kafka, group, instance)
-    assert await members(kafka, group) == 0
+    assert await kafka_groups.members(kafka, group) == 0
     assert not await kafka_groups.remove_static_member(kafka, group, instance)
 
 
@@ -57,3 +45,8 @@ async def test_the_partitions_of_a_static_member_are_those_that_it_reads(kafka: 
         assert await kafka_groups.partitions_of(kafka, group, f"{group}-2") == frozenset()
     finally:
         await consumer.stop()
+
+
+async def test_the_members_are_unknown_while_the_broker_does_not_answer() -> None:
+    nowhere = KafkaAccess("127.0.0.1:1")
+    assert await kafka_groups.members(nowhere, "things", patience=0.5) is None

@@ -35,10 +35,9 @@ async def _inject(fault: str, injector: str, arguments: dict[str, Any]) -> None:
     present = system.current()
     chosen = injectors.of(injector, arguments)
     before = await chosen.before(present)
-    open_fault = OpenFault(
-        fault, injector, arguments, before, str(present.stack.state), present.stack.ports.base
-    )
-    open_faults.write(open_fault)
+    stack = present.processes
+    place = ("", 0) if stack is None else (str(stack.state), stack.ports.base)
+    open_faults.write(OpenFault(fault, injector, arguments, before, *place, present.target.name))
     await chosen.inject(present)
 
 
@@ -90,7 +89,7 @@ def measure(experiment: str, **arguments: Any) -> dict[str, Any]:
     run = MEASURED[experiment]
 
     async def carry_out() -> dict[str, Any]:
-        on = Experiment(system.current().testbed, lambda _: None, lambda _: None)
+        on = Experiment(system.current().testbed, run_record.current().tell, lambda _: None)
         outcome = await run(on, **arguments)
         run_record.current().outcomes.append(outcome)
         return outcome.as_json()

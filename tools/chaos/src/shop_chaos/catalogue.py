@@ -91,6 +91,21 @@ class Experiment:
         return bool(self.own.get("quick", False))
 
     @property
+    def configuration(self) -> dict[str, Any]:
+        """The values that `--set` can replace."""
+        return dict(self.document.get("configuration", {}))
+
+    @property
+    def look_seconds(self) -> float:
+        """Seconds between two looks at the invariants that hold at every moment; 0: as many as usual."""
+        return float(self.own.get("look_seconds", 0))
+
+    @property
+    def leaves_many_orders(self) -> bool:
+        """Whether its shop is removed after it, because each look at so many orders would take long."""
+        return bool(self.own.get("leaves_many_orders", False))
+
+    @property
     def brokers(self) -> int:
         """How many brokers its shop has."""
         return int(self.own.get("brokers", 1))

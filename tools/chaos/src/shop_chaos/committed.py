@@ -47,6 +47,7 @@ def added(run: Iterable[Result], results: Iterable[Result], date: str) -> list[R
         newest[result["experiment"]] = {
             **{name: result[name] for name in FIELDS},
             "numbers": numbers,
+            "configuration": dict(result.get("configuration", {})),
             "date": date,
         }
     return sorted(newest.values(), key=_place)
@@ -82,13 +83,19 @@ def table(run: Sequence[Result]) -> str:
     for one in run:
         rest = "" if one["recovery_seconds"] is None else f"{one['recovery_seconds']:.0f} s"
         planted = ", as planted" if one["expected"] != "holds" and one["ruling"] == one["expected"] else ""
-        cells = (f"`{one['experiment']}`", one["ruling"] + planted, str(one["orders"] or ""), seen(one), rest)
+        cells = (named(one), one["ruling"] + planted, str(one["orders"] or ""), seen(one), rest)
         rows.append(f"| {' | '.join(cells)} | {one['seconds']:.0f} s | {one['date']} |")
     minutes = sum(one["seconds"] for one in run) / 60
     sentence = (
         f"Together {len(run)} experiments took {minutes:.0f} minutes, without the starts of their shops."
     )
     return "\n".join([*rows, "", sentence])
+
+
+def named(result: Result) -> str:
+    """The experiment, with the values of its configuration."""
+    values = ", ".join(f"{name} {value}" for name, value in result.get("configuration", {}).items())
+    return f"`{result['experiment']}`" + (f" ({values})" if values else "")
 
 
 def seen(result: Result) -> str:

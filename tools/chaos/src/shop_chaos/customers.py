@@ -35,9 +35,13 @@ class Customers:
     ) -> None:
         self.leave()
 
+    def close(self) -> None:
+        """Let no more customers come after those of the present round. Returns at once."""
+        self._closing.set()
+
     def leave(self) -> None:
         """Return when the customers have their last answer."""
-        self._closing.set()
+        self.close()
         if self._thread.is_alive():
             self._thread.join()
 

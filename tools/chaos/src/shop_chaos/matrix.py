@@ -29,7 +29,7 @@ class Shops:
         kind = experiment.settings, experiment.brokers
         if self._present is None or self._kind != kind:
             self.remove()
-            self._present = self._stack.enter_context(runner.own_shop(kind[0], self.tell, kind[1]))
+            self._present = self._stack.enter_context(runner.chosen_shop(kind[0], self.tell, kind[1]))
             self._kind = kind
         return self._present
 
@@ -66,8 +66,9 @@ def _run_one(experiment: Experiment, shops: Shops, given: Mapping[str, Any]) -> 
         return verdict.not_run(experiment, reason)
     on = shops.of(experiment)
     result = runner.carry_out(experiment, on, lambda what: shops.tell(f"{experiment.name}: {what}"), given)
-    if result.ruling == "violated":
-        shops.remove()  # what a violation has left would be found in the next experiment, too
+    # What a violation has left would be found in the next experiment, too.
+    if result.ruling == "violated" or experiment.leaves_many_orders:
+        shops.remove()
     return result
 
 

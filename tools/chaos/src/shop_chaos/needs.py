@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from shop_chaos.catalogue import Experiment, faults
 from shop_chaos.injectors import clock, disk
-from shop_stack.connect import chosen_kind
+from shop_stack.connect import TargetKind, chosen_kind
 
 HERE: Mapping[str, Callable[[], bool]] = {
     "the right to mount": disk.may_mount,
@@ -19,6 +19,8 @@ HERE: Mapping[str, Callable[[], bool]] = {
 def missing(experiment: Experiment) -> str:
     """What an experiment lacks here, one sentence; empty if it can run."""
     target = chosen_kind()
+    if target is not TargetKind.EMBEDDED and (reason := _only_with_processes(experiment)):
+        return f"{reason}, and {target} has none"
     for name in experiment.faults:
         fault = faults().of(name)
         lacking = [need for need in fault.needs if not HERE[need]()]
@@ -26,4 +28,13 @@ def missing(experiment: Experiment) -> str:
             return f"{name} needs {', '.join(lacking)}"
         if target not in fault.targets:
             return f"{name} has no injection for {target}"
+    return ""
+
+
+def _only_with_processes(experiment: Experiment) -> str:
+    """Why an experiment needs the embedded stack, whatever its faults are; empty if it does not."""
+    if any(step["provider"]["func"] == "measure" for step in experiment.document["method"]):
+        return "it measures processes of the embedded stack"
+    if experiment.settings or experiment.brokers > 1:
+        return "it needs a shop with settings of its own"
     return ""

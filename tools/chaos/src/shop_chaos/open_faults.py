@@ -27,9 +27,11 @@ class OpenFault:
     before: Mapping[str, Any]
     """What was measured before the injection."""
     stack: str
-    """The folder of the stack that has the fault."""
+    """The folder of the stack that has the fault; empty if the shop is no embedded stack."""
     base: int
-    """The first port of this stack."""
+    """The first port of this stack; 0 if there is none."""
+    target: str = "embedded"
+    """How the shop runs."""
     at: float = field(default_factory=time.time)
     """Seconds since the epoch."""
 

@@ -38,6 +38,8 @@ def print_results(results: Sequence[Result], console: Console) -> None:
     for result in results:
         for number in result.numbers:
             console.print(f"{result.experiment}: {number_of(number)}", highlight=False)
+        if result.configuration:
+            console.print(f"{result.experiment}: {configured(result)}", highlight=False)
         if result.is_green:
             continue
         for reason in result.reasons[:SHOWN]:
@@ -67,6 +69,11 @@ def seen(result: Result) -> str:
     return ", ".join(f"{must.value} {must.name}" for must in result.musts)
 
 
+def configured(result: Result) -> str:
+    """The values of its configuration, such as "kills 1000, seed 1"."""
+    return ", ".join(f"{name} {value}" for name, value in result.configuration.items())
+
+
 def write(results: Sequence[Result], folder: Path) -> list[Path]:
     """Write chaos.json, chaos.xml (JUnit) and chaos.html into a folder. Returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +98,10 @@ def junit_of(results: Sequence[Result]) -> str:
     )
     for each in results:
         case = ElementTree.SubElement(suite, "testcase", name=each.experiment, time=f"{each.seconds:g}")
+        if each.configuration:
+            properties = ElementTree.SubElement(case, "properties")
+            for name, value in each.configuration.items():
+                ElementTree.SubElement(properties, "property", name=name, value=str(value))
         if each.ruling == "not run":
             ElementTree.SubElement(case, "skipped", message="; ".join(each.reasons))
         elif not each.is_green:
@@ -121,7 +132,8 @@ def _row(result: Result) -> str:
     state = "skipped" if result.ruling == "not run" else "green" if result.is_green else "red"
     rest = "" if result.recovery_seconds is None else f"{result.recovery_seconds:g} s"
     reasons = "; ".join(result.reasons[:SHOWN])
-    cells = [result.experiment, result.title, said(result), seen(result)]
+    title = f"{result.title} ({configured(result)})" if result.configuration else result.title
+    cells = [result.experiment, title, said(result), seen(result)]
     cells += [str(result.looks.get("all", "")), str(result.orders or ""), rest, reasons]
     columns = "".join(
         f'<td class="{state}">{escape(cell)}</td>' if number == 2 else f"<td>{escape(cell)}</td>"

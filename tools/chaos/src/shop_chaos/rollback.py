@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-from shop_chaos import injectors, open_faults
+from shop_chaos import injectors, open_faults, system
 from shop_chaos.open_faults import OpenFault
 from shop_chaos.runner import SHOP
 from shop_chaos.system import System
 from shop_stack import embedded
+from shop_stack.connect import TargetKind
 from shop_stack.paths import state_folder
-from shop_stack.stack import Stack
 from shop_stack.target import TargetMissing
 from shop_stack.target import embedded as target_of
 
@@ -23,8 +23,7 @@ def roll_back() -> Iterator[str]:
     Yields what was done, one sentence each. Raises UserError if a fault cannot be undone; its file stays.
     """
     for file, fault in reversed(open_faults.read_all().items()):
-        stack = embedded.stack(Path(fault.stack), fault.base)
-        yield asyncio.run(_undo(stack, fault))
+        yield asyncio.run(_undo(fault))
         open_faults.close(file)
     left = embedded.stack(state_folder() / SHOP)
     if any(left.daemon(part).process() is not None for part in left.parts):
@@ -32,10 +31,19 @@ def roll_back() -> Iterator[str]:
         yield f"The shop in {left.state} was removed."
 
 
-async def _undo(stack: Stack, fault: OpenFault) -> str:
+async def _undo(fault: OpenFault) -> str:
     try:
-        target = target_of(stack.state)
+        on = _shop_of(fault)
     except TargetMissing:
         return f"{fault.sentence} ended with its shop."
-    await injectors.of(fault.injector, fault.arguments).heal(System(stack, target))
+    await injectors.of(fault.injector, fault.arguments).heal(on)
     return f"{fault.sentence} was undone."
+
+
+def _shop_of(fault: OpenFault) -> System:
+    """The shop that has the fault. Raises TargetMissing if it is gone."""
+    kind = TargetKind(fault.target)
+    if kind is not TargetKind.EMBEDDED:
+        return system.without_addresses(kind)
+    stack = embedded.stack(Path(fault.stack), fault.base)
+    return System(stack, target_of(stack.state))

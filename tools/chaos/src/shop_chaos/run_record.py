@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shop_chaos.customers import Customers
 from shop_lab.experiments.outcome import Outcome
 from shop_oracle.looks import Look
 
@@ -27,6 +29,11 @@ class RunRecord:
     broken: threading.Event = field(default_factory=threading.Event)
     """Set when an invariant that holds at every moment is violated: actions that wait return."""
 
+    tell: Callable[[str], None] = lambda _: None
+    """Called with each step of a long action."""
+    customers: Customers | None = None
+    """The customers of the run."""
+
     def add_look(self, look: Look) -> None:
         """Count a look, and keep its violations."""
         self.looks["all"] += 1
@@ -47,9 +54,9 @@ class RunRecord:
 _present: list[RunRecord] = [RunRecord()]
 
 
-def start() -> RunRecord:
-    """Begin a new record."""
-    _present[0] = RunRecord()
+def start(tell: Callable[[str], None] = lambda _: None) -> RunRecord:
+    """Begin a new record. `tell` is called with each step of a long action."""
+    _present[0] = RunRecord(tell=tell)
     return _present[0]
 
 

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from shop_lab.testbed import TRACED, fresh_testbed
 from shop_oracle.errors import EvidenceMissing
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
+from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.paths import state_folder
 
@@ -61,15 +63,38 @@ class Telling(RunEventHandler):  # type: ignore[misc]  # chaoslib is not typed
 
 
 @contextmanager
+def chosen_shop(settings: Mapping[str, str], tell: Tell, brokers: int = 1) -> Iterator[System]:
+    """A fresh shop of processes, or the shop that runs in containers or on a cluster, if SHOP_TARGET names it.
+
+    Raises UserError as `own_shop` does, and TargetMissing.
+    """
+    if chosen_kind() is TargetKind.EMBEDDED:
+        with own_shop(settings, tell, brokers) as present:
+            yield present
+        return
+    _require_no_open_fault()
+    with system.running() as present:
+        system.use(present)
+        try:
+            yield present
+        finally:
+            system.use(None)
+
+
+def _require_no_open_fault() -> None:
+    if found := list(open_faults.read_all().values()):
+        raise UserError(
+            f"{found[0].sentence} of an earlier run is still in force: `shop chaos rollback` undoes it."
+        )
+
+
+@contextmanager
 def own_shop(settings: Mapping[str, str], tell: Tell, brokers: int = 1) -> Iterator[System]:
     """A fresh shop whose services have these settings. It is removed at the end of the context.
 
     Raises UserError if a fault of an earlier run is still in force.
     """
-    if found := list(open_faults.read_all().values()):
-        raise UserError(
-            f"{found[0].sentence} of an earlier run is still in force: `shop chaos rollback` undoes it."
-        )
+    _require_no_open_fault()
     with asyncio.Runner() as loop:
         stack = AsyncExitStack()
         starting = fresh_testbed(
@@ -107,16 +132,19 @@ def carry_out(
     Raises KeyboardInterrupt if it was interrupted; its faults are undone then, too.
     """
     check(experiment)
-    record = run_record.start()
+    record = run_record.start(tell)
     watched = bool(experiment.own.get("watched", True))
     began = time.monotonic()
     with Customers(on.target, float(experiment.own["rate"])) as customers:
+        record.customers = customers
         journal = run_experiment(
             copy.deepcopy(dict(experiment.document)),
             settings=ROLL_BACK_ALWAYS,
             experiment_vars=(dict(given or {}), {}),
             strategy=Strategy.CONTINUOUS if watched else Strategy.DEFAULT,
-            schedule=Schedule(continuous_hypothesis_frequency=LOOK_SECONDS, fail_fast=True),
+            schedule=Schedule(
+                continuous_hypothesis_frequency=experiment.look_seconds or LOOK_SECONDS, fail_fast=True
+            ),
             event_handlers=[Telling(tell)],
         )
         healed = time.monotonic()
@@ -126,9 +154,14 @@ def carry_out(
         customers.leave()
     oracle, unreadable = _judged(on, tell)
     troubles = [*troubles_in(journal), *([customers.trouble] if customers.trouble else []), *unreadable]
-    return _result(
-        experiment, record, troubles, oracle, customers.placed, (healed - began, time.monotonic() - healed)
-    )
+    seconds = (healed - began, time.monotonic() - healed)
+    result = _result(experiment, record, troubles, oracle, customers.placed, seconds)
+    return replace(result, configuration={**experiment.configuration, **_own(experiment, given or {})})
+
+
+def _own(experiment: Experiment, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values that this experiment has a name for."""
+    return {name: value for name, value in given.items() if name in experiment.configuration}
 
 
 def _judged(on: System, tell: Tell) -> tuple[Verdict | None, list[str]]:
@@ -163,7 +196,7 @@ def _result(
         round(seconds[1], 1),
         round(sum(seconds), 1),
         [number for outcome in record.outcomes for number in (*outcome.values, *outcome.seen)],
-        None if oracle is None else oracle.as_json(),
+        oracle=None if oracle is None else oracle.as_json(),
     )
 
 

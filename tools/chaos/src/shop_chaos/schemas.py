@@ -69,6 +69,15 @@ SHOPFLOOR: Mapping[str, Any] = {
         "settings": {"type": "object", "additionalProperties": {"type": "string"}},
         "watched": {"description": "false: no look while it lasts, because it measures.", "type": "boolean"},
         "expected": {"description": "Another verdict than `holds` is a planted one.", "enum": list(RULINGS)},
+        "look_seconds": {
+            "description": "Seconds between two looks at the invariants that hold at every moment.",
+            "type": "number",
+            "exclusiveMinimum": 0,
+        },
+        "leaves_many_orders": {
+            "description": "Its shop is removed after it: looks at so many orders take long.",
+            "type": "boolean",
+        },
         "quick": {"description": "Part of `make chaos`.", "type": "boolean"},
     },
 }

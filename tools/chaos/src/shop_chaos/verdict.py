@@ -53,6 +53,8 @@ class Result:
     seconds: float = 0.0
     numbers: Sequence[Value] = ()
     """Measured numbers with their limits."""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """The values of its configuration, such as a seed."""
     oracle: Mapping[str, Any] | None = None
     """The nine invariants at rest; None if they were not judged."""
 
@@ -79,6 +81,7 @@ class Result:
             "recovery_seconds": self.recovery_seconds,
             "seconds": self.seconds,
             "numbers": [{**asdict(number), "holds": number.holds} for number in self.numbers],
+            "configuration": dict(self.configuration),
             "oracle": self.oracle,
         }
 

@@ -1,4 +1,4 @@
-"""Static members of consumer groups: their partitions, and their removal, as a process does not leave by itself.
+"""Members of consumer groups: their number and partitions, and the removal of a static one, which stays by itself.
 
 Without the removal the broker would keep the partitions of a process that has ended until its session times out.
 aiokafka sends an earlier version of the request, which cannot name a static member.
@@ -7,6 +7,8 @@ aiokafka sends an earlier version of the request, which cannot name a static mem
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
@@ -86,19 +88,31 @@ async def partitions_of(
     Empty if it has no such member, if the group is dividing its partitions, or if the broker does not answer within
     `patience` seconds.
     """
+    for member_id, _, _, _, assignment in await _members_of(access, group, patience) or ():
+        # The broker names a static member after its instance, and adds a UUID.
+        if member_id.startswith(f"{instance}-") and assignment:
+            given = ConsumerProtocolMemberAssignment.decode(assignment)
+            return frozenset((topic, part) for topic, parts in given.assignment for part in parts)
+    return frozenset()
+
+
+async def members(access: KafkaAccess, group: str, patience: float = 10.0) -> int | None:
+    """How many members a group has; None if the broker does not answer within `patience` seconds."""
+    found = await _members_of(access, group, patience)
+    return None if found is None else len(found)
+
+
+async def _members_of(access: KafkaAccess, group: str, patience: float) -> Sequence[Any] | None:
+    """The members of a group as the broker describes them; None if it does not answer in time."""
     admin = AIOKafkaAdminClient(**access.client)
     try:
         async with asyncio.timeout(patience):
             await admin.start()
             [answer] = await admin.describe_consumer_groups([group])
     except (KafkaError, OSError, TimeoutError):
-        return frozenset()
+        return None
     finally:
         await admin.close()
-    [(_, _, _, _, _, members, *_)] = answer.groups
-    for member_id, _, _, _, assignment in members:
-        # The broker names a static member after its instance, and adds a UUID.
-        if member_id.startswith(f"{instance}-") and assignment:
-            given = ConsumerProtocolMemberAssignment.decode(assignment)
-            return frozenset((topic, part) for topic, parts in given.assignment for part in parts)
-    return frozenset()
+    [(_, _, _, _, _, found, *_)] = answer.groups
+    members: Sequence[Any] = found
+    return members

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -120,6 +121,11 @@ def _oracle_login(secrets: Secrets, state: Path) -> KafkaAccess:
     cafile = state / "kafka-ca.crt"
     cafile.write_text(_secret(secrets, CA_SECRET)["ca.crt"])
     return KafkaAccess(f"{HOST}:{KAFKA_PORT}", ORACLE, password, cafile=cafile)
+
+
+def kafka_login(reader: KafkaAccess, principal: str) -> KafkaAccess:
+    """The login of another principal at the broker that `reader` reaches. Raises TargetMissing if it has no Secret."""
+    return replace(reader, username=principal, password=_secret(_secrets(), principal)["password"])
 
 
 def _client_secrets(secrets: Secrets) -> dict[str, str]:

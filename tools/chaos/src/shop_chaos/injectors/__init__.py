@@ -1,4 +1,4 @@
-"""How faults are injected into a shop of processes. One class is one way to inject; its fields are its arguments.
+"""How faults are injected. One class is one way to inject; its fields are its arguments.
 
 processes.py   kill, stop, freeze, slow down and flap a part
 postgres.py    the database: connections, rights, slow statements, a long transaction, silent peers

@@ -10,7 +10,7 @@ from typing import Any
 from shop_chaos import holding
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
-from shop_lab import replicas, trial
+from shop_lab import trial
 from shop_lab.experiments.churn import Churn
 from shop_lab.testbed import PRODUCTS
 from shop_load.client import ShopClient
@@ -69,21 +69,18 @@ class Rebalances(Injector):
     joins: int = 8
 
     async def inject(self, on: System) -> None:
-        more = [one for one in replicas.beside(on.stack, REPLICAS) if one.service == self.service]
+        more = on.parts.replicas(self.service, REPLICAS)
         churn = Churn(crash_share=0.3)
         try:
             await asyncio.gather(
                 *(churn.come_and_go(one, lambda: churn.counts["joined"] < self.joins) for one in more)
             )
         finally:
-            for one in more:
-                await one.stop()
-        holding.write_count(on.stack.state, "rebalances", churn.counts["joined"])
+            await on.parts.end_replicas(self.service, REPLICAS)
+        holding.write_count(on.state, "rebalances", churn.counts["joined"])
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
-        return {"replicas joined": holding.counted(on.stack.state, "rebalances")}
+        return {"replicas joined": holding.counted(on.state, "rebalances")}
 
     async def heal(self, on: System) -> None:
-        for one in replicas.beside(on.stack, REPLICAS):
-            if one.service == self.service:
-                await one.stop()
+        await on.parts.end_replicas(self.service, REPLICAS)

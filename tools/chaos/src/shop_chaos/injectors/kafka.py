@@ -13,7 +13,7 @@ from shop_chaos.injectors import dropped, logs
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
 from shop_observe.tail import partitions_of
-from shop_stack import embedded, kafka_groups, kafka_users, parts, rights, topics
+from shop_stack import kafka_users, parts, rights, topics
 from shop_stack.rights import Operation
 
 
@@ -82,12 +82,11 @@ class Replay(Injector):
     service: str
 
     async def before(self, on: System) -> dict[str, Any]:
-        return {"dropped": await dropped.read(on.target)}
+        return {"dropped": await dropped.read(on)}
 
     async def inject(self, on: System) -> None:
-        await embedded.stop(on.stack, self.service)
-        instance = f"{self.service}-{on.stack.deployment(self.service).slot}"
-        await kafka_groups.remove_static_member(on.stack.logins.of(rights.STACK), self.service, instance)
+        await on.parts.stop(self.service)
+        await on.parts.forget_member(self.service)
         read = [
             str(entry["name"])
             for entry in topics.entries(on.target.contracts)
@@ -95,7 +94,7 @@ class Replay(Injector):
         ]
         places = await partitions_of(on.target, read)
         consumer = AIOKafkaConsumer(
-            **on.testbed.kafka.client, group_id=self.service, enable_auto_commit=False
+            **on.parts.login(self.service).client, group_id=self.service, enable_auto_commit=False
         )
         await consumer.start()
         try:
@@ -103,10 +102,10 @@ class Replay(Injector):
             await consumer.commit({TopicPartition(place.topic, place.partition): 0 for place in places})
         finally:
             await consumer.stop()
-        await embedded.start(on.stack, self.service)
+        await on.parts.start(self.service)
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
-        return {"duplicates dropped": dropped.since(before["dropped"], await dropped.read(on.target))}
+        return {"duplicates dropped": dropped.since(before["dropped"], await dropped.read(on))}
 
     async def heal(self, on: System) -> None:
-        await embedded.start(on.stack, self.service)
+        await on.parts.start(self.service)

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from shop_chaos import holding
 from shop_chaos.injectors.injector import Injector
+from shop_chaos.parts.embedded import send
 from shop_chaos.system import System
-from shop_stack import embedded, kafka_groups, rights
-from shop_stack.process import Daemon
+from shop_stack import embedded
 
 ENDED = "processes ended"
 FROZEN = "processes frozen"
@@ -23,23 +21,23 @@ REMOVED = "members removed from their group"
 
 @dataclass
 class Kill(Injector):
-    """Kill a part, as `kill -9` does, and start it again at the end."""
+    """Kill a part, as `kill -9` does, and start it again at the end. A cluster starts it by itself."""
 
     part: str
 
     async def before(self, on: System) -> dict[str, Any]:
-        embedded.require_known(on.stack, self.part)
-        return {"pid": on.stack.daemon(self.part).pid}
+        return {"running": sorted(await on.parts.running(self.part))}
 
     async def inject(self, on: System) -> None:
-        await embedded.kill(on.stack, self.part)
+        await on.parts.kill(self.part)
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
-        pid = before["pid"]
-        return {ENDED: int(pid is not None and on.stack.daemon(self.part).pid != pid)}
+        """The processes that ran before and do not run now: all of them, or the kill does not count."""
+        left = set(before["running"]) & await on.parts.running(self.part)
+        return {ENDED: 0 if left else len(before["running"])}
 
     async def heal(self, on: System) -> None:
-        await embedded.start(on.stack, self.part)
+        await on.parts.start(self.part)
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Stop(Kill):
     """Stop a part by an orderly shutdown, and start it again at the end."""
 
     async def inject(self, on: System) -> None:
-        await embedded.stop(on.stack, self.part)
+        await on.parts.stop(self.part)
 
 
 @dataclass
@@ -57,20 +55,19 @@ class Freeze(Injector):
     part: str
 
     async def before(self, on: System) -> dict[str, Any]:
-        embedded.require_known(on.stack, self.part)
-        return {"was a member": await _is_member(on, self.part)}
+        await on.parts.running(self.part)  # raises if there is no such part
+        return {"was a member": await on.parts.is_member(self.part)}
 
     async def inject(self, on: System) -> None:
-        send(on.stack.daemon(self.part), signal.SIGSTOP)
+        await on.parts.freeze(self.part)
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
-        family = family_of(on.stack.daemon(self.part))
-        frozen = sum(member.status() == psutil.STATUS_STOPPED for member in family)
-        removed = before["was a member"] and not await _is_member(on, self.part)
+        frozen = await on.parts.frozen(self.part)
+        removed = before["was a member"] and not await on.parts.is_member(self.part)
         return {FROZEN: frozen, REMOVED: int(removed)}
 
     async def heal(self, on: System) -> None:
-        send(on.stack.daemon(self.part), signal.SIGCONT)
+        await on.parts.resume(self.part)
 
 
 @dataclass
@@ -106,44 +103,22 @@ class Flap(Injector):
     """Seconds between two kills, and between a kill and the start."""
 
     async def before(self, on: System) -> dict[str, Any]:
-        embedded.require_known(on.stack, self.part)
+        await on.parts.running(self.part)  # raises if there is no such part
         return {}
 
     async def inject(self, on: System) -> None:
         ended = 0
         for _ in range(self.times):
-            ended += on.stack.daemon(self.part).pid is not None
-            await embedded.kill(on.stack, self.part)
+            before = await on.parts.running(self.part)
+            await on.parts.kill(self.part)
             await asyncio.sleep(self.pause)
-            await embedded.start(on.stack, self.part)
+            await on.parts.start(self.part)
+            ended += bool(before) and not before & await on.parts.running(self.part)
             await asyncio.sleep(self.pause)
-        holding.write_count(on.stack.state, "flap", ended)
+        holding.write_count(on.state, "flap", ended)
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
-        return {ENDED: holding.counted(on.stack.state, "flap")}
+        return {ENDED: holding.counted(on.state, "flap")}
 
     async def heal(self, on: System) -> None:
-        await embedded.start(on.stack, self.part)
-
-
-def family_of(daemon: Daemon) -> list[psutil.Process]:
-    """A part's process and its descendants; [] if it does not run."""
-    running = daemon.process()
-    return [] if running is None else [running, *running.children(recursive=True)]
-
-
-def send(daemon: Daemon, sign: signal.Signals) -> None:
-    """Send a signal to a part's process and to its descendants."""
-    for member in family_of(daemon):
-        try:
-            member.send_signal(sign)
-        except psutil.NoSuchProcess:
-            pass  # It has just ended.
-
-
-async def _is_member(on: System, part: str) -> bool:
-    """Whether the part's process is a member of its consumer group."""
-    if part not in on.stack.services:
-        return False
-    instance = f"{part}-{on.stack.deployment(part).slot}"
-    return bool(await kafka_groups.partitions_of(on.stack.logins.of(rights.STACK), part, instance))
+        await on.parts.start(self.part)

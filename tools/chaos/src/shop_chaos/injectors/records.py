@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from shop_chaos.injectors import dropped
@@ -41,7 +43,7 @@ class Duplicates(Injector):
     seed: int = 1
 
     async def before(self, on: System) -> dict[str, Any]:
-        return {"dropped": await dropped.read(on.target)}
+        return {"dropped": await dropped.read(on)}
 
     async def inject(self, on: System) -> None:
         dice = random.Random(self.seed)
@@ -51,7 +53,7 @@ class Duplicates(Injector):
         await _send_again(on, chosen)
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
-        return {"duplicates dropped": dropped.since(before["dropped"], await dropped.read(on.target))}
+        return {"duplicates dropped": dropped.since(before["dropped"], await dropped.read(on))}
 
     async def heal(self, on: System) -> None:
         """Nothing is left to undo: the consumers have dropped the events."""
@@ -70,18 +72,14 @@ class Poison(Injector):
 
     async def inject(self, on: System) -> None:
         dice = random.Random(self.seed)
-        producer = AIOKafkaProducer(**on.testbed.kafka.client)
-        await producer.start()
-        try:
-            for topic in topics_of(on.target.contracts).values():
+        for topic in topics_of(on.target.contracts).values():
+            async with _producer(on, topic.owner) as producer:
                 for number in range(self.each):
                     event = POISON[number % len(POISON)](topic, dice)
                     headers = [
                         (name.decode(errors="replace"), value) for name, value in event.headers.items()
                     ]
                     await producer.send_and_wait(event.topic, event.value, event.key, headers=headers)
-        finally:
-            await producer.stop()
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
         return {"dead letters": await _dead_letters(on) - int(before["letters"])}
@@ -122,21 +120,34 @@ async def _all_records(on: System, names: list[str]) -> list[Any]:
         return [record async for batch in tail.to_the_ends() for record in batch]
 
 
-async def _send_again(on: System, found: Iterable[Any], *, new_id: bool = False) -> None:
+async def _send_again(on: System, found: Sequence[Any], *, new_id: bool = False) -> None:
     """Send records to their own partitions again. With `new_id` each is a new event with the same content."""
-    producer = AIOKafkaProducer(**on.testbed.kafka.client)
-    await producer.start()
-    try:
+    owners = {topic.name: topic.owner for topic in declared_topics(on.target.contracts)}
+    async with AsyncExitStack() as stack:
+        producers = {
+            owner: await stack.enter_async_context(_producer(on, owner))
+            for owner in {owners[record.topic] for record in found}
+        }
         for record in found:
             headers = dict(record.headers) | ({"ce_id": str(uuid4()).encode()} if new_id else {})
-            await producer.send(
+            await producers[owners[record.topic]].send(
                 record.topic,
                 record.value,
                 record.key,
                 partition=record.partition,
                 headers=list(headers.items()),
             )
-        await producer.flush()
+        for producer in producers.values():
+            await producer.flush()
+
+
+@asynccontextmanager
+async def _producer(on: System, owner: str) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that may write the topics of their owner."""
+    producer = AIOKafkaProducer(**on.parts.login(owner).client)
+    await producer.start()
+    try:
+        yield producer
     finally:
         await producer.stop()
 
@@ -148,7 +159,10 @@ def _header(record: Any, name: str) -> str:
 async def _dead_letters(on: System) -> int:
     """The dead letters of all services."""
     count = 0
-    for service in on.stack.services:
-        async with on.stack.server.connected(service) as database:
+    for url in on.target.database_urls.values():
+        database = await asyncpg.connect(url)
+        try:
             count += int(await database.fetchval("SELECT count(*) FROM dead_letters"))
+        finally:
+            await database.close()
     return count

@@ -20,14 +20,19 @@ async def read(ports: Sequence[int]) -> Counts:
     async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
         for port in ports:
             text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
-            started = STARTED.search(text)
-            counts[port, float(started[1]) if started else 0.0] = counted(text)
+            counts[port, started_in(text)] = counted(text)
     return counts
 
 
 def counted(metrics: str) -> int:
     """The duplicates of all event types in the metrics of a process."""
     return sum(int(float(count)) for count in LINE.findall(metrics))
+
+
+def started_in(metrics: str) -> float:
+    """The start time of a process by its metrics, in seconds since the epoch; 0 if they do not tell it."""
+    started = STARTED.search(metrics)
+    return float(started[1]) if started else 0.0
 
 
 def between(before: Counts, after: Counts) -> int:

@@ -22,7 +22,6 @@ from shop.steps import Steps
 from shop_chaos import catalogue, committed, matrix, needs, report, rollback
 from shop_chaos.catalogue import Experiment
 from shop_chaos.verdict import Result
-from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.paths import shop_folder
 
@@ -94,6 +93,9 @@ def run(
 ) -> None:
     """Carry out experiments on a shop of their own, and remove it.
 
+    With --target compose or k8s they are carried out on the shop that runs
+    there, which stays. A fault that has no injection there is `not run`.
+
     Orders arrive while the faults last. The invariants that hold at every
     moment are judged every few seconds. If one is violated, the experiment
     stops and its faults are undone. At the end the shop must come to rest, and
@@ -113,7 +115,11 @@ def run(
 
         shop chaos run rebalances --set joins=20
 
-        shop chaos run my-experiment.yaml"""
+        shop chaos run kill-campaign --set kills=20 --set seed=7
+
+        shop chaos run my-experiment.yaml
+
+        shop --target compose chaos run kill-services kafka-killed"""
     experiments = [catalogue.experiment(name) for name in names]
     results = _carried_out(experiments, _values(given or [], experiments), out)
     _tell(results, out, as_json, partial=False)
@@ -137,7 +143,9 @@ def matrix_(
 
         shop chaos matrix --quick
 
-        shop chaos matrix --out report --json"""
+        shop chaos matrix --out report --json
+
+        shop --target k8s chaos matrix"""
     experiments = catalogue.experiments()
     results = _carried_out(list(matrix.chosen(experiments, quick=quick)), {}, out)
     if not quick:
@@ -233,8 +241,6 @@ def _values(given: Sequence[str], experiments: Sequence[Experiment]) -> dict[str
 
 def _carried_out(experiments: Sequence[Experiment], given: dict[str, Any], out: Path | None) -> list[Result]:
     """The results. They are written after each experiment, so that a run that is ended early leaves what it has."""
-    if chosen_kind() is not TargetKind.EMBEDDED:
-        raise UserError("Experiments start a shop of processes: leave out --target.")
     began = time.monotonic()
     so_far: list[Result] = []
     with _progress(experiments) as (tell, show):
