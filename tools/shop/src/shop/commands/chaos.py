@@ -32,6 +32,13 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Names = Annotated[list[str], typer.Argument(help="Experiments by name, or files.", metavar="EXPERIMENT...")]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A value of the experiment's configuration; repeatable."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="The folder of the report. Otherwise .shop/report.")]
 
 
@@ -79,15 +86,8 @@ def show(
 
 @app.command()
 def run(
-    names: Annotated[
-        list[str], typer.Argument(help="Experiments by name, or files.", metavar="EXPERIMENT...")
-    ],
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A value of the experiment's configuration; repeatable."
-        ),
-    ] = None,
+    names: Names,
+    given: Given = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
