@@ -207,7 +207,7 @@ def test_the_values_that_were_set_are_in_the_result(
         Experiment("mine", document), shop, lambda _: None, {"kills": 20, "of another": 3}
     )
     assert result.configuration == {"kills": 20, "seed": 1}
-    assert report.configured(result) == "kills 20, seed 1"
+    assert report.configured(result.configuration) == "kills 20, seed 1"
     assert 'name="kills" value="20"' in report.junit_of([result])
     assert "(kills 20, seed 1)" in report.html_of([result])
     assert committed.named(result.as_json()) == "`mine` (kills 20, seed 1)"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shop_chaos.catalogue import PLANTED
+from shop_chaos.report import configured
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
 
@@ -94,7 +95,7 @@ def table(run: Sequence[Result]) -> str:
 
 def named(result: Result) -> str:
     """The experiment, with the values of its configuration."""
-    values = ", ".join(f"{name} {value}" for name, value in result.get("configuration", {}).items())
+    values = configured(result.get("configuration", {}))
     return f"`{result['experiment']}`" + (f" ({values})" if values else "")
 
 

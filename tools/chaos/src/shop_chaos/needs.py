@@ -32,7 +32,7 @@ def missing(experiment: Experiment) -> str:
 
 
 def _only_with_processes(experiment: Experiment) -> str:
-    """Why an experiment needs the embedded stack, whatever its faults are; empty if it does not."""
+    """The reason why an experiment needs the embedded stack, apart from its faults. Empty if there is none."""
     if any(step["provider"]["func"] == "measure" for step in experiment.document["method"]):
         return "it measures processes of the embedded stack"
     if experiment.settings or experiment.brokers > 1:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from rich import box
@@ -39,7 +40,7 @@ def print_results(results: Sequence[Result], console: Console) -> None:
         for number in result.numbers:
             console.print(f"{result.experiment}: {number_of(number)}", highlight=False)
         if result.configuration:
-            console.print(f"{result.experiment}: {configured(result)}", highlight=False)
+            console.print(f"{result.experiment}: {configured(result.configuration)}", highlight=False)
         if result.is_green:
             continue
         for reason in result.reasons[:SHOWN]:
@@ -69,9 +70,9 @@ def seen(result: Result) -> str:
     return ", ".join(f"{must.value} {must.name}" for must in result.musts)
 
 
-def configured(result: Result) -> str:
-    """The values of its configuration, such as "kills 1000, seed 1"."""
-    return ", ".join(f"{name} {value}" for name, value in result.configuration.items())
+def configured(configuration: Mapping[str, Any]) -> str:
+    """The values of a configuration, such as "kills 1000, seed 1"."""
+    return ", ".join(f"{name} {value}" for name, value in configuration.items())
 
 
 def write(results: Sequence[Result], folder: Path) -> list[Path]:
@@ -132,7 +133,7 @@ def _row(result: Result) -> str:
     state = "skipped" if result.ruling == "not run" else "green" if result.is_green else "red"
     rest = "" if result.recovery_seconds is None else f"{result.recovery_seconds:g} s"
     reasons = "; ".join(result.reasons[:SHOWN])
-    title = f"{result.title} ({configured(result)})" if result.configuration else result.title
+    title = f"{result.title} ({configured(result.configuration)})" if result.configuration else result.title
     cells = [result.experiment, title, said(result), seen(result)]
     cells += [str(result.looks.get("all", "")), str(result.orders or ""), rest, reasons]
     columns = "".join(

@@ -68,8 +68,6 @@ class DeferredCommands(Mapping[str, Any]):
     """Subcommand → its command. The module is imported when the command is read."""
 
     def __getitem__(self, name: str) -> Any:
-        if name not in WHERE:
-            raise KeyError(name)
         return imported(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -92,7 +90,7 @@ class DeferredGroup(TyperGroup):
 
 @cache
 def imported(name: str) -> Any:
-    """The command of that name."""
+    """The command of that name. Raises KeyError if there is none."""
     module, _, attribute = WHERE[name].partition(":")
     found = getattr(import_module(f"shop.commands.{module}"), attribute)
     if not isinstance(found, typer.Typer):

@@ -125,6 +125,11 @@ def resume_family(process: psutil.Process) -> None:
             member.resume()
 
 
+def family_of(process: psutil.Process) -> list[psutil.Process]:
+    """A process and its descendants."""
+    return [process, *_children(process)]
+
+
 def _children(process: psutil.Process) -> Iterator[psutil.Process]:
     try:
         yield from process.children(recursive=True)

@@ -22,5 +22,8 @@ async def read(on: System) -> Counts:
 
 def since(before: Sequence[tuple[str, float, int]], now: Counts) -> int:
     """The duplicates between two moments. `before` may come from JSON. A process that is new counts from its start."""
-    known = {(place, started): count for place, started, count in before}
-    return sum(count - known.get((place, started), 0) for place, started, count in now)
+    return duplicates.between(_by_process(before), _by_process(now))
+
+
+def _by_process(counts: Sequence[tuple[str, float, int]]) -> dict[tuple[str, float], int]:
+    return {(place, started): count for place, started, count in counts}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shop_chaos import holding
 from shop_chaos.injectors.injector import Injector
-from shop_chaos.parts.embedded import send
 from shop_chaos.system import System
 from shop_stack import embedded
 
@@ -90,7 +88,7 @@ class Slow(Injector):
 
     async def heal(self, on: System) -> None:
         await holding.end(on.stack.state, "slow")
-        send(on.stack.daemon(self.part), signal.SIGCONT)
+        await on.parts.resume(self.part)
 
 
 @dataclass

@@ -78,7 +78,7 @@ class ComposeParts:
 
 @dataclass(frozen=True)
 class ContainerReplica:
-    """One more container of a service, without published ports. It consumes, and nobody sends it requests."""
+    """One more container of a service. It has no published port: it consumes events, and gets no HTTP request."""
 
     service: str
     name: str

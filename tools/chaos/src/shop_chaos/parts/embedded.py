@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import psutil
 
 from shop_chaos.parts.metrics import over_http
 from shop_lab import replicas
 from shop_lab.experiments.churn import Process
-from shop_stack import embedded, kafka_groups, parts, rights
+from shop_stack import embedded, hands, kafka_groups, parts, rights
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.process import Daemon
 from shop_stack.stack import Stack
 
 
@@ -43,14 +39,16 @@ class EmbeddedParts:
 
     async def freeze(self, part: str) -> None:
         embedded.require_known(self.stack, part)
-        send(self.stack.daemon(part), signal.SIGSTOP)
+        if (running := self.stack.daemon(part).process()) is not None:
+            hands.pause_family(running)
 
     async def frozen(self, part: str) -> int:
-        family = family_of(self.stack.daemon(part))
-        return sum(member.status() == psutil.STATUS_STOPPED for member in family)
+        running = self.stack.daemon(part).process()
+        return 0 if running is None else sum(map(hands.is_frozen, hands.family_of(running)))
 
     async def resume(self, part: str) -> None:
-        send(self.stack.daemon(part), signal.SIGCONT)
+        if (running := self.stack.daemon(part).process()) is not None:
+            hands.resume_family(running)
 
     async def is_member(self, service: str) -> bool:
         if service not in self.stack.services:
@@ -76,18 +74,3 @@ class EmbeddedParts:
 
     def _instance(self, service: str) -> str:
         return f"{service}-{self.stack.deployment(service).slot}"
-
-
-def family_of(daemon: Daemon) -> list[psutil.Process]:
-    """A part's process and its descendants; [] if it does not run."""
-    running = daemon.process()
-    return [] if running is None else [running, *running.children(recursive=True)]
-
-
-def send(daemon: Daemon, sign: signal.Signals) -> None:
-    """Send a signal to a part's process and to its descendants."""
-    for member in family_of(daemon):
-        try:
-            member.send_signal(sign)
-        except psutil.NoSuchProcess:
-            pass  # It has just ended.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import httpx
 
 LINE = re.compile(r'^chassis_events_consumed_total\{.*outcome="duplicate".*\} ([0-9.e+]+)$', re.MULTILINE)
 STARTED = re.compile(r"^process_start_time_seconds ([0-9.e+]+)$", re.MULTILINE)
 
+Process = TypeVar("Process", bound=Hashable)
 Counts = Mapping[tuple[int, float], int]
 """(management port, start time of the process) → duplicates since that start."""
 
@@ -35,6 +37,6 @@ def started_in(metrics: str) -> float:
     return float(started[1]) if started else 0.0
 
 
-def between(before: Counts, after: Counts) -> int:
-    """The duplicates between two moments. A process that is new counts from its start."""
+def between(before: Mapping[Process, int], after: Mapping[Process, int]) -> int:
+    """The duplicates between two moments, from the counts of each. A process that is new counts from its start."""
     return sum(count - before.get(process, 0) for process, count in after.items())
