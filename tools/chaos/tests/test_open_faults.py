@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shop_chaos import activities, injectors, open_faults, rollback, run_record, system
+from shop_chaos import activities, injectors, open_faults, rollback, run_record, runner, runner_lock, system
 from shop_chaos.injectors import Injector
 from shop_chaos.system import System
 from shop_stack import embedded
@@ -88,6 +89,17 @@ def test_what_a_killed_runner_has_left_is_undone_by_another_process(shop: System
     assert list(rollback.roll_back()) == ["kill (part orders) was undone."]
     assert DONE[1:] == ["heal orders"]
     assert list(rollback.roll_back()) == []
+
+
+def test_the_faults_of_a_runner_at_work_are_left_to_it(shop: System) -> None:
+    with runner_lock.held():
+        activities.inject("kill", part="orders")
+        with pytest.raises(UserError, match=f"^Process {os.getpid()} carries out experiments"):
+            list(rollback.roll_back())
+        with pytest.raises(UserError, match="carries out experiments"), runner.chosen_shop({}, print):
+            pytest.fail("a second runner has started")
+    assert DONE == ["inject orders with 1 on disk"]
+    assert list(rollback.roll_back()) == ["kill (part orders) was undone."]
 
 
 def test_a_fault_whose_shop_is_gone_is_forgotten(shop: System) -> None:

@@ -179,7 +179,7 @@ def test_a_measured_experiment_gets_the_values_that_were_set(
 
 def test_a_shop_is_not_started_while_a_fault_of_an_earlier_run_is_in_force(shop: System) -> None:
     activities.inject("kill", part="orders")
-    with pytest.raises(UserError, match="shop chaos rollback"), runner.own_shop({}, lambda _: None):
+    with pytest.raises(UserError, match="shop chaos rollback"), runner.chosen_shop({}, lambda _: None):
         pass
 
 

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import create_conn
 from aiokafka.errors import SaslAuthenticationFailed
 
-from shop_stack import kafka, kafka_security, kafka_users, rights, topics
+from shop_stack import kafka, kafka_archive, kafka_security, kafka_users, rights, topics
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess, KafkaLogins
 from shop_stack.paths import cache_folder
@@ -96,6 +96,24 @@ async def test_a_format_that_fails_removes_no_topic(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match="already formatted"):
         await kafka.start(Daemon("kafka", tmp_path), broker, tmp_path)
     assert segment.read_bytes() == b"events"
+
+
+async def test_an_archive_that_ends_the_jvm_is_deleted_so_that_the_next_start_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    (tmp_path / "release").touch()
+    java.write_text("#!/bin/sh\nprintf '#\\n# A fatal error has been detected.\\n#\\n'; kill -BUS $$\n")
+    java.chmod(0o755)
+    monkeypatch.setattr(kafka, "classpath", no_jars)
+    monkeypatch.setattr(kafka, "java", lambda: java)
+    archive = tmp_path / kafka_archive.name([str(java), *kafka.SMALL_JVM, *kafka.more_options()], "")
+    archive.touch()
+    broker = kafka.Broker(free_port(), free_port(), tmp_path / "kafka", "secret")
+    with pytest.raises(UserError, match=r"A fatal error has been detected\. Try again\.$"):
+        await kafka.start(Daemon("kafka", tmp_path), broker, tmp_path)
+    assert not archive.exists()
 
 
 async def no_jars(cache: Path) -> str:

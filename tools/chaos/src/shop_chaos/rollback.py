@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-from shop_chaos import injectors, open_faults, system
+from shop_chaos import injectors, open_faults, runner_lock, system
 from shop_chaos.open_faults import OpenFault
 from shop_chaos.runner import SHOP
 from shop_chaos.system import System
@@ -20,8 +20,14 @@ from shop_stack.target import embedded as target_of
 def roll_back() -> Iterator[str]:
     """Undo every fault that is in force, the last one first, and remove the shop that the runner had started.
 
-    Yields what was done, one sentence each. Raises UserError if a fault cannot be undone; its file stays.
+    Yields what was done, one sentence each. Raises UserError if a fault cannot be undone, and its file stays; or if a
+    runner is at work, which undoes its faults itself.
     """
+    with runner_lock.held():
+        yield from _roll_back()
+
+
+def _roll_back() -> Iterator[str]:
     for file, fault in reversed(open_faults.read_all().items()):
         yield asyncio.run(_undo(fault))
         open_faults.close(file)

@@ -18,7 +18,7 @@ from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.run import RunEventHandler
 from chaoslib.types import Schedule, Strategy
 
-from shop_chaos import open_faults, run_record, system, verdict
+from shop_chaos import open_faults, run_record, runner_lock, system, verdict
 from shop_chaos.catalogue import Experiment, faults
 from shop_chaos.customers import Customers
 from shop_chaos.run_record import RunRecord
@@ -66,13 +66,22 @@ class Telling(RunEventHandler):  # type: ignore[misc]  # chaoslib is not typed
 def chosen_shop(settings: Mapping[str, str], tell: Tell, brokers: int = 1) -> Iterator[System]:
     """A fresh shop of processes, or the shop that runs in containers or on a cluster, if SHOP_TARGET names it.
 
-    Raises UserError as `own_shop` does, and TargetMissing.
+    Raises UserError if another runner is at work, or if a fault of an earlier run is still in force; and
+    TargetMissing.
     """
-    if chosen_kind() is TargetKind.EMBEDDED:
-        with own_shop(settings, tell, brokers) as present:
-            yield present
-        return
-    _require_no_open_fault()
+    with runner_lock.held():
+        _require_no_open_fault()
+        if chosen_kind() is TargetKind.EMBEDDED:
+            with _own_shop(settings, tell, brokers) as present:
+                yield present
+        else:
+            with _running_shop() as present:
+                yield present
+
+
+@contextmanager
+def _running_shop() -> Iterator[System]:
+    """The shop that SHOP_TARGET names, for the activities. It stays. Raises TargetMissing."""
     with system.running() as present:
         system.use(present)
         try:
@@ -89,12 +98,8 @@ def _require_no_open_fault() -> None:
 
 
 @contextmanager
-def own_shop(settings: Mapping[str, str], tell: Tell, brokers: int = 1) -> Iterator[System]:
-    """A fresh shop whose services have these settings. It is removed at the end of the context.
-
-    Raises UserError if a fault of an earlier run is still in force.
-    """
-    _require_no_open_fault()
+def _own_shop(settings: Mapping[str, str], tell: Tell, brokers: int = 1) -> Iterator[System]:
+    """A fresh shop whose services have these settings. It is removed at the end of the context."""
     with asyncio.Runner() as loop:
         stack = AsyncExitStack()
         starting = fresh_testbed(

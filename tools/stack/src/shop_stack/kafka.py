@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import shlex
@@ -15,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shop_stack import kafka_security
+from shop_stack import kafka_archive, kafka_security
 from shop_stack.classpath import HASHES, UnknownJar
 from shop_stack.command_output import last_line
 from shop_stack.errors import UserError
@@ -61,9 +60,6 @@ PROPERTIES = {
 
 CLUSTER_FILE = "kafka-cluster-id"
 """The file with the id of the cluster, beside the folders of the brokers' data."""
-
-QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
-"""Without these the JVM writes about a damaged AOT cache into the log, although it starts without it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +140,12 @@ def _short(text: str) -> str:
     return text if len(text) <= 160 else text[:157] + "..."
 
 
+def _reason(output: str) -> str:
+    """The last line that says something. The JVM frames its own end with lines of `#`."""
+    lines = [line.strip("# ").rstrip(".") for line in output.splitlines()]
+    return _short(next((line for line in reversed(lines) if line), "no reason was given"))
+
+
 async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 90.0) -> None:
     """Start the broker on its data folder (formatted if it is new), and return when it accepts connections.
 
@@ -154,35 +156,40 @@ async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 9
     program = [str(java()), *SMALL_JVM, *more_options()]
     jars = await classpath(cache)
     properties = write_properties(broker)
-    archive = _archive(program, jars)
-    with_archive = [f"-XX:AOTCache={cache / archive}", *QUIET] if (cache / archive).exists() else []
-    if not (broker.data / "meta.properties").exists():
-        await _format([*program, *with_archive], jars, properties, broker.data)
-    daemon.start(
-        [
-            *program,
-            *(with_archive or _recording(daemon, broker, archive)),
-            "-cp",
-            jars,
-            "kafka.Kafka",
-            str(properties),
-        ],
-        env=_environment(),
-        cwd=broker.data,
-    )
-    await daemon.until_ready(
-        lambda: answers(broker.port),
-        patience,
-        ended=lambda: (
-            f"Kafka ended right after its start: try again; if it ends again, the reason is in {daemon.log}."
-        ),
-        late=f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.",
-    )
+    archive = cache / kafka_archive.name(program, jars)
+    with_archive = [f"-XX:AOTCache={archive}", *kafka_archive.QUIET] if archive.exists() else []
+    try:
+        if not (broker.data / "meta.properties").exists():
+            await _format([*program, *with_archive], jars, properties, broker.data)
+        daemon.start(
+            [
+                *program,
+                *(with_archive or _recording(daemon, broker, archive.name)),
+                "-cp",
+                jars,
+                "kafka.Kafka",
+                str(properties),
+            ],
+            env=_environment(),
+            cwd=broker.data,
+        )
+        await daemon.until_ready(
+            lambda: answers(broker.port),
+            patience,
+            ended=lambda: (
+                f"Kafka ended right after its start: try again; if it ends again, the reason is in {daemon.log}."
+            ),
+            late=f"Kafka was not ready after {patience:.0f} s: see {daemon.log}.",
+        )
+    except UserError:
+        # A damaged archive ends the JVM. The next start is made without it, and records a new one.
+        archive.unlink(missing_ok=True)
+        raise
 
 
 def _recording(daemon: Daemon, broker: Broker, archive: str) -> list[str]:
     """The options by which the first broker of a cluster records an archive. One archive serves all brokers."""
-    return [f"-XX:AOTCacheOutput={daemon.state / archive}", *QUIET] if broker.node == 1 else []
+    return [f"-XX:AOTCacheOutput={daemon.state / archive}", *kafka_archive.QUIET] if broker.node == 1 else []
 
 
 async def stop(daemon: Daemon, cache: Path, *, recorded: bool = True) -> None:
@@ -194,31 +201,13 @@ async def stop(daemon: Daemon, cache: Path, *, recorded: bool = True) -> None:
         # The archive of a killed broker may be incomplete. Without an archive the next start is only slower.
         with suppress(OSError):
             if not killed:
-                _keep(archive, cache)
+                kafka_archive.keep(archive, cache)
         archive.unlink()
 
 
 def more_options() -> list[str]:
     """The options of the JVM in SHOP_KAFKA_OPTIONS. A relative path in them begins in the data folder."""
     return shlex.split(os.environ.get("SHOP_KAFKA_OPTIONS", ""))
-
-
-def _keep(recorded: Path, cache: Path) -> None:
-    """Copy a file into the cache, which may be on another filesystem. No reader sees an incomplete file."""
-    cache.mkdir(parents=True, exist_ok=True)
-    draft = cache / f"{recorded.name}.{os.getpid()}"
-    try:
-        shutil.copyfile(recorded, draft)
-        draft.replace(cache / recorded.name)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _archive(program: Sequence[str], jars: str) -> str:
-    """The name of the AOT cache. With its classes a start takes half the time; the first stop records them."""
-    release = java().parent.parent / "release"
-    built_of = [release.read_text(), *program, jars, *kafka_security.properties("")]
-    return f"kafka-{hashlib.sha256(repr(built_of).encode()).hexdigest()[:12]}.aot"
 
 
 def write_properties(broker: Broker) -> Path:
@@ -280,7 +269,7 @@ async def _format(program: Sequence[str], jars: str, properties: Path, data: Pat
             [*argv, f"--cluster-id={cluster}", "--config", str(properties)], env=_environment(), cwd=data
         )
         if code != 0:
-            raise UserError(f"Kafka could not make its data folder {data}: {_short(output.splitlines()[-1])}")
+            raise UserError(f"Kafka could not make its data folder {data}: {_reason(output)}. Try again.")
     except BaseException:
         # A folder that has lost nothing but meta.properties still has the topics.
         if was_empty:
