@@ -27,6 +27,18 @@ async def test_a_lost_race_of_one_key_stops_no_other_key(
     assert sorted(await effects_in(db)) == [(name, 1) for name in "acde"]
 
 
+async def test_letters_that_succeeded_before_their_key_was_stopped_are_counted(
+    inbox: Inbox, db: Database, effects: Any, message: Message, effects_in: EffectsIn
+) -> None:
+    effects.fails = lambda name, number: ValueError("poison")
+    await inbox.process([message("a", number) for number in (1, 2, 3)])
+    effects.fails = lambda name, number: ConnectionError("away") if number == 3 else None
+    outcome = await operate.redrive(db, inbox, operate.LetterSelection(topic="things.thing.v1"))
+    assert (outcome.ended, outcome.still_open) == (2, 1)
+    assert "away" in (outcome.error or "")
+    assert sorted(await effects_in(db)) == [("a", 1), ("a", 2)]
+
+
 async def test_when_each_key_finds_the_dependency_away_the_call_says_so(
     inbox: Inbox, effects: Any, message: Message, operator: httpx.AsyncClient
 ) -> None:

@@ -1,4 +1,5 @@
-"""The microservice chassis: the library that all services share. It has no code for one particular event.
+"""The microservice chassis: the library that all services share. It has no code for one particular event of a
+service.
 
 The `main.py` of a service passes its routes, subscriptions and jobs to `build_service`. These packages do the work:
 
@@ -8,7 +9,7 @@ The `main.py` of a service passes its routes, subscriptions and jobs to `build_s
 | `postgres`      | connections and statements; migrations                                         |
 | `outbox`        | transactions that publish; the relay that sends their events                   |
 | `inbox`         | handles each event once, in the order of its key; dead letters                 |
-| `kafka`         | the consumer, the publisher, the check of topics                               |
+| `kafka`         | the consumer, the publisher, the check of topics' retention                    |
 | `jobs`          | work at a fixed interval, or after a transaction that calls `tx.wake`          |
 | `web`           | problem details, idempotency keys, cursors, load shedding; probes, admin API   |
 | `observability` | traces, logs, metrics                                                          |
@@ -24,7 +25,7 @@ These modules join the packages:
 |--------------|-------------------------------------------------------------------------------------|
 | `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
 | `runtime`    | starts the consumer, the relay and the jobs of a process, and stops them at its end |
-| `server`     | `serve`: answers HTTP on two ports until SIGTERM, then shuts the process down       |
+| `server`     | `serve`: answers HTTP at the ports of its role until SIGTERM, then shuts down       |
 | `handover`   | gives the listening sockets to the process that replaces this one                   |
 | `supervisor` | starts a background task again after an error                                       |
 | `settings`   | the environment variables of every service                                          |
@@ -37,9 +38,9 @@ Graceful shutdown. On SIGTERM a process ends in this order:
 1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. But if a successor has taken
    the listening sockets (`handover`), the successor alone accepts connections at this port from now on.
 2. HTTP, except in a `worker`: the public port accepts no new connections. Connections that wait in the accept queue are
-   accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one, and each
-   answer says `Connection: close`. Then requests in progress have up to 4 s, and are cancelled after that. Consumer,
-   relay and jobs run meanwhile.
+   accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one. The
+   answer to each request that begins after SIGTERM says `Connection: close`. Then requests in progress have up to 4 s,
+   and are cancelled after that. Consumer, relay and jobs run meanwhile.
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
    (KAFKA_GROUP_INSTANCE_ID) stays in its group, so that it gets the same partitions if it starts again within the
    session timeout.

@@ -12,7 +12,10 @@ class PasswordMissing(OSError):
 
 
 def read_password(file: Path) -> str:
-    """The first line of a file. Raises OSError if the file cannot be read, and PasswordMissing if the line is empty."""
+    """The first line of a file. Raises OSError if the file cannot be read.
+
+    Raises PasswordMissing if the line is empty, or if the file is not UTF-8.
+    """
     try:
         password = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError as error:

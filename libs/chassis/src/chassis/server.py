@@ -1,4 +1,4 @@
-"""Serving: one service on its two ports until SIGTERM, and a graceful shutdown.
+"""Serving: one service at the ports of its role until SIGTERM, and a graceful shutdown.
 
 The public port has the routes of the service. The management port has probes, metrics and the admin API. Both are
 served by one event loop, with limits of their own. A process with the role `worker` has the management port alone.

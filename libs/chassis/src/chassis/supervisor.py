@@ -35,8 +35,8 @@ async def supervise(
     - A fault of an unknown dependency, such as a deadlock, is `task.restarting`.
     - Any other error is `task.failed`, with the traceback.
 
-    In each case the task starts again. The log line `task.tries_again` is not from here: there the task was not ended
-    (see `Outages`).
+    In each case the task starts again. The log line `task.tries_again` comes from `Outages.failed`: that task goes on
+    running.
     """
     failures = 0
     status = status or TaskStatus()

@@ -10,7 +10,8 @@ The calls are made in rounds: the nth event of a key is in the nth round, so one
 times. So its result must not depend on the order.
 
 Rows are kept for INBOX_RETENTION (23 days), so that a late delivery of an event is still a duplicate. The outbox of the
-service that published the event can send it again until 8 days after its time (OUTBOX_RETENTION). After the last
+service that published the event can send it again until 8 days after its time (OUTBOX_RETENTION). A row of which the
+relay has not saved that it was sent has no such limit. After the last
 sending its topic can deliver it for 14 days (with Kafka's defaults). The sum of both, 22 days and some minutes, must
 not be more than INBOX_RETENTION.
 
@@ -30,7 +31,7 @@ If the transaction fails, it is rolled back, and the error decides:
 
   After the last try the event becomes a HELD dead letter, and its partition continues. Later events of its key are
   stored as WAITING, until an operator redrives or discards them. An error that is in `not_retried` of the subscriptions
-  ends the tries at once, and the partition does not pause.
+  ends the tries at once, and the partition does not pause, unless the breaker (below) is open for this type.
 
 A dead letter is a row of the table `dead_letters`. Its event has no inbox row until an operator redrives or discards
 the dead letter. Some messages become a dead letter without a try:

@@ -4,7 +4,7 @@
 |-----------|-------------------------------------------------------------------------------------------|
 | HELD      | its handler failed, or its data is too large or does not fit the model; later events of    |
 |           | its key wait                                                                               |
-| WAITING   | it waits for a HELD dead letter of its key                                                 |
+| WAITING   | an earlier event of its key was HELD; it waits until an operator redrives or discards it  |
 | PARKED    | it is not an event that the service reads, so no event waits for it                        |
 | REDRIVEN  | an operator had it handled again, with success                                             |
 | DISCARDED | an operator decided that it is never handled                                               |
@@ -77,7 +77,7 @@ def minimal(dead: DeadLetter) -> DeadLetter:
 
 
 async def enqueue_behind(tx: Transaction, group: str, messages: Sequence[RawMessage]) -> None:
-    """Store events as WAITING behind the HELD letters of their keys.
+    """Store events as WAITING behind the HELD or WAITING letters of their keys.
 
     Raises Unavailable if a key was released in the meantime. The next try of the batch handles the events.
     """

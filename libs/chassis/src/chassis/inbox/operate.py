@@ -71,9 +71,9 @@ async def redrive(database: Database, inbox: Inbox, selection: LetterSelection) 
     result = SelectionResult()
     errors: list[str] = []
     away: Exception | None = None
-    for topic, key, _ in await _selected_keys(database, selection):
+    for key in await _selected_keys(database, selection):
         try:
-            result.ended += await _redrive_key(database, inbox, selection.id, topic, key, errors)
+            await _redrive_key(database, inbox, selection.id, key, result, errors)
             away = None
         except Exception as error:
             if away is not None or not is_unavailable(error):
@@ -100,22 +100,20 @@ async def discard(database: Database, selection: LetterSelection) -> SelectionRe
 
 
 async def _redrive_key(
-    database: Database, inbox: Inbox, id: int | None, topic: str, key: str, errors: list[str]
-) -> int:
-    """Redrive the dead letters of one key, in order. Returns how many succeeded; adds to `errors`."""
-    ended = 0
+    database: Database, inbox: Inbox, id: int | None, key: Row, result: SelectionResult, errors: list[str]
+) -> None:
+    """Redrive the dead letters of one key, in order. Adds to `result.ended` and to `errors`."""
     after = 0
-    while row := await _next_letter(database, id, topic, key, after):
+    while row := await _next_letter(database, id, key.topic, key.key, after):
         after = row["id"]
         try:
-            ended += await _redrive_one(database, inbox, row)
+            result.ended += await _redrive_one(database, inbox, row)
         except Exception as error:
             if is_unavailable(error):
                 raise
             errors.append(repr(error))
             if row["state"] != "PARKED":
                 break
-    return ended
 
 
 async def _redrive_one(database: Database, inbox: Inbox, row: Row) -> int:

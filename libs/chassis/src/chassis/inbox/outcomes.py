@@ -28,5 +28,5 @@ class Claim(StrEnum):
     NEW = "handled"
     """The event was inserted, and is handled in the same transaction."""
     WAITING = "waiting"
-    """The key has an open dead letter: the event is stored as WAITING and gets no inbox row."""
+    """The key has a HELD or WAITING dead letter: the event is stored as WAITING and gets no inbox row."""
     DUPLICATE = "duplicate"

@@ -17,9 +17,9 @@ The use case for a batch of events, in which each key occurs at most once. It ne
 class WholeBatch(NamedTuple):
     """A handler that gets all its events of a batch, or of a part of it after a failure, in one call.
 
-    In the list, the events of a key are in their order, and a key may occur several times. The call is made before
-    later events of these keys are passed to other handlers. Use it for handlers whose result does not depend on the
-    order of events.
+    In the list, the events of a key are in their order, and a key may occur several times. The call is in the first
+    round. Another handler may get a later event of a key before it, in the same round. Use it for handlers whose
+    result does not depend on the order of events.
     """
 
     handler: Handler
@@ -44,13 +44,14 @@ class HasHeaders(Protocol):
 class Subscriptions:
     """A service's table of event → handler.
 
-    `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same topics,
-    by topic. Any other type, or a type on another topic than its own, becomes a dead letter. `deferrable` are models of
-    events that can wait for a short time without delaying an order. A batch that has only deferrable and ignored events
-    waits up to `ConsumerSettings.defer_seconds` for an urgent event, which is any other one.
+    `handlers` maps the read model of each event to its handler. `ignored` are the other event types on the same
+    topics, by topic. Any other type, or a type on another topic than its own, becomes a dead letter. `deferrable` are
+    models of events that can wait for a short time without delaying an order. A batch that has only deferrable and
+    ignored events waits up to `ConsumerSettings.defer_seconds` for an urgent event. An event that is neither
+    deferrable nor ignored is urgent.
 
     `not_retried` are errors of handlers that no further try can change. An event that fails alone with one of them
-    becomes a HELD dead letter at once, and its partition continues.
+    becomes a HELD dead letter at once, and its partition continues. While the breaker is open for its type, it waits.
     """
 
     def __init__(

@@ -13,7 +13,8 @@ from chassis.postgres import Statements
 
 INTERVAL_SECONDS = 60
 BATCH = 5_000
-"""Rows of each table per transaction. Small batches hold locks for a short time, and autovacuum can follow."""
+"""Rows of each large table per transaction. Small batches hold locks for a short time, and autovacuum can follow.
+GIVEN_UP entries and members of the relays are few, and have no such limit."""
 
 _statements = Statements(__package__)
 
@@ -28,7 +29,7 @@ async def prune(database: Database, outbox: timedelta, inbox: timedelta) -> int:
 
     The age of an outbox row counts from its event, of an inbox row from its arrival, of an idempotency key from its
     creation, and of a dead letter or a GIVEN_UP entry from its end. Outbox rows that were neither sent nor
-    given up stay.
+    given up stay. Relays that were not seen for a day are forgotten.
 
     Returns the number of deleted rows, without the entries of GIVEN_UP rows, which are deleted as well. Replicas that
     prune at the same time skip each other's rows in the large tables.

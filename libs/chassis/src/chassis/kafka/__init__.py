@@ -1,6 +1,6 @@
 """Kafka, the transport: the consumer passes messages to the inbox, and the publisher sends the rows of the relay.
 
-`Consumer` commits offsets once a second, and only those of messages whose transaction has committed. Before a
+`Consumer` commits offsets once a second, and only those of messages that the inbox has taken. Before a
 rebalance, and when it is stopped, it finishes its batch and commits its offsets. When it is stopped, it then leaves its
 group, unless it is a static member (KAFKA_GROUP_INSTANCE_ID). If a dependency is unavailable, it fetches the batch
 again after a pause. A message that must wait stops its own partition, and no other.

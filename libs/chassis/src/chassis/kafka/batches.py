@@ -65,7 +65,7 @@ class BatchFetcher:
     A partition that gave more than half of a full batch comes last in the next one, so that the others need not wait
     until it is read.
 
-    A batch that has only deferrable and ignored events waits for at most `defer_seconds`, until another event arrives
+    A batch that has only deferrable and ignored events waits for at most `defer_seconds`, until an urgent event arrives
     or the batch is full (docs/decisions/0015). A partition whose messages were not taken pauses for `retry_seconds` at
     first.
     """

@@ -1,4 +1,4 @@
-"""Asks at a fixed interval whether Kafka answers, because aiokafka's polls return no error while no broker does."""
+"""Asks at a fixed interval whether Kafka answers, because aiokafka's polls return no error while no broker answers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ async def watch_broker(
 ) -> None:
     """Ask until cancelled. Updates the consumer's status and the outage of Kafka.
 
-    A client that is connected once keeps trying after its login was refused, and raises nothing. So it logs in once
-    more with `kafka`, which is `ServiceSettings.kafka`, to find out whether the broker refuses the login or does not
-    answer.
+    A client that has been connected keeps trying after its login was refused, and raises nothing. So this function
+    logs in once more with `kafka`, which is `ServiceSettings.kafka`, to find out whether the broker refuses the login
+    or does not answer.
     """
     is_away = False
     while True:

@@ -43,14 +43,14 @@ class ConsumerSettings:
     linger_seconds: float = 0.0
     """Pause after a batch that was not full, so that the next one has more events (docs/decisions/0012)."""
     defer_seconds: float = 0.1
-    """The longest time for which a batch of only deferrable events waits for another event (docs/decisions/0015)."""
+    """The longest time for which a batch of only deferrable events waits for an urgent event (docs/decisions/0015)."""
     retry_seconds: float = 0.1
     """The first pause of a partition whose message was not taken. It doubles."""
     session_timeout_ms: int = 10_000
     group_instance_id: str | None = None
     """The name of a static member. It keeps its partitions over a restart."""
     poll_ms: int = 1_000
-    """The longest time for which a fetch waits for a record."""
+    """The longest time for which one call of aiokafka's `getmany` waits for a record."""
     fetch_max_wait_ms: int = 2_000
     """The time after which the broker answers a fetch without a record. With records it answers at once.
 

@@ -1,7 +1,8 @@
-"""Refusals of the broker: it does not accept the login, or the user lacks a right. The message names both.
+"""Refusals of the broker: it does not accept the login, or the user lacks a right.
 
-The client library raises an error without the user's name, and no error at all for a wrong password: it says only that
-it cannot connect. A refusal is a fault of the system. The task waits, and continues when the right is given.
+The message here names the user, and the missing right if one is missing. The client library's error has no user's
+name. For a wrong password the library says only that it cannot connect. A refusal is a fault of the system. The task
+waits, and continues when the right is given.
 """
 
 import asyncio

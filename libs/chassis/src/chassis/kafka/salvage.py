@@ -1,4 +1,4 @@
-"""Reads a batch that aiokafka cannot parse. It returns the readable records, and a placeholder for each other record.
+"""Reads a batch that aiokafka cannot parse. It returns the readable records, and placeholders for the rest.
 
 The value of a placeholder record is the unreadable bytes. Its header `chassis-unreadable` says why. The inbox makes a
 dead letter of it, as of any other message that is no event.

@@ -46,7 +46,8 @@ class RelayPosition(NamedTuple):
 
 
 class ShardLeases:
-    """The leases of one relay. `preferred_shards()` returns the shards whose keys its process consumes.
+    """The leases of one relay. `preferred_shards()` returns the shards that have the numbers of its process's
+    partitions, modulo 12.
 
     `fence` is open while the leases are valid by this process's own clock, less MARGIN_SECONDS.
     """

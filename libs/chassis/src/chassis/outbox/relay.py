@@ -6,10 +6,11 @@ transaction was not visible in the saved snapshot. Such a transaction started la
 was in progress then. Both conditions use an index, and a transaction that stays open does not make the query slower.
 Rows of one key are in the order of their ids, because each writer holds the lock on its aggregate until it commits.
 
-A relay that dies stops renewing its leases. After at most LEASE_SECONDS and `poll_seconds` other relays acquire its
-shards. A relay saves its positions when it renews its leases: SAVE_SECONDS after it sent rows, or at the end of the
-round of pages (`relay_once`) that is in progress then. While a page is being sent, it renews and saves every second.
-After a crash the rows that it sent since the last save are sent again.
+A relay that dies stops renewing its leases. After about 8 s (LEASE_SECONDS plus `poll_seconds`) other relays acquire
+its shards. A relay that is sending a page, or trying rows that were set aside, first ends this work. A relay saves its
+positions when it renews its leases: SAVE_SECONDS after it sent rows, or at the end of the round of pages
+(`relay_once`) that is in progress then. While a page is being sent, it renews and saves every second. After a crash
+the rows that it sent since the last save are sent again.
 
 A relay sends only while its leases are valid by its own clock (`Fence`), and renews them while it sends a page. Rows
 that cannot be sent are set aside (`SetAside`), and the position still advances.
@@ -56,11 +57,11 @@ class Relay:
     """One process's relay. `run()` works until it is cancelled; `wake()` tells it of new rows.
 
     `url` is postgresql://user:password@host:port/database. `server_settings` are set on the relay's connections to it.
-    `preferred_shards()` returns the shards whose keys this process consumes. Every `poll_seconds` the relay renews its
-    leases and looks for rows that no wake-up has announced. It reads at most `page` rows at a time. `fence` is open
-    while this relay may send: give the same `Fence` to the transport. `send` sends new rows. `retry` sends the rows
-    that were set aside. If `retry` has a connection of its own to the broker, it never delays `send`. `password` is
-    read at each login to the database, and is used instead of the one in `url`.
+    `preferred_shards()` returns the shards that have the numbers of this process's partitions, modulo 12. Every
+    `poll_seconds` the relay renews its leases and looks for rows that no wake-up has announced. It reads at most
+    `page` rows at a time. `fence` is open while this relay may send: give the same `Fence` to the transport. `send`
+    sends new rows. `retry` sends the rows that were set aside. If `retry` has a connection of its own to the broker,
+    it never delays `send`. `password` is read at each login to the database, and is used instead of the one in `url`.
     """
 
     def __init__(

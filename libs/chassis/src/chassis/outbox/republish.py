@@ -1,4 +1,7 @@
-"""All rows that the outbox still has are sent again, except GIVEN_UP ones, for topics that were lost."""
+"""The rows that the outbox still has are sent again, for topics that were lost.
+
+GIVEN_UP and REFUSED rows are not sent. Rows with the key of a REFUSED row wait until an operator decides.
+"""
 
 from chassis.outbox.sharding import CHANNEL
 from chassis.outbox.transactions import Database
@@ -8,7 +11,7 @@ _statements = Statements(__package__)
 
 
 async def republish_all(database: Database) -> int:
-    """Set all positions to the beginning. Returns how many events are going to be sent.
+    """Set all positions to the beginning. Returns the number of rows that are not GIVEN_UP.
 
     All leases are ended. A relay that acquires a shard again reads its position from the table.
     """

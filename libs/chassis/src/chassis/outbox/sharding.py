@@ -8,8 +8,8 @@ from aiokafka.partitioner import murmur2
 SHARDS = 12
 """The number of shards. A key is always in the same shard.
 
-Most topics have twelve partitions. There a key's shard has the number of its partition, so that the process that
-consumes a key also relays it (docs/decisions/0014).
+Most topics of events have twelve partitions. There a key's shard has the number of its partition, so that the process
+that consumes a key also relays it (docs/decisions/0014).
 """
 
 CHANNEL = "chassis_outbox"

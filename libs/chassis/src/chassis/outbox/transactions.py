@@ -89,7 +89,8 @@ class Database:
         """A transaction that commits on leaving the block, and rolls back on an error.
 
         Its last statement writes the rows of the published events. Raises DatabaseUnavailable as `reading` does. If the
-        server does not answer the commit, it raises DatabaseSilent, and the outcome is not known.
+        commit is not answered in time, it raises DatabaseSilent. If the connection breaks during the commit, it raises
+        another error that `is_unavailable` recognises. In both cases the outcome is not known.
         """
         async with self._pool.acquire() as driver:
             tx = Transaction(Connection(driver))

@@ -49,7 +49,9 @@ class Row(asyncpg.Record):
 
 
 class Connection:
-    """Runs SQLAlchemy's statements, with values by parameter name. The value of a JSON column is a Python value."""
+    """Runs SQLAlchemy's statements, with values by parameter name. A value of a `jsonb` column is
+    read as a Python value. To write one, pass it as JSON text.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
@@ -94,8 +96,8 @@ async def connect(
 
     `url` is postgresql://user:password@host:port/database. `server_settings` are set in addition to the deadlines.
     `password` gives the password instead of the URL. If it is refused, it is read once more: it may have changed.
-    Raises DatabaseUnavailable if the server cannot be reached or does not answer within CONNECT_SECONDS, and
-    PostgresError if it refuses.
+    Raises DatabaseUnavailable if the server cannot be reached, does not answer within CONNECT_SECONDS, or if its
+    password cannot be read. Raises PostgresError if the server refuses.
     """
     opened: Driver | None = None
     try:

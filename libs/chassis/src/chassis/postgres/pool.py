@@ -1,7 +1,8 @@
 """A pool of connections that recovers after the server did not answer.
 
-asyncpg's own pool is not used. If the server does not answer, it waits when a connection is released. Its next callers
-get other connections to the same server, and each of them waits until its deadline (docs/decisions/0024).
+asyncpg's own pool is not used. If the server does not answer, that pool waits when a connection is released. The next
+callers of that pool get other connections to the same server, and each of them waits until its deadline
+(docs/decisions/0024).
 """
 
 import asyncio

@@ -10,7 +10,7 @@ Why: PostgreSQL would plan most of these statements again for each batch. A plan
 reads the whole table, until the first ANALYZE up to a minute later. Without statistics, bitmap scans look cheaper to
 the planner than scans in the index's order.
 Without it: under heavy load on a fresh database, scans of whole tables use a quarter of a core until the first ANALYZE.
-In a short run with few rows it saves 1 % of the CPU (docs/performance.md).
+In a short run with few rows the settings save 1 % of the CPU (docs/performance.md).
 Can be removed when: PostgreSQL makes these plans without the settings. Tests in test_tuning.py fail then.
 """
 

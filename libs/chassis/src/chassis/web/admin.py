@@ -93,8 +93,8 @@ async def show_dead_letter(letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)], 
 async def redrive(selection: Selection, request: Request, db: Db) -> Outcome:
     """Handle dead letters again. Safe to repeat: an event that was handled in the meantime has no effect.
 
-    A dead letter that fails again stops the later ones of its key, and no others. With an id, the earlier dead letters
-    of its key are handled first.
+    A HELD or WAITING one that fails again stops the later ones of its key, and no others. With an id, the dead letters
+    for which it waits are handled first.
     """
     result = await operate.redrive(db, context_of(request).inbox, selection.checked())
     return Outcome(ended=result.ended, still_open=result.still_open, error=result.error)
@@ -113,7 +113,8 @@ async def discard(selection: Selection, db: Db) -> Outcome:
 
 @router.post("/republish", status_code=202, summary="Send everything again that the outbox still has")
 async def republish(db: Db) -> dict[str, int]:
-    """Send every row of the outbox again, except GIVEN_UP ones, after topics were lost. A consumer that has handled an
-    event drops it as a duplicate. The answer contains the number of `events` that will be sent.
+    """Send the rows of the outbox again, except GIVEN_UP and REFUSED ones, after topics were lost. A consumer that has
+    handled an event drops it as a duplicate. Rows with the key of a REFUSED row wait until an operator decides. The
+    answer contains the number of `events`, which includes those that wait.
     """
     return {"events": await republish_all(db)}

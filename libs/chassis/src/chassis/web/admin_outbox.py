@@ -50,7 +50,8 @@ async def list_set_aside(
     state: Literal["open", "all", "DELAYED", "REFUSED", "GIVEN_UP"] = "open",
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> list[SetAsideRow]:
-    """The relay tries DELAYED rows again by itself. REFUSED rows wait for an operator."""
+    """The relay tries DELAYED rows again by itself, unless a row of their key is REFUSED. REFUSED rows wait for an
+    operator."""
     async with db.reading() as connection:
         return [SetAsideRow(**row) for row in await operate.list_set_aside(connection, state, limit)]
 

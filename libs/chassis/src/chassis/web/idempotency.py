@@ -46,9 +46,9 @@ _statements = Statements(__package__)
 async def claim_or_replay(tx: Transaction, key: str | None, request: object) -> JSONResponse | None:
     """Return the answer that is stored for a key. If there is none, claim the key for this transaction and return None.
 
-    Of two requests with one key at the same time, the second waits here until the first has committed, and then gets
-    the first one's answer. A repetition must have an equal `request`; only its hash is stored. Without a key this does
-    nothing, and returns None.
+    Of two requests with one key at the same time, the second waits here until the first has ended. It gets the first
+    one's answer if that has committed, and else the key. A repetition must have an equal `request`; only its hash is
+    stored. Without a key this does nothing, and returns None.
 
     Raises:
         Problem: 422 `idempotency-key-reused`, if the key was used with another request.
