@@ -232,6 +232,27 @@ check-apis: $(READY) .shop/oasdiff ## Each HTTP API keeps what its last release 
 		|| { $(call sorry,oasdiff could not be built$(DOWNLOAD_CURE)); }
 	@touch $@
 
+.PHONY: rules
+rules: $(READY) ## Render the rules of Prometheus for both time scales from deploy/observability
+	@$(VENV)/bin/python -m tools.observability.render
+
+.PHONY: check-rules
+check-rules: $(READY) .shop/prometheus/promtool ## Test objectives and alerts with promtool, and see that planted faults are caught (needs go)
+	@SHOP_RULES_TESTS=1 $(VENV)/bin/python -m pytest --quiet --no-header tests/observability $(ARGS)
+
+.PHONY: prometheus
+prometheus: .shop/prometheus/promtool ## Build Prometheus for `shop up --observability` (needs go; some minutes)
+
+# Both programs are built together. The lists of machines of clouds are left out: they are most of its packages.
+.shop/prometheus/promtool: tools/observability/prometheus/go.mod tools/observability/prometheus/go.sum
+	@command -v go >/dev/null \
+		|| { $(call sorry,go is missing and Prometheus is made with it: install Go 1.26 or later); }
+	@mkdir -p .shop/prometheus && chmod 700 .shop
+	@(cd tools/observability/prometheus && go build -tags remove_all_sd -o ../../../.shop/prometheus/ \
+		github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool) >.shop/setup.log 2>&1 \
+		|| { $(call sorry,Prometheus could not be built$(DOWNLOAD_CURE)); }
+	@touch $@
+
 .PHONY: lock
 lock: | $(MISSING_UV) ## Lock again what every service and the tools are built from (ARGS=--upgrade: newest versions)
 	@for project in $(dir $(SERVICES)) tools/processor/ tools/issuer/; do \

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tools.docs.reference.pages import KEPT
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [
         # The other pages of docs/reference are written from contracts/ by `make docs`, and are in no commit.
-        *(
-            page
-            for page in ROOT.glob("docs/**/*.md")
-            if page.parent.name != "reference" or page.name == "README.md"
-        ),
+        *(page for page in ROOT.glob("docs/**/*.md") if page.parent.name != "reference" or page.name in KEPT),
         *ROOT.glob("services/*/README.md"),
         *(
             ROOT / name

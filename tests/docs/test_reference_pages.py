@@ -10,7 +10,7 @@ from shop_contracts.contracts import Contracts
 from shop_contracts.fields import fields_of
 from shop_contracts.readers import who_reads
 from tools.docs.reference.markdown import anchor, field_table, in_words, table
-from tools.docs.reference.pages import MANAGEMENT, openapi, pages, write
+from tools.docs.reference.pages import KEPT, MANAGEMENT, openapi, pages, write
 from tools.docs.reference.routes import callers_of, roles_of, titles
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,16 +85,18 @@ def test_callers_are_those_who_have_written_it_down() -> None:
 
 
 def test_pages_of_services_that_are_gone_are_deleted(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("# Mine\n")
+    for name in KEPT:
+        (tmp_path / name).write_text("# Mine\n")
     (tmp_path / "billing.md").write_text("# Old\n")
     write(CONTRACTS, tmp_path)
-    assert {file.stem for file in tmp_path.iterdir()} == {*PAGES, "README"}
-    assert (tmp_path / "README.md").read_text() == "# Mine\n"
+    assert {file.stem for file in tmp_path.iterdir()} == {*PAGES, "README", "metrics"}
+    assert {(tmp_path / name).read_text() for name in KEPT} == {"# Mine\n"}
 
 
 def test_the_pages_are_in_no_commit() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert ignored[-2:] == ["docs/reference/*", "!docs/reference/README.md"]
+    kept = [f"!docs/reference/{name}" for name in KEPT]
+    assert ignored[-1 - len(kept) :] == ["docs/reference/*", *kept]
 
 
 @pytest.mark.parametrize(

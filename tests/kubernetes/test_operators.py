@@ -6,33 +6,19 @@ from collections.abc import Sequence
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY
 
-import chassis.observability.metrics
 from tests.kubernetes import policies
 from tests.kubernetes.rendered import ROOT, SERVICES, Object, of_kind, pod_of, rendered, workloads
+from tools.observability.metrics_page import metrics_by_name
+from tools.observability.queries import faults_of
 
 SCRIPT = ROOT / "deploy" / "k8s" / "secrets.sh"
-LABELS = re.compile(r"\b(?:by|on|without|ignoring) \([^)]*\)")
-METRIC = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b(?=\s*[{\[)>]|\s*$)|\bup\b")
-FROM_OTHERS = {"up", "kafka_consumergroup_lag"}
-"""Prometheus' own, and Strimzi's exporter's."""
 
 
 def printed_secrets(*arguments: str) -> list[Object]:
     """The Secrets that deploy/k8s/secrets.sh prints."""
     printed = subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=True).stdout
     return [one for one in yaml.safe_load_all(printed) if one]
-
-
-def measured() -> set[str]:
-    """The names of what the chassis measures, as Prometheus sees them."""
-    assert chassis.observability.metrics
-    return {
-        name + suffix
-        for metric in REGISTRY.collect()
-        for name, suffix in ((metric.name, ""), (metric.name, "_total"))
-    }
 
 
 def rules(objects: Sequence[Object]) -> list[Object]:
@@ -44,26 +30,36 @@ def rules(objects: Sequence[Object]) -> list[Object]:
     ]
 
 
-def unmeasured(objects: Sequence[Object]) -> set[str]:
-    asked = {name for rule in rules(objects) for name in METRIC.findall(LABELS.sub("", rule["expr"]))}
-    return asked - measured() - FROM_OTHERS
+def faults(objects: Sequence[Object]) -> list[str]:
+    """What is wrong with the queries of rules, as far as the list of metrics tells it."""
+    recorded = {rule["record"] for rule in rules(objects) if "record" in rule}
+    page = metrics_by_name()
+    return [fault for rule in rules(objects) for fault in faults_of(rule["expr"], page, recorded)]
 
 
 def test_alerts_ask_for_what_is_measured() -> None:
     objects = rendered("prod")
-    assert len(rules(objects)) >= 4
-    assert unmeasured(objects) == set()
+    assert len([rule for rule in rules(objects) if "alert" in rule]) >= 20
+    assert faults(objects) == []
 
 
 def test_an_alert_on_a_metric_that_nobody_has_is_caught() -> None:
     objects = rendered("prod")
-    rules(objects)[1]["expr"] = "max by (group) (chassis_letters_dead) > 0"
-    assert unmeasured(objects) == {"chassis_letters_dead"}
+    rules(objects)[-1]["expr"] = "max by (group) (chassis_letters_dead) > 0"
+    assert faults(objects) == ["no metric chassis_letters_dead"]
 
 
 def test_every_alert_names_a_runbook_that_exists() -> None:
     for rule in rules(rendered("prod")):
-        assert (ROOT / rule["annotations"]["runbook"]).is_file()
+        assert "record" in rule or (ROOT / rule["annotations"]["runbook"]).is_file()
+
+
+def test_a_pod_is_scraped_with_the_label_by_which_rules_name_its_service() -> None:
+    (monitor,) = (
+        one for one in of_kind(rendered("prod"), "PodMonitor") if one["metadata"]["name"] == "services"
+    )
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert {one["targetLabel"] for one in endpoint["relabelings"]} == {"shop_service"}
 
 
 @pytest.mark.parametrize("overlay", ["", "local"])

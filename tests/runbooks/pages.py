@@ -35,7 +35,7 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def alert_rules() -> list[dict[str, Any]]:
-    """All alerts of deploy/."""
-    file = ROOT / "deploy" / "k8s" / "components" / "monitoring" / "alerts.yaml"
-    groups = yaml.safe_load(file.read_text())["spec"]["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    """All alerts of deploy/, as they are rendered for practice. Of several with one name it has the first."""
+    groups = yaml.safe_load((ROOT / "deploy/observability/rules/minutes.yaml").read_text())["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    return list({rule["alert"]: rule for rule in reversed(alerts)}.values())[::-1]

@@ -411,7 +411,12 @@ async def test_open_letters_are_counted_for_whoever_watches(
     await inbox.process([message("a", 1, value=b"{}"), message("a", 2), message("b", 1, drop="ce_id")])
     async with db.reading() as connection:
         await dead_letters.measure(connection)
-    assert REGISTRY.get_sample_value("chassis_dead_letters_open", {"group": "things"}) == 3
+    open_ones = {
+        state: REGISTRY.get_sample_value("chassis_dead_letters_open", {"group": "things", "state": state})
+        for state in dead_letters.OPEN_STATES
+    }
+    assert open_ones == {"HELD": 1, "WAITING": 1, "PARKED": 1}
+    assert (REGISTRY.get_sample_value("chassis_dead_letters_oldest_seconds", {"group": "things"}) or 0) > 0
 
 
 async def test_a_letter_that_is_discarded_lets_the_rest_of_its_key_be_redriven(

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from chassis.backoff import Backoff
 from chassis.errors import Unavailable
-from chassis.jobs import IntentQueue, PostponedIntent, TryLater, intents, measuring
+from chassis.jobs import IntentQueue, PostponedIntent, TryLater, intents
 from chassis.observability import metrics
 from chassis.outbox import Database, Transaction
-from chassis.postgres import Connection
 from testkit.databases import TestDatabase
 
 
@@ -72,16 +71,12 @@ class Table:
         rests = {each.item.number: (each.seconds, each.error) for each in postponed}
         self._change(tx, lambda: self.postponed.update(rests))
 
-    async def oldest_seconds(self, connection: Connection) -> float:
-        return 12.5
-
     def queue(self, **changes: object) -> IntentQueue[Parcel, str]:
         values: dict[str, object] = {
             "name": "parcels",
             "claim": self.claim,
             "record": self.record,
             "postpone": self.postpone,
-            "oldest_seconds": self.oldest_seconds,
             "max_claimed": 4,
             "concurrency": 4,
             "lease_seconds": 10.0,
@@ -245,6 +240,17 @@ async def test_a_failed_claim_is_the_jobs_failure(db: Database, table: Table) ->
         await table.queue(claim=claim).process_due(db, call)
 
 
-async def test_the_age_of_the_oldest_intent_is_a_metric(db: Database, table: Table) -> None:
-    assert await measuring(table.queue()).run(db) == 0
-    assert metrics.INTENTS_OLDEST.labels("parcels")._value.get() == 12.5
+async def test_a_try_without_a_result_is_counted_after_the_commit(db: Database, table: Table) -> None:
+    def postponed() -> float:
+        return float(metrics.INTENTS_POSTPONED.labels("parcels")._value.get())
+
+    async def call(parcel: Parcel) -> str:
+        assert postponed() == before
+        if parcel.number == 0:
+            raise TryLater("busy")
+        return "done"
+
+    before = postponed()
+    table.due = [Parcel(0), Parcel(1)]
+    await table.queue(repeats=False).process_due(db, call)
+    assert postponed() == before + len(table.postponed) == before + 1

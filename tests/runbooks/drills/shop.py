@@ -29,7 +29,7 @@ from tests.runbooks.pages import ROOT, alert_rules
 
 SKU = "MUG"
 OUR_PORTS = re.compile(r":18(\d{3})\b")
-EXPRESSION = re.compile(r"(chassis_\w+)(\{[^}]*\})?")
+EXPRESSION = re.compile(r"((?:chassis|shopfloor)_\w+)(\{[^}]*\})?")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 COMMAND_SECONDS = 150.0
 T = TypeVar("T")

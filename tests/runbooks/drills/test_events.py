@@ -56,8 +56,9 @@ async def test_dead_letters_are_seen_redriven_and_discarded(runbook: Runbook, sh
     runbook.says("A copy of each dead letter goes to the topic `<service>.dead-letters`.")
 
     async def is_copied() -> None:
-        published = "chassis_events_published_total"
-        assert await shop.metric("payments", published, topic="payments.dead-letters") >= len(records) - 1
+        published = "messaging_client_sent_messages_total"
+        topic = {"messaging_destination_name": "payments.dead-letters"}
+        assert await shop.metric("payments", published, **topic) >= len(records) - 1
 
     await soon(is_copied)
     assert await shop.alert("ShopfloorDeadLetters") > 0

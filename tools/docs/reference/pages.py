@@ -14,8 +14,8 @@ from tools.docs.reference.markdown import code
 from tools.docs.reference.routes import routes
 
 MANAGEMENT = "management"
-KEPT = "README.md"
-"""The only page of the folder that people write."""
+KEPT = ("README.md", "metrics.md")
+"""The pages of the folder that people write."""
 NOTE = "`make docs` writes this page from [contracts/](../../contracts/README.md). Change the code, not the page."
 
 
@@ -24,7 +24,7 @@ def write(contracts: Contracts, folder: Path) -> None:
     written = pages(contracts)
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.md"):
-        if file.name != KEPT and file.stem not in written:
+        if file.name not in KEPT and file.stem not in written:
             file.unlink()
     for name, text in written.items():
         (folder / f"{name}.md").write_text(text)

@@ -24,6 +24,7 @@ These modules join the packages:
 | module       | contents                                                                            |
 |--------------|-------------------------------------------------------------------------------------|
 | `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
+| `startup`    | sets the log, the spans and the metrics of a process when its service is built      |
 | `runtime`    | starts the consumer, the relay and the jobs of a process, and stops them at its end |
 | `server`     | `serve`: answers HTTP at the ports of its role until SIGTERM, then shuts down       |
 | `handover`   | gives the listening sockets to the process that replaces this one                   |
@@ -67,6 +68,7 @@ Imports run one way: a module imports only from the lines below its own (`.impor
 
     server
     service
+    startup
     runtime, tuning, handover
     web, kafka, jobs
     inbox

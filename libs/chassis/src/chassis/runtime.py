@@ -16,7 +16,7 @@ from chassis.jobs import Jobs
 from chassis.kafka import Consumer
 from chassis.observability import tracing
 from chassis.observability.status import TaskStatus
-from chassis.outbox import Database, Relay, Transaction
+from chassis.outbox import BusinessMetrics, Database, Relay, Transaction
 from chassis.outbox.notify import RelayNotifier
 from chassis.supervisor import Task, cancel_and_wait, supervise
 
@@ -34,15 +34,16 @@ class Resource(Protocol):
 
 
 class Wakeups:
-    """Wakes jobs, this process's relay and the relays of other processes after a commit."""
+    """After a commit it wakes jobs, this process's relay and the relays of other processes, and counts the events."""
 
-    def __init__(self, relay: Relay, jobs: Jobs) -> None:
+    def __init__(self, relay: Relay, jobs: Jobs, business: BusinessMetrics) -> None:
         self.notifier = RelayNotifier()
+        self._business = business
         self._relay = relay
         self._jobs = jobs
 
     def on_commit(self, tx: Transaction) -> None:
-        """Wake the jobs that the transaction asked for, and the relays of the shards that it wrote to."""
+        """Wake the jobs that the transaction asked for and the relays of its shards, and count its events."""
         for name in tx.wakes & self._jobs.keys():
             self._jobs[name].wake_event.set()
         if unknown := tx.wakes - self._jobs.keys():  # no exception: the transaction is committed already
@@ -51,6 +52,7 @@ class Wakeups:
         if shards:
             self._relay.wake(shards)
             self.notifier.add(shards - set(self._relay.shards))
+            self._business.count_committed(tx.rows)
 
 
 @dataclass(frozen=True, slots=True)

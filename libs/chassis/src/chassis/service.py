@@ -7,7 +7,7 @@ service.management  the FastAPI app of the management port: probes, metrics, the
 service.runtime     consumer, relay and jobs
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -23,25 +23,23 @@ from chassis.jobs import Jobs, run_job
 from chassis.jobs.prune import prune_job
 from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
+from chassis.kafka.lag import ConsumerLag
 from chassis.kafka.producer_hooks import ProducerHooks
 from chassis.kafka.topic_retention import check_retention, watch_retention
-from chassis.observability import tracing
-from chassis.observability.logs import configure_logging
+from chassis.observability.loop_lag import measure_loop_lag
 from chassis.observability.status import TaskStatus
-from chassis.outbox import Database, Fence, Relay, shards_of_partitions
+from chassis.outbox import BusinessMetrics, Database, Fence, Relay, shards_of_partitions
 from chassis.runtime import Resource, Runtime, Wakeups
 from chassis.settings import ServiceSettings
+from chassis.startup import configure_process, start_metrics
 from chassis.supervisor import Task
 from chassis.tuning import (
     Tuning,
     fence_requests,
     fetch_together,
     leave_while_joining,
-    message_spans,
     planner,
-    span_encoding,
     stop_without_flush,
-    tolerant_records,
 )
 from chassis.web import LoadShedding, ProblemType, ServiceContext
 from chassis.web.body_limit import BodyLimit
@@ -52,6 +50,7 @@ from chassis.web.issuer_keys import ISSUER, IssuerKeys
 from chassis.web.load_shedding import LoadSheddingMiddleware
 from chassis.web.management import UNTRACED, UNTRACED_PATHS, build_management_app
 from chassis.web.rate_limit import RateLimit
+from chassis.web.request_metrics import RequestMetrics
 from chassis.web.security_scheme import install_security
 from chassis.web.token_settings import token_verifier_of
 from chassis.web.tokens import TokenVerifier
@@ -83,29 +82,37 @@ def build_service(
     jobs: Jobs | None = None,
     load_shedding: LoadShedding | None = None,
     resources: Sequence[Resource] = (),
+    business: BusinessMetrics | None = None,
 ) -> Service:
     """Build a service. `settings.role` decides which parts run in this process.
 
-    `problems` maps domain errors to problem types. `resources` are closed after the jobs have ended.
+    `problems` maps domain errors to problem types. `resources` are closed after the jobs have ended. `business` has the
+    service's own metrics.
     """
+    business = business or BusinessMetrics()
     tuning = Tuning(settings.tuning_off)
-    _configure_process(settings, tuning)
+    configure_process(settings, tuning)
     all_jobs = {**(jobs or {}), "prune": prune_job(settings.outbox_retention, settings.inbox_retention)}
     assignment = Assignment()
     fence = Fence()
     publisher = _build_publisher(settings, tuning, fence)
     retries = _build_publisher(settings, tuning, fence)
     relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
-    wakeups = Wakeups(relay, all_jobs)
+    wakeups = Wakeups(relay, all_jobs, business)
     has_consumer = settings.role != "api" and bool(subscriptions.by_type)
     tokens = token_verifier_of(settings)
     statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None, tokens.keys)
-    context = _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses)
+    lag = ConsumerLag(settings.service_name, subscriptions.topics) if has_consumer else None
+    context = replace(
+        _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses),
+        business=business,
+        parts=_measured_parts(settings.role, relay, lag),
+    )
     consumer = None
     tasks = _tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
     tasks[ISSUER] = tokens.keys.run
-    if has_consumer:
-        consumer = _build_consumer(settings, tuning, context.inbox, assignment)
+    if lag is not None:
+        consumer = _build_consumer(settings, tuning, context.inbox, assignment, lag)
         tasks["retention"] = partial(watch_retention, *_retention(settings, subscriptions))
     runtime = Runtime(
         consumer=consumer,
@@ -115,6 +122,7 @@ def build_service(
         statuses=statuses,
     )
     app = _build_app(context, router, problems or {})
+    start_metrics(settings, subscriptions, all_jobs, business, app.router.routes)
     management = build_management_app(context)
     _trace(app)
     _trace(management, untraced_paths=UNTRACED_PATHS)
@@ -125,7 +133,7 @@ def build_service(
         runtime,
         load_shedding,
         app=app,
-        asgi=_behind_limits(app, settings, load_shedding),
+        asgi=RequestMetrics(_behind_limits(app, settings, load_shedding)),
         management=management,
         management_asgi=_behind_limits(management, settings, None),
     )
@@ -184,6 +192,8 @@ def _build_context(
         breaker_keys=settings.breaker_keys,
     )
     requests = connect(settings.request_statement_seconds)
+    requests.measure_connections("requests")
+    background_database.measure_connections("background")
     limit = RateLimit(settings.http_caller_rate, settings.http_caller_burst)
     return ServiceContext(settings, requests, background_database, inbox, tokens, statuses, rate_limit=limit)
 
@@ -209,7 +219,7 @@ def _tasks(
     load_shedding: LoadShedding | None,
 ) -> dict[str, Task]:
     """The background tasks other than the consumer, by their names in the log."""
-    tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database)}
+    tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database), "loop_lag": measure_loop_lag}
     if role != "api":
         tasks["relay"] = relay.run
         tasks |= {name: partial(run_job, name, job, database) for name, job in jobs.items()}
@@ -219,7 +229,7 @@ def _tasks(
 
 
 def _build_consumer(
-    settings: ServiceSettings, tuning: Tuning, inbox: Inbox, assignment: Assignment
+    settings: ServiceSettings, tuning: Tuning, inbox: Inbox, assignment: Assignment, lag: ConsumerLag
 ) -> Consumer:
     leaves_early = tuning.has("leave_while_joining") and settings.kafka_group_instance_id is None
     hooks = ClientHooks(
@@ -240,6 +250,7 @@ def _build_consumer(
         assignment=assignment,
         check_topics=partial(check_retention, *_retention(settings, inbox.subscriptions)),
         hooks=hooks,
+        lag=lag,
     )
 
 
@@ -278,18 +289,9 @@ def _behind_limits(app: FastAPI, settings: ServiceSettings, load_shedding: LoadS
     return LoadSheddingMiddleware(traced, load_shedding, bodies.read)
 
 
-def _configure_process(settings: ServiceSettings, tuning: Tuning) -> None:
-    """Set the parts that a process has once: its log, its spans, and the way in which it reads Kafka's bytes."""
-    configure_logging(settings.service_name, settings.log_level)
-    _configure_tracing(settings, tuning)
-    if tuning.has("tolerant_records"):
-        tolerant_records.read_any_bytes()
-
-
-def _configure_tracing(settings: ServiceSettings, tuning: Tuning) -> None:
-    pipeline = tracing.configure_tracing(settings.service_name)
-    if pipeline is None or not tuning.has("message_spans"):
-        return
-    tracing.start_message_spans_with(message_spans.prepared_spans(pipeline))
-    if tuning.has("span_encoding"):
-        span_encoding.encode_by_copies()
+def _measured_parts(
+    role: str, relay: Relay, lag: ConsumerLag | None
+) -> Sequence[Callable[[], Awaitable[None]]]:
+    """The functions that set the gauges of this process's parts."""
+    parts = [] if role == "api" else [relay.measure]
+    return parts if lag is None else [*parts, lag.measure]

@@ -213,18 +213,13 @@ async def read_rebuild(database: Db, generation: GenerationNumber) -> Rebuild:
 
 
 def _rebuild(generation: Generation) -> Rebuild:
-    total = generation.messages_total
-    if generation.state in (GenerationState.BUILDING, GenerationState.CANCELLED):
-        progress = min(1.0, generation.messages_read / total) if total else 0.0
-    else:
-        progress = 1.0
     return Rebuild(
         generation=generation.generation,
         state=generation.state,
         opened_at=generation.opened_at,
         activated_at=generation.activated_at,
         messages_read=generation.messages_read,
-        messages_total=total,
+        messages_total=generation.messages_total,
         messages_skipped=generation.messages_skipped,
-        progress=progress,
+        progress=generation.progress,
     )

@@ -2,6 +2,7 @@
 
 from analytics import api
 from analytics.jobs import jobs
+from analytics.metrics import METRICS
 from analytics.settings import Settings
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.server import serve
@@ -17,6 +18,7 @@ def create_service(settings: Settings | None = None) -> Service:
         problems=api.PROBLEMS,
         subscriptions=SUBSCRIPTIONS,
         jobs=jobs(settings.kafka),
+        business=METRICS,
     )
 
 

@@ -4,6 +4,7 @@ from chassis.server import serve
 from chassis.service import Service, build_service
 from inventory import api
 from inventory.jobs import JOBS
+from inventory.metrics import METRICS
 from inventory.settings import Settings
 from inventory.subscriptions import SUBSCRIPTIONS
 
@@ -16,6 +17,7 @@ def create_service(settings: Settings | None = None) -> Service:
         problems=api.PROBLEMS,
         subscriptions=SUBSCRIPTIONS,
         jobs=JOBS,
+        business=METRICS,
     )
 
 

@@ -80,6 +80,15 @@ class NewNotification:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenWork:
+    """The number of PENDING notifications, the age of the oldest one or 0, and the number of FAILED ones."""
+
+    pending: int
+    oldest_seconds: float
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class SentNotification:
     """A notification that has just become SENT. `cause` is the event that caused the message."""
 
@@ -162,19 +171,21 @@ _RETRY = text(
     """
 )
 
-_COUNT_FAILED = text("SELECT count(*) FROM notifications WHERE state = 'FAILED'")
-
-_OLDEST = text(
+_OPEN_WORK = text(
     """
-    SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM notifications
-    WHERE state = 'PENDING'
+    SELECT pending, oldest_seconds, failed FROM (
+        SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
+        FROM notifications WHERE state = 'PENDING'
+    ) AS waiting CROSS JOIN (SELECT count(*) AS failed FROM notifications WHERE state = 'FAILED') AS ended
     """
 )
 
 
-async def oldest_message_seconds(connection: Connection) -> float:
-    """Seconds since the oldest PENDING notification was created, or 0."""
-    return float(await connection.value(_OLDEST))
+async def open_work(connection: Connection) -> OpenWork:
+    """The notifications that are PENDING or FAILED."""
+    row = await connection.row(_OPEN_WORK)
+    assert row is not None
+    return OpenWork(**row)
 
 
 async def insert_notifications(connection: Connection, new: Sequence[NewNotification]) -> None:
@@ -235,11 +246,6 @@ async def mark_failed(connection: Connection, undeliverable: Mapping[UUID, str])
 async def retry(connection: Connection, id: UUID) -> bool:
     """Make a FAILED notification PENDING and due. Returns whether it was FAILED."""
     return await connection.row(_RETRY, {"id": id}) is not None
-
-
-async def count_failed(connection: Connection) -> int:
-    """The number of FAILED notifications."""
-    return int(await connection.value(_COUNT_FAILED))
 
 
 async def find(connection: Connection, id: UUID) -> dict[str, Any] | None:

@@ -83,11 +83,6 @@ async def postpone_messages(tx: Transaction, postponed: Sequence[PostponedIntent
     await db.postpone(tx.connection, {each.item.id: (each.seconds, each.error) for each in postponed})
 
 
-async def oldest_message_seconds(connection: Connection) -> float:
-    """Seconds since the oldest PENDING notification was created, or 0."""
-    return await db.oldest_message_seconds(connection)
-
-
 async def retry_notification(tx: Transaction, id: UUID) -> dict[str, Any]:
     """Make a FAILED notification PENDING and due now. Raises UnknownNotification or NotFailed."""
     is_due = await db.retry(tx.connection, id)
@@ -98,11 +93,6 @@ async def retry_notification(tx: Transaction, id: UUID) -> dict[str, Any]:
         raise domain.NotFailed(id)
     tx.wake("deliver")
     return found
-
-
-async def count_failed(connection: Connection) -> int:
-    """The number of FAILED notifications."""
-    return await db.count_failed(connection)
 
 
 async def list_notifications(

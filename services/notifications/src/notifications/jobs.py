@@ -1,4 +1,4 @@
-"""The jobs of the notifications service: send messages, and count FAILED notifications."""
+"""The job of the notifications service: it sends messages."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,13 +9,13 @@ from uuid import UUID
 import structlog
 
 from chassis.backoff import Backoff
-from chassis.jobs import IntentQueue, Job, Jobs, measuring
-from chassis.observability import metrics
+from chassis.jobs import IntentQueue, Job, Jobs
 from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database, Transaction
 from notifications import domain, handlers
 from notifications.channels import Channel, ChannelUnavailable, Send, Undeliverable
 from notifications.domain import Accepted, Message, Outcome, Rejected
+from notifications.metrics import LETTERS
 
 log = structlog.get_logger("notifications")
 
@@ -23,22 +23,19 @@ PAUSES = Backoff(first=2.0, longest=600.0)
 
 
 def jobs(channel: Channel) -> Jobs:
-    """The jobs of this service. `channel` sends the messages."""
+    """The job of this service. `channel` sends the messages."""
     return {
         "deliver": Job(partial(deliver, channel), interval=2.0, full_batch=handlers.MESSAGES_AT_ONCE),
-        "measure-letters": measuring(delivery_queue()),
-        "count-failed": Job(count_failed, interval=15.0),
     }
 
 
 def delivery_queue() -> IntentQueue[Message, Outcome]:
     """The queue of due messages."""
     return IntentQueue(
-        name="letters",  # a label of metrics: dashboards and alerts use it
+        name=LETTERS,
         claim=handlers.claim_messages,
         record=handlers.record_delivery,
         postpone=handlers.postpone_messages,
-        oldest_seconds=handlers.oldest_message_seconds,
         max_claimed=handlers.MESSAGES_AT_ONCE,
         concurrency=1,
         lease_seconds=domain.LEASE_SECONDS,
@@ -64,13 +61,6 @@ async def deliver(channel: Channel, database: Database) -> int:
     async with delivering(channel) as deliver_one:
         await replace(queue, record=record).process_due(database, deliver_one)
     return len(accepted)
-
-
-async def count_failed(database: Database) -> int:
-    """Set the metric of FAILED notifications. Returns 0, so that the job runs again after its interval."""
-    async with database.reading() as connection:
-        metrics.ITEMS_FAILED.labels("notification").set(await handlers.count_failed(connection))
-    return 0
 
 
 @asynccontextmanager

@@ -4,8 +4,9 @@ from chassis.server import serve
 from chassis.service import Service, build_service
 from notifications import api
 from notifications.channels import Channel, LogChannel, SmtpChannel
-from notifications.directory import Directory
+from notifications.directory import DEPENDENCY, Directory
 from notifications.jobs import jobs
+from notifications.metrics import metrics_of
 from notifications.settings import Settings
 from notifications.subscriptions import SUBSCRIPTIONS
 
@@ -13,12 +14,14 @@ from notifications.subscriptions import SUBSCRIPTIONS
 def create_service(settings: Settings | None = None) -> Service:
     """The notifications service, with settings from the environment unless `settings` are given."""
     settings = settings or Settings()
+    channel = channel_of(settings)
     return build_service(
         settings,
         router=api.router,
         problems=api.PROBLEMS,
         subscriptions=SUBSCRIPTIONS,
-        jobs=jobs(channel_of(settings)),
+        jobs=jobs(channel),
+        business=metrics_of(channel.name, DEPENDENCY),
     )
 
 

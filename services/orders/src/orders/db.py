@@ -126,6 +126,15 @@ class MissingOrder:
     total: Money
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingOrders:
+    """The PENDING orders: how many, how many of them are late, and the age of the oldest one, or 0."""
+
+    number: int
+    late: int
+    oldest_seconds: float
+
+
 # The database's clock gives `placed_at`, and the job compares the deadline with the same clock. One statement returns
 # the prices, the time and the number of PENDING orders, which saves round trips. It returns one row with the time even
 # if no SKU matches. The count reads the index `orders_pending_of_customer`, and stops at `at_most`.
@@ -199,6 +208,15 @@ _INSERT_MISSING = text("""
 """)
 
 _PENDING = text("SELECT count(*) FROM (SELECT FROM orders WHERE state = 'PENDING' LIMIT :limit) AS pending")
+
+
+# It reads the partial index of PENDING orders.
+_WAITING = text("""
+    SELECT count(*) AS number,
+           count(*) FILTER (WHERE placed_at < now() - make_interval(secs => CAST(:late_seconds AS float8))) AS late,
+           greatest(0, coalesce(extract(epoch FROM now() - min(placed_at)), 0))::float8 AS oldest_seconds
+    FROM orders WHERE state = 'PENDING'
+""")
 
 
 async def terms_of(connection: Connection, skus: Collection[str], customer_id: str, at_most: int) -> Terms:
@@ -288,6 +306,13 @@ async def end_overdue_orders(connection: Connection, limit: int, final: FinalSta
     """End at most `limit` orders that are PENDING past their deadline, the oldest deadline first."""
     rows = await connection.rows(_END_OVERDUE, {"limit": limit, **_columns(final)})
     return [_ended(row) for row in rows]
+
+
+async def waiting_orders(connection: Connection, late_seconds: float) -> WaitingOrders:
+    """The PENDING orders. An order is late if it is PENDING for more than `late_seconds`."""
+    row = await connection.row(_WAITING, {"late_seconds": late_seconds})
+    assert row is not None
+    return WaitingOrders(row.number, row.late, row.oldest_seconds)
 
 
 async def pending_orders(connection: Connection, limit: int) -> int:

@@ -7,6 +7,7 @@ from chassis.service import Service, build_service
 from chassis.web import LoadShedding
 from orders import api, db
 from orders.jobs import JOBS
+from orders.metrics import METRICS
 from orders.settings import Settings
 from orders.subscriptions import SUBSCRIPTIONS
 
@@ -22,6 +23,7 @@ def create_service(settings: Settings | None = None) -> Service:
         subscriptions=SUBSCRIPTIONS,
         jobs=JOBS,
         load_shedding=LoadShedding(partial(db.pending_orders, limit=limit), limit, paths={"/orders"}),
+        business=METRICS,
     )
 
 

@@ -145,6 +145,19 @@ class Settled:
     refund_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """Charges that are DUE, CAPTURING or CANCELLING, and refunds that are PENDING: how many, and the age of the oldest.
+
+    A charge counts from the opening of its payment, and a refund from its request. Without any the age is 0.
+    """
+
+    charges: int
+    oldest_charge_seconds: float
+    refunds: int
+    oldest_refund_seconds: float
+
+
 _OPEN = text(f"""
     INSERT INTO payments AS p
         (order_id, payment_id, customer_id, amount_minor, currency, token, deadline_at, cause, state)
@@ -394,23 +407,24 @@ async def postpone_refunds(connection: Connection, pauses: Sequence[Pause]) -> N
     await connection.execute(_POSTPONE_REFUNDS, _columns(pauses))
 
 
-_OLDEST_CHARGE = text("""
-    SELECT coalesce(extract(epoch FROM now() - min(opened_at)), 0)::float8 FROM payments WHERE due_at IS NOT NULL
+_OPEN_WORK = text("""
+    SELECT charges, oldest_charge_seconds, refunds, oldest_refund_seconds FROM (
+        SELECT count(*) AS charges,
+               coalesce(extract(epoch FROM now() - min(opened_at)), 0)::float8 AS oldest_charge_seconds
+        FROM payments WHERE due_at IS NOT NULL
+    ) AS due_charges CROSS JOIN (
+        SELECT count(*) AS refunds,
+               coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 AS oldest_refund_seconds
+        FROM refunds WHERE due_at IS NOT NULL
+    ) AS due_refunds
 """)
-_OLDEST_REFUND = text("""
-    SELECT coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 FROM refunds
-    WHERE due_at IS NOT NULL
-""")
 
 
-async def oldest_charge_seconds(connection: Connection) -> float:
-    """Seconds since the opening of the oldest payment that is DUE, CAPTURING or CANCELLING, or 0."""
-    return float(await connection.value(_OLDEST_CHARGE))
-
-
-async def oldest_refund_seconds(connection: Connection) -> float:
-    """Seconds since the oldest PENDING refund was requested, or 0."""
-    return float(await connection.value(_OLDEST_REFUND))
+async def open_work(connection: Connection) -> OpenWork:
+    """The charges and refunds that are not done."""
+    row = await connection.row(_OPEN_WORK)
+    assert row is not None
+    return OpenWork(**row)
 
 
 _VOID_ABANDONED = text(f"""

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID, uuid5
 
+CARD_PROCESSOR = "card-processor"
+"""The name of the outside system in logs and metrics."""
+
 
 class State(StrEnum):
     """The state of an order's payment."""

@@ -106,16 +106,6 @@ async def postpone_refunds(tx: Transaction, postponed: Sequence[PostponedIntent[
     await db.postpone_refunds(tx.connection, [_pause(each) for each in postponed])
 
 
-async def oldest_charge_seconds(connection: Connection) -> float:
-    """Seconds since the opening of the oldest payment that is DUE, CAPTURING or CANCELLING, or 0."""
-    return await db.oldest_charge_seconds(connection)
-
-
-async def oldest_refund_seconds(connection: Connection) -> float:
-    """Seconds since the oldest PENDING refund was requested, or 0."""
-    return await db.oldest_refund_seconds(connection)
-
-
 async def void_abandoned_payments(tx: Transaction, seconds: float) -> int:
     """Void payments that are OPENED `seconds` after their order's deadline, or AWAITING for so long.
 

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import structlog
 
 from chassis.backoff import Backoff
-from chassis.jobs import IntentQueue, Job, Jobs, measuring
+from chassis.jobs import IntentQueue, Job, Jobs
 from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database
 from payments import handlers
 from payments.domain import Charge, Charged, Declined, Refund, Refunded
+from payments.metrics import CHARGES, REFUNDS, count_call
 from payments.processor import Processor, ProcessorUnavailable
 
 PAUSES = Backoff(first=0.4, longest=15)
@@ -19,7 +20,7 @@ CALL_SHARE = 0.9
 """A call must end within this share of its lease."""
 log = structlog.get_logger()
 Work = TypeVar("Work", Charge, Refund)
-Outcome = TypeVar("Outcome")
+Outcome = TypeVar("Outcome", Charged | Declined, Refunded)
 
 
 def jobs(
@@ -48,19 +49,16 @@ def jobs(
         "void-abandoned-payments": Job(
             partial(void_abandoned_payments, seconds=abandoned_seconds), interval=60.0
         ),
-        "measure-charges": measuring(charges),
-        "measure-refunds": measuring(refunds),
     }
 
 
 def charge_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Charge, Charged | Declined]:
     """The queue of due charges."""
     return IntentQueue(
-        name="charges",
+        name=CHARGES,
         claim=handlers.claim_charges,
         record=handlers.record_charges,
         postpone=handlers.postpone_charges,
-        oldest_seconds=handlers.oldest_charge_seconds,
         **_pace(concurrency, lease_seconds),
     )
 
@@ -68,11 +66,10 @@ def charge_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Charge, 
 def refund_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Refund, Refunded]:
     """The queue of due refunds."""
     return IntentQueue(
-        name="refunds",
+        name=REFUNDS,
         claim=handlers.claim_refunds,
         record=handlers.record_refunds,
         postpone=handlers.postpone_refunds,
-        oldest_seconds=handlers.oldest_refund_seconds,
         **_pace(concurrency, lease_seconds),
     )
 
@@ -118,14 +115,17 @@ async def _process_due(
     call: Callable[[Work], Awaitable[Outcome]],
     log_event: str,
 ) -> int:
-    """Call the processor for all due intents. Log `log_event` for each call whose result is not known."""
+    """Call the processor for all due intents. Count the calls, and log `log_event` for one without a known result."""
 
     async def call_and_log(work: Work) -> Outcome:
         try:
-            return await call(work)
+            answer = await call(work)
         except ProcessorUnavailable as error:
+            count_call(queue.name, None)
             if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has log events of its own
                 log.warning(log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
             raise
+        count_call(queue.name, answer)
+        return answer
 
     return (await queue.process_due(database, call_and_log)).claimed

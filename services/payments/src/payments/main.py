@@ -4,6 +4,7 @@ from chassis.server import serve
 from chassis.service import Service, build_service
 from payments import api
 from payments.jobs import jobs
+from payments.metrics import METRICS
 from payments.processor import Processor
 from payments.settings import Settings
 from payments.subscriptions import SUBSCRIPTIONS
@@ -33,6 +34,7 @@ def create_service(settings: Settings | None = None) -> Service:
             abandoned_seconds=settings.payments_abandoned_seconds,
         ),
         resources=[processor],
+        business=METRICS,
     )
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from chassis.errors import Unavailable
 from chassis.observability.outages import OUTAGES
-from payments.domain import Charge, Charged, Declined, Reason, Refund, Refunded
+from payments.domain import CARD_PROCESSOR, Charge, Charged, Declined, Reason, Refund, Refunded
 
 ALREADY_REFUNDED = "urn:shopfloor:problem:already-refunded"
 
@@ -35,7 +35,7 @@ class ProcessorUnavailable(Unavailable):
     processor is available then.
     """
 
-    dependency = "card-processor"
+    dependency = CARD_PROCESSOR
 
 
 class _Answer(BaseModel):

@@ -7,13 +7,14 @@ from uuid import UUID
 
 import pytest
 import structlog.testing
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from chassis.backoff import Backoff
 from chassis.events import Cause, Envelope, new_id
 from chassis.observability import outages
 from chassis.outbox import Database
-from payments import handlers, jobs
+from payments import handlers, jobs, metrics
 from payments.domain import Charged
 from payments.events import StockReserved
 from payments.processor import Processor
@@ -289,15 +290,21 @@ async def test_a_charge_that_the_processor_does_not_understand_is_not_declined(
 
 
 async def test_the_age_of_the_oldest_charge_that_is_due_is_measured(floor: Floor) -> None:
-    queue = jobs.charge_queue(8, FOREVER)
-    async with floor.db.reading() as connection:
-        assert await queue.oldest_seconds(connection) == 0
+    async def due() -> tuple[float, float]:
+        async with floor.db.reading() as connection:
+            await metrics.read_gauges(connection)
+        return tuple(
+            REGISTRY.get_sample_value(f"chassis_intents_{name}", {"queue": "charges"}) or 0.0
+            for name in ("open", "oldest_seconds")
+        )  # type: ignore[return-value]
+
+    assert await due() == (0, 0)
     order_id = await floor.due()
     async with floor.db.transaction() as tx:
         await tx.connection.execute(text("UPDATE payments SET opened_at = now() - interval '1 hour'"))
-    async with floor.db.reading() as connection:
-        assert 3_600 <= await queue.oldest_seconds(connection) < 3_700
+    number, age = await due()
+    assert number == 1
+    assert 3_600 <= age < 3_700
     await floor.settle()
-    async with floor.db.reading() as connection:
-        assert await queue.oldest_seconds(connection) == 0
+    assert await due() == (0, 0)
     assert await floor.state(order_id) == "CAPTURED"

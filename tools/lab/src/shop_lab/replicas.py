@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shop_stack import parts
 from shop_stack.errors import UserError
@@ -30,6 +31,8 @@ class Replica:
     port: int
     management_port: int
     """The port of its probes, metrics and admin API."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that it has in addition to those of the stack, such as SHOP_ROLE."""
 
     @property
     def name(self) -> str:
@@ -47,6 +50,7 @@ class Replica:
             **parts.service_environment(self.stack, self.service),
             "HTTP_PORT": str(self.port),
             "HTTP_MANAGEMENT_PORT": str(self.management_port),
+            **self.environment,
         }
         # The stack's own process has this name in the group. A second member of that name would replace it.
         del environment["KAFKA_GROUP_INSTANCE_ID"]

@@ -60,6 +60,11 @@ class Ports:
         return self.base + 18
 
     @property
+    def prometheus(self) -> int:
+        """The port of Prometheus, if `shop up --observability` starts it."""
+        return self.base + 19
+
+    @property
     def postgres(self) -> int:
         return self.moved.get("postgres", self.base + 32)
 
@@ -82,6 +87,7 @@ class Ports:
             **{name: self.broker(node) for node, name in enumerate(BROKERS, 1)},
             **{f"{name}-controller": self.controller(node) for node, name in enumerate(BROKERS, 1)},
             "spans": self.spans,
+            "prometheus": self.prometheus,
             "processor": self.processor,
             "issuer": self.issuer,
             **{name: self.service(name) for name in SERVICES},

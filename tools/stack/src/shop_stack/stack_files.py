@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shop_stack import archive, deployed, kafka, paths, postgres_programs, recovery
+from shop_stack import archive, deployed, kafka, monitoring, paths, postgres_programs, recovery
 from shop_stack.errors import UserError
 from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE
 from shop_stack.passwords import write_private
@@ -25,10 +25,12 @@ FOLDERS = (
     "logs",
     "run",
     "secrets",
+    monitoring.DATA,
     archive.FOLDER,
     recovery.FOLDER,
 )
 FILES = (
+    monitoring.CONFIGURATION,
     "ledger.sqlite3*",
     f"{CUSTOMERS_FILE}*",
     KEYS_FILE,

@@ -37,6 +37,24 @@ MAX_COPIED_ERROR_LENGTH = 500
 """The maximum number of characters of the error in a copy without headers and value. JSON may write one character as
 twelve."""
 
+OPEN_STATES = ("HELD", "WAITING", "PARKED")
+"""The states of letters that wait for an operator, in the order of `count_open_letters.sql`."""
+
+REASONS = (
+    "handler-failed",
+    "schema-violation",
+    "too-large",
+    "unknown-type",
+    "wrong-topic",
+    "unreadable",
+    "no-headers",
+    "no-data",
+    "bad-key",
+    *(f"{fault}-{name}" for name in ("id", "type", "source", "subject", "time") for fault in ("no", "bad")),
+    "bad-correlationid",
+)
+"""The reasons of letters that a service stores by itself: those of `Undecodable`, and a handler that failed."""
+
 statements = Statements(__package__)
 
 
@@ -101,9 +119,11 @@ async def lock_key(tx: Transaction, topic: str, key: str) -> None:
 
 
 async def measure(connection: Connection) -> None:
-    """Set the metric of open dead letters, for each group that has had one."""
-    for group, letters in await connection.rows(statements.named("count_open_letters")):
-        metrics.DEAD_LETTERS_OPEN.labels(group).set(letters)
+    """Set the metrics of open dead letters, for each group that has had one."""
+    for group, oldest, *counts in await connection.rows(statements.named("count_open_letters")):
+        for state, letters in zip(OPEN_STATES, counts, strict=True):
+            metrics.DEAD_LETTERS_OPEN.labels(group, state).set(letters)
+        metrics.DEAD_LETTERS_OLDEST.labels(group).set(oldest)
 
 
 def message_of(letter: Row) -> RawMessage:

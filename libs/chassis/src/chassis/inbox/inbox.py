@@ -119,7 +119,7 @@ class Inbox:
                 await dead_letters.enqueue_behind(tx, self.group, [event.message for event in waiting])
                 stored = await dead_letters.store(tx, self.group, dead)
         for event in events:
-            metrics.EVENTS_CONSUMED.labels(event.envelope.type, claims[event.identity]).inc()
+            metrics.CONSUMED[event.envelope.type, claims[event.identity]].inc()
         for letter in stored:
             metrics.DEAD_LETTERS.labels(self.group, letter.reason).inc()
         if new and self._breaker.has_failures:

@@ -1,6 +1,7 @@
 """Counts the tries of events that fail. The counts are in memory, so a process that starts again begins with none."""
 
 from chassis.inbox.rounds import InboxEvent
+from chassis.observability import metrics
 
 MAX_COUNTED = 10_000
 """The maximum number of keys whose events are counted. An event whose partition has moved to another replica stays
@@ -21,6 +22,7 @@ class Tries:
 
     def count(self, event: InboxEvent, *, is_last: bool = False) -> None:
         """Count one failed try of this event. With `is_last` no try is left."""
+        metrics.EVENT_TRIES_FAILED.labels(event.envelope.type).inc()
         self._failed[event.identity] = self._max_tries if is_last else self._failed.get(event.identity, 0) + 1
         self._of_key[event.key] = event.identity
         if len(self._of_key) > MAX_COUNTED:

@@ -14,7 +14,7 @@ OUTBOX_RETENTION. It deletes inbox rows and idempotency keys that are older than
 ended longer ago than that.
 """
 
-from chassis.jobs.intents import Intent, IntentCounts, IntentQueue, PostponedIntent, TryLater, measuring
+from chassis.jobs.intents import Intent, IntentCounts, IntentQueue, PostponedIntent, TryLater
 from chassis.jobs.job import Job, Jobs, run_job
 
 __all__ = [
@@ -25,6 +25,5 @@ __all__ = [
     "Jobs",
     "PostponedIntent",
     "TryLater",
-    "measuring",
     "run_job",
 ]

@@ -15,10 +15,8 @@ import structlog
 
 from chassis.backoff import Backoff
 from chassis.errors import Unavailable, is_unavailable
-from chassis.jobs.job import Job
 from chassis.observability import metrics
 from chassis.outbox import Database, Transaction
-from chassis.postgres import Connection
 
 log = structlog.get_logger()
 
@@ -26,7 +24,6 @@ TOGETHER_SECONDS = 0.01
 """Results that arrive within these seconds after the beginning of a round are recorded together."""
 LOOK_AGAIN_SECONDS = 0.1
 """Seconds after which due intents are claimed, even if no call has ended and `more_due` is not set."""
-MEASURE_SECONDS = 10.0
 RECORDING = Backoff()
 
 
@@ -74,7 +71,7 @@ class IntentQueue(Generic[Item, Outcome]):
 
     `claim(tx, limit, lease_seconds)` claims at most `limit` due intents; no other process gets them before the lease
     ends. `record(tx, outcomes)` writes outcomes, and must not change recorded ones. `postpone` sets the time at which
-    an intent is due again. `oldest_seconds` is the age of the oldest intent that is not done, or 0.
+    an intent is due again.
 
     `max_claimed` is the maximum number of intents that are claimed and not done; `concurrency` is the maximum number of
     calls at the same time. A call that has not ended `call_seconds` after the claim is cancelled, and its intent is
@@ -89,7 +86,6 @@ class IntentQueue(Generic[Item, Outcome]):
     claim: Callable[[Transaction, int, float], Awaitable[Sequence[Item]]]
     record: Callable[[Transaction, Sequence[tuple[Item, Outcome]]], Awaitable[None]]
     postpone: Callable[[Transaction, Sequence[PostponedIntent[Item]]], Awaitable[None]]
-    oldest_seconds: Callable[[Connection], Awaitable[float]]
     max_claimed: int
     concurrency: int
     lease_seconds: float
@@ -233,6 +229,7 @@ class _Run(Generic[Item, Outcome]):
             if limit:
                 claimed = await self._queue.claim(tx, limit, self._queue.lease_seconds)
         self._done += len(outcomes)
+        metrics.INTENTS_POSTPONED.labels(self._queue.name).inc(len(postponed))
         recorded = {id(answer) for answer in answers}
         self._answers = [answer for answer in self._answers if id(answer) not in recorded]
         return claimed
@@ -264,15 +261,3 @@ class _Run(Generic[Item, Outcome]):
         self._answers += await asyncio.gather(*self._calling)
         self._calling = set()
         await self._transaction(self._answers, 0)
-
-
-def measuring(*queues: IntentQueue[Item, Outcome]) -> Job:
-    """A job that sets the metric of each queue: the age of the oldest intent that is not done."""
-
-    async def measure(database: Database) -> int:
-        async with database.reading() as connection:
-            for queue in queues:
-                metrics.INTENTS_OLDEST.labels(queue.name).set(await queue.oldest_seconds(connection))
-        return 0
-
-    return Job(measure, interval=MEASURE_SECONDS)

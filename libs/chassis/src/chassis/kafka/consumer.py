@@ -17,6 +17,7 @@ from chassis.errors import KafkaUnavailable, dependency_of, is_unavailable
 from chassis.inbox import Inbox, PartlyTaken
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
 from chassis.kafka.broker_watch import watch_broker
+from chassis.kafka.lag import ConsumerLag
 from chassis.kafka.offsets import OffsetCommitter
 from chassis.kafka.refusals import raising_refused
 from chassis.kafka.watchdog import BATCH_SECONDS, POLL_SECONDS, START_SECONDS, Watchdog
@@ -122,7 +123,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     """Passes the messages of its topics to one inbox. `run()` works until `stopping` is set, and finishes its batch.
 
     `check_topics` runs before each start of a client, and raises if the consumer must not run. The consumer updates
-    `assignment`.
+    `assignment` and `lag`.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         assignment: Assignment | None = None,
         check_topics: Callable[[], Awaitable[None]] = accept_topics,
         hooks: ClientHooks | None = None,
+        lag: ConsumerLag | None = None,
     ) -> None:
         self.assignment = assignment or Assignment()
         self.stopping = asyncio.Event()
@@ -140,6 +142,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._settings = settings
         self._check_topics = check_topics
         self._hooks = hooks or ClientHooks()
+        self._lag = lag or ConsumerLag(inbox.group, inbox.subscriptions.topics)
         self._backoff = Backoff()
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
@@ -180,11 +183,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         try:
             await client.start()
             self._hooks.started(client)
+            self._lag.follow(client)
             watching = watch_broker(client, self.assignment.status, self._settings.kafka)
             beside.append(asyncio.create_task(watching))
             while not self.stopping.is_set():
                 await self._take_next_batch(fetcher)
         finally:
+            self._lag.follow(None)
             self.assignment.is_assigned = False
             for task in beside:
                 task.cancel()
@@ -199,6 +204,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self.assignment.status.set("joins its group")
             await self._offsets.commit()
             self._offsets.forget()
+            self._lag.follow(self._lag.client)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Mark the consumer as ready, even if it has no partition."""
@@ -227,7 +233,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _take(self, fetcher: BatchFetcher, records: Sequence[Record]) -> float:
         """Pass a batch to the inbox. Returns the seconds to wait before the next fetch."""
         try:
-            await self._inbox.process(messages_of(records))
+            with self._lag.batch_seconds.time():
+                await self._inbox.process(messages_of(records))
         except PartlyTaken as partly:
             records, left = divide(records, partly.messages)
             fetcher.pause_partitions(left)
@@ -243,6 +250,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             fetcher.reset_pauses(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
+        self._lag.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0
 
     async def _stop(self, client: AIOKafkaConsumer) -> None:

@@ -106,7 +106,7 @@ class KafkaPublisher:
         published = Counter([row.topic for row in rows])
         published.subtract(each.row.topic for each in unsent)
         for topic, count in published.items():
-            metrics.EVENTS_PUBLISHED.labels(topic).inc(count)
+            metrics.count_sent(topic, count)
         if unsent:
             raise RowsNotSent(unsent)
 

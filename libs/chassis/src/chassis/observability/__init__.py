@@ -2,7 +2,7 @@
 
 - `tracing`: an order is one trace across all services. The outbox row and the message carry its `traceparent`.
 - `logs`: one JSON object per line on standard output.
-- `metrics`: the chassis' metrics, at `/metrics`.
+- `metrics`: the chassis' metrics, at `/metrics`. `loop_lag` measures the event loop.
 - `outages`: a process logs one line when a dependency becomes unavailable, one a minute while it is away, and one when
   it is back, for all its tasks together. `client_messages` limits the log lines of client libraries.
 - `status`: the status of the relay, of the consumer and of the task that reads the issuer's keys. `/readyz` shows

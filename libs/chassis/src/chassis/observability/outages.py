@@ -68,6 +68,7 @@ class Outages:
         outage = self._open.get(dependency)
         if outage is None:
             outage = self._open[dependency] = Outage(now, now, now)
+            metrics.DEPENDENCY_AWAY.labels(dependency).set(1)
             log.warning("outage.began", dependency=dependency, task=task, error=_shown(error))
         elif now - outage.logged_at >= REPEAT_SECONDS:
             outage.logged_at = now
@@ -81,6 +82,7 @@ class Outages:
         outage = self._open.get(dependency)
         if outage is not None and self._clock() - outage.failed_at >= QUIET_SECONDS:
             del self._open[dependency]
+            metrics.DEPENDENCY_AWAY.labels(dependency).set(0)
             self._ended_at[dependency] = self._clock()
             log.info("outage.ended", dependency=dependency, **_summary(outage, outage.failed_at))
 

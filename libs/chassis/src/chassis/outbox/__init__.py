@@ -44,6 +44,7 @@ rows that were set aside, with connections of its own, so the relay does not wai
   tried again, or the relays leave it out (GIVEN_UP).
 """
 
+from chassis.outbox.business_metrics import BusinessMetrics
 from chassis.outbox.fence import Fence
 from chassis.outbox.relay import Relay
 from chassis.outbox.rows import MAX_EVENT_LENGTH, OutboxRow, new_row
@@ -55,6 +56,7 @@ __all__ = [
     "CHANNEL",
     "MAX_EVENT_LENGTH",
     "SHARDS",
+    "BusinessMetrics",
     "Database",
     "Fence",
     "OutboxRow",

@@ -20,10 +20,12 @@ class RowSelection:
 
 
 async def measure(connection: Connection) -> None:
-    """Set the metrics of the outbox."""
+    """Set the metrics of the outbox and of its leases."""
     row = await connection.row(_statements.named("measure_outbox"))
     assert row is not None
+    metrics.OUTBOX_UNSENT.set(row.unsent)
     metrics.OUTBOX_OLDEST_UNSENT.set(max(0.0, row.oldest_seconds))
+    metrics.SHARDS_WITHOUT_LEASE.set(row.without_lease)
     metrics.OUTBOX_SET_ASIDE.labels("DELAYED").set(row.delayed)
     metrics.OUTBOX_SET_ASIDE.labels("REFUSED").set(row.refused)
 

@@ -25,6 +25,7 @@ from typing import Any
 import structlog
 
 from chassis.backoff import wait_for_event
+from chassis.observability import metrics
 from chassis.observability.status import OK, TaskStatus
 from chassis.outbox.fence import Fence
 from chassis.outbox.leased_sending import LeasedSending, Send
@@ -94,6 +95,11 @@ class Relay:
     def shards(self) -> Collection[int]:
         """The shards that this relay has now."""
         return self.leases.positions.keys()
+
+    async def measure(self) -> None:
+        """Set the metrics of this relay's leases."""
+        metrics.RELAY_SHARDS.set(len(self.shards))
+        metrics.RELAY_LEASE_LEFT.set(self.leases.fence.seconds_left())
 
     def wake(self, shards: Collection[int]) -> None:
         """Look for rows at once if one of these shards is this relay's, instead of at the next poll.

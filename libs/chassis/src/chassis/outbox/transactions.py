@@ -131,6 +131,14 @@ class Database:
             pool.drop_idle()
             raise DatabaseUnavailable(f"PostgreSQL did not answer within {seconds} s") from error
 
+    def measure_connections(self, pool: str) -> None:
+        """Measure the connections from now on. `pool` is the name in the metrics."""
+        self._pool.measure_as(pool)
+
+    def show_connections(self) -> None:
+        """Set the gauges of the connections, if they are measured."""
+        self._pool.show()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()

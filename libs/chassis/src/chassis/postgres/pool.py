@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from chassis.errors import DATABASE, DatabaseSilent, DatabaseUnavailable
+from chassis.observability import metrics
 from chassis.observability.outages import OUTAGES
 from chassis.postgres.connection import Driver, Password, connect
 from chassis.postgres.deadlines import BUSY_SECONDS, CLOSE_SECONDS, CONNECT_SECONDS
@@ -39,18 +40,36 @@ class Pool:
         self._password = password
         self._statement_seconds = statement_seconds
         self._server_settings = server_settings
+        self._size = size
+        self._used = 0
+        self._pending = 0
         self._free = asyncio.Semaphore(size)
         self._idle: list[Driver] = []
+        self._metrics: metrics.PoolMetrics | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether all connections are in use, and one was acquired or released lately."""
         return self._free.locked() and time.monotonic() - self._last_progress_at < BUSY_SECONDS
 
+    def measure_as(self, name: str) -> None:
+        """Measure waits and connections from now on, with the label `name`."""
+        self._metrics = metrics.pool_metrics(name)
+        self.show()
+
+    def show(self) -> None:
+        """Set the gauges of a pool that is measured."""
+        if self._metrics is not None:
+            self._metrics.idle.set(len(self._idle))
+            self._metrics.used.set(self._used)
+            self._metrics.pending.set(self._pending)
+            self._metrics.maximum.set(self._size)
+
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Driver]:
         """A connection for the block. Raises DatabaseUnavailable if none is free and none can be opened in time."""
         await self._wait_for_a_free_one()
+        self._used += 1
         try:
             driver = self._take_idle() or await self._connect()
             self._last_progress_at = time.monotonic()
@@ -67,6 +86,7 @@ class Pool:
             OUTAGES.answered(DATABASE)
             self._give_back(driver)
         finally:
+            self._used -= 1
             self._free.release()
 
     def drop_idle(self) -> None:
@@ -83,12 +103,24 @@ class Pool:
     async def _wait_for_a_free_one(self) -> None:
         if not self._free.locked():
             await self._free.acquire()
+            self._count_wait(0.0)
             return
+        began_at = time.monotonic()
+        self._pending += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._free.acquire()
         except TimeoutError as error:
+            if self._metrics is not None:
+                self._metrics.timeouts.inc()
             raise DatabaseUnavailable("no connection is free") from error
+        finally:
+            self._pending -= 1
+        self._count_wait(time.monotonic() - began_at)
+
+    def _count_wait(self, seconds: float) -> None:
+        if self._metrics is not None:
+            self._metrics.wait.observe(seconds)
 
     def _take_idle(self) -> Driver | None:
         while self._idle:

@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from chassis.web.load_shedding import REFUSAL, LoadShedding
+from chassis.web.request_metrics import count_refusal
 
 
 def protocol_for(shedding: LoadShedding) -> type[HttpToolsProtocol]:
@@ -23,6 +24,7 @@ def protocol_for(shedding: LoadShedding) -> type[HttpToolsProtocol]:
             if not self._refuses():
                 return super().on_headers_complete()
             self.transport.write(_answer(self.server_state.default_headers))
+            count_refusal("POST", self.url.decode())
             return self.on_response_complete()
 
         def _refuses(self) -> bool:

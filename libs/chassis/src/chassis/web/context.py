@@ -1,6 +1,7 @@
 """The objects that endpoints need, in one typed object. `build_service` sets it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, cast
@@ -9,7 +10,7 @@ from fastapi import Depends, FastAPI, Request
 
 from chassis.inbox import Inbox
 from chassis.observability.status import TaskStatus
-from chassis.outbox import Database
+from chassis.outbox import BusinessMetrics, Database
 from chassis.settings import ServiceSettings
 from chassis.web.rate_limit import RateLimit
 from chassis.web.tokens import TokenVerifier
@@ -25,9 +26,11 @@ class Phase(StrEnum):
 
 @dataclass(slots=True)
 class Process:
-    """The phase of this process. `chassis.server` sets it. Without that server, as in a test, it is SERVING."""
+    """The phase of this process, which `chassis.server` sets. Without that server, as in a test, it is SERVING."""
 
     phase: Phase = Phase.SERVING
+    gauges_read_at: float = field(default_factory=time.monotonic)
+    """When the gauges of the database were last read, as `time.monotonic` tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class ServiceContext:
     process: Process = field(default_factory=Process)
     rate_limit: RateLimit | None = None
     """Refuses callers that send too many requests; None: no caller is refused."""
+    business: BusinessMetrics = field(default_factory=BusinessMetrics)
+    """The business metrics of the service."""
+    parts: Sequence[Callable[[], Awaitable[None]]] = ()
+    """Functions of the parts of this process, each of which sets its gauges."""
 
 
 def set_context(app: FastAPI, context: ServiceContext) -> None:

@@ -33,6 +33,7 @@ class ForeignTraces:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope.get("headers", ())
+        whole = scope
         if any(name in TRACE_HEADERS for name, _ in headers):
             scope = {
                 **scope,
@@ -41,7 +42,11 @@ class ForeignTraces:
             }
         if any(name in DECODED_HEADERS and not value.isascii() for name, value in headers):
             scope = {**scope, "headers": [_readable(*header) for header in scope["headers"]]}
-        await self.app(scope, receive, send)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if scope is not whole and "route" in scope:
+                whole["route"] = scope["route"]  # `RequestMetrics` reads it
 
 
 def _readable(name: bytes, value: bytes) -> tuple[bytes, bytes]:

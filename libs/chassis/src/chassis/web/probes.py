@@ -9,11 +9,12 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from chassis.errors import is_unavailable
-from chassis.inbox import dead_letters
-from chassis.outbox import Database, operate
+from chassis.outbox import Database
+from chassis.web import gauges
 from chassis.web.access import PUBLIC
 from chassis.web.context import context_of
 from chassis.web.guarded_route import GuardedRoute
@@ -21,6 +22,7 @@ from chassis.web.issuer_keys import ISSUER
 
 PATHS = ("livez", "readyz", "metrics")
 ANSWER_SECONDS = 2.0
+OPEN_METRICS = "application/openmetrics-text"
 REQUESTS = "database"
 BACKGROUND = "database_background"
 PROCESS = "process"
@@ -66,15 +68,11 @@ async def readyz(request: Request, require: Literal["role", "all"] = "role") -> 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Metrics in Prometheus' text format. Without the database, metrics of its rows keep their last values."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            async with context_of(request).background_database.reading() as connection:
-                await dead_letters.measure(connection)
-                await operate.measure(connection)
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
+    """Metrics in Prometheus' text format, or in OpenMetrics' if the caller accepts it. Only that one has exemplars."""
+    await gauges.measure(context_of(request))
+    if OPEN_METRICS in request.headers.get("accept", ""):
+        rich: bytes = openmetrics.generate_latest(REGISTRY)  # type: ignore[no-untyped-call]
+        return Response(rich, media_type=openmetrics.CONTENT_TYPE_LATEST)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

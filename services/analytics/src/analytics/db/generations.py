@@ -29,6 +29,15 @@ class Generation:
     messages_total: int | None
     messages_skipped: int
 
+    @property
+    def progress(self) -> float:
+        """The part of the messages that were read, from 0 to 1. It is 1 for a rebuild that was not cancelled and has
+        ended.
+        """
+        if self.state not in (GenerationState.BUILDING, GenerationState.CANCELLED):
+            return 1.0
+        return min(1.0, self.messages_read / self.messages_total) if self.messages_total else 0.0
+
 
 # Not `*`: a release that adds a column must not break the previous one.
 _COLUMNS = (

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from shop.commands.progress import Progress
 from shop.output import all_the_same
-from shop_stack import embedded
+from shop_stack import embedded, monitoring
 
 console = Console()
 
@@ -25,7 +25,9 @@ def down(
 ) -> None:
     """Stop the services, then the processor and the servers. Data is kept unless --wipe is given."""
     with Progress(console) as progress:
-        asyncio.run(embedded.down(embedded.stack(), wipe=wipe, report=progress.report))
+        stack = embedded.stack()
+        asyncio.run(monitoring.stop(stack))
+        asyncio.run(embedded.down(stack, wipe=wipe, report=progress.report))
     with all_the_same("The shop is closed all the same."):
         progress.require_a_reader()
         console.print("The shop is closed." + (" Its data is deleted." if wipe else ""))

@@ -16,7 +16,7 @@ from shop.commands.progress import Progress
 from shop.output import all_the_same
 from shop_load.catalogue import Offer, ensure_catalogue
 from shop_load.client import LoadFailed
-from shop_stack import archive, embedded
+from shop_stack import archive, embedded, monitoring
 from shop_stack.errors import UserError
 from shop_stack.ports import BROKERS
 from shop_stack.stack import POSTGRES, Stack
@@ -33,13 +33,15 @@ def up(
         bool,
         typer.Option("--archive", help="From now on, keep what `shop restore` needs, and take a backup."),
     ] = False,
+    with_observability: Annotated[
+        bool,
+        typer.Option("--observability", help="Start Prometheus, too, with the rules for practice."),
+    ] = False,
 ) -> None:
     """Start every part that does not run, wait until all are ready, and print the addresses.
 
-    A fresh shop gets a small catalogue, which is printed too.
-
-    With three brokers each record is on all three, and a write needs two of them:
-    the shop goes on while one is stopped (`shop stop kafka-2`) or killed
+    A fresh shop gets a small catalogue, which is printed too. With three brokers each record is on all three, and a
+    write needs two of them: the shop goes on while one is stopped (`shop stop kafka-2`) or killed
     (`shop restart kafka-3 --kill`). They need 0.7 GB more memory.
 
     Examples:
@@ -48,17 +50,20 @@ def up(
 
         shop up --brokers 3
 
-        shop up --archive      then `shop restore SERVICE --to TIME` is possible
+        shop up --archive --observability      then `shop restore SERVICE --to TIME` is possible
     """
     if brokers not in (None, 1, len(BROKERS)):
         raise UserError(f"A shop has one broker of Kafka, or three, and not {brokers}: say `--brokers 3`.")
     began = time.monotonic()
     with Progress(console) as progress:
-        target = asyncio.run(start(embedded.stack(brokers=brokers), progress.report, with_archive))
+        stack = embedded.stack(brokers=brokers)
+        target = asyncio.run(start(stack, progress.report, with_archive))
     offers = offered(target)
     with all_the_same("The shop is up all the same: `shop status` shows it, `shop down` stops it."):
         progress.require_a_reader()
         tell(target, offers, time.monotonic() - began)
+    if with_observability:
+        console.print(f"Prometheus: {asyncio.run(monitoring.start(stack))} (metrics, alerts, objectives)")
 
 
 async def start(stack: Stack, report: embedded.Report, with_archive: bool) -> Target:
