@@ -33,6 +33,7 @@ GENERATED = (
     "deploy/k8s/base/images.yaml",
     "deploy/k8s/components",
     "deploy/k8s/overlays/prod/images.yaml",
+    "deploy/observability/rules",
 )
 
 
@@ -147,7 +148,7 @@ def _require_clean(root: Path, files: Sequence[str]) -> None:
 
 
 def _generate(root: Path, name: str) -> None:
-    """Generate what `make contracts` writes of the service, and the Kubernetes files that follow from topics.yaml."""
+    """Generate what `make contracts` writes of the service, the files that follow from topics.yaml, and the rules."""
     source = {"PYTHONPATH": str(root / "services" / name / "src")}
     _run(root, root / "tools/contracts/export.py", name, environment=source)
     expectations = (
@@ -156,6 +157,7 @@ def _generate(root: Path, name: str) -> None:
     )
     _run(root, "pytest", "--quiet", *expectations, environment=source | {"SHOP_WRITE_EXPECTATIONS": "1"})
     _run(root, root / "deploy/k8s/generate.py")
+    _run(root, "tools.observability.render")
 
 
 def _run(

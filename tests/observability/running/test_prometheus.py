@@ -1,0 +1,92 @@
+"""A real Prometheus beside a real shop: an objective's alert fires while a service is dead, and resolves after it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shop_load.catalogue import ensure_catalogue
+from shop_load.closed_loop import Customers, serve_customers
+from shop_load.plans import Scenario, plan_run
+from shop_observe.history import History
+from shop_stack import embedded, monitoring
+from shop_stack.loops import in_own_loop
+from shop_stack.stack import Stack
+from shop_stack.target import Target
+from testkit import eventually
+from testkit.shops import running_shop
+
+FIRES, RESOLVES = 120.0, 240.0
+"""Seconds, at the scale for practice."""
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[tuple[Stack, Target]]:
+    """A shop with Prometheus. It ends before the shop's folder is deleted."""
+    with running_shop("prometheus") as (stack, target):
+        in_own_loop(monitoring.start(stack))
+        yield stack, target
+        in_own_loop(monitoring.stop(stack))
+
+
+async def asked(stack: Stack, path: str, **query: str) -> Any:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{stack.ports.prometheus}/api/v1/{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+
+async def firing(stack: Stack) -> set[str]:
+    """The names of the alerts that fire now."""
+    alerts = (await asked(stack, "alerts"))["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+async def test_all_rules_are_loaded_and_no_alert_fires_in_a_shop_that_is_whole(
+    shop: tuple[Stack, Target],
+) -> None:
+    stack, _ = shop
+    groups = (await asked(stack, "rules"))["groups"]
+    assert sum(len(group["rules"]) for group in groups) > 60
+
+    async def all_are_scraped() -> None:
+        assert len((await asked(stack, "query", query="up == 1"))["result"]) == len(stack.services)
+
+    await eventually(all_are_scraped, 60)
+
+    async def evaluated_without_error() -> None:
+        rules = [rule for group in (await asked(stack, "rules"))["groups"] for rule in group["rules"]]
+        assert {
+            (rule["name"], rule.get("lastError", "")) for rule in rules if rule["health"] != "ok"
+        } == set()
+
+    await eventually(evaluated_without_error, 60)
+    assert await firing(stack) == set()
+
+
+async def test_the_alerts_of_a_dead_service_fire_and_resolve(shop: tuple[Stack, Target]) -> None:
+    stack, target = shop
+    await ensure_catalogue(target)
+    await embedded.kill(stack, "payments")
+    run = plan_run("prometheus", 3, seed=1, only=Scenario.CONFIRMED)
+    with History(target.state / "history", run.name) as history:
+
+        async def order() -> None:
+            await serve_customers(target, run, history, Customers(3))
+
+        await order()
+    expected = {"ShopfloorOrdersMissObjective", "ShopfloorServiceAway", "ShopfloorOrderStuck"}
+
+    async def all_fire() -> None:
+        assert await firing(stack) >= expected
+
+    await eventually(all_fire, FIRES)
+    await embedded.start(stack, "payments")
+
+    async def pages_have_resolved() -> None:
+        alerts = (await asked(stack, "alerts"))["alerts"]
+        critical = {one["labels"]["alertname"] for one in alerts if one["labels"]["severity"] == "critical"}
+        assert critical & expected == set()
+
+    await eventually(pages_have_resolved, RESOLVES)
