@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tools.observability import objectives, render
-from tools.observability.metrics_page import Entry, metrics_by_name
-from tools.observability.queries import faults_of, selectors
+from tools.observability.metrics_page import ROOT, Entry, metrics_by_name
+from tools.observability.queries import entry_of, faults_of, selectors
 
 SCALES = yaml.safe_load((render.FOLDER / "scales.yaml").read_text())
 PAGE = metrics_by_name()
@@ -94,7 +94,7 @@ def test_each_metric_that_an_alert_needs_has_an_alert_for_its_absence(scale: str
         entry.name: entry
         for rule in rules_of(scale)
         for selector in selectors(rule["expr"])
-        if (entry := render.entry_of(selector.metric, PAGE))
+        if (entry := entry_of(selector.metric, PAGE))
     }
     assert watched.keys() == needed.keys()
     for name, entry in needed.items():
@@ -107,7 +107,7 @@ def test_each_alert_has_a_severity_a_sentence_and_a_runbook(scale: str) -> None:
     for rule in alerts_of(scale):
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"]
-        assert (render.ROOT / rule["annotations"]["runbook"]).is_file()
+        assert (ROOT / rule["annotations"]["runbook"]).is_file()
 
 
 def test_both_scales_have_the_same_alerts_and_burn_rates() -> None:

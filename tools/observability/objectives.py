@@ -106,7 +106,7 @@ def alerts(
 
 def budget_of(slo: Mapping[str, Any]) -> float:
     """The part of the events that may be bad: 0.001 for an objective of 99.9."""
-    return round(1 - slo["objective"] / 100, 6)
+    return round(1 - float(slo["objective"]) / 100, 6)
 
 
 def seconds(window: str) -> int:

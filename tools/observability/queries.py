@@ -30,7 +30,7 @@ def parsed(query: str) -> Any:
 def selectors(query: str) -> list[Selector]:
     """All series that a query asks for. Raises ValueError if it is no query."""
     return [
-        Selector(node.name, {matcher.name: matcher.value for matcher in node.matchers.matchers})
+        Selector(node.name or "", {matcher.name: matcher.value for matcher in node.matchers.matchers})
         for node in _nodes(parsed(query))
         if isinstance(node, promql_parser.VectorSelector)
     ]

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from tools.observability import render
+from tools.observability.metrics_page import ROOT
 
-PROMTOOL = render.ROOT / ".shop" / "prometheus" / "promtool"
+PROMTOOL = ROOT / ".shop" / "prometheus" / "promtool"
 TESTS = render.FOLDER / "tests"
 
 

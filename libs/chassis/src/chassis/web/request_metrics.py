@@ -64,6 +64,6 @@ def start_at_zero(routes: Iterable[BaseRoute]) -> None:
         route = context.original_route
         if isinstance(route, APIRoute):
             path = context.path or NO_ROUTE
-            for method in sorted(route.methods):
+            for method in sorted(route.methods or ()):
                 for status in (route.status_code or 200, 500, 503):
                     metrics.REQUESTS[method, path, str(status)]
