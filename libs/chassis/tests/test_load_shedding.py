@@ -19,6 +19,7 @@ from chassis.settings import ServiceSettings
 from chassis.supervisor import supervise
 from chassis.web import LoadShedding
 from chassis.web.load_shedding import LoadSheddingMiddleware
+from chassis.web.request_metrics import RequestMetrics
 from testkit import eventually
 from testkit.databases import TestDatabase
 
@@ -67,7 +68,8 @@ async def test_load_shedding_is_the_outermost_part_of_the_app(project: TestDatab
     )
     shedding = LoadShedding(none_waiting, limit=0, paths={"/things"})
     service = build_service(settings, router=APIRouter(), load_shedding=shedding)
-    assert isinstance(service.asgi, LoadSheddingMiddleware)
+    assert isinstance(service.asgi, RequestMetrics)  # it counts the refusal, too
+    assert isinstance(service.asgi.app, LoadSheddingMiddleware)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(service.asgi), base_url="http://things"
     ) as http:

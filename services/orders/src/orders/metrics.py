@@ -24,7 +24,7 @@ AGE = Histogram(
     "shopfloor_order_age_seconds",
     "Time from the placing of an order to its end; the exemplar names the trace of an order",
     ["outcome"],
-    buckets=(0.1, 0.25, 0.5, 1, 2.5, LATE_SECONDS, 10, 30, 60, 300),
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, LATE_SECONDS, 15, 60),
 )
 PENDING = Gauge("shopfloor_orders_pending", "Orders that are PENDING")
 LATE = Gauge("shopfloor_orders_late", "Orders that are PENDING for more than 5 seconds")

@@ -53,7 +53,7 @@ PROCESS_DURATION = Histogram(
     "messaging_process_duration_seconds",
     "How long the inbox needed for a batch, which is one transaction unless a message fails",
     ["messaging_system", "messaging_operation_name", GROUP_LABEL],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    buckets=(0.01, 0.05, 0.25, 1, 5),
 )
 LAG_MESSAGES = Gauge(
     "chassis_consumer_lag_messages",
@@ -135,7 +135,7 @@ REQUEST_DURATION = Histogram(
     "http_server_request_duration_seconds",
     "How long a request of the public port took, with the reading of its body",
     ["http_request_method", "http_route", "http_response_status_code"],
-    buckets=(0.005, 0.025, 0.1, 0.25, 1, 2.5, 10),
+    buckets=(0.025, 0.1, 0.5, 2.5),
 )
 REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 429 by load shedding")
 REQUESTS_LIMITED = Counter(

@@ -78,7 +78,7 @@ async def leave_body(scope: Scope, receive: Receive, send: Send) -> Receive:
 
 
 class LoadSheddingMiddleware:
-    """The outermost part of the app, so that a refusal costs no span and no routing.
+    """The outermost part of the app, inside of `RequestMetrics`. So a refusal costs no span and no routing.
 
     A POST on one of the paths counts as in flight from the moment when its whole body has arrived, until its answer
     begins. A client that does not send the body, or does not read the answer, does not count.

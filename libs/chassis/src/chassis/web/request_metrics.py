@@ -22,7 +22,7 @@ BROKEN = 500
 
 
 class RequestMetrics:
-    """The outermost part of the app. A request that is cancelled or raises an error counts as 500."""
+    """The part around the whole app. A request that is cancelled or raises an error counts as 500."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
