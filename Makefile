@@ -20,13 +20,13 @@ MUTATION := .shop/mutation/environment
 FUZZ := .shop/fuzz/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos floor shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
 IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-mutants shop-simulate shop-chaos
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-mutants shop-simulate shop-chaos shop-floor
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
