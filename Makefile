@@ -77,6 +77,12 @@ test-restore: $(READY) ## Restore the database of each service under load, and j
 test-hands: $(READY) ## Hold up an order in each way, see `shop why` name it, and cure it with the printed command (minutes)
 	@SHOP_HANDS_TESTS=1 $(VENV)/bin/python -m pytest tests/hands $(ARGS)
 
+.PHONY: test-floor
+test-floor: $(READY) ## The pages of `shop floor` in a browser, with their pictures for the documents (needs chromium)
+	@[ -x /usr/bin/chromium ] \
+		|| { $(call sorry,/usr/bin/chromium is missing: install Debian's package chromium); }
+	@SHOP_FLOOR_TESTS=1 $(VENV)/bin/python -m pytest tools/floor/tests/browser $(ARGS)
+
 .PHONY: test-labs
 test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)
 	@SHOP_LABS=1 $(VENV)/bin/python -m pytest tests/labs $(ARGS)

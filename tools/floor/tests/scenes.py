@@ -72,8 +72,19 @@ class Order:
         """Add a record that breaks the contracts."""
         moment = self.placed + timedelta(milliseconds=after_ms)
         entry = Entry(
-            *("orders.order.v1", 3, next(_offsets), int(moment.timestamp() * 1000), self.id, str(uuid4())),
-            *("/orders", "orders.order-placed.v1", "", "", "", moment.isoformat(), b"\xff<script>"),
+            topic="orders.order.v1",
+            partition=3,
+            offset=next(_offsets),
+            sent_ms=int(moment.timestamp() * 1000),
+            key=self.id,
+            id=str(uuid4()),
+            source="/orders",
+            type="orders.order-placed.v1",
+            correlation_id="",
+            causation_id="",
+            traceparent="",
+            decided_at=moment.isoformat(),
+            value=b"\xff<script>",
             fault=fault,
         )
         self.entries.append(entry)

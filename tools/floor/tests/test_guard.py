@@ -115,7 +115,7 @@ async def test_a_request_without_an_origin_is_refused(browser: httpx.AsyncClient
 
 @pytest.mark.parametrize("token", ["", "wrong", "ü"])
 async def test_a_wrong_token_is_refused(browser: httpx.AsyncClient, token: str) -> None:
-    headers = {**await acting(browser), "x-floor-token": token.encode()}
+    headers = [(b"origin", HERE.encode()), (b"x-floor-token", token.encode())]
     answer = await browser.post(PLACE, json={}, headers=headers)
     assert (answer.status_code, "older session" in answer.json()["detail"]) == (403, True)
 
@@ -155,5 +155,5 @@ async def test_a_link_leads_to_no_other_host(shop: Shop) -> None:
 @pytest.mark.parametrize("cookie", ["shop_floor", "shop_floor=%00; ;;=", "shop_floor=\xff"])
 async def test_a_broken_cookie_is_no_session(shop: Shop, cookie: str) -> None:
     async with client_of(shop) as client:
-        answer = await client.get("/", headers={"cookie": cookie.encode("latin-1")})
+        answer = await client.get("/", headers=[(b"cookie", cookie.encode("latin-1"))])
     assert answer.status_code == 401

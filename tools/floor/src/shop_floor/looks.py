@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -188,10 +187,14 @@ class Looker:
                 if group in topic.readers:
                     readings[group, topic.name] = reading_of(topic.name, ends, committed)
         self.looks.readings = readings
-        answers = await admin.describe_consumer_groups(self._groups)
-        self.looks.members = Counter(
-            {group: len(members) for answer in answers for (_, group, _, _, _, members, *_) in answer.groups}
-        )
+        self.looks.members = {group: await self._members(admin, group) for group in self._groups}
+
+    @staticmethod
+    async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+        # One group at a time: aiokafka 0.14 cannot decode an answer about several.
+        [answer] = await admin.describe_consumer_groups([group])
+        [(_, _, _, _, _, members, *_)] = answer.groups
+        return len(members)
 
     @staticmethod
     async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, int]:

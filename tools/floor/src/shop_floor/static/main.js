@@ -72,7 +72,7 @@ function App() {
   useEffect(() => { document.title = `${title} · Shopfloor`; }, [title]);
   return html`<div class="frame">
     <a class="skip" href="#main">To the content</a>
-    <div class="side">
+    <header class="side">
       <a class="brand" href="/"><img src="/static/icon.svg" alt="" />Shopfloor</a>
       <nav aria-label="Views"><ul class="nav">
         ${VIEWS.map(([address, name]) => html`<li key=${address}>
@@ -83,7 +83,7 @@ function App() {
         ${target && html`<span class="small muted">Shop: ${target}</span>`}
         <${Theme} />
       </div>
-    </div>
+    </header>
     <main class="main" id="main">${view}</main>
   </div>`;
 }

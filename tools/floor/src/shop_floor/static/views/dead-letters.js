@@ -12,7 +12,7 @@ function Row({ one, busy, end, look }) {
     <td class="mono">${one.key ? shortId(one.key) : "–"}</td><td class="muted num">${clock(one.since)}</td>
     <td><div class="row" style=${{ gap: "6px", flexWrap: "nowrap" }}>
       <button onClick=${() => look(one)} aria-label=${`Look at ${one.service} ${one.id}`}>Look</button>
-      <button disabled=${!!busy} onClick=${() => end("redrive", one)} aria-label=${`Redrive the key of ${one.service} ${one.id}`}>Redrive key</button>
+      <button disabled=${!!busy} onClick=${() => end("redrive", one)} aria-label=${`Redrive key of ${one.service} ${one.id}`}>Redrive key</button>
       ${sure
         ? html`<button class="danger" disabled=${!!busy} onClick=${() => { setSure(false); end("discard", one); }}>Yes, discard</button>`
         : html`<button class="quiet danger" onClick=${() => setSure(true)} aria-label=${`Discard ${one.service} ${one.id}`}>Discard</button>`}
@@ -36,7 +36,7 @@ export function DeadLetters() {
     <div class="two">
       <section class="card" aria-label="Open dead letters">
         ${found && !found.letters.length && html`<p class="empty">No open dead letter${found.lacks.length ? " of the services that answer" : ""}.</p>`}
-        ${found?.letters.length > 0 && html`<${Scroll} label="Open dead letters"><table>
+        ${found?.letters.length > 0 && html`<${Scroll} label="Table of dead letters"><table>
           <thead><tr><th>Service</th><th>Id</th><th>State</th><th>Event and reason</th><th>Key</th><th>Since</th><th>Decide</th></tr></thead>
           <tbody>${found.letters.map((one) => html`<${Row} key=${one.service + one.id} one=${one} busy=${busy} end=${end} look=${look} />`)}</tbody>
         </table><//>

@@ -23,7 +23,7 @@ export function Faults() {
     <div class="two">
       <section class="card" aria-label="Parts">
         ${!parts && !error && html`<p class="empty">Looking at the processes…</p>`}
-        ${parts && html`<${Scroll} label="Parts"><table>
+        ${parts && html`<${Scroll} label="Table of parts"><table>
           <thead><tr><th>Part</th><th>State</th><th>Release</th><th class="right">Memory</th><th class="right">Runs for</th><th>Do</th></tr></thead>
           <tbody>${parts.map((one) => html`<tr key=${one.name}>
             <td><strong>${one.name}</strong></td><td><${Pill} state=${one.state} /></td><td class="mono">${one.release || "–"}</td>

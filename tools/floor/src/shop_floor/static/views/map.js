@@ -84,7 +84,7 @@ function Services({ map, looks }) {
   const behind = (name) => looks.lag.filter((one) => one.service === name).reduce((sum, one) => sum + one.lag, 0);
   return html`<section class="card" aria-labelledby="services">
     <header><h2 id="services">Services</h2></header>
-    <${Scroll} label="Services"><table>
+    <${Scroll} label="Table of services"><table>
       <thead><tr><th>Service</th><th>Health</th><th>Checks</th><th>Release</th><th class="right">Members</th>
         <th class="right">Unread</th><th class="right">Dead letters</th></tr></thead>
       <tbody>${rows.map(([name, one]) => html`<tr key=${name}>
@@ -100,7 +100,7 @@ function Topics({ map, state }) {
   const lag = (topic) => state.looks.lag.filter((one) => one.topic === topic);
   return html`<section class="card" aria-labelledby="topics">
     <header><h2 id="topics">Topics</h2><span class="small muted">counted since this page was opened, with the newest ones of before</span></header>
-    <${Scroll} label="Topics"><table>
+    <${Scroll} label="Table of topics"><table>
       <thead><tr><th>Topic</th><th>Written by</th><th class="right">Records</th><th>Read by</th></tr></thead>
       <tbody>${map.topics.map((topic) => html`<tr key=${topic.name}>
         <td class="mono">${topic.name}</td><td><${Service} name=${topic.owner} /></td>

@@ -43,7 +43,7 @@ function Events({ story, shown }) {
   const names = Object.fromEntries(story.events.map((one) => [one.id, one.event]));
   return html`<section class="card" aria-labelledby="events">
     <header><h2 id="events">Events</h2><span class="small muted">from the Kafka log alone</span></header>
-    <${Scroll} label="Events"><table>
+    <${Scroll} label="Table of events"><table>
       <thead><tr><th class="right">After</th><th>Service</th><th>Event</th><th>Because of</th><th>With</th><th class="right">Partition, offset</th></tr></thead>
       <tbody>${story.events.slice(0, shown).map((one) => html`<tr key=${one.places[0]}>
         <td class="right">+${span(one.after_ms)}</td><td><${Service} name=${one.service} /></td>
@@ -106,7 +106,7 @@ export function OrderView({ id }) {
     <${Lacks} of=${lacks} /><${Letters} letters=${story?.letters} /><${Done} told=${told} error=${error} />
     ${!story && open && html`<p class="empty">Reading the log…</p>`}
     ${story?.known && html`<section class="card" aria-label="Lanes">
-      <div ref=${picture}><${Scroll} label="The order in lanes. The table below has the same events.">
+      <div ref=${picture}><${Scroll} label="Lanes that scroll sideways">
         <${Lanes} story=${story} shown=${shown} coming=${coming} at=${placed(story)} /><//></div>
       <${Scrub} story=${story} shown=${shown} setShown=${setShown} />
     </section>
