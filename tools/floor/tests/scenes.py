@@ -21,11 +21,11 @@ from shop_observe.kafka_log import Entry
 from shop_observe.topics import all_topics
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.paths import contracts
+from shop_stack.ports import SERVICES
 from shop_stack.target import Target
 from testkit import eventually
 
 TOPICS = all_topics(contracts())
-SERVICES = ("orders", "inventory", "payments", "notifications", "analytics")
 TOPIC_OF = {event: topic for topic in TOPICS for event in topic.events}
 _offsets = count(100)
 

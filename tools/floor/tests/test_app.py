@@ -12,7 +12,7 @@ import pytest
 from shop_floor import acts
 from shop_floor.app import Shop, create_app
 from shop_observe.tail import LogUnreadable
-from shop_stack.ports import free_port
+from shop_stack.ports import SERVICES, free_port
 from tools.floor.tests.scenes import (
     Log,
     Looker,
@@ -72,7 +72,7 @@ async def test_another_address_is_not_found(browser: httpx.AsyncClient, path: st
 
 async def test_the_map_has_every_service_and_topic(browser: httpx.AsyncClient) -> None:
     told = (await browser.get("/api/map")).json()
-    assert told["services"] == ["orders", "inventory", "payments", "notifications", "analytics"]
+    assert told["services"] == list(SERVICES)
     readers = {topic["name"]: topic["readers"] for topic in told["topics"]}
     assert readers["payments.payment.v1"] == ["orders", "notifications", "analytics"]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from shop_floor import acts, parts, programs, shopping
 from shop_floor.app import create_app
 from shop_load.plans import Scenario
 from shop_stack import logins
-from shop_stack.ports import free_port
+from shop_stack.ports import SERVICES, free_port
 from shop_stack.target import Target
 from tools.floor.tests import scenes
 from tools.floor.tests.scenes import Log, Looker, Order
@@ -26,7 +26,7 @@ from tools.floor.tests.services import Services, serving
 collect_ignore_glob = [] if os.environ.get("SHOP_FLOOR_TESTS") == "1" else ["test_*.py"]
 
 CHROMIUM = "/usr/bin/chromium"
-SIZE = {"width": 1240, "height": 770}
+SIZE: ViewportSize = {"width": 1240, "height": 770}
 AXE = gzip.decompress((Path(__file__).parents[1] / "vendored/axe.min.js.gz").read_bytes()).decode()
 PART_ACTS = ["stop", "kill", "freeze", "slow"]
 PART = {
@@ -67,9 +67,9 @@ class Played:
 
 
 def all_parts() -> dict[str, dict[str, Any]]:
-    names = ("postgres", "kafka", "spans", "processor", "issuer", *scenes.SERVICES)
+    names = ("postgres", "kafka", "spans", "processor", "issuer", *SERVICES)
     return {
-        name: {**PART, "name": name, "release": "clone" if name in scenes.SERVICES else "", "acts": PART_ACTS}
+        name: {**PART, "name": name, "release": "clone" if name in SERVICES else "", "acts": PART_ACTS}
         for name in names
     }
 
