@@ -20,13 +20,13 @@ MUTATION := .shop/mutation/environment
 FUZZ := .shop/fuzz/environment
 SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
-TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos shop)
+TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos floor shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
 IMAGES := $(SERVICE_NAMES) processor issuer topics
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
-OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-mutants shop-simulate shop-chaos
+OURS := chassis testkit processor issuer shop-stack shop-observe shop-oracle shop-load shop-contracts shop-lab shop-mutants shop-simulate shop-chaos shop-floor
 # What a service's lock is made of, and nothing of where the packages come from.
 LOCK := "$(UV)" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock" $(addprefix --no-emit-package ,$(OURS))
@@ -76,6 +76,12 @@ test-restore: $(READY) ## Restore the database of each service under load, and j
 .PHONY: test-hands
 test-hands: $(READY) ## Hold up an order in each way, see `shop why` name it, and cure it with the printed command (minutes)
 	@SHOP_HANDS_TESTS=1 $(VENV)/bin/python -m pytest tests/hands $(ARGS)
+
+.PHONY: test-floor
+test-floor: $(READY) ## The pages of `shop floor` in a browser, with their pictures for the documents (needs chromium)
+	@[ -x /usr/bin/chromium ] \
+		|| { $(call sorry,/usr/bin/chromium is missing: install Debian's package chromium); }
+	@SHOP_FLOOR_TESTS=1 $(VENV)/bin/python -m pytest tools/floor/tests/browser $(ARGS)
 
 .PHONY: test-labs
 test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)

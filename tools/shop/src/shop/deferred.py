@@ -48,6 +48,7 @@ WHERE: Mapping[str, str] = {
     "mutate": "mutate:mutate",
     "rights": "rights:rights_command",
     "end-session": "end_session:end_session",
+    "floor": "floor:floor",
     "who-reads": "who_reads:who_reads_command",
     "chaos": "chaos:app",
     "contracts": "contracts:app",
