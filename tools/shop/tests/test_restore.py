@@ -110,14 +110,17 @@ def test_a_lost_order_whose_stock_was_released_is_whole() -> None:
     assert findings.lost_orders([entry("x", key="lost", type_=each) for each in types], set(), set()) == []
 
 
-def test_a_charge_without_an_event_is_named_by_its_order() -> None:
+def test_a_charge_that_payments_will_never_know_is_named_with_the_request_that_refunds_it() -> None:
     ledger = [
-        Movement("charge", "ch_1", "settled", 1, "EUR"),
-        Movement("charge", "ch_2", "open", 1, "EUR"),
-        Movement("refund", "ch_2", "open", 1, "EUR"),
+        Movement("charge", "ch_1", "known", 1, "EUR"),
+        Movement("charge", "ch_2", "open", 25, "EUR"),
+        Movement("charge", "ch_3", "refunded", 1, "EUR"),
+        Movement("refund", "ch_3", "refunded", 1, "EUR"),
     ]
-    [found] = findings.open_charges(ledger, {"settled"})
-    assert (found.subject, found.cure) == ("order open", "shop why open")
+    [found] = findings.open_charges(ledger, {"known"})
+    assert found.subject == "order open"
+    assert "/charges/ch_2/refunds" in found.cure
+    assert '{"amount_minor": 25, "currency": "EUR"}' in found.cure
 
 
 def test_stock_that_no_event_tells_is_named_with_its_pieces_if_the_former_database_has_them() -> None:

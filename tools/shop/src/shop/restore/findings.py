@@ -63,18 +63,33 @@ def _lost(order: str, ends: bool) -> Finding:
     )
 
 
-def open_charges(ledger: Iterable[Movement], settled: Collection[str]) -> list[Finding]:
-    """Charges that payments has not recorded. `settled` are the orders whose payment is CAPTURED or REFUNDED."""
+def open_charges(ledger: Iterable[Movement], charged: Collection[str]) -> list[Finding]:
+    """Charges that payments will never know, and that were not refunded.
+
+    `charged` are the orders whose payment has a charge, or asks for it. No event tells the others, so orders confirms
+    none of them.
+    """
+    entries = list(ledger)
+    refunded = {entry.charge_id for entry in entries if entry.kind == "refund"}
     return [
         Finding(
             f"order {entry.reference}",
-            f"its card was charged ({entry.charge_id}), and no event tells it: payments asks for the charge again, "
-            "with the same key",
-            f"shop why {entry.reference}",
+            f"its card was charged ({entry.charge_id}), no event tells it, and payments cannot ask for the charge "
+            "again: its order is not confirmed, and nothing refunds it",
+            _refund(entry),
         )
-        for entry in ledger
-        if entry.kind == "charge" and entry.reference not in settled
+        for entry in entries
+        if entry.kind == "charge" and entry.reference not in charged and entry.charge_id not in refunded
     ]
+
+
+def _refund(charge: Movement) -> str:
+    return (
+        f"curl -s localhost:18010/charges/{charge.charge_id}/refunds"
+        f' -H "Authorization: Bearer $(shop token processor)" -H "Idempotency-Key: refund-of-{charge.charge_id}"'
+        f" -H 'Content-Type: application/json'"
+        f' -d \'{{"amount_minor": {charge.amount_minor}, "currency": "{charge.currency}"}}\''
+    )
 
 
 def unknown_stock(

@@ -1,6 +1,7 @@
-"""What only the database knows that is replaced, if it can still be read: events that were not sent, and answers.
+"""What only the database knows that is replaced, if it can still be read.
 
-Both were written once and never changed, so they are right even if other rows are damaged.
+Events that were not sent, and answers, were written once and never changed, so they are right even if other rows are
+damaged. Of a payment that waits for the card processor's answer only the order is taken over.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Former:
     answers: Sequence[Sequence[Any]] = ()
     """Rows of `idempotency_keys` with an answer, since the time."""
     stock: dict[str, Stock] = field(default_factory=dict)
+    called: frozenset[str] = frozenset()
+    """Orders whose payment waits for the card processor's answer."""
 
 
 async def read(server: Server, service: str, sent: Collection[str], to: datetime) -> Former:
@@ -40,6 +43,8 @@ async def read(server: Server, service: str, sent: Collection[str], to: datetime
                 tuple(row) for row in await connection.fetch(_ANSWERS, to - LONGEST_TRANSACTION)
             ]
             former.stock = await stock(connection, service)
+            if service == "payments":
+                former.called = frozenset(row[0] for row in await connection.fetch(_CALLED))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         pass  # it is damaged or gone, and that may be the reason for the restore
     return former
@@ -62,6 +67,7 @@ _ANSWERS = """
     SELECT key, request_hash, status, body, headers, created_at FROM idempotency_keys
     WHERE status IS NOT NULL AND created_at >= $1
 """
+_CALLED = "SELECT order_id::text FROM payments WHERE state IN ('CAPTURING', 'CANCELLING')"
 _ADD_ANSWER = """
     INSERT INTO idempotency_keys (key, request_hash, status, body, headers, created_at)
     VALUES ($1, $2, $3, $4, $5, $6)

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 from aiokafka import TopicPartition
 
-from shop.restore import facts, findings, former, known, outbox
+from shop.restore import charges, facts, findings, former, known, outbox
 from shop.restore.findings import Finding
 from shop_observe.kafka_log import Entry, Log, read_log
 from shop_observe.topics import Topic, all_topics, declared_topics
@@ -62,6 +62,11 @@ class Sources:
     """The event types that the service reads."""
     log: Log
     ledger: Sequence[Movement]
+
+    @property
+    def charges(self) -> list[Movement]:
+        """The charges of the ledger."""
+        return [entry for entry in self.ledger if entry.kind == "charge"]
 
     def owned(self, service: str) -> set[str]:
         return {topic.name for topic in self.topics if topic.owner == service and topic.events}
@@ -135,6 +140,9 @@ async def make_whole(stack: Stack, sources: Sources, to: datetime, restored: str
         async with connection.transaction():
             await outbox.add_rows(connection, own)
             unknown = await facts.write_facts(connection, service, [*own, *unsent], more(sources))
+            if service == "payments":
+                called = replaced.called | {entry.reference for entry in sources.charges}
+                await charges.ask_again(connection, sources.log.events, called)
             await former.add_answers(connection, replaced)
         outcome.facts = dict(Counter(entry.type for entry in (*own, *unsent)))
         outcome.to_send = await outbox.divide(connection, sent, unsent)
@@ -162,13 +170,13 @@ async def first_unread(
 
 def more(sources: Sources) -> facts.More:
     """What the events of a service do not tell: the processor's id of a charge, and the cause of a message."""
-    charges = {entry.reference: entry.charge_id for entry in sources.ledger if entry.kind == "charge"}
+    charge_ids = {entry.reference: entry.charge_id for entry in sources.charges}
     by_id = {entry.id: entry for entry in sources.log.events}
 
     def look_up(entry: Entry) -> Mapping[str, Any] | None:
         match entry.type:
             case "payments.payment-captured.v1":
-                charge = charges.get(entry.key)
+                charge = charge_ids.get(entry.key)
                 return {"charge_id": charge} if charge else None
             case "notifications.notification-sent.v1":
                 cause = by_id.get(entry.causation_id)
@@ -180,17 +188,19 @@ def more(sources: Sources) -> facts.More:
 
 
 async def open_orders(connection: outbox.Connection, sources: Sources, service: str) -> list[Finding]:
-    """Orders that the restored database lacks, or whose charge it lacks, although others know them."""
+    """Orders that the restored database lacks, or whose charge it can never know, although others know them."""
     if service == "orders":
         orders = {row[0] for row in await connection.fetch("SELECT id::text FROM orders")}
         handled = {id for _, id in await connection.fetch(_INBOX, service)}
         return findings.lost_orders(sources.log.entries, orders, handled)
     if service == "payments":
-        settled = {row[0] for row in await connection.fetch(_SETTLED)}
-        return findings.open_charges(sources.ledger, settled)
+        charged = {row[0] for row in await connection.fetch(_CHARGED)}
+        return findings.open_charges(sources.ledger, charged)
     return []
 
 
 _INBOX = "SELECT source, event_id::text FROM inbox WHERE consumer_group = $1"
 _LETTERS = 'SELECT topic, partition, "offset" FROM dead_letters WHERE consumer_group = $1'
-_SETTLED = "SELECT order_id::text FROM payments WHERE state IN ('CAPTURED', 'REFUNDED')"
+_CHARGED = """
+    SELECT order_id::text FROM payments WHERE state IN ('CAPTURING', 'CANCELLING', 'CAPTURED', 'REFUNDED')
+"""
