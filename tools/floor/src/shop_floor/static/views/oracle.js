@@ -16,7 +16,7 @@ export function OracleLight() {
       ${error && html`<div class="notice bad">${error}</div>`}
       ${verdict && html`<p><span class=${`pill ${verdict.holds ? "good" : "bad"}`}>${verdict.holds ? "every invariant holds" : "an invariant is violated, or the shop did not come to rest"}</span></p>
         <ul class="coming small">${(verdict.invariants ?? []).map((one) => html`<li key=${one.number ?? one.name}>
-          <span>${one.number}. ${one.name}: ${outcome(one)}</span></li>`)}</ul>`}
+          <span>${one.number}. ${one.name.replaceAll("_", " ")}: ${outcome(one)}</span></li>`)}</ul>`}
     </div>
   </section>`;
 }
