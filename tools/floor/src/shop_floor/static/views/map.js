@@ -159,4 +159,3 @@ const Legend = ({ foreign }) => html`<p class="legend">
   <span>Without a circle, a line passes a topic. Above 50 records a second, a way has a count.</span>
   ${foreign > 0 && html`<span class="pill bad">${number(foreign)} foreign ${foreign === 1 ? "record" : "records"}</span>`}
 </p>`;
-
