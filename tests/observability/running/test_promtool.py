@@ -63,6 +63,7 @@ def test_each_alert_has_a_unit_test_that_sees_it_fire() -> None:
     [
         ("objectives", "+ (max(last_over_time(shopfloor_orders_late[5m])) or vector(0))", ""),
         ("objectives", "(14.4 * 0.001)", "(14.4 * 0.1)"),
+        ("objectives", ' and on () count(up{shop_service!=""})', ""),
         ("objectives", "and on (shop_service) max by (shop_service) (up) == 1", ""),
         (
             "symptoms",

@@ -24,8 +24,8 @@ async def test_an_order_that_ends_too_late_is_seen_before_it_ends(runbook: Runbo
     assert "shopfloor_orders_pending 1.0" in shown.text
     assert "shopfloor_orders_late 1.0" in shown.text
     assert await shop.alert("ShopfloorOrderStuck") > 5
-    runbook.says("| a service is stopped | [A service is down](service-down.md) |")
-    assert "payments is stopped" in why.text
+    runbook.says("| a service is stopped or does not run | [A service is down](service-down.md) |")
+    assert "payments does not run" in why.text
 
     await shop.start("payments")
     await shop.ends(order, "CONFIRMED")
