@@ -26,7 +26,7 @@ from tools.floor.tests.services import Services, serving
 collect_ignore_glob = [] if os.environ.get("SHOP_FLOOR_TESTS") == "1" else ["test_*.py"]
 
 CHROMIUM = "/usr/bin/chromium"
-SIZE: ViewportSize = {"width": 1240, "height": 770}
+SIZE: ViewportSize = {"width": 1240, "height": 740}
 AXE = gzip.decompress((Path(__file__).parents[1] / "vendored/axe.min.js.gz").read_bytes()).decode()
 PART_ACTS = ["stop", "kill", "freeze", "slow"]
 PART = {

@@ -33,7 +33,7 @@ export function DeadLetters() {
   return html`
     <${Head} title="Dead letters" sub="Events that a service could not handle. A redrive handles all of a key again in their order, so a later event cannot overtake an earlier one. An event that was handled has no second effect." />
     <${Lacks} of=${[error, ...(found?.lacks ?? [])]} /><${Done} told=${told} error=${fault} />
-    <div class="two">
+    <div class="two stack">
       <section class="card" aria-label="Open dead letters">
         ${found && !found.letters.length && html`<p class="empty">No open dead letter${found.lacks.length ? " of the services that answer" : ""}.</p>`}
         ${found?.letters.length > 0 && html`<${Scroll} label="Table of dead letters"><table>

@@ -143,7 +143,7 @@ export function MapView() {
     <${Lacks} of=${lacks} />
     <div class="hidden" aria-live="polite">${said(state)}</div>
     <${Facts} state=${state} rates=${rates} />
-    <div class="two map">
+    <div class="two stack">
       <section class="card" aria-label="Map">
         ${layout && html`<div class="chart"><${Picture} layout=${layout} state=${state} /><canvas ref=${canvas} aria-hidden="true" /></div>`}
         <${Legend} foreign=${state.totals.foreign} />
