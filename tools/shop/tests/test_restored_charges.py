@@ -25,6 +25,7 @@ from shop.restore import run
 from shop_observe.kafka_log import Entry, Log
 from shop_observe.topics import Topic
 from shop_oracle.evidence import Movement
+from shop_stack import kafka_groups, kafka_offsets
 from shop_stack.postgres import Server
 from testkit import received
 from testkit.databases import MakeDatabase, TestDatabase
@@ -140,8 +141,8 @@ async def restore(
     async def no_kafka(*arguments: Any) -> dict[Any, int]:
         return {}
 
-    monkeypatch.setattr(run.kafka_groups, "remove_static_member", no_kafka)
-    monkeypatch.setattr(run.kafka_offsets, "wind_back", no_kafka)
+    monkeypatch.setattr(kafka_groups, "remove_static_member", no_kafka)
+    monkeypatch.setattr(kafka_offsets, "wind_back", no_kafka)
     async with opened(await database("payments")) as former, opened(await database("payments")) as restored:
         yield Restore(postgres_server, former, restored)
 
