@@ -15,6 +15,8 @@ export class Dots {
     this.colours = {};
     this.recolour = () => { this.colours = {}; };
     addEventListener("floor-theme", this.recolour);
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.dark.addEventListener("change", this.recolour);
     this.ways = new Map();
     for (const rail of layout.rails) {
       this.ways.set(`${rail.owner}>${rail.name}`, way([[rail.writes, layout.cardBottom], [rail.writes, rail.y]], rail.owner));
@@ -45,6 +47,7 @@ export class Dots {
   stop() {
     cancelAnimationFrame(this.frame);
     removeEventListener("floor-theme", this.recolour);
+    this.dark.removeEventListener("change", this.recolour);
     this.dots = [];
   }
 

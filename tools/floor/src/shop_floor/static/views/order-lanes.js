@@ -4,11 +4,11 @@ import { html, span } from "../lib.js";
 const LABEL = 122;
 const LANE = 78;
 const TOP = 8;
-const BOX = { width: 158, height: 50 };
-const STEP = 64;
-const SPACE = 20;
-const MOST_LETTERS = 23;
-const WIDTH = 1096;
+const BOX = { width: 142, height: 50 };
+const STEP = 52;
+const SPACE = 16;
+const MOST_LETTERS = 20;
+const WIDTH = 920;
 
 /** The left side of each event's box. Boxes of one lane do not touch; those of other lanes may lie above each other. */
 export function placed(story) {

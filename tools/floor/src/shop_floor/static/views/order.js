@@ -110,7 +110,7 @@ export function OrderView({ id }) {
         <${Lanes} story=${story} shown=${shown} coming=${coming} at=${placed(story)} /><//></div>
       <${Scrub} story=${story} shown=${shown} setShown=${setShown} />
     </section>
-    <div class="two">
+    <div class="two stack">
       <${Events} story=${story} shown=${shown} />
       <${Coming} steps=${coming} ended=${story.state !== "PENDING" && story.state !== "UNKNOWN"} />
     </div>
