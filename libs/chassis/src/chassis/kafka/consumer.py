@@ -38,6 +38,8 @@ class ConsumerSettings:
     """The settings of a consumer. `kafka` is `ServiceSettings.kafka`."""
 
     kafka: Mapping[str, Any]
+    topics: Collection[str] | None = None
+    """The topics to read; None: all topics of the inbox's subscriptions."""
     batch_size: int = 500
     """The maximum number of records in a batch, which is one transaction."""
     linger_seconds: float = 0.0
@@ -164,7 +166,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 await self._consume(self._hooks.create(self._settings, self._inbox.group))
 
     async def _consume(self, client: AIOKafkaConsumer) -> None:
-        client.subscribe(sorted(self._inbox.subscriptions.topics), listener=self)
+        topics = self._settings.topics
+        client.subscribe(
+            sorted(self._inbox.subscriptions.topics if topics is None else topics), listener=self
+        )
         self._offsets = OffsetCommitter(
             client, self._settings.commit_timeout_seconds, self._settings.commit_interval_seconds
         )

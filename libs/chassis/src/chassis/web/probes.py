@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chassis.errors import is_unavailable
 from chassis.inbox import dead_letters
+from chassis.observability.metrics import registry
 from chassis.outbox import Database, operate
 from chassis.web.access import PUBLIC
 from chassis.web.context import context_of
@@ -75,7 +76,7 @@ async def metrics(request: Request) -> Response:
     except Exception as error:
         if not is_unavailable(error):
             raise
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry()), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _database_check(database: Database) -> str:
