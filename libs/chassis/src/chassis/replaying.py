@@ -1,7 +1,7 @@
 """Reads topics from their beginning to their present end, for jobs that rebuild projections.
 
-Where there is Kafka, it has every topic, and the topics are read there. In a shop without Kafka the outboxes of the
-database are read. The caller does not see the difference.
+Kafka has every topic, so they are read there. In a shop without Kafka the outboxes of the database are read. The caller
+does not see the difference.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,11 +25,11 @@ class Replay(Protocol):
 
     @property
     def read(self) -> int:
-        """How many messages of the topics lie before the positions."""
+        """The number of messages before the positions."""
 
     @property
     def total(self) -> int:
-        """How many messages the topics have up to the ends."""
+        """The number of messages of the topics up to the ends."""
 
     @property
     def is_finished(self) -> bool:

@@ -1,4 +1,4 @@
-"""Builds the two ends of a service: what sends the rows of its outbox, and what passes messages to its inbox.
+"""Builds the two ends of a service: one sends the rows of its outbox, the other passes messages to its inbox.
 
 Both depend on where the topics of the service are. Usually all of them are on Kafka. A service that shares its database
 with others (LOCAL_MODULES) reads the topics of those in the database (`chassis.local`).
@@ -51,7 +51,7 @@ class TopicPlaces:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What sends the rows of the outbox. `publishers` are closed at the end."""
+    """The relay of a process, and the publishers that it uses. They are closed at the end."""
 
     relay: Relay
     publishers: tuple[KafkaPublisher, ...]

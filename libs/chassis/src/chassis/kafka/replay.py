@@ -26,12 +26,12 @@ class KafkaReplay:
 
     @property
     def read(self) -> int:
-        """How many offsets lie before the positions."""
+        """The number of offsets before the positions."""
         return sum(min(self._at[p], self._ends[p]) - self._begins[p] for p in self._ends)
 
     @property
     def total(self) -> int:
-        """How many offsets the topics have up to the ends."""
+        """The number of offsets of the topics up to the ends."""
         return sum(self._ends[p] - self._begins[p] for p in self._ends)
 
     @property

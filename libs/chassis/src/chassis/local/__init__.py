@@ -3,11 +3,12 @@
 A module is a service that shares its process and its database with others. Each has a schema of its own. The topics of
 its group are views in the schema `topics`: the view `topics."orders.order.v1"` has the rows of this topic in the outbox
 of `orders`. A module may read the views of the topics that it reads by the contract, and no other table of another
-module. Whoever creates the database creates the views, the rights, and two tables in the schema of each module:
-`reader_position` and `reader_lease` (`shop_stack.local_topics`).
+module. The program that creates the database creates the views, the rights, and two tables in the schema of each
+module: `reader_position` and `reader_lease` (`shop_stack.local_topics`).
 
 Send: a commit is all that is needed. It wakes the readers in its process. If the reader of a module is in another
-process, the process that has committed sends a NOTIFY, as for relays. So every 2 s a reader looks for rows in any case.
+process, the process that has committed sends a NOTIFY, as for relays. It may be lost, so every 2 s a reader looks for
+rows in any case.
 
 Receive: `LocalReader` reads the rows that its position cannot see, and passes them to the inbox. Its position is a
 PostgreSQL snapshot for each shard of each topic, as the position of a relay (docs/decisions/0003). So it skips no

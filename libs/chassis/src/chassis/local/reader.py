@@ -55,7 +55,7 @@ class ReaderSettings:
     defer_seconds: float = 0.1
     retry_seconds: float = 0.1
     poll_seconds: float = 2.0
-    """How often it looks for rows that no wake-up has announced."""
+    """Seconds between two looks for rows that no wake-up has announced."""
 
 
 class LocalReader:
