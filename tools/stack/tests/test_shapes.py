@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shop_stack import checks, embedded, shapes, venvs
+from shop_stack import checks, embedded, groups, shapes, venvs
 from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 from shop_stack.shapes import Shape
@@ -124,6 +124,26 @@ def test_a_module_of_a_group_is_no_process(tmp_path: Path) -> None:
     stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))
     with pytest.raises(UserError, match="payments is a module of the process monolith: name that one"):
         embedded.require_known(stack, "payments")
+
+
+def test_a_variable_of_the_starting_program_does_not_replace_that_of_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OIDC_ISSUER", "https://another.example")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "another")
+    stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))
+    assert groups.settings_of(stack, "orders")["OIDC_ISSUER"] == stack.issuer.url
+    assert groups.settings_of(stack, "orders")["KAFKA_BOOTSTRAP_SERVERS"] == "none"
+    process = groups.environment_of(stack, "monolith")
+    assert {"OIDC_ISSUER", "HTTP_PORT", "DATABASE_URL", "OTEL_SERVICE_NAME"}.isdisjoint(process)
+    assert process["OTEL_EXPORTER_OTLP_ENDPOINT"] == stack.url("spans")
+
+
+def test_a_value_with_quotes_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = {"A": "it's $HOME \\ # no comment", "B": ""}
+    (tmp_path / "file.env").write_text(groups.as_file(written))
+    read = dict(line.split("=", 1) for line in (tmp_path / "file.env").read_text().splitlines())
+    assert read == {"A": "'it\\'s $HOME \\\\ # no comment'", "B": "''"}
 
 
 def test_a_group_is_installed_from_the_locks_of_its_services() -> None:

@@ -69,11 +69,11 @@ async def start(stack: Stack, unit: str) -> None:
 
 def settings_of(stack: Stack, name: str) -> dict[str, str]:
     """The variables of one module of a group."""
-    of_process = environment_of(stack, name)
+    common = parts.child_environment(stack.environment)
     settings = {
         variable: value
         for variable, value in parts.service_environment(stack, name).items()
-        if variable not in of_process and not variable.startswith("OTEL_")
+        if common.get(variable) != value and not variable.startswith("OTEL_")
     }
     settings["LOCAL_MODULES"] = ",".join(stack.shape.group_of(name))
     if not stack.shape.has_kafka:
@@ -83,15 +83,24 @@ def settings_of(stack: Stack, name: str) -> dict[str, str]:
 
 
 def environment_of(stack: Stack, unit: str) -> dict[str, str]:
-    """The environment of the process of a group: what all of its modules have in common."""
-    first = (stack.members(unit) or (unit,))[0]
-    common = parts.service_environment(stack, first)
+    """The environment of the process of a group: what all of its modules have in common.
+
+    A variable of the process has precedence over the files of the modules. So it has none of their variables, even if
+    the program that starts it has one of them.
+    """
+    members = stack.members(unit)
+    own = {variable for name in members for variable in settings_of(stack, name)}
     spans = {
         variable: value
-        for variable, value in common.items()
+        for variable, value in parts.service_environment(stack, members[0]).items()
         if variable.startswith("OTEL_") and variable != "OTEL_SERVICE_NAME"
     }
-    return {**parts.child_environment(stack.environment), **spans}
+    common = {**parts.child_environment(stack.environment), **spans}
+    return {
+        variable: value
+        for variable, value in common.items()
+        if variable not in own and variable != "OTEL_SERVICE_NAME"
+    }
 
 
 def as_file(settings: Mapping[str, str]) -> str:
