@@ -117,5 +117,5 @@ def test_a_service_reads_the_topics_of_its_database_there_and_the_others_on_kafk
 
 def test_the_settings_of_a_module_are_in_its_file(tmp_path: Path) -> None:
     (tmp_path / "things.env").write_text("SERVICE_NAME='things'\nHTTP_PORT='4711'\nDATABASE_URL=''\n")
-    read = ServiceSettings(_env_file=tmp_path / "things.env", kafka_bootstrap_servers=NO_KAFKA)  # type: ignore[call-arg]
+    read = ServiceSettings(_env_file=tmp_path / "things.env", kafka_bootstrap_servers=NO_KAFKA)
     assert (read.service_name, read.http_port, read.has_kafka) == ("things", 4711, False)
