@@ -1,7 +1,7 @@
 """The module that does the work of the present task, in a process that serves several modules.
 
 A module is a service that shares its process with others (`chassis.group`). Each task, and each request, is one
-module's. Logs, spans and metrics take the name from here. In a process with one service the name is empty.
+module's. Logs and spans take the name from here. In a process with one service the name is empty.
 """
 
 from collections.abc import Iterator
