@@ -69,6 +69,10 @@ test-long: $(READY) ## The tests that start servers, shops or environments of th
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
+.PHONY: test-shapes
+test-shapes: $(READY) ## The shop as a monolith and in pairs: each ending, crashes, duplicates, and the oracle (about 10 minutes)
+	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(ARGS)
+
 .PHONY: test-restore
 test-restore: $(READY) ## Restore the database of each service under load, and judge the whole (minutes)
 	@SHOP_RESTORE_TESTS=1 $(VENV)/bin/python -m pytest tests/saga/test_restored_databases.py $(ARGS)

@@ -7,6 +7,7 @@ from xdist.scheduler import LoadFileScheduling
 GROUPS = (
     "tests/hands/",  # they share a running shop
     "tests/saga/",  # they too
+    "tests/shapes/",  # they too
     "services/analytics/tests/component/test_rebuilding",  # they read and delete what lies on the same topics
 )
 """How the paths of files begin that one process runs. These begin first, so that no process ends long after the others.

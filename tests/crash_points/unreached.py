@@ -10,6 +10,8 @@ REFUSED_ROW = "only if Kafka refuses a row, such as one of a topic that does not
 AWAY = "only while PostgreSQL or Kafka is away, silent or refuses a right"
 UNRECORDED = "only if the answer of an outside system cannot be recorded"
 FAILING = "only if an event's handler fails"
+SHARED = "only where modules share a database (docs/decisions/0055), and here are five services"
+REBUILD = "only while a projection is rebuilt"
 REASONS: dict[str, str] = {
     "chassis.inbox.inbox:Inbox.redrive": OPERATOR,
     "chassis.inbox.inbox:Inbox._take_in_parts": FAILING,
@@ -21,6 +23,8 @@ REASONS: dict[str, str] = {
     "chassis.jobs.intents:_Run._record_each": UNRECORDED,
     "chassis.jobs.intents:_Run._postpone_unrecorded": UNRECORDED,
     "chassis.kafka.refusals": AWAY,
+    "chassis.kafka.replay": REBUILD,
+    "chassis.local": SHARED,
     "chassis.kafka.publisher:_check_that_kafka_answers": REFUSED_ROW,
     "chassis.outbox.operate": OPERATOR,
     "chassis.outbox.republish": OPERATOR,

@@ -34,6 +34,7 @@ REASONS = {
     "libs/chassis/src/chassis/service.py::build_service": "its keywords are all that a service can have",
     "tools/shop/src/shop/commands/order.py::order": "most of it is its options and the examples of its help",
     "tools/shop/src/shop/commands/send.py::send": "most of it is its options and the examples of its help",
+    "tools/shop/src/shop/commands/up.py::up": "most of it is its options and the examples of its help",
     "tools/lab/src/shop_lab/probes/steady_relay.py::work": "its parameters are those of the probe",
 }
 """What may be larger, and why."""

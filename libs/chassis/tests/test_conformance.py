@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -20,18 +21,22 @@ from chassis.events import Cause, PublishedEvent, RawMessage
 from chassis.inbox import Inbox, Subscriptions
 from chassis.kafka import Consumer, ConsumerSettings, KafkaPublisher
 from chassis.kafka.consumer import ClientHooks
+from chassis.local import LocalReader, NoRelay, ReaderSettings
 from chassis.observability import tracing
-from chassis.outbox import Database, Relay
+from chassis.outbox import Database, Relay, shard_of
 from chassis.supervisor import supervise
 from chassis.tuning.fetch_together import fetch_together
 from chassis.tuning.leave_while_joining import stop_and_leave
+from libs.chassis.tests.local_topics import provide_topics
 from shop_stack.kafka_access import KafkaAccess
+from shop_stack.postgres import Server
 from testkit import eventually
 from testkit.databases import TestDatabase
 
 EffectsIn = Callable[[Database], Awaitable[list[tuple[str, int]]]]
 Counted = Callable[[str, int], PublishedEvent]
 TOPIC = "things.thing.v1"
+UUID_LENGTH = 36
 
 
 class Receiving(Protocol):
@@ -93,7 +98,58 @@ class KafkaTransport:
         await producer.stop()
 
 
-async def kafka_transport(kafka: KafkaAccess, group: str) -> Transport:
+@dataclass
+class LocalTransport:
+    """The outbox of a module in the same database, which the reader of another module reads."""
+
+    project: TestDatabase
+
+    @asynccontextmanager
+    async def relaying(self, url: str) -> AsyncIterator[Relay]:
+        relay = NoRelay(url)
+        task = asyncio.create_task(supervise("relay", relay.run))
+        try:
+            yield relay
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    @asynccontextmanager
+    async def receiving(self, inbox: Inbox) -> AsyncIterator[Receiving]:
+        reader = LocalReader(inbox, {TOPIC}, ReaderSettings(self.project.url, batch_size=50))
+        task = asyncio.create_task(supervise("reader", reader.run, reader.stopping.is_set))
+        try:
+            yield reader
+        finally:
+            reader.stop()
+            await task
+
+    async def put(self, message: RawMessage) -> None:
+        """Write a row, as any program with the owner's rights could. A row has texts and never raw bytes."""
+        headers = dict(message.headers)
+        text = {name: (value or b"").decode(errors="replace") for name, value in headers.items()}
+        key = (message.key or b"").decode(errors="replace")
+        connection = await asyncpg.connect(self.project.url)
+        await connection.execute(
+            "INSERT INTO outbox (shard, event_id, topic, key, type, time, correlation_id, data)"
+            " VALUES ($1, $2, $3, $4, $5, now(), $4, $6)",
+            shard_of(key),
+            UUID(text["ce_id"]) if len(text.get("ce_id", "")) == UUID_LENGTH else uuid4(),
+            message.topic,
+            key,
+            text.get("ce_type", ""),
+            (message.value or b"").decode(errors="replace"),
+        )
+        await connection.close()
+
+
+async def local_transport(kafka: KafkaAccess, group: str, project: TestDatabase, server: Server) -> Transport:
+    await provide_topics(server, project)
+    return LocalTransport(project)
+
+
+async def kafka_transport(kafka: KafkaAccess, group: str, project: TestDatabase, server: Server) -> Transport:
     admin = AIOKafkaAdminClient(**kafka.client)
     await admin.start()
     missing = {TOPIC, f"{group}.dead-letters"} - set(await admin.list_topics())
@@ -102,7 +158,7 @@ async def kafka_transport(kafka: KafkaAccess, group: str) -> Transport:
     return KafkaTransport(kafka)
 
 
-TRANSPORTS = {"kafka": kafka_transport}
+TRANSPORTS = {"kafka": kafka_transport, "local": local_transport}
 
 
 @pytest.fixture
@@ -112,8 +168,14 @@ def group() -> str:
 
 
 @pytest.fixture(params=TRANSPORTS)
-async def transport(request: pytest.FixtureRequest, kafka: KafkaAccess, group: str) -> Transport:
-    return await TRANSPORTS[request.param](kafka, group)
+async def transport(
+    request: pytest.FixtureRequest,
+    kafka: KafkaAccess,
+    group: str,
+    project: TestDatabase,
+    postgres_server: Server,
+) -> Transport:
+    return await TRANSPORTS[request.param](kafka, group, project, postgres_server)
 
 
 @pytest.fixture
@@ -259,9 +321,14 @@ async def test_replicas_that_join_and_leave_handle_each_event_once_and_in_order(
 
 
 async def test_kafka_carries_the_attributes_of_cloudevents_in_binary_mode(
-    project: TestDatabase, db: Database, kafka: KafkaAccess, group: str, thing_counted: Counted
+    project: TestDatabase,
+    db: Database,
+    kafka: KafkaAccess,
+    postgres_server: Server,
+    group: str,
+    thing_counted: Counted,
 ) -> None:
-    transport = await kafka_transport(kafka, group)
+    transport = await kafka_transport(kafka, group, project, postgres_server)
     name = uuid4().hex
     reader = AIOKafkaConsumer(TOPIC, **kafka.client, auto_offset_reset="earliest")
     await reader.start()

@@ -262,7 +262,7 @@ async def test_the_age_of_the_oldest_unsent_row_is_measured_wherever_it_waits(
 ) -> None:
     async def age() -> float:
         async with db.reading() as reading:
-            await operate.measure(reading)
+            operate.show(await operate.measure(reading))
         return _metric(metrics.OUTBOX_OLDEST_UNSENT)
 
     async def make_older(data: str, seconds: int) -> None:

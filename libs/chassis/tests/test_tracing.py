@@ -154,7 +154,7 @@ def test_without_an_endpoint_or_with_the_sdk_disabled_no_span_is_recorded(
 def test_the_queue_of_spans_is_long_unless_its_variable_is_set(
     monkeypatch: pytest.MonkeyPatch, told: str | None, size: int
 ) -> None:
-    monkeypatch.setattr(tracing, "_pipeline", None)
+    monkeypatch.setattr(tracing, "_pipelines", {})
     monkeypatch.setattr(trace, "set_tracer_provider", lambda _: None)
     monkeypatch.setenv("OTEL_SERVICE_NAME", "things")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")

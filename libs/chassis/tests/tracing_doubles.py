@@ -39,4 +39,4 @@ class Exporting:
         # OpenTelemetry takes one provider per process, and gives each tracer its first one for ever.
         monkeypatch.setattr(tracing, "_TRACER", self.provider.get_tracer("chassis"))
         # `start_message_spans_with` is undone with the test.
-        monkeypatch.setattr(tracing, "_start_child", tracing._start_child)
+        monkeypatch.setattr(tracing, "_start_child", dict(tracing._start_child))

@@ -10,6 +10,7 @@ The `main.py` of a service passes its routes, subscriptions and jobs to `build_s
 | `outbox`        | transactions that publish; the relay that sends their events                   |
 | `inbox`         | handles each event once, in the order of its key; dead letters                 |
 | `kafka`         | the consumer, the publisher, the check of topics' retention                    |
+| `local`         | the other transport: modules of one database read each other's outboxes        |
 | `jobs`          | work at a fixed interval, or after a transaction that calls `tx.wake`          |
 | `web`           | problem details, idempotency keys, cursors, load shedding; probes, admin API   |
 | `observability` | traces, logs, metrics                                                          |
@@ -23,6 +24,9 @@ These modules join the packages:
 
 | module       | contents                                                                            |
 |--------------|-------------------------------------------------------------------------------------|
+| `group`      | serves several modules (services that share a process and a database)               |
+| `transports` | builds the relay, the consumer and the reader of topics in the database             |
+| `replaying`  | reads topics from their beginning, for rebuilds                                     |
 | `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
 | `startup`    | sets the log, the spans and the metrics of a process when its service is built      |
 | `runtime`    | starts the consumer, the relay and the jobs of a process, and stops them at its end |
@@ -66,11 +70,12 @@ for 5 s before SIGTERM, so that proxies stop sending.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 
+    group
     server
     service
-    startup
+    startup, transports, replaying
     runtime, tuning, handover
-    web, kafka, jobs
+    web, kafka, local, jobs
     inbox
     outbox
     postgres, events

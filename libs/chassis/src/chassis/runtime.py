@@ -14,6 +14,7 @@ import structlog
 
 from chassis.jobs import Jobs
 from chassis.kafka import Consumer
+from chassis.local import LocalReader, ReaderNotifier, wake_readers
 from chassis.observability import tracing
 from chassis.observability.status import TaskStatus
 from chassis.outbox import BusinessMetrics, Database, Relay, Transaction
@@ -34,13 +35,20 @@ class Resource(Protocol):
 
 
 class Wakeups:
-    """After a commit it wakes jobs, this process's relay and the relays of other processes, and counts the events."""
+    """After a commit it wakes jobs, this process's relay and the relays of other processes, and counts the events.
 
-    def __init__(self, relay: Relay, jobs: Jobs, business: BusinessMetrics) -> None:
+    With `shares_database` it also wakes the readers of the other modules in the database, in each process.
+    """
+
+    def __init__(
+        self, relay: Relay, jobs: Jobs, business: BusinessMetrics, *, shares_database: bool = False
+    ) -> None:
         self.notifier = RelayNotifier()
+        self.reader_notifier = ReaderNotifier()
         self._business = business
         self._relay = relay
         self._jobs = jobs
+        self._shares_database = shares_database
 
     def on_commit(self, tx: Transaction) -> None:
         """Wake the jobs that the transaction asked for and the relays of its shards, and count its events."""
@@ -53,6 +61,8 @@ class Wakeups:
             self._relay.wake(shards)
             self.notifier.add(shards - set(self._relay.shards))
             self._business.count_committed(tx.rows)
+            if self._shares_database:
+                self.reader_notifier.add(wake_readers(row.topic for row in tx.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +79,48 @@ class Runtime:
     databases: Sequence[Database]
     statuses: Mapping[str, TaskStatus] = field(default_factory=dict)
     """The status of each task that `/readyz` shows, by the task's name."""
+    reader: LocalReader | None = None
+    """Reads the topics that are in the database. It ends as the consumer does."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run all tasks while the block runs, and stop them after it.
 
         The consumer has up to DRAIN_SECONDS to finish its batch, commit its offsets and leave its group. A static
-        member (KAFKA_GROUP_INSTANCE_ID) stays in its group. Then all tasks are cancelled, `resources` are closed in
-        their order, `databases` are closed, and the last spans are sent.
+        member (KAFKA_GROUP_INSTANCE_ID) stays in its group. The reader of topics in the database has the same time.
+        Then all tasks are cancelled, `resources` are closed in their order, `databases` are closed, and the last spans
+        are sent.
         """
         tasks = {
             asyncio.create_task(supervise(name, task, status=self.statuses.get(name)))
             for name, task in self.tasks.items()
         }
-        consuming: set[asyncio.Task[None]] = set()
-        if self.consumer is not None:
-            is_done = self.consumer.stopping.is_set
-            consuming.add(
-                asyncio.create_task(
-                    supervise("consumer", self.consumer.run, is_done, self.consumer.assignment.status)
-                )
-            )
+        consuming = self._start_consuming()
         try:
             yield
         finally:
             if self.consumer is not None:
                 self.consumer.stopping.set()
+            if self.reader is not None:
+                self.reader.stop()
+            if consuming:
                 await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
             await cancel_and_wait(*tasks, *consuming)
             for resource in self.resources:
                 await resource.close()
             await asyncio.gather(*(database.close() for database in self.databases))
             await asyncio.to_thread(tracing.end_tracing)
+
+    def _start_consuming(self) -> set[asyncio.Task[None]]:
+        """Start the tasks that pass messages to the inbox."""
+        consuming: set[asyncio.Task[None]] = set()
+        if self.consumer is not None:
+            is_done = self.consumer.stopping.is_set
+            status = self.consumer.assignment.status
+            consuming.add(asyncio.create_task(supervise("consumer", self.consumer.run, is_done, status)))
+        if self.reader is not None:
+            is_done = self.reader.stopping.is_set
+            consuming.add(
+                asyncio.create_task(supervise("reader", self.reader.run, is_done, self.reader.status))
+            )
+        return consuming

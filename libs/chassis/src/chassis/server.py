@@ -58,26 +58,35 @@ async def serve_until_signal(service: Service, management: uvicorn.Server) -> No
 
     Raises SystemExit if a port is in use, and HandoverFailed if the process to replace gives no sockets.
     """
+    service.context.process.phase = Phase.STARTING
+    taken = await take(service.settings.http_predecessor_socket)
+    with management.capture_signals():
+        await serve_until(service, management, taken)
+
+
+async def serve_until(service: Service, management: uvicorn.Server, taken: ReceivedSockets) -> None:
+    """Run a service until the server of its management port should exit. Then shut the service down.
+
+    `taken` are the sockets of the process that this one replaces.
+    """
     process = service.context.process
     process.phase = Phase.STARTING
     settings = service.settings
-    taken = await take(settings.http_predecessor_socket)
     public = None if settings.role == "worker" else server_of(service)
-    with management.capture_signals():
-        async with AsyncExitStack() as parts:
-            parts.callback(taken.close)
-            ended = await parts.enter_async_context(accepting(management))
-            await parts.enter_async_context(service.runtime.running())
-            if public is not None:
-                await parts.enter_async_context(accepting(public, taken.sockets.get(PUBLIC)))
-            process.phase = Phase.SERVING
-            own = _listeners(management, public, taken)
-            await _accept_also(management, taken.sockets.get(MANAGEMENT, ()))
-            offer = await parts.enter_async_context(offered(own, settings.http_handover_socket))
-            await ended
-            process.phase = Phase.ENDING
-            if offer.has_successor:
-                _stop_accepting(management)
+    async with AsyncExitStack() as parts:
+        parts.callback(taken.close)
+        ended = await parts.enter_async_context(accepting(management))
+        await parts.enter_async_context(service.runtime.running())
+        if public is not None:
+            await parts.enter_async_context(accepting(public, taken.sockets.get(PUBLIC)))
+        process.phase = Phase.SERVING
+        own = _listeners(management, public, taken)
+        await _accept_also(management, taken.sockets.get(MANAGEMENT, ()))
+        offer = await parts.enter_async_context(offered(own, settings.http_handover_socket))
+        await ended
+        process.phase = Phase.ENDING
+        if offer.has_successor:
+            _stop_accepting(management)
 
 
 @asynccontextmanager

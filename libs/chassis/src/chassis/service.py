@@ -7,11 +7,9 @@ service.management  the FastAPI app of the management port: probes, metrics, the
 service.runtime     consumer, relay and jobs
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -21,32 +19,24 @@ from chassis.inbox import Inbox, Subscriptions
 from chassis.inbox.subscriptions import NO_SUBSCRIPTIONS
 from chassis.jobs import Jobs, run_job
 from chassis.jobs.prune import prune_job
-from chassis.kafka import Assignment, Consumer, ConsumerSettings, KafkaPublisher
-from chassis.kafka.consumer import ClientHooks, leave_as_is, stop_client
-from chassis.kafka.lag import ConsumerLag
-from chassis.kafka.producer_hooks import ProducerHooks
-from chassis.kafka.topic_retention import check_retention, watch_retention
+from chassis.kafka import Assignment, Consumer
+from chassis.kafka.topic_retention import watch_retention
+from chassis.local import LocalReader
 from chassis.observability.loop_lag import measure_loop_lag
 from chassis.observability.status import TaskStatus
-from chassis.outbox import BusinessMetrics, Database, Fence, Relay, shards_of_partitions
+from chassis.outbox import BusinessMetrics, Database, Relay
 from chassis.runtime import Resource, Runtime, Wakeups
 from chassis.settings import ServiceSettings
 from chassis.startup import configure_process, start_metrics
 from chassis.supervisor import Task
-from chassis.tuning import (
-    Tuning,
-    fence_requests,
-    fetch_together,
-    leave_while_joining,
-    planner,
-    stop_without_flush,
-)
+from chassis.transports import TopicPlaces, build_consumer, build_reader, build_sending, retention_of
+from chassis.tuning import Tuning, planner
 from chassis.web import LoadShedding, ProblemType, ServiceContext
 from chassis.web.body_limit import BodyLimit
 from chassis.web.context import set_context
 from chassis.web.error_handlers import install_error_handlers
 from chassis.web.foreign_traces import ForeignTraces, describe_request
-from chassis.web.issuer_keys import ISSUER, IssuerKeys
+from chassis.web.issuer_keys import ISSUER
 from chassis.web.load_shedding import LoadSheddingMiddleware
 from chassis.web.management import UNTRACED, UNTRACED_PATHS, build_management_app
 from chassis.web.rate_limit import RateLimit
@@ -93,33 +83,29 @@ def build_service(
     tuning = Tuning(settings.tuning_off)
     configure_process(settings, tuning)
     all_jobs = {**(jobs or {}), "prune": prune_job(settings.outbox_retention, settings.inbox_retention)}
+    places = TopicPlaces.of(settings, subscriptions)
     assignment = Assignment()
-    fence = Fence()
-    publisher = _build_publisher(settings, tuning, fence)
-    retries = _build_publisher(settings, tuning, fence)
-    relay = _build_relay(settings, tuning, publisher, retries, fence, assignment)
-    wakeups = Wakeups(relay, all_jobs, business)
-    has_consumer = settings.role != "api" and bool(subscriptions.by_type)
+    sending = build_sending(settings, tuning, assignment)
+    wakeups = Wakeups(sending.relay, all_jobs, business, shares_database=bool(settings.modules))
     tokens = token_verifier_of(settings)
-    statuses = _shown_tasks(settings.role, relay, assignment if has_consumer else None, tokens.keys)
-    lag = ConsumerLag(settings.service_name, subscriptions.topics) if has_consumer else None
-    context = replace(
-        _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses),
-        business=business,
-        parts=_measured_parts(settings.role, relay, lag),
-    )
-    consumer = None
-    tasks = _tasks(settings.role, context.background_database, relay, wakeups, all_jobs, load_shedding)
+    statuses: dict[str, TaskStatus] = {ISSUER: tokens.keys.status}
+    context = _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses)
+    consumer = build_consumer(settings, tuning, context.inbox, assignment, places.kafka)
+    reader = build_reader(settings, tuning, context.inbox, places.database)
+    statuses |= _shown_tasks(settings.role, sending.relay, consumer, reader)
+    parts = _measured_parts(settings.role, sending.relay, consumer)
+    context = replace(context, business=business, parts=parts)
+    tasks = _tasks(settings, context.background_database, sending.relay, wakeups, all_jobs, load_shedding)
     tasks[ISSUER] = tokens.keys.run
-    if lag is not None:
-        consumer = _build_consumer(settings, tuning, context.inbox, assignment, lag)
-        tasks["retention"] = partial(watch_retention, *_retention(settings, subscriptions))
+    if consumer is not None:
+        tasks["retention"] = partial(watch_retention, *retention_of(settings, places.kafka))
     runtime = Runtime(
         consumer=consumer,
         tasks=tasks,
-        resources=(*resources, publisher, retries),
+        resources=(*resources, *sending.publishers),
         databases=(context.database, context.background_database),
         statuses=statuses,
+        reader=reader,
     )
     app = _build_app(context, router, problems or {})
     start_metrics(settings, subscriptions, all_jobs, business, app.router.routes)
@@ -136,34 +122,6 @@ def build_service(
         asgi=RequestMetrics(_behind_limits(app, settings, load_shedding)),
         management=management,
         management_asgi=_behind_limits(management, settings, None),
-    )
-
-
-def _build_publisher(settings: ServiceSettings, tuning: Tuning, fence: Fence) -> KafkaPublisher:
-    hooks = ProducerHooks()
-    if tuning.has("fence_requests"):
-        hooks = replace(hooks, created=fence_requests.fence_requests)
-    if tuning.has("stop_without_flush"):
-        hooks = replace(hooks, stop=stop_without_flush.stop_without_flush)
-    return KafkaPublisher(settings.kafka, f"/{settings.service_name}", fence, hooks)
-
-
-def _build_relay(
-    settings: ServiceSettings,
-    tuning: Tuning,
-    publisher: KafkaPublisher,
-    retries: KafkaPublisher,
-    fence: Fence,
-    assignment: Assignment,
-) -> Relay:
-    return Relay(
-        settings.database_url.get_secret_value(),
-        publisher.send,
-        retry=retries.send,
-        preferred_shards=lambda: shards_of_partitions(assignment.partitions),
-        server_settings=planner.RELAY_SETTINGS if tuning.has("planner") else {},
-        fence=fence,
-        password=settings.database_password,
     )
 
 
@@ -199,19 +157,21 @@ def _build_context(
 
 
 def _shown_tasks(
-    role: str, relay: Relay, assignment: Assignment | None, keys: IssuerKeys
+    role: str, relay: Relay, consumer: Consumer | None, reader: LocalReader | None
 ) -> Mapping[str, TaskStatus]:
-    """The status of each task that `/readyz` shows, by its name."""
-    statuses = {ISSUER: keys.status}
+    """The status of each task that `/readyz` shows in addition to that of the issuer's keys, by its name."""
+    statuses: dict[str, TaskStatus] = {}
     if role != "api":
         statuses["relay"] = relay.status
-    if assignment is not None:
-        statuses["consumer"] = assignment.status
+    if consumer is not None:
+        statuses["consumer"] = consumer.assignment.status
+    if reader is not None:
+        statuses["reader"] = reader.status
     return statuses
 
 
 def _tasks(
-    role: str,
+    settings: ServiceSettings,
     database: Database,
     relay: Relay,
     wakeups: Wakeups,
@@ -219,46 +179,16 @@ def _tasks(
     load_shedding: LoadShedding | None,
 ) -> dict[str, Task]:
     """The background tasks other than the consumer, by their names in the log."""
+    role = settings.role
     tasks: dict[str, Task] = {"notify": partial(wakeups.notifier.run, database), "loop_lag": measure_loop_lag}
+    if settings.modules:
+        tasks["notify-readers"] = partial(wakeups.reader_notifier.run, database)
     if role != "api":
         tasks["relay"] = relay.run
         tasks |= {name: partial(run_job, name, job, database) for name, job in jobs.items()}
     if load_shedding is not None and role != "worker":
         tasks["load_shedding"] = partial(load_shedding.sample, database)
     return tasks
-
-
-def _build_consumer(
-    settings: ServiceSettings, tuning: Tuning, inbox: Inbox, assignment: Assignment, lag: ConsumerLag
-) -> Consumer:
-    leaves_early = tuning.has("leave_while_joining") and settings.kafka_group_instance_id is None
-    hooks = ClientHooks(
-        started=fetch_together.fetch_together if tuning.has("fetch_together") else leave_as_is,
-        stop=leave_while_joining.stop_and_leave if leaves_early else stop_client,
-    )
-    return Consumer(
-        inbox,
-        ConsumerSettings(
-            kafka=settings.kafka,
-            batch_size=settings.batch_size,
-            linger_seconds=settings.linger_seconds,
-            defer_seconds=settings.defer_seconds,
-            retry_seconds=settings.retry_seconds,
-            session_timeout_ms=settings.kafka_session_timeout_ms,
-            group_instance_id=settings.kafka_group_instance_id,
-        ),
-        assignment=assignment,
-        check_topics=partial(check_retention, *_retention(settings, inbox.subscriptions)),
-        hooks=hooks,
-        lag=lag,
-    )
-
-
-def _retention(
-    settings: ServiceSettings, subscriptions: Subscriptions
-) -> tuple[Mapping[str, Any], Collection[str], timedelta, timedelta]:
-    """The arguments for the check of the inbox's retention. All services keep their outboxes for the same time."""
-    return settings.kafka, subscriptions.topics, settings.inbox_retention, settings.outbox_retention
 
 
 def _build_app(
@@ -290,8 +220,9 @@ def _behind_limits(app: FastAPI, settings: ServiceSettings, load_shedding: LoadS
 
 
 def _measured_parts(
-    role: str, relay: Relay, lag: ConsumerLag | None
+    role: str, relay: Relay, consumer: Consumer | None
 ) -> Sequence[Callable[[], Awaitable[None]]]:
     """The functions that set the gauges of this process's parts."""
-    parts = [] if role == "api" else [relay.measure]
-    return parts if lag is None else [*parts, lag.measure]
+    # The relay is last, because its function does not wait (`gauges.measure`).
+    parts = [] if consumer is None else [consumer.lag.measure]
+    return parts if role == "api" else [*parts, relay.measure]

@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.passwords import PasswordInFile, read_password
 
+NO_KAFKA = "none"
+"""The value of KAFKA_BOOTSTRAP_SERVERS in a shop without Kafka."""
+
 
 class ServiceSettings(BaseSettings):
     """Settings common to all services; a service adds its own in a subclass.
@@ -33,7 +36,14 @@ class ServiceSettings(BaseSettings):
     database_password_file: Path | None = Field(
         None, description="file with the password for DATABASE_URL; it is read at each login"
     )
-    kafka_bootstrap_servers: str = Field(description="host:port of at least one broker")
+    local_modules: str = Field(
+        "",
+        description="names of the services, separated by commas, whose outboxes are in this service's database: their "
+        "topics are read there, and not from Kafka",
+    )
+    kafka_bootstrap_servers: str = Field(
+        description="host:port of at least one broker; `none` if all topics are those of LOCAL_MODULES"
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
@@ -167,6 +177,16 @@ class ServiceSettings(BaseSettings):
         if has_file and self.kafka_sasl_mechanism == "PLAIN":
             raise ValueError("KAFKA_SASL_PASSWORD_FILE needs a KAFKA_SASL_MECHANISM of SCRAM")
         return self
+
+    @property
+    def has_kafka(self) -> bool:
+        """Whether there is a broker. Without one, all topics are in the database."""
+        return self.kafka_bootstrap_servers != NO_KAFKA
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The services whose outboxes are in this service's database. Empty if it has a database for itself."""
+        return frozenset(name.strip() for name in self.local_modules.split(",") if name.strip())
 
     @property
     def database_password(self) -> Callable[[], str] | None:

@@ -1,14 +1,12 @@
 """The job that rebuilds the projections: it reads the topics from their beginning."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import Any, NamedTuple, cast, get_args
+from typing import NamedTuple, cast, get_args
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from sqlalchemy import Table
 
 from analytics import db, handlers
@@ -19,6 +17,7 @@ from chassis.errors import is_unavailable
 from chassis.events import ConsumedEvent, RawMessage, Undecodable, decode, read_data
 from chassis.jobs import Job, Jobs
 from chassis.outbox import Database
+from chassis.replaying import OpenReplay, Replay
 
 log = structlog.get_logger("analytics")
 
@@ -33,12 +32,12 @@ ROWS_AT_ONCE = 5_000
 """Maximum number of rows of a generation that one transaction copies or deletes."""
 
 
-def jobs(kafka: Mapping[str, Any]) -> Jobs:
-    """The jobs of this service."""
-    return {"rebuild": Job(partial(rebuild, kafka), interval=10.0)}
+def jobs(open_log: OpenReplay) -> Jobs:
+    """The jobs of this service. `open_log` begins a pass over TOPICS."""
+    return {"rebuild": Job(partial(rebuild, open_log), interval=10.0)}
 
 
-async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
+async def rebuild(open_log: OpenReplay, database: Database) -> int:
     """Continue the open rebuild to its end, and delete the rows of the generation that it replaces.
 
     Returns 1 if there was work, else 0. All progress is in the database, so after a crash any replica can continue.
@@ -51,18 +50,17 @@ async def rebuild(kafka: Mapping[str, Any], database: Database) -> int:
             return 0
         if work.state is GenerationState.BUILDING:
             try:
-                await _build(kafka, database, work)
+                await _build(open_log, database, work)
             except RebuildCancelled:
                 log.info("rebuild-cancelled", generation=work.generation)
         await _remove_leftovers(database)
     return 1
 
 
-async def _build(kafka: Mapping[str, Any], database: Database, work: Generation) -> None:
-    async with _consumer_of_topics(kafka) as consumer:
-        replay = _Replay(database, consumer, work)
-        await replay.run()
-        lost = await replay.lost()
+async def _build(open_log: OpenReplay, database: Database, work: Generation) -> None:
+    async with open_log(work.positions) as topics:
+        await _Replay(database, topics, work).run()
+        lost = await topics.lost()
     for table in db.FACTS:
         kept = await _carry_over(database, table, work.generation, lost)
         log.info("rebuild-keeps", generation=work.generation, table=table.name, rows=kept, lost=sorted(lost))
@@ -117,26 +115,6 @@ async def _work(database: Database) -> Generation | None:
         return await handlers.rebuild_to_work_on(connection)
 
 
-@asynccontextmanager
-async def _consumer_of_topics(kafka: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of all partitions of TOPICS.
-
-    It is in no group, so it causes no rebalance and commits no offset.
-    """
-    consumer = AIOKafkaConsumer(
-        *TOPICS,
-        **kafka,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
 class _ReplayedEvent(NamedTuple):
     """An event that was read from a topic, with its identity."""
 
@@ -147,51 +125,24 @@ class _ReplayedEvent(NamedTuple):
 class _Replay:
     """Reads the topics from the saved positions of an earlier replay, or from their beginning, up to their end.
 
-    The end offsets are read after the generation was opened. Events that were consumed before the opening have smaller
-    offsets. The live handlers write later events into this generation. If both write an event, it is joined twice,
-    which changes nothing.
+    The ends are read after the generation was opened. Events that were consumed before the opening lie before the ends.
+    The live handlers write later events into this generation. If both write an event, it is joined twice, which changes
+    nothing.
     """
 
-    def __init__(self, database: Database, kafka: AIOKafkaConsumer, work: Generation) -> None:
+    def __init__(self, database: Database, topics: Replay, work: Generation) -> None:
         self.database = database
-        self.kafka = kafka
+        self.topics = topics
         self.generation = work.generation
-        self.saved = work.positions
         self.skipped = work.messages_skipped
-        self.begins: dict[TopicPartition, int] = {}
-        self.ends: dict[TopicPartition, int] = {}
-        self.positions: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
-        """Join all events up to the end offsets into the generation, batch by batch."""
-        await self._seek_start_positions()
-        while unfinished := [p for p, position in self.positions.items() if position < self.ends[p]]:
-            records = await self.kafka.getmany(*unfinished, timeout_ms=500, max_records=MESSAGES_AT_ONCE)
-            for partition in unfinished:
-                self.positions[partition] = await self.kafka.position(partition)
-            await self._apply([record for batch in records.values() for record in batch])
+        """Join all events up to the ends into the generation, batch by batch."""
+        while not self.topics.is_finished:
+            await self._apply(await self.topics.next(MESSAGES_AT_ONCE))
 
-    async def _seek_start_positions(self) -> None:
-        partitions = sorted(self.kafka.assignment())
-        self.begins = await self.kafka.beginning_offsets(partitions)
-        self.ends = await self.kafka.end_offsets(partitions)
-        for partition in partitions:
-            begin = self.begins[partition]
-            end = self.ends[partition]
-            saved = self.saved.get(_name(partition), begin)
-            # A saved position outside of the topic is from an earlier topic of this name: start at the beginning.
-            self.positions[partition] = saved if begin <= saved <= end else begin
-            self.kafka.seek(partition, self.positions[partition])
-            if self.positions[partition] >= end:
-                self.kafka.pause(partition)
-
-    async def lost(self) -> set[str]:
-        """The topics whose first records were deleted. Call it after `run`, because more may be deleted meanwhile."""
-        begins = await self.kafka.beginning_offsets(list(self.ends))
-        return {partition.topic for partition, offset in begins.items() if offset > 0}
-
-    async def _apply(self, records: Sequence[ConsumerRecord]) -> None:
-        replayed = [event for record in records if (event := self._read(record)) is not None]
+    async def _apply(self, messages: Sequence[RawMessage]) -> None:
+        replayed = [event for message in messages if (event := self._read(message)) is not None]
         events = await self._without_dead_letters(replayed)
         # Products have a transaction of their own. A transaction that locks both tables could deadlock with a live one.
         await self._write([event for event in events if isinstance(event, ProductEvent)])
@@ -200,9 +151,9 @@ class _Replay:
             await handlers.save_progress(
                 tx,
                 self.generation,
-                positions={_name(partition): position for partition, position in self.positions.items()},
-                read=sum(min(self.positions[p], self.ends[p]) - self.begins[p] for p in self.ends),
-                total=sum(self.ends[p] - self.begins[p] for p in self.ends),
+                positions=dict(self.topics.positions),
+                read=self.topics.read,
+                total=self.topics.total,
                 skipped=self.skipped,
             )
 
@@ -237,25 +188,19 @@ class _Replay:
                 self._skip(source=identity.source, id=str(identity.id), reason="dead letter")
         return [event for identity, event in replayed if identity not in skipped]
 
-    def _read(self, record: ConsumerRecord) -> _ReplayedEvent | None:
-        """Read a record. Skip and count a record that the live consumer would store as a dead letter."""
-        position = (record.partition, record.offset)
-        message = RawMessage(record.topic, position, record.key, record.value, record.headers)
+    def _read(self, message: RawMessage) -> _ReplayedEvent | None:
+        """Read a message. Skip and count one that the live consumer would store as a dead letter."""
         try:
             event = decode(message)
-            if TOPIC_OF[event.type] != record.topic:
-                raise Undecodable("wrong-topic", f"{event.type} does not belong on {record.topic}")
+            if TOPIC_OF[event.type] != message.topic:
+                raise Undecodable("wrong-topic", f"{event.type} does not belong on {message.topic}")
             data = read_data(MODELS[event.type], event)
-            identity = db.Identity(event.source, event.id, sha256(record.value or b"").digest())
+            identity = db.Identity(event.source, event.id, sha256(message.value or b"").digest())
             return _ReplayedEvent(identity, cast(OrderEvent | ProductEvent, data))
         except (Undecodable, KeyError) as error:
-            self._skip(topic=record.topic, position=position, reason=type(error).__name__)
+            self._skip(topic=message.topic, position=message.position, reason=type(error).__name__)
             return None
 
     def _skip(self, **why: object) -> None:
         self.skipped += 1
         log.warning("rebuild-skips", generation=self.generation, **why)
-
-
-def _name(partition: TopicPartition) -> str:
-    return f"{partition.topic}/{partition.partition}"

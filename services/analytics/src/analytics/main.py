@@ -1,10 +1,11 @@
 """Builds the service from its settings, routes, subscriptions and jobs."""
 
 from analytics import api
-from analytics.jobs import jobs
+from analytics.jobs import TOPICS, jobs
 from analytics.metrics import METRICS
 from analytics.settings import Settings
 from analytics.subscriptions import SUBSCRIPTIONS
+from chassis.replaying import replay_of
 from chassis.server import serve
 from chassis.service import Service, build_service
 
@@ -17,7 +18,7 @@ def create_service(settings: Settings | None = None) -> Service:
         router=api.router,
         problems=api.PROBLEMS,
         subscriptions=SUBSCRIPTIONS,
-        jobs=jobs(settings.kafka),
+        jobs=jobs(replay_of(settings, TOPICS)),
         business=METRICS,
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,10 +14,20 @@ from sqlalchemy import text
 from analytics import handlers, jobs
 from analytics.jobs import MODELS, rebuild
 from chassis.events import Cause, encode, new_id
+from chassis.kafka.replay import replay_of_kafka
+from chassis.replaying import OpenReplay
 from shop_stack.kafka_access import KafkaAccess
 from testkit import statements
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
+
+AWAY = {"bootstrap_servers": "127.0.0.1:1"}
+"""A broker that does not answer."""
+
+
+def replay_of(kafka: dict[str, Any]) -> OpenReplay:
+    """Reads the topics of this broker."""
+    return partial(replay_of_kafka, kafka, jobs.TOPICS)
 
 
 class Killed(BaseException):
@@ -82,7 +93,7 @@ async def test_a_rebuild_gives_the_same_tables_and_clears_the_old_ones(
     expected = (await ledger.orders(1), await ledger.products(1))
     assert len(expected[0]) == len(ENDINGS)
     generation = await open_rebuild(ledger)
-    assert await rebuild(kafka.client, ledger.database) == 1
+    assert await rebuild(replay_of(kafka.client), ledger.database) == 1
     await same_as(ledger, generation, history, expected)
     assert await ledger.orders(1) == {}
     assert await ledger.products(1) == {}
@@ -91,7 +102,7 @@ async def test_a_rebuild_gives_the_same_tables_and_clears_the_old_ones(
 
 async def test_without_an_open_rebuild_the_job_asks_once_and_rests(ledger: Any) -> None:
     with statements() as sent:
-        assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 0
+        assert await rebuild(replay_of(AWAY), ledger.database) == 0
     assert len(sent) == 1
 
 
@@ -99,7 +110,7 @@ async def test_progress_can_be_read_and_ends_complete(
     ledger: Any, history: list[Any], kafka: KafkaAccess
 ) -> None:
     generation = await open_rebuild(ledger)
-    await rebuild(kafka.client, ledger.database)
+    await rebuild(replay_of(kafka.client), ledger.database)
     async with ledger.database.reading() as connection:
         done = await handlers.read_rebuild(connection, generation)
     assert done.messages_total is not None
@@ -126,14 +137,14 @@ async def test_a_rebuild_that_was_killed_goes_on_where_it_was(
     with monkeypatch.context() as life:
         life.setattr(handlers, "save_progress", killed_in_the_third)
         with pytest.raises(Killed):
-            await rebuild(kafka.client, ledger.database)
+            await rebuild(replay_of(kafka.client), ledger.database)
     async with ledger.database.reading() as connection:
         left = await handlers.read_rebuild(connection, generation)
     assert 0 < left.messages_read < (left.messages_total or 0)
     assert await state(ledger, generation) == "BUILDING"
 
     monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 2_000)
-    assert await rebuild(kafka.client, ledger.database) == 1
+    assert await rebuild(replay_of(kafka.client), ledger.database) == 1
     await same_as(ledger, generation, history, expected)
 
 
@@ -143,9 +154,9 @@ async def test_one_that_was_killed_before_clearing_away_is_cleared_away_later(
     await open_rebuild(ledger)
     async with ledger.database.transaction() as tx:
         await handlers.activate_rebuild(tx, 2)
-    assert await rebuild(kafka.client, ledger.database) == 1
+    assert await rebuild(replay_of(kafka.client), ledger.database) == 1
     assert await ledger.orders(1) == {}
-    assert await rebuild(kafka.client, ledger.database) == 0
+    assert await rebuild(replay_of(kafka.client), ledger.database) == 0
 
 
 async def test_positions_of_a_topic_that_was_lost_are_not_trusted(
@@ -159,7 +170,7 @@ async def test_positions_of_a_topic_that_was_lost_are_not_trusted(
             text("UPDATE projection_state SET positions = CAST(:p AS jsonb) WHERE generation = 2"),
             {"p": json.dumps(positions)},
         )
-    await rebuild(kafka.client, ledger.database)
+    await rebuild(replay_of(kafka.client), ledger.database)
     await same_as(ledger, generation, history, expected)
 
 
@@ -169,7 +180,7 @@ async def test_live_events_during_a_rebuild_are_in_the_new_tables(
     generation = await open_rebuild(ledger)
     later = [story.order(ending) for ending in ENDINGS * 4]
     live = [ledger.project_each(saga) for saga in later]
-    await asyncio.gather(rebuild(kafka.client, ledger.database), *live)
+    await asyncio.gather(rebuild(replay_of(kafka.client), ledger.database), *live)
     rows = await ledger.orders(generation)
     keys = {key for saga in later for _, key, _ in saga} | {key for _, key, _ in history}
     orders = {key for key in keys if not key.startswith("sku-")}
@@ -180,7 +191,7 @@ async def test_reports_never_see_half_of_a_rebuild(
     ledger: Any, history: list[Any], kafka: KafkaAccess, in_twenty_batches: None
 ) -> None:
     await open_rebuild(ledger)
-    rebuilding = asyncio.create_task(rebuild(kafka.client, ledger.database))
+    rebuilding = asyncio.create_task(rebuild(replay_of(kafka.client), ledger.database))
     seen = set()
     while not rebuilding.done():
         async with ledger.database.reading() as connection:
@@ -201,7 +212,7 @@ async def test_what_nobody_can_read_is_skipped_and_counted(
     await producer.stop()
     await publish(kafka, [("orders.order-placed.v1", str(new_id()), {"no": "fields"})])
     generation = await open_rebuild(ledger)
-    await rebuild(kafka.client, ledger.database)
+    await rebuild(replay_of(kafka.client), ledger.database)
     await same_as(ledger, generation, history, expected)
     async with ledger.database.reading() as connection:
         assert (await handlers.read_rebuild(connection, generation)).messages_skipped >= 2
@@ -209,5 +220,5 @@ async def test_what_nobody_can_read_is_skipped_and_counted(
 
 async def test_of_two_replicas_one_rebuilds(ledger: Any, history: list[Any], kafka: KafkaAccess) -> None:
     await open_rebuild(ledger)
-    done = await asyncio.gather(*(rebuild(kafka.client, ledger.database) for _ in range(2)))
+    done = await asyncio.gather(*(rebuild(replay_of(kafka.client), ledger.database) for _ in range(2)))
     assert sorted(done) == [0, 1]

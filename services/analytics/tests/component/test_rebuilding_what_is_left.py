@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,12 +20,22 @@ from analytics.jobs import MODELS, rebuild
 from analytics.subscriptions import SUBSCRIPTIONS
 from chassis.events import Cause, RawMessage, encode, new_id
 from chassis.inbox import Inbox, Subscriptions, WholeBatch
+from chassis.kafka.replay import replay_of_kafka
+from chassis.replaying import OpenReplay
 from shop_stack.kafka_access import KafkaAccess
 
 ENDINGS = ["confirmed", "rejected", "declined", "cancelled", "pending"]
 SEVEN_DAYS = [topic for topic in jobs.TOPICS if topic != "inventory.product.v1"]
 TABLES = ("order_facts", "product_facts", "order_totals", "product_totals", "wait_totals")
 REPORTS = ("orders-by-state", "revenue", "top-products", "time-to-confirm", "funnel")
+
+AWAY = {"bootstrap_servers": "127.0.0.1:1"}
+"""A broker that does not answer."""
+
+
+def replay_of(kafka: dict[str, Any]) -> OpenReplay:
+    """Reads the topics of this broker."""
+    return partial(replay_of_kafka, kafka, jobs.TOPICS)
 
 
 class Killed(BaseException):
@@ -84,7 +95,7 @@ async def found(ledger: Any, generation: int) -> Any:
 async def rebuilt(ledger: Any, kafka: KafkaAccess) -> Any:
     """The generation that a rebuild made."""
     generation = await open_rebuild(ledger)
-    await rebuild(kafka.client, ledger.database)
+    await rebuild(replay_of(kafka.client), ledger.database)
     return await found(ledger, generation)
 
 
@@ -240,8 +251,8 @@ async def test_carrying_over_goes_row_by_row_and_may_start_again(
     with monkeypatch.context() as life:
         life.setattr(handlers, "carry_over", killed_in_the_third)
         with pytest.raises(Killed):
-            await rebuild(kafka.client, ledger.database)
-    await rebuild(kafka.client, ledger.database)
+            await rebuild(replay_of(kafka.client), ledger.database)
+    await rebuild(replay_of(kafka.client), ledger.database)
     rebuilt_rows = await ledger.orders(generation)
     assert {order_id: rebuilt_rows[order_id] for order_id in facts} == facts
 
@@ -339,11 +350,11 @@ async def test_a_rebuild_whose_worker_was_killed_can_be_cancelled(
     with monkeypatch.context() as life:
         life.setattr(handlers, "activate_rebuild", killed)
         with pytest.raises(Killed):
-            await rebuild(kafka.client, ledger.database)
+            await rebuild(replay_of(kafka.client), ledger.database)
     assert len(await ledger.orders(generation)) >= len(ENDINGS)
     await cancel(ledger, generation)
-    assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 1
-    assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 0
+    assert await rebuild(replay_of(AWAY), ledger.database) == 1
+    assert await rebuild(replay_of(AWAY), ledger.database) == 0
     assert (await ledger.orders(generation), await ledger.orders(1)) == ({}, expected)
     assert await ledger.all("SELECT * FROM order_totals WHERE generation = $1", generation) == []
     assert told
@@ -370,7 +381,7 @@ async def test_a_rebuild_that_is_cancelled_under_way_ends_and_changes_no_report(
 
     monkeypatch.setattr(handlers, step, cancelled_first)
     async with asyncio.timeout(30):
-        assert await rebuild(kafka.client, ledger.database) == 1
+        assert await rebuild(replay_of(kafka.client), ledger.database) == 1
     assert (await found(ledger, generation)).state is GenerationState.CANCELLED
     assert await ledger.orders(generation) == {}
     assert await reports(http) == before
@@ -389,9 +400,9 @@ async def test_what_a_slow_writer_leaves_in_a_cancelled_generation_is_removed(
     async with ledger.database.transaction() as slow:
         await ledger.hand_over(slow, story.order("pending")[0])
         await cancel(ledger, generation)
-        assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 0
+        assert await rebuild(replay_of(AWAY), ledger.database) == 0
     assert len(await ledger.orders(generation)) == 1
-    assert await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database) == 1
+    assert await rebuild(replay_of(AWAY), ledger.database) == 1
     assert (await ledger.orders(generation), len(await ledger.orders(1))) == ({}, 1)
 
 
@@ -408,7 +419,7 @@ async def test_a_rebuild_that_waits_for_records_that_never_come_can_be_cancelled
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing)
     async with asyncio.timeout(30):
-        assert await rebuild(kafka.client, ledger.database) == 1
+        assert await rebuild(replay_of(kafka.client), ledger.database) == 1
     assert (await found(ledger, generation)).state is GenerationState.CANCELLED
 
 
@@ -441,7 +452,7 @@ async def test_no_statement_deletes_a_whole_generation(
     await open_rebuild(ledger)
     async with ledger.database.transaction() as tx:
         await handlers.activate_rebuild(tx, 2)
-    assert await rebuild(kafka.client, ledger.database) == 1
+    assert await rebuild(replay_of(kafka.client), ledger.database) == 1
     assert await rows_left(ledger, 1) == 0
     assert (await found(ledger, 1)).state is GenerationState.REMOVED
 
@@ -466,8 +477,8 @@ async def test_a_removal_that_was_killed_leaves_no_row_after_its_next_run(
     with monkeypatch.context() as life:
         life.setattr(handlers, "remove_leftovers", killed_later)
         with pytest.raises(Killed):
-            await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database)
-    await rebuild({"bootstrap_servers": "127.0.0.1:1"}, ledger.database)
+            await rebuild(replay_of(AWAY), ledger.database)
+    await rebuild(replay_of(AWAY), ledger.database)
     assert await rows_left(ledger, generation) == 0
 
 

@@ -44,6 +44,9 @@ class Span:
     attributes: Mapping[str, Any]
 
 
+OUTBOX = "postgresql"
+"""`messaging.system` of a message that a module has read in the outbox of another one (docs/decisions/0055)."""
+
 KINDS = {number: name.removeprefix("SPAN_KIND_").lower() for name, number in trace_pb2.Span.SpanKind.items()}
 
 Scoped = tuple[str, trace_pb2.Span]
@@ -190,9 +193,10 @@ def title_of(spans: Iterable[Span], order_id: str) -> str:
     ids = sorted({span.trace_id for span in listed})
     trace = f"trace {ids[0]}" if len(ids) == 1 else f"{len(ids)} linked traces"
     services = len({span.service for span in listed})
-    return (
-        f"Order {order_id}: {trace}, {len(listed)} spans of {services} services  (▲ to Kafka, ▼ from Kafka)"
-    )
+    signs = "▲ to Kafka, ▼ from Kafka"
+    if any(span.attributes.get("messaging.system") == OUTBOX for span in listed):
+        signs += " or from an outbox"
+    return f"Order {order_id}: {trace}, {len(listed)} spans of {services} services  ({signs})"
 
 
 COLOURS = {
@@ -208,7 +212,7 @@ SIGNS = {"producer": "▲ ", "consumer": "▼ ", "server": "● ", "client": "�
 def label(span: Span, begin: int) -> Text:
     """One span as a line: a sign for its kind, service, name, start after the trace began, duration.
 
-    ▲ is a message sent to Kafka, ▼ a message received, ● a request served, ○ a request made.
+    ▲ is a message sent to Kafka, ▼ a message handled, ● a request served, ○ a request made.
     """
     text = Text(SIGNS.get(span.kind, ""), style="dim")
     text.append(f"{span.service} ", style=COLOURS.get(span.service, "white"))

@@ -11,7 +11,7 @@ import httpx
 import yaml
 
 from shop_observe.history import read_histories
-from shop_observe.kafka_log import read_log
+from shop_observe.log import read_log
 from shop_observe.topics import Topic, dead_letter_topics, declared_topics
 from shop_oracle.answers import read_ledger, read_reports, started_at
 from shop_oracle.databases import dump_databases
@@ -40,7 +40,7 @@ async def gather(
     evidence = Evidence(topics=topics, subscriptions=declared_subscriptions(target.contracts, topics))
     on_step("waiting until the shop has come to rest")
     evidence.unrest = await wait_for_rest(target, topics, wait, on_look)
-    on_step("reading databases and the Kafka log")
+    on_step("reading databases and the log")
     async with httpx.AsyncClient(timeout=30.0, trust_env=False) as client:
         _, evidence.log, evidence.copies, evidence.ledger, evidence.reports, started = await asyncio.gather(
             dump_databases(target, evidence),

@@ -13,7 +13,7 @@ import httpx
 from aiokafka.errors import KafkaError
 
 from shop_observe.history import read_histories
-from shop_observe.kafka_log import read_log
+from shop_observe.log import read_log
 from shop_observe.tail import LogUnreadable
 from shop_observe.topics import declared_topics
 from shop_oracle import databases

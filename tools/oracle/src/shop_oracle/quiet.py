@@ -33,6 +33,16 @@ UNSENT = """
     WHERE o.xid >= pg_snapshot_xmin(c.snapshot) AND NOT pg_visible_in_snapshot(o.xid, c.snapshot)
 """
 
+UNTAKEN = """
+    SELECT count(*) FROM {view} AS o LEFT JOIN reader_position AS p ON p.topic = o.topic AND p.shard = o.shard
+    WHERE p.snapshot IS NULL
+       OR (o.xid >= pg_snapshot_xmin(p.snapshot) AND NOT pg_visible_in_snapshot(o.xid, p.snapshot)
+           AND (p.upper IS NULL OR o.id > p.after_id OR NOT pg_visible_in_snapshot(o.xid, p.upper)))
+"""
+"""Rows of a topic in the database that a module has not read."""
+
+LAST_ROW = "SELECT coalesce(max(id), 0) FROM outbox"
+
 UNFINISHED = {
     "orders": ("orders PENDING", "SELECT count(*) FROM orders WHERE state = 'PENDING'"),
     "payments": (
@@ -64,7 +74,10 @@ class Unrest:
 
 
 class Watch:
-    """Connections to the databases and to Kafka that stay open for repeated looks at the unfinished work."""
+    """Connections to the databases and to Kafka that stay open for repeated looks at the unfinished work.
+
+    In a shop without Kafka there are databases alone.
+    """
 
     def __init__(self, target: Target, topics: Sequence[Topic]) -> None:
         self._target = target
@@ -89,12 +102,15 @@ class Watch:
         """
         try:
             async with asyncio.timeout(seconds):
-                if self._admin is None:
+                if not self._databases:
                     await self._connect()
                 unrest = Unrest()
                 for service, connection in self._databases.items():
                     await self._ask(service, connection, unrest)
-                await self._measure_lag(unrest)
+                if self._target.shape.has_kafka:
+                    await self._measure_lag(unrest)
+                else:
+                    await self._measure_outboxes(unrest)
         except (*AWAY, LogUnreadable) as error:
             await self._hang_up()
             return Unrest(away=f"a database or Kafka does not answer ({said_by(error)})")
@@ -104,6 +120,8 @@ class Watch:
     async def _connect(self) -> None:
         for service, url in self._target.database_urls.items():
             self._databases[service] = await asyncpg.connect(url, timeout=5)
+        if not self._target.shape.has_kafka:
+            return
         self._consumer = await self._stack.enter_async_context(
             reader(self._target, [topic.name for topic in self._topics])
         )
@@ -128,13 +146,31 @@ class Watch:
         if service in UNFINISHED:
             what, query = UNFINISHED[service]
             unrest.counts[what] = await connection.fetchval(query)
+        untaken = 0
+        for topic in self._topics:
+            if service in topic.readers and self._is_local(topic, service):
+                untaken += await connection.fetchval(UNTAKEN.format(view=f'topics."{topic.name}"'))
+        if untaken:
+            unrest.counts[f"rows of other modules unread by {service}"] = untaken
+
+    def _is_local(self, topic: Topic, reader: str) -> bool:
+        """Whether a reader reads a topic in its own database."""
+        return topic.owner in self._target.shape.group_of(reader)
+
+    async def _measure_outboxes(self, unrest: Unrest) -> None:
+        ends = [await connection.fetchval(LAST_ROW) for connection in self._databases.values()]
+        unrest.ends = tuple(ends)
 
     async def _measure_lag(self, unrest: Unrest) -> None:
         assert self._consumer is not None
         assert self._admin is not None
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(self._consumer.assignment()))
         for group in {group for topic in self._topics for group in topic.readers}:
-            read = {topic.name for topic in self._topics if group in topic.readers}
+            read = {
+                topic.name
+                for topic in self._topics
+                if group in topic.readers and not self._is_local(topic, group)
+            }
             committed = await self._admin.list_consumer_group_offsets(group)
             unrest.counts[f"messages unread by {group}"] = sum(
                 max(0, end - max(0, committed[place].offset if place in committed else 0))

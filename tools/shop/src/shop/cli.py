@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shop.deferred import DeferredGroup
 from shop.output import guard
+from shop.shapes import require_five_services
 from shop_chaos.drills.looks import note_look
 from shop_stack.connect import VARIABLE, TargetKind, chosen_kind
 from shop_stack.errors import UserError
@@ -44,6 +45,7 @@ def choose(
     """Runs, watches and judges Shopfloor."""
     # In the environment, so that every program that a command starts uses the same shop.
     os.environ[VARIABLE] = target or chosen_kind()
+    require_five_services(context.invoked_subcommand)
     note_look(context.invoked_subcommand)
 
 

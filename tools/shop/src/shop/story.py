@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 
 from shop.letters import OpenLetter, clock, open_letters
-from shop_observe.kafka_log import Entry, follow
+from shop_observe.kafka_log import Entry
+from shop_observe.log import follow
 from shop_observe.missing_steps import OrderStep, missing_steps
 from shop_observe.timeline import ENDINGS, Step, detail_of, has_ended, tell, timeline_line
 from shop_observe.topics import declared_topics

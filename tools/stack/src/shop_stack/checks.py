@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from shop_stack import kafka, paths, postgres_programs, stack_files, venvs
+from shop_stack import kafka, paths, postgres_programs, shapes, stack_files, venvs
 from shop_stack.errors import UserError
 from shop_stack.ports import require_free
 from shop_stack.stack import POSTGRES, Stack
@@ -20,10 +20,12 @@ def before_start(stack: Stack) -> None:
     disk(stack.state)
     venvs.uv()
     postgres_programs.binaries()
-    kafka.java()
+    shapes.require(stack.state, stack.shape)
+    if stack.shape.has_kafka:
+        kafka.java()
+        brokers(stack)
     ports(stack)
     databases(stack)
-    brokers(stack)
 
 
 def brokers(stack: Stack) -> None:
@@ -69,11 +71,14 @@ def ports(stack: Stack) -> None:
     for name in stack.parts:
         if stack.daemon(name).process() is not None:
             continue
-        require_free(name, wanted[name])
+        members = stack.members(name)
+        if not members:
+            require_free(name, wanted[name])
         if name in stack.broker_names:
             require_free(f"the controller of {name}", wanted[f"{name}-controller"])
-        if name in stack.services:
-            require_free(f"the management port of {name}", stack.ports.management(name))
+        for service in members:
+            require_free(service, wanted[service])
+            require_free(f"the management port of {service}", stack.ports.management(service))
 
 
 def needed_programs() -> dict[str, Path]:

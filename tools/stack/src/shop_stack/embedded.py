@@ -16,15 +16,29 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from shop_stack import checks, handover, hands, kafka, migrations, parts, paths, postgres, stack_files, venvs
+from shop_stack import (
+    checks,
+    groups,
+    handover,
+    hands,
+    kafka,
+    migrations,
+    parts,
+    paths,
+    postgres,
+    shapes,
+    stack_files,
+    venvs,
+)
 from shop_stack.errors import UserError, first_of
-from shop_stack.hands import Act
 from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
-from shop_stack.process import Daemon, Resources
+from shop_stack.process import Daemon
+from shop_stack.shapes import Shape
 from shop_stack.stack import EVERYTHING, ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
+from shop_stack.statuses import Status as Status
+from shop_stack.statuses import status as status
 from shop_stack.target import Target
 from shop_stack.target import embedded as target_of
 
@@ -36,45 +50,30 @@ def silent(part: str, happening: str) -> None:
     """A Report that does nothing."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """One process of a stack as it is now."""
-
-    name: str
-    running: bool
-    ready: bool
-    port: int
-    pid: int | None
-    uptime: float | None
-    """Seconds."""
-    resources: Resources | None
-    release: str = ""
-    """The version of a service that was deployed, or `clone`. Other parts have none."""
-    act: Act = Act.NONE
-    """What a person has done to it."""
-
-
 def stack(
     state: Path | None = None,
     base: int | None = None,
     services: tuple[str, ...] = SERVICES,
     environment: Mapping[str, str] | None = None,
     brokers: int | None = None,
+    shape: Shape | None = None,
 ) -> Stack:
     """The stack whose files are in `state`, with ports counted from `base`.
 
     If they are not given: SHOP_STATE or .shop, and SHOP_PORT_BASE or 18000. A stack that was started keeps its
     ports: they are read from its files unless `base` is given. If nothing of it runs any more, SHOP_PORT_BASE counts.
-    If `brokers` is not given, it has as many as the data in `state` is of, or one.
+    If `brokers` is not given, it has as many as the data in `state` is of, or one. If `shape` is not given, it has that
+    of the data, or five services.
     """
     folder = (state or paths.state_folder()).absolute()
-    chosen = base or _kept_base(folder) or base_from_environment()
+    shape = shape or shapes.stored(folder) or Shape()
+    chosen = base or _kept_base(folder, shape) or base_from_environment()
     brokers = brokers or stack_files.stored_brokers(folder) or 1
-    return Stack(folder, Ports(chosen), services, environment or {}, brokers)
+    return Stack(folder, Ports(chosen), services, environment or {}, brokers, shape)
 
 
-def _kept_base(folder: Path) -> int | None:
-    runs = any(Daemon(name, folder).process() is not None for name in EVERYTHING)
+def _kept_base(folder: Path, shape: Shape) -> int | None:
+    runs = any(Daemon(name, folder).process() is not None for name in (*EVERYTHING, *shape.units))
     return stack_files.recorded_base(folder) if runs or "SHOP_PORT_BASE" not in os.environ else None
 
 
@@ -88,6 +87,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
     with stack_files.alone(stack):
         checks.before_start(stack)
         before = {name for name in stack.parts if stack.daemon(name).process() is not None}
+        shapes.store(stack.state, stack.shape)
         stack_files.write_facts(stack)
         stack_files.write_secrets(stack)
         try:
@@ -108,8 +108,8 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
     With `wipe` the data is deleted, too: databases, topics, the card ledger, spans, logs, passwords.
     """
     with stack_files.alone(stack):
-        await _stop_parts(stack, list(EVERYTHING), report)
-        hands.forget_stopped(stack)
+        await _stop_parts(stack, [*EVERYTHING, *stack.units], report)
+        hands.forget_stopped(stack, (*EVERYTHING, *stack.units))
         stack_files.forget_facts(stack)
         if wipe:
             stack_files.wipe(stack)
@@ -134,6 +134,8 @@ async def start(stack: Stack, name: str) -> None:
             await parts.start_processor(stack)
         case "issuer":
             await parts.start_issuer(stack)
+        case _ if name not in stack.services:
+            await groups.start(stack, name)
         case _:
             await handover.stop_leftovers(stack, name)
             release = stack.deployment(name).now
@@ -163,44 +165,20 @@ async def restart(stack: Stack, name: str, *, hard: bool = False) -> float:
     return time.monotonic() - began
 
 
-async def status(stack: Stack) -> list[Status]:
-    """Every process of the stack."""
-    ready = await asyncio.gather(*(_ready_now(stack, name) for name in stack.parts))
-    return [_status(stack, name, is_ready) for name, is_ready in zip(stack.parts, ready, strict=True)]
-
-
-async def _ready_now(stack: Stack, name: str) -> bool:
-    running = stack.daemon(name).process()
-    # A frozen server still accepts connections: the kernel does.
-    return running is not None and not hands.is_frozen(running) and await parts.is_ready(stack, name)
-
-
-def _status(stack: Stack, name: str, ready: bool) -> Status:
-    daemon = stack.daemon(name)
-    return Status(
-        name=name,
-        running=daemon.process() is not None,
-        ready=ready,
-        port=stack.ports.all()[name],
-        pid=daemon.pid,
-        uptime=daemon.uptime(),
-        resources=daemon.resources(),
-        release=stack.deployment(name).now.version if name in stack.services else "",
-        act=hands.act_on(stack, name),
-    )
-
-
 async def _start_all(stack: Stack, report: Report) -> None:
     """Start all parts concurrently. Each service waits for its database and for Kafka."""
     databases, broker = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_bring_up_postgres(stack, report, databases))
-        group.create_task(_bring_up_kafka(stack, report, broker))
+        if stack.shape.has_kafka:
+            group.create_task(_bring_up_kafka(stack, report, broker))
+        else:
+            broker.set()
         group.create_task(_bring_up(stack, SPANS, report))
         group.create_task(_bring_up_program(stack, PROCESSOR, venvs.processor(), report))
         group.create_task(_bring_up_program(stack, ISSUER, venvs.issuer(), report))
         builders = asyncio.Semaphore(max(2, os.cpu_count() or 2))
-        for name in stack.services:
+        for name in stack.units:
             group.create_task(_bring_up_service(stack, name, report, builders, databases, broker))
 
 
@@ -230,13 +208,12 @@ async def _bring_up_service(
     broker: asyncio.Event,
 ) -> None:
     report(name, "environment")
-    release = stack.deployment(name).now
     async with builders:
-        await venvs.ensure(release.project)
+        await venvs.ensure(groups.project_of(stack, name))
     report(name, "waiting for its database")
     await databases.wait()
     report(name, "migrating")
-    await migrations.migrate(stack, release)
+    await groups.migrate(stack, name)
     report(name, "waiting for Kafka")
     await broker.wait()
     await _bring_up(stack, name, report)
@@ -260,7 +237,8 @@ async def _bring_up(
 
 async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
     """Stop the services first, while the parts that they need to finish their work still run."""
-    for together in (SERVICES, (PROCESSOR, ISSUER, SPANS), (*BROKERS, POSTGRES)):
+    services = dict.fromkeys((*SERVICES, *stack.units))
+    for together in (services, (PROCESSOR, ISSUER, SPANS), (*BROKERS, POSTGRES)):
         await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
 
 
@@ -287,4 +265,6 @@ async def _stop(stack: Stack, name: str) -> None:
 def require_known(stack: Stack, name: str) -> None:
     """Raise UserError if the stack has no part of this name."""
     if name not in stack.parts:
+        if name in stack.services:
+            raise UserError(f"{name} is a module of the process {stack.database_of(name)}: name that one.")
         raise UserError(f"There is no {name!r} here: choose one of {', '.join(stack.parts)}.")

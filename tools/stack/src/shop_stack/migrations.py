@@ -14,9 +14,10 @@ from shop_stack.process import run
 from shop_stack.stack import Stack
 
 
-async def migrate(stack: Stack, release: Deployed) -> bool:
+async def migrate(stack: Stack, release: Deployed, python: Path | None = None) -> bool:
     """Apply the new migrations of a service's release. Returns whether there may have been any.
 
+    `python` runs them, if not the interpreter of the service's own environment.
     If the database has migrations that this release does not know, nothing changes. Raises UserError if the release
     does not run on such tables, or if a migration fails. Its output is in a log then.
     """
@@ -26,7 +27,7 @@ async def migrate(stack: Stack, release: Deployed) -> bool:
     if stamp.exists() and stamp.read_text() == wanted:
         return False
     await refuse_later_tables(stack, release)
-    await upgrade(stack, release, name)
+    await upgrade(stack, release, stack.database_of(name), python)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
     return True
@@ -37,13 +38,13 @@ def forget(stack: Stack, service: str) -> None:
     _stamp(stack, service).unlink(missing_ok=True)
 
 
-async def upgrade(stack: Stack, release: Deployed, database: str) -> None:
+async def upgrade(stack: Stack, release: Deployed, database: str, python: Path | None = None) -> None:
     """Apply the migrations of a service's release to one of its databases. Raises UserError if one fails."""
     name, project = release.service, release.project
     roles = stack.passwords.roles(name)
     owner_url = stack.server.url(database, roles.owner, roles.owner_password)
     code, output = await run(
-        [str(project.python), "-m", "alembic", "upgrade", "head"],
+        [str(python or project.python), "-m", "alembic", "upgrade", "head"],
         cwd=project.folder,
         env={**parts.child_environment(), "MIGRATION_DATABASE_URL": owner_url},
     )
@@ -70,7 +71,7 @@ async def refuse_later_tables(stack: Stack, release: Deployed) -> None:
 async def _last_migration(stack: Stack, name: str) -> str:
     """The last migration of a database; empty if it has none yet. Raises UserError if PostgreSQL does not answer."""
     try:
-        async with stack.server.connected(name) as database:
+        async with stack.server.connected(stack.database_of(name)) as database:
             if await database.fetchval("SELECT to_regclass('public.alembic_version')") is None:
                 return ""
             return str(await database.fetchval("SELECT max(version_num) FROM alembic_version") or "")

@@ -14,6 +14,7 @@ from shop_stack import (
     kafka,
     kafka_replicas,
     kafka_users,
+    module_databases,
     paths,
     postgres,
     releases,
@@ -49,9 +50,13 @@ async def provision_databases(stack: Stack) -> None:
     try:
         await postgres.close_shared_databases(server)
         for name in stack.services:
-            roles = stack.passwords.roles(name)
-            await postgres.ensure_roles(server, roles)
-            await postgres.ensure_database(server, name, roles)
+            await postgres.ensure_roles(server, stack.passwords.roles(name))
+        for unit in stack.units:
+            members = [stack.passwords.roles(name) for name in stack.members(unit)]
+            if len(members) == 1:
+                await postgres.ensure_database(server, unit, members[0])
+            else:
+                await module_databases.ensure(server, unit, members)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise postgres.unusable(error) from error
 
@@ -157,7 +162,7 @@ def service_environment(stack: Stack, name: str, deployment: Deployment | None =
     return {
         **child_environment(stack.environment),
         **releases.environment_of_release(deployment.now),
-        "DATABASE_URL": stack.server.url(name, stack.passwords.roles(name).name),
+        "DATABASE_URL": stack.server.url(stack.database_of(name), stack.passwords.roles(name).name),
         **login.environment,
         **stack.secret_files(name).environment,
         "OIDC_ISSUER": stack.url(ISSUER),
@@ -210,7 +215,7 @@ async def ready(stack: Stack, name: str, patience: float = READY_PATIENCE) -> No
 
 async def is_ready(stack: Stack, name: str) -> bool:
     """Whether the part can do its work now."""
-    port = stack.ports.all()[name]
+    port = stack.port_of(name)
     match name:
         case "postgres" | "kafka" | "kafka-2" | "kafka-3":
             return await answers(port)
@@ -219,7 +224,8 @@ async def is_ready(stack: Stack, name: str) -> bool:
         case "processor" | "issuer":
             return await http_status(port, "/readyz") == 200
         case _:
-            return await http_status(stack.ports.management(name), "/readyz?require=all") == 200
+            ports = [stack.ports.management(service) for service in stack.members(name)]
+            return all([await http_status(each, "/readyz?require=all") == 200 for each in ports])
 
 
 def last_words(daemon: Daemon) -> str:

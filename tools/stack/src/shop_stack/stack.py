@@ -14,6 +14,7 @@ from shop_stack.passwords import Passwords
 from shop_stack.ports import BROKERS, HOST, SERVICES, Ports
 from shop_stack.process import Daemon
 from shop_stack.secret_files import SecretFiles
+from shop_stack.shapes import Shape
 from shop_stack.target import Issuer
 
 POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER = "postgres", "kafka", "spans", "processor", "issuer"
@@ -34,7 +35,9 @@ class Stack:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the services and the processor, in addition to those that the stack sets."""
     brokers: int = 1
-    """How many brokers of Kafka it has: 1, or 3."""
+    """How many brokers of Kafka it has: 1, or 3. None runs if there is one group of services."""
+    shape: Shape = field(default_factory=Shape)
+    """Which services share a process and a database."""
 
     def daemon(self, name: str) -> Daemon:
         return Daemon(name, self.state)
@@ -42,7 +45,28 @@ class Stack:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of its processes."""
-        return (*INFRASTRUCTURE, *self.broker_names[1:], *self.services)
+        infrastructure = [name for name in INFRASTRUCTURE if name != KAFKA or self.shape.has_kafka]
+        return (*infrastructure, *self.broker_names[1:], *self.units)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The names of the processes of its services. A service that shares its process with none has its own name."""
+        return self.services if self.shape.is_five_services else self.shape.units
+
+    def members(self, unit: str) -> tuple[str, ...]:
+        """The services of a process; () for a part that is no service."""
+        if unit in self.services:
+            return (unit,)
+        return self.shape.members(unit)
+
+    def port_of(self, part: str) -> int:
+        """The port of a part. A process of several services is known by that of its first one."""
+        members = self.members(part)
+        return self.ports.all()[members[0] if members else part]
+
+    def database_of(self, service: str) -> str:
+        """The name of the database that a service has, alone or with others."""
+        return self.shape.unit_of(service)
 
     def processes(self) -> dict[str, str]:
         """Part → its process, as `pid@start`: another process in its place has another text. Empty if it does not run.
@@ -58,7 +82,7 @@ class Stack:
     @property
     def broker_names(self) -> tuple[str, ...]:
         """The names of its brokers."""
-        return BROKERS[: self.brokers]
+        return BROKERS[: self.brokers] if self.shape.has_kafka else ()
 
     def deployment(self, service: str) -> Deployment:
         """The release that it runs of a service."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shop_stack import archive, deployed, kafka, monitoring, paths, postgres_programs, recovery
+from shop_stack import archive, deployed, kafka, monitoring, paths, postgres_programs, recovery, shapes
 from shop_stack.errors import UserError
 from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE
 from shop_stack.passwords import write_private
@@ -38,6 +38,7 @@ FILES = (
     "kafka*.properties",
     kafka.CLUSTER_FILE,
     deployed.FILE,
+    shapes.FILE,
 )
 
 
@@ -55,8 +56,10 @@ def write_facts(stack: Stack) -> None:
         "client_secrets": stack.issuer.secrets,
         "kafka": {"bootstrap": oracle.bootstrap, "username": oracle.username, "password": oracle.password},
         "database_urls": {
-            name: stack.server.url(name, roles.owner, roles.owner_password) for name, roles in owners.items()
+            name: stack.server.url(stack.database_of(name), roles.owner, roles.owner_password)
+            for name, roles in owners.items()
         },
+        "groups": stack.shape.groups,
         "spans": str(stack.spans),
         "contracts": str(paths.contracts()),
     }

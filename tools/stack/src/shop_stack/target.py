@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shop_stack.kafka_access import KafkaAccess
+from shop_stack.shapes import Shape
 
 
 class TargetMissing(Exception):
@@ -56,6 +57,8 @@ class Target:
     issuer: Issuer = NO_ISSUER
     processor_key: str = field(default="", repr=False)
     """The merchant's key at the card processor, which payments has."""
+    shape: Shape = field(default_factory=Shape)
+    """Which services share a process and a database. Without Kafka their outboxes are the log."""
 
 
 def embedded(state: Path) -> Target:
@@ -78,6 +81,7 @@ def embedded(state: Path) -> Target:
             state=state,
             issuer=Issuer(facts["issuer_url"], dict(facts["client_secrets"])),
             processor_key=facts["processor_key"],
+            shape=Shape(tuple(tuple(group) for group in facts["groups"])),
         )
     except FileNotFoundError:
         raise TargetMissing(

@@ -28,6 +28,8 @@ class Project:
     folder: Path
     libraries: tuple[Path, ...] = ()
     """Projects of this repository that it imports. They are installed in its environment, editable as it is itself."""
+    beside: tuple[Path, ...] = ()
+    """Further projects that run in the same process. Their locks and they themselves are installed, too."""
 
     @property
     def venv(self) -> Path:
@@ -41,10 +43,27 @@ class Project:
     def lock(self) -> Path:
         return self.folder / "requirements.txt"
 
+    @property
+    def locks(self) -> list[Path]:
+        """The locks of all projects of the environment."""
+        return [folder / "requirements.txt" for folder in (self.folder, *self.beside)]
+
+    @property
+    def installed(self) -> list[Path]:
+        """The projects of this repository in the environment."""
+        return [*self.libraries, self.folder, *self.beside]
+
 
 def service(name: str) -> Project:
     root = repository()
     return Project(name, root / "services" / name, (root / "libs" / "chassis",))
+
+
+def group(names: Sequence[str]) -> Project:
+    """One environment for several services. Their locks must agree, as `make lock` writes them."""
+    first, *others = (service(name) for name in names)
+    beside = tuple(other.folder for other in others)
+    return Project("+".join(names), first.folder, first.libraries, beside)
 
 
 def processor() -> Project:
@@ -99,8 +118,10 @@ async def _build(project: Project) -> None:
             project, [program, "venv", "--quiet", "--clear", "--python", sys.executable, str(project.venv)]
         )
     into = ["--python", str(project.python)]
-    await _step(project, [program, "pip", "sync", "--quiet", *into, "--require-hashes", str(project.lock)])
-    local = [part for folder in (*project.libraries, project.folder) for part in ("--editable", str(folder))]
+    await _step(
+        project, [program, "pip", "sync", "--quiet", *into, "--require-hashes", *map(str, project.locks)]
+    )
+    local = [part for folder in project.installed for part in ("--editable", str(folder))]
     await _step(project, [program, "pip", "install", "--quiet", *into, "--no-deps", *local])
     # Compiled now, by the interpreter that will run it, so that no start has to compile it.
     await _step(
@@ -133,8 +154,8 @@ def _environment() -> Mapping[str, str]:
 def _stamp(project: Project) -> str:
     # Two releases of one number may lie in two folders, and an environment has one of them.
     digest = hashlib.sha256(f"{sys.version}\n{project.venv}\n{project.folder}".encode())
-    manifests = [folder / "pyproject.toml" for folder in (*project.libraries, project.folder)]
-    for file in (project.lock, *manifests):
+    manifests = [folder / "pyproject.toml" for folder in project.installed]
+    for file in (*project.locks, *manifests):
         try:
             digest.update(file.read_bytes())
         except FileNotFoundError:

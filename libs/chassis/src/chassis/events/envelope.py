@@ -104,6 +104,8 @@ class RawMessage(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
+    system: str = "kafka"
+    """The transport, for the message's span: OpenTelemetry's name of the messaging system."""
 
 
 class Undecodable(Exception):

@@ -289,7 +289,7 @@ def _keys_of(messages: Iterable[RawMessage]) -> set[tuple[str, str]]:
 
 def _process_span(event: InboxEvent) -> MessageSpan:
     envelope = event.envelope
-    ids = MessageIds(event.message.topic, envelope.id, envelope.cause.correlation_id)
+    ids = MessageIds(event.message.topic, envelope.id, envelope.cause.correlation_id, event.message.system)
     return tracing.process_span(envelope.type, ids, envelope.cause.traceparent)
 
 

@@ -39,6 +39,8 @@ class ConsumerSettings:
     """The settings of a consumer. `kafka` is `ServiceSettings.kafka`."""
 
     kafka: Mapping[str, Any]
+    topics: Collection[str] | None = None
+    """The topics to read; None: all topics of the inbox's subscriptions."""
     batch_size: int = 500
     """The maximum number of records in a batch, which is one transaction."""
     linger_seconds: float = 0.0
@@ -137,12 +139,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         lag: ConsumerLag | None = None,
     ) -> None:
         self.assignment = assignment or Assignment()
+        self.lag = lag or ConsumerLag(inbox.group, inbox.subscriptions.topics)
         self.stopping = asyncio.Event()
         self._inbox = inbox
         self._settings = settings
         self._check_topics = check_topics
         self._hooks = hooks or ClientHooks()
-        self._lag = lag or ConsumerLag(inbox.group, inbox.subscriptions.topics)
         self._backoff = Backoff()
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
@@ -167,7 +169,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 await self._consume(self._hooks.create(self._settings, self._inbox.group))
 
     async def _consume(self, client: AIOKafkaConsumer) -> None:
-        client.subscribe(sorted(self._inbox.subscriptions.topics), listener=self)
+        topics = self._settings.topics
+        client.subscribe(
+            sorted(self._inbox.subscriptions.topics if topics is None else topics), listener=self
+        )
         self._offsets = OffsetCommitter(
             client, self._settings.commit_timeout_seconds, self._settings.commit_interval_seconds
         )
@@ -183,13 +188,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         try:
             await client.start()
             self._hooks.started(client)
-            self._lag.follow(client)
+            self.lag.follow(client)
             watching = watch_broker(client, self.assignment.status, self._settings.kafka)
             beside.append(asyncio.create_task(watching))
             while not self.stopping.is_set():
                 await self._take_next_batch(fetcher)
         finally:
-            self._lag.follow(None)
+            self.lag.follow(None)
             self.assignment.is_assigned = False
             for task in beside:
                 task.cancel()
@@ -204,7 +209,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             self.assignment.status.set("joins its group")
             await self._offsets.commit()
             self._offsets.forget()
-            self._lag.follow(self._lag.client)
+            self.lag.follow(self.lag.client)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Mark the consumer as ready, even if it has no partition."""
@@ -233,7 +238,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _take(self, fetcher: BatchFetcher, records: Sequence[Record]) -> float:
         """Pass a batch to the inbox. Returns the seconds to wait before the next fetch."""
         try:
-            with self._lag.batch_seconds.time():
+            with self.lag.batch_seconds.time():
                 await self._inbox.process(messages_of(records))
         except PartlyTaken as partly:
             records, left = divide(records, partly.messages)
@@ -250,7 +255,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             fetcher.reset_pauses(records)
         self._failed_batches = 0
         self._offsets.mark_taken(records)
-        self._lag.mark_taken(records)
+        self.lag.mark_taken(records)
         return self._settings.linger_seconds if len(records) < self._settings.batch_size else 0.0
 
     async def _stop(self, client: AIOKafkaConsumer) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 import structlog
 
 from chassis.observability.client_messages import RateLimitedLogHandler
+from chassis.observability.module import current_module
 from chassis.observability.tracing import current_traceparent
 
 
 def configure_logging(service: str, level: str) -> None:
     """Log JSON lines, each with the service and the current trace id and span id.
+
+    In a process that serves several modules, the service is the module that logs the line.
 
     `level` is a name such as `info`. Libraries log warnings and errors. Messages of client libraries are limited in
     number (see `client_messages`).
@@ -21,7 +24,7 @@ def configure_logging(service: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        lambda _, __, event: event | {"service": service},
+        lambda _, __, event: event | {"service": current_module() or service},
         _add_trace_ids,
         structlog.processors.format_exc_info,
     ]

@@ -81,6 +81,10 @@ PARTITIONS_WAITING = Gauge(
     "chassis_partitions_waiting",
     "Partitions that wait for a message that could be neither handled nor stored",
 )
+SHARDS_WAITING = Gauge(
+    "chassis_shards_waiting",
+    "Shards of topics in the database that wait for a message that could be neither handled nor stored",
+)
 RETENTION_TOO_SHORT = Gauge(
     "chassis_inbox_retention_too_short",
     "1 while a topic can deliver events that the inbox has forgotten",

@@ -16,9 +16,12 @@ from uuid import UUID
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+
+from chassis.observability.module import current_module
 
 MAX_QUEUED_SPANS = "16384"
 """Spans that wait to be sent. The SDK's default of 2,048 is too few for thousands of messages a second."""
@@ -49,6 +52,8 @@ class MessageIds(NamedTuple):
     topic: str
     event_id: UUID
     correlation_id: str
+    system: str = "kafka"
+    """OpenTelemetry's name of the messaging system."""
 
 
 class StartSpan(Protocol):
@@ -78,45 +83,82 @@ def _start_sdk_span(
     return _TRACER.start_span(name, context, kind, attributes, start_time=start_time)
 
 
-_pipeline: Pipeline | None = None
-_start_child: StartSpan = _start_sdk_span
+_pipelines: dict[str, Pipeline] = {}
+"""Module → its pipeline. A process with one service has the empty name."""
+_start_child: dict[str, StartSpan] = {}
+"""Module → the function that starts spans of its messages, unless it is the SDK's."""
 
 
 def configure_tracing(service: str) -> Pipeline | None:
-    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT.
+    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT. Each module of a process has a pipeline of its own.
 
     Without an endpoint, or with OTEL_SDK_DISABLED, no span is recorded, and None is returned.
 
     The SDK reads sampling, batching and headers from the specification's own OTEL_* variables. The span of a message
     is recorded if its parent is, because half of an order's trace is of no use.
     """
-    global _pipeline
-    if _pipeline is not None:
-        return _pipeline
+    module = current_module()
+    if module in _pipelines:
+        return _pipelines[module]
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if disabled or not any(map(os.environ.get, endpoints)):
         return None
-    os.environ.setdefault("OTEL_SERVICE_NAME", service)
+    resource = None
+    if module:
+        resource = Resource.create({"service.name": service})
+    else:
+        os.environ.setdefault("OTEL_SERVICE_NAME", service)
     os.environ.setdefault("OTEL_BSP_MAX_QUEUE_SIZE", MAX_QUEUED_SPANS)
-    provider = TracerProvider(shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     processor = BatchSpanProcessor(OTLPSpanExporter())
     provider.add_span_processor(processor)
-    trace.set_tracer_provider(provider)
-    _pipeline = Pipeline(provider, processor)
-    return _pipeline
+    if not module:
+        trace.set_tracer_provider(provider)
+    elif not _pipelines:
+        trace.set_tracer_provider(_ProviderOfModules())
+    _pipelines[module] = Pipeline(provider, processor)
+    return _pipelines[module]
+
+
+class _ProviderOfModules(trace.TracerProvider):
+    """Gives tracers that start each span with the provider of the current module."""
+
+    def get_tracer(self, *about: Any, **more: Any) -> trace.Tracer:
+        return _TracerOfModules(about, more)
+
+
+class _TracerOfModules(trace.Tracer):
+    def __init__(self, about: tuple[Any, ...], more: Mapping[str, Any]) -> None:
+        self._about = about
+        self._more = more
+        self._tracers: dict[str, trace.Tracer] = {}
+
+    def start_span(self, *about: Any, **more: Any) -> trace.Span:
+        return self._tracer().start_span(*about, **more)
+
+    def start_as_current_span(self, *about: Any, **more: Any) -> Any:
+        return self._tracer().start_as_current_span(*about, **more)
+
+    def _tracer(self) -> trace.Tracer:
+        module = current_module()
+        if module not in self._tracers:
+            if module not in _pipelines:
+                return trace.NoOpTracer()
+            self._tracers[module] = _pipelines[module].provider.get_tracer(*self._about, **self._more)
+        return self._tracers[module]
 
 
 def start_message_spans_with(start: StartSpan) -> None:
     """Set the function that starts spans of messages. The default is the SDK's."""
-    global _start_child
-    _start_child = start
+    _start_child[current_module()] = start
 
 
 def end_tracing() -> None:
     """Send the buffered spans. Call it last. The call takes at most FLUSH_SECONDS, even without a collector."""
-    if _pipeline is not None:
-        flushing = threading.Thread(target=_pipeline.provider.shutdown, daemon=True)
+    pipeline = _pipelines.get(current_module())
+    if pipeline is not None:
+        flushing = threading.Thread(target=pipeline.provider.shutdown, daemon=True)
         flushing.start()
         flushing.join(FLUSH_SECONDS)
 
@@ -158,7 +200,8 @@ def _message_span(
         return _start_sdk_span(name, kind, attributes, parent, start_time)
     if not parent.trace_flags.sampled:
         return NonRecordingSpan(parent)
-    return _start_child(name, kind, attributes, parent, start_time)
+    start = _start_child.get(current_module(), _start_sdk_span)
+    return start(name, kind, attributes, parent, start_time)
 
 
 @contextmanager
@@ -178,7 +221,7 @@ def ended_together(spans: Iterable[MessageSpan]) -> Iterator[None]:
 def _attributes(operation: str, ids: MessageIds) -> dict[str, str]:
     """Attributes by OpenTelemetry's semantic conventions for messaging."""
     return {
-        "messaging.system": "kafka",
+        "messaging.system": ids.system,
         "messaging.operation.type": operation,
         "messaging.destination.name": ids.topic,
         "messaging.message.id": str(ids.event_id),

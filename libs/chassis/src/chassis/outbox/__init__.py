@@ -46,6 +46,7 @@ rows that were set aside, with connections of its own, so the relay does not wai
 
 from chassis.outbox.business_metrics import BusinessMetrics
 from chassis.outbox.fence import Fence
+from chassis.outbox.leases import RelayPosition
 from chassis.outbox.relay import Relay
 from chassis.outbox.rows import MAX_EVENT_LENGTH, OutboxRow, new_row
 from chassis.outbox.set_aside import RowsNotSent, Unsent, UnsentReason
@@ -61,6 +62,7 @@ __all__ = [
     "Fence",
     "OutboxRow",
     "Relay",
+    "RelayPosition",
     "RowsNotSent",
     "Transaction",
     "Unsent",

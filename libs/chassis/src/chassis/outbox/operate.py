@@ -19,10 +19,15 @@ class RowSelection:
     key: str | None = None
 
 
-async def measure(connection: Connection) -> None:
-    """Set the metrics of the outbox and of its leases."""
+async def measure(connection: Connection) -> Row:
+    """The figures of the outbox and of its leases, for `show`."""
     row = await connection.row(_statements.named("measure_outbox"))
     assert row is not None
+    return row
+
+
+def show(row: Row) -> None:
+    """Set the metrics of the outbox and of its leases."""
     metrics.OUTBOX_UNSENT.set(row.unsent)
     metrics.OUTBOX_OLDEST_UNSENT.set(max(0.0, row.oldest_seconds))
     metrics.SHARDS_WITHOUT_LEASE.set(row.without_lease)

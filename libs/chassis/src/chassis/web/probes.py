@@ -29,7 +29,7 @@ PROCESS = "process"
 REQUIRED: Mapping[str, frozenset[str]] = {
     "api": frozenset({PROCESS, REQUESTS, ISSUER}),
     "all": frozenset({PROCESS, REQUESTS, ISSUER}),
-    "worker": frozenset({PROCESS, BACKGROUND, "consumer", "relay"}),
+    "worker": frozenset({PROCESS, BACKGROUND, "consumer", "reader", "relay"}),
 }
 """Role → the checks that must succeed (docs/decisions/0023)."""
 

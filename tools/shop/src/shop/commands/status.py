@@ -55,7 +55,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 async def look(stack: Stack) -> tuple[list[Status], Letters]:
     """Every process, and the open dead letters of each service that runs."""
     found = await embedded.status(stack)
-    running = {part.name for part in found if part.running and part.act is not Act.FROZEN}
+    units = [part.name for part in found if part.running and part.act is not Act.FROZEN]
+    running = {service for unit in units for service in stack.members(unit)}
     urls = {name: stack.management_url(name) for name in stack.services if name in running}
     if not urls:
         return found, {}

@@ -19,6 +19,7 @@ from shop_load.client import LoadFailed
 from shop_stack import archive, embedded, monitoring
 from shop_stack.errors import UserError
 from shop_stack.ports import BROKERS
+from shop_stack.shapes import Shape
 from shop_stack.stack import POSTGRES, Stack
 from shop_stack.target import Target
 
@@ -28,6 +29,15 @@ console = Console()
 def up(
     brokers: Annotated[
         int | None, typer.Option(help="Brokers of Kafka: 1 or 3. Default: as many as the data is of, or 1.")
+    ] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="SHAPE",
+            help="Which services share a process and a database: monolith, services, or groups. "
+            "Default: as the data is, or services.",
+        ),
     ] = None,
     with_archive: Annotated[
         bool,
@@ -44,19 +54,27 @@ def up(
     write needs two of them: the shop goes on while one is stopped (`shop stop kafka-2`) or killed
     (`shop restart kafka-3 --kill`). They need 0.7 GB more memory.
 
+    With --as, services of a group share a process and a database. Between groups
+    is Kafka. A monolith has no Kafka. The code of the services is the same.
+
     Examples:
 
         shop up
 
         shop up --brokers 3
 
+        shop up --as monolith
+
+        shop up --as "orders+inventory | payments+notifications | analytics"
+
         shop up --archive --observability      then `shop restore SERVICE --to TIME` is possible
     """
     if brokers not in (None, 1, len(BROKERS)):
         raise UserError(f"A shop has one broker of Kafka, or three, and not {brokers}: say `--brokers 3`.")
+    stack = embedded.stack(brokers=brokers, shape=None if as_ is None else Shape.parse(as_))
+    require_fitting(stack.shape, brokers, with_archive, with_observability)
     began = time.monotonic()
     with Progress(console) as progress:
-        stack = embedded.stack(brokers=brokers)
         target = asyncio.run(start(stack, progress.report, with_archive))
     offers = offered(target)
     with all_the_same("The shop is up all the same: `shop status` shows it, `shop down` stops it."):
@@ -64,6 +82,22 @@ def up(
         tell(target, offers, time.monotonic() - began)
     if with_observability:
         console.print(f"Prometheus: {asyncio.run(monitoring.start(stack))} (metrics, alerts, objectives)")
+
+
+def require_fitting(shape: Shape, brokers: int | None, with_archive: bool, with_observability: bool) -> None:
+    """Raise UserError if an option of `shop up` does not fit the shape."""
+    if with_archive and not shape.is_five_services:
+        raise UserError(
+            f"An archive restores the database of one service, and this shop is {shape}: leave out `--archive`, or "
+            "start five services in another folder (SHOP_STATE)."
+        )
+    if with_observability and not shape.is_five_services:
+        raise UserError(
+            "Objectives and alerts count by service, and the services of a group have one set of metrics. This shop is "
+            f"{shape}: leave out `--observability`, or start five services in another folder (SHOP_STATE)."
+        )
+    if brokers is not None and not shape.has_kafka:
+        raise UserError("A monolith has no Kafka, and so no brokers: leave out `--brokers`.")
 
 
 async def start(stack: Stack, report: embedded.Report, with_archive: bool) -> Target:
@@ -114,7 +148,8 @@ def addresses(target: Target) -> Table:
         table.add_row(name, f"{url}/docs")
     table.add_row("processor", f"{target.processor_url}/docs")
     table.add_row("issuer", f"{target.issuer.url} (`shop token` prints a token)")
-    table.add_row("kafka", target.kafka.bootstrap)
+    if target.shape.has_kafka:
+        table.add_row("kafka", target.kafka.bootstrap)
     table.add_row("management", f"see management_urls in {target.state / 'stack.json'}")
     table.add_row("databases", f"see database_urls in {target.state / 'stack.json'}")
     return table

@@ -1,0 +1,1 @@
+"""The shop in other shapes than five services."""

@@ -1,0 +1,108 @@
+"""Each shape does what five services do: every ending, crashes, duplicates, a second process, the oracle."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shop.story import Story
+from shop_load.plans import Scenario
+from shop_stack import embedded
+from shop_stack.ports import SERVICES
+from tests.saga.test_outcomes import ENDINGS
+from tests.saga.test_watching import Silent
+from tests.shapes.second_process import second_process
+
+ORDERS = 60
+
+
+async def test_orders_of_all_kinds_end_and_the_oracle_holds(floor: Any) -> None:
+    placed = await floor.serve(floor.run(ORDERS))
+    evidence = await floor.assert_that_the_oracle_holds()
+    assert {one.order_id for one in placed} <= evidence.orders.keys()
+    endings = {(order.state, order.reason) for order in evidence.orders.values()}
+    assert endings == set().union(*ENDINGS.values())
+    assert evidence.dead_letters == []
+
+
+@pytest.mark.usefixtures("whole_run")
+@pytest.mark.parametrize("scenario", Scenario)
+async def test_an_order_ends_as_its_customer_made_it_end(floor: Any, scenario: Scenario) -> None:
+    placed = await floor.serve(floor.run(5, only=scenario))
+    evidence = await floor.assert_that_the_oracle_holds()
+    orders = [evidence.orders[one.order_id] for one in placed]
+    assert {(order.state, order.reason) for order in orders} <= ENDINGS[scenario]
+
+
+async def test_every_order_is_watched_to_its_last_step(floor: Any) -> None:
+    placed = await floor.serve(floor.run(len(Scenario)))
+    watched = [Story(floor.target, one.order_id, Silent(), limit=60.0).follow() for one in placed]
+    outcomes = await asyncio.gather(*watched)
+    assert {outcome.ending for outcome in outcomes} == {"CONFIRMED", "REJECTED", "CANCELLED"}
+    assert [outcome.sentence for outcome in outcomes if not outcome.complete] == []
+
+
+async def test_the_rebuilt_projections_are_those_that_were_there(floor: Any) -> None:
+    await floor.serve(floor.run(20))
+    await floor.rebuild_reports()
+
+
+async def test_a_process_that_is_killed_and_started_again_costs_no_order(floor: Any) -> None:
+    unit = floor.unit_of("payments")
+    placed = await floor.crash_while_serving([unit], ORDERS)
+    evidence = await floor.assert_that_the_oracle_holds()
+    assert len({one.order_id for one in placed} & evidence.orders.keys()) == ORDERS
+
+
+@pytest.mark.usefixtures("whole_run")
+async def test_each_process_may_be_killed(floor: Any) -> None:
+    for unit in floor.stack.units:
+        placed = await floor.crash_while_serving([unit], ORDERS)
+        evidence = await floor.assert_that_the_oracle_holds()
+        assert len({one.order_id for one in placed} & evidence.orders.keys()) == ORDERS
+
+
+@pytest.mark.usefixtures("whole_run")
+async def test_the_servers_may_be_killed_as_well(floor: Any) -> None:
+    servers = [name for name in ("kafka", "postgres") if name in floor.stack.parts]
+    placed = await floor.crash_while_serving(servers, ORDERS)
+    evidence = await floor.assert_that_the_oracle_holds()
+    assert len({one.order_id for one in placed} & evidence.orders.keys()) == ORDERS
+    assert evidence.dead_letters == []
+
+
+@pytest.mark.usefixtures("whole_run")
+async def test_events_that_are_all_read_again_have_their_effects_once(floor: Any) -> None:
+    await floor.serve(floor.run(20))
+    before = await floor.assert_that_the_oracle_holds()
+    unit = floor.unit_of("inventory")
+    await embedded.stop(floor.stack, unit)
+    for service in floor.stack.members(unit):
+        owner = await asyncpg.connect(floor.target.database_urls[service])
+        await owner.execute("DELETE FROM reader_position")
+        await owner.close()
+    await embedded.start(floor.stack, unit)
+    after = await floor.assert_that_the_oracle_holds()
+    assert len(after.outbox) == len(before.outbox)
+    assert after.reports == before.reports
+
+
+@pytest.mark.usefixtures("whole_run")
+async def test_a_second_process_of_a_group_takes_over_when_the_first_one_is_killed(floor: Any) -> None:
+    unit = floor.unit_of("orders")
+    async with second_process(floor.stack, unit):
+        await floor.serve(floor.run(20))
+        await embedded.kill(floor.stack, unit)
+        await embedded.start(floor.stack, unit)
+        await floor.serve(floor.run(20))
+    await floor.serve(floor.run(20))
+    evidence = await floor.assert_that_the_oracle_holds()
+    assert evidence.dead_letters == []
+
+
+def test_a_group_has_one_process(floor: Any) -> None:
+    running = [unit for unit in floor.stack.units if floor.stack.daemon(unit).process() is not None]
+    assert running == list(floor.stack.units)
+    assert len(running) < len(SERVICES)
+    assert ("kafka" in floor.stack.parts) is (len(running) > 1)

@@ -1,0 +1,153 @@
+"""The shape of a shop: how it is written, and what bad input is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shop_stack import checks, embedded, groups, shapes, venvs
+from shop_stack.errors import UserError
+from shop_stack.ports import SERVICES
+from shop_stack.shapes import Shape
+
+PAIRS = "orders+inventory | payments+notifications | analytics"
+
+
+def data_of(state: Path, shape: Shape) -> None:
+    """Make a folder look like one with data."""
+    (state / "postgres").mkdir(parents=True)
+    (state / "postgres" / "PG_VERSION").write_text("18")
+    shapes.store(state, shape)
+
+
+def test_groups_are_written_with_plus_and_bar() -> None:
+    shape = Shape.parse(" inventory + orders|notifications+payments | analytics")
+    assert shape.groups == (("orders", "inventory"), ("payments", "notifications"), ("analytics",))
+    assert shape == Shape.parse(PAIRS)
+    assert shape.text == PAIRS
+    assert shape.units == ("orders+inventory", "payments+notifications", "analytics")
+    assert (shape.unit_of("inventory"), shape.unit_of("analytics")) == ("orders+inventory", "analytics")
+    assert shape.has_kafka
+
+
+def test_a_monolith_is_one_group_without_kafka() -> None:
+    shape = Shape.parse("monolith")
+    assert shape.groups == (SERVICES,)
+    assert shape == Shape.parse("+".join(reversed(SERVICES)))
+    assert (shape.units, shape.text, shape.has_kafka) == (("monolith",), "monolith", False)
+
+
+def test_five_services_are_the_default() -> None:
+    assert Shape() == Shape.parse("services") == Shape.parse("|".join(SERVICES))
+    assert Shape().is_five_services
+    assert Shape().units == SERVICES
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "orders+shipping | inventory",
+            "There is no module 'shipping': a group has some of orders, inventory,",
+        ),
+        ("", "There is no module ''"),
+        ("monolit", "There is no module 'monolit'"),
+        (
+            "orders+orders+inventory | payments | notifications | analytics",
+            "The module orders is named twice",
+        ),
+        (
+            "orders+inventory | inventory+payments | notifications | analytics",
+            "The module inventory is named twice",
+        ),
+        ("orders+inventory | payments", "No group has the module notifications"),
+    ],
+)
+def test_bad_groups_get_one_sentence_with_the_cure(text: str, sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        Shape.parse(text)
+    assert str(error.value).startswith(sentence)
+    assert '--as "orders+inventory | payments+notifications | analytics"' in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_data_belongs_to_one_shape(tmp_path: Path) -> None:
+    data_of(tmp_path, Shape.parse("monolith"))
+    shapes.require(tmp_path, Shape.parse("monolith"))
+    with pytest.raises(UserError) as error:
+        shapes.require(tmp_path, Shape())
+    assert str(error.value) == (
+        f"The data in {tmp_path} is that of a monolith, and a shop as five services cannot use it: start it with "
+        '`shop up --as "monolith"`, or delete the data with `shop down --wipe`.'
+    )
+
+
+def test_data_of_five_services_is_refused_to_a_monolith_before_anything_starts(tmp_path: Path) -> None:
+    data_of(tmp_path, Shape())
+    stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))
+    with pytest.raises(UserError, match='start it with `shop up --as "services"`'):
+        checks.before_start(stack)
+
+
+def test_a_folder_without_data_takes_any_shape(tmp_path: Path) -> None:
+    shapes.store(tmp_path, Shape.parse("monolith"))  # a start that failed before it had a database
+    shapes.require(tmp_path, Shape.parse(PAIRS))
+    assert embedded.stack(tmp_path, 28_000).shape == Shape()
+
+
+def test_a_stack_is_found_again_in_its_shape(tmp_path: Path) -> None:
+    data_of(tmp_path, Shape.parse(PAIRS))
+    stack = embedded.stack(tmp_path, 28_000)
+    assert stack.shape == Shape.parse(PAIRS)
+    assert stack.units == stack.shape.units
+    assert {"kafka", "orders+inventory", "analytics"} <= set(stack.parts)
+    assert stack.members("orders+inventory") == ("orders", "inventory")
+    assert stack.members("kafka") == ()
+    assert stack.port_of("orders+inventory") == stack.ports.service("orders")
+
+
+def test_a_monolith_has_no_broker(tmp_path: Path) -> None:
+    stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))
+    assert stack.broker_names == ()
+    assert stack.parts == ("postgres", "spans", "processor", "issuer", "monolith")
+
+
+def test_a_damaged_file_gets_one_sentence(tmp_path: Path) -> None:
+    data_of(tmp_path, Shape.parse("monolith"))
+    (tmp_path / shapes.FILE).write_text("{")
+    with pytest.raises(UserError, match="says which services share a database: put it back as it was"):
+        embedded.stack(tmp_path, 28_000)
+
+
+def test_a_module_of_a_group_is_no_process(tmp_path: Path) -> None:
+    stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))
+    with pytest.raises(UserError, match="payments is a module of the process monolith: name that one"):
+        embedded.require_known(stack, "payments")
+
+
+def test_a_variable_of_the_starting_program_does_not_replace_that_of_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OIDC_ISSUER", "https://another.example")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "another")
+    stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))
+    assert groups.settings_of(stack, "orders")["OIDC_ISSUER"] == stack.issuer.url
+    assert groups.settings_of(stack, "orders")["KAFKA_BOOTSTRAP_SERVERS"] == "none"
+    process = groups.environment_of(stack, "monolith")
+    assert {"OIDC_ISSUER", "HTTP_PORT", "DATABASE_URL", "OTEL_SERVICE_NAME"}.isdisjoint(process)
+    assert process["OTEL_EXPORTER_OTLP_ENDPOINT"] == stack.url("spans")
+
+
+def test_a_value_with_quotes_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = {"A": "it's $HOME \\ # no comment", "B": ""}
+    (tmp_path / "file.env").write_text(groups.as_file(written))
+    read = dict(line.split("=", 1) for line in (tmp_path / "file.env").read_text().splitlines())
+    assert read == {"A": "'it\\'s $HOME \\\\ # no comment'", "B": "''"}
+
+
+def test_a_group_is_installed_from_the_locks_of_its_services() -> None:
+    project = venvs.group(("orders", "inventory"))
+    assert project.name == "orders+inventory"
+    assert [file.parent.name for file in project.locks] == ["orders", "inventory"]
+    assert [folder.name for folder in project.installed] == ["chassis", "orders", "inventory"]
