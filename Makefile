@@ -70,7 +70,7 @@ test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop th
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
 .PHONY: test-shapes
-test-shapes: $(READY) ## The shop as a monolith and in pairs: each ending, crashes, duplicates, and the oracle (about 10 minutes)
+test-shapes: $(READY) ## The shop as a monolith and in pairs: each ending, crashes, duplicates, and the oracle (up to 20 minutes)
 	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(ARGS)
 
 .PHONY: test-restore

@@ -1,8 +1,8 @@
 """The second transport: modules of one database read each other's outboxes (docs/decisions/0055).
 
 A module is a service that shares its process and its database with others. Each has a schema of its own. The topics of
-its group are views in the schema `topics`: the view `topics."orders.order.v1"` has the rows of this topic in the outbox
-of `orders`. A module may read the views of the topics that it reads by the contract, and no other table of another
+its group are views in the schema `topics`: the view of a topic `a.b.v1` has the rows of this topic in the outbox of the
+module `a`. A module may read the views of the topics that it reads by the contract, and no other table of another
 module. The program that creates the database creates the views, the rights, and two tables in the schema of each
 module: `reader_position` and `reader_lease` (`shop_stack.local_topics`).
 
