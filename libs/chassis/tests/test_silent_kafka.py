@@ -59,7 +59,13 @@ class Client:
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[Any]]:
         await self.poll()
         record = SimpleNamespace(
-            topic=TOPIC, partition=0, offset=7, key=b"k", value=b"", headers=((b"ce_type", b"x"),)
+            timestamp=0,
+            topic=TOPIC,
+            partition=0,
+            offset=7,
+            key=b"k",
+            value=b"",
+            headers=((b"ce_type", b"x"),),
         )
         return {TopicPartition(TOPIC, 0): [record]}
 
