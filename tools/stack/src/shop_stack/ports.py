@@ -97,11 +97,13 @@ class Ports:
 
 async def answers(port: int) -> bool:
     """Whether a process on this machine accepts connections on this port."""
-    try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 2)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
+    # A socket and no stream: a stream that is closed at the end of the loop is reported as not closed.
+    with socket.socket() as probe:
+        probe.setblocking(False)
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(probe, (HOST, port)), 2)
+        except (OSError, TimeoutError):
+            return False
     return True
 
 
