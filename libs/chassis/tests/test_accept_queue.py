@@ -69,31 +69,6 @@ async def test_a_client_that_keeps_its_connection_is_told_that_it_is_closed() ->
     await shutting
 
 
-async def test_the_answer_to_a_request_in_progress_announces_the_close_too() -> None:
-    began, may_answer = asyncio.Event(), asyncio.Event()
-
-    async def answer_later() -> None:
-        began.set()
-        await may_answer.wait()
-
-    app = FastAPI()
-    app.get("/here")(answer_later)
-    ending = DrainingServer(uvicorn.Config(app, "127.0.0.1", 0, log_config=None))
-    reader, writer = await asyncio.open_connection("127.0.0.1", await listening(ending))
-    writer.write(REQUEST)
-    await began.wait()
-    shutting = asyncio.create_task(ending.shutdown())
-
-    async def shut() -> None:
-        assert not ending.servers[0].is_serving()
-
-    await eventually(shut)
-    may_answer.set()
-    assert b"connection: close" in (await reader.read()).lower()
-    writer.close()
-    await shutting
-
-
 async def test_a_server_without_a_free_descriptor_ends_in_order_too(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 

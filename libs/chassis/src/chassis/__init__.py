@@ -42,10 +42,10 @@ Graceful shutdown. On SIGTERM a process ends in this order:
 
 1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. But if a successor has taken
    the listening sockets (`handover`), the successor alone accepts connections at this port from now on.
-2. HTTP, except in a `worker`: the public port accepts no new connections. Connections that wait in the accept queue
-   are accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one. Each
-   answer that begins after SIGTERM says `Connection: close`. Then requests in progress have up to 4 s, and are
-   cancelled after that. Consumer, relay and jobs run meanwhile.
+2. HTTP, except in a `worker`: the public port accepts no new connections. Connections that wait in the accept queue are
+   accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one. The
+   answer to each request that begins after SIGTERM says `Connection: close`. Then requests in progress have up to 4 s,
+   and are cancelled after that. Consumer, relay and jobs run meanwhile.
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
    (KAFKA_GROUP_INSTANCE_ID) stays in its group, so that it gets the same partitions if it starts again within the
    session timeout.

@@ -2,8 +2,8 @@
 
 Kind: guard. Works around uvicorn.
 What it does: before uvicorn closes its listening sockets it duplicates their descriptors, accepts every connection that
-is still in the accept queue, and hands it to uvicorn's protocol class with uvicorn's own state. From the beginning of
-the shutdown each answer that begins says `Connection: close`.
+is still in the accept queue, and hands it to uvicorn's protocol class with uvicorn's own state. The answer to each
+request that begins after the beginning of the shutdown says `Connection: close`.
 Why: closing a listening socket resets the connections in its accept queue. A client that keeps its connection open may
 send its next request at the moment when the server closes it, unless the last answer has announced the close.
 Without it: requests fail when a service ends. Observed as 3 failed requests of 30,000 when a service ended under load.
@@ -33,10 +33,6 @@ class DrainingServer(uvicorn.Server):
         """Accept no new connections, answer those that exist, then end."""
         state = self.server_state
         state.default_headers = [*state.default_headers, LAST_ANSWER]
-        for connection in state.connections:
-            # A request that has begun keeps the headers of that moment.
-            if (request := getattr(connection, "cycle", None)) is not None:
-                request.default_headers = state.default_headers
         duplicates = self._duplicate_listeners()
         for server in self.servers:
             server.close()
