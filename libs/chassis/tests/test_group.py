@@ -60,7 +60,11 @@ async def test_a_scrape_has_the_outbox_of_its_module_while_another_module_is_scr
 
     monkeypatch.setattr(operate, "measure", measure)
     modules = [
-        build_service(settings(database_url=SecretStr(project.url)), router=APIRouter()) for _ in range(2)
+        build_service(
+            settings(database_url=SecretStr(project.url), kafka_bootstrap_servers="127.0.0.1:1"),
+            router=APIRouter(),
+        )
+        for _ in range(2)
     ]
     async with management_client(modules[0]) as one, management_client(modules[1]) as two:
         answers = await asyncio.gather(one.get("/metrics"), two.get("/metrics"))

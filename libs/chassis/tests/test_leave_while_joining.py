@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 import chassis.kafka.consumer
-import chassis.service
+import chassis.transports
 from chassis.errors import Unavailable
 from chassis.kafka import Consumer, ConsumerSettings
 from chassis.kafka.consumer import ClientHooks, stop_client
@@ -145,7 +145,7 @@ async def test_a_static_member_keeps_its_place_in_the_group_when_it_ends(
 
     monkeypatch.setattr(leave_while_joining, "JOINED_SECONDS", 0.01)
     monkeypatch.setattr(chassis.kafka.consumer, "AIOKafkaConsumer", lambda **_: client)
-    monkeypatch.setattr(chassis.service, "check_retention", accept)
+    monkeypatch.setattr(chassis.transports, "check_retention", accept)
     service = build_service(
         ServiceSettings(
             service_name="things",

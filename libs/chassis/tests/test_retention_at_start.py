@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from chassis import service
+from chassis import service, transports
 from chassis.errors import Unavailable
 from chassis.kafka import topic_retention
 from chassis.kafka.topic_retention import RetentionTooShort
@@ -44,7 +44,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append("run")
         raise Unavailable("this far, and no further")
 
-    monkeypatch.setattr(service, "check_retention", watched)
+    monkeypatch.setattr(transports, "check_retention", watched)
     monkeypatch.setattr(AIOKafkaConsumer, "start", start)
     return seen
 
