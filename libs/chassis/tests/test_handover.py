@@ -1,6 +1,7 @@
 """`chassis.handover`: a process that replaces another one takes its listening sockets, and no connection is lost."""
 
 import asyncio
+import gc
 import json
 import re
 import socket
@@ -185,6 +186,7 @@ async def test_requests_fail_if_the_next_process_opens_the_port_itself() -> None
         assert not any(each.server_state.connections for each in servers)
 
     await eventually(all_connections_are_closed)
+    gc.collect()
 
 
 async def test_a_process_knows_its_successor_for_as_long_as_that_runs(tmp_path: Path) -> None:
