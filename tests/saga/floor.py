@@ -1,4 +1,4 @@
-"""A running shop as the tests of whole shops use it, whatever its shape is."""
+"""What tests do with a running shop. The shop may have any shape."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence

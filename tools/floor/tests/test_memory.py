@@ -1,4 +1,4 @@
-"""The memory of the log stays within its limits, whatever the log has."""
+"""The floor keeps a part of the log in memory. This part stays within its limits."""
 
 from __future__ import annotations
 

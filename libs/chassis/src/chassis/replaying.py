@@ -50,11 +50,10 @@ def replay_of(settings: ServiceSettings, topics: Collection[str]) -> OpenReplay:
     """Reads `topics` where this service finds them."""
     if settings.has_kafka:
         return partial(replay_of_kafka, settings.kafka, topics)
-    session = planner.RELAY_SETTINGS
     return partial(
         replay_of_outboxes,
         settings.database_url.get_secret_value(),
         settings.database_password,
-        session,
+        planner.RELAY_SETTINGS,
         topics,
     )

@@ -26,6 +26,9 @@ class Certainty(StrEnum):
     """It may follow a step that is owed."""
 
 
+UNKNOWN_ORDER = "only if orders does not have the order"
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """One event that may follow another one."""
@@ -47,11 +50,11 @@ SAGA: Mapping[str, tuple[Move, ...]] = {
     "stock-rejected": (Move("orders", "order-rejected", "because there is not enough stock"),),
     "payment-captured": (
         Move("orders", "order-confirmed", "unless the order was cancelled before"),
-        Move("orders", "order-cancelled", "only if orders does not have the order"),
+        Move("orders", "order-cancelled", UNKNOWN_ORDER),
     ),
     "payment-declined": (
         Move("orders", "order-rejected", "because the card was declined"),
-        Move("orders", "order-cancelled", "only if orders does not have the order"),
+        Move("orders", "order-cancelled", UNKNOWN_ORDER),
     ),
     "order-confirmed": (
         Move("inventory", "stock-committed", "the reserved stock is sold"),
@@ -72,7 +75,6 @@ SAGA: Mapping[str, tuple[Move, ...]] = {
     "notification-sent": (),
 }
 """Event → the events that it can lead to, without versions."""
-UNKNOWN_ORDER = "only if orders does not have the order"
 CANCELLED = "order-cancelled"
 
 

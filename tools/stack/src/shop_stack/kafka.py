@@ -142,8 +142,8 @@ def _short(text: str) -> str:
 
 def _reason(output: str) -> str:
     """The last line that says something. The JVM frames its own end with lines of `#`."""
-    lines = [line.strip("# ").rstrip(".") for line in output.splitlines()]
-    return _short(next((line for line in reversed(lines) if line), "no reason was given"))
+    lines = (line.strip("# ").rstrip(".") for line in output.splitlines())
+    return _short(last_line("\n".join(filter(None, lines)), "no reason was given"))
 
 
 async def start(daemon: Daemon, broker: Broker, cache: Path, patience: float = 90.0) -> None:
