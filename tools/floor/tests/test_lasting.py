@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def test_a_foreign_span_cannot_steer_the_page_and_a_long_trace_is_cut() -> None:
 
 
 async def test_pages_of_one_order_share_a_reading_and_other_orders_wait_their_turn() -> None:
-    readings, begun = Readings(), []
+    readings = Readings()
+    begun: list[str] = []
     gate = asyncio.Event()
 
     async def read(what: str) -> str:
@@ -101,9 +103,7 @@ async def test_pages_of_one_order_share_a_reading_and_other_orders_wait_their_tu
         await gate.wait()
         return what
 
-    asked = [
-        asyncio.create_task(readings.of(name, lambda name=name: read(name))) for name in ("a", "a", "b", "a")
-    ]
+    asked = [asyncio.create_task(readings.of(name, partial(read, name))) for name in ("a", "a", "b", "a")]
     await until(lambda: begun == ["a"])
     asked[0].cancel()
     gate.set()

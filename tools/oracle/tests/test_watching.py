@@ -146,7 +146,8 @@ async def test_it_is_asked_again_and_tells_what_has_changed_until_it_is_ended(
     clean: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop_with(monkeypatch, clean, [])
-    board, told = Board(), []
+    board = Board()
+    told: list[str] = []
     asked = asyncio.create_task(watch(TARGET, board, 0.01, 0.1, told.append))
 
     async def says(end: str) -> None:

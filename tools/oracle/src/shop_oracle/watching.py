@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
@@ -58,7 +59,10 @@ class Board:
         self._red: dict[str, int] = {}
         for name in NAMES:
             self._violations.labels(name)
-            age.labels(name).set_function(lambda name=name: self._clock() - self._judged[name])
+            age.labels(name).set_function(partial(self._age_of, name))
+
+    def _age_of(self, name: str) -> float:
+        return self._clock() - self._judged[name]
 
     @property
     def red(self) -> Mapping[str, int]:
