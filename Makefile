@@ -22,7 +22,7 @@ SERVICES := $(sort $(wildcard services/*/pyproject.toml))
 SERVICE_NAMES := $(notdir $(patsubst %/pyproject.toml,%,$(SERVICES)))
 TOOLS := $(addprefix tools/,processor issuer stack observe oracle load contracts lab mutants simulate chaos floor shop)
 # The images of ours, by the names that docker-compose.yml gives to those that it builds.
-IMAGES := $(SERVICE_NAMES) processor issuer topics
+IMAGES := $(SERVICE_NAMES) processor issuer topics floor
 PROJECTS := $(dir libs/chassis/pyproject.toml libs/testkit/pyproject.toml $(SERVICES) $(addsuffix /pyproject.toml,$(TOOLS)))
 MANIFESTS := $(addsuffix pyproject.toml,$(PROJECTS))
 # Projects of this repository: they are installed from here, and stand in no lock.
@@ -269,7 +269,9 @@ lock: | $(MISSING_UV) ## Lock again what every service and the tools are built f
 		(cd $$project && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt) || exit 1; \
 	done
 	@$(LOCK) $(ARGS) requirements-uv.in --output-file requirements-uv.txt
-	@cd tools/stack && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt
+	@for tool in stack floor; do \
+		(cd tools/$$tool && $(LOCK) $(ARGS) image-requirements.in --output-file image-requirements.txt) || exit 1; \
+	done
 	@$(LOCK) $(ARGS) --group dev pyproject.toml $(MANIFESTS) --output-file requirements-dev.txt
 	@$(LOCK) $(ARGS) --group docs --output-file requirements-docs.txt
 	@$(LOCK) $(ARGS) --group supply --output-file requirements-supply.txt
@@ -285,7 +287,8 @@ SBOMS := $(addprefix sbom-,$(IMAGES))
 sbom: $(SBOMS) ## A CycloneDX list of the packages in each image, by its lock, into .shop/sbom/ (ARGS=--no-validate: faster); offline after make up
 
 # The lock that an image of ours is made of.
-lock_of = $(firstword $(wildcard services/$(1)/requirements.txt tools/$(1)/requirements.txt) tools/stack/image-requirements.txt)
+lock_of = $(firstword $(wildcard services/$(1)/requirements.txt tools/$(1)/requirements.txt tools/$(1)/image-requirements.txt) \
+	tools/stack/image-requirements.txt)
 
 # The lock is installed, because licences and dependencies stand in the packages. Hashes make uv's cache as good as a network.
 .PHONY: $(SBOMS)

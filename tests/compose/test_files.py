@@ -20,6 +20,8 @@ MORE_MEMORY = 144
 """MiB that each service beyond the five may take in addition."""
 # What a build may take in, beside the project's own folder.
 SHARED = ("libs/chassis/", "contracts/topics.yaml")
+MADE_OF = {"tools/floor": ("tools/contracts/", "tools/load/", "tools/observe/", "tools/stack/", "contracts/")}
+"""Project → what else its image is made of: the tools in its pyproject.toml."""
 # Its image is another's, and says nothing about a shell or a program to ask with.
 WITHOUT_HEALTH_CHECK = {"jaeger"}
 
@@ -50,7 +52,7 @@ def dockerfile_faults(text: str, project: str) -> list[str]:
             faults += [
                 f"COPY takes {source}, which is not the project's own"
                 for source in rest.split()[:-1]
-                if not source.startswith((f"{project}/", *SHARED))
+                if not source.startswith((f"{project}/", *SHARED, *MADE_OF.get(project, ())))
             ]
     faults += [f"{folder} keeps the modes of the clone" for folder in unread_folders(found)]
     users = [rest for word, rest in found if word == "USER"]

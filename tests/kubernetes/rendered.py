@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-OVERLAYS = ("local", "operators", "prod")
+OVERLAYS = ("local", "floor", "operators", "prod")
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 ROLES = ("api", "worker")
 

@@ -126,6 +126,8 @@ def secret_faults(workload: Object) -> Iterator[str]:
     found = secrets_of(pod_of(workload))
     labels = labels_of(workload)
     own = {labels["app.kubernetes.io/name"]} if labels["app.kubernetes.io/component"] == "worker" else set()
+    if owner == "Deployment floor":
+        own = {rights.ORACLE}  # it reads all topics and writes none
     for user in sorted(found & USERS - own):
         if owner not in KNOWS_ALL:
             yield f"{owner} knows the password of {user}"

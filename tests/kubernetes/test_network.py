@@ -172,6 +172,10 @@ def saga(objects: Sequence[Object]) -> set[Edge]:
         edges |= {("tcp-proxy", name, 8000) for name in ("issuer", "card-processor")}
         edges |= {("tcp-proxy", f"{service}-api", 8000) for service in services()}
         edges |= {("tcp-proxy", process, 9000) for process in processes}
+    if "floor" in there:
+        edges |= {("floor", "kafka", 9092), ("floor", "issuer", 8000)}
+        edges |= {("floor", f"{service}-api", 8000) for service in services()}
+        edges |= {("floor", process, 9000) for process in processes}
     for collector in {"spans", "otel-collector"} & there.keys():
         edges |= {(process, collector, 4318) for process in processes}
     if "otel-collector" in there:
@@ -287,10 +291,22 @@ def test_a_gateway_that_may_reach_the_management_port_is_caught() -> None:
     assert matrix(objects) - saga(objects) == {("gateway", "orders-api", 9000)}
 
 
-@pytest.mark.parametrize("name", ["default-deny", "data-of-payments", "workers-to-broker"])
+@pytest.mark.parametrize("name", ["default-deny", "data-of-payments", "workers-to-broker", "floor-to-broker"])
 def test_a_policy_too_few_is_caught(name: str) -> None:
-    objects = [one for one in rendered("local") if one["metadata"]["name"] != name]
+    objects = [one for one in rendered("floor") if one["metadata"]["name"] != name]
     assert matrix(objects) != saga(objects)
+
+
+def test_a_floor_that_may_reach_a_database_is_caught() -> None:
+    objects = rendered("floor")
+    opened = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "floor"}}}
+    data = {"podSelector": {"matchLabels": {"shopfloor.example/data-of-orders": "true"}}}
+    ports = [{"protocol": "TCP", "port": 5432}]
+    objects.append(policy({**opened, "policyTypes": ["Egress"], "egress": [{"to": [data], "ports": ports}]}))
+    objects.append(
+        policy({**data, "policyTypes": ["Ingress"], "ingress": [{"from": [opened], "ports": ports}]})
+    )
+    assert matrix(objects) - saga(objects) == {("floor", "postgres", 5432)}
 
 
 def test_a_listener_that_strimzi_would_open_to_everybody_is_caught() -> None:

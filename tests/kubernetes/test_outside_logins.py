@@ -11,7 +11,8 @@ CARDS = "card-processor-key"
 CLIENTS = "issuer-clients"
 KNOWN_TO = {
     CARDS: {"StatefulSet card-processor", "Deployment payments-worker"},
-    CLIENTS: {"StatefulSet issuer", "Deployment notifications-worker"},
+    # The floor places orders as customers do, and reads dead letters as an operator.
+    CLIENTS: {"StatefulSet issuer", "Deployment notifications-worker", "Deployment floor"},
 }
 ONE_SECRET = "ISSUER_NOTIFICATIONS_SECRET"
 """The only one of CLIENTS that a service has: its client reads addresses and nothing else."""

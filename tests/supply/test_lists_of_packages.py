@@ -21,6 +21,7 @@ LOCKS = {
     "processor": ROOT / "tools/processor/requirements.txt",
     "issuer": ROOT / "tools/issuer/requirements.txt",
     "topics": ROOT / "tools/stack/image-requirements.txt",
+    "floor": ROOT / "tools/floor/image-requirements.txt",
 }
 """Image of ours → the lock that it is made of."""
 LOCKED = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)

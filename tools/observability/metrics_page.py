@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 SERVICES = tuple(sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml")))
+OTHERS = {"The oracle": ("oracle",)}
+"""Section → who has its metrics, for those that are no service."""
 EVERY = "every"
 ROLES = {EVERY: {"api", "worker", "all"}, "api": {"api", "all"}, "worker": {"worker", "all"}}
 """A word of the page's column `Role` → the roles that it means."""
@@ -42,11 +44,11 @@ class Entry(NamedTuple):
 
 
 def entries_of(text: str) -> list[Entry]:
-    """The rows of the page's tables. A section whose title is the name of a service is about it alone."""
+    """The rows of the page's tables. A section with the name of a service, or of OTHERS, is about it alone."""
     parts = SECTION.split(text)
     found = []
     for title, section in zip(parts[1::2], parts[2::2], strict=True):
-        services = (title,) if title in SERVICES else SERVICES
+        services = (title,) if title in SERVICES else OTHERS.get(title, SERVICES)
         for name, kind, labels, role, meaning in ROW.findall(section):
             found.append(
                 Entry(name, kind, frozenset(re.findall(r"`(\w+)`", labels)), role, meaning.strip(), services)

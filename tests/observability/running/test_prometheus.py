@@ -1,8 +1,13 @@
-"""A real Prometheus beside a real shop: an objective's alert fires while a service is dead, and resolves after it."""
+"""A real Prometheus beside a real shop: alerts fire while a service is dead or the oracle is red, and then resolve."""
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -90,3 +95,60 @@ async def test_the_alerts_of_a_dead_service_fire_and_resolve(shop: tuple[Stack, 
         assert critical & expected == set()
 
     await eventually(pages_have_resolved, RESOLVES)
+
+
+async def ask_the_oracle(stack: Stack) -> Process:
+    """Start the command that asks the oracle."""
+    own = {"SHOP_STATE": str(stack.state), "SHOP_PORT_BASE": str(stack.ports.base)}
+    command = (sys.executable, "-m", "shop", "check", "--every", "1s", "--wait", "5s")
+    return await asyncio.create_subprocess_exec(*command, env=os.environ | own, stdin=DEVNULL, stdout=DEVNULL)
+
+
+async def add_stock(target: Target, pieces: int) -> None:
+    """Change the stock of all products by hand, so that it does not add up."""
+    database = await asyncpg.connect(target.database_urls["inventory"])
+    try:
+        await database.execute("UPDATE products SET on_hand = on_hand + $1", pieces)
+    finally:
+        await database.close()
+
+
+async def test_a_violation_that_no_service_sees_rings_and_so_does_an_oracle_that_was_killed(
+    shop: tuple[Stack, Target],
+) -> None:
+    stack, target = shop
+    await ensure_catalogue(target)
+
+    async def fires(name: str, does: bool = True) -> None:
+        assert (name in await firing(stack)) is does
+
+    process = await ask_the_oracle(stack)
+    try:
+        await add_stock(target, 1)
+        await eventually(lambda: fires("ShopfloorOracleRed"), FIRES)
+        await add_stock(target, -1)
+        await eventually(lambda: fires("ShopfloorOracleRed", does=False), FIRES)
+        process.kill()
+        await process.wait()
+        await eventually(lambda: fires("ShopfloorOracleSilent"), FIRES)
+        assert "ShopfloorServiceAway" not in await firing(stack)
+
+        process = await ask_the_oracle(stack)
+        await eventually(lambda: fires("ShopfloorOracleSilent", does=False), FIRES)
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+        async def is_no_longer_read() -> None:
+            assert "oracle" not in await read_programs(stack)
+
+        await eventually(is_no_longer_read, FIRES)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def read_programs(stack: Stack) -> set[str]:
+    """The programs that Prometheus reads, by their label."""
+    result = (await asked(stack, "query", query="up"))["result"]
+    return {series["metric"]["shop_service"] for series in result}

@@ -71,6 +71,9 @@ def test_each_alert_has_a_unit_test_that_sees_it_fire() -> None:
             "chassis_outbox_oldest_unsent_seconds) > 60",
         ),
         ("symptoms", '{dependency="kafka"}', '{dependency="karafka"}'),
+        ("symptoms", "max by (invariant) (shopfloor_oracle_violations)", "min(shopfloor_oracle_violations)"),
+        ("symptoms", 'or max by (shop_service) (up{shop_service="oracle"}) == 0', ""),
+        ("symptoms", ',shop_service!="oracle"', ""),
     ],
 )
 def test_a_fault_that_is_planted_in_the_rules_is_caught(

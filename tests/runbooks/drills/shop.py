@@ -65,6 +65,17 @@ class Shop:
         """The login with which drills write foreign records and change topics."""
         return self.stack.logins.of(LAB)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command that uses this shop."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")}
+        own = {
+            "SHOP_STATE": str(self.stack.state),
+            "SHOP_PORT_BASE": str(self.stack.ports.base),
+            "COLUMNS": "240",
+        }
+        return kept | own
+
     def printed_here(self, command: str) -> str:
         """A command as it is printed, for this shop's ports and folder: pages are written for the default ones."""
         base = self.stack.ports.base
@@ -73,16 +84,10 @@ class Shop:
 
     async def bash(self, command: str, seconds: float = COMMAND_SECONDS) -> Output:
         """Run a command in the repository. It is killed after `seconds`, as by Ctrl-C: then its code is -1."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")}
-        own = {
-            "SHOP_STATE": str(self.stack.state),
-            "SHOP_PORT_BASE": str(self.stack.ports.base),
-            "COLUMNS": "240",
-        }
         child = await asyncio.create_subprocess_exec(
             *("bash", "-c", command),
             cwd=ROOT,
-            env=kept | own,
+            env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

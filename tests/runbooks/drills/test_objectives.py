@@ -1,9 +1,19 @@
-"""Drills: orders that end too late, requests that are not answered, and gauges that are old."""
+"""Drills: orders that end too late, requests that are not answered, gauges that are old, and a red oracle."""
 
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.runbooks.drills.conftest import Runbook
-from tests.runbooks.drills.shop import Shop, soon
+from tests.runbooks.drills.shop import SKU, Shop, soon
+from tests.runbooks.pages import ROOT
+
+RED = "shopfloor_oracle_violations"
 
 
 @pytest.mark.runbook("orders-late")
@@ -97,3 +107,75 @@ async def test_gauges_that_are_old_say_so(runbook: Runbook, shop: Shop) -> None:
     await shop.start("postgres")
     await shop.is_ready(seconds=90)
     await soon(are_new)
+
+
+@asynccontextmanager
+async def oracle(shop: Shop) -> AsyncIterator[None]:
+    """The command that asks the oracle, until the context ends."""
+    child = await asyncio.create_subprocess_exec(
+        *(".venv/bin/shop", "check", "--every", "1s", "--wait", "5s"),
+        cwd=ROOT,
+        env=shop.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+        child.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(child.wait(), 60) == 0
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def violations(shop: Shop, invariant: str) -> float:
+    """What the oracle's own process says of an invariant."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        text = (await http.get(f"http://127.0.0.1:{shop.stack.ports.oracle}/metrics")).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == RED and sample.labels["invariant"] == invariant
+    )
+
+
+@pytest.mark.runbook("oracle-red")
+async def test_a_contradiction_that_no_service_sees_is_red_until_it_is_repaired(
+    runbook: Runbook, shop: Shop
+) -> None:
+    (look,) = runbook.blocks
+    await shop.ends(await shop.order(), "CONFIRMED")
+    async with oracle(shop):
+
+        async def is_judged(count: float) -> None:
+            assert await violations(shop, "stock_is_conserved") == count
+
+        await soon(lambda: is_judged(0), 60)
+        await shop.sql(
+            "inventory", f"UPDATE products SET on_hand = on_hand + 1 WHERE sku = '{SKU}' RETURNING 1"
+        )
+        await soon(lambda: is_judged(1), 60)
+        runbook.says("although every service is ready")
+        await shop.is_ready()
+        shown, verdict = await runbook.run(look)
+        assert 'shopfloor_oracle_violations{invariant="stock_is_conserved"} 1.0' in shown.text
+        runbook.says("for how long each was not judged", "names each order or product, with the runbook")
+        assert 'shopfloor_oracle_age_seconds{invariant="money_is_conserved"}' in shown.text
+        assert f"sku {SKU}" in verdict.text
+        assert "Runbook for invariant 2: docs/runbooks/dead-letters.md" in verdict.text
+        runbook.says(
+            "| `✗` at an invariant | [the list](README.md#an-invariant-is-red)", "it repairs no data"
+        )
+
+        await shop.sql(
+            "inventory", f"UPDATE products SET on_hand = on_hand - 1 WHERE sku = '{SKU}' RETURNING 1"
+        )
+        await soon(lambda: is_judged(0), 60)
+        runbook.says(
+            "**It is over** when the same invariant is judged again and holds: `shopfloor_oracle_violations` is 0."
+        )
+    runbook.says("| the first command prints nothing | the oracle does not run:")
+    shown, _ = await runbook.run(look)
+    assert shown.text == ""

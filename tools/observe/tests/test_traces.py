@@ -14,6 +14,7 @@ from shop_observe.traces import (
     collect,
     label,
     roots_of,
+    rows_of,
     short_name,
     title_of,
     traces_of_order,
@@ -101,6 +102,28 @@ def test_hops_that_are_traces_of_their_own_are_joined_by_their_links(tmp_path: P
     assert {found.service for found in spans} == {"orders", "inventory", "payments"}
     assert [root.name for root in roots_of(spans)] == ["publish a"]
     assert "3 linked traces" in drawn(tmp_path, ONE)[0]
+
+
+def test_rows_for_programs_are_in_the_order_of_the_tree_with_their_depth(tmp_path: Path) -> None:
+    keep(
+        tmp_path,
+        export("orders", span(ONE, 1, "publish a"), span(ONE, 7, "publish late", parent=1)),
+        export("inventory", span(TWO, 3, "process a", link=(ONE, 1)), span(TWO, 5, "publish b", parent=3)),
+    )
+    rows = rows_of(collect(tmp_path, [ONE.hex()])[ONE.hex()])
+    assert [(row["depth"], row["service"], row["name"], row["start_ms"], row["ms"]) for row in rows] == [
+        (0, "orders", "publish a", 0.0, 0.5),
+        (1, "inventory", "process a", 2.0, 0.5),
+        (2, "inventory", "publish b", 4.0, 0.5),
+        (1, "orders", "publish late", 6.0, 0.5),
+    ]
+    assert {row["trace_id"] for row in rows} == {ONE.hex(), TWO.hex()}
+
+
+def test_a_trace_that_is_deeper_than_any_stack_is_read(tmp_path: Path) -> None:
+    chain = [span(ONE, number, "publish a", parent=number - 1) for number in range(1, 3_001)]
+    keep(tmp_path, export("orders", *chain))
+    assert [row["depth"] for row in rows_of(collect(tmp_path, [ONE.hex()])[ONE.hex()])] == list(range(3_000))
 
 
 def test_a_span_whose_parent_never_arrived_is_a_second_root(tmp_path: Path) -> None:

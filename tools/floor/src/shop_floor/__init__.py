@@ -8,4 +8,6 @@ saga.py      the steps that are still to come for one order
 story.py     one order as the page shows it; mermaid.py writes it as a diagram
 guard.py     who may open a page, and who may act
 app.py       the addresses of the server; acts.py has those that change something
+lasting.py   the addresses of work that takes long: traces, the comparison of releases, drills
+jobs.py      how such work goes on while pages come and go
 """

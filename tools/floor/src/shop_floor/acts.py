@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from shop_contracts.answer.running import running
-from shop_floor import contract_table, parts, programs, shopping
+from shop_floor import contract_table, lasting, parts, programs, shopping
 from shop_floor.app import known_form, shop_of
 from shop_floor.letters import open_letters
 from shop_load.plans import Scenario
@@ -20,6 +20,7 @@ from shop_stack.admin import ask
 from shop_stack.errors import UserError
 
 router = APIRouter(prefix="/api")
+router.include_router(lasting.router)
 
 
 class Line(BaseModel):

@@ -19,7 +19,8 @@ from fastapi.staticfiles import StaticFiles
 
 from shop_floor import mermaid
 from shop_floor.floor import Floor, Page
-from shop_floor.guard import Guard, Guarded
+from shop_floor.guard import ALIVE, Guard, Guarded
+from shop_floor.jobs import Job, Readings
 from shop_floor.letters import letters_of_order
 from shop_floor.story import story_of
 from shop_observe.kafka_log import Entry
@@ -49,6 +50,14 @@ class Shop:
     read_order: ReadOrder
     placed: dict[str, str] = field(default_factory=dict)
     """Order → the login name of its customer, for orders that were placed on this page."""
+    readings: Readings = field(default_factory=Readings)
+    matrix: Job = field(default_factory=lambda: Job("The comparison"))
+    drill: Job = field(default_factory=lambda: Job("A command of the drill"))
+
+    async def close(self) -> None:
+        """Read no more, and end what was started in the background."""
+        for part in (self.floor, self.readings, self.matrix, self.drill):
+            await part.close()
 
 
 def shop_of(request: Request) -> Shop:
@@ -63,7 +72,7 @@ def create_app(shop: Shop, *routers: APIRouter) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await shop.floor.close()
+        await shop.close()
 
     app = FastAPI(title="shop floor", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.shop = shop
@@ -83,6 +92,12 @@ async def as_sentence(_: Request, error: Exception) -> Response:
 
 
 router = APIRouter()
+
+
+@router.get(ALIVE)
+async def livez() -> PlainTextResponse:
+    """The server lives."""
+    return PlainTextResponse("ok")
 
 
 @router.get("/api/session")

@@ -25,6 +25,8 @@ TOKEN = "token"
 MOST_SESSIONS = 50
 OPEN_PATHS = ("/static/",)
 """Files that hold nothing of the shop."""
+ALIVE = "/livez"
+"""Answers each probe: it says that the server lives, and nothing else."""
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Guard:
     port: int
     on_used: Callable[[str], None] = field(default=lambda _: None)
     """Called with a new link when the last one was used."""
+    anyone: bool = False
+    """Whether clients of other addresses may come: the port of a container is published on this machine alone."""
     _link: str = ""
     _sessions: dict[str, str] = field(default_factory=dict)
     """Session → its token for requests that act."""
@@ -61,9 +65,11 @@ class Guard:
 
     def refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         """Why a request is refused, in one sentence; None if it is not."""
+        if scope["path"] == ALIVE:
+            return None
         headers = Headers(scope=scope)
         client = scope.get("client")
-        if client is None or client[0] != HERE[0]:
+        if not self.anyone and (client is None or client[0] != HERE[0]):
             return HTTPStatus.FORBIDDEN, "Only this machine may open the floor."
         if headers.get("host") not in self._hosts:
             return (

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Any
 
-from shop_stack.connect import VARIABLE
+from shop_stack.connect import VARIABLE, TargetKind
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 SECONDS = 180.0
-MOST_OUTPUT = 200_000
+LEAVE_SECONDS = 10.0
+"""A subcommand that is not wanted any more gets Ctrl-C, and so long to undo what it has begun."""
+MOST_OUTPUT = 1_000_000
 """Bytes of the output that are kept."""
 
 
@@ -27,8 +30,15 @@ class Ended:
     error: str
 
 
-async def shop(target: Target, *arguments: str) -> Ended:
-    """Run `shop` with these arguments against this shop. Raises UserError if it takes too long."""
+async def shop(target: Target, *arguments: str, seconds: float = SECONDS) -> Ended:
+    """Run `shop` with these arguments against this shop.
+
+    Raises UserError if it takes too long, and for a target that no command knows: a floor in a container.
+    """
+    if target.name not in set(TargetKind):
+        raise UserError(
+            f"This floor runs {target.name} the shop: `shop {arguments[0]}` runs on your machine only."
+        )
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "shop", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
@@ -37,15 +47,27 @@ async def shop(target: Target, *arguments: str) -> Ended:
         env={**os.environ, VARIABLE: target.name, "SHOP_STATE": str(state_of(target)), "NO_COLOR": "1"},
     )
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             out, error = await program.communicate()
     except TimeoutError:
-        raise UserError(f"`shop {' '.join(arguments)}` took longer than {SECONDS:.0f} s.") from None
+        raise UserError(f"`shop {' '.join(arguments)}` took longer than {seconds:.0f} s.") from None
     finally:
-        if program.returncode is None:
-            program.kill()
-            await program.wait()
+        await leave(program)
     return Ended(program.returncode or 0, shortened(out), shortened(error))
+
+
+async def leave(program: asyncio.subprocess.Process) -> None:
+    """Return when a subcommand has ended. One that goes on gets Ctrl-C, and later a kill."""
+    if program.returncode is not None:
+        return
+    program.send_signal(signal.SIGINT)
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            # Its output is read: a program whose pipe is full would not end.
+            await program.communicate()
+    except TimeoutError:
+        program.kill()
+        await program.wait()
 
 
 def state_of(target: Target) -> Any:
@@ -80,6 +102,9 @@ def read(ended: Ended) -> Any:
     try:
         return json.loads(ended.out)
     except ValueError:
-        raise UserError(
-            ended.error.strip().removeprefix("shop: ") or "The command printed nothing."
-        ) from None
+        raise UserError(sentence_of(ended)) from None
+
+
+def sentence_of(ended: Ended) -> str:
+    """Why a subcommand has failed."""
+    return ended.error.strip().removeprefix("shop: ") or "The command printed nothing."

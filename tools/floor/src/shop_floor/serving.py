@@ -30,19 +30,28 @@ def shop_floor(target: Target, guard: Guard) -> Shop:
     return Shop(target, floor, guard, partial(of_order, target))
 
 
-def serve(target: Target, port: int, tell: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C. `tell` gets each link, because a link is good once.
+def serve(
+    target: Target,
+    port: int,
+    tell: Callable[[str], None],
+    *,
+    listen: tuple[str, int] | None = None,
+    anyone: bool = False,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. `tell` gets each link, because a link is good once.
 
-    Raises UserError if the port is in use.
+    `port` is that of 127.0.0.1 for the browser. `listen` has another address and port for a container, and `anyone`
+    lets clients of other addresses in. Raises UserError if the port is in use.
     """
-    require_free("the floor", port)
-    guard = Guard(port, on_used=lambda link: tell(f"Another browser: {link}"))
+    host, own = listen or (HOST, port)
+    require_free("the floor", own)
+    guard = Guard(port, on_used=lambda link: tell(f"Another browser: {link}"), anyone=anyone)
     app = create_app(shop_floor(target, guard), acts.router)
     tell(f"Open the floor: {guard.link()}")
     uvicorn.run(
         app,
-        host=HOST,
-        port=port,
+        host=host,
+        port=own,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,

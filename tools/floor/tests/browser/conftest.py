@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from shop_floor import acts, parts, programs, shopping
 from shop_floor.app import create_app
@@ -20,12 +20,16 @@ from shop_stack import logins
 from shop_stack.ports import SERVICES, free_port
 from shop_stack.target import Target
 from tools.floor.tests import scenes
+from tools.floor.tests.programs_played import Programs
 from tools.floor.tests.scenes import Log, Looker, Order
 from tools.floor.tests.services import Services, serving
 
 collect_ignore_glob = [] if os.environ.get("SHOP_FLOOR_TESTS") == "1" else ["test_*.py"]
 
 CHROMIUM = "/usr/bin/chromium"
+PATIENCE_MS = float(os.environ.get("SHOP_FLOOR_PATIENCE_MS", "5000"))
+"""How long a test waits for what a page must show: a machine that is busy with other work needs more."""
+expect.set_options(timeout=PATIENCE_MS)
 SIZE: ViewportSize = {"width": 1240, "height": 740}
 AXE = gzip.decompress((Path(__file__).parents[1] / "vendored/axe.min.js.gz").read_bytes()).decode()
 PART_ACTS = ["stop", "kill", "freeze", "slow"]
@@ -49,6 +53,7 @@ class Played:
     port: int
     link: Callable[[], str]
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    programs: Programs = field(default_factory=Programs)
     loop: asyncio.AbstractEventLoop | None = None
 
     def write(self, order: Order) -> Order:
@@ -137,6 +142,7 @@ def play(played: Played, patch: pytest.MonkeyPatch) -> None:
         (parts, "parts", listed),
         (parts, "act", act),
         (programs, "ask_oracle", verdict),
+        (programs, "shop", played.programs.shop),
     ):
         patch.setattr(module, name, work)
     patch.setattr(logins, "kept", lambda issuer, who: "a token that the played services do not read")
@@ -174,6 +180,7 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser, played: Played) -> Iterator[Page]:
     """A page that has opened the link. A fault in its console fails the test."""
     with chromium.new_context(viewport=SIZE, accept_downloads=True, locale="en-GB") as context:
+        context.set_default_timeout(6 * PATIENCE_MS)
         found = context.new_page()
         faults: list[str] = []
         found.on("pageerror", lambda error: faults.append(str(error)))

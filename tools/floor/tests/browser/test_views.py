@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from shop_floor.looks import Reading
 from shop_observe.tail import LogUnreadable
 from tools.floor.tests import scenes
-from tools.floor.tests.browser.conftest import Played, violations
+from tools.floor.tests.browser.conftest import PATIENCE_MS, Played, violations
 from tools.floor.tests.services import KEY, letter
 
 PICTURES = Path(__file__).parents[4] / "docs/pictures/floor"
@@ -62,6 +62,32 @@ def ready_pending(page: Page, played: Played) -> None:
     expect(page.locator(".ghost.owed")).to_have_count(1)
 
 
+def ready_trace(page: Page, played: Played) -> None:
+    order = played.write(scenes.confirmed())
+    page.goto(f"{played.here}/order/{order.id}")
+    expect(page.locator(".waterfall tbody tr")).to_have_count(12)
+    page.get_by_role("heading", name="Trace").scroll_into_view_if_needed()
+
+
+def ready_drill(page: Page, played: Played) -> None:
+    page.goto(f"{played.here}/faults")
+    page.get_by_role("button", name="Start a drill").click()
+    expect(page.get_by_text("Drill 7 is on for")).to_be_visible()
+    page.get_by_role("button", name="Hint").click()
+    expect(page.get_by_text("shows it.")).to_be_visible()
+    page.get_by_label("Part", exact=True).select_option("payments")
+    page.get_by_label("Cause", exact=True).select_option("frozen")
+    expect(page.get_by_text("its process lives and does nothing")).to_be_visible()
+
+
+def ready_matrix(page: Page, played: Played) -> None:
+    page.goto(f"{played.here}/contracts")
+    page.get_by_role("button", name="Compare the newest releases").click()
+    expect(page.get_by_role("columnheader", name="stored data")).to_be_visible()
+    page.locator("summary").filter(has_text="No: payments").click()
+    page.get_by_role("heading", name="Can it be deployed?").scroll_into_view_if_needed()
+
+
 def ready_storefront(page: Page, played: Played) -> None:
     page.goto(f"{played.here}/storefront")
     for outcome in ("Confirmed", "Card declined", "Cancelled"):
@@ -100,10 +126,13 @@ VIEWS: dict[str, Callable[[Page, Played], None]] = {
     "map": ready_map,
     "order": ready_order,
     "order-pending": ready_pending,
+    "trace": ready_trace,
     "storefront": ready_storefront,
     "dead-letters": ready_dead_letters,
     "faults": ready_faults,
+    "drill": ready_drill,
     "contracts": ready_contracts,
+    "matrix": ready_matrix,
     "labs": ready_labs,
 }
 
@@ -166,7 +195,7 @@ def test_time_can_be_turned_back_and_shows_what_was_to_come_then(page: Page, pla
     expect(page.locator(".coming li").first).to_contain_text("stock-reserved")
     expect(page.locator(".head .pill")).to_have_text("pending")
     page.get_by_role("button", name="Replay").click()
-    expect(page.get_by_text("Nothing. Every step has happened.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Nothing. Every step has happened.")).to_be_visible(timeout=3 * PATIENCE_MS)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +266,78 @@ def test_a_dead_letter_is_redriven_by_its_key_and_discarded_only_when_one_is_sur
     page.get_by_role("button", name="Yes, discard").click()
     expect(page.get_by_text("No open dead letter.")).to_be_visible()
     assert [body["key"] or body["id"] for _, _, body in played.services.ended] == [KEY, 9]
+
+
+def choose(page: Page, label: str, wanted: str) -> None:
+    """Choose an entry of a list with the keyboard: its first letter, again until it is the wanted one."""
+    entries = page.get_by_label(label, exact=True)
+    entries.focus()
+    for _ in range(5):
+        page.keyboard.press(wanted[0])
+        if entries.input_value() == wanted:
+            return
+    raise AssertionError(f"{wanted} cannot be reached with the keyboard")
+
+
+def test_a_drill_is_answered_by_keyboard_alone(page: Page, played: Played) -> None:
+    page.goto(f"{played.here}/faults")
+    page.get_by_label("Seed").fill("11")
+    page.get_by_role("button", name="Start a drill").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Drill 11 is on for")).to_be_visible()
+    choose(page, "Part", "kafka")
+    choose(page, "Cause", "down")
+    page.get_by_role("button", name="Answer").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No: the fault is not kafka, down.")).to_be_visible()
+    choose(page, "Part", "payments")
+    choose(page, "Cause", "frozen")
+    page.get_by_role("button", name="Answer").focus()
+    page.keyboard.press("Space")
+    expect(page.locator(".pill").get_by_text("cured")).to_be_visible()
+    expect(page.get_by_text("2983.20 EUR charged")).to_be_visible()
+
+
+def test_a_drill_that_cannot_start_and_one_that_is_given_up_are_said(page: Page, played: Played) -> None:
+    page.goto(f"{played.here}/faults")
+    page.get_by_label("Seed").fill("-3")
+    page.get_by_role("button", name="Start a drill").click()
+    expect(page.get_by_text("The request is not valid.")).to_be_visible()
+    page.get_by_label("Seed").fill("")
+    page.get_by_role("button", name="Start a drill").click()
+    page.get_by_role("button", name="Give up").click()
+    expect(page.get_by_text("The fault was: payments: frozen")).to_be_visible()
+    expect(page.get_by_role("button", name="Start a drill")).to_be_enabled()
+
+
+def test_the_comparison_goes_on_while_other_views_are_looked_at(page: Page, played: Played) -> None:
+    played.programs.held = True
+    page.goto(f"{played.here}/contracts")
+    page.get_by_role("button", name="Compare the newest releases").click()
+    expect(page.get_by_text("orders is compared with everything that runs (1 of 5).")).to_be_visible()
+    page.get_by_role("link", name="Map", exact=True).click()
+    expect(page.get_by_role("heading", name="The floor")).to_be_visible()
+    played.programs.held = False
+    page.get_by_role("link", name="Contracts", exact=True).click()
+    expect(page.get_by_text("let payments send it as before")).to_have_count(1)
+
+
+def test_a_comparison_that_lacks_a_service_says_so(page: Page, played: Played) -> None:
+    played.programs.unanswered = {"inventory"}
+    page.goto(f"{played.here}/contracts")
+    page.get_by_role("button", name="Compare the newest releases").click()
+    expect(page.get_by_text("inventory: The log cannot be read")).to_be_visible()
+
+
+def test_an_order_without_spans_has_no_waterfall_until_they_arrive(page: Page, played: Played) -> None:
+    spans, played.programs.spans = played.programs.spans, []
+    order = played.write(scenes.confirmed())
+    page.goto(f"{played.here}/order/{order.id}")
+    expect(page.get_by_text("No span of order")).to_be_visible()
+    played.programs.spans = spans
+    page.get_by_role("button", name="Read the trace again").click()
+    expect(page.locator(".waterfall tbody tr")).to_have_count(12)
+    expect(page.get_by_text("12 spans of 4 services")).to_be_visible()
 
 
 def test_the_colours_are_chosen_and_kept(page: Page, played: Played) -> None:

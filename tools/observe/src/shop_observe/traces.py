@@ -169,22 +169,59 @@ def roots_of(spans: Iterable[Span]) -> list[Span]:
     return sorted((s for s in by_id.values() if parent_of(s, by_id) is None), key=lambda span: span.start_ns)
 
 
-def tree_of(spans: Iterable[Span], title: str) -> Tree:
-    """A trace as a tree: service, span, offset from the beginning, and how long it took."""
+def nested(spans: Iterable[Span]) -> Iterator[tuple[int, Span]]:
+    """The spans of a trace from the top down, each with its depth. Those below one span are in the order of time."""
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     below: dict[tuple[str, str] | None, list[Span]] = defaultdict(list)
     for span in by_id.values():
         parent = parent_of(span, by_id)
         below[(parent.trace_id, parent.span_id) if parent else None].append(span)
-    begin = min((span.start_ns for span in by_id.values()), default=0)
-    tree = Tree(title, guide_style="dim")
+    # A list and no recursion: a foreign trace may be as deep as it likes.
+    left = [(0, span) for span in newest_first(below[None])]
+    while left:
+        depth, span = left.pop()
+        yield depth, span
+        left += [(depth + 1, each) for each in newest_first(below[span.trace_id, span.span_id])]
 
-    def hang(branch: Tree, key: tuple[str, str] | None) -> None:
-        for span in sorted(below[key], key=lambda span: span.start_ns):
-            hang(branch.add(label(span, begin)), (span.trace_id, span.span_id))
 
-    hang(tree, None)
-    return tree
+def newest_first(spans: Iterable[Span]) -> list[Span]:
+    return sorted(spans, key=lambda span: span.start_ns)[::-1]
+
+
+def tree_of(spans: Iterable[Span], title: str) -> Tree:
+    """A trace as a tree: service, span, offset from the beginning, and how long it took."""
+    listed = list(spans)
+    begin = begin_of(listed)
+    branches = [Tree(title, guide_style="dim")]
+    for depth, span in nested(listed):
+        del branches[depth + 1 :]
+        branches.append(branches[depth].add(label(span, begin)))
+    return branches[0]
+
+
+def begin_of(spans: Iterable[Span]) -> int:
+    """When a trace began, in nanoseconds since the epoch; 0 without a span."""
+    return min((span.start_ns for span in spans), default=0)
+
+
+def rows_of(spans: Iterable[Span]) -> list[dict[str, Any]]:
+    """A trace for programs, in the order of the tree: `start_ms` from the beginning of the trace, and `ms` it took."""
+    listed = list(spans)
+    begin = begin_of(listed)
+    return [
+        {
+            "depth": depth,
+            "service": span.service,
+            "name": span.name,
+            "kind": span.kind,
+            "start_ms": round((span.start_ns - begin) / 1e6, 3),
+            "ms": round((span.end_ns - span.start_ns) / 1e6, 3),
+            "failed": span.failed,
+            "trace_id": span.trace_id,
+            "span_id": span.span_id,
+        }
+        for depth, span in nested(listed)
+    ]
 
 
 def title_of(spans: Iterable[Span], order_id: str) -> str:

@@ -6,7 +6,10 @@ package index has it.
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from shop_stack import paths
@@ -20,6 +23,9 @@ PROMETHEUS = "prometheus"
 DATA = "prometheus-data"
 """The folder of its data in the stack's folder."""
 CONFIGURATION = "prometheus.yml"
+TARGETS = "prometheus-targets"
+"""The folder of files with further programs to read, in the stack's folder. Prometheus sees a change at once."""
+ORACLE = "oracle"
 SCRAPE_SECONDS = 5
 KEPT = "2d"
 """How long it keeps its data."""
@@ -51,7 +57,25 @@ def configuration(stack: Stack, rule_file: Path) -> str:
         f"global: {{scrape_interval: {SCRAPE_SECONDS}s, evaluation_interval: {SCRAPE_SECONDS}s}}\n"
         f"rule_files: ['{rule_file}']\n"
         f"scrape_configs:\n  - job_name: shopfloor\n    static_configs:\n{targets}"
+        f"  - job_name: shopfloor-tools\n    file_sd_configs: [{{files: ['{stack.state / TARGETS}/*.json']}}]\n"
     )
+
+
+@contextmanager
+def read_too(stack: Stack, name: str, port: int) -> Iterator[None]:
+    """Let Prometheus read one more program while the context lasts. `name` becomes its label `shop_service`.
+
+    A program that is killed stays in the list, so Prometheus sees that it does not answer.
+    """
+    file = stack.state / TARGETS / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text(json.dumps([{"targets": [f"{HOST}:{port}"], "labels": {"shop_service": name}}]))
+    unfinished.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def start(stack: Stack) -> str:
@@ -61,6 +85,7 @@ async def start(stack: Stack) -> str:
     if daemon.process() is None:
         binary = program()
         require_free("Prometheus", port)
+        (stack.state / TARGETS).mkdir(exist_ok=True)
         file = stack.state / CONFIGURATION
         file.write_text(configuration(stack, rules()))
         argv = [

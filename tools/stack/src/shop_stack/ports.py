@@ -65,6 +65,11 @@ class Ports:
         return self.base + 19
 
     @property
+    def oracle(self) -> int:
+        """The port of the oracle's verdict, while `shop check --every` runs."""
+        return self.base + 41
+
+    @property
     def postgres(self) -> int:
         return self.moved.get("postgres", self.base + 32)
 
@@ -88,6 +93,7 @@ class Ports:
             **{f"{name}-controller": self.controller(node) for node, name in enumerate(BROKERS, 1)},
             "spans": self.spans,
             "prometheus": self.prometheus,
+            "oracle": self.oracle,
             "processor": self.processor,
             "issuer": self.issuer,
             **{name: self.service(name) for name in SERVICES},

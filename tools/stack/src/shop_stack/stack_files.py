@@ -26,6 +26,7 @@ FOLDERS = (
     "run",
     "secrets",
     monitoring.DATA,
+    monitoring.TARGETS,
     archive.FOLDER,
     recovery.FOLDER,
 )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def without_ids(subject: str) -> str:
+    """The subject of a row for people: requests that differ by an id only are the same one."""
+    return ID.sub("{id}", subject)
 
 
 class Verdict(StrEnum):

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shop_contracts.answer.matrix import Answer, Row, Verdict
+from shop_contracts.answer.matrix import Answer, Row, Verdict, without_ids
 from shop_contracts.answer.question import can_deploy
 from shop_contracts.releases.release import newest, read
 from shop_observe.timeline import shown
@@ -24,7 +24,6 @@ from shop_stack.paths import repository
 
 MOST_SHOWN = 200
 """The longest text of a message that is shown."""
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMIT = re.compile(r"\+([0-9a-f]{7})[0-9a-f]+$")
 COLOURS = {Verdict.YES: "green", Verdict.NO: "bold red", Verdict.PENDING: "yellow"}
 
@@ -96,7 +95,7 @@ def table(answer: Answer) -> Table:
     for heading in ("counterpart", "version", "verdict", "since"):
         found.add_column(heading, overflow="fold")
     for (counterpart, way), group in groupby(answer.rows, key=lambda row: (row.counterpart, row.direction)):
-        rows = list(dict.fromkeys(replace(row, subject=ID.sub("{id}", row.subject)) for row in group))
+        rows = list(dict.fromkeys(replace(row, subject=without_ids(row.subject)) for row in group))
         versions = {row.version for row in rows}
         common = versions.pop() if len(versions) == 1 else ""
         found.add_row(Text(f"{counterpart} {way}", style="bold"), Text(short(common)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,7 +13,12 @@ from rich.console import Console
 
 from shop_oracle.gather import gather
 from shop_oracle.report import judge, print_verdict
-from shop_stack.connect import connect
+from shop_oracle.watching import Board, sentence_of, watch
+from shop_stack import embedded, monitoring
+from shop_stack.connect import TargetKind, connect
+from shop_stack.errors import UserError
+from shop_stack.ports import HOST
+from shop_stack.target import Target
 
 UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
 
@@ -27,6 +33,12 @@ def seconds(text: str) -> float:
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     wait: Annotated[str, typer.Option(help="The longest time to wait until the shop is at rest.")] = "60s",
+    every: Annotated[
+        str | None,
+        typer.Option(
+            help="Check until Ctrl-C, with this pause, and give the verdict to Prometheus.", metavar="PAUSE"
+        ),
+    ] = None,
 ) -> None:
     """Check the nine invariants of the shop: no order is lost, money is conserved, and others.
 
@@ -40,14 +52,25 @@ def check(
     code 1 if an invariant is violated, if the shop did not come to rest, or if a
     part of it could not be read.
 
+    With --every, a shop that does not come to rest is judged by the invariants
+    that hold at every moment. The verdict is at /metrics of the port of the shop
+    + 41 (18041), and `shop up --observability` has alerts on it.
+
     Examples:
 
         shop check                  prints a table, and the violations
 
         shop check --json | jq .holds
 
-        shop check --wait 2m        after a long outage"""
+        shop check --wait 2m        after a long outage
+
+        shop check --every 1m --wait 5s"""
     patience = seconds(wait)
+    if every is not None:
+        if as_json:
+            raise UserError("With `--every` the verdict is at /metrics: leave out `--json`.")
+        with connect() as target:
+            raise typer.Exit(again_and_again(target, seconds(every), patience))
     with connect() as target, Console(stderr=True).status("looking") as status:
         evidence = asyncio.run(gather(target, patience, lambda what: status.update(what)))
         status.update("judging")
@@ -57,3 +80,23 @@ def check(
     else:
         print_verdict(verdict, Console())
     raise typer.Exit(0 if verdict.holds else 1)
+
+
+def again_and_again(target: Target, every: float, patience: float) -> int:
+    """Ask the oracle until Ctrl-C. Returns the exit code: 1 if an invariant is violated at the end."""
+    stack = embedded.stack()
+    port = stack.ports.oracle
+    board = Board()
+
+    def tell(sentence: str) -> None:
+        typer.echo(f"{datetime.now():%H:%M:%S} {sentence}")
+
+    with board.served(HOST, port):
+        typer.echo(f"The verdict is at http://{HOST}:{port}/metrics. End it with Ctrl-C.")
+        if target.name == TargetKind.EMBEDDED:
+            with monitoring.read_too(stack, monitoring.ORACLE, port):
+                asyncio.run(watch(target, board, every, patience, tell))
+        else:
+            asyncio.run(watch(target, board, every, patience, tell))
+    tell(sentence_of(board.red))
+    return 1 if board.red else 0

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from shop.commands.watch import order_id_of
-from shop_observe.traces import collect, title_of, traces_of_order, tree_of
+from shop_observe.traces import collect, rows_of, title_of, traces_of_order, tree_of
 from shop_stack.connect import connect_spans
 from shop_stack.errors import UserError
 
 
-def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")]) -> None:
+def trace(
+    order: Annotated[str, typer.Argument(help="The order's id.", metavar="ORDER")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the spans as JSON, in the same order.")
+    ] = False,
+) -> None:
     """Print an order's trace as a tree of spans, across Kafka and all services.
 
     Each line shows the service, the span, the time since the trace began, and
@@ -35,4 +41,7 @@ def trace(order: Annotated[str, typer.Argument(help="The order's id.", metavar="
             f"No span of order {order_id} was received. Spans arrive some seconds after the order; "
             "if the order is older, tracing may have been off when it was placed."
         )
+    if as_json:
+        typer.echo(json.dumps({"order_id": order_id, "spans": rows_of(spans.values())}))
+        return
     Console().print(tree_of(spans.values(), title_of(spans.values(), order_id)))

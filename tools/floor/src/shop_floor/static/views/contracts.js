@@ -1,5 +1,6 @@
 // Contracts: each event, who publishes it, who reads which fields of it, and the releases that run.
 import { html, useJson, Service, Lacks, Head } from "../lib.js";
+import { Matrix } from "./matrix.js";
 
 function Reader({ one }) {
   const fields = one.fields;
@@ -39,5 +40,6 @@ export function Contracts() {
       <div class="grid" style=${{ gridTemplateColumns: "repeat(auto-fill, minmax(330px, 1fr))", alignItems: "start" }}>
         ${found.events.filter((one) => one.topic === topic).map((one) => html`<${Event} key=${one.event} one=${one} />`)}</div>
     </section>`)}
-    <p class="small muted">Before a deployment: <code>shop can-i-deploy SERVICE VERSION</code> compares a release with everything that runs.</p>`;
+    <${Matrix} />
+    <p class="small muted">In a terminal: <code>shop can-i-deploy SERVICE VERSION</code>, also for an older release.</p>`;
 }

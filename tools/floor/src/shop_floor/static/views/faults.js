@@ -1,6 +1,7 @@
 // Faults by hand: stop, kill, freeze or slow down one part, and undo it.
 import { html, useJson, useAct, act, span, number, Pill, Lacks, Done, Head, Scroll } from "../lib.js";
 import { OracleLight } from "./oracle.js";
+import { Drill } from "./drill.js";
 
 const EVERY_SECONDS = 2;
 const NAMES = { start: "Start", stop: "Stop", kill: "Kill", freeze: "Freeze", slow: "Slow down", resume: "Resume" };
@@ -35,11 +36,12 @@ export function Faults() {
           </tr>`)}</tbody></table><//>`}
       </section>
       <div style=${{ display: "grid", gap: "20px" }}>
+        <${Drill} />
         <${OracleLight} />
         <section class="card" aria-labelledby="words"><header><h2 id="words">The words</h2></header>
           <dl class="kv small">${Object.entries(MEANING).map(([word, what]) => [html`<dt>${word}</dt>`, html`<dd>${what}</dd>`])}</dl>
         </section>
       </div>
     </div>
-    <p class="small muted">More faults: <code>shop chaos list</code>. A fault that you do not know: <code>shop drill start</code>.</p>`;
+    <p class="small muted">More faults: <code>shop chaos list</code>.</p>`;
 }

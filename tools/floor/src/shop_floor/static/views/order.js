@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState, useStream, useAct, act, span, Pill, Service, Lacks, Done, Head, Scroll } from "../lib.js";
 import { Lanes, placed } from "./order-lanes.js";
 import { savePng } from "./png.js";
+import { Waterfall } from "./waterfall.js";
 
 const WORDS = { owed: "owed now", possible: "possible", then: "may follow" };
 const TONE = { owed: "calm", possible: "warn", then: "" };
@@ -114,5 +115,6 @@ export function OrderView({ id }) {
       <${Events} story=${story} shown=${shown} />
       <${Coming} steps=${coming} ended=${story.state !== "PENDING" && story.state !== "UNKNOWN"} />
     </div>
+    <${Waterfall} id=${id} />
     <p class="small muted">In a terminal: <code>shop watch ${id}</code>, <code>shop trace ${id}</code> for its spans, and <code>shop why ${id}</code> for what holds it up.</p>`}`;
 }
