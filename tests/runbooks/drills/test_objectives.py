@@ -95,6 +95,7 @@ async def test_gauges_that_are_old_say_so(runbook: Runbook, shop: Shop) -> None:
 
     async def are_old() -> None:
         assert await shop.alert("ShopfloorGaugesOld") > 2
+        assert await shop.metric("orders", "chassis_gauges_age_seconds") > 2  # the alert is for any service
 
     await soon(are_old)
     runbook.says("they keep their last values meanwhile")

@@ -134,6 +134,14 @@ def test_a_held_dead_letter_is_redriven_and_what_waits_behind_it_names_it(facts:
     assert cures(answer) == [f"shop dead-letters redrive inventory --key {ORDER}"]
 
 
+def test_the_copy_of_a_dead_letter_is_no_event_of_the_order(facts: Facts) -> None:
+    facts.outbox.append(
+        event(facts, "inventory", 2, "inventory.dead-letters", "inventory.dead-lettered.v1")
+    )
+    answer = answer_of(facts, ORDER)
+    assert (answer.is_held_up, answer.findings) == (False, [])
+
+
 def test_a_parked_dead_letter_of_a_foreign_record_is_discarded(facts: Facts) -> None:
     facts.letters = [letter("PARKED", event_id="")]
     assert cures(answer_of(facts, ORDER)) == ["shop dead-letters discard inventory --id 4"]
