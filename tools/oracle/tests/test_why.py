@@ -135,9 +135,7 @@ def test_a_held_dead_letter_is_redriven_and_what_waits_behind_it_names_it(facts:
 
 
 def test_the_copy_of_a_dead_letter_is_no_event_of_the_order(facts: Facts) -> None:
-    facts.outbox.append(
-        event(facts, "inventory", 2, "inventory.dead-letters", "inventory.dead-lettered.v1")
-    )
+    facts.outbox.append(event(facts, "inventory", 2, "inventory.dead-letters", "inventory.dead-lettered.v1"))
     answer = answer_of(facts, ORDER)
     assert (answer.is_held_up, answer.findings) == (False, [])
 
