@@ -23,6 +23,9 @@ from tests.kubernetes.rendered import (
     workloads,
 )
 
+ANNOUNCE = "HTTP_ANNOUNCE_CLOSE_SECONDS"
+KEPT_CONNECTION_SECONDS = 5.0
+"""How long clients usually keep a connection that they do not use: the default of httpx."""
 SCHEMAS = Path(__file__).parent / "schemas"
 VOLUMES = {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim", "downwardAPI", "csi"}
 """What the restricted profile of Pod Security lets pods mount."""
@@ -160,10 +163,18 @@ def availability(objects: Sequence[Object]) -> Iterator[str]:
             for rule in spread
         ):
             yield f"{name}: its pods may all be on one node"
-        if pod.get("terminationGracePeriodSeconds", 0) < 30:
+        announcing = announce_close_seconds(pod)
+        if pod.get("terminationGracePeriodSeconds", 0) < 30 + announcing:
             yield f"{name}: has no time to drain"
-        if role_of(one) == "api" and "preStop" not in pod["containers"][0].get("lifecycle", {}):
-            yield f"{name}: stops listening before the proxies know"
+        if role_of(one) == "api" and announcing <= KEPT_CONNECTION_SECONDS:
+            yield f"{name}: stops listening before proxies and clients know"
+
+
+def announce_close_seconds(pod: Object) -> float:
+    """How long after SIGTERM the pod still accepts connections."""
+    environment = pod["containers"][0].get("env", [])
+    [*_, seconds] = [0.0, *(float(one["value"]) for one in environment if one["name"] == ANNOUNCE)]
+    return seconds
 
 
 def scaling(objects: Sequence[Object]) -> Iterator[str]:

@@ -40,6 +40,12 @@ def api(objects: Sequence[Object]) -> Object:
     return container(objects, "orders-api")
 
 
+def set_variable(container: Object, name: str, value: str) -> None:
+    for one in container["env"]:
+        if one["name"] == name:
+            one["value"] = value
+
+
 def backend(objects: Sequence[Object]) -> Object:
     """The Service to which the gateway sends."""
     first: Object = find(objects, "HTTPRoute", "orders")["spec"]["rules"][0]["backendRefs"][0]
@@ -104,7 +110,8 @@ PLANTED: list[tuple[Policy, Callable[[list[Object]], object]]] = [
     (policies.availability, lambda o: deployment(o)["spec"]["strategy"].pop("rollingUpdate")),
     (policies.availability, lambda o: pod_of(deployment(o)).pop("topologySpreadConstraints")),
     (policies.availability, lambda o: pod_of(deployment(o)).pop("terminationGracePeriodSeconds")),
-    (policies.availability, lambda o: api(o).pop("lifecycle")),
+    (policies.availability, lambda o: set_variable(api(o), "HTTP_ANNOUNCE_CLOSE_SECONDS", "5")),
+    (policies.availability, lambda o: set_variable(api(o), "HTTP_ANNOUNCE_CLOSE_SECONDS", "16")),
     (policies.scaling, lambda o: deployment(o, "orders-api")["spec"].update(replicas=2)),
     (policies.scaling, lambda o: deployment(o)["metadata"].update(name="renamed")),
     (

@@ -14,7 +14,7 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
-from chassis.tuning.accept_queue import DrainingServer
+from chassis.tuning.accept_queue import DrainingServer, draining_for
 from testkit import eventually, listening
 
 REQUEST = b"GET /here HTTP/1.1\r\nHost: things\r\n\r\n"
@@ -69,6 +69,64 @@ async def test_a_client_that_keeps_its_connection_is_told_that_it_is_closed() ->
     await shutting
 
 
+async def test_the_answer_to_a_request_in_progress_announces_the_close_too() -> None:
+    began, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_later() -> None:
+        began.set()
+        await may_answer.wait()
+
+    app = FastAPI()
+    app.get("/here")(answer_later)
+    ending = DrainingServer(uvicorn.Config(app, "127.0.0.1", 0, log_config=None))
+    reader, writer = await asyncio.open_connection("127.0.0.1", await listening(ending))
+    writer.write(REQUEST)
+    await began.wait()
+    shutting = asyncio.create_task(ending.shutdown())
+
+    async def shut() -> None:
+        assert not ending.servers[0].is_serving()
+
+    await eventually(shut)
+    may_answer.set()
+    assert b"connection: close" in (await reader.read()).lower()
+    writer.close()
+    await shutting
+
+
+async def test_while_the_close_is_announced_new_connections_are_accepted_and_told_so() -> None:
+    ending = draining_for(3600)(config())
+    port = await listening(ending)
+    kept, kept_writer = await asyncio.open_connection("127.0.0.1", port)
+    kept_writer.write(REQUEST)
+    assert b"connection: close" not in (await kept.readuntil(b"\r\n\r\n")).lower()
+    await kept.readexactly(len(b'{"is":"an answer"}'))
+    shutting = asyncio.create_task(ending.shutdown())
+    await asyncio.sleep(0)
+    kept_writer.write(REQUEST)
+    assert b"connection: close" in (await kept.read()).lower()
+    kept_writer.close()
+    for _ in range(3):
+        new, new_writer = await asyncio.open_connection("127.0.0.1", port)
+        new_writer.write(REQUEST)
+        assert b"connection: close" in (await new.read()).lower()
+        new_writer.close()
+    shutting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await shutting
+    await uvicorn.Server.shutdown(ending)
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_that_is_being_accepted_when_the_server_ends_gets_an_answer(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], turns: int
+) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        answers, _ = runner.run(end_with_connections_in_the_accept_queue(DrainingServer, turns))
+    assert answers == [OK, OK, OK]
+
+
 async def test_a_server_without_a_free_descriptor_ends_in_order_too(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
@@ -109,14 +167,20 @@ def test_uvicorn_by_itself_resets_connections_in_the_accept_queue(
 
 async def end_with_connections_in_the_accept_queue(
     server: Callable[[uvicorn.Config], uvicorn.Server],
+    turns: int = 0,
 ) -> tuple[list[bytes], int]:
-    """End a server while three connections wait. Returns the beginning of each answer, and the port."""
+    """End a server while three connections wait, so many turns of the loop after their beginning.
+
+    Returns the beginning of each answer, and the port.
+    """
     ending = server(config())
     port = await listening(ending)
     # The loop does not turn between here and the closing of the socket, so that none of them can have been accepted.
     clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
     for client in clients:
         client.sendall(REQUEST)
+    for _ in range(turns):
+        await asyncio.sleep(0)
     await ending.shutdown()
     try:
         return [client.recv(len(OK)) for client in clients], port

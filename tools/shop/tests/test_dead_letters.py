@@ -63,6 +63,24 @@ async def test_all_open_letters_are_tried_once_by_their_keys(write_letter: Any) 
     assert (nothing.exit_code, nothing.stdout) == (0, "0 ended, keys with open ones: 0.\n")
 
 
+async def test_more_open_letters_than_a_list_can_have_are_told(
+    write_letter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MOST", 2)
+    for offset, key in enumerate(("a", "b", "c")):
+        await write_letter(offset, key)
+    outcome = run("redrive", "inventory", "--all")
+    assert outcome.exit_code == 1
+    assert "inventory has more than 2 open dead letters, and only the oldest were tried." in outcome.stderr
+
+
+async def test_the_newest_of_many_open_letters_is_tried_too(write_letter: Any) -> None:
+    for offset in range(101):
+        await write_letter(offset, f"key-{offset}")
+    outcome = run("redrive", "inventory", "--all")
+    assert outcome.stdout == "0 ended, keys with open ones: 101.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -42,10 +42,10 @@ Graceful shutdown. On SIGTERM a process ends in this order:
 
 1. Readiness: `/readyz` answers 503. The management port accepts connections until step 6. But if a successor has taken
    the listening sockets (`handover`), the successor alone accepts connections at this port from now on.
-2. HTTP, except in a `worker`: the public port accepts no new connections. Connections that wait in the accept queue are
-   accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one. The
-   answer to each request that begins after SIGTERM says `Connection: close`. Then requests in progress have up to 4 s,
-   and are cancelled after that. Consumer, relay and jobs run meanwhile.
+2. HTTP, except in a `worker`: from SIGTERM on each answer says `Connection: close`. The public port accepts connections
+   for HTTP_ANNOUNCE_CLOSE_SECONDS (0, on Kubernetes 6), then no more. Connections that wait in the accept queue are
+   accepted, unless the successor has accepted them. A connection without a request has 0.5 s to send one. Then
+   requests in progress have up to 4 s, and are cancelled after that. Consumer, relay and jobs run meanwhile.
 3. Consumer: it has up to 4 s to finish its batch, commit its offsets and leave its group. A static member
    (KAFKA_GROUP_INSTANCE_ID) stays in its group, so that it gets the same partitions if it starts again within the
    session timeout.
@@ -65,8 +65,8 @@ Graceful shutdown. On SIGTERM a process ends in this order:
 6. Management: its port accepts no new connections, and has 1 s for requests in progress.
 
 A shutdown usually takes less than 10 s. If the database and Kafka do not answer, it takes up to about 25 s. Outbox rows
-that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes an API pod pauses
-for 5 s before SIGTERM, so that proxies stop sending.
+that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes it
+takes an API pod 6 s longer: proxies still send for a moment, and clients may use connections that they keep.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 

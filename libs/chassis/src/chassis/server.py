@@ -160,8 +160,9 @@ def server_of(service: Service) -> uvicorn.Server:
         limit_concurrency=settings.http_max_connections,
         http=_parser_of(service),
     )
-    draining = service.tuning.has("accept_queue")
-    return _server_class(accept_queue.DrainingServer if draining else uvicorn.Server, service)(config)
+    if not service.tuning.has("accept_queue"):
+        return _server_class(uvicorn.Server, service)(config)
+    return _server_class(accept_queue.draining_for(settings.http_announce_close_seconds), service)(config)
 
 
 def management_server_of(service: Service) -> uvicorn.Server:

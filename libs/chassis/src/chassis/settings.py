@@ -100,6 +100,12 @@ class ServiceSettings(BaseSettings):
     http_management_max_connections: int = Field(
         100, ge=1, description="with this number of open connections of the management port, it answers 503"
     )
+    http_announce_close_seconds: float = Field(
+        0,
+        ge=0,
+        description="how long after SIGTERM the public port still accepts connections; each answer then announces "
+        "that its connection is closed",
+    )
     http_caller_rate: float = Field(
         50, gt=0, description="requests per second that this process answers to one caller, on average"
     )

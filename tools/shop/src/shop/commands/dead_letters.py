@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from shop.letters import clock
-from shop.rows import Limit, Row, print_rows, rows_of
+from shop.rows import MOST, Limit, Row, print_rows, rows_of
 from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask
@@ -86,7 +87,7 @@ def redrive(
     """Handle dead letters again, in the order of their key.
 
     It is safe to repeat: an event that was handled has no second effect. Exit
-    code 1 if one of them failed again.
+    code 1 if one of them failed again, or if --all did not reach all of them.
 
     Examples:
 
@@ -154,23 +155,36 @@ def redrive_all(service: str) -> None:
     errors: list[str] = []
     ended = 0
     with connect() as target:
-        while keys := [key for key in _open(target, service) if key not in tried]:
+        while keys := [key for key in _keys_of(_open_rows(target, service)) if key not in tried]:
             for name, value in keys:
                 body = {"id": None, "key": None, name: value}
                 outcome = ask(target, service, "POST", "/dead-letters/redrive", json=body)
                 tried.add((name, value))
                 ended += outcome["ended"]
                 errors += [outcome["error"]] if outcome["error"] else []
-        left = len(_open(target, service))
-    typer.echo(f"{ended} ended, keys with open ones: {left}.")
+        rows = _open_rows(target, service)
+    typer.echo(f"{ended} ended, keys with open ones: {len(_keys_of(rows))}.")
+    if len(rows) > MOST:
+        typer.echo(
+            f"{service} has more than {MOST} open dead letters, and only the oldest were tried. "
+            "Redrive or discard some of them by --key or --id, then try --all again.",
+            err=True,
+        )
     for error in dict.fromkeys(errors):
         typer.echo(error, err=True)
-    raise typer.Exit(1 if errors else 0)
+    raise typer.Exit(1 if errors or len(rows) > MOST else 0)
 
 
-def _open(target: Target, service: str) -> list[tuple[str, Any]]:
-    """The keys that have open dead letters, oldest first, as ("key", key); ("id", id) for a record without a key."""
-    rows = ask(target, service, "GET", "/dead-letters", params={"state": "open"})
+def _open_rows(target: Target, service: str) -> Sequence[Row]:
+    """The open dead letters of a service, oldest first, and at most MOST + 1 of them."""
+    rows: Sequence[Row] = ask(
+        target, service, "GET", "/dead-letters", params={"state": "open", "limit": str(MOST + 1)}
+    )
+    return rows
+
+
+def _keys_of(rows: Sequence[Row]) -> list[tuple[str, Any]]:
+    """What names these dead letters: ("key", key), or ("id", id) for a record without a key. Each once."""
     return list(dict.fromkeys(("key", row["key"]) if row["key"] else ("id", row["id"]) for row in rows))
 
 
