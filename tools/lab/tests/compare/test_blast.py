@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shop_lab.compare.blast import CHILD, Window, shares
@@ -87,9 +88,13 @@ async def test_a_handler_that_loops_never_returns(tmp_path: Path) -> None:
     async def is_struck() -> None:
         assert struck.exists()
 
+    async def works_on() -> None:
+        assert psutil.Process(process.pid).cpu_times().user > spent + 0.5
+
     try:
         await eventually(is_struck, 60)
-        assert process.returncode is None
+        spent = psutil.Process(process.pid).cpu_times().user
+        await eventually(works_on, 60)
     finally:
         process.kill()
         await process.wait()
