@@ -44,7 +44,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Explanation: understand why": (
         "docs/architecture",
-        "docs/architectures",
         "docs/threat-model",
         "docs/compared-with",
         "docs/explanation/*",

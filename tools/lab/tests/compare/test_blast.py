@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shop_lab.compare.blast import CHILD, Window, shares
+from shop_lab.compare.blast import CHILD, Window, shares, until_struck
 from shop_oracle.evidence import Order
+from shop_stack.errors import UserError
 from testkit import eventually
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,3 +104,11 @@ async def test_a_handler_that_loops_never_returns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["payments explodes", "payments"])
 def test_a_process_with_an_unknown_fault_does_not_run_without_it(tmp_path: Path, fault: str) -> None:
     assert called("payments", tmp_path / "struck", fault).returncode == 70
+
+
+async def test_a_fault_that_does_not_strike_fails_the_run(tmp_path: Path) -> None:
+    struck = tmp_path / "struck"
+    with pytest.raises(UserError, match="The fault of payments had no effect: no handler was called for 0 s"):
+        await until_struck(struck, "payments", seconds=0.0)
+    struck.write_bytes(b".")
+    await until_struck(struck, "payments", seconds=0.0)

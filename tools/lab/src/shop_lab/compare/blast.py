@@ -1,12 +1,14 @@
 """The blast radius: a fault in the event handlers of one service, and the orders that end all the same.
 
-The process of the service is started with the fault, as after a bad deployment. Orders arrive. Then the process is
-killed and started without the fault. The evidence of the oracle says which orders had ended before that.
+The process of the service is started with the fault, as after a bad deployment. One order makes it strike, and then
+the orders arrive that count. Then the process is killed and started without the fault. The evidence of the oracle says
+which orders had ended before that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +35,8 @@ DEADLINE = 5
 """Seconds after which orders cancels an order that is PENDING."""
 GRACE = 3.0
 """Seconds after the last deadline that the orders may take to end."""
+STRUCK_SECONDS = 30.0
+"""The longest time, in seconds, from an order to the first call of a broken handler."""
 REST = 90.0
 """The longest time, in seconds, until the shop is at rest after a fault was removed."""
 
@@ -67,7 +71,10 @@ async def strike_all(testbed: Testbed, seconds: float, log: Callable[[str], None
 
 
 async def strike(testbed: Testbed, service: str, fault: str, seconds: float) -> Window:
-    """Let orders arrive for some seconds while a service has a fault, and then remove the fault."""
+    """Let orders arrive for some seconds while a service has a fault, and then remove the fault.
+
+    Raises UserError if the fault has no effect.
+    """
     stack, unit = testbed.stack, testbed.stack.database_of(service)
     struck = stack.state / f"struck-{service}-{fault}"
     variables = {
@@ -77,16 +84,28 @@ async def strike(testbed: Testbed, service: str, fault: str, seconds: float) -> 
     }
     await embedded.stop(stack, unit)
     await embedded.start(replace(stack, environment={**stack.environment, **variables}), unit)
+    options = (f"--deadline={DEADLINE}", f"--patience={PATIENCE}")
+    await trial.send(testbed, 1, 0, *options)
+    await until_struck(struck, service)
     began, tried = datetime.now(UTC), int(RATE * seconds)
-    sent = await trial.send(testbed, tried, RATE, f"--deadline={DEADLINE}", f"--patience={PATIENCE}")
+    sent = await trial.send(testbed, tried, RATE, *options)
     await asyncio.sleep(DEADLINE + GRACE)
     cured = datetime.now(UTC)
     await embedded.kill(stack, unit)
     await embedded.start(stack, unit)
     await asyncio.to_thread(redrive, testbed.target, service)
-    if not struck.exists():
-        raise UserError(f"The fault of {service} had no effect: no handler was called.")
     return Window(service, fault, began, cured, tried, len(sent.orders))
+
+
+async def until_struck(struck: Path, service: str, seconds: float = STRUCK_SECONDS) -> None:
+    """Return when a broken handler was called for the first time. Raises UserError if that takes too long."""
+    given_up = time.monotonic() + seconds
+    while not struck.exists():
+        if time.monotonic() > given_up:
+            raise UserError(
+                f"The fault of {service} had no effect: no handler was called for {seconds:.0f} s."
+            )
+        await asyncio.sleep(0.1)
 
 
 def redrive(target: Target, service: str) -> None:

@@ -1,6 +1,6 @@
 """The charts of a comparison, drawn from its JSON.
 
-python -m shop_lab.compare.drawing docs/architectures/compare.json docs/pictures/architectures
+python -m shop_lab.compare.drawing .shop/report/compare.json .shop/report/charts
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def write_pictures(report: Report, folder: Path) -> list[Path]:
 
 def main() -> None:
     """Write the charts of a compare.json."""
-    parser = argparse.ArgumentParser(description="Write the charts of docs/architectures.md.")
+    parser = argparse.ArgumentParser(description="Write the charts of a comparison.")
     parser.add_argument("report", type=Path, help="the compare.json that shop compare wrote")
     parser.add_argument("folder", type=Path, help="where the charts go")
     given = parser.parse_args()

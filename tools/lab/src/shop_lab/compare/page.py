@@ -30,7 +30,7 @@ def page_of(report: Mapping[str, Any]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>
 <h1>Architectures compared</h1>
 <p>The same services in each shape, measured in one run. A run counts only if the oracle found nothing.
-docs/architectures.md explains the values.</p>
+docs/how-to/choose-a-shape.md explains the values.</p>
 <p class="dim">{escape(report["began"])}, {report["minutes"]} minutes; {escape(circumstances(report))}</p>
 <p class="dim">{escape(meanings)}</p>
 <table><tr><th></th>{head}</tr>{rows}</table>{missing}{drawn}
