@@ -8,6 +8,7 @@ from pathlib import Path
 from shop_stack import embedded
 from shop_stack.loops import in_own_loop
 from shop_stack.ports import free_base
+from shop_stack.shapes import Shape
 from shop_stack.stack import Stack
 from tests.pages import FollowedPage
 from tests.runbooks.drills.shop import Output, Shop
@@ -16,10 +17,10 @@ SECONDS = 400.0
 
 
 @contextmanager
-def files_of_a_shop() -> Iterator[Stack]:
+def files_of_a_shop(shape: Shape | None = None) -> Iterator[Stack]:
     """A shop in a folder and on ports of its own, which runs, and which a page may stop and start again."""
     with tempfile.TemporaryDirectory(prefix="shop-labs-") as folder:
-        made = embedded.stack(Path(folder) / "state", free_base())
+        made = embedded.stack(Path(folder) / "state", free_base(), shape=shape)
         try:
             in_own_loop(embedded.up(made))
             yield made

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from shop.commands.lab import use_shop_of
 from shop.commands.up import require_fitting
 from shop.deferred import WHERE
+from shop.labs.pages import find
 from shop.shapes import NEED_FIVE_SERVICES, require_five_services
 from shop_stack import shapes
 from shop_stack.connect import VARIABLE
 from shop_stack.errors import UserError
+from shop_stack.paths import repository
 from shop_stack.shapes import Shape
 
 
@@ -41,6 +44,25 @@ def test_the_other_commands_work_in_each_shape() -> None:
     assert set(WHERE) > NEED_FIVE_SERVICES
     for command in {*WHERE, None} - NEED_FIVE_SERVICES:
         require_five_services(command)
+
+
+def test_a_lab_names_the_shape_that_it_needs(monolith: Path) -> None:
+    root = repository()
+    use_shop_of(find(root, "architectures/run-the-monolith"))
+    with pytest.raises(UserError) as error:
+        use_shop_of(find(root, "kill-a-service"))
+    assert str(error.value) == (
+        f"The lab kill-a-service needs a shop of five services, and the data in {monolith} is that of a monolith: "
+        "`shop down --wipe` deletes it, then `shop up` starts five services."
+    )
+    shapes.store(monolith, Shape())
+    use_shop_of(find(root, "kill-a-service"))
+    with pytest.raises(UserError) as error:
+        use_shop_of(find(root, "architectures/run-the-monolith"))
+    assert str(error.value) == (
+        f"The lab architectures/run-the-monolith needs a monolith, and the data in {monolith} is that of five "
+        "services: `shop down --wipe` deletes it, then `shop up --as monolith` starts it."
+    )
 
 
 def test_five_services_are_refused_no_command(monolith: Path) -> None:

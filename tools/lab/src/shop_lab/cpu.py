@@ -47,7 +47,12 @@ class Spent:
     @property
     def cost(self) -> float:
         """CPU seconds of all parts that belong to the cost of an order."""
-        return sum(seconds for name, seconds in self.parts.items() if name not in APART)
+        return sum(self.cost_by_part.values())
+
+    @property
+    def cost_by_part(self) -> dict[str, float]:
+        """CPU seconds of each part that belongs to the cost of an order."""
+        return {name: seconds for name, seconds in self.parts.items() if name not in APART}
 
     @property
     def apart(self) -> float:

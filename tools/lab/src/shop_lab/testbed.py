@@ -19,9 +19,10 @@ from shop_load.closed_loop import open_shop
 from shop_load.open_loop import SKUS
 from shop_load.plans import Product
 from shop_observe.history import History
-from shop_stack import deployed, embedded, paths
+from shop_stack import deployed, embedded, paths, shapes
 from shop_stack.deployed import Deployed, Deployment
 from shop_stack.kafka_access import KafkaAccess
+from shop_stack.local_topics import quoted
 from shop_stack.parts import create_users
 from shop_stack.ports import base_from_environment
 from shop_stack.rights import LAB
@@ -97,11 +98,14 @@ class Testbed:
 
     @asynccontextmanager
     async def database(self, name: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection as the superuser."""
-        async with self.stack.server.connected(name) as connection:
+        """A connection as the superuser. A service's tables are found by their names, also if it shares a database."""
+        database = self.stack.database_of(name)
+        async with self.stack.server.connected(database) as connection:
             await connection.execute(
                 "SET log_min_duration_statement = -1"
             )  # only the shop's statements are counted
+            if database != name:
+                await connection.execute(f"SET search_path = {quoted(name)}")
             yield connection
 
 
@@ -129,23 +133,35 @@ async def fresh_testbed(
         environment={**LONG_TOKENS, **environment},
         brokers=brokers,
     )
+    async with fresh(stack, report, releases) as testbed:
+        yield testbed
+
+
+@asynccontextmanager
+async def fresh(
+    stack: Stack, report: embedded.Report, releases: Iterable[Deployed] = ()
+) -> AsyncIterator[Testbed]:
+    """Start a stack of any shape without its former data, and list its products. It is removed at the end."""
     await embedded.down(stack, wipe=True)
     for release in releases:
         deployed.write(stack.state, Deployment(release))
     try:
         await _remember_commit_times(stack, report)
         target = await embedded.up(stack, report)
-        await create_users(stack, [LAB])
+        if stack.shape.has_kafka:
+            await create_users(stack, [LAB])
         await _list_products(target)
         yield Testbed(stack, target)
     finally:
         await embedded.down(stack, wipe=True, report=report)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(stack.state, ignore_errors=True)
 
 
 async def _remember_commit_times(stack: Stack, report: embedded.Report) -> None:
     """Have PostgreSQL record commit times: an order is confirmed when its transaction commits."""
     report(POSTGRES, "starting")
+    paths.make_private(stack.state)
+    shapes.store(stack.state, stack.shape)  # as soon as there is a server, there is data of this shape
     await embedded.start(stack, POSTGRES)
     async with stack.server.connected() as connection:
         await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")

@@ -40,6 +40,7 @@ WHERE: Mapping[str, str] = {
     "restore": "restore:restore",
     "doctor": "doctor:doctor",
     "bench": "bench:bench",
+    "compare": "compare:compare",
     "audit": "audit:audit",
     "can-i-deploy": "can_i_deploy:can_i_deploy",
     "simulate": "simulate:simulate",

@@ -6,6 +6,7 @@ from shop_stack import shapes
 from shop_stack.connect import TargetKind, chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.paths import state_folder
+from shop_stack.shapes import Shape
 
 NEED_FIVE_SERVICES = frozenset(
     {
@@ -19,7 +20,6 @@ NEED_FIVE_SERVICES = frozenset(
         "erase",
         "floor",
         "fuzz",
-        "lab",
         "republish",
         "restore",
         "rights",
@@ -38,9 +38,20 @@ def require_five_services(command: str | None) -> None:
     """Raise UserError if a command needs a shop of five services, and the embedded shop has another shape."""
     if command not in NEED_FIVE_SERVICES or chosen_kind() is not TargetKind.EMBEDDED:
         return
+    require_shape(f"`shop {command}`", Shape())
+
+
+def require_shape(what: str, wanted: Shape) -> None:
+    """Raise UserError if the data of the embedded shop is that of another shape. `what` begins the sentence."""
     kept = shapes.stored(state_folder())
-    if kept is not None and not kept.is_five_services:
-        raise UserError(
-            f"`shop {command}` needs a shop of five services, and the data in {state_folder()} is that of {kept}: "
-            f"`shop down --wipe` deletes it, then `shop up` starts five services."
-        )
+    if kept is None or kept == wanted:
+        return
+    needed, start = (
+        ("a shop of five services", "`shop up` starts five services")
+        if wanted.is_five_services
+        else (str(wanted), f"`shop up --as {wanted.text}` starts it")
+    )
+    raise UserError(
+        f"{what} needs {needed}, and the data in {state_folder()} is that of {kept}: "
+        f"`shop down --wipe` deletes it, then {start}."
+    )

@@ -20,8 +20,9 @@ from shop.labs.parts import parts_of
 from shop.labs.progress import Progress
 from shop.labs.reports import read_reports
 from shop.labs.shipping import Shipping
+from shop.shapes import require_shape
 from shop_contracts.releases import git
-from shop_stack.connect import VARIABLE, connect
+from shop_stack.connect import VARIABLE, TargetKind, connect
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
 
@@ -132,19 +133,26 @@ def check_command(name: Name) -> None:
 
 
 async def look(lab: Lab) -> Start:
-    """The shop of a lab as it is now. Raises TargetMissing if it does not run."""
-    os.environ[VARIABLE] = lab.target
+    """The shop of a lab as it is now. Raises TargetMissing if it does not run, UserError if it has another shape."""
+    use_shop_of(lab)
     with connect() as target:
         commit = git.head(repository()) if lab.has_clone else ""
         return Start(await clock(target), parts_of(lab.target), commit)
 
 
 async def collect(lab: Lab, start: Start) -> Evidence:
-    """Everything that the check of a lab may look at. Raises TargetMissing if its shop does not run."""
-    os.environ[VARIABLE] = lab.target
+    """Everything that the check of a lab may look at. Raises as `look` does."""
+    use_shop_of(lab)
     with connect() as target:
         shipped = Shipping()
         if lab.has_clone or looks_at_events(lab.check):
             shipped = await shipping.collect(repository(), start.commit, start.at, target)
         placed = await orders_since(target, start.at)
         return Evidence(start, parts_of(lab.target), placed, shipped, read_reports(start.at))
+
+
+def use_shop_of(lab: Lab) -> None:
+    """Have this program use the shop of a lab. Raises UserError if that of this machine has another shape."""
+    os.environ[VARIABLE] = lab.target
+    if lab.target is TargetKind.EMBEDDED:
+        require_shape(f"The lab {lab.name}", lab.shape)

@@ -30,6 +30,7 @@ import yaml
 from shop.labs.checks import CHECKS, COMMAND, count_words
 from shop_stack.connect import TargetKind
 from shop_stack.errors import UserError
+from shop_stack.shapes import MONOLITH, Shape
 
 FOLDER = Path("docs/labs")
 INDEX = "README.md"
@@ -59,6 +60,11 @@ class Lab:
     def target(self) -> TargetKind:
         """The shop on which the lab is done."""
         return next(TargetKind(need) for need in self.needs if need in set(TargetKind))
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the embedded shop on which the lab is done."""
+        return Shape.parse(MONOLITH) if MONOLITH in self.needs else Shape()
 
     @property
     def has_clone(self) -> bool:

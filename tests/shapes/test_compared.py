@@ -1,0 +1,60 @@
+"""`shop compare` on a running shape: it counts what is there, and a fault in one service bites."""
+
+from typing import Any
+
+import pytest
+
+from shop_lab.compare import blast
+from shop_lab.compare.counting import counted
+from shop_lab.compare.measuring import written
+from shop_lab.testbed import PRODUCTS, Testbed
+from shop_load.client import ShopClient
+from shop_load.closed_loop import open_shop
+from shop_observe.history import History
+from shop_stack.ports import SERVICES
+
+
+async def test_deployables_processes_databases_and_pipelines_are_those_of_the_shape(floor: Any) -> None:
+    found = await counted(Testbed(floor.stack, floor.target))
+    units = floor.stack.units
+    assert found["deployables"] == found["service_processes"] == found["databases"] == len(units)
+    assert found["processes"] == len(floor.stack.parts)
+    assert found["pipelines"] == len(SERVICES)
+    assert found["pipelines_of_largest"] == max(len(floor.stack.members(unit)) for unit in units)
+
+
+async def test_the_tables_of_a_service_are_found_in_each_shape(floor: Any) -> None:
+    testbed = Testbed(floor.stack, floor.target)
+    placed = await floor.serve(floor.run(5))
+    async with testbed.database("orders") as orders:
+        found = await orders.fetchval(
+            "SELECT count(*) FROM orders WHERE id = ANY($1::uuid[])", [one.order_id for one in placed]
+        )
+    assert found == len(placed)
+
+
+async def test_an_order_leaves_bytes_in_the_log_of_each_server(floor: Any) -> None:
+    testbed = Testbed(floor.stack, floor.target)
+    before = await written(testbed)
+    await floor.serve(floor.run(5))
+    await floor.assert_that_the_oracle_holds()
+    after = await written(testbed)
+    assert before.keys() == ({"postgres", "kafka"} if floor.stack.shape.has_kafka else {"postgres"})
+    assert [name for name in after if after[name] <= before[name]] == []
+
+
+@pytest.mark.usefixtures("whole_run")
+@pytest.mark.parametrize("fault", ["raises", "loops"])
+async def test_a_fault_of_notifications_stops_the_orders_that_share_its_process(
+    floor: Any, fault: str
+) -> None:
+    with History(floor.target.state / "history", f"products-{fault}") as history:
+        async with ShopClient(floor.target, history) as shop:
+            await open_shop(shop, PRODUCTS)
+    window = await blast.strike(Testbed(floor.stack, floor.target), "notifications", fault, seconds=3)
+    evidence = await floor.assert_that_the_oracle_holds()
+    found = blast.shares(window, evidence.orders.values())
+    shares_a_process = floor.unit_of("notifications") == floor.unit_of("payments")
+    confirmed = 0 if fault == "loops" and shares_a_process else 100
+    assert found[f"notifications_{fault}_confirmed"] == confirmed
+    assert blast.open_letters(floor.target, "notifications") == []

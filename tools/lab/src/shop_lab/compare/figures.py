@@ -1,0 +1,74 @@
+"""The values of a comparison: the title and the unit of each, and the figure that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+RATES = (5, 20, 60)
+"""Orders per second at which the time of an order is measured. They are the same in each shape."""
+BROKEN = ("notifications", "payments")
+"""The services that get a fault."""
+FAULTS: Mapping[str, str] = {
+    "raises": "an exception in each handler",
+    "loops": "an endless loop in a handler",
+}
+"""Name of a fault → its title. `child/sitecustomize.py` makes it."""
+SHARES: Mapping[str, str] = {"accepted": "accepted", "ended": "ended", "confirmed": "confirmed"}
+"""What became of the orders while a fault lasted → the word for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value of each shape."""
+
+    figure: str
+    """The name for --only."""
+    title: str
+    unit: str = ""
+
+
+FIGURES: Mapping[str, str] = {
+    "throughput": "orders per second when all arrive at once",
+    "cpu": "CPU of an order",
+    "bytes": "bytes that an order leaves on disk",
+    "latency": "time from the request to the end of an order, at fixed rates",
+    "rest": "memory and CPU without orders",
+    "start": "time from the start until each part is ready",
+    "counts": "deployables, processes, databases, pipelines",
+    "blast": "share of orders that end although one service has a fault",
+}
+"""Name of a figure → its meaning."""
+OF_LOAD = frozenset({"throughput", "cpu", "bytes"})
+"""The figures of the run in which all orders arrive at once."""
+
+
+def _rows() -> Iterator[tuple[str, Row]]:
+    yield "orders_per_second", Row("throughput", "orders that end, all at once", "/s")
+    yield "cpu_ms", Row("cpu", "CPU of an order, all at once", "ms")
+    yield "bytes_kb", Row("bytes", "written for an order, all at once", "kB")
+    for rate in RATES:
+        for share in ("p50", "p99"):
+            yield f"{share}_ms_at_{rate}", Row("latency", f"place → end at {rate} orders/s, {share}", "ms")
+    yield "memory_mb", Row("rest", "memory at rest", "MB")
+    yield "cpu_percent", Row("rest", "CPU at rest, of one core", "%")
+    yield "start_seconds", Row("start", "start until ready", "s")
+    yield "deployables", Row("counts", "deployables")
+    yield "service_processes", Row("counts", "processes of services")
+    yield "processes", Row("counts", "processes in all")
+    yield "databases", Row("counts", "databases")
+    yield "pipelines", Row("counts", "pipelines")
+    yield "pipelines_of_largest", Row("counts", "pipelines that the largest deployable waits for")
+    for service in BROKEN:
+        for fault, title in FAULTS.items():
+            for share, word in SHARES.items():
+                yield blast_key(service, fault, share), Row("blast", f"{title} of {service}: {word}", "%")
+
+
+def blast_key(service: str, fault: str, share: str) -> str:
+    """The key of a share of orders, in percent of the orders that customers tried to place."""
+    return f"{service}_{fault}_{share}"
+
+
+ROWS: Mapping[str, Row] = dict(_rows())
+"""Key of a value → its row, in the order of the table."""
