@@ -76,6 +76,7 @@ async def test_the_spans_of_an_order_are_told_with_the_length_of_the_whole(
 @pytest.mark.parametrize(
     ("order", "status", "sentence"),
     [(order_id(), 502, "No span of order"), ("%3Cscript%3E", 404, "This is no order id")],
+    ids=["order", "script"],
 )
 async def test_an_order_without_a_trace_is_a_sentence(
     browser: httpx.AsyncClient, played: Programs, order: str, status: int, sentence: str
