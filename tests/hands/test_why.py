@@ -189,7 +189,7 @@ async def test_a_partition_that_waits_behind_a_message_is_named(shop: Shop) -> N
     order = await shop.order(DEADLINE)
     async with no_new_rows(shop, "orders", "dead_letters"):
         changes = Changes(sets=[f"order_id={order}"], corrupt="no-headers")
-        await send_record(shop.kafka, compose(shop.target.contracts, "stock-reserved", changes))
+        await send_record(shop.kafka, compose(shop.target.contracts, "payment-captured", changes))
         await by_hand(shop, "start inventory")
         _, finding = await found(shop, order, caused("partitions of orders wait behind a message"))
         assert {cause.cure for cause in finding.causes} >= {"shop logs orders"}

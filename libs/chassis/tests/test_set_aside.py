@@ -173,6 +173,22 @@ async def test_another_relay_keeps_behind_what_its_predecessor_set_aside(
     assert broker.data_of("t", "a") == ["a1", "a2"]
 
 
+async def test_a_row_that_an_operator_has_set_aside_by_hand_is_sent_again_by_the_relay_that_runs(
+    connection: Driver, broker: Broker, write: Write
+) -> None:
+    async with _relay(connection, broker) as relay:
+        await _run(relay, connection, rounds=1)
+        await write(("t", "a", "a1"))
+        await connection.execute(
+            "INSERT INTO outbox_set_aside (id, shard, topic, key, state, error)"
+            " SELECT id, shard, topic, key, 'DELAYED', 'by hand' FROM outbox"
+        )
+        relay.wake(())  # as the notification of `send_again` does
+        await _run(relay, connection)
+    assert await _aside(connection) == {}
+    assert broker.data_of("t", "a") == ["a1"]
+
+
 async def test_a_relay_that_lost_its_shards_sets_nothing_aside(
     connection: Driver, broker: Broker, write: Write
 ) -> None:

@@ -90,6 +90,7 @@ class Relay:
         self._session = {**(server_settings or {}), **SESSION}
         self._woken = asyncio.Event()
         self._renew_at = 0.0
+        self._has_changed_rows = False
 
     @property
     def shards(self) -> Collection[int]:
@@ -108,6 +109,7 @@ class Relay:
         or an operator has changed rows.
         """
         if not shards:
+            self._has_changed_rows = True
             self._renew_at = 0.0
             self._woken.set()
         elif not self.leases.positions.keys().isdisjoint(shards):
@@ -166,10 +168,12 @@ class Relay:
             return
         self._renew_at = time.monotonic() + self._poll_seconds
         async with self.leases.shards_lock:
-            shards = set(self.shards)
+            shards, has_changed_rows = set(self.shards), self._has_changed_rows
+            self._has_changed_rows = False
             await self.leases.renew(connection)
             self.leases.up_to_date.set()
-            if self._set_aside or shards != set(self.shards):
+            # An operator may have set rows aside that this relay knows nothing of.
+            if has_changed_rows or self._set_aside or shards != set(self.shards):
                 async with self._set_aside.changing:
                     await self._set_aside.load(connection, self.shards)
 
