@@ -73,7 +73,7 @@ async def test_the_lab_done_as_it_is_written_passes(shop: Shop, page: FollowedPa
     await kill(shop, page)
     await sending
     ordered = await shop.bash(".venv/bin/shop order", SECONDS)
-    _, _, watched = await do(shop, page, LOOK, {ORDER: ordered.text.split()[-1]})
+    _, _, watched = await do(shop, page, LOOK, {ORDER: ordered.text.split()[0]})
     assert "order-confirmed" in watched.text
     await do(shop, page, JUDGE)
     (done,) = await do(shop, page, CHECK)
