@@ -33,6 +33,7 @@ REASONS = {
     "services/payments/src/payments/db.py": "tables and queries of one database",
     "libs/chassis/src/chassis/service.py::build_service": "its keywords are all that a service can have",
     "tools/shop/src/shop/commands/check.py::check": "most of it is its options and the examples of its help",
+    "tools/shop/src/shop/commands/compare.py::compare": "most of it is its options and the examples of its help",
     "tools/shop/src/shop/commands/order.py::order": "most of it is its options and the examples of its help",
     "tools/shop/src/shop/commands/send.py::send": "most of it is its options and the examples of its help",
     "tools/shop/src/shop/commands/up.py::up": "most of it is its options and the examples of its help",

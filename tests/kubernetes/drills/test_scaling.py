@@ -1,5 +1,7 @@
 """Workers follow the lag of their group: one, four, one again. KEDA does it, as deploy/k8s/components/keda says."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,8 +32,13 @@ async def test_workers_follow_the_lag_from_one_to_four_and_back(floor: Floor) ->
     try:
         await floor.kubectl("apply", "--filename", "-", stdin=scaling)
         async with floor.customers(at_least=5 * LAG) as sales:
-            async with standing_still(floor.target, "analytics"):
-                await eventually(lambda: is_asked_for(floor, "analytics-worker", 4), READY)
+            async with standing_still(floor.target, "analytics") as lock:
+
+                async def four_are_asked_for() -> None:
+                    await lock.execute("SELECT 1")  # without its session the lock is gone
+                    await is_asked_for(floor, "analytics-worker", 4)
+
+                await eventually(four_are_asked_for, READY)
             asked = time.monotonic()
             await eventually(lambda: floor.has_replicas("analytics-worker", 4), READY)
             up = time.monotonic()
@@ -68,13 +75,16 @@ def scaling_of(service: str) -> str:
 
 
 @asynccontextmanager
-async def standing_still(target: Target, service: str) -> AsyncIterator[None]:
-    """The service handles nothing, for its inbox is locked: it falls behind and stays alive."""
+async def standing_still(target: Target, service: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """The service handles nothing, for its inbox is locked: it falls behind and stays alive.
+
+    Gives the session that has the lock.
+    """
     connection = await asyncpg.connect(target.database_urls[service])
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
-            yield
+            yield connection
     finally:
         await connection.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -267,6 +268,15 @@ async def test_a_shop_in_containers_has_no_drills(tmp_path: Path, played: Progra
 # --- The programs ---------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """A run of the tests in the background ignores Ctrl-C, and so would the programs that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 async def test_a_program_that_is_not_wanted_any_more_gets_ctrl_c_and_ends(tmp_path: Path) -> None:
     said = tmp_path / "said"
     script = f"trap 'echo undone >{said}; exit 1' INT; echo begun >{said}; while :; do sleep 0.05; done"

@@ -12,9 +12,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from shop_observe.topics import declared_topics
 from shop_oracle.why.facts import Facts
 from shop_oracle.why.reading import candidates, each_database, read_databases, read_inboxes
 from shop_stack.kafka_access import KafkaAccess
+from shop_stack.paths import contracts
 from shop_stack.target import Target
 from testkit import eventually
 from testkit.databases import MakeDatabase
@@ -46,7 +48,7 @@ async def connections(target: Target) -> AsyncIterator[Connections]:
 
 
 def no_facts() -> Facts:
-    return Facts({}, {})
+    return Facts({topic.name: topic for topic in declared_topics(contracts())}, {})
 
 
 async def test_the_rows_of_an_order_are_read_with_what_the_relay_has_passed(

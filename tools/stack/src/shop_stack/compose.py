@@ -42,7 +42,8 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
         ports = published_ports()
         config = json.loads(docker("compose", "config", "--format", "json"))
     except UserError as error:
-        raise TargetMissing(f"No container engine answers ({error}). Is it running?") from None
+        first_line = str(error).splitlines()[0]  # a docker without Compose prints its whole help
+        raise TargetMissing(f"No container engine answers ({first_line}). Is it running?") from None
     missing = [name for name in (*SERVICES, "processor", "issuer", "kafka", "postgres") if name not in ports]
     if missing:
         raise TargetMissing(f"The shop in containers is not complete: {', '.join(missing)} missing. {START}")
