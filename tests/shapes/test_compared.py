@@ -11,6 +11,7 @@ from shop_lab.testbed import PRODUCTS, Testbed
 from shop_load.client import ShopClient
 from shop_load.closed_loop import open_shop
 from shop_observe.history import History
+from shop_stack import admin
 from shop_stack.ports import SERVICES
 
 
@@ -57,4 +58,4 @@ async def test_a_fault_of_notifications_stops_the_orders_that_share_its_process(
     shares_a_process = floor.unit_of("notifications") == floor.unit_of("payments")
     confirmed = 0 if fault == "loops" and shares_a_process else 100
     assert found[f"notifications_{fault}_confirmed"] == confirmed
-    assert blast.open_letters(floor.target, "notifications") == []
+    assert admin.open_letters(floor.target, "notifications") == []

@@ -175,7 +175,7 @@ async def end_with_connections_in_the_accept_queue(
     """
     ending = server(config())
     port = await listening(ending)
-    # The loop does not turn between here and the closing of the socket, so that none of them can have been accepted.
+    # With 0 turns none of them can have been accepted when the socket is closed.
     clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
     for client in clients:
         client.sendall(REQUEST)

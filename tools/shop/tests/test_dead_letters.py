@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shop.commands import dead_letters
+from shop_stack import admin
 from shop_stack.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("shop")
@@ -66,7 +67,7 @@ async def test_all_open_letters_are_tried_once_by_their_keys(write_letter: Any) 
 async def test_more_open_letters_than_a_list_can_have_are_told(
     write_letter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "MOST", 2)
+    monkeypatch.setattr(admin, "MOST_ROWS", 3)
     for offset, key in enumerate(("a", "b", "c")):
         await write_letter(offset, key)
     outcome = run("redrive", "inventory", "--all")

@@ -65,8 +65,8 @@ Graceful shutdown. On SIGTERM a process ends in this order:
 6. Management: its port accepts no new connections, and has 1 s for requests in progress.
 
 A shutdown usually takes less than 10 s. If the database and Kafka do not answer, it takes up to about 25 s. Outbox rows
-that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes it
-takes an API pod 6 s longer: proxies still send for a moment, and clients may use connections that they keep.
+that are not sent yet are sent by the relay of another process, or of the next start. On Kubernetes it takes
+an API pod 6 s longer: proxies still send for a moment, and clients may use connections that they keep.
 
 Imports run one way: a module imports only from the lines below its own (`.importlinter` enforces it).
 

@@ -160,9 +160,10 @@ def server_of(service: Service) -> uvicorn.Server:
         limit_concurrency=settings.http_max_connections,
         http=_parser_of(service),
     )
-    if not service.tuning.has("accept_queue"):
-        return _server_class(uvicorn.Server, service)(config)
-    return _server_class(accept_queue.draining_for(settings.http_announce_close_seconds), service)(config)
+    plain = uvicorn.Server
+    if service.tuning.has("accept_queue"):
+        plain = accept_queue.draining_for(settings.http_announce_close_seconds)
+    return _server_class(plain, service)(config)
 
 
 def management_server_of(service: Service) -> uvicorn.Server:

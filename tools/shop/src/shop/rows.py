@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shop_observe.timeline import shown
-from shop_stack.admin import ask
+from shop_stack.admin import MOST_ROWS, ask
 from shop_stack.connect import connect
 from shop_stack.errors import ServiceAway
 from shop_stack.ports import SERVICES
@@ -22,7 +22,7 @@ Found = Mapping[str, Sequence[Row]]
 """Service → its rows."""
 KEY_CHARACTERS = 500
 """The longest key that a service stores."""
-MOST = 999
+MOST = MOST_ROWS - 1
 """The most rows of a service that a list can have. The admin API answers one more, which shows that there are more."""
 Limit = Annotated[int, typer.Option(min=1, max=MOST, help="The most rows of each service to list.")]
 

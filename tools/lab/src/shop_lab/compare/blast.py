@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from shop_lab import trial
 from shop_lab.compare.figures import BROKEN, FAULTS, blast_key
@@ -23,7 +22,6 @@ from shop_oracle.evidence import ENDED, Order
 from shop_oracle.quiet import wait_for_rest
 from shop_stack import admin, embedded
 from shop_stack.errors import UserError
-from shop_stack.target import Target
 
 CHILD = Path(__file__).parent / "child"
 """The folder that a process with a fault has in its PYTHONPATH."""
@@ -93,7 +91,7 @@ async def strike(testbed: Testbed, service: str, fault: str, seconds: float) -> 
     cured = datetime.now(UTC)
     await embedded.kill(stack, unit)
     await embedded.start(stack, unit)
-    await asyncio.to_thread(redrive, testbed.target, service)
+    await asyncio.to_thread(admin.redrive_all, testbed.target, service)
     return Window(service, fault, began, cured, tried, len(sent.orders))
 
 
@@ -106,23 +104,6 @@ async def until_struck(struck: Path, service: str, seconds: float = STRUCK_SECON
                 f"The fault of {service} had no effect: no handler was called for {seconds:.0f} s."
             )
         await asyncio.sleep(0.1)
-
-
-def redrive(target: Target, service: str) -> None:
-    """Have a service handle its open dead letters again."""
-    tried: set[str] = set()
-    while keys := {row["key"] for row in open_letters(target, service)} - tried:
-        for key in keys:
-            admin.ask(target, service, "POST", "/dead-letters/redrive", json={"id": None, "key": key})
-        tried |= keys
-
-
-def open_letters(target: Target, service: str) -> list[dict[str, Any]]:
-    """The dead letters of a service that wait for an operator."""
-    rows: list[dict[str, Any]] = admin.ask(
-        target, service, "GET", "/dead-letters", params={"state": "open", "limit": 1000}
-    )
-    return rows
 
 
 def shares(window: Window, orders: Iterable[Order]) -> dict[str, float]:

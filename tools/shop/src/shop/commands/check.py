@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Annotated
 
@@ -93,10 +94,8 @@ def again_and_again(target: Target, every: float, patience: float) -> int:
 
     with board.served(HOST, port):
         typer.echo(f"The verdict is at http://{HOST}:{port}/metrics. End it with Ctrl-C.")
-        if target.name == TargetKind.EMBEDDED:
-            with monitoring.read_too(stack, monitoring.ORACLE, port):
-                asyncio.run(watch(target, board, every, patience, tell))
-        else:
+        is_embedded = target.name == TargetKind.EMBEDDED
+        with monitoring.read_too(stack, monitoring.ORACLE, port) if is_embedded else nullcontext():
             asyncio.run(watch(target, board, every, patience, tell))
     tell(sentence_of(board.red))
     return 1 if board.red else 0

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from shop.letters import clock
-from shop.rows import MOST, Limit, Row, print_rows, rows_of
+from shop.rows import Limit, Row, print_rows, rows_of
 from shop_observe.timeline import shown
 from shop_stack import admin
 from shop_stack.admin import ask
 from shop_stack.connect import connect
 from shop_stack.errors import UserError
-from shop_stack.target import Target
 
 app = typer.Typer(
     help="Events that services could not handle: list, show, redrive, discard.", no_args_is_help=True
@@ -151,41 +149,18 @@ def end(verb: str, service: str, letter: int | None, key: str | None) -> None:
 
 def redrive_all(service: str) -> None:
     """Redrive every open dead letter of a service, and print the outcome. The exit code is 1 if one failed again."""
-    tried: set[tuple[str, Any]] = set()
-    errors: list[str] = []
-    ended = 0
     with connect() as target:
-        while keys := [key for key in _keys_of(_open_rows(target, service)) if key not in tried]:
-            for name, value in keys:
-                body = {"id": None, "key": None, name: value}
-                outcome = ask(target, service, "POST", "/dead-letters/redrive", json=body)
-                tried.add((name, value))
-                ended += outcome["ended"]
-                errors += [outcome["error"]] if outcome["error"] else []
-        rows = _open_rows(target, service)
-    typer.echo(f"{ended} ended, keys with open ones: {len(_keys_of(rows))}.")
-    if len(rows) > MOST:
+        outcome = admin.redrive_all(target, service)
+    typer.echo(f"{outcome.ended} ended, keys with open ones: {outcome.keys_left}.")
+    if outcome.is_cut:
         typer.echo(
-            f"{service} has more than {MOST} open dead letters, and only the oldest were tried. "
+            f"{service} has more than {admin.MOST_ROWS - 1} open dead letters, and only the oldest were tried. "
             "Redrive or discard some of them by --key or --id, then try --all again.",
             err=True,
         )
-    for error in dict.fromkeys(errors):
+    for error in outcome.errors:
         typer.echo(error, err=True)
-    raise typer.Exit(1 if errors or len(rows) > MOST else 0)
-
-
-def _open_rows(target: Target, service: str) -> Sequence[Row]:
-    """The open dead letters of a service, oldest first, and at most MOST + 1 of them."""
-    rows: Sequence[Row] = ask(
-        target, service, "GET", "/dead-letters", params={"state": "open", "limit": str(MOST + 1)}
-    )
-    return rows
-
-
-def _keys_of(rows: Sequence[Row]) -> list[tuple[str, Any]]:
-    """What names these dead letters: ("key", key), or ("id", id) for a record without a key. Each once."""
-    return list(dict.fromkeys(("key", row["key"]) if row["key"] else ("id", row["id"]) for row in rows))
+    raise typer.Exit(1 if outcome.errors or outcome.is_cut else 0)
 
 
 def reason_of(letter: Row) -> str:
