@@ -1,4 +1,10 @@
-"""How `make test` divides the tests between its processes: one process runs a file, or the files of a group."""
+"""How `make test` divides the tests between its processes: one process runs a file, or the files of a group.
+
+And what every test leaves as it was: the target of the command.
+"""
+
+import os
+from collections.abc import Iterator
 
 import pytest
 from xdist.remote import Producer
@@ -38,3 +44,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of GROUPS first. The order within a file stays."""
     items.sort(key=lambda item: group_of(item.nodeid) is None)
+
+
+@pytest.fixture(autouse=True)
+def target_stays() -> Iterator[None]:
+    """`shop --target` writes its target into the environment. A test that calls it in this process does not
+    choose the target of the next one.
+    """
+    before = os.environ.get("SHOP_TARGET")
+    yield
+    if before is None:
+        os.environ.pop("SHOP_TARGET", None)
+    else:
+        os.environ["SHOP_TARGET"] = before
