@@ -14,8 +14,13 @@ FAULTS: Mapping[str, str] = {
     "loops": "an endless loop in a handler",
 }
 """Name of a fault → its title. `child/sitecustomize.py` makes it."""
+CUTS: Mapping[str, str] = {
+    "kafka": "no service reaches Kafka",
+    "database": "orders does not reach its database",
+}
+"""Name of a partition → its title."""
 SHARES: Mapping[str, str] = {"accepted": "accepted", "ended": "ended", "confirmed": "confirmed"}
-"""What became of the orders while a fault lasted → the word for it."""
+"""What became of the orders while something was broken → the word for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ FIGURES: Mapping[str, str] = {
     "start": "time from the start until each part is ready",
     "counts": "deployables, processes, databases, pipelines",
     "blast": "share of orders that end although one service has a fault",
+    "partition": "share of orders that are accepted and end while Kafka or a database cannot be reached",
 }
 """Name of a figure → its meaning."""
 OF_LOAD = frozenset({"throughput", "cpu", "bytes"})
@@ -62,12 +68,26 @@ def _rows() -> Iterator[tuple[str, Row]]:
     for service in BROKEN:
         for fault, title in FAULTS.items():
             for share, word in SHARES.items():
-                yield blast_key(service, fault, share), Row("blast", f"{title} of {service}: {word}", "%")
+                key = share_key(fault_name(service, fault), share)
+                yield key, Row("blast", f"{title} of {service}: {word}", "%")
+    for cut, title in CUTS.items():
+        for share, word in SHARES.items():
+            yield share_key(cut_name(cut), share), Row("partition", f"{title}: {word}", "%")
 
 
-def blast_key(service: str, fault: str, share: str) -> str:
-    """The key of a share of orders, in percent of the orders that customers tried to place."""
-    return f"{service}_{fault}_{share}"
+def fault_name(service: str, fault: str) -> str:
+    """A fault of a service, in one word."""
+    return f"{service}_{fault}"
+
+
+def cut_name(cut: str) -> str:
+    """A partition, in one word."""
+    return f"cut_{cut}"
+
+
+def share_key(broken: str, share: str) -> str:
+    """The key of a share of orders, in percent of the orders that customers tried to place while `broken` lasted."""
+    return f"{broken}_{share}"
 
 
 ROWS: Mapping[str, Row] = dict(_rows())
