@@ -6,6 +6,7 @@ import pytest
 
 from shop_lab.compare import blast, partition, window
 from shop_lab.compare.counting import counted
+from shop_lab.compare.hops import CALLED, CALLER, hops
 from shop_lab.compare.measuring import written
 from shop_lab.testbed import PRODUCTS, Testbed
 from shop_load.client import ShopClient
@@ -42,6 +43,15 @@ async def test_an_order_leaves_bytes_in_the_log_of_each_server(floor: Any) -> No
     after = await written(testbed)
     assert before.keys() == ({"postgres", "kafka"} if floor.stack.shape.has_kafka else {"postgres"})
     assert [name for name in after if after[name] <= before[name]] == []
+
+
+async def test_a_hop_is_a_call_only_within_a_process(floor: Any) -> None:
+    placed = await floor.serve(floor.run(5))
+    await floor.assert_that_the_oracle_holds()
+    found = await hops(Testbed(floor.stack, floor.target), [str(one.order_id) for one in placed])
+    shares_a_process = floor.unit_of(CALLER) == floor.unit_of(CALLED)
+    assert found.keys() == {"hop_http_ms", "hop_event_ms", *(["hop_call_ms"] if shares_a_process else [])}
+    assert min(found.values()) > 0
 
 
 @pytest.mark.usefixtures("whole_run")

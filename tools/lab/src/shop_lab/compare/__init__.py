@@ -4,6 +4,7 @@ figures.py     the values that are measured: name, title, unit, and the figure t
 plan.py        which shapes and figures, and how much work
 run.py         starts the shapes in turn, round by round, and has the oracle judge each run
 measuring.py   one shape under load, and at rest
+hops.py        one hop from service to service: a call, a request, an event
 counting.py    deployables, processes, databases and pipelines, counted
 window.py      orders that arrive while something is broken, and what became of them
 partition.py   Kafka or a database that cannot be reached

@@ -38,8 +38,10 @@ FIGURES: Mapping[str, str] = {
     "cpu": "CPU of an order",
     "bytes": "bytes that an order leaves on disk",
     "latency": "time from the request to the end of an order, at fixed rates",
+    "hops": "one hop from orders to inventory, at 5 orders per second",
     "rest": "memory and CPU without orders",
     "start": "time from the start until each part is ready",
+    "change": "time from a changed line until it runs",
     "counts": "deployables, processes, databases, pipelines",
     "blast": "share of orders that end although one service has a fault",
     "partition": "share of orders that are accepted and end while Kafka or a database cannot be reached",
@@ -56,9 +58,13 @@ def _rows() -> Iterator[tuple[str, Row]]:
     for rate in RATES:
         for share in ("p50", "p99"):
             yield f"{share}_ms_at_{rate}", Row("latency", f"place → end at {rate} orders/s, {share}", "ms")
+    yield "hop_call_ms", Row("hops", "one hop as a call in the process", "ms")
+    yield "hop_http_ms", Row("hops", "one hop as a request over HTTP", "ms")
+    yield "hop_event_ms", Row("hops", "one hop as an event", "ms")
     yield "memory_mb", Row("rest", "memory at rest", "MB")
     yield "cpu_percent", Row("rest", "CPU at rest, of one core", "%")
     yield "start_seconds", Row("start", "start until ready", "s")
+    yield "change_seconds", Row("change", "a changed line of notifications, until it runs", "s")
     yield "deployables", Row("counts", "deployables")
     yield "service_processes", Row("counts", "processes of services")
     yield "processes", Row("counts", "processes in all")
