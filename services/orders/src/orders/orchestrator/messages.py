@@ -21,7 +21,7 @@ class PlacedLine(ConsumedPart):
 
 
 class OrderPlaced(ConsumedEvent, type="orders.order-placed.v1", topic=ORDERS, key="order_id"):
-    """What starts the saga. It has what the commands of the steps need."""
+    """The event that starts the saga. It has what the commands of the steps need."""
 
     order_id: UUID
     customer_id: CustomerId

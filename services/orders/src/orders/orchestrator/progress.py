@@ -17,7 +17,7 @@ from orders.orchestrator.definition import LONGEST_TIMES, PLACE_ORDER, Definitio
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the saga of an order is.
+    """The commands of an order that were carried out, and those that are still to be.
 
     `done` are the types of the steps' commands that have succeeded. `ending` is the type of the event that ended the
     order. `sent` says how often the first command of `queue` was sent; 0 means that it is to be sent now.
@@ -93,7 +93,7 @@ def seconds_until_repeat(progress: Progress, saga: Definition = PLACE_ORDER) -> 
     """Seconds after which the first command is sent again; None if there is none. The pause doubles."""
     if progress.awaited is None:
         return None
-    times = min(2 ** max(progress.sent - 1, 0), LONGEST_TIMES)
+    times: int = min(2 ** max(progress.sent - 1, 0), LONGEST_TIMES)
     return saga.call_of(progress.awaited).timeout * times
 
 
