@@ -48,15 +48,13 @@ def messages_of(service: str) -> list[Any]:
         if service == "orders"
         else [f"{service}.commands"]
     )
-    return [
+    found = [
         model
         for name in (modules if service in WHERE else [])
         for model in vars(importlib.import_module(name)).values()
-        if isinstance(model, type)
-        and model.__module__ == name
-        and issubclass(model, ConsumedEvent | PublishedEvent)
-        and model.event_type
+        if isinstance(model, type) and model.__module__ == name
     ]
+    return [m for m in found if issubclass(m, ConsumedEvent | PublishedEvent) and m.event_type]
 
 
 def said(service: str) -> Said:
