@@ -194,3 +194,10 @@ def test_a_file_from_before_there_were_two_sagas_is_of_the_first_one(tmp_path: P
     (tmp_path / shapes.FILE).write_text('{"groups": [], "saga": "conducted"}')
     with pytest.raises(UserError, match="put it back as it was"):
         shapes.stored(tmp_path)
+
+
+def test_a_service_that_no_group_names_is_one_of_its_own() -> None:
+    assert (
+        Shape.with_others("orders+inventory").text
+        == "orders+inventory | payments | notifications | analytics"
+    )

@@ -2,15 +2,27 @@
 
 The rights are those of the contract, as in Kafka (`shop_stack.rights`): a reader may read its topics, and no other. No
 role may use the schema of another module (docs/decisions/0055).
+
+As a program it does so for the modules that LOCAL_MODULES names, in the database at TOPICS_DATABASE_URL:
+
+    LOCAL_MODULES=orders,inventory TOPICS_DATABASE_URL=postgresql://postgres@localhost/monolith \\
+        python -m shop_stack.local_topics
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+from shop_stack import topics
+from shop_stack.errors import UserError
 
 SCHEMA = "topics"
 """The schema of the views. `chassis.local` reads them there."""
@@ -87,3 +99,26 @@ async def _provide_topic(
 def quoted(identifier: str) -> str:
     """A name as PostgreSQL reads an identifier."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+async def main(url: str, names: Sequence[str], contracts: Path) -> None:
+    """Provide the topics of these modules in a database. Raises UserError if it does not answer, or refuses."""
+    modules = [Module(name, name, name, f"{name}_owner") for name in names]
+    try:
+        connection = await asyncpg.connect(url, timeout=30)
+        try:
+            await provide(connection, modules, topics.entries(contracts))
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise UserError(f"The database does not provide the topics: {error}") from error
+
+
+if __name__ == "__main__":
+    try:
+        given = os.environ["TOPICS_DATABASE_URL"], os.environ["LOCAL_MODULES"].split(",")
+        asyncio.run(main(*given, Path("contracts")))
+    except UserError as failure:
+        sys.exit(str(failure))
+    except KeyError as failure:
+        sys.exit(f"{failure.args[0]} is missing: set the database's address, and the modules between commas.")

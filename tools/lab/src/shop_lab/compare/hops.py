@@ -68,5 +68,5 @@ async def event(testbed: Testbed, orders: Collection[str]) -> float:
 
 async def _times(testbed: Testbed, service: str, query: str, orders: Collection[str]) -> dict[str, datetime]:
     async with testbed.database(service) as database:
-        rows = await database.fetch(f"{query} = ANY($1::uuid[])", orders)
+        rows = await database.fetch(f"{query} = ANY($1::uuid[])", list(orders))
     return {str(order): at for order, at in rows}
