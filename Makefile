@@ -70,7 +70,7 @@ test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop th
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
 .PHONY: test-shapes
-test-shapes: $(READY) ## The shop as a monolith and in pairs: each ending, crashes, duplicates, and the oracle (up to 20 minutes)
+test-shapes: $(READY) ## The shop as a monolith and in pairs, with both sagas: each ending, crashes, duplicates, and the oracle (up to 40 minutes)
 	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(ARGS)
 
 .PHONY: test-restore
@@ -210,8 +210,9 @@ docs-environment: $(DOCS)/.ready
 supply-environment: $(SUPPLY)/.ready
 
 .PHONY: pictures
-pictures: $(READY) ## Write the state machines in the READMEs anew from the code, and the table of mutants from their last run
+pictures: $(READY) ## Write the state machines and the orchestrated saga anew from the code, and the table of mutants from their last run
 	@$(VENV)/bin/python tools/docs/state_machines.py
+	@$(VENV)/bin/python tools/docs/saga_page.py
 	@$(VENV)/bin/python tools/docs/mutants.py
 
 # A consumer's own tests write what it reads of another program.

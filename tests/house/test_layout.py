@@ -11,8 +11,13 @@ SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pypro
 MODULES = {"main", "settings", "api", "subscriptions", "jobs", "handlers", "db", "events", "domain"}
 # What a service measures of its business: docs/decisions/0053.
 OPTIONAL = {"metrics"}
-# A client of an outside system: docs/decisions/0002.
-TENTH = {"notifications": {"channels", "directory"}, "payments": {"processor"}}
+# A client of an outside system: docs/decisions/0002. The orchestrated saga: docs/decisions/0060.
+TENTH = {
+    "orders": {"orchestrator"},
+    "inventory": {"commands"},
+    "payments": {"processor", "commands"},
+    "notifications": {"channels", "directory", "commands"},
+}
 FILES = (
     "pyproject.toml",
     "requirements.txt",

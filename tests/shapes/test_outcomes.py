@@ -72,7 +72,7 @@ async def test_the_servers_may_be_killed_as_well(floor: Any) -> None:
     assert evidence.dead_letters == []
 
 
-@pytest.mark.usefixtures("whole_run")
+@pytest.mark.usefixtures("whole_run", "grouped")
 async def test_events_that_are_all_read_again_have_their_effects_once(floor: Any) -> None:
     await floor.serve(floor.run(20))
     before = await floor.assert_that_the_oracle_holds()
@@ -88,7 +88,7 @@ async def test_events_that_are_all_read_again_have_their_effects_once(floor: Any
     assert after.reports == before.reports
 
 
-@pytest.mark.usefixtures("whole_run")
+@pytest.mark.usefixtures("whole_run", "grouped")
 async def test_a_second_process_of_a_group_takes_over_when_the_first_one_is_killed(floor: Any) -> None:
     unit = floor.unit_of("orders")
     async with second_process(floor.stack, unit):
@@ -101,6 +101,7 @@ async def test_a_second_process_of_a_group_takes_over_when_the_first_one_is_kill
     assert evidence.dead_letters == []
 
 
+@pytest.mark.usefixtures("grouped")
 def test_a_group_has_one_process(floor: Any) -> None:
     running = [unit for unit in floor.stack.units if floor.stack.daemon(unit).process() is not None]
     assert running == list(floor.stack.units)

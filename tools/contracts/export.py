@@ -1,6 +1,7 @@
-"""Writes the files of contracts/ that are derived from the code: one OpenAPI and one AsyncAPI file per service.
+"""Writes the files of contracts/ that are derived from the code: one OpenAPI and two AsyncAPI files per service.
 
-The management port has the same API in every service, so there is one file of it: openapi/management.yaml.
+The management port has the same API in every service, so there is one file of it: openapi/management.yaml. The second
+AsyncAPI file says what the service sends and receives if the saga is orchestrated: orchestrated/asyncapi/SERVICE.yaml.
 
 Run it where the services are installed: `python tools/contracts/export.py [--check] [SERVICE ...]`. With --check
 it writes nothing: it names the files that differ, and the exit code is 1 if there are any.
@@ -8,6 +9,7 @@ it writes nothing: it names the files that differ, and the exit code is 1 if the
 
 import argparse
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -18,6 +20,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "contracts"
+ORCHESTRATED = CONTRACTS / "orchestrated"
+COMMANDS = (("commands", "COMMANDS"), ("orchestrator.subscriptions", "ORCHESTRATED"))
+"""Where a service has its subscriptions for the orchestrated saga, if they differ from those for the other one."""
 Document = dict[str, Any]
 
 
@@ -52,8 +57,24 @@ def subscriptions(service: str) -> frozenset[str]:
     return frozenset(importlib.import_module(f"{service}.subscriptions").SUBSCRIPTIONS.by_type)
 
 
-def asyncapi(service: str, topics: Iterable[Mapping[str, Any]], handled: frozenset[str]) -> Document:
-    """The AsyncAPI 3.0 document of a service. It sends the events that it owns, and receives those that it handles."""
+def orchestrated_subscriptions(service: str) -> frozenset[str]:
+    """The types of events and commands that the service handles if the saga is orchestrated."""
+    for module, name in COMMANDS:
+        if importlib.util.find_spec(f"{service}.{module.partition('.')[0]}") is not None:
+            return frozenset(getattr(importlib.import_module(f"{service}.{module}"), name).by_type)
+    return subscriptions(service)
+
+
+def asyncapi(
+    service: str,
+    topics: Iterable[Mapping[str, Any]],
+    handled: frozenset[str],
+    contracts: Path = CONTRACTS,
+) -> Document:
+    """The AsyncAPI 3.0 document of a service. It sends the events that it owns, and receives those that it handles.
+
+    `contracts` is the folder with the document's folder in it.
+    """
     channels: Document = {}
     operations: Document = {}
     for topic in topics:
@@ -62,7 +83,7 @@ def asyncapi(service: str, topics: Iterable[Mapping[str, Any]], handled: frozens
         if not events:
             continue
         name = topic["name"]
-        channels[name] = _channel(topic, events)
+        channels[name] = _channel(topic, events, contracts)
         operations[f"{'send' if sends else 'receive'}-{name}"] = {
             "action": "send" if sends else "receive",
             "channel": {"$ref": f"#/channels/{name}"},
@@ -81,33 +102,44 @@ def asyncapi(service: str, topics: Iterable[Mapping[str, Any]], handled: frozens
     }
 
 
-def _channel(topic: Mapping[str, Any], events: Iterable[str]) -> Document:
+def _channel(topic: Mapping[str, Any], events: Iterable[str], contracts: Path) -> Document:
     return {
         "address": topic["name"],
         "description": f"{topic['description']} Key: {topic['key']}.",
-        "messages": {event: _message(event) for event in events},
+        "messages": {event: _message(event, contracts) for event in events},
         "bindings": {"kafka": {"topic": topic["name"], "partitions": topic["partitions"]}},
     }
 
 
-def _message(event: str) -> Document:
+def _message(event: str, contracts: Path) -> Document:
     folder, _, version = event.rpartition(".")
+    place = Path("events") / folder / f"{version}.schema.json"
+    schema = contracts / place if (contracts / place).exists() else CONTRACTS / place
     return {
         "name": event,
-        "headers": {"$ref": "../envelope.schema.json"},
-        "payload": {"$ref": f"../events/{folder}/{version}.schema.json"},
+        "headers": {"$ref": _reference(CONTRACTS / "envelope.schema.json", contracts)},
+        "payload": {"$ref": _reference(schema, contracts)},
     }
+
+
+def _reference(file: Path, contracts: Path) -> str:
+    return Path(os.path.relpath(file, contracts / "asyncapi")).as_posix()
 
 
 def exports(only: Iterable[str] = ()) -> dict[Path, str]:
     """File → the text that it must have. `only` are names of services; without one all services are exported."""
-    topics = yaml.safe_load((CONTRACTS / "topics.yaml").read_text())["topics"]
+    topics, orchestrated = (
+        yaml.safe_load((folder / "topics.yaml").read_text())["topics"] for folder in (CONTRACTS, ORCHESTRATED)
+    )
     texts = {}
     for service in list(only) or services():
         texts[CONTRACTS / "openapi" / f"{service}.yaml"] = _text(openapi(service))
         texts[CONTRACTS / "openapi" / "management.yaml"] = _text(management(service))
         texts[CONTRACTS / "asyncapi" / f"{service}.yaml"] = _text(
             asyncapi(service, topics, subscriptions(service))
+        )
+        texts[ORCHESTRATED / "asyncapi" / f"{service}.yaml"] = _text(
+            asyncapi(service, orchestrated, orchestrated_subscriptions(service), ORCHESTRATED)
         )
     return texts
 

@@ -1,4 +1,4 @@
 from chassis.postgres.migrations import run_env
-from orders.db import metadata
+from orders.orchestrator.table import metadata
 
 run_env(metadata)

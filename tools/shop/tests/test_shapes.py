@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from shop.commands.lab import use_shop_of
-from shop.commands.up import require_fitting
+from shop.commands.up import require_fitting, wanted_shape
 from shop.deferred import WHERE
 from shop.labs.pages import find
-from shop.shapes import NEED_FIVE_SERVICES, require_five_services
+from shop.shapes import NEED_FIVE_PROCESSES, NEED_FIVE_SERVICES, require_five_services
 from shop_stack import shapes
 from shop_stack.connect import VARIABLE
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
-from shop_stack.shapes import Shape
+from shop_stack.shapes import ORCHESTRATED, Shape
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def monolith(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", sorted(NEED_FIVE_SERVICES))
+@pytest.mark.parametrize("command", sorted(NEED_FIVE_SERVICES | NEED_FIVE_PROCESSES))
 def test_a_command_that_needs_five_services_says_so(monolith: Path, command: str) -> None:
     with pytest.raises(UserError) as error:
         require_five_services(command)
@@ -41,8 +41,9 @@ def test_a_command_that_needs_five_services_says_so(monolith: Path, command: str
 
 @pytest.mark.usefixtures("monolith")
 def test_the_other_commands_work_in_each_shape() -> None:
-    assert set(WHERE) > NEED_FIVE_SERVICES
-    for command in {*WHERE, None} - NEED_FIVE_SERVICES:
+    needing = NEED_FIVE_SERVICES | NEED_FIVE_PROCESSES
+    assert set(WHERE) > needing
+    for command in {*WHERE, None} - needing:
         require_five_services(command)
 
 
@@ -92,3 +93,34 @@ def test_a_monolith_has_neither_an_archive_nor_objectives_nor_brokers() -> None:
         require_fitting(monolith, brokers=None, with_archive=False, with_observability=True)
     with pytest.raises(UserError, match="A monolith has no Kafka, and so no brokers: leave out `--brokers`"):
         require_fitting(monolith, brokers=1, with_archive=False, with_observability=False)
+
+
+def test_five_services_with_an_orchestrated_saga_have_why_and_not_what_changes_a_release(
+    monolith: Path,
+) -> None:
+    shapes.store(monolith, Shape.parse("services", ORCHESTRATED))
+    require_five_services("why")
+    with pytest.raises(UserError, match="is that of five services with an orchestrated saga: `shop down"):
+        require_five_services("deploy")
+
+
+def test_the_options_of_up_name_a_shape(monolith: Path) -> None:
+    assert wanted_shape(None, None) is None
+    assert wanted_shape("services", None) == Shape()
+    assert wanted_shape("monolith", ORCHESTRATED) == Shape.parse("monolith", ORCHESTRATED)
+    assert wanted_shape(None, ORCHESTRATED) == Shape.parse("monolith", ORCHESTRATED), "the groups of the data"
+    with pytest.raises(
+        UserError, match="There is no saga 'conducted': a saga is choreographed or orchestrated"
+    ):
+        wanted_shape(None, "conducted")
+    shapes.store(monolith, Shape())
+    assert wanted_shape(None, ORCHESTRATED) == Shape().with_saga(ORCHESTRATED)
+
+
+def test_an_orchestrated_shop_has_objectives_and_no_archive() -> None:
+    orchestrated = Shape().with_saga(ORCHESTRATED)
+    require_fitting(orchestrated, brokers=3, with_archive=False, with_observability=True)
+    with pytest.raises(
+        UserError, match="this shop is five services with an orchestrated saga: leave out `--arch"
+    ):
+        require_fitting(orchestrated, brokers=None, with_archive=True, with_observability=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from shop_stack import checks, embedded, groups, shapes, venvs
+from shop_stack import checks, embedded, groups, parts, shapes, topics, venvs
 from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
 from shop_stack.shapes import Shape
@@ -151,6 +152,48 @@ def test_a_group_is_installed_from_the_locks_of_its_services() -> None:
     assert project.name == "orders+inventory"
     assert [file.parent.name for file in project.locks] == ["orders", "inventory"]
     assert [folder.name for folder in project.installed] == ["chassis", "orders", "inventory"]
+
+
+@pytest.mark.parametrize("groups", ["services", "monolith", PAIRS])
+def test_each_grouping_has_both_sagas_and_data_belongs_to_one(tmp_path: Path, groups: str) -> None:
+    orchestrated = Shape.parse(groups, "orchestrated")
+    assert orchestrated != Shape.parse(groups)
+    assert (orchestrated.groups, orchestrated.text) == (Shape.parse(groups).groups, Shape.parse(groups).text)
+    data_of(tmp_path, orchestrated)
+    assert embedded.stack(tmp_path, 28_000).shape == orchestrated
+    with pytest.raises(UserError) as error:
+        shapes.require(tmp_path, Shape.parse(groups))
+    text = Shape.parse(groups).text
+    assert f'start it with `shop up --as "{text}" --saga orchestrated`, or delete' in str(error.value)
+    assert "with an orchestrated saga" in str(error.value)
+
+
+def test_an_unknown_saga_gets_one_sentence_with_the_cure() -> None:
+    with pytest.raises(UserError) as error:
+        Shape.parse("monolith", "conducted")
+    assert str(error.value) == (
+        "There is no saga 'conducted': a saga is choreographed or orchestrated; say for example `--saga orchestrated`."
+    )
+
+
+def test_the_saga_chooses_the_contracts_and_the_subscriptions(tmp_path: Path) -> None:
+    for saga, folder in (("choreographed", "contracts"), ("orchestrated", "orchestrated")):
+        stack = embedded.stack(tmp_path, 28_000, shape=Shape().with_saga(saga))
+        assert stack.contracts.name == folder
+        assert parts.service_environment(stack, "payments")["SHOP_SAGA"] == saga
+        rights = topics.rights_of(stack.contracts, ["payments"])
+        read = {right.name for right in rights if right.operation == "Read" and right.resource == "topic"}
+        assert ("orders.order.v1" in read) is (saga == "choreographed")
+        assert ("orders.payments-command.v1" in read) is (saga == "orchestrated")
+
+
+def test_a_file_from_before_there_were_two_sagas_is_of_the_first_one(tmp_path: Path) -> None:
+    data_of(tmp_path, Shape.parse("monolith"))
+    (tmp_path / shapes.FILE).write_text(json.dumps({"groups": [SERVICES]}))
+    assert shapes.stored(tmp_path) == Shape.parse("monolith")
+    (tmp_path / shapes.FILE).write_text('{"groups": [], "saga": "conducted"}')
+    with pytest.raises(UserError, match="put it back as it was"):
+        shapes.stored(tmp_path)
 
 
 def test_a_service_that_no_group_names_is_one_of_its_own() -> None:

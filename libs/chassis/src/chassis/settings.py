@@ -66,6 +66,11 @@ class ServiceSettings(BaseSettings):
         3600, gt=0, description="how long the issuer's last keys are used while it does not answer"
     )
     role: Literal["all", "api", "worker"] = Field("all", validation_alias="SHOP_ROLE")
+    saga: Literal["choreographed", "orchestrated"] = Field(
+        "choreographed",
+        validation_alias="SHOP_SAGA",
+        description="choreographed: the service reacts to events of others; orchestrated: to commands",
+    )
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     http_management_host: str = Field("127.0.0.1", description="address of probes, metrics and the admin API")
@@ -188,6 +193,11 @@ class ServiceSettings(BaseSettings):
     def has_kafka(self) -> bool:
         """Whether there is a broker. Without one, all topics are in the database."""
         return self.kafka_bootstrap_servers != NO_KAFKA
+
+    @property
+    def is_orchestrated(self) -> bool:
+        """Whether an orchestrator directs the saga."""
+        return self.saga == "orchestrated"
 
     @property
     def modules(self) -> frozenset[str]:

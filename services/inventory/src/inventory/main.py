@@ -3,6 +3,7 @@
 from chassis.server import serve
 from chassis.service import Service, build_service
 from inventory import api
+from inventory.commands import COMMANDS
 from inventory.jobs import JOBS
 from inventory.metrics import METRICS
 from inventory.settings import Settings
@@ -11,11 +12,12 @@ from inventory.subscriptions import SUBSCRIPTIONS
 
 def create_service(settings: Settings | None = None) -> Service:
     """The inventory service, with settings from the environment unless `settings` are given."""
+    settings = settings or Settings()
     return build_service(
-        settings or Settings(),
+        settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=SUBSCRIPTIONS,
+        subscriptions=COMMANDS if settings.is_orchestrated else SUBSCRIPTIONS,
         jobs=JOBS,
         business=METRICS,
     )

@@ -4,6 +4,7 @@ from chassis.server import serve
 from chassis.service import Service, build_service
 from notifications import api
 from notifications.channels import Channel, LogChannel, SmtpChannel
+from notifications.commands import COMMANDS
 from notifications.directory import DEPENDENCY, Directory
 from notifications.jobs import jobs
 from notifications.metrics import metrics_of
@@ -19,7 +20,7 @@ def create_service(settings: Settings | None = None) -> Service:
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=SUBSCRIPTIONS,
+        subscriptions=COMMANDS if settings.is_orchestrated else SUBSCRIPTIONS,
         jobs=jobs(channel),
         business=metrics_of(channel.name, DEPENDENCY),
     )

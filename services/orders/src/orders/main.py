@@ -8,6 +8,8 @@ from chassis.web import LoadShedding
 from orders import api, db
 from orders.jobs import JOBS
 from orders.metrics import METRICS
+from orders.orchestrator.jobs import ORCHESTRATOR_JOBS
+from orders.orchestrator.subscriptions import ORCHESTRATED
 from orders.settings import Settings
 from orders.subscriptions import SUBSCRIPTIONS
 
@@ -20,8 +22,8 @@ def create_service(settings: Settings | None = None) -> Service:
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=SUBSCRIPTIONS,
-        jobs=JOBS,
+        subscriptions=ORCHESTRATED if settings.is_orchestrated else SUBSCRIPTIONS,
+        jobs={**JOBS, **ORCHESTRATOR_JOBS} if settings.is_orchestrated else JOBS,
         load_shedding=LoadShedding(partial(db.pending_orders, limit=limit), limit, paths={"/orders"}),
         business=METRICS,
     )

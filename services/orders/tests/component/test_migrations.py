@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import text
 
 from chassis.outbox import Database
-from orders.db import metadata
+from orders.orchestrator.table import metadata
 from testkit import differences
 
 

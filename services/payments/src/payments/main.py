@@ -3,6 +3,7 @@
 from chassis.server import serve
 from chassis.service import Service, build_service
 from payments import api
+from payments.commands import COMMANDS
 from payments.jobs import jobs
 from payments.metrics import METRICS
 from payments.processor import Processor
@@ -26,7 +27,7 @@ def create_service(settings: Settings | None = None) -> Service:
         settings,
         router=api.router,
         problems=api.PROBLEMS,
-        subscriptions=SUBSCRIPTIONS,
+        subscriptions=COMMANDS if settings.is_orchestrated else SUBSCRIPTIONS,
         jobs=jobs(
             processor,
             concurrency=settings.payments_concurrency,

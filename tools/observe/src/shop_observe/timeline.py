@@ -104,7 +104,7 @@ def words_of(data: Mapping[str, Any]) -> str:
     if shortages := data.get("shortages"):
         parts.append(", ".join(f"{s['requested']} x {s['sku']}, {s['available']} left" for s in shortages))
     parts += [money(data[field]) for field in ("total", "amount", "refunded") if field in data]
-    parts += [str(data[field]) for field in ("reason", "kind", "channel") if field in data]
+    parts += [str(data[field]) for field in ("reason", "kind", "channel", "command") if field in data]
     return " · ".join(parts)
 
 

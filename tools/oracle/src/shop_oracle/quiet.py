@@ -54,6 +54,9 @@ UNFINISHED = {
 }
 """Service → (name, query that counts it) of work that the service still does without a new event."""
 
+SAGAS_UNDER_WAY = "SELECT count(*) FROM sagas WHERE due_at IS NOT NULL"
+"""Orders of which a command is not answered, in a shop whose saga is orchestrated."""
+
 
 @dataclass(slots=True)
 class Unrest:
@@ -146,6 +149,8 @@ class Watch:
         if service in UNFINISHED:
             what, query = UNFINISHED[service]
             unrest.counts[what] = await connection.fetchval(query)
+        if service == "orders" and self._target.shape.is_orchestrated:
+            unrest.counts["commands unanswered"] = await connection.fetchval(SAGAS_UNDER_WAY)
         untaken = 0
         for topic in self._topics:
             if service in topic.readers and self._is_local(topic, service):
@@ -154,8 +159,9 @@ class Watch:
             unrest.counts[f"rows of other modules unread by {service}"] = untaken
 
     def _is_local(self, topic: Topic, reader: str) -> bool:
-        """Whether a reader reads a topic in its own database."""
-        return topic.owner in self._target.shape.group_of(reader)
+        """Whether a reader reads a topic in its own database. A service without a group reads all topics on Kafka."""
+        group = self._target.shape.group_of(reader)
+        return len(group) > 1 and topic.owner in group
 
     async def _measure_outboxes(self, unrest: Unrest) -> None:
         ends = [await connection.fetchval(LAST_ROW) for connection in self._databases.values()]

@@ -61,6 +61,7 @@ WHERE: Mapping[str, str] = {
     "new": "new:app",
     "outbox": "outbox:app",
     "release": "release:app",
+    "saga": "saga:app",
     "test-stack": "test_stack:app",
 }
 """Subcommand → the module in `shop.commands`, and in it the function, or the `app` of a group of subcommands."""

@@ -28,17 +28,22 @@ NEED_FIVE_SERVICES = frozenset(
         "send",
         "skew",
         "who-reads",
-        "why",
     }
 )
 """Each of these changes, breaks or examines one service with its database, or reads the topics of Kafka."""
+NEED_FIVE_PROCESSES = frozenset({"why"})
+"""Each of these needs five services as well, and works with either saga."""
 
 
 def require_five_services(command: str | None) -> None:
     """Raise UserError if a command needs a shop of five services, and the embedded shop has another shape."""
-    if command not in NEED_FIVE_SERVICES or chosen_kind() is not TargetKind.EMBEDDED:
+    if chosen_kind() is not TargetKind.EMBEDDED:
         return
-    require_shape(f"`shop {command}`", Shape())
+    if command in NEED_FIVE_SERVICES:
+        require_shape(f"`shop {command}`", Shape())
+    if command in NEED_FIVE_PROCESSES:
+        kept = shapes.stored(state_folder())
+        require_shape(f"`shop {command}`", Shape() if kept is None else Shape().with_saga(kept.saga))
 
 
 def require_shape(what: str, wanted: Shape) -> None:
@@ -48,8 +53,8 @@ def require_shape(what: str, wanted: Shape) -> None:
         return
     needed, start = (
         ("a shop of five services", "`shop up` starts five services")
-        if wanted.is_five_services
-        else (str(wanted), f'`shop up --as "{wanted.text}"` starts it')
+        if wanted == Shape()
+        else (str(wanted), f"`{wanted.command}` starts it")
     )
     raise UserError(
         f"{what} needs {needed}, and the data in {state_folder()} is that of {kept}: "

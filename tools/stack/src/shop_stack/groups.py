@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from shop_stack import local_topics, migrations, parts, paths, postgres, topics, venvs
+from shop_stack import local_topics, migrations, parts, postgres, topics, venvs
 from shop_stack.deployed import clone
 from shop_stack.local_topics import Module
 from shop_stack.passwords import write_private_text
@@ -44,7 +44,7 @@ async def migrate(stack: Stack, unit: str) -> None:
     modules = [Module(each.service, each.service, each.name, each.owner) for each in roles]
     try:
         async with stack.server.connected(unit) as connection:
-            await local_topics.provide(connection, modules, topics.entries(paths.contracts()))
+            await local_topics.provide(connection, modules, topics.entries(stack.contracts))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise postgres.unusable(error) from error
 

@@ -77,14 +77,14 @@ async def provision_kafka(stack: Stack) -> None:
 
     Raises UserError if the broker refuses.
     """
-    contracts = paths.contracts()
+    contracts = stack.contracts
     await topics.declare(stack.logins.of(rights.STACK), topics.declared(contracts), replicas=stack.brokers)
     await create_users(stack, (*topics.services(contracts), rights.ORACLE))
 
 
 async def create_users(stack: Stack, principals: Sequence[str]) -> None:
     """Create users of Kafka with the rights that the contract gives them. Idempotent. Raises UserError."""
-    wanted = topics.rights_of(paths.contracts(), principals)
+    wanted = topics.rights_of(stack.contracts, principals)
     users = [stack.logins.of(principal) for principal in principals]
     await kafka_users.ensure(stack.logins.of(rights.STACK), users, wanted)
 
@@ -166,6 +166,7 @@ def service_environment(stack: Stack, name: str, deployment: Deployment | None =
         **login.environment,
         **stack.secret_files(name).environment,
         "OIDC_ISSUER": stack.url(ISSUER),
+        "SHOP_SAGA": stack.shape.saga,
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-{deployment.slot}",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),

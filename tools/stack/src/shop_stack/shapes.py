@@ -1,18 +1,19 @@
-"""The shape of a shop: which services share a process and a database.
+"""The shape of a shop: which services share a process and a database, and whether an orchestrator directs the saga.
 
     Shape.parse("orders+inventory | payments+notifications | analytics")
-    Shape.parse("monolith")
+    Shape.parse("monolith", saga="orchestrated")
 
 Each group is one process with one database. A service in a group is called a module. Between groups is Kafka. A shop of
-one group has none (docs/decisions/0055).
+one group has none (docs/decisions/0055). Each grouping can have each saga (docs/decisions/0060).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shop_stack import paths
 from shop_stack.errors import UserError
 from shop_stack.passwords import write_private
 from shop_stack.ports import SERVICES
@@ -22,21 +23,28 @@ FILE = "shape.json"
 MONOLITH = "monolith"
 FIVE = "services"
 """The name of the shape in which each service has a process and a database of its own."""
+CHOREOGRAPHED, ORCHESTRATED = "choreographed", "orchestrated"
+"""The two sagas. In the first one each service reacts to events of others. In the second one orders sends commands."""
+SAGAS = (CHOREOGRAPHED, ORCHESTRATED)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The groups of a shop. Each service is in one of them."""
+    """The groups of a shop, and its saga. Each service is in one group."""
 
     groups: tuple[tuple[str, ...], ...] = tuple((name,) for name in SERVICES)
+    saga: str = CHOREOGRAPHED
 
     @classmethod
-    def parse(cls, text: str) -> Shape:
-        """`monolith`, `services`, or groups between `|`, each with modules between `+`. Raises UserError."""
+    def parse(cls, text: str, saga: str = CHOREOGRAPHED) -> Shape:
+        """`monolith`, `services`, or groups between `|`, each with modules between `+`; and a saga of SAGAS.
+
+        Raises UserError.
+        """
         if text.strip() == MONOLITH:
-            return cls((SERVICES,))
+            return cls((SERVICES,)).with_saga(saga)
         if text.strip() == FIVE:
-            return cls()
+            return cls().with_saga(saga)
         groups = [[name.strip() for name in group.split("+")] for group in text.split("|")]
         named = [name for group in groups for name in group]
         example = 'say for example `--as "orders+inventory | payments+notifications | analytics"`'
@@ -52,7 +60,20 @@ class Shape:
                 f"No group has the module {missing[0]}: add it to a group, or as one of its own; {example}."
             )
         ordered = [tuple(name for name in SERVICES if name in group) for group in groups]
-        return cls(tuple(sorted(ordered, key=lambda group: SERVICES.index(group[0]))))
+        return cls(tuple(sorted(ordered, key=lambda group: SERVICES.index(group[0])))).with_saga(saga)
+
+    def with_saga(self, saga: str) -> Shape:
+        """The same groups with this saga. Raises UserError if there is no such saga."""
+        if saga not in SAGAS:
+            raise UserError(
+                f"There is no saga {saga!r}: a saga is {' or '.join(SAGAS)}; say for example `--saga {ORCHESTRATED}`."
+            )
+        return replace(self, saga=saga)
+
+    @property
+    def is_orchestrated(self) -> bool:
+        """Whether an orchestrator directs the saga."""
+        return self.saga == ORCHESTRATED
 
     @classmethod
     def with_others(cls, text: str) -> Shape:
@@ -89,16 +110,28 @@ class Shape:
 
     @property
     def text(self) -> str:
-        """The shape as `shop up --as` takes it."""
+        """The groups as `shop up --as` takes them."""
         if self.is_five_services:
             return FIVE
         return MONOLITH if not self.has_kafka else " | ".join("+".join(group) for group in self.groups)
 
+    @property
+    def command(self) -> str:
+        """The command that starts a shop of this shape."""
+        return f'shop up --as "{self.text}"' + (f" --saga {self.saga}" if self.is_orchestrated else "")
+
     def __str__(self) -> str:
         """The shape in words, for a sentence."""
+        saga = " with an orchestrated saga" if self.is_orchestrated else ""
         if self.is_five_services:
-            return "five services"
-        return "a monolith" if not self.has_kafka else f"the groups {self.text}"
+            return f"five services{saga}"
+        return ("a monolith" if not self.has_kafka else f"the groups {self.text}") + saga
+
+
+def contracts_of(shape: Shape) -> Path:
+    """The folder with the topics, the readers and the messages of a shape's saga."""
+    folder = paths.contracts()
+    return folder / ORCHESTRATED if shape.is_orchestrated else folder
 
 
 def unit_name(group: tuple[str, ...]) -> str:
@@ -115,11 +148,12 @@ def stored(state: Path) -> Shape | None:
         return None
     file = state / FILE
     try:
-        groups = json.loads(file.read_text())["groups"]
-        return Shape(tuple(tuple(str(name) for name in group) for group in groups))
+        kept = json.loads(file.read_text())
+        groups = tuple(tuple(str(name) for name in group) for group in kept["groups"])
+        return Shape(groups).with_saga(kept.get("saga", CHOREOGRAPHED))
     except FileNotFoundError:
         return Shape()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         raise UserError(
             f"{file} cannot be read, and says which services share a database: put it back as it was. "
             "(`shop down --wipe` begins anew and deletes all orders.)"
@@ -128,10 +162,10 @@ def stored(state: Path) -> Shape | None:
 
 def store(state: Path, shape: Shape) -> None:
     """Write down that the data in a folder is of this shape."""
-    if shape.is_five_services:
+    if shape == Shape():
         (state / FILE).unlink(missing_ok=True)
     else:
-        write_private(state / FILE, {"groups": shape.groups})
+        write_private(state / FILE, {"groups": shape.groups, "saga": shape.saga})
 
 
 def require(state: Path, shape: Shape) -> None:
@@ -140,5 +174,5 @@ def require(state: Path, shape: Shape) -> None:
     if kept is not None and kept != shape:
         raise UserError(
             f"The data in {state} is that of {kept}, and a shop as {shape} cannot use it: start it with "
-            f'`shop up --as "{kept.text}"`, or delete the data with `shop down --wipe`.'
+            f"`{kept.command}`, or delete the data with `shop down --wipe`."
         )

@@ -14,7 +14,7 @@ from shop_stack.passwords import Passwords
 from shop_stack.ports import BROKERS, HOST, SERVICES, Ports
 from shop_stack.process import Daemon
 from shop_stack.secret_files import SecretFiles
-from shop_stack.shapes import Shape
+from shop_stack.shapes import Shape, contracts_of
 from shop_stack.target import Issuer
 
 POSTGRES, KAFKA, SPANS, PROCESSOR, ISSUER = "postgres", "kafka", "spans", "processor", "issuer"
@@ -87,6 +87,11 @@ class Stack:
     def deployment(self, service: str) -> Deployment:
         """The release that it runs of a service."""
         return deployment_of(self.state, service)
+
+    @property
+    def contracts(self) -> Path:
+        """The folder of the contracts that hold for its saga."""
+        return contracts_of(self.shape)
 
     @property
     def passwords_file(self) -> Path:

@@ -61,8 +61,9 @@ def write_facts(stack: Stack) -> None:
             for name, roles in owners.items()
         },
         "groups": stack.shape.groups,
+        "saga": stack.shape.saga,
         "spans": str(stack.spans),
-        "contracts": str(paths.contracts()),
+        "contracts": str(stack.contracts),
     }
     write_private(stack.state / "stack.json", facts)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.shapes import Shape
+from shop_stack.shapes import CHOREOGRAPHED, Shape
 
 
 class TargetMissing(Exception):
@@ -51,7 +51,7 @@ class Target:
     spans: Path
     """The folder in which the OTLP receiver stores spans."""
     contracts: Path
-    """The repository's ``contracts`` folder."""
+    """The folder of the contracts: the repository's ``contracts``, or ``contracts/orchestrated`` for that saga."""
     state: Path
     """The folder of the running shop's own files, such as client histories."""
     issuer: Issuer = NO_ISSUER
@@ -81,7 +81,7 @@ def embedded(state: Path) -> Target:
             state=state,
             issuer=Issuer(facts["issuer_url"], dict(facts["client_secrets"])),
             processor_key=facts["processor_key"],
-            shape=Shape(tuple(tuple(group) for group in facts["groups"])),
+            shape=Shape(tuple(tuple(group) for group in facts["groups"]), facts.get("saga", CHOREOGRAPHED)),
         )
     except FileNotFoundError:
         raise TargetMissing(

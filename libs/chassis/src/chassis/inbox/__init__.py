@@ -51,9 +51,10 @@ The count of tries and the breaker are in the memory of one process. A process t
 does not know the failed tries that other processes made before it got the partition.
 """
 
+from chassis.inbox.answering import answering
 from chassis.inbox.dead_letters import DeadLetter
 from chassis.inbox.inbox import Inbox
 from chassis.inbox.outcomes import PartlyTaken
 from chassis.inbox.subscriptions import Handler, Subscriptions, WholeBatch
 
-__all__ = ["DeadLetter", "Handler", "Inbox", "PartlyTaken", "Subscriptions", "WholeBatch"]
+__all__ = ["DeadLetter", "Handler", "Inbox", "PartlyTaken", "Subscriptions", "WholeBatch", "answering"]

@@ -16,10 +16,10 @@ from shop.commands.progress import Progress
 from shop.output import all_the_same
 from shop_load.catalogue import Offer, ensure_catalogue
 from shop_load.client import LoadFailed
-from shop_stack import archive, embedded, monitoring
+from shop_stack import archive, embedded, monitoring, paths, shapes
 from shop_stack.errors import UserError
 from shop_stack.ports import BROKERS
-from shop_stack.shapes import Shape
+from shop_stack.shapes import CHOREOGRAPHED, Shape
 from shop_stack.stack import POSTGRES, Stack
 from shop_stack.target import Target
 
@@ -37,6 +37,14 @@ def up(
             metavar="SHAPE",
             help="Which services share a process and a database: monolith, services, or groups. "
             "Default: as the data is, or services.",
+        ),
+    ] = None,
+    saga: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SAGA",
+            help="choreographed: services react to events of each other. orchestrated: orders sends commands. "
+            "Default: as the data is, or choreographed.",
         ),
     ] = None,
     with_archive: Annotated[
@@ -57,6 +65,9 @@ def up(
     With --as, services of a group share a process and a database. Between groups
     is Kafka. A monolith has no Kafka. The code of the services is the same.
 
+    With --saga orchestrated, orders directs each order: it sends commands, and keeps the
+    progress in a table. Each grouping can have either saga. `shop saga diff` compares them.
+
     Examples:
 
         shop up
@@ -67,11 +78,15 @@ def up(
 
         shop up --as "orders+inventory | payments+notifications | analytics"
 
+        shop up --saga orchestrated
+
+        shop up --as monolith --saga orchestrated
+
         shop up --archive --observability      then `shop restore SERVICE --to TIME` is possible
     """
     if brokers not in (None, 1, len(BROKERS)):
         raise UserError(f"A shop has one broker of Kafka, or three, and not {brokers}: say `--brokers 3`.")
-    stack = embedded.stack(brokers=brokers, shape=None if as_ is None else Shape.parse(as_))
+    stack = embedded.stack(brokers=brokers, shape=wanted_shape(as_, saga))
     require_fitting(stack.shape, brokers, with_archive, with_observability)
     began = time.monotonic()
     with Progress(console) as progress:
@@ -84,9 +99,21 @@ def up(
         console.print(f"Prometheus: {asyncio.run(monitoring.start(stack))} (metrics, alerts, objectives)")
 
 
+def wanted_shape(as_: str | None, saga: str | None) -> Shape | None:
+    """The shape that the options name; None for that of the data. Raises UserError.
+
+    `--saga` alone keeps the groups of the data. `--as` alone means the choreographed saga.
+    """
+    if as_ is not None:
+        return Shape.parse(as_, saga or CHOREOGRAPHED)
+    if saga is None:
+        return None
+    return (shapes.stored(paths.state_folder()) or Shape()).with_saga(saga)
+
+
 def require_fitting(shape: Shape, brokers: int | None, with_archive: bool, with_observability: bool) -> None:
     """Raise UserError if an option of `shop up` does not fit the shape."""
-    if with_archive and not shape.is_five_services:
+    if with_archive and shape != Shape():
         raise UserError(
             f"An archive restores the database of one service, and this shop is {shape}: leave out `--archive`, or "
             "start five services in another folder (SHOP_STATE)."

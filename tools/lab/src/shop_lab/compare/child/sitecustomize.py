@@ -42,18 +42,22 @@ async def loops(*_: Any) -> NoReturn:
 BROKEN = {"raises": raises, "loops": loops}
 
 
+NAMES = {"subscriptions": "SUBSCRIPTIONS", "commands": "COMMANDS"}
+"""Module of a service → the name of the handlers in it: for events, and for commands of an orchestrator."""
+
+
 class Finder(MetaPathFinder):
     """Finds the subscriptions of one service as Python does, and gives them a loader that breaks the handlers."""
 
     def __init__(self, service: str, fault: str) -> None:
-        self._module = f"{service}.subscriptions"
+        self._modules = {f"{service}.{module}" for module in NAMES}
         self._handler = BROKEN[fault]
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The specification of the subscriptions; None for any other module."""
-        if fullname != self._module:
+        if fullname not in self._modules:
             return None
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(fullname, path, target)):
@@ -73,7 +77,7 @@ class Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """Run the module, and break its handlers."""
         super().exec_module(module)
-        by_type = vars(module)["SUBSCRIPTIONS"].by_type
+        by_type = vars(module)[NAMES[module.__name__.partition(".")[2]]].by_type
         for event, subscription in by_type.items():
             by_type[event] = subscription._replace(handler=self._handler)
 
