@@ -69,6 +69,10 @@ test-long: $(READY) ## The tests that start servers, shops or environments of th
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
+.PHONY: test-alerts
+test-alerts: $(READY) .shop/prometheus/promtool ## See each alert fire and resolve in a real Prometheus; writes the minutes into the runbooks (40 minutes; needs go)
+	@SHOP_RUNBOOK_DRILLS=1 SHOP_ALERT_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks/drills/alerts $(ARGS)
+
 .PHONY: test-shapes
 test-shapes: $(READY) ## The shop as a monolith and in pairs: each ending, crashes, duplicates, and the oracle (up to 20 minutes)
 	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(ARGS)
@@ -243,7 +247,7 @@ check-apis: $(READY) .shop/oasdiff ## Each HTTP API keeps what its last release 
 	@touch $@
 
 .PHONY: rules
-rules: $(READY) ## Render the rules of Prometheus for both time scales from deploy/observability
+rules: $(READY) ## Render the rules of Prometheus for both time scales, and the dashboards, from deploy/observability
 	@$(VENV)/bin/python -m tools.observability.render
 
 .PHONY: check-rules
