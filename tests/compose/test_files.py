@@ -13,15 +13,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 TOOLS = ("issuer", "processor")
 """Those whose images are built in the same way. They are outside systems in a sandbox."""
-DOCKERFILES = sorted(ROOT.glob("*/*/Dockerfile"))
+DOCKERFILES = sorted([*ROOT.glob("*/*/Dockerfile"), ROOT / "deploy/compose/monolith/Dockerfile"])
 MEMORY = 2048
 """MiB that the shop with its five services may take, without the profile observability."""
 MORE_MEMORY = 144
 """MiB that each service beyond the five may take in addition."""
 # What a build may take in, beside the project's own folder.
 SHARED = ("libs/chassis/", "contracts/topics.yaml")
-MADE_OF = {"tools/floor": ("tools/contracts/", "tools/load/", "tools/observe/", "tools/stack/", "contracts/")}
-"""Project → what else its image is made of: the tools in its pyproject.toml."""
+MADE_OF = {
+    "tools/floor": ("tools/contracts/", "tools/load/", "tools/observe/", "tools/stack/", "contracts/"),
+    "deploy/compose/monolith": ("services/",),
+}
+"""Project → what else its image is made of: the tools in its pyproject.toml, or all services."""
 # Its image is another's, and says nothing about a shell or a program to ask with.
 WITHOUT_HEALTH_CHECK = {"jaeger"}
 

@@ -44,6 +44,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Explanation: understand why": (
         "docs/architecture",
+        "docs/architectures",
         "docs/threat-model",
         "docs/compared-with",
         "docs/explanation/*",

@@ -61,7 +61,7 @@ def test_a_lab_names_the_shape_that_it_needs(monolith: Path) -> None:
         use_shop_of(find(root, "architectures/run-the-monolith"))
     assert str(error.value) == (
         f"The lab architectures/run-the-monolith needs a monolith, and the data in {monolith} is that of five "
-        "services: `shop down --wipe` deletes it, then `shop up --as monolith` starts it."
+        'services: `shop down --wipe` deletes it, then `shop up --as "monolith"` starts it.'
     )
 
 

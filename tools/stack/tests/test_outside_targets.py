@@ -13,6 +13,7 @@ from shop_stack import compose, kubernetes, tcp_proxy
 from shop_stack.kafka_access import SCRAM, KafkaAccess
 from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.ports import SERVICES
+from shop_stack.shapes import Shape
 from shop_stack.target import TargetMissing
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nof the shop\n-----END CERTIFICATE-----\n"
@@ -91,6 +92,39 @@ def test_the_oracle_logs_in_to_a_shop_in_containers(tmp_path: Path, monkeypatch:
         assert target.issuer.url == "http://127.0.0.1:19092"
         assert target.processor_key == "of-payments"
         assert target.issuer.secrets == {name: f"of-{name}" for name in ISSUER_CLIENTS}
+
+
+def test_a_monolith_in_containers_has_all_addresses_at_one_container_and_no_kafka(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = [port + number for port in (8000, 9000) for number in range(1, 6)]
+    ports = [{"TargetPort": port, "PublishedPort": port + 10000} for port in inside]
+    running = {**{name: published(name) for name in ("processor", "issuer", "postgres")}, "monolith": ports}
+
+    def docker(*arguments: str) -> str:
+        if arguments[:2] == ("compose", "ps"):
+            return "\n".join(
+                json.dumps({"Service": name, "State": "running", "Publishers": each})
+                for name, each in running.items()
+            )
+        if arguments[:2] == ("compose", "config"):
+            found = json.loads(fake_docker(*arguments))
+            found["services"] = {**found["services"], "monolith": {}}
+            return json.dumps(found)
+        return ""
+
+    monkeypatch.setattr(compose, "docker", docker)
+    with compose.connect(tmp_path, tmp_path) as target:
+        assert target.shape == Shape.parse("monolith")
+        assert target.service_urls["orders"] == "http://127.0.0.1:18001"
+        assert target.management_urls["analytics"] == "http://127.0.0.1:19005"
+        assert target.kafka.bootstrap == "none"
+    del running["monolith"]
+    with (
+        pytest.raises(TargetMissing, match="not complete: monolith missing"),
+        compose.connect(tmp_path, tmp_path),
+    ):
+        pass
 
 
 def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: str = "") -> None:

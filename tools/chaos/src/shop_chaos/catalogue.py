@@ -12,6 +12,7 @@ import jsonschema
 import yaml
 
 from shop_chaos import schemas
+from shop_load.client import PATIENCE
 from shop_stack.connect import chosen_kind
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
@@ -99,6 +100,11 @@ class Experiment:
     def look_seconds(self) -> float:
         """Seconds between two looks at the invariants that hold at every moment; 0: as many as usual."""
         return float(self.own.get("look_seconds", 0))
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a customer repeats a request without an answer."""
+        return float(self.own.get("patience_seconds", PATIENCE))
 
     @property
     def leaves_many_orders(self) -> bool:

@@ -7,17 +7,21 @@ import threading
 from types import TracebackType
 
 from shop_lab.experiments import background_orders
-from shop_load.client import LoadFailed
+from shop_load.client import PATIENCE, LoadFailed
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 
 class Customers:
-    """A context in which `rate` orders per second arrive. 0: none."""
+    """A context in which `rate` orders per second arrive. 0: none.
 
-    def __init__(self, target: Target, rate: float) -> None:
+    A customer repeats an unanswered request for at most `patience` seconds. Then all give up, and `trouble` says why.
+    """
+
+    def __init__(self, target: Target, rate: float, patience: float = PATIENCE) -> None:
         self._target = target
         self._rate = rate
+        self._patience = patience
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.placed = 0
@@ -52,7 +56,7 @@ class Customers:
             self.trouble = "; ".join(str(error) for error in group.exceptions)
 
     async def _come(self) -> None:
-        async with background_orders.running(self._target, self._rate) as placed:
+        async with background_orders.running(self._target, self._rate, patience=self._patience) as placed:
             while not self._closing.is_set():
                 self.placed = len(placed)
                 await asyncio.sleep(0.1)

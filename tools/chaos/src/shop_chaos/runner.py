@@ -140,7 +140,7 @@ def carry_out(
     record = run_record.start(tell)
     watched = bool(experiment.own.get("watched", True))
     began = time.monotonic()
-    with Customers(on.target, float(experiment.own["rate"])) as customers:
+    with Customers(on.target, float(experiment.own["rate"]), experiment.patience_seconds) as customers:
         record.customers = customers
         journal = run_experiment(
             copy.deepcopy(dict(experiment.document)),

@@ -74,6 +74,11 @@ SHOPFLOOR: Mapping[str, Any] = {
             "type": "number",
             "exclusiveMinimum": 0,
         },
+        "patience_seconds": {
+            "description": "How long a customer repeats a request without an answer; 120 if it is left out.",
+            "type": "number",
+            "exclusiveMinimum": 0,
+        },
         "leaves_many_orders": {
             "description": "Its shop is removed after it: looks at so many orders take long.",
             "type": "boolean",

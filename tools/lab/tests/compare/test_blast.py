@@ -1,4 +1,4 @@
-"""A fault breaks the handlers of one service from outside, and its effect is counted by what the oracle read."""
+"""A fault breaks the handlers of one service from outside."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
-from shop_lab.compare.blast import CHILD, Window, shares, until_struck
-from shop_oracle.evidence import Order
+from shop_lab.compare.blast import CHILD, until_struck
 from shop_stack.errors import UserError
 from testkit import eventually
 
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 CALL = """
 import asyncio, importlib
 found = importlib.import_module("{service}.subscriptions").SUBSCRIPTIONS.by_type
@@ -27,29 +24,6 @@ try:
 except Exception as error:
     print(type(error).__name__)
 """
-
-
-def order(state: str, placed: float, ended: float | None) -> Order:
-    """An order with the seconds since BEGAN at which it was placed and ended."""
-    moments = [None if at is None else BEGAN + timedelta(seconds=at) for at in (placed, ended)]
-    assert moments[0] is not None
-    return Order("o", state, "", 1, "EUR", moments[0], BEGAN + timedelta(hours=1), moments[1], "")
-
-
-def test_orders_count_that_were_placed_and_ended_while_the_fault_lasted() -> None:
-    window = Window("payments", "raises", BEGAN, BEGAN + timedelta(seconds=10), tried=20, accepted=5)
-    orders = [
-        order("CONFIRMED", 1, 2),
-        order("CANCELLED", 1, 9),
-        order("CANCELLED", 1, 11),  # ended after the cure
-        order("PENDING", 1, None),
-        order("CONFIRMED", -3, -1),  # of an earlier window
-    ]
-    assert shares(window, orders) == {
-        "payments_raises_accepted": 25.0,
-        "payments_raises_ended": 10.0,
-        "payments_raises_confirmed": 5.0,
-    }
 
 
 def environment(struck: Path, fault: str) -> Mapping[str, str]:

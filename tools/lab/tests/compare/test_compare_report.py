@@ -103,3 +103,13 @@ def test_the_chart_of_a_fault_parts_confirmed_orders_from_cancelled_ones(tmp_pat
     assert len(files) == 4
     pieces = [title.text for title in ElementTree.parse(files[0]).iter("{http://www.w3.org/2000/svg}title")]
     assert pieces == ["confirmed: 30 %", "cancelled: 10 %"]
+
+
+def test_the_chart_of_a_partition_parts_ended_orders_from_waiting_ones(tmp_path: Path) -> None:
+    values = {"cut_kafka_accepted": 100.0, "cut_kafka_ended": 25.0, "cut_kafka_confirmed": 0.0}
+    plan = planned(["services"], ["partition"], QUICK)
+    runs = [Run("services", "partition", 0.1, values, {})]
+    facts = Report(datetime(2026, 1, 1, tzinfo=UTC), 9.0, MACHINE, plan, runs).as_json()
+    (file,) = write_pictures(facts, tmp_path)
+    pieces = [title.text for title in ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}title")]
+    assert (file.name, pieces) == ("partition-kafka.svg", ["ended: 25 %", "waiting: 75 %"])

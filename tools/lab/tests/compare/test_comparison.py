@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from shop_lab.compare import blast
+from shop_lab.compare import blast, partition
 from shop_lab.compare import run as running
-from shop_lab.compare.blast import Window
 from shop_lab.compare.measuring import Measured
 from shop_lab.compare.plan import QUICK, planned
 from shop_lab.compare.run import Comparison, stack_of
+from shop_lab.compare.window import Window
 from shop_lab.testbed import Testbed
 from shop_oracle.evidence import Evidence
 from shop_oracle.report import Verdict
@@ -52,6 +52,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         note("strike", testbed.stack)
         return []
 
+    async def cut_all(testbed: Testbed, *_: Any) -> list[Window]:
+        note("cut", testbed.stack)
+        return []
+
     async def gather(*_: Any) -> Evidence:
         return Evidence()
 
@@ -60,6 +64,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(embedded, "down", down)
     monkeypatch.setattr(running, "measure", measure)
     monkeypatch.setattr(blast, "strike_all", strike_all)
+    monkeypatch.setattr(partition, "cut_all", cut_all)
     monkeypatch.setattr(running, "gather", gather)
     monkeypatch.setattr(running, "judge", lambda _: GREEN)
     return found
@@ -83,13 +88,15 @@ async def test_every_second_round_is_backwards_and_one_shape_runs_at_a_time(seen
     assert report.holds
 
 
-async def test_the_blast_radius_comes_after_the_rounds(seen: list[str]) -> None:
-    await carried_out(["start", "blast"], [])
-    assert [what for what in seen if what.split()[0] in ("measure", "strike")] == [
+async def test_what_breaks_a_shape_comes_after_the_rounds(seen: list[str]) -> None:
+    await carried_out(["start", "partition", "blast"], [])
+    assert [what for what in seen if what.split()[0] in ("measure", "strike", "cut")] == [
         "measure monolith",
         "measure services",
         "strike monolith",
         "strike services",
+        "cut monolith",
+        "cut services",
     ]
 
 

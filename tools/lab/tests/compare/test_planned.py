@@ -13,7 +13,7 @@ def test_all_shapes_and_figures_are_compared_if_none_is_named() -> None:
     plan = planned([], [], QUICK)
     assert plan.shapes == tuple(SHAPES)
     assert plan.figures == set(FIGURES)
-    assert plan.steps == 3 * (1 + 1 + 1)
+    assert plan.steps == 3 * (1 + 1 + 2)
 
 
 def test_shapes_keep_their_order_whatever_the_order_of_the_names() -> None:
@@ -24,6 +24,7 @@ def test_the_blast_radius_alone_has_no_rounds() -> None:
     plan = planned(["monolith"], ["blast"], QUICK, rounds=4)
     assert not plan.has_rounds
     assert plan.steps == 2
+    assert planned(["monolith"], ["partition", "blast"], QUICK).once == ("blast", "partition")
     assert planned(["monolith"], ["rest"], QUICK, rounds=4).steps == 5
 
 

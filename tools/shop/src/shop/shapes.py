@@ -49,7 +49,7 @@ def require_shape(what: str, wanted: Shape) -> None:
     needed, start = (
         ("a shop of five services", "`shop up` starts five services")
         if wanted.is_five_services
-        else (str(wanted), f"`shop up --as {wanted.text}` starts it")
+        else (str(wanted), f'`shop up --as "{wanted.text}"` starts it')
     )
     raise UserError(
         f"{what} needs {needed}, and the data in {state_folder()} is that of {kept}: "

@@ -1,4 +1,7 @@
-"""A shop in containers: the project of docker-compose.yml. It is reached with `docker compose` alone."""
+"""A shop in containers: the project of docker-compose.yml. It is reached with `docker compose` alone.
+
+Docker's variable COMPOSE_FILE names another file: deploy/compose/monolith.yml has all services in one container.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,15 @@ from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.rights import ORACLE
+from shop_stack.shapes import FIVE, MONOLITH, Shape
 from shop_stack.target import Issuer, Target, TargetMissing
 
 HTTP_PORT, MANAGEMENT_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9000, 9092, 5432
 """The ports inside of the containers. Docker publishes each at a port of this machine."""
 CA_CERTIFICATE = "/run/kafka/ca.crt"
 """The file inside of the containers with the certificate of the CA that signs the broker's."""
+NO_KAFKA = KafkaAccess("none")
+"""A monolith has no broker."""
 START = "Start one with `docker compose up --build --wait`."
 
 
@@ -44,18 +50,20 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     except UserError as error:
         first_line = str(error).splitlines()[0]  # a docker without Compose prints its whole help
         raise TargetMissing(f"No container engine answers ({first_line}). Is it running?") from None
-    missing = [name for name in (*SERVICES, "processor", "issuer", "kafka", "postgres") if name not in ports]
-    if missing:
+    shape = Shape.parse(MONOLITH if MONOLITH in config["services"] else FIVE)
+    brokers = ("kafka",) if shape.has_kafka else ()
+    needed = (*shape.units, "processor", "issuer", *brokers, "postgres")
+    if missing := [name for name in needed if name not in ports]:
         raise TargetMissing(f"The shop in containers is not complete: {', '.join(missing)} missing. {START}")
     # The history of an older shop must not be compared with the data of a new one.
     state = state / _age_of_data(config)
     _copy_spans(state / "spans")
-    kafka = _oracle_login(config, ports["kafka"][KAFKA_PORT], state)
+    kafka = _oracle_login(config, ports["kafka"][KAFKA_PORT], state) if brokers else NO_KAFKA
     with mirrored_spans(state / "spans", partial(_copy_spans, state / "spans")):
         yield Target(
             name="compose",
-            service_urls={name: f"http://{HOST}:{ports[name][HTTP_PORT]}" for name in SERVICES},
-            management_urls={name: f"http://{HOST}:{ports[name][MANAGEMENT_PORT]}" for name in SERVICES},
+            service_urls=_addresses(shape, ports, HTTP_PORT),
+            management_urls=_addresses(shape, ports, MANAGEMENT_PORT),
             processor_url=f"http://{HOST}:{ports['processor'][HTTP_PORT]}",
             kafka=kafka,
             database_urls={
@@ -66,7 +74,20 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             state=state,
             issuer=_issuer(config, ports["issuer"][HTTP_PORT]),
             processor_key=config["services"]["processor"]["environment"]["PROCESSOR_API_KEY"],
+            shape=shape,
         )
+
+
+def _addresses(shape: Shape, ports: Mapping[str, Mapping[int, int]], inside: int) -> dict[str, str]:
+    """Service → HTTP address. In a container of its own it listens at the port `inside`, and as the nth module of a
+    group at the nth port above.
+    """
+    places = {
+        name: (unit, inside if unit == name else inside + number)
+        for unit in shape.units
+        for number, name in enumerate(shape.members(unit), 1)
+    }
+    return {name: f"http://{HOST}:{ports[unit][port]}" for name, (unit, port) in places.items()}
 
 
 def published_ports() -> dict[str, dict[int, int]]:

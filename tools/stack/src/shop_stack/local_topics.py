@@ -2,15 +2,26 @@
 
 The rights are those of the contract, as in Kafka (`shop_stack.rights`): a reader may read its topics, and no other. No
 role may use the schema of another module (docs/decisions/0055).
+
+As a program it does so for the database of a monolith, and names its address in the variable TOPICS_DATABASE_URL:
+
+    TOPICS_DATABASE_URL=postgresql://postgres@localhost/monolith python -m shop_stack.local_topics
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+from shop_stack import topics
+from shop_stack.errors import UserError
 
 SCHEMA = "topics"
 """The schema of the views. `chassis.local` reads them there."""
@@ -87,3 +98,27 @@ async def _provide_topic(
 def quoted(identifier: str) -> str:
     """A name as PostgreSQL reads an identifier."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+async def main(url: str, contracts: Path) -> None:
+    """Provide the topics of all services in a database. Raises UserError if it does not answer, or refuses."""
+    modules = [Module(name, name, name, f"{name}_owner") for name in topics.services(contracts)]
+    try:
+        connection = await asyncpg.connect(url, timeout=30)
+        try:
+            await provide(connection, modules, topics.entries(contracts))
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise UserError(f"The database does not provide the topics: {error}") from error
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(os.environ["TOPICS_DATABASE_URL"], Path("contracts")))
+    except UserError as failure:
+        sys.exit(str(failure))
+    except KeyError:
+        sys.exit(
+            "TOPICS_DATABASE_URL is missing: the address of the database, as a role that may create schemas."
+        )

@@ -13,7 +13,7 @@ from typing import Any
 
 from shop_lab.benchmarks.charts import Bars
 from shop_lab.benchmarks.pictures import file_of
-from shop_lab.compare.figures import BROKEN, FAULTS, RATES, blast_key
+from shop_lab.compare.figures import BROKEN, CUTS, FAULTS, RATES, cut_name, fault_name, share_key
 
 Report = Mapping[str, Any]
 
@@ -41,22 +41,36 @@ def _all(report: Report) -> Iterator[tuple[str, Bars]]:
     yield "start", _of_value(report, "start_seconds", "Start until ready", "s")
     for service in BROKEN:
         for fault, title in FAULTS.items():
-            yield f"blast-{service}-{fault}", _blast(report, service, fault, f"{title} of {service}")
+            broken = fault_name(service, fault)
+            yield f"blast-{service}-{fault}", _ended(report, broken, f"{title} of {service}")
+    for cut, title in CUTS.items():
+        yield f"partition-{cut}", _accepted(report, cut_name(cut), title)
 
 
 def _of_value(report: Report, key: str, title: str, unit: str) -> Bars:
     return Bars(title, unit, {shape: {key: value} for shape, value in _medians(report, key).items()})
 
 
-def _blast(report: Report, service: str, fault: str, title: str) -> Bars:
+def _ended(report: Report, broken: str, title: str) -> Bars:
     """The orders that ended meanwhile: those that were confirmed, and the others."""
-    ended = _medians(report, blast_key(service, fault, "ended"))
-    confirmed = _medians(report, blast_key(service, fault, "confirmed"))
+    ended = _medians(report, share_key(broken, "ended"))
+    confirmed = _medians(report, share_key(broken, "confirmed"))
     rows = {
         shape: {"confirmed": confirmed[shape], "cancelled": share - confirmed[shape]}
         for shape, share in ended.items()
     }
     return Bars(f"{title[0].upper()}{title[1:]}: orders that end meanwhile", "%", rows)
+
+
+def _accepted(report: Report, broken: str, title: str) -> Bars:
+    """The orders that were accepted meanwhile: those that ended, and those that waited."""
+    accepted = _medians(report, share_key(broken, "accepted"))
+    ended = _medians(report, share_key(broken, "ended"))
+    rows = {
+        shape: {"ended": ended[shape], "waiting": max(0.0, share - ended[shape])}
+        for shape, share in accepted.items()
+    }
+    return Bars(f"{title[0].upper()}{title[1:]}: orders that are accepted", "%", rows)
 
 
 def _medians(report: Report, key: str) -> dict[str, float]:

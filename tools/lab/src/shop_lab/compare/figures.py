@@ -14,8 +14,13 @@ FAULTS: Mapping[str, str] = {
     "loops": "an endless loop in a handler",
 }
 """Name of a fault → its title. `child/sitecustomize.py` makes it."""
+CUTS: Mapping[str, str] = {
+    "kafka": "no service reaches Kafka",
+    "database": "orders does not reach its database",
+}
+"""Name of a partition → its title."""
 SHARES: Mapping[str, str] = {"accepted": "accepted", "ended": "ended", "confirmed": "confirmed"}
-"""What became of the orders while a fault lasted → the word for it."""
+"""What became of the orders while something was broken → the word for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,13 @@ FIGURES: Mapping[str, str] = {
     "cpu": "CPU of an order",
     "bytes": "bytes that an order leaves on disk",
     "latency": "time from the request to the end of an order, at fixed rates",
+    "hops": "one hop from orders to inventory, at 5 orders per second",
     "rest": "memory and CPU without orders",
     "start": "time from the start until each part is ready",
+    "change": "time from a changed line until it runs",
     "counts": "deployables, processes, databases, pipelines",
     "blast": "share of orders that end although one service has a fault",
+    "partition": "share of orders that are accepted and end while Kafka or a database cannot be reached",
 }
 """Name of a figure → its meaning."""
 OF_LOAD = frozenset({"throughput", "cpu", "bytes"})
@@ -50,9 +58,13 @@ def _rows() -> Iterator[tuple[str, Row]]:
     for rate in RATES:
         for share in ("p50", "p99"):
             yield f"{share}_ms_at_{rate}", Row("latency", f"place → end at {rate} orders/s, {share}", "ms")
+    yield "hop_call_ms", Row("hops", "one hop as a call in the process", "ms")
+    yield "hop_http_ms", Row("hops", "one hop as a request over HTTP", "ms")
+    yield "hop_event_ms", Row("hops", "one hop as an event", "ms")
     yield "memory_mb", Row("rest", "memory at rest", "MB")
     yield "cpu_percent", Row("rest", "CPU at rest, of one core", "%")
     yield "start_seconds", Row("start", "start until ready", "s")
+    yield "change_seconds", Row("change", "a changed line of notifications, until it runs", "s")
     yield "deployables", Row("counts", "deployables")
     yield "service_processes", Row("counts", "processes of services")
     yield "processes", Row("counts", "processes in all")
@@ -62,12 +74,26 @@ def _rows() -> Iterator[tuple[str, Row]]:
     for service in BROKEN:
         for fault, title in FAULTS.items():
             for share, word in SHARES.items():
-                yield blast_key(service, fault, share), Row("blast", f"{title} of {service}: {word}", "%")
+                key = share_key(fault_name(service, fault), share)
+                yield key, Row("blast", f"{title} of {service}: {word}", "%")
+    for cut, title in CUTS.items():
+        for share, word in SHARES.items():
+            yield share_key(cut_name(cut), share), Row("partition", f"{title}: {word}", "%")
 
 
-def blast_key(service: str, fault: str, share: str) -> str:
-    """The key of a share of orders, in percent of the orders that customers tried to place."""
-    return f"{service}_{fault}_{share}"
+def fault_name(service: str, fault: str) -> str:
+    """A fault of a service, in one word."""
+    return f"{service}_{fault}"
+
+
+def cut_name(cut: str) -> str:
+    """A partition, in one word."""
+    return f"cut_{cut}"
+
+
+def share_key(broken: str, share: str) -> str:
+    """The key of a share of orders, in percent of the orders that customers tried to place while `broken` lasted."""
+    return f"{broken}_{share}"
 
 
 ROWS: Mapping[str, Row] = dict(_rows())

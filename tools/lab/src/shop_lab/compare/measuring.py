@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from shop_lab import trial
 from shop_lab.compare.counting import counted
 from shop_lab.compare.figures import OF_LOAD, RATES, ROWS
+from shop_lab.compare.hops import hops
 from shop_lab.compare.plan import Effort
 from shop_lab.samples import percentiles
 from shop_lab.testbed import Testbed
@@ -18,6 +19,10 @@ from shop_stack.stack import KAFKA, POSTGRES
 
 SETTLING = 5.0
 """Seconds between the start and the measurement at rest: consumers join their groups."""
+HOPS_RATE = RATES[0]
+"""Orders per second at which an event does not wait behind others."""
+CHANGED = "notifications"
+"""The service of which a line was changed."""
 
 
 @dataclass
@@ -51,21 +56,42 @@ async def measure(
     if "rest" in figures:
         log("at rest")
         await rest(testbed, effort.idle_seconds, found)
-    if figures & OF_LOAD or "latency" in figures:
+    if figures & {*OF_LOAD, "latency", "hops"}:
         log("warming up")
         await trial.place(testbed, effort.warm_up, 0)
     if figures & OF_LOAD:
         log(f"{effort.orders} orders at once")
         await all_at_once(testbed, effort.orders, found)
-    if "latency" in figures:
-        for rate in RATES:
-            log(f"{rate} orders/s")
-            run = await trial.place(testbed, int(rate * effort.rate_seconds), rate)
-            waits = percentiles([run.latencies])
-            found.values |= {f"{share}_ms_at_{rate}": waits[share] for share in ("p50", "p99")}
+    for rate in rates_of(figures):
+        log(f"{rate} orders/s")
+        run = await trial.place(testbed, int(rate * effort.rate_seconds), rate)
+        waits = percentiles([run.latencies])
+        found.values |= {f"{share}_ms_at_{rate}": waits[share] for share in ("p50", "p99")}
+        if rate == HOPS_RATE:
+            found.values |= await hops(testbed, run.due)
+    if "change" in figures:
+        log("a changed line")
+        found.values["change_seconds"] = await restart(testbed)
     found.values = {key: value for key, value in found.values.items() if ROWS[key].figure in figures}
     found.pieces = {key: pieces for key, pieces in found.pieces.items() if key in found.values}
     return found
+
+
+def rates_of(figures: Collection[str]) -> tuple[int, ...]:
+    """The rates at which orders arrive for these figures."""
+    if "latency" in figures:
+        return RATES
+    return (HOPS_RATE,) if "hops" in figures else ()
+
+
+async def restart(testbed: Testbed) -> float:
+    """Seconds from the end of the process that has CHANGED until its successor is ready.
+
+    Python compiles a changed file when it is imported, so there is no build. The other services go on.
+    """
+    began = time.monotonic()
+    await embedded.restart(testbed.stack, testbed.stack.database_of(CHANGED))
+    return time.monotonic() - began
 
 
 async def rest(testbed: Testbed, seconds: float, found: Measured) -> None:

@@ -15,7 +15,8 @@ SHAPES: Mapping[str, Shape] = {
     FIVE: Shape.parse(FIVE),
 }
 """Name → shape, in the order of the report."""
-BLAST = "blast"
+ONCE = ("blast", "partition")
+"""The figures that are measured once, after the rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,18 @@ class Plan:
 
     @property
     def has_rounds(self) -> bool:
-        """Whether a figure is measured in rounds. The blast radius is measured once, after them."""
-        return bool(self.figures - {BLAST})
+        """Whether a figure is measured in rounds."""
+        return bool(self.figures - set(ONCE))
+
+    @property
+    def once(self) -> tuple[str, ...]:
+        """The figures that are measured once, in their order."""
+        return tuple(name for name in ONCE if name in self.figures)
 
     @property
     def steps(self) -> int:
         """How many times a comparison reports that a step is done."""
-        passes = self.effort.rounds * self.has_rounds + (BLAST in self.figures)
+        passes = self.effort.rounds * self.has_rounds + len(self.once)
         return len(self.shapes) * (1 + passes)
 
 

@@ -21,7 +21,7 @@ class Run:
 
     shape: str
     part: str
-    """`round 1`, or `blast`."""
+    """`round 1`, or a figure that is measured once: `blast`."""
     load: float
     """The load of the machine in the minute before the run."""
     values: Mapping[str, float]

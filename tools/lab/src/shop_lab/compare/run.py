@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from shop_lab.benchmarks.benchmark import there_and_back
 from shop_lab.benchmarks.plan import machine
-from shop_lab.compare import blast
+from shop_lab.compare import blast, partition
 from shop_lab.compare.measuring import Measured, measure
-from shop_lab.compare.plan import BLAST, SHAPES, Plan
+from shop_lab.compare.plan import SHAPES, Plan
 from shop_lab.compare.report import Report, Run
+from shop_lab.compare.window import shares
 from shop_lab.testbed import LONG_TOKENS, TRACED, Testbed, fresh
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
@@ -50,9 +51,9 @@ class Comparison:
             if self.plan.has_rounds:
                 for number, shape in there_and_back(self.plan.shapes, self.plan.effort.rounds):
                     await self._run(shape, f"round {number}")
-            if BLAST in self.plan.figures:
+            for figure in self.plan.once:
                 for shape in self.plan.shapes:
-                    await self._run(shape, BLAST)
+                    await self._run(shape, figure)
         return Report(began, time.monotonic() - since, before, self.plan, self.runs)
 
     async def _prepare(self, shape: str, opened: AsyncExitStack) -> None:
@@ -81,16 +82,17 @@ class Comparison:
         self, testbed: Testbed, part: str, say: Callable[[str], None]
     ) -> tuple[Measured, Verdict]:
         """One run, and the verdict of the oracle on everything that was ever done on its stack."""
-        if part != BLAST:
+        if part not in self.plan.once:
             found = await measure(testbed, self.plan.figures, self.plan.effort, say)
             return found, judge(await gather(testbed.target, REST_SECONDS, say))
         say("starting")
         await embedded.up(testbed.stack)
-        windows = await blast.strike_all(testbed, self.plan.effort.fault_seconds, say)
+        break_all = blast.strike_all if part == "blast" else partition.cut_all
+        windows = await break_all(testbed, self.plan.effort.fault_seconds, say)
         evidence = await gather(testbed.target, REST_SECONDS, say)
         found = Measured()
         for window in windows:
-            found.values |= blast.shares(window, evidence.orders.values())
+            found.values |= shares(window, evidence.orders.values())
         return found, judge(evidence)
 
     def _saying(self, prefix: str) -> Callable[[str], None]:

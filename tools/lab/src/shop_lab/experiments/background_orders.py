@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 
+from shop_load.client import PATIENCE
 from shop_load.closed_loop import Customers, Placed, serve_customers
 from shop_load.plans import plan_run, run_name
 from shop_observe.history import History
@@ -21,10 +22,13 @@ _seeds = count(1)
 
 
 @asynccontextmanager
-async def running(target: Target, rate: float, urls: Sequence[str] = ()) -> AsyncIterator[list[Placed]]:
+async def running(
+    target: Target, rate: float, urls: Sequence[str] = (), patience: float = PATIENCE
+) -> AsyncIterator[list[Placed]]:
     """Orders of every outcome, `rate` per second in all, until the context ends. Each is appended to the list.
 
-    `urls` are the addresses of the replicas of orders. Each has customers of its own, who wait while it is unavailable.
+    `urls` are the addresses of the replicas of orders. Each has customers of its own, who wait while it is unavailable,
+    for at most `patience` seconds. Then LoadFailed ends the context.
     """
     placed: list[Placed] = []
     closing = asyncio.Event()
@@ -32,16 +36,19 @@ async def running(target: Target, rate: float, urls: Sequence[str] = ()) -> Asyn
     async with asyncio.TaskGroup() as group:
         for url in addresses:
             there = replace(target, service_urls={**target.service_urls, "orders": url})
-            group.create_task(_come(there, rate / len(addresses), placed, closing))
+            customers = Customers(
+                concurrency=16, rate=rate / len(addresses), on_placed=placed.append, patience=patience
+            )
+            group.create_task(_come(there, customers, closing))
         try:
             yield placed
         finally:
             closing.set()
 
 
-async def _come(target: Target, rate: float, placed: list[Placed], closing: asyncio.Event) -> None:
+async def _come(target: Target, customers: Customers, closing: asyncio.Event) -> None:
     while not closing.is_set():
-        await serve(target, ROUND, Customers(concurrency=16, rate=rate, on_placed=placed.append))
+        await serve(target, ROUND, customers)
 
 
 async def serve(target: Target, orders: int, customers: Customers) -> None:

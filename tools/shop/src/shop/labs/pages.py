@@ -30,10 +30,11 @@ import yaml
 from shop.labs.checks import CHECKS, COMMAND, count_words
 from shop_stack.connect import TargetKind
 from shop_stack.errors import UserError
-from shop_stack.shapes import MONOLITH, Shape
+from shop_stack.shapes import FIVE, MONOLITH, Shape
 
 FOLDER = Path("docs/labs")
 INDEX = "README.md"
+BETWEEN_GROUPS = "|"
 CLONE = "clone"
 """The need of a lab that changes services: a clone of its own (shop.labs.clone)."""
 FRONT_MATTER = re.compile(r"\A---\n(.*?)^---\n", re.MULTILINE | re.DOTALL)
@@ -64,7 +65,8 @@ class Lab:
     @property
     def shape(self) -> Shape:
         """The shape of the embedded shop on which the lab is done."""
-        return Shape.parse(MONOLITH) if MONOLITH in self.needs else Shape()
+        shapes = (need for need in self.needs if need == MONOLITH or BETWEEN_GROUPS in need)
+        return Shape.parse(next(shapes, FIVE))
 
     @property
     def has_clone(self) -> bool:

@@ -1,4 +1,4 @@
-"""The labs of docs/labs/chaos, done command by command: the check passes, and names each step that is left out."""
+"""Labs on a shop of five services, done command by command: the check passes, and names each step that is left out."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ class Reader:
 
         await soon(is_named, 60)
 
+    async def has_waited(self, order: str) -> None:
+        """Return 15 s after an order was placed."""
+
+        async def is_old() -> None:
+            age = "SELECT extract(epoch FROM now() - placed_at) > 15 FROM orders WHERE id = '{}'"
+            assert await self.shop.sql("orders", age.format(order))
+
+        await soon(is_old, 60)
+
     async def check(self) -> Output:
         return await self.shop.bash(f".venv/bin/shop lab check {self.lab.name}", SECONDS)
 
@@ -80,13 +89,13 @@ def stack() -> Iterator[Stack]:
 def reader(request: pytest.FixtureRequest, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Reader:
     """A reader of the lab that the test names, whose shop runs."""
     monkeypatch.setenv("SHOP_STATE", str(stack.state))
-    lab = find(ROOT, f"chaos/{request.param}")
+    lab = find(ROOT, request.param)
     in_own_loop(embedded.up(stack))
     page = FollowedPage(lab.name, (ROOT / lab.page).read_text())
     return Reader(Shop(stack, target_of(stack.state)), lab, page)
 
 
-@pytest.mark.parametrize("reader", ["a-duplicate-and-a-replay"], indirect=True)
+@pytest.mark.parametrize("reader", ["chaos/a-duplicate-and-a-replay"], indirect=True)
 async def test_a_duplicate_and_a_replay(reader: Reader) -> None:
     assert "was not started: `shop lab start" in (await reader.check()).text
     await reader.next()
@@ -107,7 +116,7 @@ async def test_a_duplicate_and_a_replay(reader: Reader) -> None:
     await reader.passes(mutates=True)
 
 
-@pytest.mark.parametrize("reader", ["a-poisoned-message"], indirect=True)
+@pytest.mark.parametrize("reader", ["chaos/a-poisoned-message"], indirect=True)
 async def test_a_poisoned_message(reader: Reader) -> None:
     await reader.next()
     await reader.lacks("orders has given up on no message yet")
@@ -122,7 +131,7 @@ async def test_a_poisoned_message(reader: Reader) -> None:
     await reader.passes(mutates=True)
 
 
-@pytest.mark.parametrize("reader", ["a-frozen-service"], indirect=True)
+@pytest.mark.parametrize("reader", ["chaos/a-frozen-service"], indirect=True)
 async def test_a_frozen_service(reader: Reader) -> None:
     await reader.next()
     await reader.lacks("0 orders were placed since the start")
@@ -130,11 +139,7 @@ async def test_a_frozen_service(reader: Reader) -> None:
     order = ordered.text.split()[0]
     await reader.lacks("no order took 12 s to end")
 
-    async def has_waited() -> None:
-        age = "SELECT extract(epoch FROM now() - placed_at) > 15 FROM orders WHERE id = '{}'"
-        assert await reader.shop.sql("orders", age.format(order))
-
-    await soon(has_waited, 40)
+    await reader.has_waited(order)
     status, why = await reader.next(1, 3, order=order)
     assert "payments is frozen by hand" in status.text
     assert "Cure:  `shop resume payments`" in why.text
@@ -144,14 +149,14 @@ async def test_a_frozen_service(reader: Reader) -> None:
     await reader.passes(mutates=True)
 
 
-@pytest.mark.parametrize("reader", ["a-frozen-service"], indirect=True)
+@pytest.mark.parametrize("reader", ["chaos/a-frozen-service"], indirect=True)
 async def test_a_service_that_was_restarted_was_not_frozen(reader: Reader) -> None:
     await reader.next()
     await reader.shop.bash(".venv/bin/shop restart payments", SECONDS)
     await reader.lacks("payments is not the process that ran at the start")
 
 
-@pytest.mark.parametrize("reader", ["a-vacuous-experiment"], indirect=True)
+@pytest.mark.parametrize("reader", ["chaos/a-vacuous-experiment"], indirect=True)
 async def test_a_vacuous_experiment(reader: Reader) -> None:
     await reader.next()
     await reader.next()
@@ -165,7 +170,7 @@ async def test_a_vacuous_experiment(reader: Reader) -> None:
     await reader.passes(mutates=False)
 
 
-@pytest.mark.parametrize("reader", ["a-blind-drill"], indirect=True)
+@pytest.mark.parametrize("reader", ["chaos/a-blind-drill"], indirect=True)
 async def test_a_blind_drill(reader: Reader) -> None:
     await reader.next()
     await reader.lacks("the verdict of the drill is not there")
@@ -188,4 +193,24 @@ async def test_a_blind_drill(reader: Reader) -> None:
     await reader.next(cure=CURES[fault.cause].format(part=fault.part))
     (answered,) = await reader.next(part=fault.part, cause=fault.cause)
     assert "Verdict: cured." in answered.text
+    await reader.passes(mutates=False)
+
+
+@pytest.mark.parametrize("reader", ["architectures/read-a-partition"], indirect=True)
+async def test_a_partition(reader: Reader) -> None:
+    await reader.next()
+    await reader.lacks("no order took 15 s to end")
+    _, _, ordered = await reader.next()
+    order = ordered.text.split()[0]
+    await reader.has_waited(order)
+    status, why = await reader.next(1, 3, order=order)
+    assert "kafka is frozen by hand" in status.text
+    assert "Cure:  `shop resume kafka`" in why.text
+    await reader.next(order=order)
+    await reader.lacks("postgres is as it was at the start")
+    _, refused, _ = await reader.next(order=order)
+    assert "503" in refused.text
+    await reader.lacks("2 orders were placed since the start, and the lab needs 4")
+    await reader.next()
+    await reader.next()
     await reader.passes(mutates=False)
