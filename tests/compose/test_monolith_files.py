@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from shop_stack.ports import SERVICES
-
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/compose"
 MEMORY = 1280
@@ -28,6 +26,9 @@ def composed() -> dict[str, Any]:
     return document
 
 
+MODULES = composed()["services"]["monolith"]["environment"]["LOCAL_MODULES"].split(",")
+
+
 def settings_of(module: str) -> dict[str, str]:
     lines = (FOLDER / "monolith/settings" / f"{module}.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines)
@@ -42,9 +43,9 @@ def ports_of(service: Mapping[str, Any]) -> dict[str, str]:
     return {one[2]: one[1] for one in found if one}
 
 
-@pytest.mark.parametrize("module", SERVICES)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_module_has_ports_and_a_login_of_its_own(module: str) -> None:
-    number = SERVICES.index(module) + 1
+    number = MODULES.index(module) + 1
     monolith = composed()["services"]["monolith"]
     assert settings_of(module) == {
         "DATABASE_URL": f"postgresql://{module}@postgres:5432/monolith",
@@ -57,9 +58,15 @@ def test_a_module_has_ports_and_a_login_of_its_own(module: str) -> None:
     assert f"{module}-passwords:/run/passwords/{module}:ro" in monolith["volumes"]
 
 
+def test_each_module_has_a_file_of_settings_and_the_process_runs_all_modules() -> None:
+    assert sorted(file.stem for file in (FOLDER / "monolith/settings").iterdir()) == sorted(MODULES)
+    command = ", ".join(f'"{name}"' for name in ("python", "-m", "chassis.group", *MODULES))
+    assert f"CMD [{command}]" in (FOLDER / "monolith/Dockerfile").read_text()
+
+
 def test_no_variable_of_the_process_replaces_one_of_a_module() -> None:
     """A variable of the process has precedence over the files of the modules."""
-    own = {variable for module in SERVICES for variable in settings_of(module)}
+    own = {variable for module in MODULES for variable in settings_of(module)}
     dockerfile = (FOLDER / "monolith/Dockerfile").read_text()
     assert own.isdisjoint(composed()["services"]["monolith"]["environment"])
     assert [variable for variable in own if f"{variable}=" in dockerfile] == []
@@ -67,14 +74,17 @@ def test_no_variable_of_the_process_replaces_one_of_a_module() -> None:
 
 def test_every_module_is_migrated_as_its_owner_before_the_topics_and_the_process_start() -> None:
     services = composed()["services"]
-    for module in SERVICES:
+    for module in MODULES:
         migrations = services[f"{module}-migrations"]
         assert migrations["working_dir"] == f"/app/{module}"
         address = migrations["environment"]["MIGRATION_DATABASE_URL"]
         assert re.fullmatch(rf"postgresql://{module}_owner:\S+@postgres:5432/monolith", address)
-    assert services["topics"]["depends_on"].keys() == {f"{module}-migrations" for module in SERVICES}
+    assert services["topics"]["depends_on"].keys() == {f"{module}-migrations" for module in MODULES}
     assert "topics" in services["monolith"]["depends_on"]
-    assert services["monolith"]["environment"]["LOCAL_MODULES"] == ",".join(SERVICES)
+    assert (
+        services["monolith"]["environment"]["LOCAL_MODULES"]
+        == services["topics"]["environment"]["LOCAL_MODULES"]
+    )
 
 
 def faults_of(document: Mapping[str, Any]) -> list[str]:
@@ -128,4 +138,4 @@ def test_the_health_check_asks_each_module() -> None:
     ports = re.search(r"range\((\d+), (\d+)\)", check)
     assert ports is not None
     asked = {str(port) for port in range(int(ports[1]), int(ports[2]))}
-    assert asked == {settings_of(module)["HTTP_MANAGEMENT_PORT"] for module in SERVICES}
+    assert asked == {settings_of(module)["HTTP_MANAGEMENT_PORT"] for module in MODULES}

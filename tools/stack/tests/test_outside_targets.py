@@ -101,6 +101,8 @@ def test_a_monolith_in_containers_has_all_addresses_at_one_container_and_no_kafk
     ports = [{"TargetPort": port, "PublishedPort": port + 10000} for port in inside]
     running = {**{name: published(name) for name in ("processor", "issuer", "postgres")}, "monolith": ports}
 
+    modules = ",".join(SERVICES)
+
     def docker(*arguments: str) -> str:
         if arguments[:2] == ("compose", "ps"):
             return "\n".join(
@@ -109,7 +111,7 @@ def test_a_monolith_in_containers_has_all_addresses_at_one_container_and_no_kafk
             )
         if arguments[:2] == ("compose", "config"):
             found = json.loads(fake_docker(*arguments))
-            found["services"] = {**found["services"], "monolith": {}}
+            found["services"] = {**found["services"], "monolith": {"environment": {"LOCAL_MODULES": modules}}}
             return json.dumps(found)
         return ""
 
@@ -119,6 +121,13 @@ def test_a_monolith_in_containers_has_all_addresses_at_one_container_and_no_kafk
         assert target.service_urls["orders"] == "http://127.0.0.1:18001"
         assert target.management_urls["analytics"] == "http://127.0.0.1:19005"
         assert target.kafka.bootstrap == "none"
+    modules = "orders,payments"
+    with (
+        pytest.raises(TargetMissing, match="has no module inventory, notifications, analytics: add it to"),
+        compose.connect(tmp_path, tmp_path),
+    ):
+        pass
+    modules = ",".join(SERVICES)
     del running["monolith"]
     with (
         pytest.raises(TargetMissing, match="not complete: monolith missing"),

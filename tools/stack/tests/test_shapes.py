@@ -151,3 +151,10 @@ def test_a_group_is_installed_from_the_locks_of_its_services() -> None:
     assert project.name == "orders+inventory"
     assert [file.parent.name for file in project.locks] == ["orders", "inventory"]
     assert [folder.name for folder in project.installed] == ["chassis", "orders", "inventory"]
+
+
+def test_a_service_that_no_group_names_is_one_of_its_own() -> None:
+    assert (
+        Shape.with_others("orders+inventory").text
+        == "orders+inventory | payments | notifications | analytics"
+    )

@@ -20,7 +20,7 @@ from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.rights import ORACLE
-from shop_stack.shapes import FIVE, MONOLITH, Shape
+from shop_stack.shapes import MONOLITH, Shape
 from shop_stack.target import Issuer, Target, TargetMissing
 
 HTTP_PORT, MANAGEMENT_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9000, 9092, 5432
@@ -50,7 +50,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     except UserError as error:
         first_line = str(error).splitlines()[0]  # a docker without Compose prints its whole help
         raise TargetMissing(f"No container engine answers ({first_line}). Is it running?") from None
-    shape = Shape.parse(MONOLITH if MONOLITH in config["services"] else FIVE)
+    shape = _shape(config)
     brokers = ("kafka",) if shape.has_kafka else ()
     needed = (*shape.units, "processor", "issuer", *brokers, "postgres")
     if missing := [name for name in needed if name not in ports]:
@@ -76,6 +76,19 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             processor_key=config["services"]["processor"]["environment"]["PROCESSOR_API_KEY"],
             shape=shape,
         )
+
+
+def _shape(config: Mapping[str, Any]) -> Shape:
+    """The shape of the shop in a file of Compose. Raises TargetMissing if a monolith lacks a service."""
+    if MONOLITH not in config["services"]:
+        return Shape()
+    modules = config["services"][MONOLITH]["environment"]["LOCAL_MODULES"].split(",")
+    if missing := [name for name in SERVICES if name not in modules]:
+        raise TargetMissing(
+            f"The monolith in containers has no module {', '.join(missing)}: add it to deploy/compose/monolith.yml, "
+            "its Dockerfile and its settings, or use docker-compose.yml (`unset COMPOSE_FILE`)."
+        )
+    return Shape.parse(MONOLITH)
 
 
 def _addresses(shape: Shape, ports: Mapping[str, Mapping[int, int]], inside: int) -> dict[str, str]:

@@ -3,9 +3,10 @@
 The rights are those of the contract, as in Kafka (`shop_stack.rights`): a reader may read its topics, and no other. No
 role may use the schema of another module (docs/decisions/0055).
 
-As a program it does so for the database of a monolith, and names its address in the variable TOPICS_DATABASE_URL:
+As a program it does so for the modules that LOCAL_MODULES names, in the database at TOPICS_DATABASE_URL:
 
-    TOPICS_DATABASE_URL=postgresql://postgres@localhost/monolith python -m shop_stack.local_topics
+    LOCAL_MODULES=orders,inventory TOPICS_DATABASE_URL=postgresql://postgres@localhost/monolith \\
+        python -m shop_stack.local_topics
 """
 
 from __future__ import annotations
@@ -100,9 +101,9 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-async def main(url: str, contracts: Path) -> None:
-    """Provide the topics of all services in a database. Raises UserError if it does not answer, or refuses."""
-    modules = [Module(name, name, name, f"{name}_owner") for name in topics.services(contracts)]
+async def main(url: str, names: Sequence[str], contracts: Path) -> None:
+    """Provide the topics of these modules in a database. Raises UserError if it does not answer, or refuses."""
+    modules = [Module(name, name, name, f"{name}_owner") for name in names]
     try:
         connection = await asyncpg.connect(url, timeout=30)
         try:
@@ -115,10 +116,9 @@ async def main(url: str, contracts: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(os.environ["TOPICS_DATABASE_URL"], Path("contracts")))
+        given = os.environ["TOPICS_DATABASE_URL"], os.environ["LOCAL_MODULES"].split(",")
+        asyncio.run(main(*given, Path("contracts")))
     except UserError as failure:
         sys.exit(str(failure))
-    except KeyError:
-        sys.exit(
-            "TOPICS_DATABASE_URL is missing: the address of the database, as a role that may create schemas."
-        )
+    except KeyError as failure:
+        sys.exit(f"{failure.args[0]} is missing: set the database's address, and the modules between commas.")

@@ -54,6 +54,12 @@ class Shape:
         ordered = [tuple(name for name in SERVICES if name in group) for group in groups]
         return cls(tuple(sorted(ordered, key=lambda group: SERVICES.index(group[0]))))
 
+    @classmethod
+    def with_others(cls, text: str) -> Shape:
+        """The groups, and each service that is in none of them as one of its own. Raises UserError as `parse` does."""
+        named = text.replace("|", " ").replace("+", " ").split()
+        return cls.parse(" | ".join([text, *(name for name in SERVICES if name not in named)]))
+
     @property
     def is_five_services(self) -> bool:
         """Whether each service has a process and a database of its own."""

@@ -11,7 +11,7 @@ from shop_stack.shapes import FIVE, MONOLITH, Shape
 
 SHAPES: Mapping[str, Shape] = {
     MONOLITH: Shape.parse(MONOLITH),
-    "pairs": Shape.parse("orders+inventory | payments+notifications | analytics"),
+    "pairs": Shape.with_others("orders+inventory | payments+notifications | analytics"),
     FIVE: Shape.parse(FIVE),
 }
 """Name → shape, in the order of the report."""
