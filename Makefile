@@ -91,6 +91,15 @@ test-floor: $(READY) ## The pages of `shop floor` in a browser, with their pictu
 		|| { $(call sorry,/usr/bin/chromium is missing: install Debian's package chromium); }
 	@SHOP_FLOOR_TESTS=1 $(VENV)/bin/python -m pytest tools/floor/tests/browser $(ARGS)
 
+# Orders per second, one rate after the other; 0 is a shop at rest.
+RATES ?= 0,8,280,1000
+
+.PHONY: floor-frames
+floor-frames: $(READY) ## Count the frames that a browser draws while orders are replayed at RATES a second, and what the page's server costs (needs chromium)
+	@[ -x /usr/bin/chromium ] \
+		|| { $(call sorry,/usr/bin/chromium is missing: install Debian's package chromium); }
+	@$(VENV)/bin/python -m tools.floor.tests.browser.frames --rates $(RATES) $(ARGS)
+
 .PHONY: test-labs
 test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)
 	@SHOP_LABS=1 $(VENV)/bin/python -m pytest tests/labs $(ARGS)
