@@ -69,6 +69,10 @@ test-long: $(READY) ## The tests that start servers, shops or environments of th
 test-runbooks: $(READY) ## Follow each runbook, command by command, on a shop that is broken for it (minutes)
 	@SHOP_RUNBOOK_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks $(ARGS)
 
+.PHONY: test-alerts
+test-alerts: $(READY) .shop/prometheus/promtool ## See each alert fire and resolve in a real Prometheus; writes the minutes into the runbooks (40 minutes; needs go)
+	@SHOP_RUNBOOK_DRILLS=1 SHOP_ALERT_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks/drills/alerts $(ARGS)
+
 .PHONY: test-shapes
 test-shapes: $(READY) ## The shop as a monolith and in pairs, with both sagas: each ending, crashes, duplicates, and the oracle (up to 40 minutes)
 	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(ARGS)
@@ -86,6 +90,15 @@ test-floor: $(READY) ## The pages of `shop floor` in a browser, with their pictu
 	@[ -x /usr/bin/chromium ] \
 		|| { $(call sorry,/usr/bin/chromium is missing: install Debian's package chromium); }
 	@SHOP_FLOOR_TESTS=1 $(VENV)/bin/python -m pytest tools/floor/tests/browser $(ARGS)
+
+# Orders per second, one rate after the other; 0 is a shop at rest.
+RATES ?= 0,8,280,1000
+
+.PHONY: floor-frames
+floor-frames: $(READY) ## Count the frames that a browser draws while orders are replayed at RATES a second, and what the page's server costs (needs chromium)
+	@[ -x /usr/bin/chromium ] \
+		|| { $(call sorry,/usr/bin/chromium is missing: install Debian's package chromium); }
+	@$(VENV)/bin/python -m tools.floor.tests.browser.frames --rates $(RATES) $(ARGS)
 
 .PHONY: test-labs
 test-labs: $(READY) ## Do the labs of the embedded stack, command by command, and leave out each step (minutes)
@@ -244,7 +257,7 @@ check-apis: $(READY) .shop/oasdiff ## Each HTTP API keeps what its last release 
 	@touch $@
 
 .PHONY: rules
-rules: $(READY) ## Render the rules of Prometheus for both time scales from deploy/observability
+rules: $(READY) ## Render the rules of Prometheus for both time scales, and the dashboards, from deploy/observability
 	@$(VENV)/bin/python -m tools.observability.render
 
 .PHONY: check-rules

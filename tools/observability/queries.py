@@ -1,4 +1,7 @@
-"""Reads queries of Prometheus, by the parser promql-parser: which series they ask for, and whether these exist."""
+"""Reads queries of Prometheus, by the parser promql-parser: which series they ask for, and whether these exist.
+
+`misuses` finds queries that ask for what exists in a way that has no meaning, such as the rate of a gauge.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ OF_THE_TARGET = frozenset({"instance", "job", "shop_service", "le", "__name__"})
 """Labels that each series of a service has, or that Prometheus makes."""
 SUFFIXES = ("_bucket", "_sum", "_count")
 OF_PROMETHEUS = frozenset({"up"})
+OF_COUNTERS = frozenset({"rate", "irate", "increase", "resets"})
+"""Functions that have a meaning for counters alone."""
 
 
 class Selector(NamedTuple):
@@ -73,12 +78,45 @@ def entry_of(metric: str, page: Mapping[str, Entry]) -> Entry | None:
     return found
 
 
+def grouped_by(query: str) -> set[str]:
+    """All labels by which a query groups. Raises ValueError if it is no query."""
+    return {label for node in _nodes(parsed(query)) for label in _grouped_by(node)}
+
+
+def misuses(query: str, page: Mapping[str, Entry]) -> list[str]:
+    """Gauges whose rate is asked for, and counters that are shown as they are, which grow for ever.
+
+    Raises ValueError if it is no query.
+    """
+    faults = []
+    for metric, function in _used(parsed(query), ""):
+        entry = entry_of(metric, page)
+        if entry is not None and (entry.type == "gauge") is (function in OF_COUNTERS):
+            used = function if entry.type == "gauge" else "no rate"
+            faults.append(f"{used} of the {entry.type} {metric}")
+    return faults
+
+
+def _used(node: Any, function: str) -> Iterator[tuple[str, str]]:
+    """Each series below a node, with the innermost function that is applied to it; empty without one."""
+    if isinstance(node, promql_parser.VectorSelector):
+        yield node.name or "", function
+    inside = node.func.name if isinstance(node, promql_parser.Call) else function
+    for child in _children(node):
+        yield from _used(child, inside)
+
+
 def _nodes(node: Any) -> Iterator[Any]:
     yield node
+    for child in _children(node):
+        yield from _nodes(child)
+
+
+def _children(node: Any) -> Iterator[Any]:
     children = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "param", "vector_selector")]
     for child in [*children, *(getattr(node, "args", None) or ())]:
         if isinstance(child, promql_parser.Expr):
-            yield from _nodes(child)
+            yield child
 
 
 def _grouped_by(node: Any) -> Iterator[str]:

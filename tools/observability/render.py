@@ -1,7 +1,8 @@
-"""Renders the rules of Prometheus: `python -m tools.observability.render`, and `--check` compares only.
+"""Renders rules and dashboards: `python -m tools.observability.render`, and `--check` compares only.
 
 Sources are slo.yaml, alerts.yaml and scales.yaml in deploy/observability. Each scale becomes one file of rules, which
-Prometheus reads as it is. The rules of the scale `days` become the PrometheusRule of Kubernetes, too.
+Prometheus reads as it is. The rules of the scale `days` become the PrometheusRule of Kubernetes, too. The dashboards
+of dashboards.yaml become files for Grafana and a ConfigMap of Kubernetes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from tools.observability import objectives
+from tools.observability import dashboards, objectives
 from tools.observability.metrics_page import ROOT, Entry, metrics_by_name
 from tools.observability.queries import entry_of, selectors
 
 FOLDER = ROOT / "deploy" / "observability"
-KUBERNETES = ROOT / "deploy" / "k8s" / "components" / "monitoring" / "alerts.yaml"
+KUBERNETES = ROOT / "deploy" / "k8s" / "components" / "monitoring"
 BUSINESS = "days"
 HEAD = "# Written by `make rules` from deploy/observability: change the sources, not this file.\n"
 WORD = re.compile(r"<<(\w+)>>")
@@ -93,7 +94,11 @@ def files() -> dict[Path, str]:
         "metadata": {"name": "shopfloor"},
         "spec": {"groups": rendered[BUSINESS]},
     }
-    return {**written, KUBERNETES: dumped(resource)}
+    drawn = dashboards.rendered(yaml.safe_load((FOLDER / "dashboards.yaml").read_text()))
+    for name, dashboard in drawn.items():
+        written[FOLDER / "dashboards" / f"{name}.json"] = dashboards.text_of(dashboard)
+    written[KUBERNETES / "dashboards.yaml"] = dumped(dashboards.config_map(drawn))
+    return {**written, KUBERNETES / "alerts.yaml": dumped(resource)}
 
 
 def dumped(content: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""The profile observability: one order is one trace across all services, as Jaeger's API tells it."""
+"""The profile observability: one order is one trace across all services, as Jaeger's API tells it.
+
+The receiver of spans sends them on to Jaeger, and the link that `shop trace` prints names the trace there.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +11,8 @@ import httpx
 import pytest
 
 from shop_load.plans import Scenario
-from shop_observe.traces import ORDER
+from shop_observe import trace_links
+from shop_observe.traces import ORDER, collect, trace_ids_of, traces_of_order
 from shop_stack import compose
 from shop_stack.ports import SERVICES
 from testkit import eventually
@@ -22,11 +26,11 @@ SECONDS = 120.0
 
 @pytest.fixture(scope="module")
 def jaeger(containers: Containers) -> Iterator[str]:
-    """The address of Jaeger's API; the services send their spans there until the end."""
+    """The address of Jaeger's API; the receiver sends its spans on to it until the end."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://jaeger:4318")
-        # Not the whole profile: what it is about is Jaeger, and Prometheus' image is not everywhere.
-        up("jaeger", *SERVICES)
+        environment.setenv("SHOP_FORWARD_SPANS", "http://jaeger:4318")
+        # Not the whole profile: what it is about is Jaeger, and the other images are not everywhere.
+        up("jaeger", "spans")
         yield f"http://127.0.0.1:{compose.published_ports()['jaeger'][JAEGER_PORT]}"
     compose.docker("compose", "rm", "--stop", "--force", "jaeger")
     up()
@@ -73,3 +77,21 @@ async def test_an_order_is_one_trace_across_all_services(jaeger: str, containers
     root = next(span for span in trace["spans"] if not span.get("references"))
     assert broken([{**trace, "spans": [span for span in trace["spans"] if span is not root]}])
     assert broken([trace, trace]) == ["2 traces"]
+
+
+async def test_the_link_to_an_order_names_the_trace_that_jaeger_has(
+    jaeger: str, containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(trace_links.VARIABLE, jaeger)
+    (placed,) = await place(containers, 1, Scenario.CONFIRMED)
+    spans = containers.target.spans
+
+    async def leads_to_the_trace() -> None:
+        found = collect(spans, traces_of_order(spans, placed.order_id))
+        link = trace_links.link_to(trace_ids_of(span for family in found.values() for span in family))
+        address, _, trace_id = link.rpartition("/trace/")
+        assert address == jaeger
+        (trace,) = await traces_of(jaeger, placed.order_id)
+        assert trace["traceID"] == trace_id
+
+    await eventually(leads_to_the_trace, deadline=SECONDS)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from shop_stack import monitoring
+from shop_stack.loops import in_own_loop
 from testkit.shops import running_shop
 from tests.runbooks.drills.shop import Output, Shop
 from tests.runbooks.pages import Page
@@ -68,6 +70,8 @@ class Shops:
         """The shop that runs. It is started if there is none."""
         if self._shop is None:
             stack, target = self._open.enter_context(running_shop("runbooks"))
+            # Drills of alerts start Prometheus beside it.
+            self._open.callback(lambda: in_own_loop(monitoring.stop(stack)))
             self._shop = Shop(stack, target)
         return self._shop
 

@@ -99,6 +99,8 @@ class Programs:
     """Services about which `can-i-deploy` cannot say anything."""
     held: bool = False
     """Whether the comparison and the commands of a drill do not end."""
+    link: str = ""
+    """The address of the trace in a store of traces."""
     drill: dict[str, Any] | None = None
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -109,7 +111,7 @@ class Programs:
             case ("trace", order_id, "--json"):
                 if not self.spans:
                     return failed(f"shop: No span of order {order_id} was received.")
-                return printed({"order_id": order_id, "spans": self.spans})
+                return printed({"order_id": order_id, "link": self.link, "spans": self.spans})
             case ("can-i-deploy", service, "--json"):
                 await self._released()
                 if service in self.unanswered:

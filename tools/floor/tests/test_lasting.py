@@ -72,6 +72,15 @@ async def test_the_spans_of_an_order_are_told_with_the_length_of_the_whole(
     assert (told["count"], told["services"], told["traces"]) == (12, 4, 1)
     assert told["ms"] == pytest.approx(187.1)
     assert [each["name"] for each in told["spans"] if each["failed"]] == ["POST /charges"]
+    assert told["link"] == ""
+
+
+async def test_the_trace_of_an_order_has_the_link_that_the_command_prints(
+    browser: httpx.AsyncClient, played: Programs
+) -> None:
+    played.link = "http://localhost:16686/trace/1"
+    told = (await browser.get(f"/api/orders/{order_id()}/trace")).json()
+    assert told["link"] == "http://localhost:16686/trace/1"
 
 
 @pytest.mark.parametrize(

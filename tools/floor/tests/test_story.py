@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from shop_floor.mermaid import diagram
 from shop_floor.story import MOST_RECORDS, story_of
+from shop_observe.trace_links import VARIABLE
 from tools.floor.tests.scenes import Order, captured, placed_order, refunded
 
 
@@ -44,6 +47,22 @@ def test_a_foreign_record_is_shown_and_decides_nothing() -> None:
     foreign = next(event for event in story["events"] if event["kind"] == "foreign")
     assert "its data is no JSON" in foreign["detail"]
     assert (story["state"], foreign["data"]) == ("PENDING", {})
+
+
+def test_an_order_has_a_link_to_its_traces_where_a_store_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = captured()
+    one, two = "a" * 32, "b" * 32
+    parents = [f"00-{one}-{'c' * 16}-01", f"00-{two}-{'c' * 16}-01", f"00-{'d' * 32}-{'c' * 16}-00"]
+    entries = [
+        replace(entry, traceparent=parent) for entry, parent in zip(order.entries, parents, strict=True)
+    ]
+    assert story_of(order.id, entries)["trace_link"] == ""
+    monkeypatch.setenv(VARIABLE, "http://localhost:16686")
+    assert story_of(order.id, entries[:1])["trace_link"] == f"http://localhost:16686/trace/{one}"
+    both = f"http://localhost:16686/search?traceID={one}&traceID={two}"
+    assert story_of(order.id, entries)["trace_link"] == both
+    foreign = [replace(entry, fault="it is foreign") for entry in entries]
+    assert story_of(order.id, foreign)["trace_link"] == ""
 
 
 def test_an_order_of_which_nothing_is_known_has_no_event() -> None:

@@ -20,6 +20,7 @@ from shop_stack.containers import KAFKA_IMAGE, POSTGRES_IMAGE
 ROOT = Path(__file__).resolve().parents[3]
 TAGS = {
     "apache/kafka:4.3.1",
+    "grafana/grafana:12.4.0",
     "jaegertracing/jaeger:2.13.0",
     "otel/opentelemetry-collector:0.130.1",
     "postgres:18",
@@ -35,7 +36,7 @@ def digest(text: str) -> str:
     return "sha256:" + text * 64
 
 
-DIGESTS = {tag: digest(character) for tag, character in zip(sorted(TAGS), "abcdef", strict=True)}
+DIGESTS = {tag: digest(character) for tag, character in zip(sorted(TAGS), "abcdef1", strict=True)}
 """A registry that has every tag."""
 
 

@@ -11,6 +11,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from typer.testing import CliRunner
 
 from shop.cli import app
+from shop_observe.trace_links import VARIABLE
 from shop_observe.traces import ORDER
 from shop_stack.errors import UserError
 from shop_stack.otlp_receiver import Segments
@@ -42,6 +43,14 @@ def test_people_get_a_tree_and_programs_get_rows() -> None:
     assert [(one["service"], one["name"], one["depth"], one["ms"]) for one in told["spans"]] == [
         ("orders", "POST /orders", 0, 2.0)
     ]
+
+
+def test_people_and_programs_get_the_link_where_a_store_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert json.loads(CliRunner().invoke(app, ["trace", ID, "--json"]).stdout)["link"] == ""
+    monkeypatch.setenv(VARIABLE, "http://localhost:16686")
+    link = f"http://localhost:16686/trace/{(b't' * 16).hex()}"
+    assert CliRunner().invoke(app, ["trace", ID]).stdout.splitlines()[-1] == link
+    assert json.loads(CliRunner().invoke(app, ["trace", ID, "--json"]).stdout)["link"] == link
 
 
 def test_an_order_without_a_span_is_a_sentence() -> None:

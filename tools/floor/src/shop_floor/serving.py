@@ -13,6 +13,7 @@ from shop_floor.floor import Floor, Sources
 from shop_floor.guard import Guard
 from shop_floor.log import newest, of_order
 from shop_floor.looks import Looker
+from shop_observe import trace_links
 from shop_observe.topics import all_topics
 from shop_stack.ports import HOST, require_free
 from shop_stack.target import Target
@@ -41,8 +42,9 @@ def serve(
     """Serve until Ctrl-C or SIGTERM. `tell` gets each link, because a link is good once.
 
     `port` is that of 127.0.0.1 for the browser. `listen` has another address and port for a container, and `anyone`
-    lets clients of other addresses in. Raises UserError if the port is in use.
+    lets clients of other addresses in. Raises UserError if the port is in use, or if SHOP_TRACE_URL is no address.
     """
+    trace_links.store()
     host, own = listen or (HOST, port)
     require_free("the floor", own)
     guard = Guard(port, on_used=lambda link: tell(f"Another browser: {link}"), anyone=anyone)

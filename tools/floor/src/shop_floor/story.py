@@ -10,6 +10,7 @@ from shop_floor.memory import PENDING, PLACED, slim
 from shop_floor.saga import still_to_come
 from shop_observe.kafka_log import Entry
 from shop_observe.timeline import COMPENSATIONS, ENDINGS, Step, detail_of, shown, steps_of
+from shop_observe.trace_links import link_to, trace_id_of
 
 SECRET = {"payment_token"}
 """Fields that stand for a card. They are neither shown nor exported."""
@@ -43,6 +44,7 @@ def story_of(order_id: str, entries: Iterable[Entry], lacks: Sequence[str] = ())
             [coming.as_json() for coming in still_to_come(events[:number])]
             for number in range(1, len(events) + 1)
         ],
+        "trace_link": link_to(trace_id_of(entry.traceparent) for entry in good),
         "lacks": list(lacks),
         "read_at": time.time(),
     }

@@ -24,6 +24,7 @@ def told(trace: dict[str, Any]) -> dict[str, Any]:
     spans = trace["spans"]
     return {
         "traces": len({span["trace_id"] for span in spans}),
+        "link": trace.get("link", ""),
         "services": len({span["service"] for span in spans}),
         "count": len(spans),
         "spans": [span_of(span) for span in spans[:MOST_SPANS]],

@@ -338,6 +338,15 @@ def test_an_order_without_spans_has_no_waterfall_until_they_arrive(page: Page, p
     page.get_by_role("button", name="Read the trace again").click()
     expect(page.locator(".waterfall tbody tr")).to_have_count(12)
     expect(page.get_by_text("12 spans of 4 services")).to_be_visible()
+    expect(page.get_by_role("link", name="Open in the store of traces")).to_have_count(0)
+
+
+def test_an_order_leads_to_its_trace_where_a_store_is_named(page: Page, played: Played) -> None:
+    played.programs.link = "http://127.0.0.1:16686/trace/1"
+    order = played.write(scenes.confirmed())
+    page.goto(f"{played.here}/order/{order.id}")
+    link = page.get_by_role("link", name="Open in the store of traces")
+    expect(link).to_have_attribute("href", "http://127.0.0.1:16686/trace/1")
 
 
 def test_the_colours_are_chosen_and_kept(page: Page, played: Played) -> None:

@@ -224,6 +224,11 @@ def rows_of(spans: Iterable[Span]) -> list[dict[str, Any]]:
     ]
 
 
+def trace_ids_of(spans: Iterable[Span]) -> list[str]:
+    """The traces of these spans, the one that began first at the beginning."""
+    return list(dict.fromkeys(span.trace_id for span in sorted(spans, key=lambda span: span.start_ns)))
+
+
 def title_of(spans: Iterable[Span], order_id: str) -> str:
     """The title of a tree: the order, its trace ids, the number of spans and services."""
     listed = list(spans)

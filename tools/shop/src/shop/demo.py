@@ -16,6 +16,7 @@ from shop_load.closed_loop import Customers, Placed, serve_customers
 from shop_load.plans import Scenario, plan_run, run_name
 from shop_observe import timeline, traces
 from shop_observe.history import History
+from shop_observe.trace_links import link_to
 from shop_oracle.evidence import Evidence, Order
 from shop_oracle.gather import gather
 from shop_oracle.quiet import Unrest
@@ -144,6 +145,8 @@ def print_trace(shown: Demonstration, target: Target, order: Order, console: Con
         spans = traces.collect(target.spans, [order.trace_id]).get(order.trace_id, [])
     if spans:
         console.print(traces.tree_of(spans, traces.title_of(spans, order.id)))
+        if link := link_to(traces.trace_ids_of(spans)):
+            console.print(link, soft_wrap=True, highlight=False)
     else:
         console.print(f"No spans of order {order.id} have been received in {target.spans}.", style="yellow")
 

@@ -14,7 +14,7 @@ rights.py, kafka_users.py, rights_trials.py   who may do what in Kafka: derived,
 certificates.py            the CA and the broker's certificate of a shop in containers
 password_files.py          the files with passwords of a shop in containers
 ports.py, paths.py, stack_files.py, passwords.py, checks.py   ports, folders, files and checks of a stack
-otlp_receiver.py           the part `spans`
+otlp_receiver.py           the part `spans`; otlp_forward.py sends them on to another store
 admin.py                   the admin API of the services
 errors.py                  UserError: one sentence that says what to do
 """

@@ -1,7 +1,7 @@
 """Prometheus beside a stack: it reads the metrics of all services, and evaluates the rules of deploy/observability.
 
 It is no part of the shop: the shop runs without it, and `shop status` does not show it. Grafana is left out, because no
-package index has it.
+package index has it. Compose has it (docker-compose.yml).
 """
 
 from __future__ import annotations

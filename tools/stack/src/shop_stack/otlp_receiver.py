@@ -7,6 +7,8 @@ A segment is a sequence of records: four bytes of length (big endian), one byte 
 body, an `ExportTraceServiceRequest`.
 
     python -m shop_stack.otlp_receiver --port 18018 --folder .shop/spans
+
+With `--forward http://jaeger:4318` it also sends each request on to another store of traces (`otlp_forward.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from shop_stack.otlp_forward import Forwarder
 
 HEADER = struct.Struct(">IB")
 LARGEST_BODY = 64 * 1024 * 1024
@@ -111,8 +115,10 @@ ALIVE = answer("200 OK", b"ok\n", "text/plain")
 class Receiver(asyncio.Protocol):
     """One connection of an exporter, which can send several requests."""
 
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: Segments, forward: Callable[[bytes, bool], None] | None = None) -> None:
+        """`forward` gets each body that was stored, and whether it is gzip."""
         self._segments = segments
+        self._forward = forward
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
 
@@ -166,11 +172,14 @@ class Receiver(asyncio.Protocol):
             return OK  # Accepted so that the exporter does not fail. Metrics and logs are not stored.
         if headers.get("content-type", "").startswith("application/json"):
             return answer("415 Unsupported Media Type")
+        zipped = headers.get("content-encoding", "").lower() == "gzip"
         try:
-            self._segments.append(body, headers.get("content-encoding", "").lower() == "gzip")
+            self._segments.append(body, zipped)
         except OSError as error:
             print(f"spans are lost: {error}", file=sys.stderr, flush=True)
             return answer("503 Service Unavailable")
+        if self._forward is not None:
+            self._forward(body, zipped)
         return OK
 
 
@@ -179,13 +188,14 @@ def refusal(status: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
-async def serve(host: str, port: int, segments: Segments) -> None:
+async def serve(host: str, port: int, segments: Segments, forwarder: Forwarder | None) -> None:
     """Receive until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
-    server = await loop.create_server(lambda: Receiver(segments), host, port)
+    forward = forwarder.forward if forwarder else None
+    server = await loop.create_server(lambda: Receiver(segments, forward), host, port)
     await stop.wait()
     server.close()
     segments.close()
@@ -200,12 +210,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the segments are kept")
     parser.add_argument("--most-mb", type=int, default=512, help="most MiB of all segments together")
     parser.add_argument("--segment-mb", type=int, default=8, help="MiB after which a new segment begins")
+    parser.add_argument("--forward", default="", help="another receiver, such as http://jaeger:4318")
     given = parser.parse_args()
     try:
+        forwarder = Forwarder(given.forward) if given.forward else None
         segments = Segments(given.folder, given.most_mb << 20, given.segment_mb << 20)
         with suppress(KeyboardInterrupt):
-            asyncio.run(serve(given.host, given.port, segments))
-    except OSError as error:
+            asyncio.run(serve(given.host, given.port, segments, forwarder))
+    except (OSError, ValueError) as error:
         raise SystemExit(f"The spans' receiver cannot start: {error}.") from None
 
 

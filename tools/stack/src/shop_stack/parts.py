@@ -32,6 +32,8 @@ KEYS_FILE = "issuer-keys.json"
 """The file of the issuer's private keys, in the folder of the stack."""
 CUSTOMERS_FILE = "issuer-customers.sqlite3"
 """The file of the customers' directory, in the folder of the stack."""
+FORWARD_SPANS = "SHOP_FORWARD_SPANS"
+"""The variable with the address of another receiver that gets the spans, too."""
 READY_PATIENCE = 120.0
 """Seconds. On a busy machine a start may take many times as long as usual."""
 
@@ -100,6 +102,7 @@ async def start_spans(stack: Stack) -> None:
         str(port),
         "--folder",
         str(stack.spans),
+        *("--forward", os.environ.get(FORWARD_SPANS, "")),
     ]
     stack.daemon(SPANS).start(argv, env=child_environment())
     await ready(stack, SPANS)

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from shop.commands.watch import order_id_of
-from shop_observe.traces import collect, rows_of, title_of, traces_of_order, tree_of
+from shop_observe.trace_links import link_to
+from shop_observe.traces import collect, rows_of, title_of, trace_ids_of, traces_of_order, tree_of
 from shop_stack.connect import connect_spans
 from shop_stack.errors import UserError
 
@@ -25,7 +26,9 @@ def trace(
     Each line shows the service, the span, the time since the trace began, and
     the duration. ▲ marks a message that was sent, ▼ one that was received. It
     also works while the shop is stopped, because the spans are in its state
-    folder. With SHOP_TRACE_MODE=links, it follows the links between traces.
+    folder. With SHOP_TRACE_MODE=links, it follows the links between traces. With
+    SHOP_TRACE_URL=http://localhost:16686, it prints the address of the trace in
+    Jaeger's page.
 
     Examples:
 
@@ -41,7 +44,10 @@ def trace(
             f"No span of order {order_id} was received. Spans arrive some seconds after the order; "
             "if the order is older, tracing may have been off when it was placed."
         )
+    link = link_to(trace_ids_of(spans.values()))
     if as_json:
-        typer.echo(json.dumps({"order_id": order_id, "spans": rows_of(spans.values())}))
+        typer.echo(json.dumps({"order_id": order_id, "link": link, "spans": rows_of(spans.values())}))
         return
     Console().print(tree_of(spans.values(), title_of(spans.values(), order_id)))
+    if link:
+        typer.echo(link)

@@ -115,6 +115,6 @@ export function OrderView({ id }) {
       <${Events} story=${story} shown=${shown} />
       <${Coming} steps=${coming} ended=${story.state !== "PENDING" && story.state !== "UNKNOWN"} />
     </div>
-    <${Waterfall} id=${id} />
+    <${Waterfall} id=${id} link=${story.trace_link} />
     <p class="small muted">In a terminal: <code>shop watch ${id}</code>, <code>shop trace ${id}</code> for its spans, and <code>shop why ${id}</code> for what holds it up.</p>`}`;
 }

@@ -21,12 +21,13 @@ function Row({ one, whole }) {
     <td class="bars"><${Bar} one=${one} whole=${whole} /></td></tr>`;
 }
 
-export function Waterfall({ id }) {
+export function Waterfall({ id, link }) {
   const [trace, error, load] = useJson(`/api/orders/${encodeURIComponent(id)}/trace`);
   const count = trace?.count ?? 0;
   return html`<section class="card" aria-labelledby="trace">
     <header><h2 id="trace">Trace</h2>
       <span class="row small muted">${trace && `${count} spans of ${trace.services} services${trace.traces > 1 ? ` in ${trace.traces} linked traces` : ""}, ${words(trace.ms)}`}
+        ${(trace?.link || link) && html`<a href=${trace?.link || link} target="_blank" rel="noopener noreferrer">Open in the store of traces</a>`}
         <button onClick=${load}>Read the trace again</button></span></header>
     <div aria-live="polite">${error && html`<p class="muted">${error}</p>`}
       ${!trace && !error && html`<p class="muted">Reading the spans…</p>`}</div>
