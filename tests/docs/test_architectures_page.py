@@ -22,7 +22,8 @@ PICTURES = ROOT / "docs" / "pictures" / "architectures"
 SITUATIONS = "| Situation |"
 UNMEASURED = "no figure yet"
 UNMEASURED_FIGURES = {"hops", "change", "partition"}
-"""Figures that are newer than the run. The page names each."""
+UNMEASURED_SHAPES = {"orchestrated"}
+"""Figures and shapes that are newer than the run. The page names each."""
 CURE = (
     "copy compare.json of a run to docs/architectures, run `python -m shop_lab.compare.drawing "
     "docs/architectures/compare.json docs/pictures/architectures`, and correct the page"
@@ -76,14 +77,15 @@ def test_each_situation_has_a_figure_or_says_that_there_is_none() -> None:
 
 
 def test_the_run_has_each_shape_and_each_figure_or_the_page_says_that_it_has_not() -> None:
-    assert list(RUN["shapes"]) == list(SHAPES)
+    assert set(RUN["shapes"]) | UNMEASURED_SHAPES == set(SHAPES)
+    assert [name for name in UNMEASURED_SHAPES if f"(`{name}`)" not in PAGE] == []
     measured = {row["figure"] for row in RUN["values"].values()}
     assert measured | UNMEASURED_FIGURES == set(FIGURES)
     assert [name for name in UNMEASURED_FIGURES - measured if f"(`{name}`)" not in PAGE] == []
     assert RUN["holds"] is True
     assert RUN["missing"] == []
     assert RUN["effort"]["rounds"] >= 3
-    assert [title(row) for row in RUN["values"].values() if set(row["shapes"]) != set(SHAPES)] == []
+    assert [title(row) for row in RUN["values"].values() if set(row["shapes"]) != set(RUN["shapes"])] == []
 
 
 @pytest.mark.parametrize("name", charts(RUN))

@@ -75,7 +75,7 @@ class Report:
             "effort": asdict(self.plan.effort),
             "holds": self.holds,
             "missing": self.missing,
-            "shapes": {name: SHAPES[name].text for name in self.plan.shapes},
+            "shapes": {name: SHAPES[name].command for name in self.plan.shapes},
             "values": {key: {**asdict(row), "shapes": dict(self._spreads(key))} for key, row in rows.items()},
             "pieces": {key: pieces for key in rows if (pieces := dict(self._pieces(key)))},
             "runs": [run.as_json() for run in self.runs],

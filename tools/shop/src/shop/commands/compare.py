@@ -43,13 +43,13 @@ def compare(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Compare the shop as a monolith, in pairs, and as five services.
+    """Compare the shop as a monolith, in pairs, as five services, and orchestrated.
 
     Each shape gets a stack of its own, and one runs at a time, in turn, round by
     round. The oracle judges each run; a run that it refuses does not count. Blast
     radius and partition are measured once at the end: a service gets a fault, or
-    loses Kafka or its database, and orders arrive. All of it takes about twenty
-    minutes, --quick some minutes.
+    loses Kafka or its database, and orders arrive. All of it takes about half an
+    hour, --quick some minutes.
 
     The values are medians, with the lowest and the highest round. The exit code
     is 1 if a run does not count; the reason is printed. Nothing else should use
