@@ -14,13 +14,16 @@ from rich.console import Console
 
 from shop_oracle.gather import gather
 from shop_oracle.report import judge, print_verdict
-from shop_oracle.watching import Board, sentence_of, watch
+from shop_oracle.watching import Board, watch
 from shop_stack import embedded, monitoring
 from shop_stack.connect import TargetKind, connect
 from shop_stack.errors import UserError
 from shop_stack.ports import HOST
 from shop_stack.target import Target
+from shop_stack.target import embedded as embedded_target
 
+SHORTEST_PAUSE = 1.0
+"""Seconds between two rounds of `--every`: each round reads the whole log."""
 UNITS = {"s": 1.0, "m": 60.0, "": 1.0}
 
 
@@ -70,6 +73,8 @@ def check(
     if every is not None:
         if as_json:
             raise UserError("With `--every` the verdict is at /metrics: leave out `--json`.")
+        if seconds(every) < SHORTEST_PAUSE:
+            raise UserError(f"A pause is at least {SHORTEST_PAUSE:.0f} s, such as `--every 10s`.")
         with connect() as target:
             raise typer.Exit(again_and_again(target, seconds(every), patience))
     with connect() as target, Console(stderr=True).status("looking") as status:
@@ -84,18 +89,22 @@ def check(
 
 
 def again_and_again(target: Target, every: float, patience: float) -> int:
-    """Ask the oracle until Ctrl-C. Returns the exit code: 1 if an invariant is violated at the end."""
+    """Ask the oracle until Ctrl-C. Returns the exit code: 1 if the last verdict is not green."""
     stack = embedded.stack()
+    is_embedded = target.name == TargetKind.EMBEDDED
     port = stack.ports.oracle
     board = Board()
 
     def tell(sentence: str) -> None:
         typer.echo(f"{datetime.now():%H:%M:%S} {sentence}")
 
+    def shop() -> Target:
+        """The shop as it is now: `shop rotate` gives an embedded one new passwords."""
+        return embedded_target(stack.state) if is_embedded else target
+
     with board.served(HOST, port):
         typer.echo(f"The verdict is at http://{HOST}:{port}/metrics. End it with Ctrl-C.")
-        is_embedded = target.name == TargetKind.EMBEDDED
         with monitoring.read_too(stack, monitoring.ORACLE, port) if is_embedded else nullcontext():
-            asyncio.run(watch(target, board, every, patience, tell))
-    tell(sentence_of(board.red))
-    return 1 if board.red else 0
+            asyncio.run(watch(shop, board, every, patience, tell))
+    tell(board.sentence)
+    return 0 if board.is_green else 1
