@@ -138,6 +138,21 @@ def test_without_an_entry_the_name_is_searched_for(shop: Shop) -> None:
     assert "The directory has no entry. Only searched." in result.output
 
 
+def test_a_name_that_the_directory_does_not_have_is_no_success(shop: Shop) -> None:
+    shop.directory.entries.clear()
+    result = run("grcae")
+    assert result.exit_code == 3
+    assert "The directory has no entry of grcae, so its address was not searched for" in result.output
+    assert shop.directory.erased == []
+
+
+@pytest.mark.parametrize("options", [("",), (" ",), ("grace", "--also", "")])
+def test_an_empty_text_is_refused_and_nothing_is_deleted(shop: Shop, options: tuple[str, ...]) -> None:
+    result = run(*options)
+    assert (result.exit_code, shop.directory.erased) == (1, [])
+    assert "An empty text is found everywhere" in str(result.exception)
+
+
 def test_a_pseudonym_without_an_entry_needs_a_text_to_search_for(shop: Shop) -> None:
     shop.directory.entries.clear()
     result = run("cus_1")

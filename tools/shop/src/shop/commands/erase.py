@@ -19,7 +19,7 @@ from shop_stack.directory import PSEUDONYM, Customer, CustomersDirectory
 from shop_stack.errors import UserError
 
 NOT_SEARCHED = 3
-"""The exit code where no hit is known, and something was not searched."""
+"""The exit code where no hit is known, and something was not searched: places, or the address."""
 ALSO = "also"
 
 
@@ -40,8 +40,9 @@ def erase(
     under a pseudonym that no entry explains.
 
     Exit code 0 if there is no hit, 1 if there is one, 3 if there is none and
-    some places were not searched (logs of a cluster). Run it again at any time:
-    without an entry, it searches only.
+    something was not searched: logs of a cluster, or an address that is not known.
+    Run it again at any time: without an entry, it searches only, so give the
+    address with --also.
 
     Examples:
 
@@ -50,6 +51,10 @@ def erase(
         shop erase c-ada --backup /backups/2026-11-28 --json | jq .places
 
         shop erase c-ada --also c-ada@customers.example      after the entry is gone"""
+    if not all(text.strip() for text in (customer, *(also or ()))):
+        raise UserError(
+            "An empty text is found everywhere: give the login name or the pseudonym of a customer."
+        )
     with connect() as target, Console(stderr=True).status("erasing") as status:
         with CustomersDirectory(target.issuer) as directory:
             found = directory.find(customer)
@@ -62,15 +67,21 @@ def erase(
         typer.echo(json.dumps({"erased": erased, **findings.as_json()}, indent=2))
     else:
         show(erased, wanted, findings, Console(highlight=False))
-    end(findings)
+    end(findings, knows_address=found is not None or bool(also), customer=customer)
 
 
-def end(findings: Findings) -> None:
+def end(findings: Findings, *, knows_address: bool, customer: str) -> None:
     """End the command with the exit code of its findings. A hit is a UserError that names the places."""
     if findings.with_hits:
         names = ", ".join(place.name for place in findings.with_hits)
         raise UserError(f"There are hits in: {names}. Remove them, then run the command again.")
-    raise typer.Exit(NOT_SEARCHED if findings.not_searched else 0)
+    if not knows_address:
+        typer.echo(
+            f"The directory has no entry of {customer}, so its address was not searched for: correct the name, "
+            "or give the address with --also.",
+            err=True,
+        )
+    raise typer.Exit(NOT_SEARCHED if findings.not_searched or not knows_address else 0)
 
 
 def wanted_of(customer: str, entry: Customer | None, also: Sequence[str]) -> list[Wanted]:
