@@ -96,3 +96,15 @@ async def test_a_public_route_on_the_management_port_is_seen(service_of: Service
     service = service_of("orders")
     service.management.add_api_route("/prices", list, methods=["GET"])
     assert await public_routes_of_management(service) == {("GET", "/prices")}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_a_path_with_a_slash_more_is_not_found_on_either_port(
+    service_of: Callable[[str], Service], name: str
+) -> None:
+    """A redirect would come before the check of the token, and its address would be the `Host` of the request."""
+    service = service_of(name)
+    for app, asgi in ((service.app, service.asgi), (service.management, service.management_asgi)):
+        requests = [(method, f"{path}/") for method, path in requests_of(app) if "oauth2" not in path]
+        assert requests
+        assert set(requests) - await answered_with_404(asgi, requests) == set()

@@ -194,7 +194,10 @@ def _tasks(
 def _build_app(
     context: ServiceContext, router: APIRouter, problems: Mapping[type[Exception], ProblemType]
 ) -> FastAPI:
-    app = FastAPI(title=context.settings.service_name, version="1", telemetry=UNTRACED)
+    # Without redirects: their address has the `Host` of the request, and they need no token.
+    app = FastAPI(
+        title=context.settings.service_name, version="1", telemetry=UNTRACED, redirect_slashes=False
+    )
     set_context(app, context)
     app.include_router(router)
     install_security(app)

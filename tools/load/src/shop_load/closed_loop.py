@@ -72,7 +72,7 @@ async def wait_until_orderable(shop: ShopClient, skus: Set[str], seconds: float 
         if time.monotonic() > given_up:
             raise LoadFailed(
                 "The products are listed in inventory, but orders has not received their prices. "
-                "Does inventory's relay run? See `shop logs inventory`."
+                "Does Kafka answer, and does inventory's relay run? See `shop status` and `shop logs inventory`."
             )
         await asyncio.sleep(0.1)
 

@@ -25,6 +25,7 @@ def build_management_app(context: ServiceContext) -> FastAPI:
         title="management",
         version="1",
         telemetry=UNTRACED,
+        redirect_slashes=False,
         openapi_url="/admin/openapi.json",
         docs_url="/admin/docs",
         redoc_url=None,
