@@ -51,7 +51,7 @@ class Shape:
         if unknown := [name for name in named if name not in SERVICES]:
             raise UserError(
                 f"There is no module {unknown[0]!r}: a group has some of {', '.join(SERVICES)}; {example}, "
-                "or `--as monolith`."
+                "`--as monolith` or `--as services`."
             )
         if twice := [name for name in named if named.count(name) > 1]:
             raise UserError(f"The module {twice[0]} is named twice, and belongs to one group: {example}.")

@@ -27,7 +27,9 @@ Letter = Annotated[int | None, typer.Option("--id", help="One dead letter, by it
 Key = Annotated[str | None, typer.Option(help="All open dead letters of a key: an order's id, or a SKU.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-NEXT = "Next: `shop dead-letters show SERVICE ID`, then `redrive` or `discard`."
+NEXT = (
+    "Next: `shop dead-letters show SERVICE ID`, then `redrive SERVICE --id ID` or `discard SERVICE --id ID`."
+)
 
 
 @app.command("list")

@@ -17,6 +17,7 @@ from shop_oracle.search.wanted import Wanted
 from shop_stack.connect import connect
 from shop_stack.directory import PSEUDONYM, Customer, CustomersDirectory
 from shop_stack.errors import UserError
+from shop_stack.target import Issuer
 
 NOT_SEARCHED = 3
 """The exit code where no hit is known, and something was not searched: places, or the address."""
@@ -51,15 +52,9 @@ def erase(
         shop erase c-ada --backup /backups/2026-11-28 --json | jq .places
 
         shop erase c-ada --also c-ada@customers.example      after the entry is gone"""
-    if not all(text.strip() for text in (customer, *(also or ()))):
-        raise UserError(
-            "An empty text is found everywhere: give the login name or the pseudonym of a customer."
-        )
+    require_texts((customer, *(also or ())))
     with connect() as target, Console(stderr=True).status("erasing") as status:
-        with CustomersDirectory(target.issuer) as directory:
-            found = directory.find(customer)
-            if found is not None:
-                directory.erase(found.pseudonym)
+        found = erase_entry(target.issuer, customer)
         wanted = wanted_of(customer, found, also or ())
         findings = asyncio.run(search(target, wanted, backup or (), lambda step: status.update(step)))
     erased = found.pseudonym if found else None
@@ -68,6 +63,23 @@ def erase(
     else:
         show(erased, wanted, findings, Console(highlight=False))
     end(findings, knows_address=found is not None or bool(also), customer=customer)
+
+
+def require_texts(texts: Sequence[str]) -> None:
+    """Raise UserError if a text to search for is empty."""
+    if not all(text.strip() for text in texts):
+        raise UserError(
+            "An empty text is found everywhere: give the login name or the pseudonym of a customer."
+        )
+
+
+def erase_entry(issuer: Issuer, customer: str) -> Customer | None:
+    """Delete the entry of a customer in the directory. Returns what it was; None if there is none."""
+    with CustomersDirectory(issuer) as directory:
+        found = directory.find(customer)
+        if found is not None:
+            directory.erase(found.pseudonym)
+        return found
 
 
 def end(findings: Findings, *, knows_address: bool, customer: str) -> None:

@@ -17,6 +17,10 @@ from shop_stack.rights import Operation, Resource, Right
 from shop_stack.rights_trials import expected, faults, try_all
 from shop_stack.stack import KAFKA, Stack
 
+OF_THE_LAB = (
+    f"On an embedded stack on which `shop send` was used, the login {rights.LAB} may also write to every topic: it "
+    "plays a foreign program. It is not tried."
+)
 NO_SUCH_GROUP = "no-such-group"
 
 
@@ -47,6 +51,7 @@ def rights_command(
     else:
         console = Console(highlight=False)
         console.print(table(logins, declared))
+        console.print(OF_THE_LAB, soft_wrap=True)
         for line in outcome(found):
             console.print(line, soft_wrap=True)
     if found:
