@@ -104,11 +104,11 @@ async def ask_the_oracle(stack: Stack) -> Process:
     return await asyncio.create_subprocess_exec(*command, env=os.environ | own, stdin=DEVNULL, stdout=DEVNULL)
 
 
-async def add_stock(target: Target, pieces: int) -> None:
-    """Change the stock of all products by hand, so that it does not add up."""
+async def sell_by_hand(target: Target, pieces: int) -> None:
+    """Count pieces of each product as sold that no order has. PostgreSQL's constraint holds, and the oracle sees it."""
     database = await asyncpg.connect(target.database_urls["inventory"])
     try:
-        await database.execute("UPDATE products SET on_hand = on_hand + $1", pieces)
+        await database.execute("UPDATE products SET on_hand = on_hand - $1, sold = sold + $1", pieces)
     finally:
         await database.close()
 
@@ -124,9 +124,9 @@ async def test_a_violation_that_no_service_sees_rings_and_so_does_an_oracle_that
 
     process = await ask_the_oracle(stack)
     try:
-        await add_stock(target, 1)
+        await sell_by_hand(target, 1)
         await eventually(lambda: fires("ShopfloorOracleRed"), FIRES)
-        await add_stock(target, -1)
+        await sell_by_hand(target, -1)
         await eventually(lambda: fires("ShopfloorOracleRed", does=False), FIRES)
         process.kill()
         await process.wait()

@@ -154,7 +154,8 @@ async def test_a_contradiction_that_no_service_sees_is_red_until_it_is_repaired(
 
         await soon(lambda: is_judged(0), 60)
         await shop.sql(
-            "inventory", f"UPDATE products SET on_hand = on_hand + 1 WHERE sku = '{SKU}' RETURNING 1"
+            "inventory",
+            f"UPDATE products SET on_hand = on_hand - 1, sold = sold + 1 WHERE sku = '{SKU}' RETURNING 1",
         )
         await soon(lambda: is_judged(1), 60)
         runbook.says("although every service is ready")
@@ -170,7 +171,8 @@ async def test_a_contradiction_that_no_service_sees_is_red_until_it_is_repaired(
         )
 
         await shop.sql(
-            "inventory", f"UPDATE products SET on_hand = on_hand - 1 WHERE sku = '{SKU}' RETURNING 1"
+            "inventory",
+            f"UPDATE products SET on_hand = on_hand + 1, sold = sold - 1 WHERE sku = '{SKU}' RETURNING 1",
         )
         await soon(lambda: is_judged(0), 60)
         runbook.says(

@@ -29,7 +29,7 @@ async def end(oracle: Process) -> None:
 
 async def add_stock(shop: Shop, pieces: int) -> None:
     """Change the stock of the product by hand, so that it does not add up."""
-    change = f"UPDATE products SET on_hand = on_hand + {pieces} WHERE sku = '{SKU}' RETURNING 1"
+    change = f"UPDATE products SET on_hand = on_hand - {pieces}, sold = sold + {pieces} WHERE sku = '{SKU}' RETURNING 1"
     await shop.sql("inventory", change)
 
 
