@@ -20,7 +20,6 @@ NOT_YET_MEASURED = {
     "ShopfloorInboxForgets",
     "ShopfloorManyMessagesWait",
     "ShopfloorNoRelay",
-    "ShopfloorOracleRed",
     "ShopfloorRefused",
     "ShopfloorRefusesWork",
     "ShopfloorRequestsUnanswered",
