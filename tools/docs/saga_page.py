@@ -29,7 +29,7 @@ def short(model: Any) -> str:
 
 
 def happy_and_failed(saga: Definition) -> str:
-    """The sequence of an order that nobody cancels, with each way in which a step can fail."""
+    """The sequence of an order that is not cancelled. Each step can succeed or fail."""
     lines = [
         "sequenceDiagram",
         "    actor C as customer",

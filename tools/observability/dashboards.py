@@ -171,7 +171,7 @@ def _panel(wanted: Mapping[str, Any], number: int, place: Mapping[str, int]) -> 
 
 
 def faults_of(dashboard: Json, page: Mapping[str, Entry], recorded: Set[str]) -> list[str]:
-    """What is wrong with a dashboard: queries that cannot be read or ask for what nobody measures, and its form.
+    """The faults of a dashboard: a query that cannot be read, a metric that does not exist, a fault of its form.
 
     `page` has the metrics by name, and `recorded` the series that rules record.
     """

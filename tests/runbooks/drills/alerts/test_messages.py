@@ -18,7 +18,7 @@ ORDERS = 150
 KEYS = 24
 """More than BREAKER_KEYS."""
 LOCK = ("BEGIN", "LOCK TABLE order_facts IN EXCLUSIVE MODE", "SELECT pg_sleep(600)")
-"""Statements after which nobody else writes to the table, until the connection is closed."""
+"""These statements lock the table: no other connection writes to it until this one is closed."""
 
 
 @pytest.mark.alerts("ShopfloorFallsBehind", "ShopfloorManyMessagesWait", "ShopfloorStandsStill")

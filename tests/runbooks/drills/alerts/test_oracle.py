@@ -38,7 +38,7 @@ async def test_a_contradiction_that_no_service_sees(drill: Drill, shop: Shop) ->
     oracle = await ask_the_oracle(shop)
     await add_stock(shop, 1)
     await drill.fire()
-    # The runbook repairs no data: whoever has changed the stock changes it back.
+    # The runbook has no command that repairs data, so the drill takes its own change back.
     await add_stock(shop, -1)
     await drill.resolve()
     await end(oracle)

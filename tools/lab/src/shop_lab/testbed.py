@@ -26,6 +26,7 @@ from shop_stack.local_topics import quoted
 from shop_stack.parts import create_users
 from shop_stack.ports import base_from_environment
 from shop_stack.rights import LAB
+from shop_stack.shapes import Shape
 from shop_stack.stack import POSTGRES, Stack
 from shop_stack.target import Target
 
@@ -113,6 +114,23 @@ LONG_TOKENS = {"ISSUER_TOKEN_SECONDS": "43200"}
 """A setting of the issuer: the load generator gets its tokens once, and a run takes up to some hours."""
 
 
+def stack_beside(
+    name: str,
+    ports_above: int,
+    environment: Mapping[str, str] = TRACED,
+    brokers: int = 1,
+    shape: Shape | None = None,
+) -> Stack:
+    """A stack in the folder `name` of the shop, with ports of its own, so that a running shop is not disturbed."""
+    return embedded.stack(
+        paths.state_folder() / name,
+        base_from_environment() + ports_above,
+        environment={**LONG_TOKENS, **environment},
+        brokers=brokers,
+        shape=shape,
+    )
+
+
 @asynccontextmanager
 async def fresh_testbed(
     report: embedded.Report,
@@ -126,14 +144,7 @@ async def fresh_testbed(
 
     It starts with these releases. A service that has none among them runs the clone.
     """
-    folder = paths.state_folder() / name
-    stack = embedded.stack(
-        folder,
-        base_from_environment() + ports_above,
-        environment={**LONG_TOKENS, **environment},
-        brokers=brokers,
-    )
-    async with fresh(stack, report, releases) as testbed:
+    async with fresh(stack_beside(name, ports_above, environment, brokers), report, releases) as testbed:
         yield testbed
 
 

@@ -15,6 +15,7 @@ certificates.py            the CA and the broker's certificate of a shop in cont
 password_files.py          the files with passwords of a shop in containers
 ports.py, paths.py, stack_files.py, passwords.py, checks.py   ports, folders, files and checks of a stack
 otlp_receiver.py           the part `spans`; otlp_forward.py sends them on to another store
+module_databases.py, local_topics.py   one database for several services; role_limits.py cuts one off from its own
 admin.py                   the admin API of the services
 errors.py                  UserError: one sentence that says what to do
 """

@@ -15,6 +15,7 @@ from shop_chaos import holding
 from shop_chaos.injectors import logs
 from shop_chaos.injectors.injector import Injector
 from shop_chaos.system import System
+from shop_stack import role_limits
 from shop_stack.stack import POSTGRES
 
 
@@ -29,10 +30,7 @@ class ConnectionLimit(Injector):
 
     async def inject(self, on: System) -> None:
         async with on.stack.server.connected() as database:
-            await database.execute(f"ALTER ROLE {self.service} CONNECTION LIMIT 0")
-            await database.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", self.service
-            )
+            await role_limits.cut_off(database, self.service)
 
     async def seen(self, on: System, before: Mapping[str, Any]) -> dict[str, int]:
         words = f'too many connections for role "{self.service}"'
@@ -40,7 +38,7 @@ class ConnectionLimit(Injector):
 
     async def heal(self, on: System) -> None:
         async with on.stack.server.connected() as database:
-            await database.execute(f"ALTER ROLE {self.service} CONNECTION LIMIT -1")
+            await role_limits.admit(database, self.service)
 
 
 @dataclass

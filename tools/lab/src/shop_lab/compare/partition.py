@@ -13,12 +13,11 @@ from shop_lab.compare import window
 from shop_lab.compare.figures import cut_name
 from shop_lab.compare.window import Window
 from shop_lab.testbed import Testbed
-from shop_stack import hands
+from shop_stack import hands, role_limits
 from shop_stack.errors import UserError
 
 SERVICE = "orders"
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1"
-END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
 
 
 @asynccontextmanager
@@ -37,8 +36,7 @@ async def without_kafka(testbed: Testbed) -> AsyncIterator[None]:
 async def without_database(testbed: Testbed) -> AsyncIterator[None]:
     """A context in which orders does not reach its database. Raises UserError if it did all the same."""
     async with testbed.database("postgres") as connection:
-        await connection.execute(f"ALTER ROLE {SERVICE} CONNECTION LIMIT 0")
-        await connection.execute(END, SERVICE)
+        await role_limits.cut_off(connection, SERVICE)
     try:
         yield
         async with testbed.database("postgres") as connection:
@@ -46,7 +44,7 @@ async def without_database(testbed: Testbed) -> AsyncIterator[None]:
                 raise UserError(f"{SERVICE} was not cut off: it has connections to its database.")
     finally:
         async with testbed.database("postgres") as connection:
-            await connection.execute(f"ALTER ROLE {SERVICE} CONNECTION LIMIT -1")
+            await role_limits.admit(connection, SERVICE)
 
 
 CUTS: Mapping[str, Callable[[Testbed], AbstractAsyncContextManager[None]]] = {

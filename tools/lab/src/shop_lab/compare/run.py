@@ -16,12 +16,11 @@ from shop_lab.compare.measuring import Measured, measure
 from shop_lab.compare.plan import SHAPES, Plan
 from shop_lab.compare.report import Report, Run
 from shop_lab.compare.window import shares
-from shop_lab.testbed import LONG_TOKENS, TRACED, Testbed, fresh
+from shop_lab.testbed import Testbed, fresh, stack_beside
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
-from shop_stack import embedded, paths
+from shop_stack import embedded
 from shop_stack.errors import UserError
-from shop_stack.ports import base_from_environment
 from shop_stack.stack import Stack
 
 PORTS_ABOVE = 800
@@ -101,12 +100,7 @@ class Comparison:
 
 def stack_of(shape: str) -> Stack:
     """The stack of a shape. Its services record a trace of each order, as in `shop bench`."""
-    return embedded.stack(
-        paths.state_folder() / f"compare-{shape}",
-        base_from_environment() + PORTS_ABOVE,
-        environment={**LONG_TOKENS, **TRACED},
-        shape=SHAPES[shape],
-    )
+    return stack_beside(f"compare-{shape}", PORTS_ABOVE, shape=SHAPES[shape])
 
 
 def first_complaint(verdict: Verdict) -> str:

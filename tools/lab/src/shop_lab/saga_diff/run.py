@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shop_lab.saga_diff.reading import Saga, saga_of
-from shop_lab.testbed import LONG_TOKENS, TRACED, Testbed, fresh
+from shop_lab.testbed import Testbed, fresh, stack_beside
 from shop_load.closed_loop import Customers, serve_customers
 from shop_load.plans import Scenario, plan_run
 from shop_observe.history import History
 from shop_observe.topics import declared_topics
 from shop_oracle.gather import declared_subscriptions, gather
 from shop_oracle.report import judge
-from shop_stack import embedded, paths
+from shop_stack import embedded
 from shop_stack.errors import UserError
-from shop_stack.ports import base_from_environment
 from shop_stack.shapes import SAGAS, Shape
 
 PORTS_ABOVE = 700
@@ -33,12 +32,7 @@ async def both_sagas(shape: Shape, orders: int, log: Callable[[str], None]) -> d
 
 
 async def _one(shape: Shape, orders: int, log: Callable[[str], None]) -> Saga:
-    stack = embedded.stack(
-        paths.state_folder() / f"saga-{shape.saga}",
-        base_from_environment() + PORTS_ABOVE,
-        environment={**LONG_TOKENS, **TRACED},
-        shape=shape,
-    )
+    stack = stack_beside(f"saga-{shape.saga}", PORTS_ABOVE, shape=shape)
     log(f"{shape.saga}: starting {shape}")
     async with fresh(stack, embedded.silent) as testbed:
         return await _measured(testbed, orders, lambda step: log(f"{shape.saga}: {step}"))
