@@ -75,7 +75,7 @@ test-alerts: $(READY) .shop/prometheus/promtool ## See each alert fire and resol
 
 .PHONY: test-shapes
 test-shapes: $(READY) ## The shop as a monolith and in pairs, with both sagas: each ending, crashes, duplicates, and the oracle (up to 40 minutes)
-	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(ARGS)
+	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(AT_ONCE) $(ARGS)
 
 .PHONY: test-restore
 test-restore: $(READY) ## Restore the database of each service under load, and judge the whole (minutes)

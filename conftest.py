@@ -4,6 +4,7 @@ And what every test leaves as it was: the target of the command.
 """
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -22,10 +23,15 @@ The groups of pytest-xdist 3.8 (`--dist loadgroup`) would do this too, but have 
 read the attribute `_nodeid` any more, to which pytest-xdist adds the group.
 """
 
+SHAPE_OF_A_TEST = re.compile(r"tests/shapes/[^\[]*\[(?P<shape>\w+)")
+"""The shape is the first parameter of a test that has one."""
+
 
 def group_of(nodeid: str) -> str | None:
-    """The group of a test; None if any process may run its file."""
-    return next((group for group in GROUPS if nodeid.startswith(group)), None)
+    """The group of a test; None if any process may run its file. Each shape of the shop is a group of its own."""
+    group = next((group for group in GROUPS if nodeid.startswith(group)), None)
+    shape = SHAPE_OF_A_TEST.match(nodeid)
+    return f"{group}{shape['shape']}" if group and shape else group
 
 
 class FilesAndGroups(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types

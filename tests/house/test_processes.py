@@ -22,3 +22,18 @@ def test_the_files_of_a_group_go_to_one_process_and_others_to_any(pytestconfig: 
     scopes = [FilesAndGroups._split_scope(FilesAndGroups.__new__(FilesAndGroups), name) for name in names]
     assert scopes == ["tests/saga/"] * 2 + ["tests/docs/test_site.py"] * 2 + ["tests/docs/test_pages.py"]
     assert [group_of(name) for name in names[2:]] == [None] * 3
+
+
+def test_the_tests_of_a_shape_go_to_one_process_and_those_of_another_shape_to_any() -> None:
+    names = [
+        "tests/shapes/test_outcomes.py::test_a[monolith]",
+        "tests/shapes/test_boundaries.py::test_b[monolith-orders]",
+        "tests/shapes/test_outcomes.py::test_a[orchestrated_monolith]",
+        "tests/shapes/test_saga_diff.py::test_c",
+    ]
+    assert [group_of(name) for name in names] == [
+        "tests/shapes/monolith",
+        "tests/shapes/monolith",
+        "tests/shapes/orchestrated_monolith",
+        "tests/shapes/",
+    ]

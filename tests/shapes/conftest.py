@@ -13,8 +13,8 @@ PAIRS = "orders+inventory | payments+notifications | analytics"
 SHAPES = {
     "monolith": Shape.parse("monolith"),
     "pairs": Shape.parse(PAIRS),
-    "orchestrated-monolith": Shape.parse("monolith", ORCHESTRATED),
-    "orchestrated-pairs": Shape.parse(PAIRS, ORCHESTRATED),
+    "orchestrated_monolith": Shape.parse("monolith", ORCHESTRATED),
+    "orchestrated_pairs": Shape.parse(PAIRS, ORCHESTRATED),
     "orchestrated": Shape.parse("services", ORCHESTRATED),
 }
 WHOLE = os.environ.get("SHOP_SHAPE_TESTS") == "1"

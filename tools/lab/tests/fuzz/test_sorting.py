@@ -43,6 +43,7 @@ def judged(fault: str = "", refuse: str = "", reads: bool = True) -> Judged:
 
 NOTHING = Traces({}, frozenset())
 LETTER = Traces({PLACE: "schema-violation"}, frozenset())
+HELD = Traces({PLACE: "handler-failed"}, frozenset(), {ID: "handler-failed"})
 TAKEN = Traces({}, frozenset({ID}))
 
 
@@ -87,6 +88,12 @@ def test_each_copy_of_a_mutant_must_become_something(mutant: Mutant) -> None:
     found = sorted_(mutant, judged("bad", "bad"), LETTER, [PLACE, PLACE._replace(offset=10)])
     assert found.total == {Became.DEAD_LETTER: 1}
     assert len(found.findings) == 1
+
+
+def test_a_copy_of_an_event_that_is_a_dead_letter_is_no_finding(mutant: Mutant) -> None:
+    found = sorted_(mutant, judged(), HELD, [PLACE, PLACE._replace(offset=10)])
+    assert found.findings == []
+    assert found.total == {Became.REFUSED: 2}
 
 
 def test_a_mutant_that_the_broker_refused_is_counted(mutant: Mutant) -> None:

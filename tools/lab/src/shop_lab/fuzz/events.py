@@ -97,7 +97,7 @@ class Run:
             seconds = time.monotonic() - began
             behind = await self._passed(contracts, sent)
             found = sort(sent, await traces_of(self.testbed))
-            await self._simplify(sender, found)
+            simplified = await self._simplify(sender, found)
         seen = Seen(
             found,
             len(sent),
@@ -110,8 +110,9 @@ class Run:
         )
         self.tell("judging")
         evidence = await gather(self.testbed.target, REST_SECONDS, self.tell)
-        found.findings += published(evidence.log.entries, sent)
-        return fuzzed(seen, of_other_keys(judge(evidence), {key_of(one) for one in sent}))
+        mutants = [*sent, *simplified]
+        found.findings += published(evidence.log.entries, mutants)
+        return fuzzed(seen, of_other_keys(judge(evidence), {key_of(one) for one in mutants}))
 
     async def _alone(self) -> Ordinary:
         rate = self.plan.orders_rate
@@ -148,8 +149,12 @@ class Run:
             await asyncio.sleep(LOOK_SECONDS)
         return len(places)
 
-    async def _simplify(self, sender: Sender, found: Sorted) -> None:
-        """Replace the first findings by ones with a single step, if that step alone has the same result."""
+    async def _simplify(self, sender: Sender, found: Sorted) -> list[Sent]:
+        """Replace the first findings by ones with a single step, if that step alone has the same result.
+
+        Returns the mutants that it sent.
+        """
+        simplified: list[Sent] = []
         kinds: dict[tuple[str, str], Finding] = {}
         for one in found.findings:
             kinds.setdefault(one.kind, one)
@@ -159,11 +164,13 @@ class Run:
                 continue
             self.tell(f"making the mutant {one.spec} simpler")
             sent = await sender.send(specs, 0, lambda _: None)
+            simplified += sent
             await self._passed(sender.contracts, sent)
             alone = sort(sent, await traces_of(self.testbed)).findings
             same = [other for other in alone if other.kind == one.kind]
             if same:
                 found.findings[found.findings.index(one)] = same[0]
+        return simplified
 
 
 def fuzzed(seen: Seen, verdict: Verdict | None) -> Fuzzed:

@@ -44,6 +44,8 @@ class Traces:
     """Dead letter → its reason."""
     taken: Set[tuple[str, str]]
     """Source and id of each event in its inbox."""
+    held: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Source and id of each event that is a dead letter → its reason."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def sort(sent: Iterable[Sent], traces: Mapping[str, Traces]) -> Sorted:
 
 def _sort_one(found: Sorted, one: Sent, place: Place, reader: str, traces: Traces) -> None:
     judged = one.judged
-    reason = traces.letters.get(place)
+    # Copies of one event that come in one batch are one dead letter: a redrive would handle the event once anyway.
+    reason = traces.letters.get(place) or traces.held.get((judged.source, judged.id))
     became: Became
     if reason is not None:
         became = Became.DEAD_LETTER if judged.fault else Became.REFUSED

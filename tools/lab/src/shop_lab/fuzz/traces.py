@@ -26,8 +26,9 @@ async def traces_in(database: asyncpg.Connection[asyncpg.Record]) -> Traces:
     return Traces(
         {Place(row["topic"], row["partition"], row["offset"]): row["reason"] for row in letters},
         {(row["source"], row["id"]) for row in taken},
+        {(row["source"], row["id"]): row["reason"] for row in letters if row["id"]},
     )
 
 
-_LETTERS = 'SELECT topic, partition, "offset", reason FROM dead_letters'
+_LETTERS = 'SELECT topic, partition, "offset", source, event_id::text AS id, reason FROM dead_letters'
 _TAKEN = "SELECT source, event_id::text AS id FROM inbox"
