@@ -30,7 +30,7 @@ import yaml
 from shop.labs.checks import CHECKS, COMMAND, count_words
 from shop_stack.connect import TargetKind
 from shop_stack.errors import UserError
-from shop_stack.shapes import FIVE, MONOLITH, Shape
+from shop_stack.shapes import CHOREOGRAPHED, FIVE, MONOLITH, ORCHESTRATED, Shape
 
 FOLDER = Path("docs/labs")
 INDEX = "README.md"
@@ -66,7 +66,7 @@ class Lab:
     def shape(self) -> Shape:
         """The shape of the embedded shop on which the lab is done."""
         shapes = (need for need in self.needs if need == MONOLITH or BETWEEN_GROUPS in need)
-        return Shape.parse(next(shapes, FIVE))
+        return Shape.parse(next(shapes, FIVE), ORCHESTRATED if ORCHESTRATED in self.needs else CHOREOGRAPHED)
 
     @property
     def has_clone(self) -> bool:
