@@ -42,14 +42,15 @@ async def gather(
     evidence.unrest = await wait_for_rest(target, topics, wait, on_look)
     on_step("reading databases and the log")
     async with httpx.AsyncClient(timeout=30.0, trust_env=False) as client:
-        _, evidence.log, evidence.copies, evidence.ledger, evidence.reports, started = await asyncio.gather(
-            dump_databases(target, evidence),
-            read_log(target, topics),
-            read_log(target, dead_letter_topics(target.contracts)),
-            read_ledger(client, target),
-            read_reports(client, target),
-            started_at(client, target),
+        # Before the rest: reading much data keeps this process busy, and a service ends a connection that sends nothing.
+        evidence.ledger, evidence.reports, started = await asyncio.gather(
+            read_ledger(client, target), read_reports(client, target), started_at(client, target)
         )
+    _, evidence.log, evidence.copies = await asyncio.gather(
+        dump_databases(target, evidence),
+        read_log(target, topics),
+        read_log(target, dead_letter_topics(target.contracts)),
+    )
     evidence.requests = read_histories(target.state / "history")
     evidence.taken_at = datetime.now(UTC)
     on_step("reading spans")
