@@ -42,7 +42,7 @@ async def gather(
     evidence.unrest = await wait_for_rest(target, topics, wait, on_look)
     on_step("reading databases and the log")
     async with httpx.AsyncClient(timeout=30.0, trust_env=False) as client:
-        # Before the rest: reading much data keeps this process busy, and a service ends a connection that sends nothing.
+        # First: reading much data keeps this process busy, and a service ends a connection that sends nothing.
         evidence.ledger, evidence.reports, started = await asyncio.gather(
             read_ledger(client, target), read_reports(client, target), started_at(client, target)
         )
