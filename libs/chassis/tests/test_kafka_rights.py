@@ -19,7 +19,7 @@ from chassis.errors import KafkaRefused, is_unavailable
 from chassis.events import Cause, RawMessage
 from chassis.inbox import Subscriptions
 from chassis.kafka import KafkaPublisher, broker_watch
-from chassis.kafka.refusals import raising_refused
+from chassis.kafka.refusals import Login, new_login, raising_refused
 from chassis.kafka.topic_retention import check_retention
 from chassis.observability.status import TaskStatus
 from chassis.outbox import Database, RowsNotSent, UnsentReason
@@ -190,9 +190,8 @@ async def test_a_consumer_that_cannot_connect_again_says_whether_its_login_is_re
     await user.may(READ, DESCRIBE_CONFIGS)
     login = replace(user.login, password=password or user.login.password)
     status = TaskStatus()
-    watching = asyncio.create_task(
-        broker_watch.watch_broker(cast(AIOKafkaConsumer, Cut()), status, login.client)
-    )
+    watch = broker_watch.BrokerWatch(cast(AIOKafkaConsumer, Cut()), status, login.client)
+    watching = asyncio.create_task(watch.run())
 
     async def says_so() -> None:
         assert status.text.startswith(f"waits for kafka: {told}")
@@ -200,6 +199,15 @@ async def test_a_consumer_that_cannot_connect_again_says_whether_its_login_is_re
     await eventually(says_so, SECONDS)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_new_login_is_accepted_or_refused_or_gets_no_answer(user: User) -> None:
+    await user.may(READ)
+    wrong = replace(user.login, password="another-secret")
+    nowhere = {**user.login.client, "bootstrap_servers": "127.0.0.1:1"}
+    assert await new_login(user.login.client) is Login.ACCEPTED
+    assert await new_login(wrong.client) is Login.REFUSED
+    assert await new_login(nowhere) is Login.NO_ANSWER
 
 
 async def test_a_service_that_may_not_write_one_of_its_topics_stays_ready_and_the_rows_stand_aside(

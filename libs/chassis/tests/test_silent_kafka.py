@@ -4,30 +4,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition, errors
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import TopicPartition, errors
 from structlog.testing import capture_logs
 
 from chassis.backoff import Backoff
 from chassis.errors import KafkaUnavailable, is_unavailable
 from chassis.events import Cause, ConsumedEvent, PublishedEvent, new_id
 from chassis.inbox import Inbox, Subscriptions
-from chassis.kafka import Consumer, ConsumerSettings, KafkaPublisher, broker_watch, publisher, watchdog
+from chassis.kafka import Consumer, ConsumerSettings, KafkaPublisher, publisher, watchdog
 from chassis.kafka import consumer as consuming
+from chassis.kafka.broker_watch import BrokerWatch
 from chassis.kafka.consumer import ClientHooks
 from chassis.kafka.watchdog import ConsumerStalled
 from chassis.observability import outages as outages_module
-from chassis.observability.outages import Outages
-from chassis.observability.status import TaskStatus
 from chassis.outbox import Database
 from chassis.outbox.rows import row_of
 from chassis.supervisor import supervise
 from libs.chassis.tests.silent_peers import silent_server
-from testkit import eventually
 
 TOPIC = "things.thing.v1"
 
@@ -177,6 +174,22 @@ async def test_a_stalled_consumer_is_started_again_by_its_supervisor(monkeypatch
     assert taken == ["batch"]
 
 
+async def test_a_client_that_alone_gets_no_answers_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BrokerWatch, "is_stuck", property(lambda watch: watch._client is stuck))
+    monkeypatch.setattr(Backoff, "pause", lambda *_: 0.0)
+
+    async def take() -> None:
+        consumer.stopping.set()
+
+    stuck, fresh = Client(at_once), Client(at_once)
+    consumer = consumer_of(stuck, fresh, take=take)
+    with pytest.raises(KafkaUnavailable, match="connect anew"):
+        await consumer.run()
+    assert stuck.is_stopped
+    await consumer.run()
+    assert fresh.is_stopped
+
+
 async def test_a_consumer_that_goes_on_is_not_cut_off() -> None:
     rounds: list[str] = []
 
@@ -189,43 +202,6 @@ async def test_a_consumer_that_goes_on_is_not_cut_off() -> None:
     consumer = consumer_of(Client(at_once), take=take)
     await consumer.run()
     assert len(rounds) == 20
-
-
-async def test_a_broker_that_answers_no_question_is_away_until_it_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    outages = Outages()
-    monkeypatch.setattr(broker_watch, "OUTAGES", outages)
-    monkeypatch.setattr(broker_watch, "CHECK_SECONDS", 0.05)
-    questions: list[str] = []
-
-    class Asked:
-        def assignment(self) -> set[TopicPartition]:
-            return {TopicPartition(TOPIC, 0)}
-
-        async def end_offsets(self, partitions: object) -> None:
-            questions.append("end")
-            if len(questions) == 1:
-                raise KafkaConnectionError("no broker")
-            if len(questions) == 2:
-                await for_ever()
-
-    status = TaskStatus()
-    status.set("ok")
-    seen: list[str] = []
-
-    async def is_back() -> None:
-        seen.append(status.text)
-        assert len(questions) >= 3
-        assert status.text == "ok"
-
-    with capture_logs() as lines:
-        watching = asyncio.create_task(broker_watch.watch_broker(cast(AIOKafkaConsumer, Asked()), status))
-        await eventually(is_back)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-    assert any(text.startswith("waits for kafka") for text in seen)
-    assert [line["event"] for line in lines] == ["outage.began"]
 
 
 def test_every_error_of_kafka_is_a_fault_of_the_system() -> None:

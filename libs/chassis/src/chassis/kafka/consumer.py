@@ -16,7 +16,7 @@ from chassis.backoff import Backoff, wait_for_event
 from chassis.errors import KafkaUnavailable, dependency_of, is_unavailable
 from chassis.inbox import Inbox, PartlyTaken
 from chassis.kafka.batches import BatchFetcher, Record, divide, messages_of
-from chassis.kafka.broker_watch import watch_broker
+from chassis.kafka.broker_watch import BrokerWatch
 from chassis.kafka.lag import ConsumerLag
 from chassis.kafka.offsets import OffsetCommitter
 from chassis.kafka.refusals import raising_refused
@@ -148,6 +148,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._backoff = Backoff()
         self._batch_in_hand = asyncio.Lock()
         self._offsets: OffsetCommitter
+        self._broker: BrokerWatch
         self._watchdog: Watchdog
         self._assignment_generation = 0  # grows with each revocation; an older batch is fetched again
         self._failed_batches = 0  # in a row; sets the pause before the next fetch
@@ -176,6 +177,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._offsets = OffsetCommitter(
             client, self._settings.commit_timeout_seconds, self._settings.commit_interval_seconds
         )
+        self._broker = BrokerWatch(client, self.assignment.status, self._settings.kafka)
         fetcher = BatchFetcher(
             client,
             self._inbox.subscriptions,
@@ -189,8 +191,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await client.start()
             self._hooks.started(client)
             self.lag.follow(client)
-            watching = watch_broker(client, self.assignment.status, self._settings.kafka)
-            beside.append(asyncio.create_task(watching))
+            beside.append(asyncio.create_task(self._broker.run()))
             while not self.stopping.is_set():
                 await self._take_next_batch(fetcher)
         finally:
@@ -220,6 +221,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _take_next_batch(self, fetcher: BatchFetcher) -> None:
         if self._offsets.is_stuck:
             raise KafkaUnavailable("the client commits no offsets any more: connect anew")
+        if self._broker.is_stuck:
+            raise KafkaUnavailable("the client gets no answers any more, and others do: connect anew")
         generation = self._assignment_generation
         self._watchdog.begin("poll", POLL_SECONDS)
         records = await fetcher.next_batch()

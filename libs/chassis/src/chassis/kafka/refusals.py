@@ -8,6 +8,7 @@ waits, and continues when the right is given.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from typing import Any
 
 from aiokafka.conn import collect_hosts, create_conn
@@ -24,7 +25,7 @@ from aiokafka.errors import (
 from chassis.errors import KafkaRefused, KafkaUnavailable
 
 LOGIN_SECONDS = 3.0
-"""Time limit of a login, which is made to learn whether the broker refuses the login or is unavailable."""
+"""Time limit of a login, which is made to learn whether the broker accepts it, refuses it or is unavailable."""
 
 RIGHTS = "Users and rights follow from contracts/topics.yaml."
 BAD_LOGIN = (AuthenticationFailedError, SaslAuthenticationFailed)
@@ -51,9 +52,32 @@ async def unavailable_error(error: Exception, kafka: Mapping[str, Any], right: s
     return KafkaUnavailable(f"Kafka takes no records: {error!r}")
 
 
-async def login_refusal(kafka: Mapping[str, Any]) -> KafkaRefused | None:
-    """The error of a login that a broker refuses now. None if it accepts the login, or if no broker answers."""
-    return KafkaRefused(_refused_login(kafka)) if await _is_login_refused(kafka) else None
+class Login(StrEnum):
+    """What became of a new connection."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NO_ANSWER = "no-answer"
+
+
+async def new_login(kafka: Mapping[str, Any]) -> Login:
+    """Connect once more, and log in if the broker wants it. Ends after LOGIN_SECONDS for each broker."""
+    login = {name: value for name, value in kafka.items() if name != "bootstrap_servers"}
+    for host, port, _ in collect_hosts(kafka["bootstrap_servers"]):
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                (await create_conn(host, port, **login)).close()
+        except BAD_LOGIN:
+            return Login.REFUSED
+        except (KafkaError, OSError, TimeoutError):
+            continue
+        return Login.ACCEPTED
+    return Login.NO_ANSWER
+
+
+def login_refusal(kafka: Mapping[str, Any]) -> KafkaRefused:
+    """The error of a login that a broker refuses."""
+    return KafkaRefused(_refused_login(kafka))
 
 
 def text_of(error: Exception, kafka: Mapping[str, Any], right: str) -> str:
@@ -65,7 +89,7 @@ def text_of(error: Exception, kafka: Mapping[str, Any], right: str) -> str:
 
 async def _refusal(error: Exception, kafka: Mapping[str, Any], right: str) -> str:
     """The sentence about a refusal; empty if the error is none."""
-    if isinstance(error, KafkaConnectionError) and await _is_login_refused(kafka):
+    if isinstance(error, KafkaConnectionError) and await new_login(kafka) is Login.REFUSED:
         error = SaslAuthenticationFailed()
     if isinstance(error, BAD_LOGIN):
         return _refused_login(kafka)
@@ -101,19 +125,3 @@ def _names(error: Exception) -> str:
     """The topics or the group in an error of aiokafka, which is a name or a set of names."""
     (subject,) = error.args or ("(not named)",)
     return subject if isinstance(subject, str) else ", ".join(sorted(map(str, subject)))
-
-
-async def _is_login_refused(kafka: Mapping[str, Any]) -> bool:
-    """Whether a broker answers and refuses the login."""
-    if not kafka.get("security_protocol", "").startswith("SASL"):
-        return False
-    login = {name: value for name, value in kafka.items() if name != "bootstrap_servers"}
-    for host, port, _ in collect_hosts(kafka["bootstrap_servers"]):
-        try:
-            async with asyncio.timeout(LOGIN_SECONDS):
-                (await create_conn(host, port, **login)).close()
-        except BAD_LOGIN:
-            return True
-        except (KafkaError, OSError, TimeoutError):
-            continue
-    return False
