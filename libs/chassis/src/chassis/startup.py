@@ -19,7 +19,7 @@ from chassis.observability import metrics, tracing
 from chassis.observability.logs import configure_logging
 from chassis.outbox import BusinessMetrics
 from chassis.settings import ServiceSettings
-from chassis.tuning import Tuning, message_spans, span_encoding, tolerant_records
+from chassis.tuning import Tuning, closed_connections, message_spans, span_encoding, tolerant_records
 from chassis.web import request_metrics
 from chassis.web.issuer_keys import ISSUER
 
@@ -27,11 +27,13 @@ SET_ASIDE_STATES = ("DELAYED", "REFUSED")
 
 
 def configure_process(settings: ServiceSettings, tuning: Tuning) -> None:
-    """Set the log, the spans, and the way in which this process reads Kafka's bytes."""
+    """Set the log, the spans, and how this process reads Kafka's bytes and notices that a connection has ended."""
     configure_logging(settings.service_name, settings.log_level)
     _configure_tracing(settings, tuning)
     if tuning.has("tolerant_records"):
         tolerant_records.read_any_bytes()
+    if tuning.has("closed_connections"):
+        closed_connections.notice_closed_connections()
 
 
 def _configure_tracing(settings: ServiceSettings, tuning: Tuning) -> None:

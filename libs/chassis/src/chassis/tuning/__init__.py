@@ -24,6 +24,7 @@ SPEED = frozenset(
 GUARDS = frozenset(
     {
         "accept_queue",
+        "closed_connections",
         "fence_requests",
         "fetch_together",
         "leave_while_joining",
