@@ -21,7 +21,7 @@ class FakeClient:
         self, ends: Mapping[TopicPartition, int | None], positions: Mapping[TopicPartition, int]
     ) -> None:
         self.ends = dict(ends)
-        self.positions = positions
+        self.positions = dict(positions)
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.ends)
@@ -33,7 +33,8 @@ class FakeClient:
     async def position(self, at: TopicPartition) -> int:
         if at not in self.positions:
             raise IllegalStateError("it has moved")
-        return self.positions[at]
+        position: int = self.positions[at]
+        return position
 
 
 def taken(at: TopicPartition, offset: int, seconds: float) -> Any:

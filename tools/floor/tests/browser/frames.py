@@ -127,10 +127,11 @@ class Server:
 @contextmanager
 def served(kafka: KafkaAccess, url: str, folder: Path) -> Iterator[Server]:
     """The server while the block runs."""
+    port = free_port()
     facts = {
         "kafka": {"bootstrap": kafka.bootstrap, "username": kafka.username, "password": kafka.password},
         "urls": {name: f"{url}/{name}" for name in SERVICES},
-        "port": free_port(),
+        "port": port,
     }
     file = folder / "target.json"
     file.write_text(json.dumps(facts))
@@ -141,7 +142,7 @@ def served(kafka: KafkaAccess, url: str, folder: Path) -> Iterator[Server]:
             assert process.poll() is None, "the server has ended"
             time.sleep(0.05)
         try:
-            yield Server(psutil.Process(process.pid), facts["port"], link.read_text())
+            yield Server(psutil.Process(process.pid), port, link.read_text())
         finally:
             process.terminate()
 

@@ -68,7 +68,7 @@ class GuardedRoute(RetryRoute):
         access = self.access
         if access.is_public:
             return handle
-        changes_the_shop = is_act(self.methods, access)
+        changes_the_shop = is_act(self.methods or set(), access)
 
         async def handle_guarded(request: Request) -> Response:
             context = context_of(request)
