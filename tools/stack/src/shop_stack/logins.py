@@ -43,6 +43,11 @@ _kept: dict[tuple[str, ...], tuple[str, float]] = {}
 secrets."""
 
 
+def acting_person() -> str:
+    """The name in SHOP_AS; empty if there is none."""
+    return os.environ.get(PERSON, "")
+
+
 def client_of(who: str) -> str:
     """The client that asks for the tokens of `who`."""
     role = who.partition(":")[0]
@@ -62,7 +67,7 @@ def request_of(issuer: Issuer, who: str, audience: str = " ".join(SERVICES)) -> 
     form = {"grant_type": "client_credentials", "audience": audience}
     if client == STOREFRONT:
         form["subject"] = who
-    elif person := who.partition(":")[2] or os.environ.get(PERSON, ""):
+    elif person := who.partition(":")[2] or acting_person():
         form["subject"] = person
     return TokenRequest(f"{issuer.url}/token", client, issuer.secrets[client], form)
 

@@ -19,6 +19,7 @@ from chassis.observability import metrics
 from chassis.web.access import Access, Role
 from chassis.web.problems import Problem
 from chassis.web.retry_route import Handler
+from chassis.web.token_problems import TITLES
 
 log = structlog.get_logger()
 
@@ -37,6 +38,8 @@ class RefusalLog:
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
         """Reason → the refusals of the period that goes on."""
+        for reason in TITLES:
+            metrics.ACCESS_REFUSED.labels(reason)
 
     def note(self, request: Request, status: int, reason: str) -> None:
         """Count a refusal, and write it if its reason has lines left. `reason` is the slug of a problem."""
