@@ -92,7 +92,7 @@ test-floor: $(READY) ## The pages of `shop floor` in a browser, with their pictu
 	@SHOP_FLOOR_TESTS=1 $(VENV)/bin/python -m pytest tools/floor/tests/browser $(ARGS)
 
 # Orders per second, one rate after the other; 0 is a shop at rest.
-RATES ?= 0,8,280,1000
+RATES ?= 0,8,180,1000
 
 .PHONY: floor-frames
 floor-frames: $(READY) ## Count the frames that a browser draws while orders are replayed at RATES a second, and what the page's server costs (needs chromium)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from prometheus_client import REGISTRY
 
 from chassis.backoff import Backoff
 from chassis.errors import Unavailable
@@ -88,6 +89,29 @@ async def test_offsets_are_committed_only_after_the_inbox_has_taken_the_batch() 
         await eventually(lambda: fetched(client, 2))
     assert committed_before == [0]
     assert client.committed == {PARTITION: 1}
+
+
+async def test_a_batch_that_the_inbox_has_in_hand_is_a_part_of_the_lag() -> None:
+    class ReadToTheEnd(FakeClient):
+        def highwater(self, partition: TopicPartition) -> int:
+            return 2
+
+        async def position(self, partition: TopicPartition) -> int:
+            return 2
+
+    inbox = FakeInbox()
+    consumer = Consumer(inbox, settings(), hooks=hooks_for(client := ReadToTheEnd([COUNTED, COUNTED])))
+    waiting: list[float | None] = []
+
+    async def look() -> None:
+        await consumer.lag.measure()
+        waiting.append(REGISTRY.get_sample_value("chassis_consumer_lag_messages", {"topic": PARTITION.topic}))
+
+    inbox.on_batch = look
+    async with running(consumer):
+        await eventually(lambda: fetched(client, 2))
+        await look()
+    assert waiting == [2, 0]
 
 
 async def test_a_rebalance_does_not_wait_for_the_pause_after_an_outage(

@@ -21,7 +21,7 @@ class FakeClient:
         self, ends: Mapping[TopicPartition, int | None], positions: Mapping[TopicPartition, int]
     ) -> None:
         self.ends = dict(ends)
-        self.positions = positions
+        self.positions = dict(positions)
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.ends)
@@ -33,7 +33,8 @@ class FakeClient:
     async def position(self, at: TopicPartition) -> int:
         if at not in self.positions:
             raise IllegalStateError("it has moved")
-        return self.positions[at]
+        position: int = self.positions[at]
+        return position
 
 
 def taken(at: TopicPartition, offset: int, seconds: float) -> Any:
@@ -90,6 +91,37 @@ async def test_a_partition_of_which_nothing_was_taken_is_behind_by_its_position(
     now = 1_030.0
     await lag.measure()
     assert shown() == (60, 30.0)
+
+
+async def test_a_batch_that_is_not_taken_waits_although_the_client_has_handed_it_out() -> None:
+    now = 1_000.0
+    client = FakeClient({FIRST: 100}, {FIRST: 0})
+    lag = ConsumerLag("lag", [TOPIC], clock=lambda: now)
+    lag.follow(client)
+    await lag.measure()
+    client.positions[FIRST] = 100
+    batch = [taken(FIRST, offset, 940.0 + offset) for offset in range(100)]
+    lag.mark_begun(batch)
+    now = 1_030.0
+    await lag.measure()
+    assert shown() == (100, 90.0), "the oldest of them was written at 940"
+    lag.mark_begun(batch[:10])
+    lag.mark_taken(batch[:10])
+    lag.mark_begun(batch[10:])
+    await lag.measure()
+    assert shown() == (90, 81.0)
+
+
+async def test_the_seconds_go_on_when_the_client_is_built_anew_in_front_of_the_same_batch() -> None:
+    now = 1_000.0
+    lag = ConsumerLag("lag", [TOPIC], clock=lambda: now)
+    for _ in range(2):
+        lag.follow(FakeClient({FIRST: 100}, {FIRST: 50}))
+        await lag.measure()
+        lag.mark_begun([taken(FIRST, 50, 940.0)])
+        now += 30.0
+        await lag.measure()
+    assert shown() == (50, 120.0)
 
 
 async def test_a_partition_that_has_moved_and_a_consumer_that_has_stopped_show_0() -> None:

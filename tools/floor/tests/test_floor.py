@@ -72,7 +72,7 @@ async def frame_with(page: floors.Page, wanted: Any) -> dict[str, Any]:
 
     def is_there() -> bool:
         while page.frames:
-            frame = json.loads(page.frames.popleft())
+            frame = json.loads(page.frames.popleft().partition(b"data: ")[2])
             if wanted(frame):
                 found.append(frame)
         return bool(found)

@@ -122,6 +122,28 @@ async def test_pages_of_one_order_share_a_reading_and_other_orders_wait_their_tu
     assert begun == ["a", "b"]
 
 
+async def test_a_reading_ends_when_the_last_page_that_wants_it_has_gone() -> None:
+    readings = Readings()
+    ended: list[str] = []
+
+    async def read(what: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(what)
+
+    first, second = (asyncio.create_task(readings.of("a", partial(read, "a"))) for _ in range(2))
+    waiting = asyncio.create_task(readings.of("b", partial(read, "b")))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    waiting.cancel()
+    await asyncio.sleep(0.01)
+    assert ended == [], "the second page still wants a, and b had not begun"
+    second.cancel()
+    await until(lambda: ended == ["a"])
+    assert await readings.of("a", partial(asyncio.sleep, 0, "anew")) == "anew"
+
+
 # --- A job ----------------------------------------------------------------------------------------
 
 

@@ -124,6 +124,14 @@ async def test_a_clerk_and_an_operator_get_tokens_of_their_own(
     assert (claims["sub"], claims["roles"]) == (client, [client])
 
 
+@pytest.mark.parametrize("client", ["clerk", "operator"])
+async def test_a_person_who_acts_as_clerk_or_operator_is_in_the_subject(
+    issuer: httpx.AsyncClient, client: str
+) -> None:
+    claims = await claims_of(issuer, (await ask(issuer, client, subject="ada")).json()["access_token"])
+    assert (claims["sub"], claims["roles"]) == (f"{client}:ada", [client])
+
+
 async def test_a_client_may_send_its_secret_in_the_form(issuer: httpx.AsyncClient) -> None:
     form = {"grant_type": "client_credentials", "audience": "orders", "client_id": "clerk"}
     assert (await issuer.post("/token", data=form | {"client_secret": "c-secret"})).status_code == 200
@@ -147,7 +155,10 @@ async def test_a_wrong_secret_gets_no_token(issuer: httpx.AsyncClient, name: str
         ("storefront", {"subject": "a\nb"}, 400, "invalid_request"),
         ("storefront", {"subject": "a" * 65}, 400, "invalid_request"),
         ("storefront", {"subject": "cus_0123"}, 400, "invalid_request"),
-        ("clerk", {"subject": "c-ada"}, 403, "unauthorized_client"),
+        ("clerk", {"subject": "c-ada"}, 400, "invalid_request"),
+        ("operator", {"subject": "Ada"}, 400, "invalid_request"),
+        ("operator", {"subject": "a" * 33}, 400, "invalid_request"),
+        ("notifications", {"subject": "ada", "audience": "directory"}, 403, "unauthorized_client"),
         ("clerk", {"audience": ""}, 400, "invalid_target"),
         ("clerk", {"audience": "orders http://x"}, 400, "invalid_target"),
         ("clerk", {"audience": " ".join("a" * 31)}, 400, "invalid_target"),

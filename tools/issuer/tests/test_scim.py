@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,9 @@ import pytest
 from issuer.directory import Directory
 from issuer.main import create_app
 from issuer.settings import Settings
-from tools.issuer.tests.conftest import Clock
+from tools.issuer.tests.conftest import SECRETS, URL, USERS, Clock
 
-SECRETS = {name: f"{name}-secret" for name in ("storefront", "clerk", "operator", "notifications")}
-URL = "http://issuer.test"
-USERS = "/scim/v2/Users"
 ANY_FILTER = {"filter": 'userName eq "grace"'}
-
-
-@pytest.fixture
-async def issuer(tmp_path: Path, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings("", 0, URL, tmp_path / "keys.json", tmp_path / "customers", SECRETS), clock)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=URL) as client,
-    ):
-        yield client
 
 
 async def token_of(issuer: httpx.AsyncClient, client: str, audience: str = "directory", **more: str) -> str:

@@ -141,3 +141,14 @@ def test_a_new_shop_on_the_same_ports_has_tokens_of_its_own(fake: FakeIssuer) ->
 
 def test_no_secret_is_shown(fake: FakeIssuer) -> None:
     assert "secret" not in repr(fake.issuer)
+
+
+def test_a_person_who_acts_is_named_to_the_issuer_and_has_a_token_of_their_own(
+    fake: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins.token(fake.issuer, "operator:ada")
+    logins.token(fake.issuer, "operator")
+    monkeypatch.setenv(logins.PERSON, "bob")
+    logins.token(fake.issuer, "clerk")
+    logins.token(fake.issuer, "c-ada")
+    assert [form.get("subject") for _, form in fake.asked] == [["ada"], None, ["bob"], ["c-ada"]]

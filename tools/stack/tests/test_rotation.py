@@ -116,6 +116,21 @@ def test_an_issuer_that_refuses_is_told(stack: Stack, monkeypatch: pytest.Monkey
         rotation.rotate_keys(stack)
 
 
+def test_the_issuer_is_told_who_changes_its_keys(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    forms: list[Any] = []
+
+    def post(url: str, data: Any, **_: Any) -> httpx.Response:
+        forms.append(data)
+        return httpx.Response(200, json={"kid": "k"}, request=httpx.Request("POST", url))
+
+    monkeypatch.setattr(httpx, "post", post)
+    monkeypatch.delenv("SHOP_AS", raising=False)
+    assert rotation.rotate_keys(stack) == "k"
+    monkeypatch.setenv("SHOP_AS", "ada")
+    rotation.rotate_keys(stack)
+    assert forms == [{}, {"subject": "ada"}]
+
+
 def test_a_name_without_a_password_is_no_name_to_renew(stack: Stack) -> None:
     before = known(stack)
     with pytest.raises(KeyError, match="billing"):

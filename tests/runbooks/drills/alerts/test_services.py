@@ -1,6 +1,7 @@
 """Alerts of services that are away, that refuse, or that run with a part of their roles or with wrong settings."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -8,7 +9,7 @@ from chassis.backoff import wait_for_event
 from shop_stack.rights import Operation
 from tests.runbooks.drills.alerts.alarms import PAUSE_SECONDS, Drill
 from tests.runbooks.drills.faults import take_rights
-from tests.runbooks.drills.shop import Shop
+from tests.runbooks.drills.shop import Shop, soon
 
 
 @pytest.mark.alerts(
@@ -39,6 +40,7 @@ async def test_orders_that_are_turned_away(drill: Drill, shop: Shop) -> None:
     await shop.is_ready()
     await shop.kill("payments")
     accepted = await shop.order(deadline=600)
+    await soon(partial(is_turned_away, shop))
     leaving = asyncio.Event()
     ordering = asyncio.create_task(keep_ordering(shop, leaving))
     await drill.fire()
@@ -52,8 +54,13 @@ async def test_orders_that_are_turned_away(drill: Drill, shop: Shop) -> None:
 async def keep_ordering(shop: Shop, leaving: asyncio.Event) -> None:
     """Place orders until `leaving` is set. They are refused."""
     while not leaving.is_set():
-        assert (await shop.place()).status_code == 429
+        await is_turned_away(shop)
         await wait_for_event(leaving, PAUSE_SECONDS)
+
+
+async def is_turned_away(shop: Shop) -> None:
+    """Hold that an order is refused. Those before the service has counted the waiting ones are accepted."""
+    assert (await shop.place(deadline=600)).status_code == 429
 
 
 @pytest.mark.alerts("ShopfloorNoRelay", "ShopfloorSeriesAbsent")

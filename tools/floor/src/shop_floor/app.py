@@ -13,12 +13,11 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from shop_floor import mermaid
-from shop_floor.floor import Floor, Page
+from shop_floor.floor import Floor, sent_event
 from shop_floor.guard import ALIVE, Guard, Guarded
 from shop_floor.jobs import Job, Readings
 from shop_floor.letters import letters_of_order
@@ -51,12 +50,14 @@ class Shop:
     placed: dict[str, str] = field(default_factory=dict)
     """Order → the login name of its customer, for orders that were placed on this page."""
     readings: Readings = field(default_factory=Readings)
+    searches: Readings = field(default_factory=Readings)
+    """Searches of the log for the records of one order. Each needs some megabytes and a core."""
     matrix: Job = field(default_factory=lambda: Job("The comparison"))
     drill: Job = field(default_factory=lambda: Job("A command of the drill"))
 
     async def close(self) -> None:
         """Read no more, and end what was started in the background."""
-        for part in (self.floor, self.readings, self.matrix, self.drill):
+        for part in (self.floor, self.readings, self.searches, self.matrix, self.drill):
             await part.close()
 
 
@@ -121,33 +122,44 @@ async def shop_map(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/api/stream", response_class=EventSourceResponse)
-async def stream(request: Request) -> AsyncIterator[ServerSentEvent]:
+class Stream(StreamingResponse):
+    """Server-sent events, as bytes. FastAPI's own response makes a model and two tasks more for each page."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes]) -> None:
+        super().__init__(events, headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+
+
+@router.get("/api/stream")
+async def stream(request: Request) -> Response:
     """The frames of the map, four a second."""
-    floor = shop_of(request).floor
+    return Stream(frames_of(shop_of(request).floor))
+
+
+async def frames_of(floor: Floor) -> AsyncIterator[bytes]:
+    """What a new page needs, and then the frames as they come. A page that is too slow misses the oldest ones."""
     async with floor.page() as page:
-        yield ServerSentEvent(event="whole", raw_data=orjson.dumps(floor.whole()).decode())
-        async for frame in frames_of(page):
-            yield ServerSentEvent(event="frame", raw_data=frame)
-
-
-async def frames_of(page: Page) -> AsyncIterator[str]:
-    """The frames of a page as they come. A page that is too slow misses the oldest ones."""
-    while True:
-        await page.news.wait()
-        page.news.clear()
-        while page.frames:
-            yield page.frames.popleft()
-
-
-@router.get("/api/orders/{order_id}/stream", response_class=EventSourceResponse)
-async def order_stream(request: Request, order_id: str) -> AsyncIterator[ServerSentEvent]:
-    """The story of one order, again after each of its records."""
-    shop, canonical = shop_of(request), known_form(order_id)
-    async with shop.floor.page(canonical) as page:
-        entries, lacks = await found(shop, canonical)
+        yield sent_event("whole", floor.whole())
         while True:
-            yield ServerSentEvent(event="story", raw_data=told(await story(shop, canonical, entries, lacks)))
+            await page.news.wait()
+            page.news.clear()
+            while page.frames:
+                yield page.frames.popleft()
+
+
+@router.get("/api/orders/{order_id}/stream")
+async def order_stream(request: Request, order_id: str) -> Response:
+    """The story of one order, again after each of its records."""
+    return Stream(stories_of(shop_of(request), known_form(order_id)))
+
+
+async def stories_of(shop: Shop, order_id: str) -> AsyncIterator[bytes]:
+    """The story of an order now, and again after each of its records."""
+    async with shop.floor.page(order_id) as page:
+        entries, lacks = await found(shop, order_id)
+        while True:
+            yield sent_event("story", await story(shop, order_id, entries, lacks))
             await page.news.wait()
             page.news.clear()
             while page.entries:
@@ -185,19 +197,17 @@ def known_form(order_id: str) -> str:
 async def found(shop: Shop, order_id: str) -> tuple[list[Entry], list[str]]:
     """The records of an order, and what could not be read. An unreadable log is such a sentence."""
     try:
-        return await shop.read_order(order_id)
+        entries, lacks = await shop.searches.of(order_id, lambda: shop.read_order(order_id))
     except (UserError, OSError) as error:
         return [], [str(error)]
+    # A copy: other pages of this order may have got the same lists.
+    return [*entries], [*lacks]
 
 
 async def story(shop: Shop, order_id: str, entries: list[Entry], lacks: list[str]) -> dict[str, Any]:
     """The story of an order with its dead letters."""
     letters, away = await letters_of_order(shop.target, order_id)
     return {**story_of(order_id, entries, [*lacks, *away]), "letters": letters}
-
-
-def told(value: Any) -> str:
-    return orjson.dumps(value).decode()
 
 
 def attachment(content: bytes, kind: str, name: str) -> Response:

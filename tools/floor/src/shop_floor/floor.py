@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -33,6 +33,11 @@ NEWEST_SHOWN = 40
 CONNECTING = "Connecting to Kafka."
 
 
+def sent_event(name: str, data: Mapping[str, Any]) -> bytes:
+    """A server-sent event. Its data is JSON, which has no line break."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data))
+
+
 class Looking(Protocol):
     """What asks the services and Kafka."""
 
@@ -55,7 +60,8 @@ class Page:
 
     order_id: str = ""
     """The order that the page shows; empty for the map."""
-    frames: deque[str] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+    frames: deque[bytes] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+    """As they are sent. All pages have the same objects."""
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=256))
     """New records of the order."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -162,7 +168,7 @@ class Floor:
         """Make a frame four times a second, once for all pages."""
         while True:
             await asyncio.sleep(FRAME_SECONDS)
-            frame = orjson.dumps(self._frame()).decode()
+            frame = sent_event("frame", self._frame())
             for page in self._pages:
                 if not page.order_id:
                     page.frames.append(frame)

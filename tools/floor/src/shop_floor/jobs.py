@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -69,20 +70,31 @@ class Job:
 
 
 class Readings:
-    """Reads what takes seconds, one after the other. Pages that want the same share one reading."""
+    """Reads what takes seconds, one after the other. Pages that want the same share one reading.
+
+    A reading ends when the last page that wants it has gone.
+    """
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
         self._reading: dict[str, asyncio.Task[Any]] = {}
+        self._waiting: Counter[str] = Counter()
+        """What is being read → the pages that wait for it."""
 
     async def of(self, what: str, read: Callable[[], Awaitable[Any]]) -> Any:
         """What `read` returns. If `what` is being read, that reading is waited for. Raises what `read` raises."""
         task = self._reading.get(what)
         if task is None:
             task = self._reading[what] = asyncio.create_task(self._read(read))
-            task.add_done_callback(lambda _: self._reading.pop(what, None))
-        # Shielded: a browser that goes away must not end the reading of another one.
-        return await asyncio.shield(task)
+        self._waiting[what] += 1
+        try:
+            # Shielded: a browser that goes away must not end the reading of another one.
+            return await asyncio.shield(task)
+        finally:
+            self._waiting[what] -= 1
+            if not self._waiting[what]:
+                del self._waiting[what], self._reading[what]
+                task.cancel()
 
     async def _read(self, read: Callable[[], Awaitable[Any]]) -> Any:
         async with self._turn:

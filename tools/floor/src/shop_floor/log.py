@@ -25,6 +25,8 @@ FETCHED_BYTES = 1 << 20
 """Bytes of a partition in one answer of the broker."""
 TOGETHER = 2_000
 """The most records that are handled before the pages get their turn."""
+GATHER_MS = 200
+"""The broker keeps new records back for this time, so that one answer has those of all partitions."""
 MOST_SCANNED = 300_000
 """The most records that are read for one order."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -33,15 +35,19 @@ UUID_WITH_A_TIME = 7
 
 
 @asynccontextmanager
-async def _consumer(target: Target, places: Sequence[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(
+    target: Target, places: Sequence[TopicPartition], **fetching: int
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of these partitions. `fetching` has further settings of it."""
     limit_the_library()
     consumer = AIOKafkaConsumer(
         **target.kafka.client,
         group_id=None,
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCHED_BYTES,
-        fetch_max_bytes=8 * FETCHED_BYTES,
+        fetch_max_bytes=4 * FETCHED_BYTES,
         max_poll_records=TOGETHER,
+        **fetching,
     )
     try:
         await consumer.start()
@@ -60,7 +66,9 @@ async def newest(target: Target, topics: Sequence[Topic]) -> AsyncGenerator[list
     """
     contract = Contract(target.contracts, topics)
     places = await partitions_of(target, [topic.name for topic in topics])
-    async with _consumer(target, places) as consumer:
+    # Without it each record is an answer of its own, and costs as much as a hundred.
+    gathering = {"fetch_min_bytes": FETCHED_BYTES, "fetch_max_wait_ms": GATHER_MS}
+    async with _consumer(target, places, **gathering) as consumer:
         first = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
         starts = {place: max(first[place], ends[place] - LOOK_BACK) for place in places}

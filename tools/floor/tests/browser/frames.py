@@ -1,11 +1,15 @@
 """Measures the floor under load: frames per second in the browser, and CPU and memory of the page's server.
 
-python -m tools.floor.tests.browser.frames --rates 0,8,280,1000 --seconds 15      (`make floor-frames`)
+python -m tools.floor.tests.browser.frames --rates 0,8,180,1000 --seconds 15      (`make floor-frames`)
 
 Orders of six events are written into a real Kafka at each rate, and the floor reads them as it reads those of a shop.
 The services are played. For each rate it prints one row: the records that were written and those that the page has
 counted each second, the frames that the browser has drawn (mean, and the worst second), and CPU and memory of the
-server. `no page` is the server after the page was closed.
+server. With `--rounds` each rate is measured so often, and a figure is the median. `no page` is the server after the
+page was closed.
+
+`--log` has the records that lie in Kafka before, and `--pages` the pages that are open beside the browser. Half of them
+show an order whose id has no time, so the server searches the log from its beginning for each.
 """
 
 from __future__ import annotations
@@ -17,32 +21,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any
+from uuid import uuid4
 
 import psutil
 from confluent_kafka import Producer
 from playwright.sync_api import Page, sync_playwright
 
-from shop_floor import acts
-from shop_floor.app import Shop, create_app
-from shop_floor.floor import Floor, Sources
-from shop_floor.guard import Guard
-from shop_floor.log import newest, of_order
-from shop_floor.looks import Looker
 from shop_lab.experiments.foreign_inputs.events import Event, topics_of
-from shop_stack import logins
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.paths import contracts
 from shop_stack.ports import SERVICES, free_port
 from shop_stack.rights import LAB, ORACLE
-from shop_stack.target import Target
 from testkit.servers import chosen_servers
 from tools.floor.tests.scenes import TOPICS, order_id
 from tools.floor.tests.services import Services, serving
@@ -53,6 +50,8 @@ KEY = b"01985f0e-0000-7000-8000-00000000000a"
 TICK_SECONDS = 0.02
 """The writer sleeps for this time at least."""
 SETTLE_SECONDS = 3.0
+FULL_SPEED = 1e6
+"""Orders per second that no machine reaches."""
 TYPES = (
     "orders.order-placed.v1",
     "inventory.stock-reserved.v1",
@@ -101,42 +100,62 @@ class Measured:
 HEAD = "orders/s records/s  seen  frames/s   least  CPU %     MB"
 
 
+@dataclass(frozen=True)
+class Server:
+    """The page's server."""
+
+    process: psutil.Process
+    port: int
+    link: str
+    """The link to its page."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def most_megabytes(self) -> float:
+        """The most memory that it has had until now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
+
 # --- The server, in a process of its own ----------------------------------------------------------
 
 
-def serve(file: Path) -> None:
-    """Serve the floor of the target in `file` until the process is ended. Writes the link into a file beside it."""
-    facts = json.loads(file.read_text())
-    access = KafkaAccess(**facts["kafka"])
-    target = Target(
-        "embedded", facts["urls"], facts["urls"], "", access, {}, file.parent, contracts(), file.parent
-    )
-    logins.kept = lambda issuer, who: "a token that the played services do not read"
-    guard = Guard(facts["port"])
-    floor = Floor(Sources(TOPICS, partial(newest, target, TOPICS), partial(Looker, target, TOPICS)))
-    app = create_app(Shop(target, floor, guard, partial(of_order, target)), acts.router)
-    file.with_suffix(".link").write_text(guard.link())
-    with serving(app, facts["port"]):
-        sys.stdin.read()
-
-
 @contextmanager
-def served(kafka: KafkaAccess, url: str, folder: Path) -> Iterator[tuple[psutil.Process, str]]:
-    """The server while the block runs, and the link to its page."""
+def served(kafka: KafkaAccess, url: str, folder: Path) -> Iterator[Server]:
+    """The server while the block runs."""
+    port = free_port()
     facts = {
         "kafka": {"bootstrap": kafka.bootstrap, "username": kafka.username, "password": kafka.password},
         "urls": {name: f"{url}/{name}" for name in SERVICES},
-        "port": free_port(),
+        "port": port,
     }
     file = folder / "target.json"
     file.write_text(json.dumps(facts))
-    argv = [sys.executable, "-m", "tools.floor.tests.browser.frames", "--serve", str(file)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+    argv = [sys.executable, "-m", "tools.floor.tests.browser.server", str(file)]
+    with subprocess.Popen(argv) as process:
         link = file.with_suffix(".link")
-        while not link.is_file() or not link.read_text():
+        while not link.is_file():
             assert process.poll() is None, "the server has ended"
             time.sleep(0.05)
-        yield psutil.Process(process.pid), link.read_text()
+        try:
+            yield Server(psutil.Process(process.pid), port, link.read_text())
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def visited(server: Server, cookie: str, pages: int) -> Iterator[None]:
+    """So many pages are open while the block runs: every second one is the map, the others show an order."""
+    paths = [f"/api/orders/{uuid4()}/stream" if number % 2 else "/api/stream" for number in range(pages)]
+    argv = [sys.executable, "-m", "tools.floor.tests.browser.crowd", str(server.port), cookie, *paths]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        yield
         process.communicate()
 
 
@@ -146,8 +165,8 @@ def served(kafka: KafkaAccess, url: str, folder: Path) -> Iterator[tuple[psutil.
 def write(kafka: KafkaAccess, rate: float, seconds: float) -> None:
     """Write orders, six events each, at a rate. Each order has an id of its own and the events of a confirmed one."""
     producer = Producer({**kafka.librdkafka, "linger.ms": 20})
-    begin = time.monotonic()
     events = pattern()
+    begin = time.monotonic()
     for number in range(round(rate * seconds)):
         ahead = begin + number / rate - time.monotonic()
         if ahead > TICK_SECONDS:
@@ -182,7 +201,11 @@ def send(producer: Producer, event: Event, key: bytes) -> None:
 def written(file: Path, rate: float, seconds: float) -> Iterator[None]:
     """Orders are written by a process of its own while the block runs."""
     argv = [sys.executable, "-m", "tools.floor.tests.browser.frames", "--write", str(file)]
-    with subprocess.Popen([*argv, "--rates", str(rate), "--seconds", str(seconds)]) as process:
+    argv += ["--rates", str(rate), "--seconds", str(seconds)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        # It has begun: on a busy machine a process needs seconds to import what it uses.
+        assert process.stdout.readline() == b"open\n"
         yield
         process.wait()
 
@@ -195,54 +218,72 @@ def records_of(page: Page) -> float:
     return float(page.evaluate("() => window.counted ?? 0"))
 
 
-def cpu_seconds(server: psutil.Process) -> float:
-    times = server.cpu_times()
-    return float(times.user + times.system)
-
-
-def measured(page: Page, server: psutil.Process, rate: float, seconds: float) -> Measured:
+def measured(page: Page, server: Server, rate: float, seconds: float) -> Measured:
     """The page and its server for some seconds."""
-    records, cpu, began = records_of(page), cpu_seconds(server), time.monotonic()
+    records, cpu, began = records_of(page), server.cpu_seconds, time.monotonic()
     frames = page.evaluate(COUNT_FRAMES, seconds * 1_000)
     took = time.monotonic() - began
     return Measured(
         rate * len(TYPES),
         (records_of(page) - records) / took,
         frames,
-        100 * (cpu_seconds(server) - cpu) / took,
-        server.memory_info().rss / 1e6,
+        100 * (server.cpu_seconds - cpu) / took,
+        server.process.memory_info().rss / 1e6,
     )
 
 
-def run(rates: list[float], seconds: float) -> None:
+def run(given: argparse.Namespace) -> None:
     """Measure each rate, and print its row."""
     stack = chosen_servers()
     services = Services()
     try:
-        with tempfile.TemporaryDirectory() as name, serving(services.app()) as url, sync_playwright() as tool:
+        with tempfile.TemporaryDirectory() as name, serving(services.app()) as url:
             folder = Path(name)
             lab = stack.logins.of(LAB)
             writer = folder / "writer.json"
             writer.write_text(
                 json.dumps({"bootstrap": lab.bootstrap, "username": lab.username, "password": lab.password})
             )
-            with served(stack.logins.of(ORACLE), url, folder) as (server, link):
-                browser = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                page = browser.new_page(viewport={"width": 1240, "height": 740})
-                # The page's own stream is listened to once more, for the count of records.
-                page.add_init_script(LISTEN)
-                page.goto(link)
-                page.get_by_role("heading", name="The floor").wait_for()
+            write(lab, FULL_SPEED, given.log / len(TYPES) / FULL_SPEED)
+            with served(stack.logins.of(ORACLE), url, folder) as server:
                 print(HEAD)
-                for rate in rates:
-                    print(measured_at(page, server, writer, rate, seconds).row, flush=True)
-                browser.close()
+                browse(server, writer, given)
                 time.sleep(SETTLE_SECONDS + 3)
-                before = cpu_seconds(server)
-                time.sleep(seconds)
-                print(f" no page {'':>27} {100 * (cpu_seconds(server) - before) / seconds:>6.1f}")
+                before = server.cpu_seconds
+                time.sleep(given.seconds)
+                cpu = 100 * (server.cpu_seconds - before) / given.seconds
+                print(f" no page {'':>27} {cpu:>6.1f}")
+                print(f"The most memory of the server: {server.most_megabytes:.0f} MB")
     finally:
         stack.close()
+
+
+def browse(server: Server, writer: Path, given: argparse.Namespace) -> None:
+    """Open the page in a browser, and measure each rate."""
+    with sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1240, "height": 740})
+        # The page's own stream is listened to once more, for the count of records.
+        page.add_init_script(LISTEN)
+        page.goto(server.link)
+        page.get_by_role("heading", name="The floor").wait_for()
+        (cookie,) = page.context.cookies()
+        with visited(server, f"{cookie['name']}={cookie['value']}", given.pages):
+            for rate in (float(rate) for rate in given.rates.split(",")):
+                rounds = [measured_at(page, server, writer, rate, given.seconds) for _ in range(given.rounds)]
+                print(middle(rounds).row, flush=True)
+        browser.close()
+
+
+def middle(rounds: Sequence[Measured]) -> Measured:
+    """The median of each figure."""
+    return Measured(
+        rounds[0].written,
+        median(one.seen for one in rounds),
+        [frame for one in rounds for frame in one.frames],
+        median(one.cpu for one in rounds),
+        median(one.megabytes for one in rounds),
+    )
 
 
 LISTEN = """
@@ -261,7 +302,7 @@ window.EventSource = class extends Source {
 """Counts the records of the frames that the page gets."""
 
 
-def measured_at(page: Page, server: psutil.Process, writer: Path, rate: float, seconds: float) -> Measured:
+def measured_at(page: Page, server: Server, writer: Path, rate: float, seconds: float) -> Measured:
     """One rate, after some seconds in which everything comes to that rate."""
     if not rate:
         time.sleep(SETTLE_SECONDS)
@@ -272,21 +313,21 @@ def measured_at(page: Page, server: psutil.Process, writer: Path, rate: float, s
 
 
 def main() -> None:
-    """Measure, or be one of the two other processes."""
+    """Measure, or be the process that writes the log."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rates", default="0,8,280,1000", help="orders per second, one after the other")
+    parser.add_argument("--rates", default="0,8,180,1000", help="orders per second, one after the other")
     parser.add_argument("--seconds", type=float, default=15.0, help="how long each rate is measured")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=1, help="how often each rate is measured")
+    parser.add_argument("--pages", type=int, default=0, help="pages that are open beside the browser")
+    parser.add_argument("--log", type=int, default=0, help="records that Kafka has before")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    rates = [float(rate) for rate in given.rates.split(",")]
-    if given.serve:
-        serve(given.serve)
-    elif given.write:
+    if given.write:
         facts: dict[str, Any] = json.loads(given.write.read_text())
-        write(KafkaAccess(**facts), rates[0], given.seconds)
+        print("open", flush=True)
+        write(KafkaAccess(**facts), float(given.rates), given.seconds)
     else:
-        run(rates, given.seconds)
+        run(given)
 
 
 if __name__ == "__main__":

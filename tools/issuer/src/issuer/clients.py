@@ -26,7 +26,9 @@ class Client:
     name: str
     role: Role
     names_customer: bool = False
-    """Whether it names the customer whose tokens it gets. Otherwise the subject of its tokens is the client."""
+    """Whether it names the customer whose tokens it gets. Otherwise the subject of its tokens is the client's name."""
+    has_persons: bool = False
+    """Whether it may name the person who acts: the subject is `operator:ada` then. The name is not proven."""
     audiences: frozenset[str] | None = None
     """The audiences that its tokens may have. None: any."""
 
@@ -35,8 +37,8 @@ CLIENTS: Mapping[str, Client] = {
     client.name: client
     for client in (
         Client("storefront", Role.CUSTOMER, names_customer=True),
-        Client("clerk", Role.CLERK),
-        Client("operator", Role.OPERATOR),
+        Client("clerk", Role.CLERK, has_persons=True),
+        Client("operator", Role.OPERATOR, has_persons=True),
         Client("notifications", Role.ADDRESSES, audiences=frozenset({"directory"})),
     )
 }

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from issuer.audit import Refusals, audited
 from issuer.basic_login import basic_login
 from issuer.bodies import TooLarge, body_of
 from issuer.clients import Client, Role, WrongClient, authenticated
@@ -26,6 +27,8 @@ from issuer.settings import Settings, from_environment
 MAX_SUBJECT_LENGTH = 64
 MAX_AUDIENCES = 30
 NAME = re.compile("[a-z][a-z0-9-]{0,62}")
+PERSON = re.compile("[a-z][a-z0-9.]{0,31}")
+"""The name under which a clerk or an operator acts. It is written into logs."""
 DISCOVERY = "/.well-known/openid-configuration"
 NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -92,9 +95,11 @@ class Issuer:
 
     async def rotate(self, request: Request) -> JSONResponse:
         """A new signing key, for the client `operator`."""
-        client = self._client(request, await _form(request))
+        form = await _form(request)
+        client = self._client(request, form)
         if client.role is not Role.OPERATOR:
             raise Refused("unauthorized_client", "only the client operator may change the keys", 403)
+        request.state.who = self._subject(client, form)
         return JSONResponse({"kid": self._keys.rotate()})
 
     def _client(self, request: Request, form: Mapping[str, str]) -> Client:
@@ -121,17 +126,30 @@ class Issuer:
         }
 
     def _subject(self, client: Client, form: Mapping[str, str]) -> str:
-        """The subject of a token: the pseudonym of the customer with the login name `subject`, or the client's name."""
+        """The subject of a token: the pseudonym of the customer with the login name `subject`, or the client's name.
+
+        Of a client with persons it is `operator:ada`, if `subject` is ada.
+        """
         if client.names_customer:
             return self._directory.pseudonym_of(_login_name(form))
-        if form.get("subject", "") not in ("", client.name):
+        person = form.get("subject", "")
+        if person in ("", client.name):
+            return client.name
+        if not client.has_persons:
             raise Refused("unauthorized_client", f"the client {client.name} names no customer", 403)
-        return client.name
+        if not PERSON.fullmatch(person):
+            raise Refused(
+                "invalid_request",
+                "subject is the name of a person: a letter, then at most 31 of a to z, 0 to 9 and dot",
+            )
+        return f"{client.name}:{person}"
 
 
-async def refuse(_: Request, error: Exception) -> JSONResponse:
+async def refuse(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that gets no token."""
     assert isinstance(error, Refused)
+    if error.status in (401, 403):
+        request.app.state.refusals.note(request, error.status, error.code)
     headers = {**NOT_STORED, **({"WWW-Authenticate": "Basic"} if error.status == 401 else {})}
     body = {"error": error.code, "error_description": str(error)}
     return JSONResponse(body, error.status, headers)
@@ -157,7 +175,7 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
         Route(DISCOVERY, issuer.discover),
         Route("/keys", issuer.publish_keys),
         Route("/token", issuer.issue, methods=["POST"]),
-        Route("/keys/rotate", issuer.rotate, methods=["POST"]),
+        Route("/keys/rotate", audited("/keys/rotate", issuer.rotate), methods=["POST"]),
         *Scim(directory, keys, settings.url, now).routes,
         Route("/livez", live),
         Route("/readyz", live),
@@ -168,11 +186,13 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
         yield
         directory.close()
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers={Refused: refuse, ScimRefused: refuse_scim, sqlite3.Error: unwritable},
         lifespan=lifespan,
     )
+    app.state.refusals = Refusals(now)
+    return app
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from issuer.audit import audited
 from issuer.bodies import TooLarge, body_of
 from issuer.clients import Role
 from issuer.directory import Customer, Directory
@@ -56,9 +57,9 @@ class Scim:
     def routes(self) -> list[Route]:
         """The routes, with the more special one first."""
         return [
-            Route(f"{USERS}/.search", self.search, methods=["POST"]),
+            Route(f"{USERS}/.search", audited(f"{USERS}/.search", self.search), methods=["POST"]),
             Route(f"{USERS}/{{id:path}}", self.read, methods=["GET"]),
-            Route(f"{USERS}/{{id:path}}", self.erase, methods=["DELETE"]),
+            Route(f"{USERS}/{{id:path}}", audited(f"{USERS}/{{id}}", self.erase), methods=["DELETE"]),
         ]
 
     async def read(self, request: Request) -> Response:
@@ -118,13 +119,16 @@ class Scim:
             raise ScimRefused(401, f"the token is not one for {AUDIENCE}, or it has expired")
         for role in allowed:
             if role.value in roles:
+                request.state.who = claims["sub"]
                 return role
         raise ScimRefused(403, f"this needs the role {' or '.join(allowed)}")
 
 
-async def refuse_scim(_: Request, error: Exception) -> Response:
+async def refuse_scim(request: Request, error: Exception) -> Response:
     """The answer to a request that is not carried out (RFC 7644, 3.12)."""
     assert isinstance(error, ScimRefused)
+    if error.status in (401, 403):
+        request.app.state.refusals.note(request, error.status, f"directory-{error.status}")
     body = {"schemas": [ERROR], "status": str(error.status), "detail": str(error)}
     answer = _answer(error.status, body)
     if error.status == 401:

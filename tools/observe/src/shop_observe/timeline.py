@@ -12,8 +12,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from shop_observe.colours import COLOURS
 from shop_observe.kafka_log import Entry
-from shop_observe.traces import COLOURS
 
 ENDINGS = {
     "orders.order-confirmed.v1": "CONFIRMED",
@@ -83,7 +83,10 @@ def short(type_: str) -> str:
 
 def shown(foreign: str, most: int = MOST_SHOWN) -> str:
     """A text of a record for a terminal: shortened, and without control characters."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in foreign[:most])
+    cut = foreign[:most]
+    if cut.isprintable():  # nearly every text: this takes a hundredth of the time
+        return cut
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in cut)
 
 
 def detail_of(entry: Entry) -> str:

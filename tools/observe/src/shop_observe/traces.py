@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from rich.text import Text
 from rich.tree import Tree
 
+from shop_observe.colours import COLOURS
 from shop_stack.otlp_receiver import records, segment_files
 
 ORDER = "messaging.message.conversation_id"
@@ -241,13 +242,6 @@ def title_of(spans: Iterable[Span], order_id: str) -> str:
     return f"Order {order_id}: {trace}, {len(listed)} spans of {services} services  ({signs})"
 
 
-COLOURS = {
-    "orders": "cyan",
-    "inventory": "yellow",
-    "payments": "magenta",
-    "notifications": "green",
-    "analytics": "blue",
-}
 SIGNS = {"producer": "▲ ", "consumer": "▼ ", "server": "● ", "client": "○ "}
 
 

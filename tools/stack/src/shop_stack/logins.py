@@ -1,10 +1,12 @@
 """Tokens of a shop's issuer, for the tools: as a customer, as `clerk` or as `operator`.
 
-A token is kept in this process until shortly before it expires.
+A clerk or an operator may have a name, as in `operator:ada`, so that the audit lines of the services tell acts apart.
+Without it the name is that of SHOP_AS. A token is kept in this process until shortly before it expires.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ CLERK = "clerk"
 OPERATOR = "operator"
 STOREFRONT = "storefront"
 """The client that asks for tokens of customers."""
+PERSON = "SHOP_AS"
+"""The variable with the name of the person who acts as clerk or operator."""
 RENEWED_BEFORE_SECONDS = 300.0
 TIMEOUT_SECONDS = 10.0
 
@@ -39,9 +43,15 @@ _kept: dict[tuple[str, ...], tuple[str, float]] = {}
 secrets."""
 
 
+def acting_person() -> str:
+    """The name in SHOP_AS; empty if there is none."""
+    return os.environ.get(PERSON, "")
+
+
 def client_of(who: str) -> str:
     """The client that asks for the tokens of `who`."""
-    return who if who in (CLERK, OPERATOR) else STOREFRONT
+    role = who.partition(":")[0]
+    return role if role in (CLERK, OPERATOR) else STOREFRONT
 
 
 def _place(issuer: Issuer, who: str) -> tuple[str, ...]:
@@ -49,7 +59,7 @@ def _place(issuer: Issuer, who: str) -> tuple[str, ...]:
 
 
 def request_of(issuer: Issuer, who: str, audience: str = " ".join(SERVICES)) -> TokenRequest:
-    """The request for a token. `who` is `clerk`, `operator`, or else the login name of a customer.
+    """The request for a token. `who` is `clerk` or `operator`, with or without `:NAME`, or a customer's login name.
 
     `audience` names the services that the token is for, separated by spaces.
     """
@@ -57,6 +67,8 @@ def request_of(issuer: Issuer, who: str, audience: str = " ".join(SERVICES)) -> 
     form = {"grant_type": "client_credentials", "audience": audience}
     if client == STOREFRONT:
         form["subject"] = who
+    elif person := who.partition(":")[2] or acting_person():
+        form["subject"] = person
     return TokenRequest(f"{issuer.url}/token", client, issuer.secrets[client], form)
 
 

@@ -14,6 +14,7 @@ import httpx
 
 from shop_stack import kafka_users, passwords, postgres, stack_files
 from shop_stack.errors import UserError
+from shop_stack.logins import OPERATOR, acting_person
 from shop_stack.passwords import name_of_login
 from shop_stack.rights import ORACLE, STACK
 from shop_stack.stack import ISSUER, KAFKA, POSTGRES, Stack
@@ -57,11 +58,11 @@ def rotate_keys(stack: Stack) -> str:
     Raises UserError if the issuer does not answer, or refuses.
     """
     _require_running(stack, ISSUER)
-    login = ("operator", stack.issuer.secrets["operator"])
+    login = (OPERATOR, stack.issuer.secrets[OPERATOR])
+    form = {"subject": person} if (person := acting_person()) else {}
+    url = f"{stack.issuer.url}/keys/rotate"
     try:
-        answer = httpx.post(
-            f"{stack.issuer.url}/keys/rotate", auth=login, timeout=TIMEOUT_SECONDS, trust_env=False
-        )
+        answer = httpx.post(url, data=form, auth=login, timeout=TIMEOUT_SECONDS, trust_env=False)
         return str(answer.raise_for_status().json()["kid"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise UserError(

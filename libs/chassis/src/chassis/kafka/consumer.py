@@ -240,6 +240,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _take(self, fetcher: BatchFetcher, records: Sequence[Record]) -> float:
         """Pass a batch to the inbox. Returns the seconds to wait before the next fetch."""
+        self.lag.mark_begun(records)
         try:
             with self.lag.batch_seconds.time():
                 await self._inbox.process(messages_of(records))

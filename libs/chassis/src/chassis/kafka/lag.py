@@ -3,6 +3,9 @@
 The broker tells the end of a partition with each answer to a fetch. While a partition is not fetched, because its
 messages wait in the client or the partition is paused, the end is that of the last answer. So while nothing is taken
 the number of messages may stand still. The seconds grow.
+
+The client's own position is behind the messages that it has handed out. So the first message of a batch is noted before
+the inbox begins with it: a batch that is not taken is a part of the lag.
 """
 
 import asyncio
@@ -22,7 +25,10 @@ POSITION_SECONDS = 0.2
 
 
 class _Reached(NamedTuple):
-    """The next offset to take, and the time of the last message that was taken, in seconds since the epoch."""
+    """The next offset to take, and when the last message that was taken was written, in seconds since the epoch.
+
+    While none was taken, it is the time at which the first one to take was written.
+    """
 
     offset: int
     written_at: float
@@ -38,6 +44,7 @@ class ConsumerLag:
         self.client: AIOKafkaConsumer | None = None
         self._reached: dict[TopicPartition, _Reached] = {}
         self._none_waited_at: dict[TopicPartition, float] = {}
+        self._first_seen_at: dict[TopicPartition, float] = {}
         self.batch_seconds = metrics.PROCESS_DURATION.labels("kafka", "process", group)
         metrics.FETCHED.start_at_zero(("kafka", "receive", topic, group) for topic in sorted(topics))
         self._show({})
@@ -47,6 +54,13 @@ class ConsumerLag:
         self.client = client
         self._reached.clear()
         self._none_waited_at.clear()
+        self._first_seen_at.clear()
+
+    def mark_begun(self, records: Sequence[Record]) -> None:
+        """Note that the inbox begins with these records. They are in the order of their offsets."""
+        for record in records:
+            at = TopicPartition(record.topic, record.partition)
+            self._reached.setdefault(at, _Reached(record.offset, record.timestamp / 1_000))
 
     def mark_taken(self, records: Sequence[Record]) -> None:
         """Note that the inbox has taken these records. They are in the order of their offsets."""
@@ -90,11 +104,12 @@ class ConsumerLag:
             metrics.LAG_SECONDS.labels(topic).set(seconds[topic])
 
     def _seconds_behind(self, at: TopicPartition, waiting: int, now: float) -> float:
-        """Seconds since the last message that was taken was written, or since no message waited, if that was later."""
+        """Seconds since `_Reached.written_at`, or since no message waited, if that was later."""
         if not waiting:
             self._none_waited_at[at] = now
             return 0.0
-        reached = self._reached.get(at)
+        reached, none_waited_at = self._reached.get(at), self._none_waited_at.get(at)
+        if reached is not None:
+            return max(0.0, now - max(none_waited_at or 0.0, reached.written_at))
         # Of a partition that is new to this process, nothing is known: it is behind from now on.
-        since = self._none_waited_at.setdefault(at, reached.written_at if reached else now)
-        return max(0.0, now - max(since, reached.written_at if reached else since))
+        return now - (none_waited_at or self._first_seen_at.setdefault(at, now))

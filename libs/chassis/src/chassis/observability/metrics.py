@@ -145,6 +145,9 @@ REQUESTS_REFUSED = Counter("chassis_requests_refused_total", "Requests answered 
 REQUESTS_LIMITED = Counter(
     "chassis_requests_limited_total", "Requests answered 429 because their caller sends too many"
 )
+ACCESS_REFUSED = Counter(
+    "chassis_access_refused_total", "Requests answered 401 or 403, by the slug of the problem", ["reason"]
+)
 POOL_LABEL = "db_client_connection_pool_name"
 POOL_WAIT = Histogram(
     "db_client_connection_wait_time_seconds",

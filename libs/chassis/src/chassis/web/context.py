@@ -12,6 +12,7 @@ from chassis.inbox import Inbox
 from chassis.observability.status import TaskStatus
 from chassis.outbox import BusinessMetrics, Database
 from chassis.settings import ServiceSettings
+from chassis.web.audit import RefusalLog
 from chassis.web.rate_limit import RateLimit
 from chassis.web.tokens import TokenVerifier
 
@@ -50,6 +51,8 @@ class ServiceContext:
     process: Process = field(default_factory=Process)
     rate_limit: RateLimit | None = None
     """Refuses callers that send too many requests; None: no caller is refused."""
+    refusals: RefusalLog = field(default_factory=RefusalLog)
+    """Writes which requests were refused with 401 or 403."""
     business: BusinessMetrics = field(default_factory=BusinessMetrics)
     """The business metrics of the service."""
     parts: Sequence[Callable[[], Awaitable[None]]] = ()

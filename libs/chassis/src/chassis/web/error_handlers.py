@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 
 from chassis.errors import DATABASE, UNAVAILABLE_ERRORS, dependency_of, is_unavailable
 from chassis.observability.outages import OUTAGES
+from chassis.web.audit import REFUSED
 from chassis.web.body import MAX_ERRORS
+from chassis.web.context import context_of
 from chassis.web.problems import (
     DATABASE_UNAVAILABLE,
     DEPENDENCY_UNAVAILABLE,
@@ -48,7 +50,8 @@ def install_error_handlers(app: FastAPI, problems: Mapping[type[Exception], Prob
         app.add_exception_handler(domain_error, partial(_answer_domain_error, kind))
 
 
-async def _answer_domain_error(kind: ProblemType, _: Request, error: Exception) -> Response:
+async def _answer_domain_error(kind: ProblemType, request: Request, error: Exception) -> Response:
+    _note_refusal(request, kind)
     return problem_response(kind, **vars(error) | {"detail": str(error)})
 
 
@@ -71,9 +74,15 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
 
 
-async def _answer_http(_: Request, error: Exception) -> Response:
+def _note_refusal(request: Request, kind: ProblemType) -> None:
+    if kind.status in REFUSED:
+        context_of(request).refusals.note(request, kind.status, kind.slug)
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, Problem):
+        _note_refusal(request, error.type)
         return problem_response(error.type, detail=error.detail)
     slug = SLUGS.get(error.status_code, "http-error")
     return problem_response(ProblemType(error.status_code, slug, str(error.detail), error.headers))

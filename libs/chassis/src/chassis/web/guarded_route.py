@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from chassis.web.access import Access, Caller
+from chassis.web.audit import is_act, note_act
 from chassis.web.bearer import bearer_token
 from chassis.web.context import context_of
 from chassis.web.problems import problem_answers
@@ -67,15 +68,16 @@ class GuardedRoute(RetryRoute):
         access = self.access
         if access.is_public:
             return handle
+        changes_the_shop = is_act(self.methods or set(), access)
 
         async def handle_guarded(request: Request) -> Response:
             context = context_of(request)
             caller = await context.tokens.verify(bearer_token(request.scope["headers"]))
+            request.state.caller = caller
             if context.rate_limit is not None:
                 context.rate_limit.take(caller)
             require_role(caller, access)
-            request.state.caller = caller
-            return await handle(request)
+            return await (note_act(request, handle) if changes_the_shop else handle(request))
 
         return handle_guarded
 
