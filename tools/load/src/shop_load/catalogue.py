@@ -60,7 +60,7 @@ async def ensure_catalogue(target: Target) -> list[Offer]:
         async with ShopClient(target, history, patience=PATIENCE) as shop:
             listed = {offer.sku for offer in await offers(shop, CATALOGUE)}
             await list_products(shop, [product for product in CATALOGUE if product.sku not in listed])
-            await wait_until_orderable(shop, {product.sku for product in CATALOGUE}, PATIENCE)
+            await wait_until_orderable(shop, {product.sku for product in CATALOGUE})
             return await offers(shop, CATALOGUE)
 
 

@@ -52,7 +52,7 @@ class ShopClient:
         self.orders = target.service_urls["orders"]
         self.inventory = target.service_urls["inventory"]
         self._history = history
-        self._patience = patience
+        self.patience = patience
         # aiohttp, because the client shares two cores with the shop that it measures, and must use little CPU.
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=2 * concurrency + 2),
@@ -112,7 +112,7 @@ class ShopClient:
         return {"Authorization": f"Bearer {token}"}
 
     async def _insist(self, url: str, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
-        given_up = time.monotonic() + self._patience
+        given_up = time.monotonic() + self.patience
         pause = 0.1
         while True:
             try:
@@ -125,7 +125,7 @@ class ShopClient:
                 reason, wait = answer.refusal, answer.retry_after
             if time.monotonic() > given_up:
                 raise LoadFailed(
-                    f"{url} did not answer a request for {self._patience:.0f} s (last: {reason}). "
+                    f"{url} did not answer a request for {self.patience:.0f} s (last: {reason}). "
                     "See `shop status` and `shop logs`."
                 )
             await asyncio.sleep(max(wait, pause * self._dice.uniform(0.5, 1.5)))

@@ -65,9 +65,9 @@ async def list_products(shop: ShopClient, products: Sequence[Product]) -> None:
             raise LoadFailed(answer.refusal)
 
 
-async def wait_until_orderable(shop: ShopClient, skus: Set[str], seconds: float = PATIENCE) -> None:
-    """Return when orders has a price for each SKU. Raises LoadFailed if that takes more than `seconds`."""
-    given_up = time.monotonic() + seconds
+async def wait_until_orderable(shop: ShopClient, skus: Set[str]) -> None:
+    """Return when orders has a price for each SKU. Raises LoadFailed if that takes longer than the shop's patience."""
+    given_up = time.monotonic() + shop.patience
     while not skus <= await orderable(shop):
         if time.monotonic() > given_up:
             raise LoadFailed(
