@@ -53,7 +53,7 @@ async def unavailable_error(error: Exception, kafka: Mapping[str, Any], right: s
 
 
 class Login(StrEnum):
-    """What became of a new connection."""
+    """The answer to a new connection."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
