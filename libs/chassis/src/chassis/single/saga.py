@@ -101,7 +101,7 @@ class Saga:
             self._before_a_call.setdefault(participant.name, []).extend(new)
         else:
             with in_module(participant.name):
-                await dispatch(tx, new, self._spans)
+                await _call(tx, new, self._spans)
 
     async def _hand_before_a_call(self, participant: Participant, events: Sequence[InboxEvent]) -> None:
         """Commit the intent that these events lead to, make the call, and record its outcome in the saga.
@@ -114,7 +114,7 @@ class Saga:
             try:
                 items = await self._commit_intents(participant, calls, events)
             except _NothingToCall:
-                await dispatch(await self._become(participant), events, self._spans)
+                await _call(await self._become(participant), events, self._spans)
                 return
             outcomes = [(item, await calls.outcome_of(item)) for item in items]
             await calls.queue.record(await self._become(participant), outcomes)
@@ -126,7 +126,7 @@ class Saga:
         spans: list[MessageSpan] = []
         tx = self._transactions[participant.name]
         async with participant.inbox.database.transaction() as ahead:
-            await dispatch(ahead, events, spans)
+            await _call(ahead, events, spans)
             if calls.job not in ahead.wakes:
                 raise _NothingToCall
             ahead.wakes.discard(calls.job)
@@ -153,3 +153,9 @@ class Saga:
         tx = await self._become(self._starter)
         if await self._starter.part.is_unfinished(tx.connection):
             raise SagaUnfinished("the saga has not ended, although no event is left")
+
+
+async def _call(tx: Transaction, events: Sequence[InboxEvent], spans: list[MessageSpan]) -> None:
+    """Call the handlers one after the other, so that a cause comes before its effect. A batch has another order."""
+    for event in events:
+        await dispatch(tx, [event], spans)
