@@ -30,7 +30,8 @@ async def test_orders_of_all_kinds_end_and_the_oracle_holds(floor: Any) -> None:
     placed = await floor.serve(floor.run(ORDERS))
     evidence = await floor.assert_that_the_oracle_holds()
     assert {one.order_id for one in placed} <= evidence.orders.keys()
-    endings = {(order.state, order.reason) for order in evidence.orders.values()}
+    orders = [evidence.orders[one.order_id] for one in placed]
+    endings = {(order.state, order.reason) for order in orders}
     assert endings == set().union(*endings_of(floor).values())
     assert evidence.dead_letters == []
 
