@@ -18,7 +18,7 @@ SHAPES = {
     "orchestrated_pairs": Shape.parse(PAIRS, ORCHESTRATED),
     "orchestrated": Shape.parse("services", ORCHESTRATED),
     "single": Shape.parse("monolith", CHOREOGRAPHED, SINGLE),
-    "single-beside-kafka": Shape.parse(BESIDE, CHOREOGRAPHED, SINGLE),
+    "single_beside_kafka": Shape.parse(BESIDE, CHOREOGRAPHED, SINGLE),
 }
 WHOLE = os.environ.get("SHOP_SHAPE_TESTS") == "1"
 
