@@ -78,8 +78,8 @@ def up(
     progress in a table. Each grouping can have either saga. `shop saga diff` compares them.
 
     With --tx single, an order is confirmed or rejected in the database transaction
-    of its request, and nobody sees it PENDING. The same handlers run, in the same
-    order. A slow card processor then holds locks: no other order gets on meanwhile.
+    of its request, and is never seen PENDING. The same handlers run, in the same
+    order. A slow card processor then holds locks: other orders wait meanwhile.
 
     Examples:
 
