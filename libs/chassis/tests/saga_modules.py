@@ -18,7 +18,7 @@ from chassis.events import Batch, Cause, ConsumedEvent, PublishedEvent
 from chassis.inbox import Inbox, Subscriptions
 from chassis.jobs import IntentQueue, PostponedIntent
 from chassis.observability.module import current_module
-from chassis.outbox import Database, Transaction
+from chassis.outbox import Database, OutboxRow, Transaction
 from chassis.postgres import Connection
 from chassis.single import Calls, OneTransaction, Participant, SagaDatabase
 from shop_stack import module_databases
@@ -130,12 +130,11 @@ class Modules:
         for event in events:
             tx.publish(ThingDone(name=event.data.name), cause=event.cause)
 
-    async def is_unfinished(self, connection: Connection) -> bool:
-        """Whether a thing was sold and is not done, as the module `things` sees it."""
+    async def is_unfinished(self, connection: Connection, published: Sequence[OutboxRow]) -> bool:
+        """Whether a thing was sold in this transaction and is not done, as the module `things` sees it."""
         ended = "SELECT name FROM seen WHERE what = 'end'"
-        return bool(
-            await connection.value(text(f"SELECT EXISTS (SELECT FROM sold WHERE name NOT IN ({ended}))"))
-        )
+        query = text(f"SELECT EXISTS (SELECT FROM sold WHERE name = ANY(:names) AND name NOT IN ({ended}))")
+        return bool(await connection.value(query, {"names": [row.key for row in published]}))
 
     async def calling(self, bill: Bill) -> str:
         return await self.call(bill)

@@ -113,6 +113,12 @@ async def test_a_saga_that_has_not_ended_is_rolled_back(hall: Hall) -> None:
     assert (await hall.seen(), await hall.events()) == (NOTHING, NOTHING)
 
 
+async def test_a_saga_that_was_left_unfinished_stops_no_other(hall: Hall) -> None:
+    await hall.all("INSERT INTO things.sold (name) VALUES ('x') RETURNING name")
+    await hall.sell("a")
+    assert await hall.seen() == WHOLE
+
+
 async def test_events_that_lead_to_no_call_are_handled_in_the_transaction(hall: Hall) -> None:
     hall.modules.packs = False
     async with hall.requests.transaction() as tx:  # nothing is sold, so the saga has ended

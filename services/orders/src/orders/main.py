@@ -8,7 +8,7 @@ from chassis.service import Service, build_service
 from chassis.single import OneTransaction
 from chassis.web import LoadShedding
 from orders import api, db
-from orders.jobs import JOBS, has_pending_orders
+from orders.jobs import JOBS, has_placed_pending_orders
 from orders.metrics import METRICS
 from orders.orchestrator.jobs import ORCHESTRATOR_JOBS
 from orders.orchestrator.subscriptions import ORCHESTRATED
@@ -28,7 +28,7 @@ def create_service(settings: Settings | None = None) -> Service:
         jobs=_jobs(settings),
         load_shedding=LoadShedding(partial(db.pending_orders, limit=limit), limit, paths={"/orders"}),
         business=METRICS,
-        one_transaction=OneTransaction(starts=True, is_unfinished=has_pending_orders),
+        one_transaction=OneTransaction(starts=True, is_unfinished=has_placed_pending_orders),
     )
 
 

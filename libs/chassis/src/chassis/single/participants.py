@@ -1,18 +1,19 @@
 """The modules of this process that take part in the one transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chassis.inbox import Inbox
+from chassis.outbox import OutboxRow
 from chassis.outbox.transactions import CommitListener
 from chassis.postgres import Connection
 from chassis.single.calls import Calls
 
-IsUnfinished = Callable[[Connection], Awaitable[bool]]
+IsUnfinished = Callable[[Connection, Sequence[OutboxRow]], Awaitable[bool]]
 
 
-async def never_unfinished(connection: Connection) -> bool:
+async def never_unfinished(connection: Connection, rows: Sequence[OutboxRow]) -> bool:
     """No saga is unfinished when no event is left."""
     return False
 
@@ -22,7 +23,8 @@ class OneTransaction:
     """A service's part in a saga that is one transaction.
 
     If `starts`, its requests start sagas. `is_unfinished` says, at the end of such a transaction and as this module,
-    whether a saga has not ended. `calls` are those of an outside system whose outcome the saga needs.
+    whether a saga has not ended; it gets the events that this module has published in the transaction. `calls` are
+    those of an outside system whose outcome the saga needs.
     """
 
     starts: bool = False

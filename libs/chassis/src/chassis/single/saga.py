@@ -151,7 +151,7 @@ class Saga:
                 await self._become(PARTICIPANTS[name])
                 await write(tx.connection, tx.rows)
         tx = await self._become(self._starter)
-        if await self._starter.part.is_unfinished(tx.connection):
+        if await self._starter.part.is_unfinished(tx.connection, tx.rows):
             raise SagaUnfinished("the saga has not ended, although no event is left")
 
 
