@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_lab.compare import blast, partition, slow_card, window
+from shop_lab.compare import blast, partition, window
 from shop_lab.compare.counting import counted
 from shop_lab.compare.hops import CALLED, CALLER, hops
 from shop_lab.compare.measuring import written
@@ -52,15 +52,6 @@ async def test_a_hop_is_a_call_only_within_a_process(floor: Any) -> None:
     shares_a_process = floor.unit_of(CALLER) == floor.unit_of(CALLED)
     assert found.keys() == {"hop_http_ms", "hop_event_ms", *(["hop_call_ms"] if shares_a_process else [])}
     assert min(found.values()) > 0
-
-
-@pytest.mark.usefixtures("whole_run")
-async def test_orders_end_beside_a_slow_card(floor: Any) -> None:
-    await list_products(floor, "slow-card")
-    found = await slow_card.beside(Testbed(floor.stack, floor.target), seconds=3)
-    await floor.assert_that_the_oracle_holds()
-    assert found.keys() == {"slow_card_per_second", "slow_card_p50_ms"}
-    assert found["slow_card_p50_ms"] > 0
 
 
 @pytest.mark.usefixtures("whole_run")

@@ -51,7 +51,7 @@ async def slow_orders(testbed: Testbed) -> AsyncIterator[None]:
     run = next(_numbers)
     with History(testbed.target.state / "history", f"slow-card-{testbed.stack.ports.base}-{run}") as history:
         async with ShopClient(testbed.target, history) as shop:
-            ordering = asyncio.create_task(_order(shop, f"slow-{trial.first_id()}"))
+            ordering = asyncio.create_task(order_slowly(shop, f"slow-{trial.first_id()}"))
             try:
                 yield
             finally:
@@ -60,6 +60,7 @@ async def slow_orders(testbed: Testbed) -> AsyncIterator[None]:
                     await ordering
 
 
-async def _order(shop: ShopClient, run: str) -> None:
+async def order_slowly(shop: ShopClient, run: str) -> None:
+    """Order with a slow card until cancelled. Raises LoadFailed if an order is refused."""
     for number in count(1):
         await place(shop, Plan(PAID_SLOWLY, f"{run}-{number}", CUSTOMERS[0], ((PRODUCTS[0].sku, 1),)))
