@@ -248,6 +248,10 @@ def test_each_module_is_told_how_many_transactions_a_saga_has(tmp_path: Path) ->
     for tx in ("steps", "single"):
         stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith", tx=tx))
         assert {groups.settings_of(stack, name)["SHOP_TX"] for name in SERVICES} == {tx}
+    beside = Shape.parse("orders+inventory+payments | notifications+analytics", tx="single")
+    stack = embedded.stack(tmp_path, 28_000, shape=beside)
+    told = {name: parts.service_environment(stack, name)["SHOP_TX"] for name in SERVICES}
+    assert [name for name in SERVICES if told[name] == "single"] == list(shapes.OF_THE_SAGA)
 
 
 def test_a_service_that_no_group_names_is_one_of_its_own() -> None:

@@ -174,7 +174,7 @@ def service_environment(stack: Stack, name: str, deployment: Deployment | None =
         **stack.secret_files(name).environment,
         "OIDC_ISSUER": stack.url(ISSUER),
         "SHOP_SAGA": stack.shape.saga,
-        "SHOP_TX": stack.shape.tx,
+        "SHOP_TX": stack.shape.tx_of(name),
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-{deployment.slot}",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),

@@ -93,6 +93,10 @@ class Shape:
         """Whether the saga is one transaction."""
         return self.tx == SINGLE
 
+    def tx_of(self, service: str) -> str:
+        """The transactions as a service is told them. A service that is in no group with the saga has its own steps."""
+        return self.tx if service in self.group_of(OF_THE_SAGA[0]) else STEPS
+
     @classmethod
     def with_others(cls, text: str) -> Shape:
         """The groups, and each service that is in none of them as one of its own. Raises UserError as `parse` does."""
