@@ -74,7 +74,7 @@ test-alerts: $(READY) .shop/prometheus/promtool ## See each alert fire and resol
 	@SHOP_RUNBOOK_DRILLS=1 SHOP_ALERT_DRILLS=1 $(VENV)/bin/python -m pytest tests/runbooks/drills/alerts $(ARGS)
 
 .PHONY: test-shapes
-test-shapes: $(READY) ## The shop as a monolith and in pairs, with both sagas: each ending, crashes, duplicates, and the oracle (up to 40 minutes)
+test-shapes: $(READY) ## The shop as a monolith and in pairs, with both sagas and with one transaction: each ending, crashes, duplicates, and the oracle (up to an hour)
 	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(AT_ONCE) $(ARGS)
 
 .PHONY: test-restore

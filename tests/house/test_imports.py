@@ -25,6 +25,7 @@ PLANTED = [
     ("inventory/handlers.py", "import fastapi", "Use cases and events know no transport"),
     ("orders/events.py", "import chassis.local", "Use cases and events know no transport"),
     ("payments/db.py", "import chassis.kafka", "Use cases and events know no transport"),
+    ("payments/handlers.py", "import chassis.single", "Use cases and events know no transport"),
     ("chassis/local/reader.py", "import chassis.kafka", "The chassis' packages import one way"),
     ("shop_oracle/__init__.py", "import orders.db", "The tools look at services from outside"),
     ("shop_observe/traces.py", "import shop_oracle.evidence", "The tools import one way"),

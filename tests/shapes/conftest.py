@@ -1,21 +1,24 @@
-"""A whole shop of each shape, started once for all tests of this folder. `make test` has the two monoliths alone."""
+"""A whole shop of each shape, started once for all tests of this folder. `make test` has the three monoliths alone."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from shop_stack.shapes import ORCHESTRATED, Shape
+from shop_stack.shapes import CHOREOGRAPHED, ORCHESTRATED, SINGLE, Shape
 from testkit.shops import running_shop
 from tests.saga.floor import Floor
 
 PAIRS = "orders+inventory | payments+notifications | analytics"
+BESIDE = "orders+inventory+payments | notifications | analytics"
 SHAPES = {
     "monolith": Shape.parse("monolith"),
     "pairs": Shape.parse(PAIRS),
     "orchestrated_monolith": Shape.parse("monolith", ORCHESTRATED),
     "orchestrated_pairs": Shape.parse(PAIRS, ORCHESTRATED),
     "orchestrated": Shape.parse("services", ORCHESTRATED),
+    "single": Shape.parse("monolith", CHOREOGRAPHED, SINGLE),
+    "single_beside_kafka": Shape.parse(BESIDE, CHOREOGRAPHED, SINGLE),
 }
 WHOLE = os.environ.get("SHOP_SHAPE_TESTS") == "1"
 

@@ -20,7 +20,7 @@ from testkit import eventually
 ROOT = Path(__file__).resolve().parents[2]
 FOUR = ("handlers", "db", "events", "domain")
 TRANSPORT = re.compile(
-    r"kafka|monolith|local_modules|chassis\.(local|transports|group|settings)", re.IGNORECASE
+    r"kafka|monolith|local_modules|chassis\.(local|transports|group|settings|single)|is_single", re.IGNORECASE
 )
 TABLES = {
     "orders": ["orders", "outbox", "inbox"],
@@ -183,7 +183,14 @@ def test_use_cases_queries_events_and_rules_know_no_transport(service: str) -> N
 
 
 @pytest.mark.parametrize(
-    "line", ["import aiokafka", "from chassis.local import is_local", "if settings.local_modules: pass"]
+    "line",
+    [
+        "import aiokafka",
+        "from chassis.local import is_local",
+        "if settings.local_modules: pass",
+        "from chassis.single import Calls",
+        "if settings.is_single: pass",
+    ],
 )
 def test_a_module_that_knows_its_transport_is_seen(line: str) -> None:
     source = (ROOT / "services/orders/src/orders/handlers.py").read_text()

@@ -48,3 +48,15 @@ def test_a_database_url_is_taken_as_it_is() -> None:
     settings = ServiceSettings.model_validate(RIGHT)
     assert settings.database_url.get_secret_value() == RIGHT["database_url"]
     assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"SHOP_SAGA": "orchestrated", "local_modules": "a,b"}, "SHOP_TX=single has no steps to direct"),
+        ({}, "SHOP_TX=single needs the modules of the saga in one database: set LOCAL_MODULES"),
+    ],
+)
+def test_one_transaction_needs_a_group_and_no_orchestrator(more: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        ServiceSettings.model_validate(RIGHT | {"SHOP_TX": "single"} | more)

@@ -48,6 +48,8 @@ async def test_a_service_tells_its_release_without_a_token(
         "revision": "abc",
         "image": "sha256:12",
         "consumes": ["things.thing-counted.v1", "things.thing-renamed.v1"],
+        "saga": "choreographed",
+        "tx": "steps",
     }
 
 
@@ -58,3 +60,10 @@ async def test_a_fact_that_is_not_known_is_said_to_be_unknown(
         monkeypatch.delenv(name, raising=False)
     found = await version_of(service_on(NOWHERE, subscriptions))
     assert [found[name] for name in ("version", "revision", "image", "schema")] == ["unknown"] * 4
+
+
+async def test_a_service_tells_how_it_carries_a_saga_out(subscriptions: Subscriptions) -> None:
+    single = service_on(NOWHERE, subscriptions, SHOP_TX="single", local_modules="things")
+    orchestrated = service_on(NOWHERE, subscriptions, SHOP_SAGA="orchestrated")
+    assert [(await version_of(one))["tx"] for one in (single, orchestrated)] == ["single", "steps"]
+    assert (await version_of(orchestrated))["saga"] == "orchestrated"

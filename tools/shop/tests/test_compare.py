@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_it_compares_everything_and_writes_two_files(asked: list[Any], tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["compare", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert asked[0].shapes == ("monolith", "pairs", "services", "orchestrated")
+    assert asked[0].shapes == ("monolith", "pairs", "services", "orchestrated", "single")
     assert asked[0].effort == FULL
     assert "start until ready, s" in result.output
     assert "4.25" in (tmp_path / "compare.html").read_text()

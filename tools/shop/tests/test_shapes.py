@@ -15,7 +15,7 @@ from shop_stack import shapes
 from shop_stack.connect import VARIABLE
 from shop_stack.errors import UserError
 from shop_stack.paths import repository
-from shop_stack.shapes import ORCHESTRATED, Shape
+from shop_stack.shapes import ORCHESTRATED, SINGLE, Shape
 
 
 @pytest.fixture
@@ -115,6 +115,31 @@ def test_the_options_of_up_name_a_shape(monolith: Path) -> None:
         wanted_shape(None, "conducted")
     shapes.store(monolith, Shape())
     assert wanted_shape(None, ORCHESTRATED) == Shape().with_saga(ORCHESTRATED)
+
+
+def test_the_option_tx_keeps_the_groups_and_fits_them(monolith: Path) -> None:
+    single = Shape.parse("monolith", tx=SINGLE)
+    assert wanted_shape(None, None, SINGLE) == single, "the groups of the data"
+    assert wanted_shape("monolith", None, SINGLE) == single
+    with pytest.raises(
+        UserError, match="A saga that is one transaction has no steps for an orchestrator: leave"
+    ):
+        wanted_shape("monolith", ORCHESTRATED, SINGLE)
+    with pytest.raises(
+        UserError, match="here orders, inventory, payments are not in one group: say for example"
+    ):
+        wanted_shape("services", None, SINGLE)
+    shapes.store(monolith, single)
+    assert wanted_shape(None, None, "steps") == Shape.parse("monolith")
+    assert wanted_shape("monolith", None) == Shape.parse("monolith")
+    with pytest.raises(UserError, match="has no steps for an orchestrator"):
+        wanted_shape(None, ORCHESTRATED)
+
+
+def test_a_single_transaction_is_no_shop_of_five_services(monolith: Path) -> None:
+    shapes.store(monolith, Shape.parse("monolith", tx=SINGLE))
+    with pytest.raises(UserError, match="is that of a monolith whose saga is one transaction: `shop down"):
+        require_five_services("why")
 
 
 def test_an_orchestrated_shop_has_objectives_and_no_archive() -> None:

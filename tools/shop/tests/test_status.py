@@ -16,7 +16,7 @@ from shop.cli import app
 from shop.commands import status
 from shop.commands.status import exit_code, facts, table
 from shop.letters import open_letters, warning
-from shop_stack import embedded
+from shop_stack import embedded, shapes
 from shop_stack.embedded import Status
 from shop_stack.hands import Act
 from shop_stack.logins import OPERATOR, Login
@@ -101,6 +101,26 @@ def test_what_was_done_to_a_part_is_shown_with_the_command_that_undoes_it(
     told = CliRunner().invoke(app, ["status"], env={"SHOP_TARGET": "embedded"}).stdout
     assert f"orders is {sentence}" in told
     assert facts([part], {})["parts"][0]["by_hand"] == facts([part], {})["parts"][0]["state"] == str(part.act)
+
+
+def test_a_shop_that_is_not_five_services_says_its_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(_: Any) -> Any:
+        return [READY], {}
+
+    monkeypatch.setattr(status, "look", look)
+    monkeypatch.setenv("SHOP_STATE", str(tmp_path))
+    monkeypatch.setenv("SHOP_TARGET", "embedded")
+    assert "The shop is" not in CliRunner().invoke(app, ["status"]).stdout
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("18")
+    shapes.store(tmp_path, shapes.Shape.parse("monolith", tx="single"))
+    assert (
+        "The shop is a monolith whose saga is one transaction." in CliRunner().invoke(app, ["status"]).stdout
+    )
+    told = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    assert (told["shape"]["saga"], told["shape"]["tx"]) == ("choreographed", "single")
 
 
 def test_the_table_fits_into_80_columns() -> None:

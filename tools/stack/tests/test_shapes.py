@@ -191,9 +191,67 @@ def test_a_file_from_before_there_were_two_sagas_is_of_the_first_one(tmp_path: P
     data_of(tmp_path, Shape.parse("monolith"))
     (tmp_path / shapes.FILE).write_text(json.dumps({"groups": [SERVICES]}))
     assert shapes.stored(tmp_path) == Shape.parse("monolith")
+    (tmp_path / shapes.FILE).write_text('{"groups": [["orders"]], "tx": "single"}')
+    with pytest.raises(UserError, match="put it back as it was"):
+        shapes.stored(tmp_path)
     (tmp_path / shapes.FILE).write_text('{"groups": [], "saga": "conducted"}')
     with pytest.raises(UserError, match="put it back as it was"):
         shapes.stored(tmp_path)
+
+
+@pytest.mark.parametrize("groups", ["monolith", "orders+inventory+payments | notifications | analytics"])
+def test_a_group_with_the_saga_can_have_one_transaction_and_data_belongs_to_one(
+    tmp_path: Path, groups: str
+) -> None:
+    single = Shape.parse(groups, tx="single")
+    assert single.is_single
+    assert single != Shape.parse(groups)
+    data_of(tmp_path, single)
+    assert embedded.stack(tmp_path, 28_000).shape == single
+    with pytest.raises(UserError) as error:
+        shapes.require(tmp_path, Shape.parse(groups))
+    assert f'start it with `shop up --as "{groups}" --tx single`, or delete' in str(error.value)
+    assert "whose saga is one transaction, and a shop as" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "groups", ["services", PAIRS, "orders+payments | inventory+notifications | analytics"]
+)
+def test_one_transaction_needs_the_saga_in_one_group(groups: str) -> None:
+    with pytest.raises(UserError) as error:
+        Shape.parse(groups, tx="single")
+    assert str(error.value) == (
+        "A saga is one transaction only in one database, and here orders, inventory, payments are not in one group: "
+        'say for example `--as monolith --tx single`, or `--as "orders+inventory+payments | notifications | '
+        'analytics" --tx single`.'
+    )
+
+
+def test_one_transaction_has_no_orchestrator() -> None:
+    with pytest.raises(UserError) as error:
+        Shape.parse("monolith", "orchestrated", "single")
+    assert str(error.value) == (
+        "A saga that is one transaction has no steps for an orchestrator: leave out `--saga orchestrated`, "
+        "or leave out `--tx single`."
+    )
+
+
+def test_other_transactions_get_one_sentence_with_the_cure() -> None:
+    with pytest.raises(UserError) as error:
+        Shape.parse("monolith", tx="double")
+    assert str(error.value) == (
+        "There is no way 'double' to divide a saga into transactions: say `--tx steps` or `--tx single`."
+    )
+
+
+def test_each_module_is_told_how_many_transactions_a_saga_has(tmp_path: Path) -> None:
+    for tx in ("steps", "single"):
+        stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith", tx=tx))
+        assert {groups.settings_of(stack, name)["SHOP_TX"] for name in SERVICES} == {tx}
+    beside = Shape.parse("orders+inventory+payments | notifications+analytics", tx="single")
+    stack = embedded.stack(tmp_path, 28_000, shape=beside)
+    told = {name: parts.service_environment(stack, name)["SHOP_TX"] for name in SERVICES}
+    assert [name for name in SERVICES if told[name] == "single"] == list(shapes.OF_THE_SAGA)
 
 
 def test_a_service_that_no_group_names_is_one_of_its_own() -> None:

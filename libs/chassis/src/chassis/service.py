@@ -10,6 +10,8 @@ service.runtime     consumer, relay and jobs
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -27,6 +29,7 @@ from chassis.observability.status import TaskStatus
 from chassis.outbox import BusinessMetrics, Database, Relay
 from chassis.runtime import Resource, Runtime, Wakeups
 from chassis.settings import ServiceSettings
+from chassis.single import OneTransaction, Participant, SagaDatabase, take_part
 from chassis.startup import configure_process, start_metrics
 from chassis.supervisor import Task
 from chassis.transports import TopicPlaces, build_consumer, build_reader, build_sending, retention_of
@@ -73,11 +76,12 @@ def build_service(
     load_shedding: LoadShedding | None = None,
     resources: Sequence[Resource] = (),
     business: BusinessMetrics | None = None,
+    one_transaction: OneTransaction | None = None,
 ) -> Service:
     """Build a service. `settings.role` decides which parts run in this process.
 
     `problems` maps domain errors to problem types. `resources` are closed after the jobs have ended. `business` has the
-    service's own metrics.
+    service's own metrics. `one_transaction` is its part in a saga that is one transaction (SHOP_TX=single).
     """
     business = business or BusinessMetrics()
     tuning = Tuning(settings.tuning_off)
@@ -90,6 +94,8 @@ def build_service(
     tokens = token_verifier_of(settings)
     statuses: dict[str, TaskStatus] = {ISSUER: tokens.keys.status}
     context = _build_context(settings, tuning, subscriptions, wakeups, tokens, statuses)
+    if one_transaction is not None and settings.is_single:
+        context = _in_one_transaction(context, one_transaction, tuning, wakeups)
     consumer = build_consumer(settings, tuning, context.inbox, assignment, places.kafka)
     reader = build_reader(settings, tuning, context.inbox, places.database)
     statuses |= _shown_tasks(settings.role, sending.relay, consumer, reader)
@@ -133,14 +139,11 @@ def _build_context(
     tokens: TokenVerifier,
     statuses: Mapping[str, TaskStatus],
 ) -> ServiceContext:
-    connect = partial(
-        Database,
-        settings.database_url.get_secret_value(),
-        settings.database_pool_size,
-        wakeups.on_commit,
-        planner.SERVER_SETTINGS if tuning.has("planner") else {},
-        password=settings.database_password,
-    )
+    pool = _pool_of(settings, tuning, wakeups)
+
+    def connect(statement_seconds: float) -> Database:
+        return Database(**pool, statement_seconds=statement_seconds)
+
     background_database = connect(settings.background_statement_seconds)
     inbox = Inbox(
         background_database,
@@ -154,6 +157,34 @@ def _build_context(
     background_database.measure_connections("background")
     limit = RateLimit(settings.http_caller_rate, settings.http_caller_burst)
     return ServiceContext(settings, requests, background_database, inbox, tokens, statuses, rate_limit=limit)
+
+
+def _pool_of(settings: ServiceSettings, tuning: Tuning, wakeups: Wakeups) -> dict[str, Any]:
+    """The arguments that each pool of the service has. The time limit of a statement differs."""
+    return {
+        "url": settings.database_url.get_secret_value(),
+        "pool_size": settings.database_pool_size,
+        "on_commit": wakeups.on_commit,
+        "server_settings": planner.SERVER_SETTINGS if tuning.has("planner") else {},
+        "password": settings.database_password,
+    }
+
+
+def _in_one_transaction(
+    context: ServiceContext, part: OneTransaction, tuning: Tuning, wakeups: Wakeups
+) -> ServiceContext:
+    """Let the service take part in sagas that are one transaction. Requests that start one have a `SagaDatabase`."""
+    settings = context.settings
+    pool = _pool_of(settings, tuning, wakeups)
+    role = urlsplit(pool["url"]).username or ""
+    take_part(Participant(context.inbox, part, wakeups.on_commit, role, schema=settings.service_name))
+    if not part.starts:
+        return context
+    requests = SagaDatabase(
+        settings.service_name, **pool, statement_seconds=settings.request_statement_seconds
+    )
+    requests.measure_connections("requests")
+    return replace(context, database=requests)
 
 
 def _shown_tasks(

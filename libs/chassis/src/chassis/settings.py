@@ -71,6 +71,11 @@ class ServiceSettings(BaseSettings):
         validation_alias="SHOP_SAGA",
         description="choreographed: the service reacts to events of others; orchestrated: to commands",
     )
+    tx: Literal["steps", "single"] = Field(
+        "steps",
+        validation_alias="SHOP_TX",
+        description="steps: each step of a saga is a transaction; single: the saga is one, in a group of its modules",
+    )
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     http_management_host: str = Field("127.0.0.1", description="address of probes, metrics and the admin API")
@@ -189,6 +194,16 @@ class ServiceSettings(BaseSettings):
             raise ValueError("KAFKA_SASL_PASSWORD_FILE needs a KAFKA_SASL_MECHANISM of SCRAM")
         return self
 
+    @model_validator(mode="after")
+    def _one_transaction_has_no_orchestrator(self) -> Self:
+        if self.is_single and self.is_orchestrated:
+            raise ValueError("SHOP_TX=single has no steps to direct: leave out SHOP_SAGA=orchestrated")
+        if self.is_single and not self.modules:
+            raise ValueError(
+                "SHOP_TX=single needs the modules of the saga in one database: set LOCAL_MODULES"
+            )
+        return self
+
     @property
     def has_kafka(self) -> bool:
         """Whether there is a broker. Without one, all topics are in the database."""
@@ -198,6 +213,11 @@ class ServiceSettings(BaseSettings):
     def is_orchestrated(self) -> bool:
         """Whether an orchestrator directs the saga."""
         return self.saga == "orchestrated"
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the saga is one transaction."""
+        return self.tx == "single"
 
     @property
     def modules(self) -> frozenset[str]:

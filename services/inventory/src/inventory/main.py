@@ -2,6 +2,7 @@
 
 from chassis.server import serve
 from chassis.service import Service, build_service
+from chassis.single import OneTransaction
 from inventory import api
 from inventory.commands import COMMANDS
 from inventory.jobs import JOBS
@@ -20,6 +21,7 @@ def create_service(settings: Settings | None = None) -> Service:
         subscriptions=COMMANDS if settings.is_orchestrated else SUBSCRIPTIONS,
         jobs=JOBS,
         business=METRICS,
+        one_transaction=OneTransaction(),
     )
 
 

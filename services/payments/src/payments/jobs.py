@@ -10,12 +10,14 @@ from chassis.backoff import Backoff
 from chassis.jobs import IntentQueue, Job, Jobs
 from chassis.observability.outages import OUTAGES
 from chassis.outbox import Database
+from chassis.single import Calls
 from payments import handlers
 from payments.domain import Charge, Charged, Declined, Refund, Refunded
 from payments.metrics import CHARGES, REFUNDS, count_call
 from payments.processor import Processor, ProcessorUnavailable
 
 PAUSES = Backoff(first=0.4, longest=15)
+CHARGE_JOB = "charge-due-payments"
 CALL_SHARE = 0.9
 """A call must end within this share of its lease."""
 log = structlog.get_logger()
@@ -34,7 +36,7 @@ def jobs(
     charges = charge_queue(concurrency, lease_seconds)
     refunds = refund_queue(concurrency, lease_seconds)
     return {
-        "charge-due-payments": Job(
+        CHARGE_JOB: Job(
             partial(charge_due_payments, processor=processor, queue=charges),
             interval=1.0,
             full_batch=None,  # the queue itself repeats until no payment is due
@@ -50,6 +52,18 @@ def jobs(
             partial(void_abandoned_payments, seconds=abandoned_seconds), interval=60.0
         ),
     }
+
+
+def charges_of_the_saga(
+    processor: Processor, *, concurrency: int = 64, lease_seconds: float = 10
+) -> Calls[Charge, Charged | Declined]:
+    """The charges that a saga in one transaction makes itself. The job makes those of sagas that did not commit."""
+    return Calls(
+        job=CHARGE_JOB,
+        queue=charge_queue(concurrency, lease_seconds),
+        call=partial(_call_and_log, processor.charge, CHARGES, "charge.unanswered"),
+        key=lambda charge: str(charge.order_id),
+    )
 
 
 def charge_queue(concurrency: int, lease_seconds: float) -> IntentQueue[Charge, Charged | Declined]:
@@ -116,16 +130,19 @@ async def _process_due(
     log_event: str,
 ) -> int:
     """Call the processor for all due intents. Count the calls, and log `log_event` for one without a known result."""
+    counts = await queue.process_due(database, partial(_call_and_log, call, queue.name, log_event))
+    return counts.claimed
 
-    async def call_and_log(work: Work) -> Outcome:
-        try:
-            answer = await call(work)
-        except ProcessorUnavailable as error:
-            count_call(queue.name, None)
-            if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has log events of its own
-                log.warning(log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
-            raise
-        count_call(queue.name, answer)
-        return answer
 
-    return (await queue.process_due(database, call_and_log)).claimed
+async def _call_and_log(
+    call: Callable[[Work], Awaitable[Outcome]], queue: str, log_event: str, work: Work
+) -> Outcome:
+    try:
+        answer = await call(work)
+    except ProcessorUnavailable as error:
+        count_call(queue, None)
+        if not OUTAGES.is_away(ProcessorUnavailable.dependency):  # an outage has log events of its own
+            log.warning(log_event, order_id=str(work.order_id), attempts=work.attempts, error=repr(error))
+        raise
+    count_call(queue, answer)
+    return answer

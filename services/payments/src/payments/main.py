@@ -2,9 +2,10 @@
 
 from chassis.server import serve
 from chassis.service import Service, build_service
+from chassis.single import OneTransaction
 from payments import api
 from payments.commands import COMMANDS
-from payments.jobs import jobs
+from payments.jobs import charges_of_the_saga, jobs
 from payments.metrics import METRICS
 from payments.processor import Processor
 from payments.settings import Settings
@@ -36,6 +37,13 @@ def create_service(settings: Settings | None = None) -> Service:
         ),
         resources=[processor],
         business=METRICS,
+        one_transaction=OneTransaction(
+            calls=charges_of_the_saga(
+                processor,
+                concurrency=settings.payments_concurrency,
+                lease_seconds=settings.payments_lease_seconds,
+            )
+        ),
     )
 
 

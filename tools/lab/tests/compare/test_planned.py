@@ -13,7 +13,7 @@ def test_all_shapes_and_figures_are_compared_if_none_is_named() -> None:
     plan = planned([], [], QUICK)
     assert plan.shapes == tuple(SHAPES)
     assert plan.figures == set(FIGURES)
-    assert plan.steps == 4 * (1 + 1 + 2)
+    assert plan.steps == 5 * (1 + 1 + 2)
 
 
 def test_shapes_keep_their_order_whatever_the_order_of_the_names() -> None:
@@ -32,7 +32,7 @@ def test_an_unknown_shape_gets_one_sentence_with_the_known_ones() -> None:
     with pytest.raises(UserError) as error:
         planned(["microlith"], [], QUICK)
     assert str(error.value) == (
-        "There is no shape 'microlith' to compare: choose from monolith, pairs, services, orchestrated."
+        "There is no shape 'microlith' to compare: choose from monolith, pairs, services, orchestrated, single."
     )
 
 

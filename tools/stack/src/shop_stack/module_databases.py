@@ -41,3 +41,15 @@ async def ensure(server: Server, database: str, members: Sequence[Roles]) -> Non
                     GRANT USAGE, SELECT ON SEQUENCES TO {name};
                 """
             )
+
+
+async def let_act_as(server: Server, role: str, others: Sequence[str]) -> None:
+    """Let a module's role take on the roles of others, for a saga that is one transaction. Idempotent.
+
+    It has none of their rights until it does so (`SET ROLE`), and then it has those of the other role alone.
+    """
+    async with server.connected() as connection:
+        for other in others:
+            await connection.execute(
+                f"GRANT {quoted(other)} TO {quoted(role)} WITH INHERIT FALSE, SET TRUE, ADMIN FALSE"
+            )

@@ -25,6 +25,7 @@ from shop_stack import (
 from shop_stack.deployed import Deployment
 from shop_stack.ports import HOST, answers, http_status, require_free
 from shop_stack.process import Daemon
+from shop_stack.shapes import OF_THE_SAGA
 from shop_stack.stack import ISSUER, KAFKA, POSTGRES, PROCESSOR, SPANS, Stack
 
 NOT_FOR_CHILDREN = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -59,6 +60,9 @@ async def provision_databases(stack: Stack) -> None:
                 await postgres.ensure_database(server, unit, members[0])
             else:
                 await module_databases.ensure(server, unit, members)
+        if stack.shape.is_single:
+            starter, *others = (stack.passwords.roles(name).name for name in OF_THE_SAGA)
+            await module_databases.let_act_as(server, starter, others)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise postgres.unusable(error) from error
 
@@ -170,6 +174,7 @@ def service_environment(stack: Stack, name: str, deployment: Deployment | None =
         **stack.secret_files(name).environment,
         "OIDC_ISSUER": stack.url(ISSUER),
         "SHOP_SAGA": stack.shape.saga,
+        "SHOP_TX": stack.shape.tx_of(name),
         "KAFKA_GROUP_INSTANCE_ID": f"{name}-{deployment.slot}",
         "HTTP_HOST": HOST,
         "HTTP_PORT": str(stack.ports.service(name)),

@@ -1,10 +1,12 @@
-"""The shape of a shop: which services share a process and a database, and whether an orchestrator directs the saga.
+"""The shape of a shop: which services share a process and a database, and how the saga of an order is carried out.
 
     Shape.parse("orders+inventory | payments+notifications | analytics")
     Shape.parse("monolith", saga="orchestrated")
+    Shape.parse("monolith", tx="single")
 
 Each group is one process with one database. A service in a group is called a module. Between groups is Kafka. A shop of
-one group has none (docs/decisions/0055). Each grouping can have each saga (docs/decisions/0060).
+one group has none (docs/decisions/0055). Each grouping can have each saga (docs/decisions/0060). If one group has all
+modules of the saga, the saga can be one transaction (docs/decisions/0062).
 """
 
 from __future__ import annotations
@@ -26,54 +28,74 @@ FIVE = "services"
 CHOREOGRAPHED, ORCHESTRATED = "choreographed", "orchestrated"
 """The two sagas. In the first one each service reacts to events of others. In the second one orders sends commands."""
 SAGAS = (CHOREOGRAPHED, ORCHESTRATED)
+STEPS, SINGLE = "steps", "single"
+"""How many transactions a saga has: each step has its own, or the whole saga has one."""
+TRANSACTIONS = (STEPS, SINGLE)
+OF_THE_SAGA = ("orders", "inventory", "payments")
+"""The services that an order needs to end. If the saga is one transaction, one group has all of them."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The groups of a shop, and its saga. Each service is in one group."""
+    """The groups of a shop, its saga, and its transactions. Each service is in one group."""
 
     groups: tuple[tuple[str, ...], ...] = tuple((name,) for name in SERVICES)
     saga: str = CHOREOGRAPHED
+    tx: str = STEPS
 
     @classmethod
-    def parse(cls, text: str, saga: str = CHOREOGRAPHED) -> Shape:
-        """`monolith`, `services`, or groups between `|`, each with modules between `+`; and a saga of SAGAS.
+    def parse(cls, text: str, saga: str = CHOREOGRAPHED, tx: str = STEPS) -> Shape:
+        """`monolith`, `services`, or groups between `|`, each with modules between `+`; a saga of SAGAS, and one of
+        TRANSACTIONS.
 
         Raises UserError.
         """
-        if text.strip() == MONOLITH:
-            return cls((SERVICES,)).with_saga(saga)
-        if text.strip() == FIVE:
-            return cls().with_saga(saga)
-        groups = [[name.strip() for name in group.split("+")] for group in text.split("|")]
-        named = [name for group in groups for name in group]
-        example = 'say for example `--as "orders+inventory | payments+notifications | analytics"`'
-        if unknown := [name for name in named if name not in SERVICES]:
-            raise UserError(
-                f"There is no module {unknown[0]!r}: a group has some of {', '.join(SERVICES)}; {example}, "
-                "`--as monolith` or `--as services`."
-            )
-        if twice := [name for name in named if named.count(name) > 1]:
-            raise UserError(f"The module {twice[0]} is named twice, and belongs to one group: {example}.")
-        if missing := [name for name in SERVICES if name not in named]:
-            raise UserError(
-                f"No group has the module {missing[0]}: add it to a group, or as one of its own; {example}."
-            )
-        ordered = [tuple(name for name in SERVICES if name in group) for group in groups]
-        return cls(tuple(sorted(ordered, key=lambda group: SERVICES.index(group[0])))).with_saga(saga)
+        return cls(_groups_in(text)).with_saga(saga).with_tx(tx)
 
     def with_saga(self, saga: str) -> Shape:
-        """The same groups with this saga. Raises UserError if there is no such saga."""
+        """The same shape with this saga. Raises UserError if there is no such saga, or if it does not fit."""
         if saga not in SAGAS:
             raise UserError(
                 f"There is no saga {saga!r}: a saga is {' or '.join(SAGAS)}; say for example `--saga {ORCHESTRATED}`."
             )
-        return replace(self, saga=saga)
+        return replace(self, saga=saga)._checked()
+
+    def with_tx(self, tx: str) -> Shape:
+        """The same shape with these transactions. Raises UserError if there are none such, or if they do not fit."""
+        if tx not in TRANSACTIONS:
+            raise UserError(
+                f"There is no way {tx!r} to divide a saga into transactions: say `--tx {STEPS}` or `--tx {SINGLE}`."
+            )
+        return replace(self, tx=tx)._checked()
+
+    def _checked(self) -> Shape:
+        """Raises UserError if the saga is to be one transaction, and this shape cannot do it."""
+        if self.is_single and self.is_orchestrated:
+            raise UserError(
+                f"A saga that is one transaction has no steps for an orchestrator: leave out `--saga {ORCHESTRATED}`, "
+                f"or leave out `--tx {SINGLE}`."
+            )
+        if self.is_single and not set(OF_THE_SAGA) <= set(self.group_of(OF_THE_SAGA[0])):
+            raise UserError(
+                f"A saga is one transaction only in one database, and here {', '.join(OF_THE_SAGA)} are not in one "
+                f'group: say for example `--as monolith --tx {SINGLE}`, or `--as "{"+".join(OF_THE_SAGA)} | '
+                f'notifications | analytics" --tx {SINGLE}`.'
+            )
+        return self
 
     @property
     def is_orchestrated(self) -> bool:
         """Whether an orchestrator directs the saga."""
         return self.saga == ORCHESTRATED
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the saga is one transaction."""
+        return self.tx == SINGLE
+
+    def tx_of(self, service: str) -> str:
+        """The transactions as a service is told them. A service that is in no group with the saga has its own steps."""
+        return self.tx if service in self.group_of(OF_THE_SAGA[0]) else STEPS
 
     @classmethod
     def with_others(cls, text: str) -> Shape:
@@ -118,14 +140,40 @@ class Shape:
     @property
     def command(self) -> str:
         """The command that starts a shop of this shape."""
-        return f'shop up --as "{self.text}"' + (f" --saga {self.saga}" if self.is_orchestrated else "")
+        saga = f" --saga {self.saga}" if self.is_orchestrated else ""
+        return f'shop up --as "{self.text}"{saga}' + (f" --tx {self.tx}" if self.is_single else "")
 
     def __str__(self) -> str:
         """The shape in words, for a sentence."""
         saga = " with an orchestrated saga" if self.is_orchestrated else ""
+        saga += " whose saga is one transaction" if self.is_single else ""
         if self.is_five_services:
             return f"five services{saga}"
         return ("a monolith" if not self.has_kafka else f"the groups {self.text}") + saga
+
+
+def _groups_in(text: str) -> tuple[tuple[str, ...], ...]:
+    """The groups that `--as` names. Raises UserError."""
+    if text.strip() == MONOLITH:
+        return (SERVICES,)
+    if text.strip() == FIVE:
+        return Shape().groups
+    groups = [[name.strip() for name in group.split("+")] for group in text.split("|")]
+    named = [name for group in groups for name in group]
+    example = 'say for example `--as "orders+inventory | payments+notifications | analytics"`'
+    if unknown := [name for name in named if name not in SERVICES]:
+        raise UserError(
+            f"There is no module {unknown[0]!r}: a group has some of {', '.join(SERVICES)}; {example}, "
+            "`--as monolith` or `--as services`."
+        )
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise UserError(f"The module {twice[0]} is named twice, and belongs to one group: {example}.")
+    if missing := [name for name in SERVICES if name not in named]:
+        raise UserError(
+            f"No group has the module {missing[0]}: add it to a group, or as one of its own; {example}."
+        )
+    ordered = [tuple(name for name in SERVICES if name in group) for group in groups]
+    return tuple(sorted(ordered, key=lambda group: SERVICES.index(group[0])))
 
 
 def contracts_of(shape: Shape) -> Path:
@@ -150,7 +198,7 @@ def stored(state: Path) -> Shape | None:
     try:
         kept = json.loads(file.read_text())
         groups = tuple(tuple(str(name) for name in group) for group in kept["groups"])
-        return Shape(groups).with_saga(kept.get("saga", CHOREOGRAPHED))
+        return Shape(groups).with_saga(kept.get("saga", CHOREOGRAPHED)).with_tx(kept.get("tx", STEPS))
     except FileNotFoundError:
         return Shape()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
@@ -165,7 +213,7 @@ def store(state: Path, shape: Shape) -> None:
     if shape == Shape():
         (state / FILE).unlink(missing_ok=True)
     else:
-        write_private(state / FILE, {"groups": shape.groups, "saga": shape.saga})
+        write_private(state / FILE, {"groups": shape.groups, "saga": shape.saga, "tx": shape.tx})
 
 
 def require(state: Path, shape: Shape) -> None:

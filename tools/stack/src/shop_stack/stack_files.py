@@ -62,6 +62,7 @@ def write_facts(stack: Stack) -> None:
         },
         "groups": stack.shape.groups,
         "saga": stack.shape.saga,
+        "tx": stack.shape.tx,
         "spans": str(stack.spans),
         "contracts": str(stack.contracts),
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.shapes import CHOREOGRAPHED, Shape
+from shop_stack.shapes import CHOREOGRAPHED, STEPS, Shape
 
 
 class TargetMissing(Exception):
@@ -81,7 +81,11 @@ def embedded(state: Path) -> Target:
             state=state,
             issuer=Issuer(facts["issuer_url"], dict(facts["client_secrets"])),
             processor_key=facts["processor_key"],
-            shape=Shape(tuple(tuple(group) for group in facts["groups"]), facts.get("saga", CHOREOGRAPHED)),
+            shape=Shape(
+                tuple(tuple(group) for group in facts["groups"]),
+                facts.get("saga", CHOREOGRAPHED),
+                facts.get("tx", STEPS),
+            ),
         )
     except FileNotFoundError:
         raise TargetMissing(

@@ -8,7 +8,6 @@ inbox knows no transport. After `process` has returned, the transport that calle
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -18,13 +17,14 @@ from chassis.events import RawMessage
 from chassis.inbox import dead_letters
 from chassis.inbox.breaker import Breaker, Failure
 from chassis.inbox.dead_letters import DeadLetter
-from chassis.inbox.outcomes import Claim, PartlyTaken
+from chassis.inbox.dispatch import dispatch
+from chassis.inbox.outcomes import Claim, KeyHeld, PartlyTaken
 from chassis.inbox.reading import classify, read
-from chassis.inbox.rounds import InboxEvent, by_key, calls_of
+from chassis.inbox.rounds import InboxEvent, by_key
 from chassis.inbox.subscriptions import Subscriptions
 from chassis.inbox.tries import Tries
 from chassis.observability import metrics, tracing
-from chassis.observability.tracing import MessageIds, MessageSpan
+from chassis.observability.tracing import MessageSpan
 from chassis.outbox import Database, Transaction
 
 log = structlog.get_logger()
@@ -102,7 +102,26 @@ class Inbox:
         source, event_id = event.identity
         identity = {"group": self.group, "source": source, "id": event_id}
         if await tx.connection.row(dead_letters.statements.named("claim_event"), identity) is not None:
-            await self._dispatch(tx, [event], spans)
+            await dispatch(tx, [event], spans)
+
+    def events_in(self, messages: Sequence[RawMessage]) -> list[InboxEvent]:
+        """The events that the service handles. Messages of other topics and ignored types are left out.
+
+        Raises Undecodable if a message of its topics is no event that it can read.
+        """
+        topics = set(self.subscriptions.topics)
+        events = [read(message, self.subscriptions) for message in messages if message.topic in topics]
+        return [event for event in events if event is not None]
+
+    async def claim(self, tx: Transaction, events: Sequence[InboxEvent]) -> list[InboxEvent]:
+        """Claim events in the caller's transaction, which then calls `dispatch`. Duplicates are left out.
+
+        Raises KeyHeld if an event has to wait for a dead letter of its key.
+        """
+        claims = await self._claim(tx, events)
+        if waiting := [event for event in events if claims[event.identity] is Claim.WAITING]:
+            raise KeyHeld(f"{waiting[0].envelope.type} waits for a dead letter of its key in {self.group}")
+        return [event for event in events if claims[event.identity] is Claim.NEW]
 
     async def _take(self, events: Sequence[InboxEvent], dead: Sequence[DeadLetter]) -> bool:
         """Handle events and store dead letters in one transaction. Returns whether a handler was called."""
@@ -115,7 +134,7 @@ class Inbox:
                 claims = await self._claim(tx, list(once.values()))
                 new = [event for event in once.values() if claims[event.identity] is Claim.NEW]
                 waiting = [event for event in once.values() if claims[event.identity] is Claim.WAITING]
-                await self._dispatch(tx, new, spans)
+                await dispatch(tx, new, spans)
                 await dead_letters.enqueue_behind(tx, self.group, [event.message for event in waiting])
                 stored = await dead_letters.store(tx, self.group, dead)
         for event in events:
@@ -163,18 +182,6 @@ class Inbox:
         ):
             claims[source, event_id] = Claim.WAITING if must_wait else Claim.NEW
         return claims
-
-    async def _dispatch(
-        self, tx: Transaction, events: Sequence[InboxEvent], spans: list[MessageSpan]
-    ) -> None:
-        """Call the handlers. Each event gets a span; the caller ends `spans` with the transaction."""
-        for call in calls_of(events):
-            envelopes = []
-            for event in call.events:
-                span = _process_span(event)
-                spans.append(span)
-                envelopes.append(_continuing(event, span))
-            await call.handler(tx, envelopes)
 
     async def _take_one_by_one(self, events: Sequence[InboxEvent]) -> list[RawMessage]:
         """Take each event alone. Those that fail and have no try left become HELD dead letters.
@@ -285,16 +292,3 @@ class Inbox:
 
 def _keys_of(messages: Iterable[RawMessage]) -> set[tuple[str, str]]:
     return {(message.topic, dead_letters.ordering_key(message)) for message in messages}
-
-
-def _process_span(event: InboxEvent) -> MessageSpan:
-    envelope = event.envelope
-    ids = MessageIds(event.message.topic, envelope.id, envelope.cause.correlation_id, event.message.system)
-    return tracing.process_span(envelope.type, ids, envelope.cause.traceparent)
-
-
-def _continuing(event: InboxEvent, span: MessageSpan) -> Any:
-    """The envelope for the handler. Events that the handler publishes because of it continue `span`."""
-    envelope = event.envelope
-    traceparent = tracing.traceparent_of(span) or envelope.cause.traceparent
-    return envelope._replace(cause=envelope.cause._replace(traceparent=traceparent))

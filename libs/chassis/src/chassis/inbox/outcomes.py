@@ -18,6 +18,15 @@ class PartlyTaken(Unavailable):
         self.messages = messages
 
 
+class KeyHeld(Unavailable):
+    """An event cannot be handled in the caller's transaction, because a dead letter holds its key.
+
+    An operator redrives or discards the dead letter. Nothing was handled.
+    """
+
+    dependency = "dead-letters"
+
+
 class Claim(StrEnum):
     """The result of the insert of an event into the inbox.
 

@@ -27,7 +27,8 @@ async def version(request: Request) -> dict[str, object]:
     """200 with the name of the service and its release.
 
     `revision` is the commit that it was built of, and `image` the name of its image, as its deployment says it.
-    `schema` is the last migration of its database. `consumes` has the event types that it handles.
+    `schema` is the last migration of its database. `consumes` has the event types that it handles. `saga` and `tx` say
+    how a saga is carried out (SHOP_SAGA, SHOP_TX).
     """
     context = context_of(request)
     settings = context.settings
@@ -38,6 +39,8 @@ async def version(request: Request) -> dict[str, object]:
         "image": settings.shop_image,
         "schema": await _last_migration(context.background_database),
         "consumes": sorted(context.inbox.subscriptions.by_type),
+        "saga": settings.saga,
+        "tx": settings.tx,
     }
 
 

@@ -39,6 +39,7 @@ FIGURES: Mapping[str, str] = {
     "bytes": "bytes that an order leaves on disk",
     "latency": "time from the request to the end of an order, at fixed rates",
     "hops": "one hop from orders to inventory, at 5 orders per second",
+    "slow": "orders beside one customer whose charges take two seconds",
     "rest": "memory and CPU without orders",
     "start": "time from the start until each part is ready",
     "change": "time from a changed line until it runs",
@@ -61,6 +62,11 @@ def _rows() -> Iterator[tuple[str, Row]]:
     yield "hop_call_ms", Row("hops", "one hop as a call in the process", "ms")
     yield "hop_http_ms", Row("hops", "one hop as a request over HTTP", "ms")
     yield "hop_event_ms", Row("hops", "one hop as an event", "ms")
+    yield (
+        "slow_card_per_second",
+        Row("slow", "beside a slow card: orders that end, of 20 /s that arrive", "/s"),
+    )
+    yield "slow_card_p50_ms", Row("slow", "beside a slow card: place → end, p50", "ms")
     yield "memory_mb", Row("rest", "memory at rest", "MB")
     yield "cpu_percent", Row("rest", "CPU at rest, of one core", "%")
     yield "start_seconds", Row("start", "start until ready", "s")

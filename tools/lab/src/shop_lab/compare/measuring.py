@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from shop_lab import trial
+from shop_lab.compare import slow_card
 from shop_lab.compare.counting import counted
 from shop_lab.compare.figures import OF_LOAD, RATES, ROWS
 from shop_lab.compare.hops import hops
@@ -56,7 +57,7 @@ async def measure(
     if "rest" in figures:
         log("at rest")
         await rest(testbed, effort.idle_seconds, found)
-    if figures & {*OF_LOAD, "latency", "hops"}:
+    if figures & {*OF_LOAD, "latency", "hops", "slow"}:
         log("warming up")
         await trial.place(testbed, effort.warm_up, 0)
     if figures & OF_LOAD:
@@ -69,6 +70,9 @@ async def measure(
         found.values |= {f"{share}_ms_at_{rate}": waits[share] for share in ("p50", "p99")}
         if rate == HOPS_RATE:
             found.values |= await hops(testbed, run.due)
+    if "slow" in figures:
+        log("beside a slow card")
+        found.values |= await slow_card.beside(testbed, effort.rate_seconds)
     if "change" in figures:
         log("a changed line")
         found.values["change_seconds"] = await restart(testbed)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from shop_lab.compare.figures import FIGURES
 from shop_stack.errors import UserError
-from shop_stack.shapes import FIVE, MONOLITH, ORCHESTRATED, Shape
+from shop_stack.shapes import CHOREOGRAPHED, FIVE, MONOLITH, ORCHESTRATED, SINGLE, Shape
 
 SHAPES: Mapping[str, Shape] = {
     MONOLITH: Shape.parse(MONOLITH),
     "pairs": Shape.with_others("orders+inventory | payments+notifications | analytics"),
     FIVE: Shape.parse(FIVE),
     ORCHESTRATED: Shape.parse(FIVE, saga=ORCHESTRATED),
+    SINGLE: Shape.parse(MONOLITH, CHOREOGRAPHED, SINGLE),
 }
 """Name → shape, in the order of the report."""
 ONCE = ("blast", "partition")

@@ -43,7 +43,8 @@ def compare(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Compare the shop as a monolith, in pairs, as five services, and orchestrated.
+    """Compare the shop as a monolith, in pairs, as five services, orchestrated, and
+    as a monolith in which an order is one transaction.
 
     Each shape gets a stack of its own, and one runs at a time, in turn, round by
     round. The oracle judges each run; a run that it refuses does not count. Blast

@@ -17,6 +17,7 @@ from shop_stack.deployed import CLONE
 from shop_stack.embedded import Status
 from shop_stack.hands import Act
 from shop_stack.logins import OPERATOR, Login
+from shop_stack.shapes import Shape
 from shop_stack.stack import Stack
 
 MEGABYTE = 1_000_000
@@ -34,12 +35,17 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     Exit code 0 if all are ready, 3 if not, 4 if all are ready but a service
     has dead letters that wait for a decision.
     """
-    found, letters = asyncio.run(look(embedded.stack()))
+    stack = embedded.stack()
+    found, letters = asyncio.run(look(stack))
     if as_json:
-        typer.echo(json.dumps(facts(found, letters), indent=2))
+        shape = stack.shape
+        saga = {"groups": shape.groups, "saga": shape.saga, "tx": shape.tx}
+        typer.echo(json.dumps(facts(found, letters) | {"shape": saga}, indent=2))
     else:
         console = Console(highlight=False)
         console.print(table(found))
+        if stack.shape != Shape():
+            console.print(f"The shop is {stack.shape}.", soft_wrap=True)
         for part in found:
             if part.release not in ("", CLONE):
                 console.print(f"{part.name} runs the release {part.release}.", soft_wrap=True)

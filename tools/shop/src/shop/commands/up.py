@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ from shop_load.client import LoadFailed
 from shop_stack import archive, embedded, monitoring, paths, shapes
 from shop_stack.errors import UserError
 from shop_stack.ports import BROKERS
-from shop_stack.shapes import CHOREOGRAPHED, Shape
+from shop_stack.shapes import CHOREOGRAPHED, STEPS, Shape
 from shop_stack.stack import POSTGRES, Stack
 from shop_stack.target import Target
 
@@ -47,6 +48,14 @@ def up(
             "Default: as the data is, or choreographed.",
         ),
     ] = None,
+    tx: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TX",
+            help="steps: each step of an order is a transaction of its own. single: an order is one transaction, if "
+            "one group has orders, inventory and payments. Default: as the data is, or steps.",
+        ),
+    ] = None,
     with_archive: Annotated[
         bool,
         typer.Option("--archive", help="From now on, keep what `shop restore` needs, and take a backup."),
@@ -68,6 +77,10 @@ def up(
     With --saga orchestrated, orders directs each order: it sends commands, and keeps the
     progress in a table. Each grouping can have either saga. `shop saga diff` compares them.
 
+    With --tx single, an order is confirmed or rejected in the database transaction
+    of its request, and is never seen PENDING. The same handlers run, in the same
+    order. A slow card processor then holds locks: other orders wait meanwhile.
+
     Examples:
 
         shop up
@@ -82,11 +95,13 @@ def up(
 
         shop up --as monolith --saga orchestrated
 
+        shop up --as monolith --tx single
+
         shop up --archive --observability      then `shop restore SERVICE --to TIME` is possible
     """
     if brokers not in (None, 1, len(BROKERS)):
         raise UserError(f"A shop has one broker of Kafka, or three, and not {brokers}: say `--brokers 3`.")
-    stack = embedded.stack(brokers=brokers, shape=wanted_shape(as_, saga))
+    stack = embedded.stack(brokers=brokers, shape=wanted_shape(as_, saga, tx))
     require_fitting(stack.shape, brokers, with_archive, with_observability)
     began = time.monotonic()
     with Progress(console) as progress:
@@ -99,16 +114,17 @@ def up(
         console.print(f"Prometheus: {asyncio.run(monitoring.start(stack))} (metrics, alerts, objectives)")
 
 
-def wanted_shape(as_: str | None, saga: str | None) -> Shape | None:
+def wanted_shape(as_: str | None, saga: str | None, tx: str | None = None) -> Shape | None:
     """The shape that the options name; None for that of the data. Raises UserError.
 
-    `--saga` alone keeps the groups of the data. `--as` alone means the choreographed saga.
+    `--saga` or `--tx` alone keeps the rest of the data's shape. `--as` alone means the choreographed saga in steps.
     """
     if as_ is not None:
-        return Shape.parse(as_, saga or CHOREOGRAPHED)
-    if saga is None:
+        return Shape.parse(as_, saga or CHOREOGRAPHED, tx or STEPS)
+    if saga is None and tx is None:
         return None
-    return (shapes.stored(paths.state_folder()) or Shape()).with_saga(saga)
+    kept = shapes.stored(paths.state_folder()) or Shape()
+    return replace(kept, tx=STEPS).with_saga(saga or kept.saga).with_tx(tx or kept.tx)
 
 
 def require_fitting(shape: Shape, brokers: int | None, with_archive: bool, with_observability: bool) -> None:
