@@ -20,25 +20,7 @@ WITHOUT = {
         MEASURED,
     ),
     **dict.fromkeys(
-        (
-            *(
-                "brokers-lost",
-                "clocks-moved",
-                "disk-full",
-                "edges-of-http",
-                "edges-to-kafka",
-                "edges-to-postgres",
-            ),
-            *("freeze-servers", "freeze-services", "kill-campaign", "long-transaction", "overloaded"),
-            *(
-                "postgres-killed",
-                "postgres-out-of-connections",
-                "postgres-slow",
-                "processor-down-and-flaky",
-                "rebalance-storm",
-            ),
-            *("rights-withdrawn", "silent-peers", "slow-clients", "slow-parts", "stop-campaign"),
-        ),
+        ("clocks-moved", "edges-of-http", "kill-campaign", "overloaded", "stop-campaign"),
         NOT_YET,
     ),
 }

@@ -1,8 +1,8 @@
 """aiokafka sends on a connection that has just ended, and gets the error that it expects.
 
 Kind: guard. Works around aiokafka with uvloop (aio-libs/aiokafka#1038).
-What it does: replaces `AIOKafkaConnection.send`. A RuntimeError of it becomes KafkaConnectionError.
-Why: uvloop raises RuntimeError when somebody writes to a connection that has ended, until its reader has noticed.
+What it does: replaces `AIOKafkaConnection.send`, so that its RuntimeError becomes KafkaConnectionError.
+Why: uvloop raises RuntimeError when a client writes to a connection that has ended, until its reader has noticed.
 asyncio raises nothing there. aiokafka handles OSError and its own errors only, so another error ends a task of the
 client that nothing starts again, such as the one that asks for the brokers.
 Without it: a consumer whose connections were reset may poll for ever and get nothing, until `BrokerWatch` notices it
