@@ -1,0 +1,168 @@
+"""From where each reader goes on, if the topic that it reads moves from the database to Kafka, or back.
+
+A reader in a group has a position in each shard of each topic of its group. A reader of Kafka has an offset in each
+partition. Each gets the latest mark whose events it has taken all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shop_stack import topics
+from shop_stack.emancipation.databases import place_of
+from shop_stack.emancipation.journal import Mark
+from shop_stack.emancipation.marks import BEGINNING
+from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
+from shop_stack.local_topics import SCHEMA, quoted
+from shop_stack.rights import STACK
+from shop_stack.shapes import Shape
+from shop_stack.stack import Stack
+
+SHARDS = 12
+"""The number of shards of an outbox."""
+
+UNTAKEN = """
+    SELECT (SELECT count(*) FROM {position} WHERE topic = $1) < {shards} OR EXISTS (
+        SELECT FROM {position} AS p JOIN {view} AS o
+            ON o.shard = p.shard AND o.xid >= pg_snapshot_xmin(p.snapshot)
+        WHERE p.topic = $1 AND NOT pg_visible_in_snapshot(o.xid, p.snapshot)
+          AND (p.upper IS NULL OR o.id > p.after_id OR NOT pg_visible_in_snapshot(o.xid, p.upper))
+          AND pg_visible_in_snapshot(o.xid, $2::text::pg_snapshot))
+"""
+"""Whether a reader has not taken a row that is visible in a snapshot."""
+GO_ON_AT = """
+    INSERT INTO {position} (topic, shard, snapshot)
+    SELECT $1, shard, $2::text::pg_snapshot FROM generate_series(0, {shards} - 1) AS shard
+    ON CONFLICT (topic, shard) DO UPDATE SET snapshot = excluded.snapshot, upper = NULL, after_id = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A topic, and a service that reads it."""
+
+    reader: str
+    topic: str
+    owner: str
+
+    def is_local(self, shape: Shape) -> bool:
+        """Whether the service reads it in its database. A service that is alone reads all topics on Kafka."""
+        group = shape.group_of(self.reader)
+        return len(group) > 1 and self.owner in group
+
+
+def moved(before: Stack, after: Stack) -> list[Reading]:
+    """The readings that change from one transport to the other."""
+    all_readings = [
+        Reading(reader, entry["name"], entry["owner"])
+        for entry in topics.entries(after.contracts)
+        for reader in entry["readers"]
+    ]
+    return [each for each in all_readings if each.is_local(before.shape) != each.is_local(after.shape)]
+
+
+async def to_kafka(before: Stack, after: Stack, database: str, marks: Sequence[Mark]) -> None:
+    """Commit the offsets at which the groups go on. `database` is that of the monolith. No reader may run.
+
+    Raises UserError if Kafka does not answer.
+    """
+    offsets: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+    async with before.server.connected(database) as connection:
+        for reading in moved(before, after):
+            mark = await _taken_in_database(connection, before, reading, marks)
+            offsets[reading.reader] |= _ends_of(mark, reading.topic)
+    access = after.logins.of(STACK)
+    await asyncio.gather(*(commit(access, group, found) for group, found in offsets.items()))
+
+
+async def to_database(before: Stack, after: Stack, database: str, marks: Sequence[Mark]) -> None:
+    """Write the positions at which the readers go on. `database` is that of the group. No reader may run.
+
+    Raises UserError if Kafka does not answer.
+    """
+    readings = moved(before, after)
+    readers = sorted({each.reader for each in readings})
+    access = before.logins.of(STACK)
+    found = await asyncio.gather(
+        *(committed(access, name, _all_ends(marks[0], readings, name)) for name in readers)
+    )
+    offsets = dict(zip(readers, found, strict=True))
+    async with before.server.connected(database) as connection:
+        for reading in readings:
+            ends = [(mark, _ends_of(mark, reading.topic)) for mark in marks]
+            taken = [mark for mark, wanted in ends if _has_reached(offsets[reading.reader], wanted)]
+            position = place_of(after.shape, reading.reader, database).table("reader_position")
+            at = taken[-1].snapshot if taken else BEGINNING
+            await connection.execute(GO_ON_AT.format(position=position, shards=SHARDS), reading.topic, at)
+
+
+async def commit(access: KafkaAccess, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    """Set the offsets of a group that has no member. Raises UserError if Kafka does not answer."""
+    consumer = AIOKafkaConsumer(**access.client, group_id=group, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        consumer.assign(list(offsets))
+        await consumer.commit(dict(offsets))
+    except (KafkaError, OSError) as error:
+        raise UserError(
+            f"The offsets of {group} cannot be set ({error!r}): see `shop logs kafka`, then try again."
+        ) from error
+    finally:
+        await consumer.stop()
+
+
+async def committed(
+    access: KafkaAccess, group: str, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """The offset that a group has committed in each partition; 0 if it has none. Raises UserError."""
+    consumer = AIOKafkaConsumer(**access.client, group_id=group, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        consumer.assign(places)
+        return {place: await consumer.committed(place) or 0 for place in places}
+    except (KafkaError, OSError) as error:
+        raise UserError(
+            f"The offsets of {group} cannot be read ({error!r}): see `shop logs kafka`, then try again."
+        ) from error
+    finally:
+        await consumer.stop()
+
+
+async def _taken_in_database(
+    connection: asyncpg.Connection[Any], stack: Stack, reading: Reading, marks: Sequence[Mark]
+) -> Mark:
+    """The latest mark whose rows the reader has taken all. The first mark has none."""
+    position = place_of(stack.shape, reading.reader).table("reader_position")
+    query = UNTAKEN.format(
+        position=position, view=f"{quoted(SCHEMA)}.{quoted(reading.topic)}", shards=SHARDS
+    )
+    for mark in reversed(marks[1:]):
+        if not await connection.fetchval(query, reading.topic, mark.snapshot):
+            return mark
+    return marks[0]
+
+
+def _ends_of(mark: Mark, topic: str) -> dict[TopicPartition, int]:
+    places = {TopicPartition(name, int(number)): end for name, number, end in _split(mark)}
+    return {place: end for place, end in places.items() if place.topic == topic}
+
+
+def _split(mark: Mark) -> list[tuple[str, str, int]]:
+    return [(*name.rsplit("/", 1), end) for name, end in mark.ends.items()]  # type: ignore[misc]
+
+
+def _all_ends(mark: Mark, readings: Sequence[Reading], reader: str) -> list[TopicPartition]:
+    return [place for each in readings if each.reader == reader for place in _ends_of(mark, each.topic)]
+
+
+def _has_reached(offsets: Mapping[TopicPartition, int], wanted: Mapping[TopicPartition, int]) -> bool:
+    return all(offsets[place] >= end for place, end in wanted.items())
