@@ -66,13 +66,7 @@ class Keeper:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as group:
             for service in self.kept:
-                Path(path_of(service)).unlink(missing_ok=True)
-                listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                listener.bind(path_of(service))
-                Path(path_of(service)).chmod(0o600)
-                listener.listen()
-                listener.setblocking(False)
-                group.create_task(self._serve(service, listener))
+                group.create_task(self._serve(service, _listening_at(Path(path_of(service)))))
 
     async def _serve(self, service: str, listener: socket.socket) -> None:
         with listener:
@@ -101,6 +95,19 @@ class Keeper:
         written.replace(WAITING)
 
 
+def _listening_at(path: Path) -> socket.socket:
+    """A listening Unix socket. Its path exists only when it listens."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(draft))
+    draft.chmod(0o600)
+    listener.listen()
+    listener.setblocking(False)
+    draft.replace(path)
+    return listener
+
+
 async def main(arguments: Sequence[str]) -> None:
     """Keep sockets until SIGTERM."""
     given = dict(argument.split("=", 1) for argument in arguments)
@@ -111,8 +118,8 @@ async def main(arguments: Sequence[str]) -> None:
     loop.add_signal_handler(signal.SIGTERM, running.cancel)
     with suppress(asyncio.CancelledError):
         await running
-    for service in given:
-        Path(path_of(service)).unlink(missing_ok=True)
+    for left in (WAITING, *(Path(path_of(service)) for service in given)):
+        left.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

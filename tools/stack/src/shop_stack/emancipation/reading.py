@@ -19,7 +19,6 @@ from aiokafka.errors import KafkaError
 from shop_stack import topics
 from shop_stack.emancipation.databases import place_of
 from shop_stack.emancipation.journal import Mark
-from shop_stack.emancipation.marks import BEGINNING
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
 from shop_stack.local_topics import SCHEMA, quoted
@@ -78,8 +77,9 @@ async def to_kafka(before: Stack, after: Stack, database: str, marks: Sequence[M
     offsets: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
     async with before.server.connected(database) as connection:
         for reading in moved(before, after):
-            mark = await _taken_in_database(connection, before, reading, marks)
-            offsets[reading.reader] |= _ends_of(mark, reading.topic)
+            position = place_of(before.shape, reading.reader).table("reader_position")
+            mark = await latest_taken(connection, position, reading.topic, marks)
+            offsets[reading.reader] |= ends_of(mark, reading.topic)
     access = after.logins.of(STACK)
     await asyncio.gather(*(commit(access, group, found) for group, found in offsets.items()))
 
@@ -93,16 +93,15 @@ async def to_database(before: Stack, after: Stack, database: str, marks: Sequenc
     readers = sorted({each.reader for each in readings})
     access = before.logins.of(STACK)
     found = await asyncio.gather(
-        *(committed(access, name, _all_ends(marks[0], readings, name)) for name in readers)
+        *(committed(access, name, _places_of(marks[0], readings, name)) for name in readers)
     )
     offsets = dict(zip(readers, found, strict=True))
     async with before.server.connected(database) as connection:
         for reading in readings:
-            ends = [(mark, _ends_of(mark, reading.topic)) for mark in marks]
-            taken = [mark for mark, wanted in ends if _has_reached(offsets[reading.reader], wanted)]
+            mark = latest_reached(offsets[reading.reader], reading.topic, marks)
             position = place_of(after.shape, reading.reader, database).table("reader_position")
-            at = taken[-1].snapshot if taken else BEGINNING
-            await connection.execute(GO_ON_AT.format(position=position, shards=SHARDS), reading.topic, at)
+            query = GO_ON_AT.format(position=position, shards=SHARDS)
+            await connection.execute(query, reading.topic, mark.snapshot)
 
 
 async def commit(access: KafkaAccess, group: str, offsets: Mapping[TopicPartition, int]) -> None:
@@ -137,32 +136,38 @@ async def committed(
         await consumer.stop()
 
 
-async def _taken_in_database(
-    connection: asyncpg.Connection[Any], stack: Stack, reading: Reading, marks: Sequence[Mark]
+async def latest_taken(
+    connection: asyncpg.Connection[Any], position: str, topic: str, marks: Sequence[Mark]
 ) -> Mark:
-    """The latest mark whose rows the reader has taken all. The first mark has none."""
-    position = place_of(stack.shape, reading.reader).table("reader_position")
-    query = UNTAKEN.format(
-        position=position, view=f"{quoted(SCHEMA)}.{quoted(reading.topic)}", shards=SHARDS
-    )
+    """The latest mark whose rows of a topic a reader has taken all. The first mark has none.
+
+    `position` is the reader's table `reader_position`, as an identifier.
+    """
+    view = f"{quoted(SCHEMA)}.{quoted(topic)}"
+    query = UNTAKEN.format(position=position, view=view, shards=SHARDS)
     for mark in reversed(marks[1:]):
-        if not await connection.fetchval(query, reading.topic, mark.snapshot):
+        if not await connection.fetchval(query, topic, mark.snapshot):
             return mark
     return marks[0]
 
 
-def _ends_of(mark: Mark, topic: str) -> dict[TopicPartition, int]:
-    places = {TopicPartition(name, int(number)): end for name, number, end in _split(mark)}
-    return {place: end for place, end in places.items() if place.topic == topic}
+def latest_reached(offsets: Mapping[TopicPartition, int], topic: str, marks: Sequence[Mark]) -> Mark:
+    """The latest mark whose records of a topic a group has taken all. The first mark has none."""
+    for mark in reversed(marks[1:]):
+        if all(offsets[place] >= end for place, end in ends_of(mark, topic).items()):
+            return mark
+    return marks[0]
 
 
-def _split(mark: Mark) -> list[tuple[str, str, int]]:
-    return [(*name.rsplit("/", 1), end) for name, end in mark.ends.items()]  # type: ignore[misc]
+def ends_of(mark: Mark, topic: str) -> dict[TopicPartition, int]:
+    """Partition of a topic → the offset of the next record at this mark."""
+    found = {}
+    for place, end in mark.ends.items():
+        name, _, number = place.rpartition("/")
+        if name == topic:
+            found[TopicPartition(name, int(number))] = end
+    return found
 
 
-def _all_ends(mark: Mark, readings: Sequence[Reading], reader: str) -> list[TopicPartition]:
-    return [place for each in readings if each.reader == reader for place in _ends_of(mark, each.topic)]
-
-
-def _has_reached(offsets: Mapping[TopicPartition, int], wanted: Mapping[TopicPartition, int]) -> bool:
-    return all(offsets[place] >= end for place, end in wanted.items())
+def _places_of(mark: Mark, readings: Sequence[Reading], reader: str) -> list[TopicPartition]:
+    return [place for each in readings if each.reader == reader for place in ends_of(mark, each.topic)]
