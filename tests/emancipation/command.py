@@ -37,7 +37,7 @@ async def killed_after(stack: Stack, step: str, *arguments: str) -> journal.Jour
 async def killed_when(
     stack: Stack, is_time: Callable[[journal.Journal], bool], *arguments: str
 ) -> journal.Journal:
-    """Start the command, and kill it with SIGKILL as soon as `is_time` says so. Returns the journal that it has left."""
+    """Start the command, and kill it with SIGKILL when `is_time` says so. Returns the journal that it has left."""
     command = await _start(stack, *arguments)
     deadline = time.monotonic() + PATIENCE
     while (kept := journal.read(stack.state)) is None or not is_time(kept):

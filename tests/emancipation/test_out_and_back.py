@@ -1,4 +1,4 @@
-"""One module goes out of a monolith and back, without load. `make test-emancipation` has load, kills and each module."""
+"""One module goes out of a monolith and back, without load. `make test-emancipation` has load and kills."""
 
 from collections.abc import Iterator
 

@@ -32,7 +32,10 @@ def test_containers_and_clusters_are_refused_with_the_cure(target: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["shipments"], "There is no module 'shipments': choose one of orders,"), (["payments"], "There is no shop in")],
+    [
+        (["shipments"], "There is no module 'shipments': choose one of orders,"),
+        (["payments"], "There is no shop in"),
+    ],
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
     result = subprocess.run(
@@ -53,7 +56,9 @@ def test_the_sentence_says_how_long_requests_waited_and_how_to_go_back() -> None
         "`shop emancipate payments --back` puts it back. `shop check` asks the oracle."
     )
     back = Outcome("payments", Shape.parse(MONOLITH), 9, 4, 0, 9, is_resumed=True)
-    assert sentence(back).startswith("The interrupted move is finished. payments is in the monolith again after 9.0 s")
+    assert sentence(back).startswith(
+        "The interrupted move is finished. payments is in the monolith again after 9.0 s"
+    )
     assert "puts it back" not in sentence(back)
     undone = Outcome("payments", Shape.parse(MONOLITH), 2, is_undone=True)
     assert sentence(undone) == "The interrupted move of payments is undone: the shop is a monolith again."
@@ -66,20 +71,29 @@ def test_json_has_each_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(run, "emancipate", emancipate)
     monkeypatch.setenv("SHOP_STATE", str(tmp_path))
     result = CliRunner().invoke(app, ["emancipate", "payments", "--json"])
-    assert json.loads(result.stdout) == facts(OUT) == {
-        "module": "payments",
-        "shape": APART.text,
-        "saga": "choreographed",
-        "seconds": 21.25,
-        "requests_waited_seconds": 4.5,
-        "events_sent": 597,
-        "rows_copied": 409,
-        "resumed": False,
-        "undone": False,
-    }
+    assert (
+        json.loads(result.stdout)
+        == facts(OUT)
+        == {
+            "module": "payments",
+            "shape": APART.text,
+            "saga": "choreographed",
+            "seconds": 21.25,
+            "requests_waited_seconds": 4.5,
+            "events_sent": 597,
+            "rows_copied": 409,
+            "resumed": False,
+            "undone": False,
+        }
+    )
 
 
 def test_help_shows_both_directions_and_what_a_killed_command_leaves() -> None:
     text = " ".join(CliRunner().invoke(app, ["emancipate", "--help"]).stdout.split())
-    for part in ("shop emancipate payments", "--back", "If it was killed, the same command", "neither containers"):
+    for part in (
+        "shop emancipate payments",
+        "--back",
+        "If it was killed, the same command",
+        "neither containers",
+    ):
         assert part in text

@@ -33,14 +33,20 @@ def test_what_is_written_is_read_again_and_can_be_forgotten(tmp_path: Path) -> N
 def test_an_unfinished_move_names_both_commands_in_each_direction(tmp_path: Path) -> None:
     journal.require_none(tmp_path)
     journal.write(tmp_path, a_journal())
-    with pytest.raises(UserError, match="`shop emancipate payments` finishes it, `.* payments --back` undoes it"):
+    with pytest.raises(
+        UserError, match="`shop emancipate payments` finishes it, `.* payments --back` undoes it"
+    ):
         journal.require_none(tmp_path)
     journal.write(tmp_path, Journal("payments", APART, WHOLE))
-    with pytest.raises(UserError, match="`shop emancipate payments --back` finishes it, `.* payments` undoes it"):
+    with pytest.raises(
+        UserError, match="`shop emancipate payments --back` finishes it, `.* payments` undoes it"
+    ):
         journal.require_none(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"module": "payments"}', '{"before": {"groups": 3, "saga": ""}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"module": "payments"}', '{"before": {"groups": 3, "saga": ""}}']
+)
 def test_a_damaged_file_is_named_with_the_cure(tmp_path: Path, text: str) -> None:
     (tmp_path / journal.FILE).write_text(text)
     with pytest.raises(UserError, match=r"emancipation\.json cannot be read.*`shop down --wipe`"):

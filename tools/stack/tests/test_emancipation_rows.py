@@ -32,11 +32,15 @@ TABLES = """
         AS $$ BEGIN INSERT INTO {schema}.copies VALUES (NULL); RETURN NULL; END $$;
     CREATE TRIGGER count AFTER INSERT ON {schema}.outbox FOR EACH ROW EXECUTE FUNCTION {schema}.count();
     CREATE TABLE {schema}.reader_position (
-        topic text, shard smallint, snapshot pg_snapshot NOT NULL, upper pg_snapshot, after_id bigint NOT NULL DEFAULT 0,
-        PRIMARY KEY (topic, shard)
+        topic text, shard smallint, snapshot pg_snapshot NOT NULL, upper pg_snapshot,
+        after_id bigint NOT NULL DEFAULT 0, PRIMARY KEY (topic, shard)
     );
 """
-WRITE = "INSERT INTO {schema}.outbox (shard, topic) SELECT n % 12, '" + TOPIC + "' FROM generate_series(1, $1) AS n"
+WRITE = (
+    "INSERT INTO {schema}.outbox (shard, topic) SELECT n % 12, '"
+    + TOPIC
+    + "' FROM generate_series(1, $1) AS n"
+)
 GROUP, ALONE = "things", "public"
 
 
@@ -82,7 +86,9 @@ async def test_tables_of_another_migration_are_not_copied(
     source, target = places
     async with postgres_server.connected(target.database) as connection:
         await connection.execute("UPDATE alembic_version SET version_num = '0003'")
-    with pytest.raises(UserError, match="another version of its code .migration 0002, and 0003 is the last one"):
+    with pytest.raises(
+        UserError, match="another version of its code .migration 0002, and 0003 is the last one"
+    ):
         await copying.copy_module(postgres_server, "things", source, target)
     async with postgres_server.connected(target.database) as connection:
         await connection.execute("UPDATE alembic_version SET version_num = '0002'; DROP TABLE copies")
@@ -133,7 +139,9 @@ async def test_a_reader_goes_on_at_the_latest_mark_whose_rows_it_has_taken_all(
         await connection.execute(f"{stay} WHERE shard = 5", noted[1].snapshot, None, 0)
         assert await latest() == 1
         # It is in the middle of a window: only the row with the last id of its shard is left.
-        first = await connection.fetchval(f"SELECT min(id) FROM {source.table('outbox')} WHERE id > 30 AND shard = 5")
+        first = await connection.fetchval(
+            f"SELECT min(id) FROM {source.table('outbox')} WHERE id > 30 AND shard = 5"
+        )
         await connection.execute(f"{stay} WHERE shard = 5", noted[1].snapshot, noted[3].snapshot, first)
         assert await latest() == 2
         # A row of a transaction that was open at the mark is not one of its rows.
@@ -180,7 +188,10 @@ async def test_a_database_gets_its_new_name_once_and_its_sessions_end(
 
 
 def test_a_group_goes_on_at_the_latest_mark_whose_records_it_has_taken_all() -> None:
-    noted = [Mark("3:3:", {}), *(Mark(f"{n}:{n}:", {f"{TOPIC}/0": n, f"{TOPIC}/1": n, "other.v1/0": 99}) for n in (5, 7))]
+    noted = [
+        Mark("3:3:", {}),
+        *(Mark(f"{n}:{n}:", {f"{TOPIC}/0": n, f"{TOPIC}/1": n, "other.v1/0": 99}) for n in (5, 7)),
+    ]
     places = [TopicPartition(TOPIC, number) for number in (0, 1)]
 
     def latest(*offsets: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import sys
@@ -86,7 +85,7 @@ async def test_a_connection_waits_until_the_keeper_is_open_and_the_next_process_
         [successor] = taken.sockets
         keeper.terminate()
         await asyncio.wait_for(keeper.wait(), SECONDS)
-        assert os.listdir("run") == ["orders-1.handover"]
+        assert [each.name for each in Path("run").iterdir()] == ["orders-1.handover"]
         connection, _ = await asyncio.to_thread(successor.accept)
         assert connection.recv(100) == b"question"
         for each in (connection, successor, visitor, taken.predecessor):

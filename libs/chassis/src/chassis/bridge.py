@@ -63,7 +63,9 @@ async def main() -> None:
             print(json.dumps(answer), flush=True)
 
 
-async def _answer(opened: AsyncExitStack, outboxes: list[Outbox], request: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _answer(
+    opened: AsyncExitStack, outboxes: list[Outbox], request: Mapping[str, Any]
+) -> Mapping[str, Any]:
     try:
         if "modules" in request:
             outboxes += [await _open(opened, name, **at) for name, at in request["modules"].items()]

@@ -32,7 +32,9 @@ COLUMNS = """
       AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     GROUP BY c.relname ORDER BY c.relname
 """
-SEQUENCES = "SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = $1 AND last_value IS NOT NULL"
+SEQUENCES = (
+    "SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = $1 AND last_value IS NOT NULL"
+)
 
 
 async def copy_module(server: Server, module: str, source: Place, target: Place) -> int:
@@ -73,7 +75,9 @@ async def _tables_of_both(
         for connection, place in (source, target)
     ]
     differ = sorted(
-        table for table in found[0] | found[1] if sorted(found[0].get(table, [])) != sorted(found[1].get(table, []))
+        table
+        for table in found[0] | found[1]
+        if sorted(found[0].get(table, [])) != sorted(found[1].get(table, []))
     )
     if versions[0] != versions[1] or differ:
         raise UserError(

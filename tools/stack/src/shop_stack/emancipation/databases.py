@@ -54,7 +54,9 @@ async def provide_schema(stack: Stack, module: str, database: str) -> None:
     """
     roles = [stack.passwords.roles(name) for name in stack.shape.group_of(module)]
     await module_databases.ensure(stack.server, database, [stack.passwords.roles(module)])
-    await migrations.upgrade(stack, clone(module), database, project_of(stack, stack.database_of(module)).python)
+    await migrations.upgrade(
+        stack, clone(module), database, project_of(stack, stack.database_of(module)).python
+    )
     modules = [Module(each.service, each.service, each.name, each.owner) for each in roles]
     async with stack.server.connected(database) as connection:
         await local_topics.provide(connection, modules, topics.entries(stack.contracts))
@@ -64,16 +66,15 @@ async def forget_schema(stack: Stack, module: str, database: str) -> None:
     """Drop the schema of a module in the database of a group, its topics, and the rights of its roles. Idempotent."""
     roles = stack.passwords.roles(module)
     both = ", ".join(quoted(role) for role in (roles.name, roles.owner))
-    async with stack.server.connected(database) as connection:
-        async with connection.transaction():
-            await connection.execute(f"DROP SCHEMA IF EXISTS {quoted(module)} CASCADE")
-            await connection.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {quoted(SCHEMA)} FROM {both}")
-            await connection.execute(f"REVOKE ALL ON SCHEMA {quoted(SCHEMA)} FROM {both}")
-            await connection.execute(f"REVOKE ALL ON DATABASE {quoted(database)} FROM {both}")
-            for role in (roles.name, roles.owner):
-                await connection.execute(
-                    f"ALTER ROLE {quoted(role)} IN DATABASE {quoted(database)} RESET search_path"
-                )
+    async with stack.server.connected(database) as connection, connection.transaction():
+        await connection.execute(f"DROP SCHEMA IF EXISTS {quoted(module)} CASCADE")
+        await connection.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {quoted(SCHEMA)} FROM {both}")
+        await connection.execute(f"REVOKE ALL ON SCHEMA {quoted(SCHEMA)} FROM {both}")
+        await connection.execute(f"REVOKE ALL ON DATABASE {quoted(database)} FROM {both}")
+        for role in (roles.name, roles.owner):
+            await connection.execute(
+                f"ALTER ROLE {quoted(role)} IN DATABASE {quoted(database)} RESET search_path"
+            )
 
 
 async def rename(server: Server, before: str, after: str) -> None:

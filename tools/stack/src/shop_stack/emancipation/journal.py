@@ -1,4 +1,4 @@
-"""How far a move has come: the file `emancipation.json` of the shop's folder. There is none if no move is unfinished."""
+"""How far a move has come: the file `emancipation.json` of a shop's folder. It exists while a move is unfinished."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def write(state: Path, journal: Journal) -> None:
         state / FILE,
         {
             "module": journal.module,
-            "before": {"groups": journal.before.groups, "saga": journal.before.saga},
-            "after": {"groups": journal.after.groups, "saga": journal.after.saga},
+            "before": _facts(journal.before),
+            "after": _facts(journal.after),
             "done": journal.done,
             "marks": [{"snapshot": mark.snapshot, "ends": dict(mark.ends)} for mark in journal.marks],
             "is_undone": journal.is_undone,
@@ -117,8 +117,16 @@ def require_none(state: Path) -> None:
         )
 
 
+def _facts(shape: Shape) -> Mapping[str, object]:
+    return {"groups": shape.groups, "saga": shape.saga, "tx": shape.tx}
+
+
 def _shape(facts: Mapping[str, object]) -> Shape:
     groups = facts["groups"]
     if not isinstance(groups, list):
         raise TypeError("groups")
-    return Shape(tuple(tuple(str(name) for name in group) for group in groups)).with_saga(str(facts["saga"]))
+    return (
+        Shape(tuple(tuple(str(name) for name in group) for group in groups))
+        .with_saga(str(facts["saga"]))
+        .with_tx(str(facts["tx"]))
+    )

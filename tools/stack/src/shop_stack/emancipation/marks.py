@@ -74,8 +74,8 @@ async def wait_for_relays(stack: Stack, patience: float = RELAYED_SECONDS) -> Ma
         waiting = {name for name in waiting if await _is_unsent(stack, name, reached)}
         if waiting and time.monotonic() > deadline:
             raise UserError(
-                f"Events of {', '.join(sorted(waiting))} were not sent to Kafka for {patience:.0f} s: see `shop status` "
-                "and `shop outbox list`, then try again."
+                f"Events of {', '.join(sorted(waiting))} were not sent to Kafka for {patience:.0f} s: see "
+                "`shop status` and `shop outbox list`, then try again."
             )
         await asyncio.sleep(LOOK_SECONDS if waiting else 0)
     await require_none_set_aside(stack)

@@ -56,8 +56,8 @@ async def emancipate(
 ) -> Outcome:
     """Give a module of the running monolith a process and a database of its own; with `back` put it back.
 
-    A move that was interrupted is finished. One in the other direction is undone; if it cannot be undone any more, it is
-    finished first. If a step fails, everything becomes as before, unless the new processes have got the sockets.
+    A move that was interrupted is finished. One in the other direction is undone; if that is not possible any more, it
+    is finished first. If a step fails, everything becomes as before, unless the new processes have got the sockets.
 
     Raises UserError with the reason and what to do.
     """
@@ -81,7 +81,7 @@ async def _interrupted(
 ) -> Outcome | None:
     """Finish or undo an interrupted move. Returns the outcome if this is what was asked for."""
     began = time.monotonic()
-    plan.apart(module, kept.before.saga)
+    plan.apart(module, kept.before)
     if kept.module != module:
         journal.require_none(stack.state)
     move = _move(stack, kept, report, verify)
