@@ -22,14 +22,14 @@ from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 
+Module = Annotated[str, typer.Argument(help="The module to take out of the monolith.")]
+Back = Annotated[bool, typer.Option("--back", help="Put the module back into the monolith.")]
+Seconds = Annotated[float, typer.Option(help="Refuse if requests would wait for more seconds than this.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
+
+
 def emancipate(
-    module: Annotated[str, typer.Argument(help="The module to take out of the monolith.")],
-    back: Annotated[bool, typer.Option("--back", help="Put the module back into the monolith.")] = False,
-    longest_wait: Annotated[
-        float,
-        typer.Option(help="Refuse if requests would wait for more seconds than this."),
-    ] = LONGEST_WAIT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    module: Module, back: Back = False, longest_wait: Seconds = LONGEST_WAIT, as_json: AsJson = False
 ) -> None:
     """Give one module of the running monolith a process, a database and Kafka of its own, while orders arrive.
 
@@ -58,29 +58,32 @@ def emancipate(
         shop emancipate payments --back
 
         shop emancipate payments --json"""
-    if chosen_kind() is not TargetKind.EMBEDDED:
-        raise UserError(
-            "Only a module of the embedded shop can be taken out, neither in containers nor on Kubernetes: leave out "
-            "`--target` (or unset SHOP_TARGET), and start `shop up --as monolith`."
-        )
+    require_embedded()
     console = Console(highlight=False)
     with Progress(Console(stderr=True) if as_json else console) as progress:
-        outcome = asyncio.run(
-            run.emancipate(
-                embedded.stack(),
-                module,
-                back=back,
-                longest_wait=longest_wait,
-                report=progress.report,
-                verify=wrong,
-            )
-        )
+        outcome = asyncio.run(moved(module, back, longest_wait, progress.report))
     with all_the_same("The module is in its new place all the same: `shop status` shows it."):
         progress.require_a_reader()
         if as_json:
             typer.echo(json.dumps(facts(outcome), indent=2))
         else:
             console.print(sentence(outcome), soft_wrap=True)
+
+
+def require_embedded() -> None:
+    """Raise UserError if another shop than the embedded one is chosen."""
+    if chosen_kind() is not TargetKind.EMBEDDED:
+        raise UserError(
+            "Only a module of the embedded shop can be taken out, neither in containers nor on Kubernetes: leave out "
+            "`--target` (or unset SHOP_TARGET), and start `shop up --as monolith`."
+        )
+
+
+async def moved(module: str, back: bool, longest_wait: float, report: embedded.Report) -> Outcome:
+    """Move a module of the embedded shop, or finish or undo an interrupted move. Raises UserError."""
+    return await run.emancipate(
+        embedded.stack(), module, back=back, longest_wait=longest_wait, report=report, verify=wrong
+    )
 
 
 async def wrong(target: Target) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,31 +107,31 @@ async def to_database(before: Stack, after: Stack, database: str, marks: Sequenc
 
 async def commit(access: KafkaAccess, group: str, offsets: Mapping[TopicPartition, int]) -> None:
     """Set the offsets of a group that has no member. Raises UserError if Kafka does not answer."""
-    consumer = AIOKafkaConsumer(**access.client, group_id=group, enable_auto_commit=False)
-    try:
-        await consumer.start()
-        consumer.assign(list(offsets))
+    async with _assigned(access, group, list(offsets)) as consumer:
         await consumer.commit(dict(offsets))
-    except (KafkaError, OSError) as error:
-        raise UserError(
-            f"The offsets of {group} cannot be set ({error!r}): see `shop logs kafka`, then try again."
-        ) from error
-    finally:
-        await consumer.stop()
 
 
 async def committed(
     access: KafkaAccess, group: str, places: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int]:
     """The offset that a group has committed in each partition; 0 if it has none. Raises UserError."""
+    async with _assigned(access, group, places) as consumer:
+        return {place: await consumer.committed(place) or 0 for place in places}
+
+
+@asynccontextmanager
+async def _assigned(
+    access: KafkaAccess, group: str, places: Sequence[TopicPartition]
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of these partitions that is no member of the group. Raises UserError, also in the block."""
     consumer = AIOKafkaConsumer(**access.client, group_id=group, enable_auto_commit=False)
     try:
         await consumer.start()
         consumer.assign(places)
-        return {place: await consumer.committed(place) or 0 for place in places}
+        yield consumer
     except (KafkaError, OSError) as error:
         raise UserError(
-            f"The offsets of {group} cannot be read ({error!r}): see `shop logs kafka`, then try again."
+            f"Kafka does not answer for the group {group} ({error!r}): see `shop logs kafka`, then try again."
         ) from error
     finally:
         await consumer.stop()
