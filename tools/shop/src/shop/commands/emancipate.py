@@ -21,7 +21,6 @@ from shop_stack.emancipation.run import Outcome
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
-
 Module = Annotated[str, typer.Argument(help="The module to take out of the monolith.")]
 Back = Annotated[bool, typer.Option("--back", help="Put the module back into the monolith.")]
 Seconds = Annotated[float, typer.Option(help="Refuse if requests would wait for more seconds than this.")]
