@@ -77,6 +77,10 @@ test-alerts: $(READY) .shop/prometheus/promtool ## See each alert fire and resol
 test-shapes: $(READY) ## The shop as a monolith and in pairs, with both sagas and with one transaction: each ending, crashes, duplicates, and the oracle (up to an hour)
 	@SHOP_SHAPE_TESTS=1 $(VENV)/bin/python -m pytest tests/shapes $(AT_ONCE) $(ARGS)
 
+.PHONY: test-emancipation
+test-emancipation: $(READY) ## Take modules out of a running monolith and put them back, under load, and killed after each step (20 minutes)
+	@SHOP_EMANCIPATION_TESTS=1 $(VENV)/bin/python -m pytest tests/emancipation $(ARGS)
+
 .PHONY: test-restore
 test-restore: $(READY) ## Restore the database of each service under load, and judge the whole (minutes)
 	@SHOP_RESTORE_TESTS=1 $(VENV)/bin/python -m pytest tests/saga/test_restored_databases.py $(ARGS)

@@ -31,6 +31,7 @@ REASONS: dict[str, str] = {
     "chassis.outbox.retries": REFUSED_ROW,
     "chassis.outbox.set_aside": REFUSED_ROW,
     "chassis.postgres.migrations": "migrations run before the service starts",
+    "chassis.outbox.windows": "only where a module leaves a monolith (docs/decisions/0063)",
     "chassis.web.admin": OPERATOR,
     "chassis.web.load_shedding": "only for a request that is refused because of too many others",
 }

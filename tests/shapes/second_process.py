@@ -20,6 +20,7 @@ async def second_process(stack: Stack, unit: str) -> AsyncIterator[Daemon]:
         ports.append(free_port())
         settings = groups.settings_of(stack, name)
         settings |= {"HTTP_PORT": str(free_port()), "HTTP_MANAGEMENT_PORT": str(ports[-1])}
+        settings["HTTP_HANDOVER_SOCKET"] = f"run/{name}-second.handover"
         if "KAFKA_GROUP_INSTANCE_ID" in settings:
             settings["KAFKA_GROUP_INSTANCE_ID"] = f"{name}-second"
         write_private_text(folder / f"{name}.env", groups.as_file(settings))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from chassis import group
+from chassis.handover import ReceivedSockets, offered
 from chassis.inbox import Subscriptions
 from chassis.observability.logs import configure_logging
 from chassis.observability.module import current_module, in_module
@@ -134,3 +136,27 @@ def test_the_settings_of_a_module_are_in_its_file(tmp_path: Path) -> None:
     (tmp_path / "things.env").write_text("SERVICE_NAME='things'\nHTTP_PORT='4711'\nDATABASE_URL=''\n")
     read = ServiceSettings(_env_file=tmp_path / "things.env", kafka_bootstrap_servers=NO_KAFKA)
     assert (read.service_name, read.http_port, read.has_kafka) == ("things", 4711, False)
+
+
+async def test_a_module_takes_the_sockets_of_its_predecessor_before_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[ReceivedSockets] = []
+
+    async def serve_until(service: Any, management: Any, sockets: ReceivedSockets) -> None:
+        taken.append(sockets)
+
+    monkeypatch.setattr(group, "serve_until", serve_until)
+    monkeypatch.chdir(tmp_path)
+    path = Path("orders.handover")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with offered({"public": [listener]}, path):
+            for predecessor in (path, None):
+                service: Any = SimpleNamespace(settings=SimpleNamespace(http_predecessor_socket=predecessor))
+                management: Any = None
+                await group._serve(service, management)
+        [received] = taken[0].sockets["public"]
+        assert received.getsockname() == listener.getsockname()
+        received.close()
+        taken[0].close()
+    assert taken[1].sockets == {}

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -320,3 +321,16 @@ async def test_with_a_successor_an_ending_process_leaves_the_management_port_to_
         assert not asked.done()
         slow.may_end.set()
         assert (await asked).status_code == 200
+
+
+async def test_a_process_that_replaces_another_opens_connections_and_goes_on_without_a_database() -> None:
+    opened: list[float] = []
+
+    class Base:
+        async def check(self, seconds: float) -> None:
+            opened.append(seconds)
+            raise OSError("away")
+
+    service: Any = SimpleNamespace(context=SimpleNamespace(database=Base()))
+    await server.open_connections(service)
+    assert len(opened) == server.CONNECTIONS

@@ -26,6 +26,7 @@ These modules join the packages:
 |--------------|-------------------------------------------------------------------------------------|
 | `group`      | serves several modules (services that share a process and a database)               |
 | `transports` | builds the relay, the consumer and the reader of topics in the database             |
+| `bridge`     | sends the outboxes of a shop without Kafka to Kafka, when a module leaves it        |
 | `replaying`  | reads topics from their beginning, for rebuilds                                     |
 | `service`    | `build_service`: builds one service from the parts that its `main.py` names         |
 | `startup`    | sets the log, the spans and the metrics of a process when its service is built      |
@@ -73,7 +74,7 @@ Imports run one way: a module imports only from the lines below its own (`.impor
     group
     server
     service
-    startup, transports, replaying
+    startup, transports, replaying, bridge
     runtime, tuning, handover
     web, kafka, local, jobs
     inbox

@@ -21,7 +21,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.handover import ReceivedSockets
+from chassis.handover import take
 from chassis.observability.module import in_module
 from chassis.server import allow_connections, management_server_of, serve_until
 from chassis.service import Service
@@ -90,7 +90,12 @@ async def _serve_all(services: Sequence[Service], managements: Sequence[uvicorn.
         async with asyncio.TaskGroup() as group:
             for service, management in zip(services, managements, strict=True):
                 with in_module(service.settings.service_name):
-                    group.create_task(serve_until(service, management, ReceivedSockets({})))
+                    group.create_task(_serve(service, management))
+
+
+async def _serve(service: Service, management: uvicorn.Server) -> None:
+    """Run one module. If it has a predecessor (HTTP_PREDECESSOR_SOCKET), it waits for that one's sockets first."""
+    await serve_until(service, management, await take(service.settings.http_predecessor_socket))
 
 
 @contextmanager

@@ -31,6 +31,9 @@ HEADERS = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
 """Headers of every answer: a browser must not guess another content type, and no cache may keep the answer."""
 MANAGEMENT_DRAIN_SECONDS = 1.0
 """Time limit for requests in progress on the management port, after all other parts have ended."""
+CONNECTIONS = 4
+"""Connections to the database that a process opens before it accepts the connections of the one that it replaces."""
+CONNECTIONS_SECONDS = 3.0
 PUBLIC = "public"
 MANAGEMENT = "management"
 
@@ -77,6 +80,8 @@ async def serve_until(service: Service, management: uvicorn.Server, taken: Recei
         parts.callback(taken.close)
         ended = await parts.enter_async_context(accepting(management))
         await parts.enter_async_context(service.runtime.running())
+        if taken.sockets:
+            await open_connections(service)
         if public is not None:
             await parts.enter_async_context(accepting(public, taken.sockets.get(PUBLIC)))
         process.phase = Phase.SERVING
@@ -108,6 +113,16 @@ async def accepting(
         server.should_exit = True
         await loop
         await server.shutdown()
+
+
+async def open_connections(service: Service) -> None:
+    """Open connections to the database before the first request.
+
+    In the accept queue of a process that is replaced many requests may wait. They would all open connections at once.
+    If the database does not answer, the process goes on: its requests are answered 503.
+    """
+    checks = [service.context.database.check(CONNECTIONS_SECONDS) for _ in range(CONNECTIONS)]
+    await asyncio.gather(*checks, return_exceptions=True)
 
 
 async def _accept_also(server: uvicorn.Server, sockets: Sequence[socket.socket]) -> None:

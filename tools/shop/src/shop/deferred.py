@@ -22,6 +22,7 @@ WHERE: Mapping[str, str] = {
     "restart": "restart:restart",
     "deploy": "deploy:deploy",
     "rollback": "rollback:rollback",
+    "emancipate": "emancipate:emancipate",
     "rotate": "rotate:rotate",
     "status": "status:status",
     "logs": "logs:logs",

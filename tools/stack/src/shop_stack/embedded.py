@@ -32,6 +32,7 @@ from shop_stack import (
     stack_files,
     venvs,
 )
+from shop_stack.emancipation import journal
 from shop_stack.errors import UserError, first_of
 from shop_stack.ports import BROKERS, SERVICES, Ports, base_from_environment
 from shop_stack.process import Daemon
@@ -85,6 +86,7 @@ async def up(stack: Stack, report: Report = silent) -> Target:
     Raises UserError with the reason and what to do.
     """
     with stack_files.alone(stack):
+        journal.require_none(stack.state)
         checks.before_start(stack)
         before = {name for name in stack.parts if stack.daemon(name).process() is not None}
         shapes.store(stack.state, stack.shape)
@@ -109,6 +111,7 @@ async def down(stack: Stack, *, wipe: bool = False, report: Report = silent) -> 
     """
     with stack_files.alone(stack):
         await _stop_parts(stack, [*EVERYTHING, *stack.units], report)
+        await _stop_moved(stack)
         hands.forget_stopped(stack, (*EVERYTHING, *stack.units))
         stack_files.forget_facts(stack)
         if wipe:
@@ -120,6 +123,8 @@ async def start(stack: Stack, name: str) -> None:
     require_known(stack, name)
     if stack.daemon(name).process() is not None:
         return
+    if stack.members(name):
+        journal.require_none(stack.state)
     hands.forget_stopped(stack, (name,))
     paths.make_private(stack.state)
     match name:
@@ -240,6 +245,13 @@ async def _stop_parts(stack: Stack, names: list[str], report: Report) -> None:
     services = dict.fromkeys((*SERVICES, *stack.units))
     for together in (services, (PROCESSOR, ISSUER, SPANS), (*BROKERS, POSTGRES)):
         await asyncio.gather(*(_stop_and_tell(stack, name, report) for name in together if name in names))
+
+
+async def _stop_moved(stack: Stack) -> None:
+    """Stop the processes of a move of one module that was interrupted."""
+    if (move := journal.read(stack.state)) is not None:
+        for unit in (journal.KEEPER, *move.before.units, *move.after.units):
+            await stack.daemon(unit).stop()
 
 
 async def _stop_and_tell(stack: Stack, name: str, report: Report) -> None:

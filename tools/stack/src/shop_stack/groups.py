@@ -51,20 +51,30 @@ async def migrate(stack: Stack, unit: str) -> None:
 
 async def start(stack: Stack, unit: str) -> None:
     """Start the process of a group, and return when each of its modules is ready."""
-    project = project_of(stack, unit)
-    await venvs.ensure(project)
+    await venvs.ensure(project_of(stack, unit))
     await migrate(stack, unit)
+    for name in stack.members(unit):
+        require_free(name, stack.ports.service(name))
+        require_free(f"the management port of {name}", stack.ports.management(name))
+        (stack.state / stack.deployment(name).handover_socket).unlink(missing_ok=True)
+    launch(stack, unit)
+    await parts.ready(stack, unit)
+
+
+def launch(stack: Stack, unit: str, more: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    """Start the process of a group whose environment is built and whose tables are migrated. Do not wait for it.
+
+    `more` has further variables for its modules.
+    """
     members = stack.members(unit)
     folder = stack.state / FOLDER
     for name in members:
         stack.secret_files(name).write(stack.passwords)
-        require_free(name, stack.ports.service(name))
-        require_free(f"the management port of {name}", stack.ports.management(name))
-        write_private_text(folder / f"{name}.env", as_file(settings_of(stack, name)))
+        settings = {**settings_of(stack, name), **(more or {}).get(name, {})}
+        write_private_text(folder / f"{name}.env", as_file(settings))
     environment = {**environment_of(stack, unit), "GROUP_SETTINGS": str(folder)}
-    argv = [str(project.python), "-m", "chassis.group", *members]
+    argv = [str(project_of(stack, unit).python), "-m", "chassis.group", *members]
     stack.daemon(unit).start(argv, env=environment, cwd=stack.state)
-    await parts.ready(stack, unit)
 
 
 def settings_of(stack: Stack, name: str) -> dict[str, str]:
@@ -76,6 +86,7 @@ def settings_of(stack: Stack, name: str) -> dict[str, str]:
         if common.get(variable) != value and not variable.startswith("OTEL_")
     }
     settings["LOCAL_MODULES"] = ",".join(stack.shape.group_of(name))
+    settings["HTTP_HANDOVER_SOCKET"] = stack.deployment(name).handover_socket
     if not stack.shape.has_kafka:
         settings = {key: value for key, value in settings.items() if not key.startswith("KAFKA_")}
         settings["KAFKA_BOOTSTRAP_SERVERS"] = NO_KAFKA

@@ -147,15 +147,24 @@ async def start_issuer(stack: Stack) -> None:
 
 async def start_service(stack: Stack, name: str) -> None:
     """Start one service whose database is migrated, and return when it is ready."""
-    stack.secret_files(name).write(stack.passwords)
     require_free(name, stack.ports.service(name))
     require_free(f"the management port of {name}", stack.ports.management(name))
-    deployment = stack.deployment(name)
-    socket = deployment.handover_socket
-    (stack.state / socket).unlink(missing_ok=True)  # a process that was killed has left it
-    environment = {**service_environment(stack, name, deployment), "HTTP_HANDOVER_SOCKET": socket}
-    stack.daemon(name).start(deployment.now.command, env=environment, cwd=stack.state)
+    # A process that was killed has left it.
+    (stack.state / stack.deployment(name).handover_socket).unlink(missing_ok=True)
+    launch_service(stack, name)
     await ready(stack, name)
+
+
+def launch_service(stack: Stack, name: str, more: Mapping[str, str] | None = None) -> None:
+    """Start the process of one service whose database is migrated. Do not wait for it. `more` are further variables."""
+    stack.secret_files(name).write(stack.passwords)
+    deployment = stack.deployment(name)
+    environment = {
+        **service_environment(stack, name, deployment),
+        "HTTP_HANDOVER_SOCKET": deployment.handover_socket,
+        **(more or {}),
+    }
+    stack.daemon(name).start(deployment.now.command, env=environment, cwd=stack.state)
 
 
 def service_environment(stack: Stack, name: str, deployment: Deployment | None = None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shop_stack import archive, deployed, kafka, monitoring, paths, postgres_programs, recovery, shapes
+from shop_stack.emancipation import journal
 from shop_stack.errors import UserError
 from shop_stack.parts import CUSTOMERS_FILE, KEYS_FILE
 from shop_stack.passwords import write_private
@@ -40,6 +41,7 @@ FILES = (
     kafka.CLUSTER_FILE,
     deployed.FILE,
     shapes.FILE,
+    journal.FILE,
 )
 
 

@@ -1,0 +1,1 @@
+"""One module goes out of a running monolith, and back."""
