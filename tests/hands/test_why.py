@@ -105,6 +105,8 @@ async def test_a_stopped_service_is_named_with_the_partition_and_its_unread_mess
 
 async def test_a_frozen_service_is_named_and_resumed(shop: Shop) -> None:
     await by_hand(shop, "freeze payments")
+    everything = await shop.bash(".venv/bin/shop why --all")
+    assert (everything.code, "payments is frozen" in everything.text) == (1, True), everything
     order = await shop.order(DEADLINE)
     _, finding = await found(shop, order, caused("payments is frozen"))
     status = await shop.bash(".venv/bin/shop status")

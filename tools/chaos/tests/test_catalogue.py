@@ -9,7 +9,7 @@ import yaml
 
 from shop_chaos import catalogue, needs, runner
 from shop_chaos.catalogue import Experiment
-from shop_chaos.injectors import INJECTORS, of
+from shop_chaos.injectors import INJECTORS, arguments_of, of
 from shop_chaos.measured import MEASURED
 from shop_stack.errors import UserError
 
@@ -71,6 +71,41 @@ def test_a_file_that_is_missing_or_no_yaml_is_named_with_the_cure(tmp_path: Path
     (tmp_path / "broken.yaml").write_text("title: [")
     with pytest.raises(UserError, match="is not YAML"):
         catalogue.experiment(str(tmp_path / "broken.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("func", "arguments", "said"),
+    [
+        ("inject", None, "'arguments' is a required property"),
+        ("inject", {"part": "kafka"}, "'fault' is a required property"),
+        ("inject", "kill", "'kill' is not of type 'object'"),
+        ("wait", {"seconds": "six"}, "'six' does not match"),
+        ("wait", {}, "'seconds' is a required property"),
+    ],
+)
+def test_a_step_with_wrong_arguments_is_refused_with_its_place(
+    tmp_path: Path, func: str, arguments: object, said: str
+) -> None:
+    document = dict(catalogue.experiment("kafka-killed").document)
+    provider = {"type": "python", "module": "shop_chaos.activities", "func": func, "arguments": arguments}
+    if arguments is None:
+        del provider["arguments"]
+    document["method"] = [{"type": "action", "name": "a step", "provider": provider}]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(UserError, match=f"mine.yaml: method.0.provider.*{said}"):
+        catalogue.experiment(str(tmp_path / "mine.yaml"))
+
+
+def test_the_arguments_of_a_fault_can_be_listed() -> None:
+    edge = catalogue.faults().of("edge").targets["embedded"]
+    assert arguments_of(edge) == {"server": "required", "client": "", "seconds": 4.0}
+    assert arguments_of(None) == {}
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(bytes([0xFF, 0xFE, 0x00]))
+    with pytest.raises(UserError, match=r"mine\.yaml is not YAML"):
+        catalogue.experiment(str(tmp_path / "mine.yaml"))
 
 
 def test_arguments_that_an_injector_does_not_take_are_refused() -> None:

@@ -109,6 +109,15 @@ def test_a_fault_whose_shop_is_gone_is_forgotten(shop: System) -> None:
     assert DONE[1:] == []
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", "no JSON"])
+def test_a_file_that_says_no_fault_is_named_with_the_cure(shop: System, text: str) -> None:
+    file = open_faults.folder() / "1.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"1\.json is damaged.*then delete the file"):
+        list(rollback.roll_back())
+
+
 def test_an_action_without_a_shop_says_how_to_get_one() -> None:
     system.use(None)
     with pytest.raises(UserError, match="shop chaos run"):

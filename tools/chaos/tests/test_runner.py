@@ -149,7 +149,9 @@ def test_the_rollback_undoes_what_the_method_does_not(shop: System, tmp_path: Pa
 
 def test_a_fault_that_cannot_be_injected_is_undone_and_proves_nothing(shop: System, tmp_path: Path) -> None:
     result = carried_out(shop, tmp_path, breaks="inject")
-    assert (result.ruling, result.reasons) == ("vacuous", ["no fault was injected"])
+    assert result.ruling == "vacuous"
+    assert result.reasons[0] == "no fault was injected"
+    assert "it cannot be injected" in result.reasons[1]
     assert DONE == ["inject", "heal"]
 
 

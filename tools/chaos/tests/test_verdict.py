@@ -113,6 +113,7 @@ def test_a_failed_activity_is_a_trouble_except_an_injection() -> None:
         "rollbacks": [activity("undo it", "heal", "failed")],
     }
     assert runner.troubles_in(journal) == ["undo it: undo it failed"]
+    assert runner.troubles_in(journal, injecting=True) == ["kill it: kill it failed"]
 
 
 def result(name: str, ruling: Any, expected: str = "holds") -> Result:

@@ -27,6 +27,8 @@ class Orders:
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.problem: dict[str, Any] | None = None
+        self.known: tuple[str, ...] = ()
+        """The SKUs that it has a price for."""
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -34,6 +36,9 @@ class Orders:
         if self.problem is not None:
             return web.json_response(self.problem, status=422)
         return web.json_response({"order_id": "o-1"}, status=202)
+
+    async def prices(self, _: web.Request) -> web.Response:
+        return web.json_response({"prices": [{"sku": sku} for sku in self.known], "next_cursor": None})
 
     def target(self, state: Path) -> Target:
         return Target(
@@ -54,6 +59,7 @@ async def orders() -> AsyncIterator[Orders]:
     orders = Orders()
     application = web.Application()
     application.router.add_post("/orders", orders.answer)
+    application.router.add_get("/prices", orders.prices)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -155,10 +161,18 @@ def test_options_that_mean_nothing_are_refused(options: tuple[str, ...], says: s
     assert says in result.output
 
 
-@pytest.mark.parametrize(("sku", "times"), [("mug-blue", 1), ("own", 0)])
-async def test_an_order_for_the_catalogue_makes_sure_of_it(
-    orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sku: str, times: int
+@pytest.mark.parametrize(
+    ("sku", "known", "times"), [("mug-blue", (), 1), ("mug-blue", ("mug-blue",), 0), ("own", (), 0)]
+)
+async def test_an_order_makes_sure_of_the_catalogue_if_orders_does_not_know_the_product(
+    orders: Orders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sku: str,
+    known: tuple[str, ...],
+    times: int,
 ) -> None:
+    orders.known = known
     made_sure: list[Target] = []
 
     async def ensure(target: Target) -> None:

@@ -185,7 +185,7 @@ def _read(file: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
         jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}): check its name.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not YAML: {error}") from None
     except jsonschema.ValidationError as error:
         place = ".".join(map(str, error.absolute_path)) or "the document"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shop_stack.errors import UserError
 from shop_stack.paths import state_folder
 
 
@@ -57,8 +58,18 @@ def write(fault: OpenFault) -> Path:
 
 
 def read_all() -> dict[Path, OpenFault]:
-    """File → fault, in the order in which they were injected."""
-    return {file: OpenFault(**json.loads(file.read_text())) for file in sorted(folder().glob("*.json"))}
+    """File → fault, in the order in which they were injected. Raises UserError for a file that says no fault."""
+    return {file: _read(file) for file in sorted(folder().glob("*.json"))}
+
+
+def _read(file: Path) -> OpenFault:
+    try:
+        return OpenFault(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        raise UserError(
+            f"{file} is damaged, or of another version, and does not say which fault is in force: "
+            "remove the shop with `shop down --wipe`, then delete the file."
+        ) from None
 
 
 def close(file: Path) -> None:

@@ -161,6 +161,8 @@ def carry_out(
     troubles = [*troubles_in(journal), *([customers.trouble] if customers.trouble else []), *unreadable]
     seconds = (healed - began, time.monotonic() - healed)
     result = _result(experiment, record, troubles, oracle, customers.placed, seconds)
+    if result.ruling == "vacuous":
+        result = replace(result, reasons=[*result.reasons, *troubles_in(journal, injecting=True)])
     return replace(result, configuration={**experiment.configuration, **_own(experiment, given or {})})
 
 
@@ -205,16 +207,16 @@ def _result(
     )
 
 
-def troubles_in(journal: Mapping[str, Any]) -> list[str]:
-    """The activities that failed, one sentence each. A fault that could not be injected is not among them.
+def troubles_in(journal: Mapping[str, Any], *, injecting: bool = False) -> list[str]:
+    """The activities that failed, one sentence each: those that inject a fault, or all others.
 
-    Such a fault has no counts, so the verdict is vacuous.
+    A fault that could not be injected has no counts, so the verdict is vacuous.
     """
     activities = [*journal["run"], *journal["rollbacks"]]
     return [
         f"{run['activity']['name']}: {run['exception'][-1].strip()}"
         for run in activities
-        if run["status"] == "failed" and run["activity"]["provider"]["func"] != "inject"
+        if run["status"] == "failed" and (run["activity"]["provider"]["func"] == "inject") is injecting
     ]
 
 

@@ -26,7 +26,7 @@ def held() -> Iterator[None]:
             lock.seek(0)
             raise UserError(
                 f"Process {lock.read().strip()} carries out experiments in this clone: wait until it has ended, or "
-                f"end it with Ctrl-C or `kill -INT`. It then undoes its faults itself."
+                f"end it with Ctrl-C or `kill`. It then undoes its faults itself."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

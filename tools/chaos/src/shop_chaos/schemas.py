@@ -87,13 +87,42 @@ SHOPFLOOR: Mapping[str, Any] = {
     },
 }
 
+NUMBER_OR_SETTING: Mapping[str, Any] = {
+    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\$\{\w+\}$"}],
+}
+"""A number, or the name of a value of the configuration: `${seconds}`."""
+
+
+def _with_arguments(func: str, **arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The rule that a step of this function gives it these arguments."""
+    needed = {"required": ["arguments"], "properties": {"arguments": {"type": "object"}}}
+    needed["properties"]["arguments"] |= {"required": list(arguments), "properties": arguments}  # type: ignore[index]
+    return {"if": {"properties": {"func": {"const": func}}, "required": ["func"]}, "then": needed}
+
+
+STEP: Mapping[str, Any] = {
+    "description": "A step of a method.",
+    "type": "object",
+    "required": ["type", "name", "provider"],
+    "properties": {
+        "provider": {
+            "type": "object",
+            "required": ["type", "module", "func"],
+            "allOf": [
+                _with_arguments("inject", fault=TEXT),
+                _with_arguments("wait", seconds=NUMBER_OR_SETTING),
+            ],
+        }
+    },
+}
+
 EXPERIMENT: Mapping[str, Any] = {
     "type": "object",
     "required": ["title", "description", "method", "rollbacks", "extensions"],
     "properties": {
         "title": TEXT,
         "description": TEXT,
-        "method": {"type": "array", "minItems": 1},
+        "method": {"type": "array", "minItems": 1, "items": STEP},
         "rollbacks": {"type": "array", "minItems": 1},
         "extensions": {"type": "array", "prefixItems": [SHOPFLOOR], "minItems": 1, "items": False},
     },

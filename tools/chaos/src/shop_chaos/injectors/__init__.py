@@ -15,6 +15,7 @@ holding.py     a program that holds something open while a fault lasts
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
 from shop_chaos.injectors import (
@@ -31,7 +32,7 @@ from shop_chaos.injectors import (
 from shop_chaos.injectors.injector import Injector
 from shop_stack.errors import UserError
 
-__all__ = ["INJECTORS", "Injector", "of"]
+__all__ = ["INJECTORS", "Injector", "arguments_of", "of"]
 
 INJECTORS: Mapping[str, type[Injector]] = {
     "broker-lost": brokers.BrokerLost,
@@ -71,3 +72,11 @@ def of(name: str, arguments: Mapping[str, Any]) -> Injector:
         ) from None
     except TypeError as error:
         raise UserError(f"The injector {name} does not take {dict(arguments)}: {error}.") from None
+
+
+def arguments_of(way: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a step gives to a fault that is injected in this way: argument → its default, or `required`."""
+    if way is None:
+        return {}
+    free = [each for each in fields(INJECTORS[way["injector"]]) if each.name not in way]
+    return {each.name: "required" if each.default is MISSING else each.default for each in free}

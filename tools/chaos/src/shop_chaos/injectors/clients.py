@@ -18,7 +18,8 @@ from shop_load.closed_loop import open_shop
 from shop_observe.history import History
 
 REPLICAS = 2
-CONNECTIONS = 100
+CONNECTIONS = 256
+"""Connections of the customers. With 100 of them orders refused none: it accepts so many requests at the same time."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shop_observe.topics import declared_topics
 from shop_oracle.gather import declared_subscriptions
 from shop_oracle.why.diagnosis import Answer, answer_of
-from shop_oracle.why.facts import Facts
+from shop_oracle.why.facts import Facts, Trouble
 from shop_oracle.why.lag import read_lags
 from shop_oracle.why.parts import look_at_parts
 from shop_oracle.why.reading import candidates, read_databases, read_inboxes
@@ -20,10 +20,11 @@ async def ask(target: Target, order_id: str) -> Answer:
     return answer
 
 
-async def ask_all(target: Target) -> list[Answer]:
-    """The same for each order with unfinished work, and for the newest orders."""
+async def ask_all(target: Target) -> tuple[list[Answer], list[Trouble]]:
+    """The same for each order with unfinished work and for the newest orders; and each part that does not work."""
     facts = await _begin(target)
-    return await _answers(target, facts, await candidates(target, facts))
+    answers = await _answers(target, facts, await candidates(target, facts))
+    return answers, [*facts.parts.values(), *(each for found in facts.unready.values() for each in found)]
 
 
 async def _begin(target: Target) -> Facts:

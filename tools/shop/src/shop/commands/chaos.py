@@ -21,6 +21,7 @@ from shop.commands.bench import end
 from shop.steps import Steps
 from shop_chaos import catalogue, committed, matrix, needs, report, rollback
 from shop_chaos.catalogue import Experiment
+from shop_chaos.injectors import arguments_of
 from shop_chaos.verdict import Result
 from shop_stack.errors import UserError
 from shop_stack.paths import shop_folder
@@ -213,7 +214,7 @@ def _shown(name: str) -> dict[str, Any]:
     known = catalogue.faults()
     if name in known.by_id:
         return _plain(known.of(name))
-    if name not in {each.name for each in catalogue.experiments()}:
+    if name not in {each.name for each in catalogue.experiments()} and not name.endswith((".yaml", ".yml")):
         raise UserError(
             f"There is neither a fault nor an experiment {name!r}: `shop chaos list` prints them."
         )
@@ -223,7 +224,8 @@ def _shown(name: str) -> dict[str, Any]:
 
 
 def _plain(fault: catalogue.Fault) -> dict[str, Any]:
-    return {name: getattr(fault, name) for name in catalogue.Fault.__dataclass_fields__}
+    told = {name: getattr(fault, name) for name in catalogue.Fault.__dataclass_fields__}
+    return {**told, "arguments": arguments_of(next(iter(fault.targets.values()), None))}
 
 
 def _values(given: Sequence[str], experiments: Sequence[Experiment]) -> dict[str, Any]:
@@ -235,7 +237,12 @@ def _values(given: Sequence[str], experiments: Sequence[Experiment]) -> dict[str
         if not is_there or name not in known:
             names = ", ".join(sorted(known)) or "none"
             raise UserError(f"--set {pair} sets nothing: write NAME=VALUE, and the names here are: {names}.")
-        values[name] = yaml.safe_load(value)
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(
+                f"--set {pair}: {value!r} is no value in YAML, such as 20, true or text."
+            ) from None
     return values
 
 

@@ -14,7 +14,7 @@ import typer
 
 from shop_load.catalogue import CATALOGUE, ensure_catalogue
 from shop_load.client import ShopClient
-from shop_load.closed_loop import Customers, serve_customers
+from shop_load.closed_loop import Customers, orderable, serve_customers
 from shop_load.plans import CURRENCY, Scenario, plan_run, run_name
 from shop_observe.history import History
 from shop_stack.connect import connect
@@ -139,11 +139,13 @@ def given(option: str, text: str | None, default: str) -> str:
 
 async def place_wish(target: Target, wish: Wish) -> str:
     """Place the order and return its id. Raises UserError with the service's reason if it is refused."""
-    if {sku for sku, _ in wish.lines} & {product.sku for product in CATALOGUE}:
-        await ensure_catalogue(target)
+    wanted = {sku for sku, _ in wish.lines} & {product.sku for product in CATALOGUE}
     run = run_name(0)
     with History(target.state / "history", run) as history:
         async with ShopClient(target, history, concurrency=1, patience=PATIENCE) as shop:
+            # Inventory may be stopped. It is needed only for a product whose price orders does not have.
+            if wanted and not wanted <= await orderable(shop):
+                await ensure_catalogue(target)
             answer = await shop.post(
                 f"{shop.orders}/orders", "place-order", wish.body, who=wish.customer, key=f"{run}-0"
             )

@@ -18,8 +18,8 @@ def simulate(
     steps: Annotated[int, typer.Option(min=1, max=1_000, help="The most choices of a schedule.")] = 40,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many run at the same time.")] = 2,
     replay: Annotated[
-        str, typer.Option(help="Run this schedule instead: its choices, separated by semicolons.")
-    ] = "",
+        str | None, typer.Option(help="Run this schedule instead: its choices, separated by semicolons.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run random schedules of all services in one process, and judge each by the oracle.
@@ -41,12 +41,16 @@ def simulate(
         shop simulate --schedules 3000 --seed 42
 
         shop simulate --replay 'place 1 mug 1 tok_ok; relay orders; cancel 1'"""
+    if replay is not None and not replay.strip():
+        raise typer.BadParameter(
+            "--replay is empty: give it the choices of a schedule, as a failure prints them."
+        )
     options = {
         "schedules": schedules,
         "seed": seed,
         "steps": steps,
         "workers": workers,
-        "replay": replay,
+        "replay": replay or "",
         "as_json": as_json,
     }
     # It imports the services, and no other tool does: so it is a program of its own.

@@ -17,7 +17,6 @@ from shop_observe.timeline import shown
 from shop_oracle.why import Answer, Finding, Trouble, ask, ask_all
 from shop_stack.connect import connect
 from shop_stack.errors import UserError
-from shop_stack.target import Target
 
 MOST_CHARACTERS = 400
 
@@ -35,7 +34,8 @@ def why(
     refunds and messages, the locks of the databases, the offsets of the consumer
     groups, and the processes. A part that does not answer is a part of the answer.
 
-    Exit code 1 if a fault holds the order up (with --all: any order), else 0.
+    Exit code 1 if a fault holds the order up, else 0. With --all: if a fault holds
+    any order up, or if a part does not work.
 
     Examples:
 
@@ -43,26 +43,36 @@ def why(
 
         shop why --all                          which faults hold up how many orders
 
-        shop why --all --json | jq '.[].findings'"""
+        shop why --all --json | jq '.orders[].findings'"""
     if (order is None) is not everything:
         raise typer.BadParameter("Name one order, or give --all: `shop order` prints the id of an order.")
     with connect() as target:
-        answers = asyncio.run(ask_all(target) if order is None else ask_one(target, order_id_of(order)))
-    if order is not None and not answers[0].is_known:
+        if order is None:
+            _tell_all(*asyncio.run(ask_all(target)), as_json)
+        else:
+            _tell_one(asyncio.run(ask(target, order_id_of(order))), order, as_json)
+
+
+def _tell_one(answer: Answer, order: str, as_json: bool) -> None:
+    if not answer.is_known:
         raise UserError(f"There is no order {order}: `shop order` places one and prints its id.")
     if as_json:
-        told = [answer.as_json() for answer in answers]
-        typer.echo(json.dumps(told if everything else told[0], indent=2, default=str))
-    elif everything:
-        print_all(answers, Console(highlight=False))
+        typer.echo(json.dumps(answer.as_json(), indent=2, default=str))
     else:
-        print_one(answers[0], Console(highlight=False))
-    raise typer.Exit(int(any(answer.is_held_up for answer in answers)))
+        print_one(answer, Console(highlight=False))
+    raise typer.Exit(int(answer.is_held_up))
 
 
-async def ask_one(target: Target, order_id: str) -> list[Answer]:
-    """The answer for one order, in a list."""
-    return [await ask(target, order_id)]
+def _tell_all(answers: Sequence[Answer], parts: Sequence[Trouble], as_json: bool) -> None:
+    if as_json:
+        told = {
+            "orders": [answer.as_json() for answer in answers],
+            "parts": [{"part": each.part, "cause": each.what, "cure": each.cure} for each in parts],
+        }
+        typer.echo(json.dumps(told, indent=2, default=str))
+    else:
+        print_all(answers, parts, Console(highlight=False))
+    raise typer.Exit(int(bool(parts) or any(answer.is_held_up for answer in answers)))
 
 
 def print_one(answer: Answer, console: Console) -> None:
@@ -84,22 +94,27 @@ def print_causes(finding: Finding, console: Console) -> None:
     if not finding.causes:
         console.print("   No fault is seen: it is on its way.", style="dim", soft_wrap=True)
     for cause in finding.causes:
-        console.print(Text(f"   Cause: {shown(cause.what, MOST_CHARACTERS)}", style="yellow"), soft_wrap=True)
-        console.print(Text(f"   Cure:  {cure_of(cause)}", style="green"), soft_wrap=True)
+        _print_cause(cause, console)
 
 
-def print_all(answers: Sequence[Answer], console: Console) -> None:
-    """Print each cause once, with the number of orders that it holds up, and one of them."""
+def _print_cause(cause: Trouble, console: Console) -> None:
+    console.print(Text(f"   Cause: {shown(cause.what, MOST_CHARACTERS)}", style="yellow"), soft_wrap=True)
+    console.print(Text(f"   Cure:  {cure_of(cause)}", style="green"), soft_wrap=True)
+
+
+def print_all(answers: Sequence[Answer], parts: Sequence[Trouble], console: Console) -> None:
+    """Print each cause once, with the number of orders that it holds up and one of them, or that no order is seen."""
     held: dict[Trouble, list[str]] = {}
     for answer in answers:
         for trouble in answer.troubles:
             held.setdefault(trouble, []).append(answer.order_id)
+    for trouble in dict.fromkeys(parts):
+        if trouble not in held:
+            console.print("No order that can be seen:", soft_wrap=True)
+            _print_cause(trouble, console)
     for trouble, orders in sorted(held.items(), key=lambda item: -len(item[1])):
         console.print(Text(f"{counted(len(orders))}, such as {orders[0]}:"), soft_wrap=True)
-        console.print(
-            Text(f"   Cause: {shown(trouble.what, MOST_CHARACTERS)}", style="yellow"), soft_wrap=True
-        )
-        console.print(Text(f"   Cure:  {cure_of(trouble)}", style="green"), soft_wrap=True)
+        _print_cause(trouble, console)
     at_work = sum(not answer.is_done and not answer.is_held_up for answer in answers)
     done = sum(answer.is_done for answer in answers)
     console.print(
