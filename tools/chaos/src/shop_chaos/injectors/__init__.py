@@ -78,5 +78,6 @@ def arguments_of(way: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a step gives to a fault that is injected in this way: argument → its default, or `required`."""
     if way is None:
         return {}
-    free = [each for each in fields(INJECTORS[way["injector"]]) if each.name not in way]
+    injector: Any = INJECTORS[way["injector"]]  # each one is a dataclass
+    free = [each for each in fields(injector) if each.name not in way]
     return {each.name: "required" if each.default is MISSING else each.default for each in free}
