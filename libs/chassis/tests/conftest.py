@@ -1,7 +1,7 @@
 """A service that exists only here: things are counted, and each count is remembered as an effect."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -23,6 +24,14 @@ from chassis.web.management import build_management_app
 from shop_stack.kafka_access import KafkaAccess
 from testkit import login, verifier_of
 from testkit.databases import MakeDatabase, TestDatabase
+
+
+@pytest.fixture(autouse=True)
+def logging_stays() -> Iterator[None]:
+    """A test that configures the log writes into its own captured output, which is closed after it."""
+    yield
+    structlog.reset_defaults()
+
 
 PROJECT = Path(__file__).parent / "project"
 TOPIC = "things.thing.v1"

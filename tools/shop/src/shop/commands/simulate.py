@@ -12,14 +12,26 @@ import typer
 from shop_stack.paths import repository
 
 
+def _not_empty(replay: str | None) -> str | None:
+    if replay is not None and not replay.strip():
+        raise typer.BadParameter("It is empty: give it the choices of a schedule, as a failure prints them.")
+    return replay
+
+
+Replay = Annotated[
+    str | None,
+    typer.Option(
+        help="Run this schedule instead: its choices, separated by semicolons.", callback=_not_empty
+    ),
+]
+
+
 def simulate(
     schedules: Annotated[int, typer.Option(min=1, help="How many schedules.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="The seed of the first one. Each next one adds 1.")] = 1,
     steps: Annotated[int, typer.Option(min=1, max=1_000, help="The most choices of a schedule.")] = 40,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many run at the same time.")] = 2,
-    replay: Annotated[
-        str | None, typer.Option(help="Run this schedule instead: its choices, separated by semicolons.")
-    ] = None,
+    replay: Replay = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run random schedules of all services in one process, and judge each by the oracle.
@@ -41,10 +53,6 @@ def simulate(
         shop simulate --schedules 3000 --seed 42
 
         shop simulate --replay 'place 1 mug 1 tok_ok; relay orders; cancel 1'"""
-    if replay is not None and not replay.strip():
-        raise typer.BadParameter(
-            "--replay is empty: give it the choices of a schedule, as a failure prints them."
-        )
     options = {
         "schedules": schedules,
         "seed": seed,
