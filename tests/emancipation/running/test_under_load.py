@@ -65,17 +65,9 @@ async def order_until(over: asyncio.Event, testbed: Testbed, rounds: list[Sent])
         rounds.append(await trial.send(testbed, RATE * ROUND_SECONDS, RATE))
 
 
-OVERLOADED = "503"
-"""The answer, with `Retry-After`, of a service that gets no connection to its database in time.
-
-A monolith that runs on a busy machine gives it at 40 orders a second, too. So it is counted and printed, as 429 is.
-"""
-
-
 def failures_of(crowd: Sequence[Client]) -> dict[str, int]:
     """What a move must not cause: connections that were refused, reset or closed without an answer, and errors."""
     failed = sum((client.failures for client in crowd), Counter[str]())
-    failed.pop(OVERLOADED, None)
     return {**failed, "refused": sum(client.refused for client in crowd)}
 
 
@@ -89,7 +81,7 @@ async def test_a_module_goes_out_and_back_under_load_with_one_kill_and_no_reques
         back = await emancipate(stack, MODULE, "--back")
         await asyncio.sleep(SETTLED_SECONDS)
     slowest = max(max(sent.answered) for sent in rounds)
-    shed = sum(sent.shed for sent in rounds) + sum(client.failures[OVERLOADED] for client in crowd)
+    shed = sum(sent.shed for sent in rounds)
     accepted = sum(len(sent.orders) for sent in rounds)
     print(
         f"out {out}\nback {back}\n{accepted} accepted, {shed} told to come later, slowest answer {slowest:.1f} s"
