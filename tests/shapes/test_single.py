@@ -1,4 +1,4 @@
-"""A saga that is one transaction: what nobody sees, what a kill leaves, and what waits for a slow processor."""
+"""A saga that is one transaction: the states that it never shows, kills during it, and orders beside a slow card."""
 
 import asyncio
 from collections.abc import AsyncIterator

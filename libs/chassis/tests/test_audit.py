@@ -9,14 +9,14 @@ import pytest
 import structlog
 from fastapi import APIRouter
 from prometheus_client import REGISTRY
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from chassis.observability.logs import configure_logging
-from chassis.service import Service, build_service
-from chassis.settings import ServiceSettings
+from chassis.service import Service
 from chassis.web import GuardedRoute, Problem, audit
 from chassis.web.access import PUBLIC, CurrentCaller, Role, allow
+from libs.chassis.tests.api_services import api_service, client_without_token
 from testkit import client, eventually, login, management_client, token
 from testkit.tokens import signing_key
 
@@ -64,20 +64,12 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def service() -> Service:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr("postgresql://things:x@127.0.0.1:1/things"),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        SHOP_ROLE="api",
-    )
-    return build_service(settings, router=router)
+    return api_service(router)
 
 
 @pytest.fixture
 async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without a token."""
-    async with client(service) as opened:
-        opened.headers.pop("Authorization")
+    async with client_without_token(service) as opened:
         yield opened
 
 

@@ -16,18 +16,15 @@ from fastapi import APIRouter
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
-from pydantic import SecretStr
 
-from chassis.service import Service, build_service
-from chassis.settings import ServiceSettings
+from chassis.service import Service
 from chassis.web import GuardedRoute
 from chassis.web.access import PUBLIC, CurrentCaller, Role, allow
 from chassis.web.token_problems import TokenRefused
 from chassis.web.tokens import CACHED_TOKENS, TokenVerifier
-from testkit import client, token, verifier_of
+from libs.chassis.tests.api_services import api_service, client_without_token
+from testkit import token, verifier_of
 from testkit.tokens import ISSUER, key_set, signing_key
-
-NOWHERE = "postgresql://things:x@127.0.0.1:1/things"
 
 router = APIRouter(route_class=GuardedRoute, dependencies=[allow(Role.CLERK, Role.OPERATOR)])
 
@@ -49,20 +46,12 @@ async def read_open() -> str:
 
 @pytest.fixture
 def service() -> Service:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr(NOWHERE),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        SHOP_ROLE="api",
-    )
-    return build_service(settings, router=router)
+    return api_service(router)
 
 
 @pytest.fixture
 async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that sends no token by itself."""
-    async with client(service) as opened:
-        del opened.headers["Authorization"]
+    async with client_without_token(service) as opened:
         yield opened
 
 

@@ -95,8 +95,8 @@ NUMBER_OR_SETTING: Mapping[str, Any] = {
 
 def _with_arguments(func: str, **arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """The rule that a step of this function gives it these arguments."""
-    needed = {"required": ["arguments"], "properties": {"arguments": {"type": "object"}}}
-    needed["properties"]["arguments"] |= {"required": list(arguments), "properties": arguments}  # type: ignore[index]
+    given = {"type": "object", "required": list(arguments), "properties": arguments}
+    needed = {"required": ["arguments"], "properties": {"arguments": given}}
     return {"if": {"properties": {"func": {"const": func}}, "required": ["func"]}, "then": needed}
 
 

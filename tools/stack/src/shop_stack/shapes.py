@@ -12,6 +12,7 @@ modules of the saga, the saga can be one transaction (docs/decisions/0062).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,6 +83,20 @@ class Shape:
                 f'notifications | analytics" --tx {SINGLE}`.'
             )
         return self
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, object]) -> Shape:
+        """The shape of `facts`, as a file has them. Raises KeyError, TypeError or UserError if they are damaged."""
+        groups = facts["groups"]
+        if not isinstance(groups, list):
+            raise TypeError("groups")
+        named = cls(tuple(tuple(str(name) for name in group) for group in groups))
+        return named.with_saga(str(facts["saga"])).with_tx(str(facts["tx"]))
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """The shape as a file has it."""
+        return {"groups": self.groups, "saga": self.saga, "tx": self.tx}
 
     @property
     def is_orchestrated(self) -> bool:
@@ -196,9 +211,8 @@ def stored(state: Path) -> Shape | None:
         return None
     file = state / FILE
     try:
-        kept = json.loads(file.read_text())
-        groups = tuple(tuple(str(name) for name in group) for group in kept["groups"])
-        return Shape(groups).with_saga(kept.get("saga", CHOREOGRAPHED)).with_tx(kept.get("tx", STEPS))
+        # Older data has neither a saga nor transactions.
+        return Shape.of_facts({"saga": CHOREOGRAPHED, "tx": STEPS, **json.loads(file.read_text())})
     except FileNotFoundError:
         return Shape()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
@@ -213,7 +227,7 @@ def store(state: Path, shape: Shape) -> None:
     if shape == Shape():
         (state / FILE).unlink(missing_ok=True)
     else:
-        write_private(state / FILE, {"groups": shape.groups, "saga": shape.saga, "tx": shape.tx})
+        write_private(state / FILE, shape.facts)
 
 
 def require(state: Path, shape: Shape) -> None:

@@ -23,7 +23,7 @@ from shop_observe.history import History
 RATE = 20.0
 """Orders per second of the other customers."""
 PAID_SLOWLY = Scenario.CANCELLED
-"""A scenario with a slow card: the processor takes PROCESSOR_SLOW_SECONDS (2) to answer. Here nobody cancels."""
+"""A scenario with a slow card. The processor takes PROCESSOR_SLOW_SECONDS (2) to answer. No customer cancels."""
 
 _numbers = count(1)
 

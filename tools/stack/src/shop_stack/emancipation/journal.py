@@ -70,8 +70,8 @@ def read(state: Path) -> Journal | None:
         return Journal(
             **{
                 **facts,
-                "before": _shape(facts["before"]),
-                "after": _shape(facts["after"]),
+                "before": Shape.of_facts(facts["before"]),
+                "after": Shape.of_facts(facts["after"]),
                 "marks": [Mark(**mark) for mark in facts["marks"]],
             }
         )
@@ -90,8 +90,8 @@ def write(state: Path, journal: Journal) -> None:
         state / FILE,
         {
             "module": journal.module,
-            "before": _facts(journal.before),
-            "after": _facts(journal.after),
+            "before": journal.before.facts,
+            "after": journal.after.facts,
             "done": journal.done,
             "marks": [{"snapshot": mark.snapshot, "ends": dict(mark.ends)} for mark in journal.marks],
             "is_undone": journal.is_undone,
@@ -115,18 +115,3 @@ def require_none(state: Path) -> None:
             f"The move of {journal.module} is unfinished: `{journal.command}` finishes it, "
             f"`{journal.opposite_command}` undoes it."
         )
-
-
-def _facts(shape: Shape) -> Mapping[str, object]:
-    return {"groups": shape.groups, "saga": shape.saga, "tx": shape.tx}
-
-
-def _shape(facts: Mapping[str, object]) -> Shape:
-    groups = facts["groups"]
-    if not isinstance(groups, list):
-        raise TypeError("groups")
-    return (
-        Shape(tuple(tuple(str(name) for name in group) for group in groups))
-        .with_saga(str(facts["saga"]))
-        .with_tx(str(facts["tx"]))
-    )
