@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
+from shop_lab.compare import blast
 from shop_lab.compare.blast import CHILD, until_struck
+from shop_lab.compare.child import sitecustomize
+from shop_lab.compare.figures import FAULTS
+from shop_stack import embedded
 from shop_stack.errors import UserError
 from testkit import eventually
 
@@ -23,6 +30,14 @@ try:
     asyncio.run(next(iter(found.values())).handler(None, []))
 except Exception as error:
     print(type(error).__name__)
+"""
+
+AGAIN_AND_AGAIN = """
+import asyncio, importlib, contextlib
+found = importlib.import_module("{service}.subscriptions").SUBSCRIPTIONS.by_type
+for _ in range(100):
+    with contextlib.suppress(Exception):
+        asyncio.run(next(iter(found.values())).handler(None, [None]))
 """
 
 
@@ -51,6 +66,64 @@ def test_the_handlers_of_another_service_stay_as_they_are(tmp_path: Path) -> Non
     struck = tmp_path / "struck"
     assert "Fault" not in called("notifications", struck, "payments raises").stdout
     assert not struck.exists()
+
+
+def test_a_leaking_handler_ends_its_process_at_a_limit(tmp_path: Path) -> None:
+    struck = tmp_path / "struck"
+    argv = [sys.executable, "-c", AGAIN_AND_AGAIN.format(service="notifications")]
+    ended = subprocess.run(argv, env=environment(struck, "notifications leaks"), check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert struck.read_bytes() == b"." * (sitecustomize.LIMIT // sitecustomize.LEAK)
+
+
+async def test_a_slow_query_comes_before_the_work_of_the_handler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[str] = []
+
+    class Connection:
+        async def execute(self, statement: Any) -> None:
+            done.append(str(statement))
+
+    async def handler(tx: Any, events: Any) -> None:
+        done.append(f"{len(events)} events")
+
+    monkeypatch.setenv(sitecustomize.STRUCK, str(tmp_path / "struck"))
+    await sitecustomize.queries(handler)(SimpleNamespace(connection=Connection()), [1, 2])
+    assert done == [sitecustomize.SLOW_QUERY, "2 events"]
+
+
+def test_each_fault_of_the_table_can_be_made() -> None:
+    assert set(sitecustomize.BROKEN) == set(FAULTS)
+    assert set(FAULTS) > blast.ENDING
+
+
+async def test_a_process_that_ends_is_started_again_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = False
+    starts: list[str] = []
+
+    class Daemon:
+        def process(self) -> object:
+            return object() if runs else None
+
+    async def start(_: Any, unit: str) -> None:
+        nonlocal runs
+        starts.append(unit)
+        if len(starts) == 1:
+            raise UserError("It ended before it was ready.")
+        runs = True
+
+    monkeypatch.setattr(embedded, "start", start)
+    monkeypatch.setattr(blast, "KEEPING_SECONDS", 0.0)
+    stack: Any = SimpleNamespace(daemon=lambda _: Daemon())
+
+    async def runs_again() -> None:
+        assert runs
+
+    async with blast.kept_running(stack, "monolith") as ends:
+        await eventually(runs_again, 10)
+    assert starts == ["monolith", "monolith"]
+    assert len(ends) == 2
 
 
 async def test_a_handler_that_loops_never_returns(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def test_all_shapes_and_figures_are_compared_if_none_is_named() -> None:
     plan = planned([], [], QUICK)
     assert plan.shapes == tuple(SHAPES)
     assert plan.figures == set(FIGURES)
-    assert plan.steps == 5 * (1 + 1 + 2)
+    assert plan.steps == 5 * (1 + 1 + 3)
 
 
 def test_shapes_keep_their_order_whatever_the_order_of_the_names() -> None:

@@ -12,6 +12,8 @@ BROKEN = ("notifications", "payments")
 FAULTS: Mapping[str, str] = {
     "raises": "an exception in each handler",
     "loops": "an endless loop in a handler",
+    "leaks": "a leak in each handler",
+    "queries": "a slow query in each handler",
 }
 """Name of a fault → its title. `child/sitecustomize.py` makes it."""
 CUTS: Mapping[str, str] = {
@@ -38,11 +40,13 @@ FIGURES: Mapping[str, str] = {
     "cpu": "CPU of an order",
     "bytes": "bytes that an order leaves on disk",
     "latency": "time from the request to the end of an order, at fixed rates",
+    "half": "time of an order at half of the orders per second that the shape can process",
     "hops": "one hop from orders to inventory, at 5 orders per second",
     "slow": "orders beside one customer whose charges take two seconds",
     "rest": "memory and CPU without orders",
     "start": "time from the start until each part is ready",
     "change": "time from a changed line until it runs",
+    "field": "one named change: a field of an event that another service reads",
     "counts": "deployables, processes, databases, pipelines",
     "blast": "share of orders that end although one service has a fault",
     "partition": "share of orders that are accepted and end while Kafka or a database cannot be reached",
@@ -59,6 +63,8 @@ def _rows() -> Iterator[tuple[str, Row]]:
     for rate in RATES:
         for share in ("p50", "p99"):
             yield f"{share}_ms_at_{rate}", Row("latency", f"place → end at {rate} orders/s, {share}", "ms")
+    for share in ("p50", "p99"):
+        yield f"half_{share}_ms", Row("half", f"place → end at half of its orders/s, {share}", "ms")
     yield "hop_call_ms", Row("hops", "one hop as a call in the process", "ms")
     yield "hop_http_ms", Row("hops", "one hop as a request over HTTP", "ms")
     yield "hop_event_ms", Row("hops", "one hop as an event", "ms")
@@ -71,6 +77,10 @@ def _rows() -> Iterator[tuple[str, Row]]:
     yield "cpu_percent", Row("rest", "CPU at rest, of one core", "%")
     yield "start_seconds", Row("start", "start until ready", "s")
     yield "change_seconds", Row("change", "a changed line of notifications, until it runs", "s")
+    yield "field_files", Row("field", "a new field of an event: changed files")
+    yield "field_deployables", Row("field", "a new field of an event: deployables to deploy")
+    yield "field_test_seconds", Row("field", "a new field of an event: tests of all modules in these", "s")
+    yield "field_restart_seconds", Row("field", "a new field of an event: restart of these", "s")
     yield "deployables", Row("counts", "deployables")
     yield "service_processes", Row("counts", "processes of services")
     yield "processes", Row("counts", "processes in all")

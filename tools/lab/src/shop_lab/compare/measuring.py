@@ -57,12 +57,15 @@ async def measure(
     if "rest" in figures:
         log("at rest")
         await rest(testbed, effort.idle_seconds, found)
-    if figures & {*OF_LOAD, "latency", "hops", "slow"}:
+    if figures & {*OF_LOAD, "half", "latency", "hops", "slow"}:
         log("warming up")
         await trial.place(testbed, effort.warm_up, 0)
-    if figures & OF_LOAD:
+    if figures & {*OF_LOAD, "half"}:
         log(f"{effort.orders} orders at once")
         await all_at_once(testbed, effort.orders, found)
+    if "half" in figures:
+        log("half of its limit")
+        found.values |= await at_half(testbed, found.values["orders_per_second"] / 2, effort.rate_seconds)
     for rate in rates_of(figures):
         log(f"{rate} orders/s")
         run = await trial.place(testbed, int(rate * effort.rate_seconds), rate)
@@ -118,6 +121,13 @@ async def all_at_once(testbed: Testbed, orders: int, found: Measured) -> None:
     cost = run.spent.cost_by_part
     found.put("cpu_ms", {name: 1000 * seconds / orders for name, seconds in cost.items()})
     found.put("bytes_kb", {name: (after[name] - before[name]) / 1000 / orders for name in after})
+
+
+async def at_half(testbed: Testbed, rate: float, seconds: float) -> dict[str, float]:
+    """Key → time of an order while orders arrive at half of the rate that the shape can process."""
+    run = await trial.place(testbed, int(rate * seconds), rate)
+    waits = percentiles([run.latencies])
+    return {f"half_{share}_ms": waits[share] for share in ("p50", "p99")}
 
 
 async def written(testbed: Testbed) -> dict[str, float]:

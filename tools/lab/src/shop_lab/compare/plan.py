@@ -17,7 +17,7 @@ SHAPES: Mapping[str, Shape] = {
     SINGLE: Shape.parse(MONOLITH, CHOREOGRAPHED, SINGLE),
 }
 """Name → shape, in the order of the report."""
-ONCE = ("blast", "partition")
+ONCE = ("field", "blast", "partition")
 """The figures that are measured once, after the rounds."""
 
 

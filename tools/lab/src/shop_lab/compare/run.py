@@ -13,6 +13,7 @@ from shop_lab.benchmarks.benchmark import there_and_back
 from shop_lab.benchmarks.plan import machine
 from shop_lab.compare import blast, partition
 from shop_lab.compare.measuring import Measured, measure
+from shop_lab.compare.named_change import named_change
 from shop_lab.compare.plan import SHAPES, Plan
 from shop_lab.compare.report import Report, Run
 from shop_lab.compare.window import shares
@@ -86,6 +87,11 @@ class Comparison:
             return found, judge(await gather(testbed.target, REST_SECONDS, say))
         say("starting")
         await embedded.up(testbed.stack)
+        if part == "field":
+            say("a new field of an event")
+            return Measured(await named_change(testbed)), judge(
+                await gather(testbed.target, REST_SECONDS, say)
+            )
         break_all = blast.strike_all if part == "blast" else partition.cut_all
         windows = await break_all(testbed, self.plan.effort.fault_seconds, say)
         evidence = await gather(testbed.target, REST_SECONDS, say)

@@ -47,10 +47,10 @@ def compare(
     as a monolith in which an order is one transaction.
 
     Each shape gets a stack of its own, and one runs at a time, in turn, round by
-    round. The oracle judges each run; a run that it refuses does not count. Blast
-    radius and partition are measured once at the end: a service gets a fault, or
-    loses Kafka or its database, and orders arrive. All of it takes about half an
-    hour, --quick some minutes.
+    round. The oracle judges each run; a run that it refuses does not count. Three
+    figures are measured once at the end: a named change is tested and deployed;
+    for blast and partition a service gets a fault, or loses Kafka or its
+    database, and orders arrive. All of it takes about an hour, --quick a quarter.
 
     The values are medians, with the lowest and the highest round. The exit code
     is 1 if a run does not count; the reason is printed. Nothing else should use
