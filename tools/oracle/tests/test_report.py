@@ -81,6 +81,7 @@ def test_a_shop_that_did_not_come_to_rest_gets_no_good_verdict(clean: Evidence) 
     clean.unrest = ["3 orders PENDING"]
     assert not judge(clean).holds
     assert "not at rest: 3 orders PENDING" in printed(clean)
+    assert "orders in progress may look like violations" in printed(clean)
 
 
 def test_what_could_not_be_judged_is_said_and_does_not_fail_the_rest(clean: Evidence) -> None:

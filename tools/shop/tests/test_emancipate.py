@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from typer.testing import CliRunner
 
 from shop.cli import app
 from shop.commands.emancipate import facts, sentence
-from shop_stack.emancipation import run
+from shop_stack.emancipation import journal, run
+from shop_stack.emancipation.journal import Journal
 from shop_stack.emancipation.run import Outcome
 from shop_stack.errors import UserError
 from shop_stack.shapes import MONOLITH, Shape
@@ -62,6 +64,25 @@ def test_the_sentence_says_how_long_requests_waited_and_how_to_go_back() -> None
     assert "puts it back" not in sentence(back)
     undone = Outcome("payments", Shape.parse(MONOLITH), 2, is_undone=True)
     assert sentence(undone) == "The interrupted move of payments is undone: the shop is a monolith again."
+
+
+def test_a_wait_that_an_interruption_hides_is_not_told() -> None:
+    hidden = replace(OUT, waited=None)
+    assert "requests waited for a time that is not known" in sentence(hidden)
+    assert facts(hidden)["requests_waited_seconds"] is None
+
+
+def test_ctrl_c_says_in_which_state_the_shop_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def emancipate(*_: object, **__: object) -> Outcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "emancipate", emancipate)
+    monkeypatch.setenv("SHOP_STATE", str(tmp_path))
+    before = CliRunner().invoke(app, ["emancipate", "payments"])
+    assert "Everything is as it was before." in before.stderr
+    journal.write(tmp_path, Journal("payments", Shape.parse(MONOLITH), APART))
+    after = CliRunner().invoke(app, ["emancipate", "payments"])
+    assert "The move of payments is unfinished: `shop emancipate payments` finishes it" in after.stderr
 
 
 def test_json_has_each_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -63,6 +63,24 @@ async def test_a_shop_in_the_middle_of_a_move_is_not_started_by_other_commands(t
         await embedded.start(stack, "monolith")
 
 
+async def test_a_restart_in_the_middle_of_a_move_is_refused_before_anything_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    async def end(_: object, name: str) -> None:
+        ended.append(name)
+
+    monkeypatch.setattr(embedded, "kill", end)
+    monkeypatch.setattr(embedded, "stop", end)
+    journal.write(tmp_path, a_journal())
+    stack = embedded.stack(tmp_path, 33_000, shape=WHOLE)
+    for hard in (True, False):
+        with pytest.raises(UserError, match="unfinished"):
+            await embedded.restart(stack, "monolith", hard=hard)
+    assert ended == []
+
+
 def test_a_wipe_deletes_the_file(tmp_path: Path) -> None:
     journal.write(tmp_path, a_journal())
     stack_files.wipe(embedded.stack(tmp_path, 33_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -147,6 +148,34 @@ async def test_an_undo_that_was_killed_is_finished_and_then_the_move_begins_anew
     done.clear()
     assert (await run.emancipate(stack, "payments")).shape == APART
     assert done == ["undo", *NAMES]
+
+
+@pytest.mark.parametrize(
+    ("has_keeper", "is_opening", "told"),
+    [
+        (True, False, "ready: they waited for at most"),
+        (False, False, "ready: they waited for a time that is not known"),
+        (True, True, "ready: they waited for a time that is not known"),
+    ],
+)
+async def test_the_wait_is_told_only_if_no_interruption_hides_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, *, has_keeper: bool, is_opening: bool, told: str
+) -> None:
+    async def open_all(_: Stack) -> None:
+        return None
+
+    keeper = SimpleNamespace(process=lambda: object() if has_keeper else None)
+    monkeypatch.setattr(processes, "keeper", lambda _: keeper)
+    monkeypatch.setattr(processes, "open_all", open_all)
+    reports: dict[str, str] = {}
+    kept = Journal("payments", WHOLE, APART, frozen_at=1.0, is_opening=is_opening)
+    move = Move(stack, plan.as_shape(stack, APART), kept, reports.__setitem__, run.trusting)
+    await steps.open_all(move)
+    assert reports["requests"].startswith(told)
+    assert (kept.waited is None) is ("not known" in told)
+    written = journal.read(stack.state)
+    assert written is not None
+    assert written.is_opening
 
 
 async def test_another_module_waits_until_the_move_is_finished(stack: Stack, done: list[str]) -> None:

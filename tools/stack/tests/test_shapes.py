@@ -84,6 +84,16 @@ def test_data_belongs_to_one_shape(tmp_path: Path) -> None:
     )
 
 
+def test_a_monolith_without_one_module_is_made_whole_again_by_another_command(tmp_path: Path) -> None:
+    data_of(tmp_path, Shape.parse("orders+inventory+notifications+analytics | payments"))
+    with pytest.raises(
+        UserError, match="and then make it one with `shop emancipate payments --back`, or delete"
+    ):
+        shapes.require(tmp_path, Shape.parse("monolith"))
+    with pytest.raises(UserError, match=r"payments \| .*`, or delete|\| payments\"`, or delete"):
+        shapes.require(tmp_path, Shape())
+
+
 def test_data_of_five_services_is_refused_to_a_monolith_before_anything_starts(tmp_path: Path) -> None:
     data_of(tmp_path, Shape())
     stack = embedded.stack(tmp_path, 28_000, shape=Shape.parse("monolith"))

@@ -65,9 +65,15 @@ async def take(path: Path | None) -> ReceivedSockets:
     """Receive the listening sockets of the process that listens on the Unix socket `path`. Without a path it receives
     none.
 
-    Close the result when this process ends. Raises HandoverFailed.
+    Close the result when this process ends. Raises SystemExit if that process gives none: the log says why.
     """
-    return ReceivedSockets({}) if path is None else await asyncio.to_thread(_take, path)
+    if path is None:
+        return ReceivedSockets({})
+    try:
+        return await asyncio.to_thread(_take, path)
+    except HandoverFailed as failed:
+        log.error("handover.failed", reason=str(failed))
+        raise SystemExit(1) from None
 
 
 def _take(path: Path) -> ReceivedSockets:

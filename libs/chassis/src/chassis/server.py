@@ -59,7 +59,7 @@ async def serve_until_signal(service: Service, management: uvicorn.Server) -> No
     Each part ends in the reverse of the order in which it started. So the management port is open until all other parts
     have ended. If another process has taken the sockets, it answers at the management port from the signal on.
 
-    Raises SystemExit if a port is in use, and HandoverFailed if the process to replace gives no sockets.
+    Raises SystemExit if a port is in use, or if the process to replace gives no sockets.
     """
     service.context.process.phase = Phase.STARTING
     taken = await take(service.settings.http_predecessor_socket)

@@ -35,15 +35,15 @@ def test_each_operation_of_each_document_is_asked() -> None:
     assert {api.operations for api in found if api.is_management} == {8}
 
 
-def test_known_values_are_tried_beside_all_others() -> None:
-    (orders,) = (api for api in apis_of(CONTRACTS) if api.name == "orders/customer")
-    text = json.dumps(orders.document)
-    assert '"anyOf": [{"enum": ["tok_ok", "tok_declined"]}' in text
-
-
 def test_an_api_of_no_name_is_refused_with_the_names() -> None:
     with pytest.raises(UserError, match="orders/customer"):
         chosen(apis_of(CONTRACTS), ["orders/nobody"])
+
+
+def test_requests_may_name_the_orders_that_were_placed() -> None:
+    (orders,) = (api for api in apis_of(CONTRACTS, ["01980000"]) if api.name == "orders/customer")
+    (parameter,) = orders.document["paths"]["/orders/{order_id}"]["get"]["parameters"]
+    assert parameter["schema"]["anyOf"][0] == {"enum": ["01980000"]}
 
 
 def interaction(status: int | None, body: str = "") -> dict[str, Any]:
@@ -55,15 +55,17 @@ def interaction(status: int | None, body: str = "") -> dict[str, Any]:
 
 def test_each_answer_in_the_report_is_counted(tmp_path: Path) -> None:
     interactions = {"a": interaction(200), "b": interaction(503, "{}"), "c": interaction(None)}
+    cases = {id_: {"value": {"method": "POST", "path": "/orders"}} for id_ in interactions}
     lines = [
         {"Initialize": {}},
-        {"ScenarioFinished": {"recorder": {"interactions": interactions}}},
+        {"ScenarioFinished": {"recorder": {"interactions": interactions, "cases": cases}}},
         {"ScenarioFinished": {"recorder": None}},
     ]
     report = tmp_path / "report.ndjson"
     report.write_text("\n".join(map(json.dumps, lines)))
     answers = read_answers("orders/customer", report)
     assert answers.statuses == Counter({200: 1, 503: 1, 0: 1})
+    assert answers.carried_out == Counter({apis.PLACE: 1})
     assert [failure.status for failure in answers.failures] == [503, 0]
     assert answers.failures[0] == Failure("orders/customer", "POST", "/orders?a=1", "{}", 503)
 

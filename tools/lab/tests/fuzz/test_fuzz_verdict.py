@@ -113,6 +113,29 @@ def test_requests_that_are_all_refused_show_nothing() -> None:
     assert requests.fuzzed(seen(_401=9), None).outcome.ruling == "vacuous"
 
 
+ORDERING = Api("orders", "customer", {"paths": {"/orders": {"post": {}, "get": {}}}})
+
+
+def asked(**carried_out: int) -> requests.Seen:
+    found = requests.Seen()
+    operations = Counter({f"{method.upper()} /orders": number for method, number in carried_out.items()})
+    found.add(ORDERING, Answers(Counter({200: 9}), (), operations), "")
+    return found
+
+
+def test_requests_that_place_no_order_show_too_little() -> None:
+    assert requests.fuzzed(asked(get=9), None).outcome.ruling == "vacuous"
+    assert requests.fuzzed(asked(get=8, post=1), None).outcome.ruling == "holds"
+
+
+def test_an_operation_that_no_request_carried_out_is_named() -> None:
+    found = requests.fuzzed(asked(post=9), None)
+    assert "no request carried out: orders/customer: GET /orders" in printed(found)
+    assert found.as_json()["detail"]["operations that no request carried out"] == [
+        "orders/customer: GET /orders"
+    ]
+
+
 def test_of_equal_failures_the_shortest_request_is_kept() -> None:
     found = seen(replace(SHORT, body='{"long": 1}'), SHORT, _200=1, _500=2)
     (finding,) = requests.fuzzed(found, None).findings

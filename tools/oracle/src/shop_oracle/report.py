@@ -139,6 +139,11 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     for ruling in verdict.rulings:
         table.add_row(str(ruling.number), ruling.statement, ruling.judgement.judged, mark(ruling))
     console.print(table)
+    if verdict.unrest:
+        console.print(
+            "The shop is not at rest, so orders in progress may look like violations: ask again when it is.",
+            style="yellow",
+        )
     for ruling in verdict.rulings:
         print_ruling(ruling, console)
     print_foreign(verdict.foreign, console)

@@ -78,6 +78,11 @@ def milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:,.0f} ms"
 
 
+def takes_no_time(taken: Sequence[float]) -> bool:
+    """Whether the orders were one transaction each: the beginning and the end of such an order are the same time."""
+    return bool(taken) and max(taken) == 0
+
+
 def endings(orders: Sequence[Order]) -> Counter[str]:
     """Outcome in words → number of orders."""
     return Counter(" ".join(filter(None, (order.state, order.reason.replace("_", " ")))) for order in orders)
@@ -86,15 +91,18 @@ def endings(orders: Sequence[Order]) -> Counter[str]:
 def outcomes_table(shown: Demonstration) -> Table:
     table = Table(title="Outcomes", title_justify="left", show_footer=True, box=box.SIMPLE_HEAD)
     everything = seconds_taken(shown.ended())
+    if takes_no_time(everything):
+        table.caption = "Each order was one transaction: the time of its request is in its trace."
+        everything = []
     table.add_column("what the customer did", footer="all")
-    table.add_column("orders", justify="right", footer=str(len(everything)))
+    table.add_column("orders", justify="right", footer=str(len(shown.ended())))
     table.add_column("how it ended", footer="place to end")
     for share in (0.5, 0.99):
         footer = milliseconds(percentile(everything, share))
         table.add_column(f"p{share * 100:.0f}", justify="right", footer=footer)
     for scenario in Scenario:
         if orders := shown.ended(scenario):
-            taken = seconds_taken(orders)
+            taken = [] if table.caption else seconds_taken(orders)
             ended = ", ".join(f"{count} {outcome}" for outcome, count in endings(orders).most_common())
             figures = (milliseconds(percentile(taken, share)) for share in (0.5, 0.99))
             table.add_row(scenario.value.replace("-", " "), str(len(orders)), ended, *figures)
@@ -152,13 +160,14 @@ def print_trace(shown: Demonstration, target: Target, order: Order, console: Con
 
 
 def as_json(shown: Demonstration) -> dict[str, Any]:
-    """The demonstration as JSON. Times are in milliseconds."""
+    """The demonstration as JSON. Times are in milliseconds; null if each order was one transaction."""
     taken = seconds_taken(shown.ended())
+    is_measured = not takes_no_time(taken)
     return {
         "orders": len(shown.placed),
         "outcomes": dict(endings(shown.ended())),
         "place_to_end_ms": {
-            name: round(1000 * (percentile(taken, share) or 0.0), 1)
+            name: round(1000 * (percentile(taken, share) or 0.0), 1) if is_measured else None
             for name, share in {"p50": 0.5, "p90": 0.9, "p99": 0.99}.items()
         },
         "verdict": shown.verdict.as_json(),

@@ -163,7 +163,13 @@ async def kill(stack: Stack, name: str) -> None:
 
 
 async def restart(stack: Stack, name: str, *, hard: bool = False) -> float:
-    """Stop (with `hard`: kill) one part and start it. Returns the seconds from its start until it was ready."""
+    """Stop (with `hard`: kill) one part and start it. Returns the seconds from its start until it was ready.
+
+    Raises UserError before anything is stopped if the part could not be started again.
+    """
+    require_known(stack, name)
+    if stack.members(name):
+        journal.require_none(stack.state)
     await (kill if hard else stop)(stack, name)
     began = time.monotonic()
     await start(stack, name)

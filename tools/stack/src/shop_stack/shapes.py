@@ -236,5 +236,13 @@ def require(state: Path, shape: Shape) -> None:
     if kept is not None and kept != shape:
         raise UserError(
             f"The data in {state} is that of {kept}, and a shop as {shape} cannot use it: start it with "
-            f"`{kept.command}`, or delete the data with `shop down --wipe`."
+            f"`{kept.command}`{_way_back(kept, shape)}, or delete the data with `shop down --wipe`."
         )
+
+
+def _way_back(kept: Shape, shape: Shape) -> str:
+    """The command that puts the one module back that was taken out of a monolith, if a monolith is wanted."""
+    alone = [group[0] for group in kept.groups if len(group) == 1]
+    if shape.has_kafka or len(kept.groups) != 2 or not alone:
+        return ""
+    return f" and then make it one with `shop emancipate {alone[0]} --back`"

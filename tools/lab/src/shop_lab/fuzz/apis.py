@@ -7,15 +7,15 @@ import base64
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from shop_load.open_loop import SKUS
+from shop_lab.fuzz.known_values import KNOWN, with_known_values
 from shop_stack import logins, paths
 from shop_stack.errors import UserError
 from shop_stack.ports import SERVICES
@@ -26,17 +26,15 @@ MANAGEMENT = "management"
 """The document of the admin API, which each service has."""
 CUSTOMER = "fuzz"
 """The login name of the customer."""
-KNOWN: Mapping[str, Sequence[Any]] = {
-    "sku": SKUS,
-    "currency": ("EUR",),
-    "payment_token": ("tok_ok", "tok_declined"),
-}
-"""Field or parameter → values with which a request has an effect. Others are generated as well."""
+PLACE = "POST /orders"
+"""The operation that places an order."""
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
 TOKEN = "SHOP_FUZZ_TOKEN"
 """The variable that has the token. A command line could be read by other users."""
 CONFIG = f'headers = {{ Authorization = "Bearer ${{{TOKEN}}}" }}\n'
 REQUEST_SECONDS = "30"
+SUCCESS = 200
+REDIRECT = 300
 SERVER_ERROR = 500
 NO_ANSWER = 0
 
@@ -57,7 +55,12 @@ class Api:
     @property
     def operations(self) -> int:
         """The number of its operations."""
-        return sum(1 for _ in _operations(self.document))
+        return len(self.operation_names)
+
+    @property
+    def operation_names(self) -> list[str]:
+        """Its operations, such as `POST /orders`."""
+        return [f"{method.upper()} {path}" for path, method, _ in _operations(self.document)]
 
     def url(self, target: Target) -> str:
         urls = target.management_urls if self.is_management else target.service_urls
@@ -90,15 +93,21 @@ class Answers:
 
     statuses: Counter[int]
     failures: Sequence[Failure]
+    carried_out: Counter[str] = field(default_factory=Counter)
+    """Operation, such as `POST /orders` → number of answers of 2xx."""
 
 
-def apis_of(contracts: Path) -> list[Api]:
-    """Every API with each role that is the first to have a right in it. The admin API is there once per service."""
+def apis_of(contracts: Path, orders: Sequence[str] = ()) -> list[Api]:
+    """Every API with each role that is the first to have a right in it. The admin API is there once per service.
+
+    `orders` are ids of orders of CUSTOMER, which requests may name.
+    """
+    known = {**KNOWN, **({"order_id": orders} if orders else {})}
     found = []
     for name in (*SERVICES, MANAGEMENT):
         document = yaml.safe_load((contracts / "openapi" / f"{name}.yaml").read_text())
         for role in sorted({_role(operation) for _, _, operation in _operations(document)}):
-            part = _with_known_values(_of_role(document, role))
+            part = with_known_values(_of_role(document, role), known)
             if name == MANAGEMENT:
                 found += [Api(service, role, part, is_management=True) for service in SERVICES]
             else:
@@ -125,24 +134,6 @@ def _of_role(document: Mapping[str, Any], role: str) -> dict[str, Any]:
         if _role(operation) == role:
             paths_.setdefault(path, {})[method] = operation
     return deepcopy({**document, "paths": paths_})
-
-
-def _with_known_values(part: Any) -> Any:
-    """The document, in which each known field or parameter may also be one of its known values."""
-    if isinstance(part, list):
-        return [_with_known_values(one) for one in part]
-    if not isinstance(part, dict):
-        return part
-    changed = {name: _with_known_values(one) for name, one in part.items()}
-    if isinstance(properties := changed.get("properties"), dict):
-        changed["properties"] = {name: _known(name, schema) for name, schema in properties.items()}
-    if "in" in changed and "schema" in changed:
-        changed["schema"] = _known(changed["name"], changed["schema"])
-    return changed
-
-
-def _known(name: str, schema: Any) -> Any:
-    return {"anyOf": [{"enum": list(KNOWN[name])}, schema]} if name in KNOWN else schema
 
 
 async def ask(api: Api, target: Target, seed: int, examples: int, folder: Path) -> Answers:
@@ -191,16 +182,27 @@ def read_answers(api: str, report: Path) -> Answers:
     """
     statuses: Counter[int] = Counter()
     failures: list[Failure] = []
+    carried_out: Counter[str] = Counter()
     with report.open() as lines:
-        for line in lines:
-            scenario = json.loads(line).get("ScenarioFinished")
-            for one in ((scenario or {}).get("recorder") or {}).get("interactions", {}).values():
-                answer = one.get("response")
-                status = answer["status_code"] if answer else NO_ANSWER
-                statuses[status] += 1
-                if status == NO_ANSWER or status >= SERVER_ERROR:
-                    failures.append(_failure(api, one["request"], status))
-    return Answers(statuses, failures)
+        for operation, one in _interactions(lines):
+            answer = one.get("response")
+            status = answer["status_code"] if answer else NO_ANSWER
+            statuses[status] += 1
+            if status == NO_ANSWER or status >= SERVER_ERROR:
+                failures.append(_failure(api, one["request"], status))
+            elif SUCCESS <= status < REDIRECT:
+                carried_out[operation] += 1
+    return Answers(statuses, failures, carried_out)
+
+
+def _interactions(lines: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(operation, request and answer) of a report. The operation is empty where the report does not name it."""
+    for line in lines:
+        recorder = (json.loads(line).get("ScenarioFinished") or {}).get("recorder") or {}
+        cases = recorder.get("cases", {})
+        for id_, one in recorder.get("interactions", {}).items():
+            case = cases.get(id_, {}).get("value", {})
+            yield f"{case['method']} {case['path']}" if case else "", one
 
 
 def _failure(api: str, request: Mapping[str, Any], status: int) -> Failure:

@@ -12,12 +12,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shop_lab import trial
 from shop_lab.experiments import foreign_signs
 from shop_lab.experiments.experiment import REST_SECONDS
 from shop_lab.experiments.outcome import Outcome, at_least, at_most
-from shop_lab.fuzz.apis import NO_ANSWER, SERVER_ERROR, Answers, Api, Failure, apis_of, ask, program
+from shop_lab.fuzz.apis import (
+    CUSTOMER,
+    NO_ANSWER,
+    PLACE,
+    REDIRECT,
+    SERVER_ERROR,
+    SUCCESS,
+    Answers,
+    Api,
+    Failure,
+    apis_of,
+    ask,
+    program,
+)
 from shop_lab.fuzz.verdict import Fuzzed
-from shop_lab.testbed import TRACED, Testbed
+from shop_lab.testbed import PRODUCTS, TRACED, Testbed
+from shop_load import plans
+from shop_load.client import ShopClient
+from shop_load.closed_loop import place
+from shop_load.plans import Scenario
+from shop_observe.history import History
 from shop_oracle.gather import gather
 from shop_oracle.report import Verdict, judge
 from shop_stack.errors import UserError
@@ -35,6 +54,8 @@ MOST_EXAMPLES = 200
 PER_EXAMPLE = 4
 """About so many requests are sent for each example of each operation, because schemathesis has several phases."""
 SHOWN = 20
+ORDERS = 5
+"""Orders that are placed first, so that requests can name them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,10 @@ class Seen:
     seconds: float = 0.0
     restarts: int = 0
     ended: Sequence[str] = ()
+    asked: dict[str, Sequence[str]] = field(default_factory=dict)
+    """API → its operations."""
+    carried_out: dict[str, Counter[str]] = field(default_factory=dict)
+    """API → operation → number of answers of 2xx."""
 
     @property
     def sent(self) -> int:
@@ -68,10 +93,22 @@ class Seen:
     def add(self, api: Api, answers: Answers, again: str) -> None:
         """Add the answers of one run of schemathesis, which `again` repeats."""
         self.statuses.setdefault(api.name, Counter()).update(answers.statuses)
+        self.asked[api.name] = api.operation_names
+        self.carried_out.setdefault(api.name, Counter()).update(answers.carried_out)
         for one in answers.failures:
             kind = (one.api, one.method, one.status)
             if kind not in self.failures or one.size < self.failures[kind][0].size:
                 self.failures[kind] = (one, again)
+
+    @property
+    def refused(self) -> list[str]:
+        """The operations that no request of this run could carry out."""
+        return [
+            f"{api}: {operation}"
+            for api, operations in self.asked.items()
+            for operation in operations
+            if not self.carried_out[api][operation]
+        ]
 
     def count(self, wanted: Callable[[int], bool]) -> int:
         """How many answers have such a status."""
@@ -93,7 +130,9 @@ class Run:
         Raises UserError if an API has no such name, or schemathesis does not work.
         """
         program()
-        apis = chosen(apis_of(self.testbed.target.contracts), self.plan.only)
+        contracts = self.testbed.target.contracts
+        chosen(apis_of(contracts), self.plan.only)
+        apis = chosen(apis_of(contracts, await place_some(self.testbed)), self.plan.only)
         since = await foreign_signs.beginning(self.testbed)
         seen, began, round_ = Seen(), time.monotonic(), 0
         with tempfile.TemporaryDirectory(prefix="shop-fuzz-") as folder:
@@ -131,6 +170,18 @@ class Run:
                 raise one
 
 
+async def place_some(testbed: Testbed) -> list[str]:
+    """Place orders of the customer whose requests are generated. Returns their ids, which requests may name."""
+    run = trial.first_id()
+    orders = [
+        plans.Plan(Scenario.CONFIRMED, f"fuzz-{run}-{number}", CUSTOMER, ((PRODUCTS[number].sku, 1),))
+        for number in range(ORDERS)
+    ]
+    with History(testbed.target.state / "history", f"fuzz-{run}") as history:
+        async with ShopClient(testbed.target, history) as shop:
+            return [str((await place(shop, order)).order_id) for order in orders]
+
+
 def chosen(apis: Sequence[Api], names: Sequence[str]) -> Sequence[Api]:
     """The APIs of these names, or all. Raises UserError if one does not exist."""
     known = {api.name: api for api in apis}
@@ -147,15 +198,23 @@ def fuzzed(seen: Seen, verdict: Verdict | None) -> Fuzzed:
         at_most("services that ended", len(seen.ended), 0),
         at_most("tasks started again", seen.restarts, 0),
     ]
-    bites = [at_least("answers of 2xx", seen.count(lambda status: 200 <= status < 300), 1)]
-    detail = {"requests": seen.sent, "requests a second": round(seen.sent / max(seen.seconds, 0.001), 1)}
+    bites = [at_least("answers of 2xx", seen.count(lambda status: SUCCESS <= status < REDIRECT), 1)]
+    placed = [seen.carried_out[api][PLACE] for api, operations in seen.asked.items() if PLACE in operations]
+    if placed:
+        bites.append(at_least("orders placed", sum(placed), 1))
+    detail = {
+        "requests": seen.sent,
+        "requests a second": round(seen.sent / max(seen.seconds, 0.001), 1),
+        "operations that no request carried out": seen.refused,
+    }
     findings = [finding(one, again) for one, again in list(seen.failures.values())[:SHOWN]]
     statuses = sorted(set().union(*seen.statuses.values()))
     counts = {
         api: {str(status or "none"): counts[status] for status in statuses}
         for api, counts in seen.statuses.items()
     }
-    return Fuzzed(Outcome(values, verdict, detail, bites), findings, counts)
+    told = [f"no request carried out: {operation}" for operation in seen.refused]
+    return Fuzzed(Outcome(values, verdict, detail, bites), findings, counts, told)
 
 
 def finding(one: Failure, again: str) -> Mapping[str, Any]:

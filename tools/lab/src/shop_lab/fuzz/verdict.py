@@ -24,6 +24,8 @@ class Fuzzed:
     """Each with `what`, and the command `again` that repeats it."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """The rows of the table: name → column → number."""
+    told: Sequence[str] = ()
+    """What the run did not try, for people. The JSON has it in `detail`."""
 
     @property
     def holds(self) -> bool:
@@ -43,6 +45,8 @@ def print_fuzzed(found: Fuzzed, console: Console) -> None:
         colour = "green" if value.holds else "red"
         table.add_row(escape(value.name), f"[{colour}]{number(value.value)}[/]", limit(value, value.must))
     console.print(table)
+    for sentence in found.told:
+        console.print(sentence, style="dim", highlight=False, markup=False)
     for one in found.findings:
         console.print(
             f"[red]finding[/] {escape(str(one['what']))}\n    {escape(str(one['again']))}", highlight=False

@@ -15,15 +15,19 @@ from shop.output import all_the_same
 from shop_oracle.looks import look
 from shop_stack import embedded
 from shop_stack.connect import TargetKind, chosen_kind
-from shop_stack.emancipation import run
+from shop_stack.emancipation import journal, run
+from shop_stack.emancipation.journal import Journal
 from shop_stack.emancipation.plan import LONGEST_WAIT
 from shop_stack.emancipation.run import Outcome
+from shop_stack.emancipation.steps import how_long
 from shop_stack.errors import UserError
 from shop_stack.target import Target
 
 Module = Annotated[str, typer.Argument(help="The module to take out of the monolith.")]
 Back = Annotated[bool, typer.Option("--back", help="Put the module back into the monolith.")]
-Seconds = Annotated[float, typer.Option(help="Refuse if requests would wait for more seconds than this.")]
+Seconds = Annotated[
+    float, typer.Option(min=0, help="Refuse if requests would wait for more seconds than this.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
 
@@ -60,7 +64,11 @@ def emancipate(
     require_embedded()
     console = Console(highlight=False)
     with Progress(Console(stderr=True) if as_json else console) as progress:
-        outcome = asyncio.run(moved(module, back, longest_wait, progress.report))
+        try:
+            outcome = asyncio.run(moved(module, back, longest_wait, progress.report))
+        except KeyboardInterrupt:
+            typer.echo(after_ctrl_c(journal.read(embedded.stack().state)), err=True)
+            raise
     with all_the_same("The module is in its new place all the same: `shop status` shows it."):
         progress.require_a_reader()
         if as_json:
@@ -90,6 +98,11 @@ async def wrong(target: Target) -> list[str]:
     return (await look(target)).sentences
 
 
+def after_ctrl_c(kept: Journal | None) -> str:
+    """In which state a command that was interrupted has left the shop. `kept` is the move if it is unfinished."""
+    return "Everything is as it was before." if kept is None else kept.sentence
+
+
 def facts(outcome: Outcome) -> Mapping[str, Any]:
     """The outcome for programs."""
     return {
@@ -97,7 +110,7 @@ def facts(outcome: Outcome) -> Mapping[str, Any]:
         "shape": outcome.shape.text,
         "saga": outcome.shape.saga,
         "seconds": round(outcome.seconds, 3),
-        "requests_waited_seconds": round(outcome.waited, 3),
+        "requests_waited_seconds": None if outcome.waited is None else round(outcome.waited, 3),
         "events_sent": outcome.sent,
         "rows_copied": outcome.copied,
         "resumed": outcome.is_resumed,
@@ -114,5 +127,5 @@ def sentence(outcome: Outcome) -> str:
     undo = "" if not outcome.shape.has_kafka else f" `shop emancipate {outcome.module} --back` puts it back."
     return (
         f"{finished}{outcome.module} {direction} after {outcome.seconds:.1f} s: {outcome.copied} rows were copied, and "
-        f"requests waited for at most {outcome.waited:.1f} s.{undo} `shop check` asks the oracle."
+        f"requests {how_long(outcome.waited)}.{undo} `shop check` asks the oracle."
     )

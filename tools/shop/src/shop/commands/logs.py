@@ -17,15 +17,22 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines to print.")] = 50,
 ) -> None:
-    """Print the last lines of a process's log."""
+    """Print the last lines of a process's log.
+
+    A module of a group has the log of its process, such as `monolith`."""
     stack = embedded.stack()
-    file = stack.daemon(service).log
+    unit = stack.database_of(service) if service in stack.services else service
+    if unit != service:
+        typer.echo(
+            f"{service} is a module of the process {unit}: its log has the lines of all modules.", err=True
+        )
+    file = stack.daemon(unit).log
     if not file.exists():
         known = sorted(path.stem for path in (stack.state / "logs").glob("*.log"))
         cure = f"choose one of {', '.join(known)}" if known else "start the shop with `shop up`"
         raise UserError(f"There is no log of {service!r}: {cure}.")
     end = file.stat().st_size
-    if tail := stack.daemon(service).tail(lines):
+    if tail := stack.daemon(unit).tail(lines):
         typer.echo(tail)
     if follow:
         _follow(file, end)

@@ -14,6 +14,7 @@ from rich.table import Table
 from shop.letters import Letters, OpenLetter, open_letters, warning
 from shop_stack import embedded
 from shop_stack.deployed import CLONE
+from shop_stack.emancipation import journal
 from shop_stack.embedded import Status
 from shop_stack.hands import Act
 from shop_stack.logins import OPERATOR, Login
@@ -46,6 +47,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         console.print(table(found))
         if stack.shape != Shape():
             console.print(f"The shop is {stack.shape}.", soft_wrap=True)
+        if (move := journal.read(stack.state)) is not None:
+            console.print(move.sentence, style="yellow", soft_wrap=True)
         for part in found:
             if part.release not in ("", CLONE):
                 console.print(f"{part.name} runs the release {part.release}.", soft_wrap=True)

@@ -39,8 +39,10 @@ class Journal:
     """Whether the steps are being undone."""
     frozen_at: float = 0.0
     """When requests began to wait (seconds since 1970); 0 before that."""
-    waited: float = 0.0
-    """Seconds for which requests have waited."""
+    is_opening: bool = False
+    """Whether a command has begun to give the sockets to the new processes."""
+    waited: float | None = 0.0
+    """Seconds for which requests have waited; None if an interruption hides it."""
     sent: int = 0
     """Events that were sent to Kafka in the place of relays."""
     copied: int = 0
@@ -60,6 +62,12 @@ class Journal:
     def opposite_command(self) -> str:
         """The command that undoes the move."""
         return f"shop emancipate {self.module}" + ("" if self.is_back else " --back")
+
+    @property
+    def sentence(self) -> str:
+        """That the move is unfinished, and what to do."""
+        finish, undo = f"`{self.command}`", f"`{self.opposite_command}`"
+        return f"The move of {self.module} is unfinished: {finish} finishes it, {undo} undoes it."
 
 
 def read(state: Path) -> Journal | None:
@@ -96,6 +104,7 @@ def write(state: Path, journal: Journal) -> None:
             "marks": [{"snapshot": mark.snapshot, "ends": dict(mark.ends)} for mark in journal.marks],
             "is_undone": journal.is_undone,
             "frozen_at": journal.frozen_at,
+            "is_opening": journal.is_opening,
             "waited": journal.waited,
             "sent": journal.sent,
             "copied": journal.copied,
@@ -111,7 +120,4 @@ def forget(state: Path) -> None:
 def require_none(state: Path) -> None:
     """Raise UserError if a move is unfinished: the data may be between two shapes."""
     if (journal := read(state)) is not None:
-        raise UserError(
-            f"The move of {journal.module} is unfinished: `{journal.command}` finishes it, "
-            f"`{journal.opposite_command}` undoes it."
-        )
+        raise UserError(journal.sentence)

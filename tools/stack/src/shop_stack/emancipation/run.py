@@ -28,8 +28,8 @@ class Outcome:
     shape: Shape
     """The shape that the shop has now."""
     seconds: float
-    waited: float = 0.0
-    """Seconds for which no process accepted requests; 0 if there was no such time."""
+    waited: float | None = 0.0
+    """Seconds for which no process accepted requests; 0 if there was no such time, None if it is not known."""
     sent: int = 0
     """Events that were sent to Kafka in the place of relays."""
     copied: int = 0

@@ -193,11 +193,22 @@ async def switch(move: Move) -> None:
 
 async def open_all(move: Move) -> None:
     """Give the sockets to the new processes. Requests are answered again."""
+    # A command that was interrupted may have opened them. Without a keeper, connections were refused meanwhile.
+    is_known = processes.keeper(move.after).process() is not None and not move.journal.is_opening
+    move.journal.is_opening = True
+    move.save()
     await processes.open_all(move.after)
-    move.journal.waited = time.time() - move.journal.frozen_at
+    move.journal.waited = time.time() - move.journal.frozen_at if is_known else None
     for unit in move.after.units:
         move.report(unit, "ready")
-    move.report("requests", f"ready: they waited for at most {move.journal.waited:.1f} s")
+    move.report("requests", f"ready: they {how_long(move.journal.waited)}")
+
+
+def how_long(waited: float | None) -> str:
+    """How long requests waited, after the word "requests"."""
+    if waited is None:
+        return "waited for a time that is not known, because the move was interrupted"
+    return f"waited for at most {waited:.1f} s"
 
 
 async def finish_out(move: Move) -> None:
