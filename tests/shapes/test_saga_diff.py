@@ -14,7 +14,7 @@ async def test_one_order_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SHOP_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("SHOP_PORT_BASE", str(free_base() - PORTS_ABOVE))
     steps: list[str] = []
-    sagas = await both_sagas(Shape.parse("monolith"), 3, steps.append)
+    sagas = await both_sagas(Shape.parse("monolith"), 5, steps.append)
     first, second = sagas["choreographed"], sagas["orchestrated"]
     assert (first.hops, second.hops) == (4, 6)
     assert len(second.messages) > len(first.messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -65,6 +66,17 @@ def test_hops_are_the_messages_that_caused_each_other() -> None:
     assert hops_of(steps_of(log_of(ORCHESTRATED), ORDER)) == 6
     beside = [*CHOREOGRAPHED, ("orders.order.v1", "orders.order-cancelled.v1", "orders.order-placed.v1")]
     assert hops_of(steps_of(log_of(beside), ORDER)) == 4
+
+
+def test_the_order_with_the_longest_chain_is_shown() -> None:
+    """Payments has read the placed order last, so it is the cause of the charge."""
+    short = [*CHOREOGRAPHED[:2], (*CHOREOGRAPHED[2][:2], "orders.order-placed.v1"), CHOREOGRAPHED[3]]
+    other = ORDER.replace("a", "b")
+    entries = [*log_of(CHOREOGRAPHED), *(replace(entry, key=other) for entry in log_of(short))]
+    for order_ids in ([ORDER, other], [other, ORDER]):
+        found = saga_of(entries, order_ids, TOPICS, READ)
+        assert found.hops == 4
+        assert found.changes["a further step after stock-reserved"] == ["payments"]
 
 
 def test_a_service_that_carries_out_a_command_decides_nothing() -> None:

@@ -53,9 +53,13 @@ def saga_of(
     topics: Sequence[Topic],
     subscriptions: Mapping[str, Collection[str]],
 ) -> Saga:
-    """Read a saga out of the log of confirmed orders. The last order is the one that is shown."""
+    """Read a saga out of the log of confirmed orders. The order with the most hops is shown.
+
+    Payments needs two events, of two topics, and the one that it reads last is the cause of the charge. If that is the
+    placed order, the chain looks shorter than the saga is.
+    """
     stories = [steps_of(entries, order_id) for order_id in order_ids]
-    shown = stories[-1]
+    shown = max(stories, key=hops_of)
     return Saga(
         messages=[_told(step) for step in shown],
         hops=hops_of(shown),
