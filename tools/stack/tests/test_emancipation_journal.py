@@ -18,7 +18,9 @@ APART = Shape.parse("orders+inventory+notifications+analytics | payments", ORCHE
 
 def a_journal() -> Journal:
     marks = [Mark("3:3:", {"orders.order.v1/0": 0}), Mark("9:9:", {"orders.order.v1/0": 4})]
-    return Journal("payments", WHOLE, APART, ["prepare", "publish"], marks, True, 1.5, 0.5, 7, 8)
+    return Journal(
+        "payments", WHOLE, APART, ["prepare", "publish"], marks, True, 1.5, 0.5, 7, 8, is_opening=True
+    )
 
 
 def test_what_is_written_is_read_again_and_can_be_forgotten(tmp_path: Path) -> None:

@@ -39,14 +39,14 @@ class Journal:
     """Whether the steps are being undone."""
     frozen_at: float = 0.0
     """When requests began to wait (seconds since 1970); 0 before that."""
-    is_opening: bool = False
-    """Whether a command has begun to give the sockets to the new processes."""
     waited: float | None = 0.0
     """Seconds for which requests have waited; None if an interruption hides it."""
     sent: int = 0
     """Events that were sent to Kafka in the place of relays."""
     copied: int = 0
     """Rows that were copied."""
+    is_opening: bool = False
+    """Whether a command has begun to give the sockets to the new processes."""
 
     @property
     def is_back(self) -> bool:
