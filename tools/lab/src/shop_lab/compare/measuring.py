@@ -68,11 +68,7 @@ async def measure(
         found.values |= await at_half(testbed, found.values["orders_per_second"] / 2, effort.rate_seconds)
     for rate in rates_of(figures):
         log(f"{rate} orders/s")
-        run = await trial.place(testbed, int(rate * effort.rate_seconds), rate)
-        waits = percentiles([run.latencies])
-        found.values |= {f"{share}_ms_at_{rate}": waits[share] for share in ("p50", "p99")}
-        if rate == HOPS_RATE:
-            found.values |= await hops(testbed, run.due)
+        found.values |= await at_rate(testbed, rate, effort.rate_seconds)
     if "slow" in figures:
         log("beside a slow card")
         found.values |= await slow_card.beside(testbed, effort.rate_seconds)
@@ -89,6 +85,14 @@ def rates_of(figures: Collection[str]) -> tuple[int, ...]:
     if "latency" in figures:
         return RATES
     return (HOPS_RATE,) if "hops" in figures else ()
+
+
+async def at_rate(testbed: Testbed, rate: int, seconds: float) -> dict[str, float]:
+    """Key → time of an order while orders arrive at a rate; at HOPS_RATE the time of each hop, too."""
+    run = await trial.place(testbed, int(rate * seconds), rate)
+    waits = percentiles([run.latencies])
+    found = {f"{share}_ms_at_{rate}": waits[share] for share in ("p50", "p99")}
+    return found | await hops(testbed, run.due) if rate == HOPS_RATE else found
 
 
 async def restart(testbed: Testbed) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -64,11 +64,7 @@ def emancipate(
     require_embedded()
     console = Console(highlight=False)
     with Progress(Console(stderr=True) if as_json else console) as progress:
-        try:
-            outcome = asyncio.run(moved(module, back, longest_wait, progress.report))
-        except KeyboardInterrupt:
-            typer.echo(after_ctrl_c(journal.read(embedded.stack().state)), err=True)
-            raise
+        outcome = to_the_end(moved(module, back, longest_wait, progress.report))
     with all_the_same("The module is in its new place all the same: `shop status` shows it."):
         progress.require_a_reader()
         if as_json:
@@ -84,6 +80,15 @@ def require_embedded() -> None:
             "Only a module of the embedded shop can be taken out, neither in containers nor on Kubernetes: leave out "
             "`--target` (or unset SHOP_TARGET), and start `shop up --as monolith`."
         )
+
+
+def to_the_end(move: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """The outcome of a move. If it is interrupted, the state of the shop is told, and KeyboardInterrupt is raised."""
+    try:
+        return asyncio.run(move)
+    except KeyboardInterrupt:
+        typer.echo(after_ctrl_c(journal.read(embedded.stack().state)), err=True)
+        raise
 
 
 async def moved(module: str, back: bool, longest_wait: float, report: embedded.Report) -> Outcome:
