@@ -31,12 +31,13 @@ def rendered(overlay: str) -> list[Object]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             "there is no kubectl, whose kustomize renders the overlays: install it to have them judged"
         )
-    return copy.deepcopy(_rendered(overlay))
+    return copy.deepcopy(rendered_from(ROOT / "deploy" / "k8s" / "overlays" / overlay))
 
 
 @cache
-def _rendered(overlay: str) -> list[Object]:
-    command = ["kubectl", "kustomize", str(ROOT / "deploy" / "k8s" / "overlays" / overlay)]
+def rendered_from(folder: Path) -> list[Object]:
+    """The objects of the kustomization in a folder. Needs kubectl."""
+    command = ["kubectl", "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return list(yaml.safe_load_all(done.stdout))
 

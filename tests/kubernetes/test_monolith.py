@@ -5,7 +5,9 @@ Settings of its modules are those of Compose. The other rules are those of every
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import yaml
@@ -21,6 +23,7 @@ from tests.kubernetes.rendered import (
     of_kind,
     pod_of,
     rendered,
+    rendered_from,
     workloads,
 )
 from tests.kubernetes.test_network import Edge, matrix
@@ -198,6 +201,21 @@ def test_settings_and_the_script_of_the_database_are_those_of_compose() -> None:
     scripts = map_of(objects, "postgres-roles")
     assert scripts["roles.sh"] == script.read_text()
     assert scripts.keys() == {"roles.sh", "set-roles.sh"}
+
+
+def test_a_service_that_is_no_module_leaves_nothing_that_would_lead_to_a_module(tmp_path: Path) -> None:
+    modules = [name_of(one) for one in rendered("monolith")]
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    base = tmp_path / "deploy" / "k8s" / "base"
+    (base / "sixth").mkdir()
+    service = (base / "analytics" / "kustomization.yaml").read_text()
+    (base / "sixth" / "kustomization.yaml").write_text(service.replace("analytics", "sixth"))
+    services = (base / "kustomization.yaml").read_text()
+    (base / "kustomization.yaml").write_text(
+        services.replace("  - analytics\n", "  - analytics\n  - sixth\n")
+    )
+    folder = tmp_path / "deploy" / "k8s" / "overlays" / "monolith"
+    assert [name_of(one) for one in rendered_from(folder)] == modules
 
 
 def edges() -> set[Edge]:
