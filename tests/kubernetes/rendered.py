@@ -36,7 +36,7 @@ def rendered(overlay: str) -> list[Object]:
 
 @cache
 def rendered_from(folder: Path) -> list[Object]:
-    """The objects of the kustomization in a folder. Needs kubectl."""
+    """The objects of the kustomization in a folder, which the caller must not change. Needs kubectl."""
     command = ["kubectl", "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return list(yaml.safe_load_all(done.stdout))
