@@ -5,7 +5,8 @@ Whoever runs the shop says how a role logs in; here is tried what it must not be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import permutations
 
 import asyncpg
 
@@ -27,6 +28,7 @@ ON_THE_SERVER = (
     "COPY (SELECT 1) TO PROGRAM 'true'",
 )
 """What no role of a service may do, the owner of its tables included."""
+READ = "SELECT count(*) FROM {}.outbox"
 
 
 async def refused(url: str, statement: str) -> bool:
@@ -69,6 +71,18 @@ async def breaches(runtime: Login, owner: Login) -> list[str]:
 async def closed_to_its_own_service(runtime: Login) -> list[str]:
     """Services that cannot change rows of their own."""
     return [name for name in SERVICES if await refused(runtime(name, name), "DELETE FROM inbox")]
+
+
+async def open_schemas(urls: Mapping[str, str]) -> list[str]:
+    """Modules of one database that can read the outbox of another. `urls`: module → the URL of one of its roles."""
+    found = [
+        f"{name} cannot read its outbox" for name in urls if await refused(urls[name], READ.format(name))
+    ]
+    return found + [
+        f"{name} can read the outbox of {other}"
+        for name, other in permutations(urls, 2)
+        if not await refused(urls[name], READ.format(other))
+    ]
 
 
 PLANTED = (

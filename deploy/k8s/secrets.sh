@@ -4,12 +4,13 @@
 #                                                        the clients of the issuer, and the card processor's key
 #   deploy/k8s/secrets.sh local | kubectl create -f -    overlay `local`: also the superuser of PostgreSQL, Kafka's users, and
 #                                                        the certificates that Strimzi makes in the other overlays
+#   deploy/k8s/secrets.sh monolith | kubectl create -f - overlay `monolith`: also the superuser of PostgreSQL
 # `kubectl create` refuses a second run: other passwords than those that the databases know would stop the services.
 set -euo pipefail
 
 overlay=${1-}
-if [[ $# -gt 1 || ( -n $overlay && $overlay != local ) ]]; then
-    echo "usage: ${0##*/} [local]" >&2
+if [[ $# -gt 1 || ! $overlay =~ ^(|local|monolith)$ ]]; then
+    echo "usage: ${0##*/} [local | monolith]" >&2
     exit 2
 fi
 
@@ -97,8 +98,10 @@ done
 clients issuer-clients storefront clerk operator notifications
 head_of card-processor-key Opaque
 echo "  PROCESSOR_API_KEY: $(password)"
-if [[ $overlay == local ]]; then
+if [[ -n $overlay ]]; then
     login postgres-superuser postgres
+fi
+if [[ $overlay == local ]]; then
     # Strimzi, too, names the Secret of a Kafka user as the user. `topics` creates the users and their rights.
     for user in "${services[@]}" oracle keda topics; do
         login "$user" "$user"

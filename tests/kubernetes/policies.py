@@ -97,10 +97,7 @@ def probes(objects: Sequence[Object]) -> Iterator[str]:
             asked = container.get("livenessProbe", {}).get("httpGet", {}).get("path", "")
             if asked not in ("", "/", "/livez"):
                 yield f"{name_of(one)}: liveness asks {asked}"
-            if (
-                is_service(one)
-                and container.get("readinessProbe", {}).get("httpGet", {}).get("path") != "/readyz"
-            ):
+            if is_service(one) and "/readyz" not in json.dumps(container.get("readinessProbe", {})):
                 yield f"{name_of(one)}: readiness does not ask /readyz"
 
 

@@ -14,9 +14,12 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-OVERLAYS = ("local", "floor", "operators", "prod")
+FIVE_SERVICES = ("local", "floor", "operators", "prod")
+"""The overlays in which each service has processes of its own."""
+OVERLAYS = (*FIVE_SERVICES, "monolith")
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml"))
 ROLES = ("api", "worker")
+MONOLITH = "monolith"
 
 Object = dict[str, Any]
 
@@ -28,12 +31,13 @@ def rendered(overlay: str) -> list[Object]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             "there is no kubectl, whose kustomize renders the overlays: install it to have them judged"
         )
-    return copy.deepcopy(_rendered(overlay))
+    return copy.deepcopy(rendered_from(ROOT / "deploy" / "k8s" / "overlays" / overlay))
 
 
 @cache
-def _rendered(overlay: str) -> list[Object]:
-    command = ["kubectl", "kustomize", str(ROOT / "deploy" / "k8s" / "overlays" / overlay)]
+def rendered_from(folder: Path) -> list[Object]:
+    """The objects of the kustomization in a folder, which the caller must not change. Needs kubectl."""
+    command = ["kubectl", "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return list(yaml.safe_load_all(done.stdout))
 
@@ -121,6 +125,12 @@ def role_of(workload: Object) -> str:
     return labels_of(workload).get("app.kubernetes.io/component", "")
 
 
+def is_monolith(workload: Object) -> bool:
+    """Whether it is all services in one process."""
+    return labels_of(workload).get("app.kubernetes.io/name") == MONOLITH
+
+
 def is_service(workload: Object) -> bool:
-    """Whether it is one of the services, in one of its two roles."""
-    return labels_of(workload).get("app.kubernetes.io/name") in SERVICES and role_of(workload) in ROLES
+    """Whether it is one of the services in one of its two roles, or all of them in one process."""
+    is_one = labels_of(workload).get("app.kubernetes.io/name") in SERVICES
+    return (is_one or is_monolith(workload)) and role_of(workload) in ROLES

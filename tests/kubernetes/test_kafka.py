@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from shop_stack import rights
 from tests.broker_settings import SECURED, listener_faults, pairs, right_faults
 from tests.kubernetes.rendered import (
+    FIVE_SERVICES,
     OVERLAYS,
     ROOT,
     SERVICES,
@@ -146,7 +147,7 @@ def keda_faults(authentication: Object, objects: Sequence[Object]) -> Iterator[s
         yield "KEDA has no password of its own"
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", FIVE_SERVICES)
 def test_brokers_and_their_clients_keep_the_rules(overlay: str) -> None:
     objects = rendered(overlay)
     assert [one for one in objects if one["metadata"]["name"] in ("kafka", "shopfloor")] != []

@@ -62,14 +62,16 @@ def test_a_pod_is_scraped_with_the_label_by_which_rules_name_its_service() -> No
     assert {one["targetLabel"] for one in endpoint["relabelings"]} == {"shop_service"}
 
 
-@pytest.mark.parametrize("overlay", ["", "local"])
+@pytest.mark.parametrize("overlay", ["", "local", "monolith"])
 def test_the_script_makes_every_secret_that_is_expected_and_no_two_alike(overlay: str) -> None:
     made = printed_secrets(*filter(None, [overlay]))
     assert list(policies.schemas(made)) == []
     names = {f"{service}-database{owner}" for service in SERVICES for owner in ("", "-owner")}
     names |= {"issuer-clients", "card-processor-key"}
+    if overlay:
+        names.add("postgres-superuser")
     if overlay == "local":
-        names |= {"postgres-superuser", "shopfloor-cluster-ca-cert", "kafka-broker-certificate"}
+        names |= {"shopfloor-cluster-ca-cert", "kafka-broker-certificate"}
         names |= {*SERVICES, "oracle", "keda", "topics"}
     assert {one["metadata"]["name"] for one in made} == names
     passwords = [
@@ -87,6 +89,10 @@ def test_the_script_makes_every_secret_that_the_overlay_local_refers_to() -> Non
     made = names_of(printed_secrets("local"))
     assert referred_to(rendered("local")) - made == set()
     assert referred_to(rendered("local")) - (made - {"topics"}) == {"topics"}
+
+
+def test_the_script_makes_the_secrets_of_the_overlay_monolith_and_no_others() -> None:
+    assert names_of(printed_secrets("monolith")) == referred_to(rendered("monolith"))
 
 
 def referred_to(objects: Sequence[Object]) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.kubernetes.policies import references_in
-from tests.kubernetes.rendered import OVERLAYS, Object, find, name_of, pod_of, rendered, workloads
+from tests.kubernetes.rendered import FIVE_SERVICES, Object, find, name_of, pod_of, rendered, workloads
 
 CARDS = "card-processor-key"
 CLIENTS = "issuer-clients"
@@ -35,7 +35,7 @@ def login_faults(objects: Sequence[Object]) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", FIVE_SERVICES)
 def test_only_the_worker_that_calls_an_outside_system_has_its_login(overlay: str) -> None:
     assert login_faults(rendered(overlay)) == []
 

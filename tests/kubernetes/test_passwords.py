@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.kubernetes.rendered import (
+    FIVE_SERVICES,
     OVERLAYS,
     Object,
     find,
@@ -67,7 +68,7 @@ def image_faults(objects: Sequence[Object]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", FIVE_SERVICES)
 def test_each_process_reads_its_database_password_from_a_file_that_follows_the_secret(overlay: str) -> None:
     assert list(faults(rendered(overlay))) == []
 

@@ -23,6 +23,7 @@ from shop_oracle.gather import gather
 from shop_oracle.report import judge
 from shop_stack import kubernetes, paths
 from shop_stack.errors import UserError
+from shop_stack.shapes import Shape
 from shop_stack.target import Target
 from testkit import eventually
 from tests.kubernetes.drills.checks import Sales, replica_faults, verdict_faults
@@ -164,9 +165,25 @@ def figures() -> Iterator[dict[str, Any]]:
     file.write_text(json.dumps(known | found, indent=1))
 
 
-@pytest.fixture
-async def floor(figures: dict[str, Any]) -> AsyncIterator[Floor]:
-    """A shop whose every pod is ready."""
+@asynccontextmanager
+async def shop_as(shape: Shape, figures: dict[str, Any]) -> AsyncIterator[Floor]:
+    """The shop on the cluster when every pod is ready. If it has another shape, the test is skipped."""
     await asyncio.to_thread(kubernetes.wait_until_ready, READY)
     with kubernetes.connect(paths.state_folder() / "k8s", paths.contracts()) as target:
+        if target.shape != shape:
+            pytest.skip(f"this drill is for {shape}, and the shop on the cluster is {target.shape}")
         yield Floor(target, figures)
+
+
+@pytest.fixture
+async def floor(figures: dict[str, Any]) -> AsyncIterator[Floor]:
+    """A shop of five services whose every pod is ready."""
+    async with shop_as(Shape(), figures) as floor:
+        yield floor
+
+
+@pytest.fixture
+async def monolith(figures: dict[str, Any]) -> AsyncIterator[Floor]:
+    """The shop of deploy/k8s/overlays/monolith whose every pod is ready."""
+    async with shop_as(Shape.parse("monolith"), figures) as floor:
+        yield floor

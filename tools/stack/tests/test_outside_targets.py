@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ KUBECTL = """#!/bin/bash
 case "$*" in
     *"get secrets"*) cat {secrets} ;;
     *"get namespace"*) printf 0123456789 ;;
+    *"get deployment monolith-api"*) cat {monolith} ;;
     *port-forward*)
         for ports in "$@"; do
             there=${{ports##*:}}
@@ -136,26 +138,32 @@ def test_a_monolith_in_containers_has_all_addresses_at_one_container_and_no_kafk
         pass
 
 
-def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: str = "") -> None:
-    """A kubectl on the PATH, whose cluster has the Secrets of a shop."""
+def cluster(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, without: Collection[str] = (), modules: str = ""
+) -> None:
+    """A kubectl on the PATH, whose cluster has the Secrets of a shop. With `modules` it is a monolith of them."""
     values = {f"{name}-database-owner": {"username": name, "password": "x"} for name in SERVICES}
     values["oracle"] = {"username": "oracle", "password": "of-oracle"}
     values["shopfloor-cluster-ca-cert"] = {"ca.crt": CERTIFICATE}
     values["issuer-clients"] = CLIENTS
     values["card-processor-key"] = {"PROCESSOR_API_KEY": "of-payments"}
-    values.pop(without, None)
     secrets = [
         {
             "metadata": {"name": name},
             "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
         }
         for name, data in values.items()
+        if name not in without
     ]
     file = folder / "secrets.json"
     file.write_text(json.dumps({"items": secrets}))
+    container = {"env": [{"name": "SHOP_ROLE"}, {"name": "LOCAL_MODULES", "value": modules}]}
+    deployment = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    monolith = folder / "monolith.json"
+    monolith.write_text(json.dumps(deployment) if modules else "")
     program = folder / "bin" / "kubectl"
     program.parent.mkdir()
-    program.write_text(KUBECTL.format(secrets=file))
+    program.write_text(KUBECTL.format(secrets=file, monolith=monolith))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
 
@@ -185,6 +193,32 @@ def test_http_to_a_cluster_goes_through_the_proxy(tmp_path: Path, monkeypatch: p
     assert [ways[int(url.rpartition(":")[2]) - 20_000] for url in (*urls, *others)] == names
 
 
+def test_a_monolith_on_a_cluster_has_one_database_and_no_kafka(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = ["oracle", "shopfloor-cluster-ca-cert"]
+    cluster(tmp_path, monkeypatch, without=without, modules=",".join(SERVICES))
+    with kubernetes.connect(tmp_path / "state", tmp_path) as target:
+        assert target.shape == Shape.parse("monolith")
+        assert target.kafka == KafkaAccess("none")
+        assert target.database_urls["orders"] == "postgresql://orders:x@127.0.0.1:25432/monolith"
+        assert target.service_urls["orders"] == "http://127.0.0.1:28001"
+        assert target.management_urls["analytics"] == "http://127.0.0.1:29005"
+
+
+def test_a_monolith_on_a_cluster_that_lacks_a_service_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster(tmp_path, monkeypatch, modules="orders,payments")
+    with (
+        pytest.raises(
+            TargetMissing, match="on the cluster has no module inventory, notifications, analytics: add"
+        ),
+        kubernetes.connect(tmp_path / "state", tmp_path),
+    ):
+        pass
+
+
 def test_a_kubectl_that_does_not_listen_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster(tmp_path, monkeypatch)
     program = tmp_path / "bin" / "kubectl"
@@ -202,7 +236,7 @@ def test_a_kubectl_that_does_not_listen_is_named(tmp_path: Path, monkeypatch: py
 def test_a_secret_that_a_cluster_lacks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    cluster(tmp_path, monkeypatch, without=missing)
+    cluster(tmp_path, monkeypatch, without=[missing])
     with (
         pytest.raises(TargetMissing, match=missing),
         kubernetes.connect(tmp_path / "state", tmp_path),

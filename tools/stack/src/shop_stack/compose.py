@@ -15,7 +15,7 @@ from typing import Any
 
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.outside import mirrored_spans, output_of, program
+from shop_stack.outside import NO_KAFKA, mirrored_spans, monolith_with, output_of, program
 from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.paths import repository
 from shop_stack.ports import HOST, SERVICES
@@ -27,8 +27,10 @@ HTTP_PORT, MANAGEMENT_PORT, KAFKA_PORT, POSTGRES_PORT = 8000, 9000, 9092, 5432
 """The ports inside of the containers. Docker publishes each at a port of this machine."""
 CA_CERTIFICATE = "/run/kafka/ca.crt"
 """The file inside of the containers with the certificate of the CA that signs the broker's."""
-NO_KAFKA = KafkaAccess("none")
-"""A monolith has no broker."""
+ADD_MODULE = (
+    "add it to deploy/compose/monolith.yml, its Dockerfile and its settings, or use docker-compose.yml "
+    "(`unset COMPOSE_FILE`)."
+)
 START = "Start one with `docker compose up --build --wait`."
 
 
@@ -82,13 +84,8 @@ def _shape(config: Mapping[str, Any]) -> Shape:
     """The shape of the shop in a file of Compose. Raises TargetMissing if a monolith lacks a service."""
     if MONOLITH not in config["services"]:
         return Shape()
-    modules = config["services"][MONOLITH]["environment"]["LOCAL_MODULES"].split(",")
-    if missing := [name for name in SERVICES if name not in modules]:
-        raise TargetMissing(
-            f"The monolith in containers has no module {', '.join(missing)}: add it to deploy/compose/monolith.yml, "
-            "its Dockerfile and its settings, or use docker-compose.yml (`unset COMPOSE_FILE`)."
-        )
-    return Shape.parse(MONOLITH)
+    modules = config["services"][MONOLITH]["environment"]["LOCAL_MODULES"]
+    return monolith_with(modules, "in containers", ADD_MODULE)
 
 
 def _addresses(shape: Shape, ports: Mapping[str, Mapping[int, int]], inside: int) -> dict[str, str]:

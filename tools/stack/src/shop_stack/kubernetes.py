@@ -1,7 +1,8 @@
 """A shop on the Kubernetes cluster that KUBECONFIG names. It is reached with kubectl alone.
 
 Ports of PostgreSQL and Kafka are forwarded, and those of the pod `tcp-proxy`, which passes HTTP on to the
-Services. The module knows only the names of deploy/k8s/overlays/local.
+Services. The module knows only the names of deploy/k8s/overlays/local, and those of overlays/monolith, which has all
+services in one pod and no Kafka.
 """
 
 from __future__ import annotations
@@ -22,16 +23,21 @@ from urllib.parse import quote
 from shop_stack import tcp_proxy
 from shop_stack.errors import UserError
 from shop_stack.kafka_access import KafkaAccess
-from shop_stack.outside import mirrored_spans, output_of, program
+from shop_stack.outside import NO_KAFKA, mirrored_spans, monolith_with, output_of, program
 from shop_stack.passwords import ISSUER_CLIENTS
 from shop_stack.port_forward import PortForward
 from shop_stack.ports import HOST, SERVICES
 from shop_stack.rights import ORACLE
+from shop_stack.shapes import MONOLITH, Shape
 from shop_stack.target import Issuer, Target, TargetMissing
 
 KAFKA_PORT = 19192
 """The port that the broker advertises to clients outside of the cluster."""
 WAYS = tcp_proxy.ways(SERVICES)
+ADD_MODULE = (
+    "add it to deploy/k8s/components/monolith, and to the Dockerfile and the settings in deploy/compose/monolith, or "
+    "use another overlay."
+)
 CA_SECRET = "shopfloor-cluster-ca-cert"
 """The Secret with the certificate of the CA that signs the broker's. Strimzi gives it this name."""
 Secrets: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -61,11 +67,13 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
     processor_key = _secret(secrets, "card-processor-key")["PROCESSOR_API_KEY"]
     # The history of an older shop must not be compared with the data of a new one.
     state = state / kubectl("get", "namespace", namespace(), "--output", "jsonpath={.metadata.uid}")[:8]
-    kafka = _oracle_login(secrets, state)
+    shape = _shape()
+    kafka = _oracle_login(secrets, state) if shape.has_kafka else NO_KAFKA
     with ExitStack() as forwards:
         http = forwards.enter_context(PortForward(_kubectl(), "deployment/tcp-proxy", dict.fromkeys(WAYS, 0)))
         postgres = forwards.enter_context(PortForward(_kubectl(), "service/postgres", {5432: 0}))
-        forwards.enter_context(PortForward(_kubectl(), "statefulset/kafka", {9094: KAFKA_PORT}))
+        if shape.has_kafka:
+            forwards.enter_context(PortForward(_kubectl(), "statefulset/kafka", {9094: KAFKA_PORT}))
         urls = {address: f"http://{HOST}:{http.ports[port]}" for port, address in WAYS.items()}
         database = f"{HOST}:{postgres.ports[5432]}"
         spans = state / "spans"
@@ -77,7 +85,7 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             processor_url=urls["card-processor", 8000],
             kafka=kafka,
             database_urls={
-                name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{database}/{name}"
+                name: f"postgresql://{quote(role)}:{quote(password, safe='')}@{database}/{shape.unit_of(name)}"
                 for name, (role, password) in owners.items()
             },
             spans=spans,
@@ -85,7 +93,18 @@ def connect(state: Path, contracts: Path) -> Iterator[Target]:
             state=state,
             issuer=Issuer(urls["issuer", 8000], clients),
             processor_key=processor_key,
+            shape=shape,
         )
+
+
+def _shape() -> Shape:
+    """The shape of the shop on the cluster. Raises TargetMissing if a monolith lacks a service."""
+    found = kubectl("get", "deployment", f"{MONOLITH}-api", "--ignore-not-found", "--output", "json")
+    if not found:
+        return Shape()
+    (container,) = json.loads(found)["spec"]["template"]["spec"]["containers"]
+    modules = next(str(one["value"]) for one in container["env"] if one["name"] == "LOCAL_MODULES")
+    return monolith_with(modules, "on the cluster", ADD_MODULE)
 
 
 def _kubectl() -> list[str]:

@@ -1,4 +1,4 @@
-"""Functions for a shop that is reached through another program: run the program, and copy the shop's spans."""
+"""Functions for a shop that is reached through another program: run the program, copy the spans, tell a monolith."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shop_stack.errors import UserError
+from shop_stack.kafka_access import KafkaAccess
+from shop_stack.ports import SERVICES
+from shop_stack.shapes import MONOLITH, Shape
 from shop_stack.target import TargetMissing
 
+NO_KAFKA = KafkaAccess("none")
+"""A monolith has no broker."""
 MIRRORED_EVERY = 3.0
 """Seconds between two copies of the spans."""
 
@@ -32,6 +37,16 @@ def output_of(
     if done.returncode != 0:
         raise UserError(f"{asked} failed: {done.stderr.strip()[-500:]}")
     return done.stdout
+
+
+def monolith_with(modules: str, where: str, remedy: str) -> Shape:
+    """The shape of a monolith. `modules` are those of its LOCAL_MODULES.
+
+    Raises TargetMissing if a service is not one of them. `where` and `remedy` are parts of its message.
+    """
+    if missing := [name for name in SERVICES if name not in modules.split(",")]:
+        raise TargetMissing(f"The monolith {where} has no module {', '.join(missing)}: {remedy}")
+    return Shape.parse(MONOLITH)
 
 
 @contextmanager
