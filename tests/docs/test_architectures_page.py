@@ -119,6 +119,13 @@ def test_each_chart_of_the_page_is_one_of_the_run() -> None:
     assert {file.stem for file in PICTURES.glob("*.svg")} == set(charts(RUN))
 
 
+def test_the_how_to_explains_each_figure() -> None:
+    page = (ROOT / "docs" / "how-to" / "choose-a-shape.md").read_text()
+    table = page[page.index("| `--only` |") :].split("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == set(FIGURES)
+
+
 def test_another_value_an_unknown_one_and_another_table_are_found() -> None:
     """The tests above can fail."""
     changed = copy.deepcopy(RUN)
