@@ -53,47 +53,62 @@ def saga_of(
     topics: Sequence[Topic],
     subscriptions: Mapping[str, Collection[str]],
 ) -> Saga:
-    """Read a saga out of the log of confirmed orders. The order with the most hops is shown.
+    """Read a saga out of the log of confirmed orders. The last order is the one that is shown.
 
-    Payments needs two events, of two topics, and the one that it reads last is the cause of the charge. If that is the
-    placed order, the chain looks shorter than the saga is.
+    `subscriptions` has the types that each service handles.
     """
     stories = [steps_of(entries, order_id) for order_id in order_ids]
-    shown = max(stories, key=hops_of)
+    shown = stories[-1]
+    chains = chains_of(shown, subscriptions)
     return Saga(
         messages=[_told(step) for step in shown],
-        hops=hops_of(shown),
+        hops=next(chains[step.entry.id].hops for step in shown if step.entry.type == CONFIRMED),
         confirmed_ms=times(_offset(story, CONFIRMED) for story in stories),
         last_ms=times(story[-1].offset_ms for story in stories),
         reads=read_by(topics, subscriptions),
         changes={
-            "the sequence of the steps": deciders(shown),
-            "a further step after stock-reserved": deciders(shown, after=RESERVED),
+            "the sequence of the steps": deciders(shown, chains),
+            "a further step after stock-reserved": deciders(shown, chains, after=RESERVED),
             "a field of order-placed": sorted(s for s, types in subscriptions.items() if PLACED in types),
         },
     )
 
 
-def hops_of(story: Sequence[Step]) -> int:
-    """The number of messages that caused each other, up to the confirmation. Raises StopIteration if there is none."""
-    by_id = {step.entry.id: step.entry for step in story}
-    entry = next(step.entry for step in story if step.entry.type == CONFIRMED)
-    hops = 1
-    while entry.causation_id in by_id:
-        entry = by_id[entry.causation_id]
-        hops += 1
-    return hops
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """How a message came about."""
+
+    hops: int
+    """Messages one after the other, this one included."""
+    cause: Entry | None
+    """The message before it; None for the first one."""
 
 
-def deciders(story: Sequence[Step], after: str | None = None) -> list[str]:
+def chains_of(story: Sequence[Step], subscriptions: Mapping[str, Collection[str]]) -> dict[str, Chain]:
+    """Id of a message → the longest chain that led to it.
+
+    The log names one cause of a message: the event that its service has read last. Payments needs two events, of two
+    topics, and reads them in any order. So each earlier message that a service handles counts as a possible cause.
+    """
+    found: dict[str, Chain] = {}
+    earlier: list[Entry] = []
+    for step in story:
+        handled = subscriptions.get(step.service, ())
+        causes = [one for one in earlier if one.id == step.entry.causation_id or one.type in handled]
+        cause = max(causes, key=lambda one: found[one.id].hops, default=None)
+        found[step.entry.id] = Chain(1 + (found[cause.id].hops if cause else 0), cause)
+        earlier.append(step.entry)
+    return found
+
+
+def deciders(story: Sequence[Step], chains: Mapping[str, Chain], after: str | None = None) -> list[str]:
     """The services that decided what followed from an event. One that carries out a command decides nothing.
 
     `after` is the type of the event; without it each event counts.
     """
-    causes = {step.entry.id: step.entry for step in story}
     found = set()
     for step in story:
-        cause = causes.get(step.entry.causation_id)
+        cause = chains[step.entry.id].cause
         if cause is not None and not is_command(cause.topic) and after in (None, cause.type):
             found.add(step.service)
     return sorted(found)
