@@ -1,4 +1,4 @@
-"""A service of role `api` for tests of requests. It has neither a database nor Kafka."""
+"""A service of role `api` for tests of requests. It has no Kafka, and a database only if a test gives one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,15 +14,19 @@ from testkit import client
 NOWHERE = "postgresql://things:x@127.0.0.1:1/things"
 
 
-def api_service(router: APIRouter) -> Service:
-    """A service with these routes."""
-    settings = ServiceSettings(
+def api_settings(database_url: str = NOWHERE) -> ServiceSettings:
+    """The settings of a service of role `api`."""
+    return ServiceSettings(
         service_name="things",
-        database_url=SecretStr(NOWHERE),
+        database_url=SecretStr(database_url),
         kafka_bootstrap_servers="127.0.0.1:1",
         SHOP_ROLE="api",
     )
-    return build_service(settings, router=router)
+
+
+def api_service(router: APIRouter) -> Service:
+    """A service with these routes, and without a database."""
+    return build_service(api_settings(), router=router)
 
 
 @asynccontextmanager

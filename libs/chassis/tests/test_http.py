@@ -8,17 +8,17 @@ import httpx
 import pytest
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from chassis.outbox import Database
 from chassis.service import Service, build_service
-from chassis.settings import ServiceSettings
 from chassis.web import CursorCodec, Db, GuardedRoute, IdempotencyKey, ProblemType, claim_or_replay, remember
 from chassis.web.access import PUBLIC
 from chassis.web.body_limit import BodyLimit
+from libs.chassis.tests.api_services import api_settings
 from testkit import client, eventually, management_client
 from testkit.databases import TestDatabase
 
@@ -76,15 +76,8 @@ async def missing_table(db: Db) -> None:
 
 
 def service_on(url: str) -> Service:
-    settings = ServiceSettings(
-        service_name="things",
-        database_url=SecretStr(url),
-        kafka_bootstrap_servers="127.0.0.1:1",
-        SHOP_ROLE="api",
-    )
-    return build_service(
-        settings, router=router, problems={Broken: ProblemType(409, "broken", "It is broken")}
-    )
+    broken = ProblemType(409, "broken", "It is broken")
+    return build_service(api_settings(url), router=router, problems={Broken: broken})
 
 
 @pytest.fixture

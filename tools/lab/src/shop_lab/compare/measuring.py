@@ -90,8 +90,7 @@ def rates_of(figures: Collection[str]) -> tuple[int, ...]:
 async def at_rate(testbed: Testbed, rate: int, seconds: float) -> dict[str, float]:
     """Key → time of an order while orders arrive at a rate; at HOPS_RATE the time of each hop, too."""
     run = await trial.place(testbed, int(rate * seconds), rate)
-    waits = percentiles([run.latencies])
-    found = {f"{share}_ms_at_{rate}": waits[share] for share in ("p50", "p99")}
+    found = times_of(run, "{}_ms_at_" + str(rate))
     return found | await hops(testbed, run.due) if rate == HOPS_RATE else found
 
 
@@ -129,9 +128,13 @@ async def all_at_once(testbed: Testbed, orders: int, found: Measured) -> None:
 
 async def at_half(testbed: Testbed, rate: float, seconds: float) -> dict[str, float]:
     """Key → time of an order while orders arrive at half of the rate that the shape can process."""
-    run = await trial.place(testbed, int(rate * seconds), rate)
+    return times_of(await trial.place(testbed, int(rate * seconds), rate), "half_{}_ms")
+
+
+def times_of(run: trial.Trial, key: str) -> dict[str, float]:
+    """Key → p50 and p99 of the time of an order. `key` has `{}` in the place of their names."""
     waits = percentiles([run.latencies])
-    return {f"half_{share}_ms": waits[share] for share in ("p50", "p99")}
+    return {key.format(share): waits[share] for share in ("p50", "p99")}
 
 
 async def written(testbed: Testbed) -> dict[str, float]:

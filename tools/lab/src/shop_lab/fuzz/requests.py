@@ -130,9 +130,8 @@ class Run:
         Raises UserError if an API has no such name, or schemathesis does not work.
         """
         program()
-        contracts = self.testbed.target.contracts
-        chosen(apis_of(contracts), self.plan.only)
-        apis = chosen(apis_of(contracts, await place_some(self.testbed)), self.plan.only)
+        orders = await place_some(self.testbed)
+        apis = chosen(apis_of(self.testbed.target.contracts, orders), self.plan.only)
         since = await foreign_signs.beginning(self.testbed)
         seen, began, round_ = Seen(), time.monotonic(), 0
         with tempfile.TemporaryDirectory(prefix="shop-fuzz-") as folder:

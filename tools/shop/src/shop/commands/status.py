@@ -39,9 +39,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     stack = embedded.stack()
     found, letters = asyncio.run(look(stack))
     if as_json:
-        shape = stack.shape
-        saga = {"groups": shape.groups, "saga": shape.saga, "tx": shape.tx}
-        typer.echo(json.dumps(facts(found, letters) | {"shape": saga}, indent=2))
+        typer.echo(json.dumps(facts(found, letters) | {"shape": stack.shape.facts}, indent=2))
     else:
         console = Console(highlight=False)
         console.print(table(found))
